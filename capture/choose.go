@@ -1,0 +1,166 @@
+package capture
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/pion/mediadevices/pkg/prop"
+)
+
+// Want is what a user asked of a camera; zero values leave the choice open.
+type Want struct {
+	Camera string      `json:"camera,omitempty"` // "auto" or "": the first one
+	Pixel  PixelFormat `json:"format,omitzero"`
+	Width  int         `json:"width,omitempty"`  // pixels; both or none
+	Height int         `json:"height,omitempty"` // pixels
+	FPS    float64     `json:"fps,omitempty"`    // frames per second
+}
+
+// Over returns w with its open points taken from base.
+func (w Want) Over(base Want) Want {
+	w.Camera = cmp.Or(w.Camera, base.Camera)
+	w.Pixel = cmp.Or(w.Pixel, base.Pixel)
+	w.FPS = cmp.Or(w.FPS, base.FPS)
+	if w.Width == 0 {
+		w.Width, w.Height = base.Width, base.Height
+	}
+	return w
+}
+
+// String returns for instance "mjpeg 1280x720 at 30 fps".
+func (w Want) String() string {
+	var parts []string
+	if w.Pixel != 0 {
+		parts = append(parts, w.Pixel.String())
+	}
+	if w.Width != 0 {
+		parts = append(parts, fmt.Sprintf("%dx%d", w.Width, w.Height))
+	}
+	if w.FPS != 0 {
+		parts = append(parts, fmt.Sprintf("at %g fps", w.FPS))
+	}
+	return cmp.Or(strings.Join(parts, " "), "any mode")
+}
+
+// What a good picture is where the user did not say: fluent before large, and
+// no larger than a display and a cable take with ease.
+const (
+	fluentFPS   = 24
+	idealFPS    = 30
+	idealWidth  = 1920
+	idealHeight = 1080
+	// Above this size a camera's own JPEGs are worth more than raw pictures.
+	rawPixels = 640 * 480
+)
+
+// ChooseMode returns the mode of the camera that fits best: what was asked for
+// exactly, and the best of that by the fitness distance of the W3C media capture
+// specification. Without such a mode the error wraps ErrNoMode and names the
+// nearest ones.
+func ChooseMode(modes []Mode, want Want) (Mode, error) {
+	var asked []Mode
+	for _, m := range modes {
+		if m.Pixel.Supported() && matches(m, want) {
+			asked = append(asked, m)
+		}
+	}
+	if len(asked) == 0 {
+		return Mode{}, fmt.Errorf("%w: %v; %s", ErrNoMode, want, nearest(modes, want))
+	}
+	for _, c := range constraints(want) {
+		if m, ok := fittest(asked, c); ok {
+			return m, nil
+		}
+	}
+	return asked[0], nil
+}
+
+func matches(m Mode, want Want) bool {
+	return (want.Pixel == 0 || m.Pixel == want.Pixel || m.Pixel.Compressed() && want.Pixel.Compressed()) &&
+		(want.Width == 0 || m.Width == want.Width && m.Height == want.Height) &&
+		(want.FPS == 0 || m.Rate.FPS() == 0 || math.Abs(m.Rate.FPS()-want.FPS) < 0.02*want.FPS)
+}
+
+// constraints returns what to ask of the modes, the strictest first.
+func constraints(want Want) []prop.MediaConstraints {
+	build := func(minFPS float32, maxSide int) prop.MediaConstraints {
+		var c prop.MediaConstraints
+		c.FrameRate = prop.FloatRanged{Min: minFPS, Max: math.MaxFloat32, Ideal: idealFPS}
+		c.Width = prop.IntRanged{Min: 1, Max: maxSide, Ideal: idealWidth}
+		c.Height = prop.IntRanged{Min: 1, Max: maxSide, Ideal: idealHeight}
+		return c
+	}
+	return []prop.MediaConstraints{
+		build(fluentFPS, idealWidth),
+		build(fluentFPS, MaxDimension),
+		build(0, idealWidth),
+		build(0, MaxDimension),
+	}
+}
+
+func fittest(modes []Mode, c prop.MediaConstraints) (best Mode, found bool) {
+	least := math.Inf(1)
+	for _, m := range modes {
+		d, ok := distance(m, c)
+		if !ok || d > least || d == least && !preferred(m, best) {
+			continue
+		}
+		best, least, found = m, d, true
+	}
+	return best, found
+}
+
+func distance(m Mode, c prop.MediaConstraints) (float64, bool) {
+	var p prop.Media
+	p.Width, p.Height, p.FrameRate = m.Width, m.Height, float32(m.Rate.FPS())
+	return c.FitnessDistance(p)
+}
+
+// preferred orders modes of the same size and rate.
+func preferred(m, than Mode) bool {
+	return cost(m) < cost(than)
+}
+
+// cost is the rank of a format at its size: camera JPEGs above 640x480, below it
+// the raw formats that need the least conversion, greyscale last.
+func cost(m Mode) int {
+	order := []PixelFormat{YUYV, UYVY, YVYU, YUV422P, NV12, YUV420, NV21, YVU420, YUV444, RGB24, BGR24}
+	if m.Pixel.Compressed() {
+		if m.Width*m.Height > rawPixels {
+			return -1
+		}
+		return len(order)
+	}
+	if i := slices.Index(order, m.Pixel); i >= 0 {
+		return i
+	}
+	return len(order) + 1
+}
+
+// nearest names up to three modes close to the wanted one.
+func nearest(modes []Mode, want Want) string {
+	var c prop.MediaConstraints
+	c.Width = prop.Int(cmp.Or(want.Width, idealWidth))
+	c.Height = prop.Int(cmp.Or(want.Height, idealHeight))
+	c.FrameRate = prop.Float(cmp.Or(want.FPS, idealFPS))
+	near := slices.DeleteFunc(slices.Clone(modes), func(m Mode) bool { return !m.Pixel.Supported() })
+	if len(near) == 0 {
+		return "it has none that tbcam can use"
+	}
+	miss := func(m Mode) float64 {
+		d, _ := distance(m, c)
+		if want.Pixel != 0 && m.Pixel != want.Pixel {
+			d++
+		}
+		return d
+	}
+	slices.SortStableFunc(near, func(a, b Mode) int { return cmp.Compare(miss(a), miss(b)) })
+	texts := make([]string, 0, 3)
+	for _, m := range near[:min(3, len(near))] {
+		texts = append(texts, m.String())
+	}
+	return "the nearest are " + strings.Join(texts, ", ")
+}

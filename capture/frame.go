@@ -1,0 +1,118 @@
+package capture
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Stage is a step of a frame's way; its time is when the step was done.
+type Stage int
+
+// The stages up to the sinks. Captured is the driver's time stamp; Sent is when
+// the first byte was about to be written; Received is when the last byte had
+// been read.
+const (
+	Captured Stage = iota
+	Dequeued
+	Encoded
+	Sent
+	Received
+	Decoded
+	NumStages
+)
+
+// String returns the name of the stage as statistics show it.
+func (s Stage) String() string {
+	return [...]string{"captured", "dequeued", "encoded", "sent", "received", "decoded"}[s]
+}
+
+// Frame is one picture, raw or JPEG by its format, on its whole way.
+//
+// It has one owner, who passes it on or calls Release once. After the fan-out,
+// where more than one holder exists, each holds a reference made by Retain and
+// nobody writes to it any more.
+type Frame struct {
+	Format Format
+	// Data is Format.Size() bytes of a raw picture, or one JPEG file.
+	Data []byte
+	// Sequence is the driver's count of pictures; a gap is what it dropped.
+	Sequence uint32
+	// Time is when the picture was captured. Within one session it differs from
+	// that of another frame by exactly what the driver said; At[Captured] is the
+	// better guess of the moment on a viewer, as its estimate of the sender's
+	// clock improves.
+	Time time.Time
+	// At holds the time of each stage passed so far, on this host's monotonic
+	// clock; a zero time is a stage not known.
+	At [NumStages]time.Time
+
+	pool *Pool
+	refs atomic.Int32
+}
+
+// Retain adds a reference, to be given back by its own call of Release.
+func (f *Frame) Retain() *Frame {
+	if f.refs.Add(1) < 2 {
+		panic("capture: Retain of a released frame")
+	}
+	return f
+}
+
+// Release gives a reference back; the last one returns the buffer to its pool.
+func (f *Frame) Release() {
+	switch n := f.refs.Add(-1); {
+	case n < 0:
+		panic("capture: frame released twice")
+	case n == 0:
+		f.pool.put(f)
+	}
+}
+
+// maxIdle bounds how many unused buffers a pool keeps. More than that are in
+// flight only while a recorder waits for its disk.
+const maxIdle = 16
+
+// Pool hands out frames and reuses their buffers. It is safe for concurrent use.
+type Pool struct {
+	mu   sync.Mutex
+	idle []*Frame
+	out  int
+}
+
+// Get returns a frame with size bytes of undefined content, owned by the caller.
+func (p *Pool) Get(size int) *Frame {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.out++
+	var f *Frame
+	if n := len(p.idle); n > 0 {
+		f, p.idle = p.idle[n-1], p.idle[:n-1]
+	} else {
+		f = &Frame{pool: p}
+	}
+	if cap(f.Data) < size {
+		// Compressed pictures differ in size: headroom saves growing again.
+		f.Data = make([]byte, size, size+size/4)
+	}
+	f.Data = f.Data[:size]
+	f.refs.Store(1)
+	return f
+}
+
+func (p *Pool) put(f *Frame) {
+	f.Format, f.Sequence, f.Time, f.At = Format{}, 0, time.Time{}, [NumStages]time.Time{}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.out--
+	if len(p.idle) < maxIdle {
+		p.idle = append(p.idle, f)
+	}
+}
+
+// Outstanding returns how many frames are not released yet; tests end with none.
+func (p *Pool) Outstanding() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out
+}

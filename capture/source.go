@@ -1,0 +1,106 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Errors that callers act on; what a source returns wraps them.
+var (
+	// ErrClosed: Close was called, here or in another goroutine.
+	ErrClosed = errors.New("source is closed")
+	// ErrGone: the camera was unplugged; it may come back.
+	ErrGone = errors.New("camera is gone")
+	// ErrBusy: another program holds the camera.
+	ErrBusy = errors.New("camera is busy")
+	// ErrNoCamera: there is no such camera.
+	ErrNoCamera = errors.New("no such camera")
+	// ErrNoMode: the camera has no such mode.
+	ErrNoMode = errors.New("camera has no such mode")
+)
+
+// Source delivers the pictures of an open camera.
+type Source interface {
+	// Mode returns what the driver granted.
+	Mode() Mode
+	// Format returns the format of the frames that Read returns.
+	Format() Format
+	// Read waits for the newest valid picture and returns it, owned by the
+	// caller. Captured and Dequeued are set. It is called by one goroutine.
+	// It ends with ErrClosed or ErrGone, or with the driver's error.
+	Read() (*Frame, error)
+	// Lost counts the pictures that did not become frames so far.
+	Lost() Lost
+	// Close wakes Read, waits for it to leave, and frees the camera. It may be
+	// called from any goroutine, and twice.
+	Close() error
+}
+
+// Lost counts pictures that a source did not deliver, by cause.
+type Lost struct {
+	Driver     uint64 // gaps in the driver's sequence numbers
+	Damaged    uint64 // buffers that the driver marked as bad, or of a wrong size
+	Superseded uint64 // good ones, but a newer one was there when Read looked
+}
+
+// Rate is a frame rate of Num pictures in Den seconds.
+type Rate struct {
+	Num uint32 `json:"num"`
+	Den uint32 `json:"den"`
+}
+
+// FPS returns frames per second, 0 where the rate is not known.
+func (r Rate) FPS() float64 {
+	if r.Den == 0 {
+		return 0
+	}
+	return float64(r.Num) / float64(r.Den)
+}
+
+// Mode is one combination that a camera offers.
+type Mode struct {
+	Pixel  PixelFormat `json:"format"`
+	Width  int         `json:"width"`  // pixels
+	Height int         `json:"height"` // pixels
+	Rate   Rate        `json:"rate"`
+}
+
+// String returns for instance "mjpeg 1920x1080 30 fps".
+func (m Mode) String() string {
+	s := fmt.Sprintf("%v %dx%d", m.Pixel, m.Width, m.Height)
+	if fps := m.Rate.FPS(); fps > 0 {
+		s += fmt.Sprintf(" %.4g fps", fps)
+	}
+	return s
+}
+
+// Camera describes a camera, open or not.
+type Camera struct {
+	Path     string    `json:"path"` // device node, or "pattern"
+	Name     string    `json:"name"`
+	Driver   string    `json:"driver"`
+	Bus      string    `json:"bus"` // stays the same when the same port is used again
+	Modes    []Mode    `json:"modes"`
+	Controls []Control `json:"controls"`
+}
+
+// Control is a V4L2 control (Documentation/userspace-api/media/v4l/control.rst).
+type Control struct {
+	ID       uint32            `json:"id"`
+	Name     string            `json:"name"`
+	Type     string            `json:"type"` // int, bool, menu, button, int64, string, bitmask, intmenu
+	Min      int64             `json:"min"`
+	Max      int64             `json:"max"`
+	Step     int64             `json:"step"`
+	Default  int64             `json:"default"`
+	Value    int64             `json:"value"`
+	ReadOnly bool              `json:"readonly,omitempty"`
+	Inactive bool              `json:"inactive,omitempty"` // another control overrides it
+	Menu     []ControlMenuItem `json:"menu,omitempty"`
+}
+
+// ControlMenuItem is one choice of a menu control.
+type ControlMenuItem struct {
+	Index int64  `json:"index"`
+	Name  string `json:"name"`
+}

@@ -1,0 +1,81 @@
+package transport
+
+import (
+	"sync"
+	"time"
+
+	"github.com/tbcam/tbcam/transport/wire"
+)
+
+// timeline expresses times as nanoseconds since an hour before it was made, so
+// that a time that is known is positive.
+type timeline struct{ origin time.Time }
+
+func newTimeline() timeline { return timeline{time.Now().Add(-time.Hour)} }
+
+func (l timeline) nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return int64(max(0, t.Sub(l.origin)))
+}
+
+func (l timeline) time(nanos int64) time.Time { return l.origin.Add(time.Duration(nanos)) }
+
+// Clock estimates the offset between the monotonic clocks of the two hosts. It
+// believes the exchange with the shortest round trip of the last ones: its
+// error is at most half of that.
+type Clock struct {
+	line timeline
+	mu   sync.Mutex
+	last [clockSamples]clockSample // a ring
+	n    int                       // samples taken in all
+	best clockSample
+}
+
+// clockSamples are 8 s of pings: two crystals drift less than 1 ms in that time.
+const clockSamples = 16
+
+type clockSample struct {
+	offset time.Duration // of the sender's clock against ours
+	trip   time.Duration // there and back, without the sender's own time
+}
+
+// add takes the times of one exchange; arrived is when the Pong was read.
+func (c *Clock) add(x wire.Clock, arrived int64) {
+	there, back := x.Received-x.Ping, x.Pong-arrived
+	sample := clockSample{
+		offset: time.Duration(there/2 + back/2),
+		trip:   time.Duration(there - back),
+	}
+	if sample.trip < 0 || x.Ping > arrived {
+		return // the sender's clock is not one: two times of one host go backwards
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last[c.n%clockSamples] = sample
+	c.n++
+	c.best = c.last[0]
+	for _, s := range c.last[:min(c.n, clockSamples)] {
+		if s.trip < c.best.trip {
+			c.best = s
+		}
+	}
+}
+
+// Estimate returns the offset of the sender's clock and the largest error it
+// can have. Before the first exchange ok is false.
+func (c *Clock) Estimate() (offset, uncertainty time.Duration, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.best.offset, c.best.trip / 2, c.n > 0
+}
+
+// local maps a time of the sender's clock to ours; unknown stays unknown.
+func (c *Clock) local(nanos int64) time.Time {
+	offset, _, ok := c.Estimate()
+	if nanos == 0 || !ok {
+		return time.Time{}
+	}
+	return c.line.time(nanos - int64(offset))
+}

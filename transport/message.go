@@ -1,0 +1,151 @@
+package transport
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/wire"
+)
+
+// Protocol is the version of the messages, negotiated in Hello and Welcome.
+const Protocol = 1
+
+// Bounds of what a peer may send.
+const (
+	maxHello  = wire.PacketSize - wire.HeaderSize
+	maxText   = 256 // bytes of a string that is shown to a person
+	maxReason = 512 // bytes of a Bye
+	// MaxFrame is the largest picture in bytes, enough for 8192x4096 in 4:2:2.
+	MaxFrame = 64 << 20
+)
+
+// Peer is what each side says of itself, in Hello and Welcome.
+type Peer struct {
+	Program  string   `json:"program"`
+	Version  string   `json:"version"`
+	Host     string   `json:"host"`
+	Protocol [2]int   `json:"protocol"` // the oldest and the newest it speaks
+	Features []string `json:"features,omitempty"`
+}
+
+// String returns for instance "tbcam-view on desktop".
+func (p Peer) String() string { return p.Program + " on " + p.Host }
+
+// Mode describes the frames of a stream.
+type Mode struct {
+	Number uint32         `json:"number"` // frames name it
+	Camera string         `json:"camera"`
+	Source capture.Mode   `json:"source"` // what the camera's driver granted
+	Format capture.Format `json:"format"` // of the frames on the wire
+}
+
+// State says whether a stream has pictures.
+type State string
+
+// The states of a stream.
+const (
+	Running State = "running"
+	Waiting State = "waiting" // it goes on by itself, for instance at a replug
+	Failed  State = "failed"  // it needs another Start
+	Idle    State = "idle"    // nobody asked for it
+)
+
+// Status says why a stream has no pictures, in words for a person.
+type Status struct {
+	State State  `json:"state"`
+	Text  string `json:"text,omitempty"`
+}
+
+// encode returns the payload of a message; these types always have one.
+func encode(message any) []byte {
+	payload, err := json.Marshal(message)
+	if err != nil {
+		panic(fmt.Sprintf("transport: encode %T: %v", message, err))
+	}
+	return payload
+}
+
+func decode[T any](h wire.Header, payload []byte, limit int) (T, error) {
+	var message T
+	if len(payload) > limit {
+		return message, fmt.Errorf("read %v: %d bytes, allowed are %d", h.Type, len(payload), limit)
+	}
+	if err := json.Unmarshal(payload, &message); err != nil {
+		return message, fmt.Errorf("read %v: %w", h.Type, err)
+	}
+	return message, nil
+}
+
+// printable makes a peer's text safe for a terminal and a log.
+func printable(s string, limit int) string {
+	s = strings.ToValidUTF8(s[:min(len(s), limit)], "\uFFFD")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '\uFFFD'
+	}, s)
+}
+
+func parsePeer(h wire.Header, payload []byte) (Peer, error) {
+	p, err := decode[Peer](h, payload, maxHello)
+	if err != nil {
+		return Peer{}, err
+	}
+	p.Program, p.Version, p.Host = printable(p.Program, 64), printable(p.Version, 64), printable(p.Host, 64)
+	if p.Protocol[0] > Protocol || p.Protocol[1] < Protocol {
+		return Peer{}, fmt.Errorf("%v speaks protocol %d to %d, this program %d: %w",
+			p, p.Protocol[0], p.Protocol[1], Protocol, wire.ErrVersion)
+	}
+	return p, nil
+}
+
+func parseMode(h wire.Header, payload []byte) (Mode, error) {
+	m, err := decode[Mode](h, payload, maxHello)
+	if err != nil {
+		return Mode{}, err
+	}
+	m.Camera = printable(m.Camera, maxText)
+	if err := m.Format.Check(); err != nil {
+		return Mode{}, fmt.Errorf("read mode: %w", err)
+	}
+	if m.Format.Size() > MaxFrame {
+		return Mode{}, fmt.Errorf("read mode: %v has more than %d bytes a picture", m.Format, MaxFrame)
+	}
+	return m, nil
+}
+
+func parseStatus(h wire.Header, payload []byte) (Status, error) {
+	s, err := decode[Status](h, payload, maxHello)
+	s.State, s.Text = State(printable(string(s.State), 16)), printable(s.Text, maxHello)
+	return s, err
+}
+
+func parseWant(h wire.Header, payload []byte) (capture.Want, error) {
+	w, err := decode[capture.Want](h, payload, maxHello)
+	if err != nil {
+		return capture.Want{}, err
+	}
+	w.Camera = printable(w.Camera, maxText)
+	if w.Width < 0 || w.Height < 0 || max(w.Width, w.Height) > capture.MaxDimension || w.FPS < 0 {
+		return capture.Want{}, fmt.Errorf("read start: %v is out of range", w)
+	}
+	return w, nil
+}
+
+func parseCamera(h wire.Header, payload []byte) (capture.Camera, error) {
+	c, err := decode[capture.Camera](h, payload, wire.MaxPayload)
+	c.Path, c.Name = printable(c.Path, maxText), printable(c.Name, maxText)
+	c.Driver, c.Bus = printable(c.Driver, maxText), printable(c.Bus, maxText)
+	for i := range c.Controls {
+		control := &c.Controls[i]
+		control.Name, control.Type = printable(control.Name, maxText), printable(control.Type, maxText)
+		for j := range control.Menu {
+			control.Menu[j].Name = printable(control.Menu[j].Name, maxText)
+		}
+	}
+	return c, err
+}

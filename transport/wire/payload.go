@@ -1,0 +1,123 @@
+package wire
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+)
+
+// ErrPayload says that a payload is not what its record type asks for.
+var ErrPayload = errors.New("payload is malformed")
+
+// AppendCredit appends the payload of a Credit record: how many frames of the
+// stream may be sent in all since the session began. A total, unlike an
+// increment, cannot be lost.
+func AppendCredit(b []byte, total uint64) []byte {
+	return binary.LittleEndian.AppendUint64(b, total)
+}
+
+// ParseCredit reads the payload of a Credit record.
+func ParseCredit(b []byte) (total uint64, err error) {
+	if len(b) != 8 {
+		return 0, ErrPayload
+	}
+	return binary.LittleEndian.Uint64(b), nil
+}
+
+// Clock is the payload of Ping and Pong: times in nanoseconds on the monotonic
+// clock of the host that took them. A Ping holds the first only.
+type Clock struct {
+	Ping     int64 // the Ping was sent, on the viewer's clock
+	Received int64 // the Ping was read, on the sender's clock
+	Pong     int64 // the Pong was sent, on the sender's clock
+}
+
+// pongSize is the length of a Pong up to its list of streams.
+const pongSize = 24
+
+// AppendPing appends the payload of a Ping record.
+func AppendPing(b []byte, sent int64) []byte {
+	return binary.LittleEndian.AppendUint64(b, uint64(sent))
+}
+
+// ParsePing reads the payload of a Ping record.
+func ParsePing(b []byte) (sent int64, err error) {
+	if len(b) != 8 {
+		return 0, ErrPayload
+	}
+	return int64(binary.LittleEndian.Uint64(b)), nil
+}
+
+// AppendPong appends the payload of a Pong record: the clock, and how many
+// frames of the record's stream were sent before it, so that a viewer learns of
+// frames that were lost whole and gives their credit back.
+func AppendPong(b []byte, c Clock, sent uint64) []byte {
+	b = binary.LittleEndian.AppendUint64(b, uint64(c.Ping))
+	b = binary.LittleEndian.AppendUint64(b, uint64(c.Received))
+	b = binary.LittleEndian.AppendUint64(b, uint64(c.Pong))
+	return binary.LittleEndian.AppendUint64(b, sent)
+}
+
+// ParsePong reads the payload of a Pong record.
+func ParsePong(b []byte) (c Clock, sent uint64, err error) {
+	if len(b) != pongSize+8 {
+		return Clock{}, 0, ErrPayload
+	}
+	i64 := func(at int) int64 { return int64(binary.LittleEndian.Uint64(b[at:])) }
+	return Clock{i64(0), i64(8), i64(16)}, uint64(i64(pongSize)), nil
+}
+
+// FrameHeaderSize is the length of a FrameHeader in bytes.
+const FrameHeaderSize = 72
+
+// FrameHeader begins the payload of the First record of a frame. Times are
+// nanoseconds on the sender's monotonic clock, 0 where a stage was not passed.
+// The counts are totals since the stream began and wrap around.
+type FrameHeader struct {
+	Index    uint64 // of the frame in the stream and session, from 0
+	Sequence uint32 // of the camera's driver
+	Mode     uint32 // number of the Mode record that describes the frame
+	Size     uint32 // of the whole picture, in bytes
+	Captured int64
+	Dequeued int64
+	Encoded  int64
+	Sent     int64
+
+	LostDriver     uint32 // dropped by the camera or its driver
+	LostDamaged    uint32 // not decodable, or marked so by the driver
+	LostSuperseded uint32 // a newer one was there before it could be sent
+}
+
+// Append appends the header to b.
+func (h *FrameHeader) Append(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint64(b, h.Index)
+	for _, v := range [...]uint32{h.Sequence, h.Mode, h.Size, 0} {
+		b = binary.LittleEndian.AppendUint32(b, v)
+	}
+	for _, v := range [...]int64{h.Captured, h.Dequeued, h.Encoded, h.Sent} {
+		b = binary.LittleEndian.AppendUint64(b, uint64(v))
+	}
+	for _, v := range [...]uint32{h.LostDriver, h.LostDamaged, h.LostSuperseded, 0} {
+		b = binary.LittleEndian.AppendUint32(b, v)
+	}
+	return b
+}
+
+// ParseFrameHeader reads the header at the start of b and returns what follows.
+func ParseFrameHeader(b []byte) (h FrameHeader, rest []byte, err error) {
+	if len(b) < FrameHeaderSize {
+		return FrameHeader{}, nil, ErrPayload
+	}
+	u32 := func(at int) uint32 { return binary.LittleEndian.Uint32(b[at:]) }
+	i64 := func(at int) int64 { return int64(binary.LittleEndian.Uint64(b[at:])) }
+	h = FrameHeader{
+		Index:    binary.LittleEndian.Uint64(b),
+		Sequence: u32(8), Mode: u32(12), Size: u32(16),
+		Captured: i64(24), Dequeued: i64(32), Encoded: i64(40), Sent: i64(48),
+		LostDriver: u32(56), LostDamaged: u32(60), LostSuperseded: u32(64),
+	}
+	if h.Size > math.MaxInt32 || min(h.Captured, h.Dequeued, h.Encoded, h.Sent) < 0 {
+		return FrameHeader{}, nil, ErrPayload
+	}
+	return h, b[FrameHeaderSize:], nil
+}
