@@ -1,0 +1,199 @@
+package pattern
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// Name is what selects this camera.
+const Name = "pattern"
+
+var (
+	formats = []capture.PixelFormat{capture.YUYV, capture.NV12, capture.YUV420}
+	sizes   = [][2]int{{160, 120}, {320, 240}, {640, 480}, {1280, 720}, {1920, 1080}, {3840, 2160}}
+	rates   = []uint32{5, 15, 30, 60}
+)
+
+// Camera describes the pattern as a camera.
+func Camera() capture.Camera {
+	c := capture.Camera{Path: Name, Name: "Test pattern", Driver: "tbcam", Bus: Name}
+	for _, pixel := range formats {
+		for _, size := range sizes {
+			for _, rate := range rates {
+				c.Modes = append(c.Modes, capture.Mode{
+					Pixel: pixel, Width: size[0], Height: size[1], Rate: capture.Rate{Num: rate, Den: 1},
+				})
+			}
+		}
+	}
+	return c
+}
+
+// Source draws pictures at a steady rate. The picture with counter n is captured
+// n periods after the source was opened, whether or not anybody reads it.
+type Source struct {
+	mode   capture.Mode
+	pool   *capture.Pool
+	period time.Duration
+	start  time.Time
+	blank  []byte // a picture without the parts that move
+	timer  *time.Timer
+
+	mu     sync.Mutex // held by Read
+	next   int        // counter of the next picture
+	lost   capture.Lost
+	closed chan struct{}
+	once   sync.Once
+}
+
+// Open starts the source; mode must be one of Camera's.
+func Open(mode capture.Mode, pool *capture.Pool) (*Source, error) {
+	if mode.Rate.Num == 0 || mode.Rate.Den == 0 {
+		return nil, fmt.Errorf("open %s: %v has no frame rate", Name, mode)
+	}
+	s := &Source{
+		mode: mode, pool: pool,
+		period: time.Second * time.Duration(mode.Rate.Den) / time.Duration(mode.Rate.Num),
+		start:  time.Now(),
+		timer:  time.NewTimer(0),
+		closed: make(chan struct{}),
+	}
+	s.blank = bars(s.Format())
+	return s, nil
+}
+
+// Mode returns the mode that was asked for.
+func (s *Source) Mode() capture.Mode { return s.mode }
+
+// Format returns the format of the pictures.
+func (s *Source) Format() capture.Format {
+	return capture.Format{Pixel: s.mode.Pixel, Width: s.mode.Width, Height: s.mode.Height}
+}
+
+// Lost counts the pictures that nobody read in time.
+func (s *Source) Lost() capture.Lost {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lost
+}
+
+// Read waits for the next picture that is due.
+func (s *Source) Read() (*capture.Frame, error) {
+	s.timer.Reset(time.Until(s.due()))
+	select {
+	case <-s.timer.C:
+	case <-s.closed:
+		return nil, capture.ErrClosed
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if newest := int(time.Since(s.start) / s.period); newest > s.next {
+		s.lost.Superseded += uint64(newest - s.next)
+		s.next = newest
+	}
+	f := s.pool.Get(len(s.blank))
+	f.Format, f.Sequence = s.Format(), uint32(s.next)
+	f.Time = s.start.Add(time.Duration(s.next) * s.period)
+	f.At[capture.Captured], f.At[capture.Dequeued] = f.Time, time.Now()
+	s.draw(f)
+	s.next++
+	return f, nil
+}
+
+func (s *Source) due() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.start.Add(time.Duration(s.next) * s.period)
+}
+
+// Close wakes Read. The timer and the buffers need no freeing.
+func (s *Source) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return nil
+}
+
+const black, white = 16, 235 // of limited range
+
+// draw paints a picture: the blank one, the code, and a block that moves.
+func (s *Source) draw(f *capture.Frame) {
+	copy(f.Data, s.blank)
+	stamp := Stamp{Counter: f.Sequence, Time: f.Time}
+	code := stamp.encode()
+	w, h := f.Format.Width, f.Format.Height
+	for i := range codeColumns * codeRows {
+		x, y := i%codeColumns, i/codeColumns
+		value := byte(black)
+		if code[i/8]&(0x80>>(i%8)) != 0 {
+			value = white
+		}
+		fillLuma(f, x*w/codeColumns, (x+1)*w/codeColumns,
+			y*h/(codeRows*codeShare), (y+1)*h/(codeRows*codeShare), value)
+	}
+	side := h / 8
+	at := int(f.Sequence) * 4 % (2 * (w - side))
+	if at > w-side {
+		at = 2*(w-side) - at // on its way back
+	}
+	fillLuma(f, at, at+side, h/2, h/2+side, white)
+}
+
+// fillLuma sets the luma of a rectangle.
+func fillLuma(f *capture.Frame, left, right, top, bottom int, value byte) {
+	planes, _ := f.Format.Planes()
+	step := 1
+	if f.Format.Pixel == capture.YUYV {
+		step = 2
+	}
+	for y := top; y < bottom; y++ {
+		line := f.Data[y*planes[0].Stride:]
+		for x := left * step; x < right*step; x += step {
+			line[x] = value
+		}
+	}
+}
+
+// colors are the bars' Y', Cb and Cr: 75 % bars in BT.601 limited range
+// (ITU-R BT.471-1), white to black.
+var colors = [8][3]byte{
+	{180, 128, 128}, {162, 44, 142}, {131, 156, 44}, {112, 72, 58},
+	{84, 184, 198}, {65, 100, 212}, {35, 212, 114}, {black, 128, 128},
+}
+
+// bars returns a picture of bars below a black field for the code.
+func bars(format capture.Format) []byte {
+	data := make([]byte, format.Size())
+	planes, n := format.Planes()
+	color := func(x, y int) [3]byte {
+		if y < format.Height/codeShare {
+			return colors[7]
+		}
+		return colors[x*len(colors)/format.Width]
+	}
+	for y := range format.Height {
+		line := data[y*planes[0].Stride:]
+		for x := range format.Width {
+			c := color(x, y)
+			if format.Pixel == capture.YUYV {
+				line[2*x], line[2*x+1] = c[0], c[1+x%2]
+				continue
+			}
+			line[x] = c[0]
+		}
+	}
+	for y := 0; n > 1 && y < planes[1].Lines; y++ {
+		for x := range (format.Width + 1) / 2 {
+			c := color(2*x, 2*y)
+			if format.Pixel == capture.NV12 {
+				line := data[planes[1].Offset+y*planes[1].Stride:]
+				line[2*x], line[2*x+1] = c[1], c[2]
+				continue
+			}
+			data[planes[1].Offset+y*planes[1].Stride+x] = c[1]
+			data[planes[2].Offset+y*planes[2].Stride+x] = c[2]
+		}
+	}
+	return data
+}

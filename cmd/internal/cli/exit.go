@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// Exit codes, as docs/exit-codes.md and the man pages list them.
+const (
+	ExitOK          = 0
+	ExitFailure     = 1 // anything not listed
+	ExitUsage       = 2 // flags or arguments
+	ExitNoCamera    = 3
+	ExitBusy        = 4 // another program holds the camera
+	ExitNoMode      = 5 // the camera lacks the mode that was asked for
+	ExitStream      = 6 // the stream does not exist or cannot be used
+	ExitSink        = 7 // a window, virtual camera or file cannot be used
+	ExitInterrupted = 130
+)
+
+// codes maps errors to exit codes; the first that matches counts.
+var codes = []struct {
+	err  error
+	code int
+}{
+	{capture.ErrNoCamera, ExitNoCamera},
+	{capture.ErrBusy, ExitBusy},
+	{capture.ErrNoMode, ExitNoMode},
+	{ErrStream, ExitStream},
+	{ErrSink, ExitSink},
+	{ErrUsage, ExitUsage},
+}
+
+// Errors that the commands wrap to choose an exit code.
+var (
+	ErrStream = errors.New("stream")
+	ErrSink   = errors.New("sink")
+	ErrUsage  = errors.New("usage")
+)
+
+// Mark gives err the exit code of kind without changing its text.
+func Mark(err, kind error) error {
+	if err == nil {
+		return nil
+	}
+	return &marked{err, kind}
+}
+
+type marked struct {
+	error
+	kind error
+}
+
+func (m *marked) Unwrap() []error { return []error{m.error, m.kind} }
+
+// ExitCode returns the exit code for err.
+func ExitCode(err error) int {
+	if err == nil {
+		return ExitOK
+	}
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	return ExitFailure
+}
+
+// Main runs a command until it is done or a signal ends it, prints what went
+// wrong in one line, and exits. A second signal ends it at once.
+func Main(root *cobra.Command) {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		<-ctx.Done()
+		again := make(chan os.Signal, 1)
+		signal.Notify(again, syscall.SIGINT, syscall.SIGTERM)
+		stop()
+		<-again
+		os.Exit(ExitInterrupted)
+	}()
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return Mark(fmt.Errorf("%w; see %s --help", err, c.CommandPath()), ErrUsage)
+	})
+	err := root.ExecuteContext(ctx)
+	if err != nil && strings.HasPrefix(err.Error(), "unknown command") {
+		err = Mark(errors.New(strings.ReplaceAll(err.Error(), "\n", " ")), ErrUsage)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", root.Name(), err)
+	}
+	os.Exit(ExitCode(err))
+}
+
+// NoArgs refuses arguments in the way flags are refused.
+func NoArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return Mark(fmt.Errorf("unknown argument %q; see %s --help", args[0], c.CommandPath()), ErrUsage)
+	}
+	return nil
+}

@@ -1,0 +1,187 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+	"github.com/spf13/pflag"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/meter"
+)
+
+// Level returns the level of log lines that are printed.
+func Level(verbose bool) slog.Level {
+	if verbose {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+// WantFlags are the flags that choose a camera and its mode.
+type WantFlags struct {
+	camera, size, format string
+	fps                  float64
+}
+
+// Register adds the flags.
+func (w *WantFlags) Register(f *pflag.FlagSet, cameraUsage string) {
+	f.StringVar(&w.camera, "camera", "auto", cameraUsage)
+	f.StringVar(&w.size, "size", "", "of the pictures, `WxH` in pixels")
+	f.Float64Var(&w.fps, "fps", 0, "frames per second")
+	f.StringVar(&w.format, "format", "auto", "of the camera: auto, mjpeg, yuyv, nv12, ...")
+}
+
+// Want returns what the flags ask for.
+func (w *WantFlags) Want() (capture.Want, error) {
+	want := capture.Want{Camera: w.camera, FPS: w.fps}
+	if w.camera == "auto" {
+		want.Camera = ""
+	}
+	var err error
+	if w.format != "auto" {
+		want.Pixel, err = capture.ParsePixelFormat(w.format)
+	}
+	if err == nil && w.size != "" {
+		want.Width, want.Height, err = parseSize(w.size)
+	}
+	if err == nil && w.fps < 0 {
+		err = fmt.Errorf("--fps %g is negative", w.fps)
+	}
+	return want, Mark(err, ErrUsage)
+}
+
+func parseSize(s string) (width, height int, err error) {
+	var rest string
+	n, _ := fmt.Sscanf(strings.ToLower(s), "%dx%d%s", &width, &height, &rest)
+	if n != 2 || width < 1 || height < 1 || width > capture.MaxDimension || height > capture.MaxDimension {
+		return 0, 0, fmt.Errorf("--size %q: want WxH, for instance 1280x720, up to %dx%[2]d", s, capture.MaxDimension)
+	}
+	return width, height, nil
+}
+
+// StatsFlag is --stats.
+type StatsFlag struct{ kind string }
+
+// Register adds the flag.
+func (s *StatsFlag) Register(f *pflag.FlagSet) {
+	f.Var(s, "stats", "print figures every second and at the end: text or json")
+}
+
+// Set, String and Type implement pflag.Value.
+func (s *StatsFlag) Set(kind string) error {
+	if kind != "text" && kind != "json" {
+		return fmt.Errorf("want text or json")
+	}
+	s.kind = kind
+	return nil
+}
+
+func (s *StatsFlag) String() string { return s.kind }
+
+// Type names the value in --help.
+func (s *StatsFlag) Type() string { return "text|json" }
+
+// Start prints summaries to w until the returned function is called, which
+// prints the last one. Text ends with a table.
+func (s *StatsFlag) Start(w io.Writer, summary func() meter.Summary) (stop func()) {
+	if s.kind == "" {
+		return func() {}
+	}
+	line, last := meter.Summary.Line, meter.Summary.Table
+	if s.kind == "json" {
+		line, last = meter.Summary.JSON, meter.Summary.JSON
+	}
+	quit := make(chan struct{})
+	var printing sync.WaitGroup
+	printing.Go(func() { every(time.Second, quit, func() { _ = line(summary(), w) }) })
+	return func() {
+		close(quit)
+		printing.Wait()
+		_ = last(summary(), w)
+	}
+}
+
+func every(d time.Duration, quit <-chan struct{}, do func()) {
+	ticker := time.NewTicker(d)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			do()
+		case <-quit:
+			return
+		}
+	}
+}
+
+// PrintCameras lists cameras for a person or as JSON.
+func PrintCameras(w io.Writer, cameras []capture.Camera, asJSON bool) error {
+	if asJSON {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(cameras)
+	}
+	for _, c := range cameras {
+		if err := printCamera(w, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func printCamera(w io.Writer, c capture.Camera) error {
+	fmt.Fprintf(w, "%s  %s (driver %s, bus %s)\n", c.Path, c.Name, c.Driver, c.Bus)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, line := range modeLines(c.Modes) {
+		fmt.Fprintf(t, "  %s\n", line)
+	}
+	for _, control := range c.Controls {
+		fmt.Fprintf(t, "  control %s\t%s\t%d\t(%d..%d step %d, default %d)\n",
+			control.Name, control.Type, control.Value, control.Min, control.Max, control.Step, control.Default)
+	}
+	return t.Flush()
+}
+
+// modeLines puts the rates of one format and size on one line.
+func modeLines(modes []capture.Mode) []string {
+	var lines []string
+	last := ""
+	for _, m := range modes {
+		key := fmt.Sprintf("%v\t%dx%d\t", m.Pixel, m.Width, m.Height)
+		if key != last {
+			lines, last = append(lines, key), key
+		}
+		if fps := m.Rate.FPS(); fps > 0 {
+			lines[len(lines)-1] += fmt.Sprintf(" %.4g", fps)
+		}
+	}
+	return lines
+}
+
+// AddManual adds a hidden command that writes the man pages, for make install.
+func AddManual(root *cobra.Command) {
+	root.AddCommand(&cobra.Command{
+		Use:    "man DIR",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := os.MkdirAll(args[0], 0o755); err != nil {
+				return err
+			}
+			// A fixed date keeps the pages reproducible.
+			header := &doc.GenManHeader{Section: "1", Source: "tbcam", Date: &time.Time{}}
+			root.DisableAutoGenTag = true
+			return doc.GenManTree(root, header, args[0])
+		},
+	})
+}

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/tbdev"
+)
+
+// DefaultStream is the name of the stream where none is given.
+const DefaultStream = "tbcam"
+
+// StreamUsage describes --stream.
+const StreamUsage = "the way to the peer: NAME of a USB4STREAM, the `PATH` of a device such as /dev/tbstream0, or unix:PATH"
+
+// SenderLink returns the sender's end of what --stream names.
+func SenderLink(stream string, log *slog.Logger) (transport.Link, error) {
+	if path, ok := strings.CutPrefix(stream, "unix:"); ok {
+		return &transport.UnixDialer{Path: path, Log: log}, Mark(checkPath(path), ErrUsage)
+	}
+	return deviceLink(stream, tbdev.SenderPause, log)
+}
+
+// ViewerLink returns the viewer's end of what --stream names.
+func ViewerLink(stream string, log *slog.Logger) (transport.Link, error) {
+	if path, ok := strings.CutPrefix(stream, "unix:"); ok {
+		if err := checkPath(path); err != nil {
+			return nil, Mark(err, ErrUsage)
+		}
+		link, err := transport.ListenUnix(path)
+		return link, Mark(err, ErrStream)
+	}
+	return deviceLink(stream, tbdev.ViewerPause, log)
+}
+
+func checkPath(path string) error {
+	if path == "" {
+		return errors.New("--stream unix: needs a path, for instance unix:/tmp/tbcam.sock")
+	}
+	return nil
+}
+
+func deviceLink(stream string, pause time.Duration, log *slog.Logger) (transport.Link, error) {
+	resolve := func() (string, error) { return tbdev.ByName(tbdev.Streams, stream) }
+	if strings.Contains(stream, "/") {
+		resolve = func() (string, error) { return stream, checkDevice(stream) }
+	}
+	// What is wrong from the start is a mistake, not something to wait for.
+	if _, err := resolve(); err != nil {
+		return nil, Mark(err, ErrStream)
+	}
+	return &tbdev.Link{Resolve: resolve, Pause: pause, Log: log}, nil
+}
+
+func checkDevice(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("open stream %s: it does not exist; see ls /dev/tbstream*, or use unix:%[1]s for a socket", path)
+	case err != nil:
+		return fmt.Errorf("open stream %s: %w", path, err)
+	case info.Mode().Type() == fs.ModeSocket:
+		return fmt.Errorf("open stream %s: it is a socket; use unix:%[1]s", path)
+	case info.Mode()&fs.ModeCharDevice == 0:
+		return fmt.Errorf("open stream %s: it is no character device", path)
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package meter
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// Fate is what became of a number of frames.
+type Fate struct {
+	Name  string `json:"fate"`
+	Count uint64 `json:"frames"`
+}
+
+// Summary is what --stats prints.
+type Summary struct {
+	Program string `json:"program"`
+	Report
+	Fates []Fate `json:"fates"`
+}
+
+// JSON writes the summary as one line.
+func (s Summary) JSON(w io.Writer) error { return json.NewEncoder(w).Encode(s) }
+
+// Line writes the summary as one line for a person.
+func (s Summary) Line(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "%s: %d frames, %.1f fps, %.1f MB/s, %.0f %% CPU", s.Program, s.Frames, s.FPS, s.MBps, s.CPU)
+	for _, l := range s.Latency {
+		if l.Stage == StageNames[Total] {
+			fmt.Fprintf(w, ", latency p50 %.1f ms, p99 %.1f ms", l.P50, l.P99)
+		}
+	}
+	for _, f := range s.Fates {
+		if f.Count > 0 {
+			fmt.Fprintf(w, ", %s %d", f.Name, f.Count)
+		}
+	}
+	fmt.Fprintln(w)
+	return err
+}
+
+// Table writes the summary as a table.
+func (s Summary) Table(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "\n%s, %.1f s\n", s.Program, s.Seconds)
+	fmt.Fprintf(t, "frames\t%d\t\n", s.Frames)
+	for _, f := range s.Fates {
+		fmt.Fprintf(t, "%s\t%d\t\n", f.Name, f.Count)
+	}
+	fmt.Fprintf(t, "fps\t%.1f\t\nMB/s\t%.1f\t\nCPU %% of a core\t%.0f\t\n", s.FPS, s.MBps, s.CPU)
+	if err := t.Flush(); err != nil || len(s.Latency) == 0 {
+		return err
+	}
+	fmt.Fprintf(t, "latency, ms\tp50\tp95\tp99\tmax\t\n")
+	for _, l := range s.Latency {
+		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t\n", l.Stage, l.P50, l.P95, l.P99, l.Max)
+	}
+	return t.Flush()
+}
+
+// Fates says what became of the pictures that a sender did not send.
+func Fates(lost capture.Lost) []Fate {
+	return []Fate{
+		{"dropped by the camera", lost.Driver},
+		{"dropped as damaged", lost.Damaged},
+		{"superseded before sending", lost.Superseded},
+	}
+}

@@ -1,0 +1,132 @@
+// Command tbcam-send sends the pictures of a camera over a stream device to
+// tbcam-view, as long as that asks for them.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/codec"
+	"github.com/tbcam/tbcam/transport"
+)
+
+// version is set by the Makefile.
+var version = "dev"
+
+func main() { cli.Main(command()) }
+
+// options are the flags.
+type options struct {
+	stream   string
+	want     cli.WantFlags
+	codec    string
+	quality  int
+	frames   int
+	duration time.Duration
+	stats    cli.StatsFlag
+	verbose  bool
+}
+
+func command() *cobra.Command {
+	var o options
+	c := &cobra.Command{
+		Use:   "tbcam-send",
+		Short: "Send this host's camera to tbcam-view on the other end of the cable",
+		Long: `tbcam-send offers this host's cameras to tbcam-view on the other end of a USB4 or
+Thunderbolt cable. The camera is on only while somebody watches.
+
+Without flags it offers the first camera over the stream "tbcam". It runs until
+it is ended, through any number of viewers and unplugged cables.`,
+		Example: `  tbcam-send
+  tbcam-send --camera /dev/video2 --size 1280x720 --fps 30
+  tbcam-send --camera pattern --stream unix:/tmp/tbcam.sock`,
+		Version: version,
+		Args:    cli.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return send(c.Context(), o) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage)
+	o.want.Register(f, "auto, a `CAMERA`'s device or (part of its) name, or pattern")
+	f.StringVar(&o.codec, "codec", "auto", "auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
+	f.IntVar(&o.quality, "quality", 85, "of JPEGs made here, 1 to 100")
+	f.IntVar(&o.frames, "frames", 0, "end after `N` frames were sent")
+	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
+	o.stats.Register(f)
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
+	c.AddCommand(listCommand())
+	cli.AddManual(c)
+	return c
+}
+
+func listCommand() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List this host's cameras with their modes and controls",
+		Args:  cli.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			f := newFeed(capture.Want{}, codec.Auto, 0, slog.New(slog.DiscardHandler))
+			return cli.PrintCameras(os.Stdout, f.Cameras(), asJSON)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return c
+}
+
+func send(ctx context.Context, o options) error {
+	log := cli.NewLog(os.Stderr, "tbcam-send", cli.Level(o.verbose))
+	feed, offer, err := o.feed(log)
+	if err != nil {
+		return err
+	}
+	link, err := cli.SenderLink(o.stream, log)
+	if err != nil {
+		return err
+	}
+	defer link.Close()
+	log.Info("offering "+offer, "stream", o.stream)
+	meter := newMeter(feed)
+	sender := &transport.Sender{Link: link, Feed: feed, Version: version, Log: log, Sent: meter.sent}
+	feed.report = sender.Report
+	defer feed.close()
+	stop := o.stats.Start(os.Stdout, meter.summary)
+	defer stop()
+	return cli.Mark(sender.Run(ctx), cli.ErrStream)
+}
+
+// feed checks the flags against each other and against the camera, so that a
+// mistake is told before anybody watches. It also says what is on offer.
+func (o options) feed(log *slog.Logger) (f *feed, offer string, err error) {
+	want, err := o.want.Want()
+	if err != nil {
+		return nil, "", err
+	}
+	kind, err := codec.ParseKind(o.codec)
+	switch {
+	case err != nil:
+	case o.quality < 1 || o.quality > 100:
+		err = fmt.Errorf("--quality %d is outside 1..100", o.quality)
+	case o.frames < 0 || o.duration < 0:
+		err = fmt.Errorf("--frames and --duration must not be negative")
+	}
+	if err != nil {
+		return nil, "", cli.Mark(err, cli.ErrUsage)
+	}
+	camera, mode, err := choose(want, capture.Camera{})
+	if err != nil {
+		return nil, "", err
+	}
+	if _, err := codec.Choose(kind, capture.Format{Pixel: mode.Pixel, Width: mode.Width, Height: mode.Height}); err != nil {
+		return nil, "", cli.Mark(err, cli.ErrUsage)
+	}
+	f = newFeed(want, kind, o.quality, log)
+	f.limit = limit{frames: o.frames, duration: o.duration}
+	return f, fmt.Sprintf("%s (%s), %v", camera.Name, camera.Path, mode), nil
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/meter"
+	"github.com/tbcam/tbcam/codec"
+)
+
+// sendMeter measures what the sender can know: up to the wire.
+type sendMeter struct {
+	meter *meter.Meter
+	feed  *feed
+	bytes atomic.Uint64
+}
+
+func newMeter(f *feed) *sendMeter { return &sendMeter{meter: meter.New(), feed: f} }
+
+// sent counts a frame that was written.
+func (m *sendMeter) sent(f *capture.Frame) {
+	m.bytes.Add(uint64(len(f.Data)))
+	m.meter.Add(&f.At, time.Now())
+}
+
+// summary returns the figures so far; its total ends when a frame was written.
+func (m *sendMeter) summary() meter.Summary {
+	lost, counts := m.feed.fates()
+	fates := meter.Fates(lost)
+	for cause, n := range counts {
+		if n > 0 {
+			fates = append(fates, meter.Fate{Name: codec.Cause(cause).String(), Count: n})
+		}
+	}
+	return meter.Summary{Program: "tbcam-send", Report: m.meter.Report(m.bytes.Load()), Fates: fates}
+}

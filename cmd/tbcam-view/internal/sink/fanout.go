@@ -1,0 +1,206 @@
+package sink
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// reopen is how long a sink that failed is left alone.
+const reopen = time.Second
+
+// ErrDone is returned by a sink that wants no more frames, for instance a
+// snapshot that was taken: it is closed and not opened again.
+var ErrDone = errors.New("sink is done")
+
+// Sink takes frames. Its methods are called by one goroutine.
+type Sink interface {
+	// Present takes over the reference of a frame that others may hold too.
+	Present(f *capture.Frame) error
+	Close() error
+}
+
+// Decoder turns received frames into raw ones; codec.Decoder is one.
+type Decoder interface {
+	Decode(f *capture.Frame) (*capture.Frame, error)
+	Close()
+}
+
+// Fanout hands each received frame to its taps, and the newest of them, decoded
+// once, to its sinks. The goroutine that calls Frame is never held up.
+type Fanout struct {
+	decoder Decoder
+	log     *slog.Logger
+	taps    []func(*capture.Frame) // for every received frame
+	outlets []*outlet
+
+	received   *capture.Mailbox // to decode
+	damaged    atomic.Uint64
+	superseded atomic.Uint64 // not decoded, since a newer one was there
+	closing    chan struct{}
+}
+
+// outlet is a sink, its opening and its mailbox.
+type outlet struct {
+	name       string
+	open       func() (Sink, error)
+	sink       Sink // nil while it is closed
+	box        *capture.Mailbox
+	superseded atomic.Uint64
+	presented  func(*capture.Frame)
+}
+
+// NewFanout returns a fan-out without sinks. It owns the decoder.
+func NewFanout(decoder Decoder, log *slog.Logger) *Fanout {
+	return &Fanout{decoder: decoder, log: log, received: capture.NewMailbox(), closing: make(chan struct{})}
+}
+
+// Tap adds a function that gets every received frame, as it came. It takes over
+// a reference and must not wait.
+func (o *Fanout) Tap(tap func(*capture.Frame)) { o.taps = append(o.taps, tap) }
+
+// Add opens a sink of decoded frames. open is called again whenever the sink has
+// failed; presented, if not nil, after each frame and before its release. All
+// sinks are added before Run.
+func (o *Fanout) Add(name string, open func() (Sink, error), presented func(*capture.Frame)) error {
+	s, err := open()
+	if err != nil {
+		return err
+	}
+	o.outlets = append(o.outlets, &outlet{name: name, open: open, sink: s, box: capture.NewMailbox(), presented: presented})
+	return nil
+}
+
+// Frame takes over the reference of a received frame.
+func (o *Fanout) Frame(f *capture.Frame) {
+	for _, tap := range o.taps {
+		tap(f.Retain())
+	}
+	if len(o.outlets) == 0 {
+		f.Release()
+		return
+	}
+	if o.received.Put(f) {
+		o.superseded.Add(1)
+	}
+}
+
+// Run serves the sinks until Close, lets them present what they were handed
+// before, and closes them.
+func (o *Fanout) Run() {
+	var sinks sync.WaitGroup
+	for _, out := range o.outlets {
+		sinks.Go(func() { out.run(o.closing, o.log) })
+	}
+	for f := range o.received.Frames() {
+		o.decode(f)
+	}
+	o.decoder.Close()
+	for _, out := range o.outlets {
+		out.box.Close()
+	}
+	sinks.Wait()
+}
+
+// Close ends Run. Frame must not be called any more.
+func (o *Fanout) Close() {
+	o.received.Close()
+	close(o.closing)
+}
+
+func (o *Fanout) decode(f *capture.Frame) {
+	raw, err := o.decoder.Decode(f)
+	if err != nil {
+		// The sinks keep the last good picture.
+		o.damaged.Add(1)
+		o.log.Debug("picture dropped", "why", err)
+		return
+	}
+	o.share(raw)
+}
+
+// share gives each sink its reference, and gives up its own.
+func (o *Fanout) share(f *capture.Frame) {
+	for _, out := range o.outlets {
+		if out.box.Put(f.Retain()) {
+			out.superseded.Add(1)
+		}
+	}
+	f.Release()
+}
+
+// Stats says what became of frames that were received whole.
+type Stats struct {
+	Damaged    uint64 // not decodable
+	Superseded uint64 // older than another when the decoder or the first sink was ready
+}
+
+// Stats returns the totals so far.
+func (o *Fanout) Stats() Stats {
+	s := Stats{Damaged: o.damaged.Load(), Superseded: o.superseded.Load()}
+	if len(o.outlets) > 0 {
+		s.Superseded += o.outlets[0].superseded.Load()
+	}
+	return s
+}
+
+// run keeps a sink open until it is done or there are no more frames.
+func (out *outlet) run(closing <-chan struct{}, log *slog.Logger) {
+	defer out.box.Discard()
+	said := ""
+	for {
+		err := out.serve()
+		if err == nil {
+			return
+		}
+		if errors.Is(err, ErrDone) {
+			break
+		}
+		if err.Error() != said {
+			said = err.Error()
+			log.Warn(said, "sink", out.name)
+		}
+		select {
+		case <-closing:
+			return
+		case <-time.After(reopen):
+		}
+	}
+	for f := range out.box.Frames() {
+		f.Release()
+	}
+}
+
+// serve opens the sink and presents frames; nil means that there are no more.
+func (out *outlet) serve() error {
+	if out.sink == nil {
+		s, err := out.open()
+		if err != nil {
+			return err
+		}
+		out.sink = s
+	}
+	s := out.sink
+	out.sink = nil
+	for f := range out.box.Frames() {
+		if err := out.present(s, f); err != nil {
+			return errors.Join(err, s.Close())
+		}
+	}
+	return s.Close()
+}
+
+func (out *outlet) present(s Sink, f *capture.Frame) error {
+	defer f.Release()
+	if err := s.Present(f.Retain()); err != nil {
+		return err
+	}
+	if out.presented != nil {
+		out.presented(f)
+	}
+	return nil
+}

@@ -1,0 +1,2 @@
+// Package snapshot writes one picture to a PNG file.
+package snapshot

@@ -1,0 +1,136 @@
+// Command tbcam-view shows, republishes and records the pictures of a camera
+// that tbcam-send sends.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/transport"
+)
+
+// version is set by the Makefile.
+var version = "dev"
+
+func main() { cli.Main(command()) }
+
+// options are the flags.
+type options struct {
+	stream   string
+	want     cli.WantFlags
+	window   bool
+	loopback []string
+	record   string
+	snapshot string
+	force    bool
+	frames   uint64
+	duration time.Duration
+	stats    cli.StatsFlag
+	verbose  bool
+}
+
+func command() *cobra.Command {
+	var o options
+	c := &cobra.Command{
+		Use:   "tbcam-view",
+		Short: "Show, republish and record the camera of the host at the other end of the cable",
+		Long: `tbcam-view takes the pictures of tbcam-send at the other end of a USB4 or Thunderbolt
+cable, and shows them in a window, republishes them as a virtual camera for video
+calls (v4l2loopback), and records them; any of these, together.
+
+Without flags it opens a window on the stream "tbcam". It runs until it is ended,
+through any number of senders and unplugged cables.
+
+Keys in the window: F fullscreen, S snapshot, I statistics, H help, Q quit.`,
+		Example: `  tbcam-view
+  tbcam-view --loopback auto
+  tbcam-view --record call.mkv --window
+  tbcam-view --stream unix:/tmp/tbcam.sock --snapshot now.png`,
+		Version: version,
+		Args:    cli.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return view(c.Context(), o) },
+	}
+	f := c.Flags()
+	c.PersistentFlags().StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage+"; here the viewer listens")
+	o.want.Register(f, "of the sender: auto, a `CAMERA`'s device or (part of its) name, or pattern")
+	f.BoolVar(&o.window, "window", false, "show a window; the default where there is a display and nothing else was asked for")
+	f.StringArrayVar(&o.loopback, "loopback", nil, "republish at a v4l2loopback `DEVICE`, or auto; may be given several times")
+	f.StringVar(&o.record, "record", "", "record to `FILE.mkv`, without re-encoding")
+	f.StringVar(&o.snapshot, "snapshot", "", "write one picture to `FILE.png` and end")
+	f.BoolVar(&o.force, "force", false, "overwrite the files of --record and --snapshot")
+	f.Uint64Var(&o.frames, "frames", 0, "end after `N` frames were received")
+	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
+	o.stats.Register(f)
+	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
+	c.AddCommand(listCommand(&o))
+	cli.AddManual(c)
+	return c
+}
+
+func listCommand(o *options) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the sender's cameras with their modes and controls",
+		Args:  cli.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cameras, err := o.list(c.Context())
+			if err != nil {
+				return err
+			}
+			return cli.PrintCameras(os.Stdout, cameras, asJSON)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return c
+}
+
+// list asks the sender for its cameras; none is turned on for that.
+func (o *options) list(ctx context.Context) ([]capture.Camera, error) {
+	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
+	link, err := cli.ViewerLink(o.stream, log)
+	if err != nil {
+		return nil, err
+	}
+	defer link.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := &transport.Receiver{Link: link, Viewer: quiet{}, Pool: &capture.Pool{}, Version: version, Log: log}
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	log.Info("waiting for tbcam-send", "stream", o.stream)
+	cameras, err := r.Cameras(ctx)
+	cancel()
+	return cameras, cli.Mark(cmp.Or(<-ended, err), cli.ErrStream)
+}
+
+// quiet is a transport.Viewer that wants nothing.
+type quiet struct{}
+
+func (quiet) Connected(transport.Peer)               {}
+func (quiet) Mode(transport.Mode)                    {}
+func (quiet) Frame(f *capture.Frame, _ capture.Lost) { f.Release() }
+func (quiet) Status(transport.Status)                {}
+func (quiet) Disconnected(error)                     {}
+
+// check refuses flags that cannot work, and fills in the default sink.
+func (o *options) check() error {
+	if o.duration < 0 {
+		return cli.Mark(errors.New("--duration must not be negative"), cli.ErrUsage)
+	}
+	if o.window || o.record != "" || o.snapshot != "" || len(o.loopback) > 0 {
+		return nil
+	}
+	if os.Getenv("DISPLAY") == "" {
+		return cli.Mark(errors.New("there is no display for a window; use --loopback auto, --record FILE.mkv or --snapshot FILE.png"), cli.ErrSink)
+	}
+	o.window = true
+	return nil
+}

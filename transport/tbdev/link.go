@@ -1,0 +1,186 @@
+package tbdev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbcam/tbcam/transport"
+)
+
+// How long a device stays closed before it is opened again. It must be longer
+// than the driver's close(2), and the viewer's shorter than the sender's, so that
+// both are closed together for a while and the viewer opens into silence.
+const (
+	ViewerPause = 1200 * time.Millisecond
+	SenderPause = 2 * time.Second
+)
+
+const retry = 500 * time.Millisecond
+
+// Link opens a stream device. It implements transport.Link.
+type Link struct {
+	// Resolve returns the path of the device; it may change between openings.
+	Resolve func() (string, error)
+	// Pause is ViewerPause or SenderPause.
+	Pause time.Duration
+	Log   *slog.Logger
+
+	closing sync.WaitGroup // of the last connection
+	closed  time.Time      // when that was done
+}
+
+// Open waits until the device can be opened and is ours alone.
+func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
+	l.closing.Wait()
+	if err := pause(ctx, time.Until(l.closed.Add(l.Pause))); err != nil {
+		return nil, err
+	}
+	for said := ""; ; {
+		c, err := l.open()
+		if err == nil {
+			return c, nil
+		}
+		why, curable := diagnose(err)
+		if !curable {
+			return nil, err
+		}
+		if why != said {
+			said = why
+			l.Log.Info("waiting for the stream", "why", why)
+		}
+		if err := pause(ctx, retry); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (l *Link) open() (transport.Conn, error) {
+	path, err := l.Resolve()
+	if err != nil {
+		return nil, err
+	}
+	lock, err := acquire(path)
+	if err != nil {
+		return nil, fmt.Errorf("open stream %s: %w", path, err)
+	}
+	c, err := openConn(path)
+	if err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("open stream %s: %w", path, err)
+	}
+	l.closing.Add(1)
+	return &lockedConn{conn: c, lock: lock, link: l}, nil
+}
+
+// Accepts is false: a device opens whether or not the peer did.
+func (l *Link) Accepts() bool { return false }
+
+// Close waits until the device is closed.
+func (l *Link) Close() error {
+	l.closing.Wait()
+	return nil
+}
+
+func (l *Link) String() string {
+	path, err := l.Resolve()
+	if err != nil {
+		return "tbstream"
+	}
+	return path
+}
+
+// lockedConn gives the lock back when the device is closed. It closes beside its
+// caller, who may have a camera to close too.
+type lockedConn struct {
+	*conn
+	lock net.Listener
+	link *Link
+	once sync.Once
+}
+
+func (c *lockedConn) Close() error {
+	c.once.Do(func() {
+		go func() {
+			defer c.link.closing.Done()
+			if err := errors.Join(c.conn.Close(), c.lock.Close()); err != nil {
+				c.link.Log.Warn("close the stream", "why", err)
+			}
+			c.link.closed = time.Now()
+		}()
+	})
+	return nil
+}
+
+// diagnose says what an error of open waits for, and whether waiting may help.
+func diagnose(err error) (why string, curable bool) {
+	switch {
+	case errors.Is(err, unix.ENXIO), errors.Is(err, unix.EIO):
+		return "the cable is unplugged", true
+	case errors.Is(err, unix.EINVAL):
+		return "the peer has not set the stream up yet", true
+	case errors.Is(err, unix.ENOMEM):
+		return "no DMA ring is free: remove another stream or unload thunderbolt_net", true
+	case errors.Is(err, ErrLocked):
+		return err.Error(), false
+	}
+	return err.Error(), false
+}
+
+// ErrLocked says that another process uses the device. Several openers would
+// steal each other's bytes.
+var ErrLocked = errors.New("another process uses it")
+
+// acquire takes the lock of a device: an abstract Unix socket, which cannot be
+// left behind, and whose peer credentials tell who holds it.
+func acquire(path string) (net.Listener, error) {
+	name := "@tbcam" + filepath.Clean(path)
+	l, err := net.Listen("unix", name)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		if pid := holder(name); pid != 0 {
+			return nil, fmt.Errorf("%w: process %d; end it first", ErrLocked, pid)
+		}
+		return nil, fmt.Errorf("%w; end it first", ErrLocked)
+	}
+	return l, err
+}
+
+// holder returns the process that holds the lock, 0 where that is not known.
+func holder(name string) int32 {
+	conn, err := net.Dial("unix", name)
+	if err != nil {
+		return 0
+	}
+	defer conn.Close()
+	raw, err := conn.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return 0
+	}
+	var pid int32
+	// Errors leave pid at 0: not known.
+	_ = raw.Control(func(fd uintptr) {
+		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			pid = cred.Pid
+		}
+	})
+	return pid
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
