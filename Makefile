@@ -1,0 +1,99 @@
+# Everything that is done with tbcam from a checkout: `make help`.
+PREFIX ?= /usr/local
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+STREAM ?= unix:/tmp/tbcam-demo.sock
+T ?= 30s
+
+programs := tbcam-send tbcam-view tbcam-window
+rungs := test-lint test-unit test-cross test-programs test-vm
+# -v names the tests that are skipped: fixtures/ladder looks for them.
+gotest := go test -count=1 -v
+quiet := | { grep -vE '^( *--- PASS|=== (RUN|PAUSE|CONT|NAME)|PASS$$)' || true; }
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
+
+.PHONY: deps
+deps: ## install the Debian packages that building, testing and the demo need
+	@fixtures/install-packages fixtures/packages
+
+.PHONY: build
+build: deps ## build the three programs into bin/
+	@mkdir -p bin
+	@go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ $(addprefix ./cmd/,$(programs))
+
+.PHONY: demo
+demo: build ## run sender, viewer and window on this machine; without a display, leave demo.png
+	@fixtures/demo
+
+.PHONY: test
+test: deps ## run every rung that needs no second host, and print how long each took
+	@fixtures/install-packages fixtures/vm/packages
+	@MAKE='$(MAKE)' fixtures/ladder $(rungs)
+
+.PHONY: test-lint
+test-lint: ## formatting, vet, static checks, scripts
+	@test -z "$$(gofmt -l . | tee /dev/stderr)"
+	@go vet ./... && go vet -tags vm ./...
+	@go tool staticcheck ./... && go tool staticcheck -tags vm ./...
+	@go mod tidy -diff
+
+.PHONY: test-unit
+test-unit: ## unit tests, with the race detector
+	@$(gotest) -race $$(go list ./... | grep -v /cmd/internal/e2e) $(quiet)
+
+.PHONY: test-cross
+test-cross: ## compile for arm64, with the layouts of the kernel's structs
+	@GOARCH=arm64 CGO_ENABLED=0 go vet ./capture/... ./transport/...
+	@GOARCH=arm64 CGO_ENABLED=0 go test -c -o /dev/null ./capture/v4l2
+	@echo "arm64 compiles"
+
+.PHONY: test-programs
+test-programs: build ## the programs on this machine: sockets, window under Xvfb, kills
+	@TBCAM_BIN=$(CURDIR)/bin $(gotest) ./cmd/internal/e2e $(quiet)
+
+.PHONY: test-vm
+test-vm: build ## the programs with real kernel drivers, in a virtual machine
+	@fixtures/install-packages fixtures/vm/packages
+	@fixtures/vm/vm build
+	@fixtures/vm/selftest
+	@TBCAM_BIN=$(CURDIR)/bin fixtures/vm/gotest
+
+.PHONY: vm
+vm: ## run CMD='...' in the virtual machine
+	@fixtures/install-packages fixtures/vm/packages
+	@fixtures/vm/vm build
+	@fixtures/vm/vm run -- sh -c '$(CMD)'
+
+.PHONY: bench
+bench: deps ## benchmarks with their yardsticks
+	@go test -run '^$$' -bench . -benchmem ./transport/... ./codec/... ./capture/...
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for T (30s)
+	@for p in $$(go list ./...); do \
+	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(T) $$p || exit 1; \
+	  done; \
+	done
+
+.PHONY: install
+install: build ## install programs, man pages and completion below DESTDIR and PREFIX
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(addprefix bin/,tbcam-send tbcam-view)
+	install -D -t $(DESTDIR)$(PREFIX)/libexec/tbcam bin/tbcam-window
+	@for p in tbcam-send tbcam-view; do \
+	  bin/$$p man $(DESTDIR)$(PREFIX)/share/man/man1 && \
+	  install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d && \
+	  bin/$$p completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p && \
+	  bin/$$p completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$p && \
+	  bin/$$p completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$p.fish || exit 1; \
+	done
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/tbcam-window.1
+
+.PHONY: clean
+clean: ## remove what was built here
+	rm -rf bin demo.png
