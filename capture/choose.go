@@ -30,6 +30,20 @@ func (w Want) Over(base Want) Want {
 	return w
 }
 
+// maxFPS is more than any camera delivers.
+const maxFPS = 10000
+
+// Check reports what no camera can have, if anything.
+func (w Want) Check() error {
+	switch {
+	case (w.Width == 0) != (w.Height == 0) || min(w.Width, w.Height) < 0 || max(w.Width, w.Height) > MaxDimension:
+		return fmt.Errorf("size %dx%d is outside 1x1..%dx%d", w.Width, w.Height, MaxDimension, MaxDimension)
+	case !(w.FPS >= 0 && w.FPS <= maxFPS): // nor is it NaN
+		return fmt.Errorf("%g frames per second are outside 0..%d", w.FPS, maxFPS)
+	}
+	return nil
+}
+
 // String returns for instance "mjpeg 1280x720 at 30 fps".
 func (w Want) String() string {
 	var parts []string

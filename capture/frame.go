@@ -51,6 +51,12 @@ type Frame struct {
 	refs atomic.Int32
 }
 
+// Derive says that f holds from's picture in another format: its number and times
+// are the same.
+func (f *Frame) Derive(format Format, from *Frame) {
+	f.Format, f.Sequence, f.Time, f.At = format, from.Sequence, from.Time, from.At
+}
+
 // Retain adds a reference, to be given back by its own call of Release.
 func (f *Frame) Retain() *Frame {
 	if f.refs.Add(1) < 2 {

@@ -114,7 +114,7 @@ func (s *Sink) convert(f *capture.Frame) (*capture.Frame, error) {
 		g.Release()
 		return nil, fmt.Errorf("convert for %s: %w", s.path, err)
 	}
-	g.Format, g.Sequence, g.Time, g.At = s.format, f.Sequence, f.Time, f.At
+	g.Derive(s.format, f)
 	return g, nil
 }
 

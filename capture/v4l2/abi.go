@@ -1,0 +1,248 @@
+package v4l2
+
+import "unsafe"
+
+// The structs of include/uapi/linux/videodev2.h as 64-bit kernels lay them out.
+// Only the members of a union that this package uses are spelled out.
+
+type fract struct {
+	numerator, denominator uint32
+}
+
+type capability struct {
+	driver       [16]byte
+	card         [32]byte
+	busInfo      [32]byte
+	version      uint32
+	capabilities uint32 // of all nodes of the device together
+	deviceCaps   uint32 // of this node
+	_            [3]uint32
+}
+
+type pixFormat struct {
+	width, height uint32
+	pixelFormat   uint32
+	field         uint32
+	bytesPerLine  uint32 // of the first plane
+	sizeImage     uint32
+	colorspace    uint32
+	priv          uint32
+	_             uint32 // flags
+	ycbcrEnc      uint32
+	quantization  uint32
+	_             uint32 // xfer_func
+}
+
+type format struct {
+	typ uint32
+	_   uint32 // the union holds pointers
+	pix pixFormat
+	_   [152]byte
+}
+
+type frmSizeEnum struct {
+	_           uint32 // index
+	pixelFormat uint32
+	typ         uint32
+	stepwise    struct {
+		minWidth, maxWidth, stepWidth    uint32
+		minHeight, maxHeight, stepHeight uint32
+	}
+	_ [2]uint32
+}
+
+type frmIvalEnum struct {
+	_             uint32 // index
+	pixelFormat   uint32
+	width, height uint32
+	typ           uint32
+	stepwise      struct{ min, max, step fract }
+	_             [2]uint32
+}
+
+type streamParm struct {
+	typ          uint32
+	_            [2]uint32
+	timePerFrame fract
+	_            [184]byte
+}
+
+type requestBuffers struct {
+	count, typ, memory uint32
+	_                  [2]uint32
+}
+
+type buffer struct {
+	index     uint32
+	typ       uint32
+	bytesUsed uint32
+	flags     uint32
+	field     uint32
+	_         uint32
+	timestamp struct{ sec, usec int64 }
+	_         [16]byte // timecode
+	sequence  uint32
+	memory    uint32
+	offset    uint32
+	_         uint32 // the union holds pointers
+	length    uint32
+	_         [3]uint32
+}
+
+type queryExtCtrl struct {
+	id      uint32
+	typ     uint32
+	name    [32]byte
+	minimum int64
+	maximum int64
+	step    uint64
+	def     int64
+	flags   uint32
+	_       [39]uint32
+}
+
+// queryMenu and extControl are packed: their 64-bit values are not aligned.
+type queryMenu struct {
+	id    uint32
+	index uint32
+	name  [32]byte // or an int64
+	_     uint32
+}
+
+type extControl struct {
+	id    uint32
+	_     [2]uint32
+	value [8]byte
+}
+
+type extControls struct {
+	which    uint32
+	count    uint32
+	_        [4]uint32
+	controls *extControl
+}
+
+// These lines do not compile where a struct has not the kernel's size.
+var (
+	_ [104]byte = [unsafe.Sizeof(capability{})]byte{}
+	_ [208]byte = [unsafe.Sizeof(format{})]byte{}
+	_ [44]byte  = [unsafe.Sizeof(frmSizeEnum{})]byte{}
+	_ [52]byte  = [unsafe.Sizeof(frmIvalEnum{})]byte{}
+	_ [204]byte = [unsafe.Sizeof(streamParm{})]byte{}
+	_ [20]byte  = [unsafe.Sizeof(requestBuffers{})]byte{}
+	_ [88]byte  = [unsafe.Sizeof(buffer{})]byte{}
+	_ [232]byte = [unsafe.Sizeof(queryExtCtrl{})]byte{}
+	_ [44]byte  = [unsafe.Sizeof(queryMenu{})]byte{}
+	_ [20]byte  = [unsafe.Sizeof(extControl{})]byte{}
+	_ [32]byte  = [unsafe.Sizeof(extControls{})]byte{}
+)
+
+// Directions of an ioctl (include/uapi/asm-generic/ioctl.h).
+const (
+	write = 1
+	read  = 2
+)
+
+// vidioc returns the number of an ioctl of videodev2.h, as the macro _IOC does.
+func vidioc(direction, nr, size uintptr) uintptr {
+	return direction<<30 | size<<16 | 'V'<<8 | nr
+}
+
+var (
+	vidiocQueryCap           = vidioc(read, 0, unsafe.Sizeof(capability{}))
+	vidiocGFmt               = vidioc(read|write, 4, unsafe.Sizeof(format{}))
+	vidiocSFmt               = vidioc(read|write, 5, unsafe.Sizeof(format{}))
+	vidiocReqBufs            = vidioc(read|write, 8, unsafe.Sizeof(requestBuffers{}))
+	vidiocQueryBuf           = vidioc(read|write, 9, unsafe.Sizeof(buffer{}))
+	vidiocQBuf               = vidioc(read|write, 15, unsafe.Sizeof(buffer{}))
+	vidiocDQBuf              = vidioc(read|write, 17, unsafe.Sizeof(buffer{}))
+	vidiocStreamOn           = vidioc(write, 18, unsafe.Sizeof(uint32(0)))
+	vidiocStreamOff          = vidioc(write, 19, unsafe.Sizeof(uint32(0)))
+	vidiocGParm              = vidioc(read|write, 21, unsafe.Sizeof(streamParm{}))
+	vidiocSParm              = vidioc(read|write, 22, unsafe.Sizeof(streamParm{}))
+	vidiocQueryMenu          = vidioc(read|write, 37, unsafe.Sizeof(queryMenu{}))
+	vidiocGExtCtrls          = vidioc(read|write, 71, unsafe.Sizeof(extControls{}))
+	vidiocEnumFrameSizes     = vidioc(read|write, 74, unsafe.Sizeof(frmSizeEnum{}))
+	vidiocEnumFrameIntervals = vidioc(read|write, 75, unsafe.Sizeof(frmIvalEnum{}))
+	vidiocQueryExtCtrl       = vidioc(read|write, 103, unsafe.Sizeof(queryExtCtrl{}))
+)
+
+// Capabilities of a node.
+const (
+	capVideoCapture       = 0x00000001
+	capVideoOutput        = 0x00000002
+	capVideoCaptureMPlane = 0x00001000
+	capVideoM2MMPlane     = 0x00004000
+	capVideoM2M           = 0x00008000
+	capMetaCapture        = 0x00800000
+	capStreaming          = 0x04000000
+	capIOMC               = 0x20000000 // set up through the media controller
+	capDeviceCaps         = 0x80000000 // device_caps is filled in
+)
+
+const (
+	bufTypeVideoCapture = 1
+	bufTypeVideoOutput  = 2
+	memoryMMap          = 1
+
+	// pixFmtPrivMagic says that the members after priv are valid.
+	pixFmtPrivMagic = 0xfeedcafe
+
+	bufFlagError              = 0x00000040
+	bufFlagTimestampMask      = 0x0000e000
+	bufFlagTimestampMonotonic = 0x00002000
+)
+
+// Order of the lines of a picture. The fields left out give half a picture each,
+// or both one after the other.
+const (
+	fieldAny          = 0
+	fieldNone         = 1
+	fieldInterlaced   = 4
+	fieldInterlacedTB = 8
+	fieldInterlacedBT = 9
+)
+
+const frmIvalTypeContinuous = 2
+
+const (
+	colorspaceDefault   = 0
+	colorspaceSMPTE170M = 1
+	colorspaceRec709    = 3
+	colorspaceJPEG      = 7
+	colorspaceSRGB      = 8
+	colorspaceBT2020    = 10
+	colorspaceDCIP3     = 12
+	colorspaceSMPTE240M = 2
+
+	ycbcrEncDefault   = 0
+	ycbcrEnc601       = 1
+	ycbcrEnc709       = 2
+	ycbcrEncXV601     = 3
+	ycbcrEncXV709     = 4
+	ycbcrEncSYCC      = 5
+	ycbcrEncBT2020    = 6
+	ycbcrEncBT2020CL  = 7
+	ycbcrEncSMPTE240M = 8
+
+	quantizationDefault   = 0
+	quantizationFullRange = 1
+	quantizationLimRange  = 2
+)
+
+const (
+	ctrlTypeInteger     = 1
+	ctrlTypeBoolean     = 2
+	ctrlTypeMenu        = 3
+	ctrlTypeButton      = 4
+	ctrlTypeInteger64   = 5
+	ctrlTypeString      = 7
+	ctrlTypeBitmask     = 8
+	ctrlTypeIntegerMenu = 9
+
+	ctrlFlagDisabled  = 0x00000001
+	ctrlFlagReadOnly  = 0x00000004
+	ctrlFlagInactive  = 0x00000010
+	ctrlFlagWriteOnly = 0x00000040
+	ctrlFlagNextCtrl  = 0x80000000
+)

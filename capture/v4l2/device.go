@@ -1,0 +1,119 @@
+package v4l2
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// ioctl calls the driver, again where a signal interrupted it.
+func ioctl(fd int, request uintptr, arg unsafe.Pointer) error {
+	for {
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(arg))
+		switch errno {
+		case 0:
+			return nil
+		case unix.EINTR:
+		default:
+			return errno
+		}
+	}
+}
+
+// openNode opens a device node. A plain descriptor, never an os.File: the
+// runtime's poller would poll a queue before it streams, which vb2 answers with
+// an error or by starting its read emulation.
+func openNode(path string) (int, error) {
+	for {
+		fd, err := unix.Open(path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err == nil {
+			return fd, nil
+		}
+		if err != unix.EINTR {
+			return -1, explain("open", path, err)
+		}
+	}
+}
+
+// explain returns what failed and why, with the error that callers act on and a
+// remedy where there is one.
+func explain(op, path string, err error) error {
+	switch {
+	case errors.Is(err, unix.EBUSY):
+		return fmt.Errorf("%s %s: %w%s", op, path, capture.ErrBusy, heldBy(path))
+	case errors.Is(err, unix.ENOENT):
+		return fmt.Errorf("%s %s: %w", op, path, capture.ErrNoCamera)
+	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+		return fmt.Errorf("%s %s: %w", op, path, capture.ErrGone)
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%s %s: %w (to be allowed, run: sudo usermod -aG video $USER, and log in again)", op, path, err)
+	}
+	return fmt.Errorf("%s %s: %w", op, path, err)
+}
+
+// queryCap asks what the node is.
+func queryCap(fd int) (c capability, err error) {
+	err = ioctl(fd, vidiocQueryCap, unsafe.Pointer(&c))
+	return c, err
+}
+
+// caps returns the capabilities of this node alone, where the driver tells.
+func (c *capability) caps() uint32 {
+	if c.capabilities&capDeviceCaps != 0 {
+		return c.deviceCaps
+	}
+	return c.capabilities
+}
+
+// getFmt returns the current format of one direction of the node.
+func getFmt(fd int, bufType uint32) (pixFormat, error) {
+	f := format{typ: bufType}
+	err := ioctl(fd, vidiocGFmt, unsafe.Pointer(&f))
+	return f.pix, err
+}
+
+// setFmt asks for a format and returns what the driver made of it.
+func setFmt(fd int, bufType uint32, pix pixFormat) (pixFormat, error) {
+	pix.priv = pixFmtPrivMagic
+	f := format{typ: bufType, pix: pix}
+	err := ioctl(fd, vidiocSFmt, unsafe.Pointer(&f))
+	return f.pix, err
+}
+
+// getRate returns the current frame rate, zero where the driver has none.
+func getRate(fd int, bufType uint32) capture.Rate {
+	p := streamParm{typ: bufType}
+	if ioctl(fd, vidiocGParm, unsafe.Pointer(&p)) != nil {
+		return capture.Rate{}
+	}
+	return rateOf(p.timePerFrame)
+}
+
+// setRate asks for a frame rate and returns the one granted, zero where the
+// driver has none.
+func setRate(fd int, bufType uint32, rate capture.Rate) capture.Rate {
+	p := streamParm{typ: bufType, timePerFrame: fract{rate.Den, rate.Num}}
+	if rate.Num == 0 || rate.Den == 0 || ioctl(fd, vidiocSParm, unsafe.Pointer(&p)) != nil {
+		return getRate(fd, bufType)
+	}
+	return rateOf(p.timePerFrame)
+}
+
+// rateOf turns the time per frame into frames per second.
+func rateOf(interval fract) capture.Rate {
+	if interval.numerator == 0 || interval.denominator == 0 {
+		return capture.Rate{}
+	}
+	return capture.Rate{Num: interval.denominator, Den: interval.numerator}
+}
+
+// text returns a C string in a fixed array.
+func text(b []byte) string {
+	b, _, _ = bytes.Cut(b, []byte{0})
+	return string(bytes.TrimSpace(b))
+}

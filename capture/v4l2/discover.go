@@ -1,0 +1,281 @@
+package v4l2
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// node is a /dev/videoN and what it says of itself.
+type node struct {
+	path   string
+	number int
+	cap    capability
+	err    error // why it could not be asked
+}
+
+func (n *node) name() string   { return text(n.cap.card[:]) }
+func (n *node) driver() string { return text(n.cap.driver[:]) }
+func (n *node) bus() string    { return text(n.cap.busInfo[:]) }
+
+// isLoopback tells by the driver's name; some builds write it in one word.
+func (n *node) isLoopback() bool {
+	return n.driver() == "v4l2 loopback" || n.driver() == "v4l2loopback"
+}
+
+// String describes the node to a user.
+func (n *node) String() string {
+	if n.err != nil {
+		return n.err.Error()
+	}
+	return fmt.Sprintf("%s (%s)", n.path, n.name())
+}
+
+// inspect asks a node what it is.
+func inspect(path string) node {
+	n := node{path: path}
+	n.number, _ = strconv.Atoi(strings.TrimPrefix(filepath.Base(path), "video"))
+	fd, err := openNode(path)
+	if err != nil {
+		n.err = err
+		return n
+	}
+	defer unix.Close(fd)
+	if n.cap, err = queryCap(fd); err != nil {
+		n.err = fmt.Errorf("%s is not a V4L2 device: %w", path, err)
+	}
+	return n
+}
+
+// nodes inspects every /dev/videoN, in the order in which cameras are offered:
+// real ones first, then by number.
+func nodes() ([]node, error) {
+	entries, err := os.ReadDir("/dev")
+	if err != nil {
+		return nil, err
+	}
+	var found []node
+	for _, e := range entries {
+		number, isVideo := strings.CutPrefix(e.Name(), "video")
+		if _, err := strconv.ParseUint(number, 10, 16); isVideo && err == nil {
+			found = append(found, inspect("/dev/"+e.Name()))
+		}
+	}
+	slices.SortFunc(found, func(a, b node) int {
+		if a.isLoopback() != b.isLoopback() {
+			return rank(a.isLoopback()) - rank(b.isLoopback())
+		}
+		return cmp.Compare(a.number, b.number)
+	})
+	return found, nil
+}
+
+func rank(last bool) int {
+	if last {
+		return 1
+	}
+	return 0
+}
+
+// errLibcamera says that a camera's nodes give raw sensor data and need a
+// pipeline to be set up, which is libcamera's work.
+var errLibcamera = errors.New("needs libcamera: feed a v4l2loopback node from it and use that")
+
+// sensorDrivers are those of which some versions do not set V4L2_CAP_IO_MC.
+var sensorDrivers = []string{"ipu3-cio2", "ipu6", "isys", "unicam", "rp1-cfe"}
+
+// notCamera returns why the node is not a camera that this package can use, nil
+// if it is one.
+func (n *node) notCamera() error {
+	caps := n.cap.caps()
+	sensor := slices.ContainsFunc(sensorDrivers, func(s string) bool { return strings.Contains(n.driver(), s) })
+	switch {
+	case n.err != nil:
+		return n.err
+	case caps&capMetaCapture != 0:
+		return n.refuse(errors.New("is a metadata node"))
+	case caps&(capVideoM2M|capVideoM2MMPlane) != 0:
+		return n.refuse(errors.New("converts video"))
+	case caps&(capVideoCapture|capVideoCaptureMPlane) == 0:
+		return n.refuse(errors.New("does not capture video"))
+	case caps&capIOMC != 0, sensor:
+		return n.refuse(errLibcamera)
+	case caps&capVideoCapture == 0:
+		return n.refuse(errors.New("has only the multi-planar API, which tbcam does not speak"))
+	case caps&capStreaming == 0:
+		return n.refuse(errors.New("cannot stream"))
+	}
+	return nil
+}
+
+func (n *node) refuse(reason error) error {
+	return fmt.Errorf("%w: %s (%s, driver %s) %w", capture.ErrNoCamera, n.path, n.name(), n.driver(), reason)
+}
+
+// Cameras lists the cameras that can be opened: real ones first, by device
+// number, v4l2loopback nodes last. Those that this user may not open, that need
+// libcamera, and nodes that are no cameras, are left out; Find says why.
+func Cameras() ([]capture.Camera, error) {
+	all, err := nodes()
+	if err != nil {
+		return nil, err
+	}
+	var cameras []capture.Camera
+	for _, n := range all {
+		if c, err := describe(n); err == nil {
+			cameras = append(cameras, c)
+		}
+	}
+	return cameras, nil
+}
+
+// Describe returns what is known of the camera at a device node or a symbolic
+// link to one. The error wraps capture.ErrNoCamera where there is no camera.
+func Describe(path string) (capture.Camera, error) {
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return capture.Camera{}, fmt.Errorf("%w: %s does not exist", capture.ErrNoCamera, path)
+	}
+	return describe(inspect(target))
+}
+
+// Find returns the camera that a user means: the first one for "auto" or "", the
+// one at a path, or the one of that name, whole or in part, in any case. The
+// error wraps capture.ErrNoCamera and says which cameras there are.
+func Find(name string) (capture.Camera, error) {
+	if strings.HasPrefix(name, "/") {
+		return Describe(name)
+	}
+	all, err := nodes()
+	if err != nil {
+		return capture.Camera{}, err
+	}
+	candidates, err := match(all, name)
+	if err != nil {
+		return capture.Camera{}, err
+	}
+	for _, n := range candidates {
+		c, err := describe(n)
+		if err == nil || len(candidates) == 1 {
+			return c, err
+		}
+	}
+	return capture.Camera{}, noCamera("none found", all)
+}
+
+// match returns the cameras that name may mean, in the order to try them.
+func match(all []node, name string) ([]node, error) {
+	cameras := slices.DeleteFunc(slices.Clone(all), func(n node) bool { return n.notCamera() != nil })
+	if name == "" || name == "auto" {
+		if len(cameras) == 0 {
+			return nil, noCamera("none found", all)
+		}
+		return cameras, nil
+	}
+	var part []node
+	for _, n := range cameras {
+		if strings.EqualFold(n.name(), name) {
+			return []node{n}, nil
+		}
+		if strings.Contains(strings.ToLower(n.name()), strings.ToLower(name)) {
+			part = append(part, n)
+		}
+	}
+	switch len(part) {
+	case 0:
+		return nil, noCamera(strconv.Quote(name), all)
+	case 1:
+		return part, nil
+	}
+	return nil, fmt.Errorf("%w: %q may be %s", capture.ErrNoCamera, name, join(part))
+}
+
+// noCamera is the error that names what there is instead: the cameras, and the
+// first node of each kind that would be one.
+func noCamera(what string, all []node) error {
+	var cameras []node
+	var sensor, closed string
+	for _, n := range all {
+		switch err := n.notCamera(); {
+		case err == nil:
+			cameras = append(cameras, n)
+		case errors.Is(err, errLibcamera):
+			sensor = cmp.Or(sensor, fmt.Sprintf("; %v %v", &n, errLibcamera))
+		case n.err != nil:
+			closed = cmp.Or(closed, fmt.Sprintf("; %v", err))
+		}
+	}
+	if len(cameras) > 0 {
+		what += "; there is " + join(cameras)
+	}
+	return fmt.Errorf("%w: %s%s%s", capture.ErrNoCamera, what, sensor, closed)
+}
+
+func join(nodes []node) string {
+	texts := make([]string, len(nodes))
+	for i := range nodes {
+		texts[i] = nodes[i].String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+// FindAgain returns the camera c after it was unplugged and plugged in again: the
+// one of that name on that bus, whatever its device number is now. The error
+// wraps capture.ErrNoCamera while it is away.
+func FindAgain(c capture.Camera) (capture.Camera, error) {
+	all, err := nodes()
+	if err != nil {
+		return capture.Camera{}, err
+	}
+	var again []capture.Camera
+	for _, n := range all {
+		if n.err != nil || n.bus() != c.Bus || n.name() != c.Name {
+			continue
+		}
+		if found, err := describe(n); err == nil {
+			again = append(again, found)
+		}
+	}
+	if len(again) == 0 {
+		return capture.Camera{}, fmt.Errorf("%w: %s on %s", capture.ErrNoCamera, c.Name, c.Bus)
+	}
+	// A camera may have a second sensor under the same name: the modes differ.
+	same := slices.IndexFunc(again, func(a capture.Camera) bool { return slices.Equal(a.Modes, c.Modes) })
+	return again[max(same, 0)], nil
+}
+
+// describe lists what the camera at a node can do.
+func describe(n node) (capture.Camera, error) {
+	if err := n.notCamera(); err != nil {
+		return capture.Camera{}, err
+	}
+	fd, err := openNode(n.path)
+	if err != nil {
+		return capture.Camera{}, err
+	}
+	defer unix.Close(fd)
+	modes, err := listModes(fd, n.path)
+	if err != nil {
+		return capture.Camera{}, err
+	}
+	if len(modes) > 0 && !slices.ContainsFunc(modes, func(m capture.Mode) bool { return !isBayer(m.Pixel) }) {
+		return capture.Camera{}, n.refuse(errLibcamera)
+	}
+	return capture.Camera{
+		Path:     n.path,
+		Name:     n.name(),
+		Driver:   n.driver(),
+		Bus:      n.bus(),
+		Modes:    modes,
+		Controls: listControls(fd),
+	}, nil
+}

@@ -1,0 +1,157 @@
+package v4l2
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+func testNode(number int, driver, card string, caps uint32) node {
+	n := node{path: "/dev/video" + strconv.Itoa(number), number: number}
+	copy(n.cap.driver[:], driver)
+	copy(n.cap.card[:], card)
+	n.cap.capabilities = capVideoCapture | capMetaCapture | capStreaming | capDeviceCaps
+	n.cap.deviceCaps = caps
+	return n
+}
+
+const camera = capVideoCapture | capStreaming
+
+// laptop has what laptops have: each UVC camera has a metadata node.
+var laptop = []node{
+	testNode(0, "uvcvideo", "Integrated Camera: Integrated C", camera),
+	testNode(1, "uvcvideo", "Integrated Camera: Integrated C", capMetaCapture|capStreaming),
+	testNode(2, "uvcvideo", "Integrated Camera: Integrated I", camera),
+	testNode(4, "uvcvideo", "HD Pro Webcam C920", camera),
+	testNode(3, "v4l2 loopback", "tbcam", camera),
+}
+
+func TestMatch(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		want int // number of the first choice
+	}{
+		{"", 0},
+		{"auto", 0},
+		{"HD Pro Webcam C920", 4},
+		{"hd pro webcam c920", 4},
+		{"c920", 4},
+		{"integrated i", 2},
+		{"TBCAM", 3},
+	} {
+		got, err := match(laptop, c.name)
+		if err != nil || got[0].number != c.want {
+			t.Errorf("%q: %v, %v; want /dev/video%d", c.name, got, err, c.want)
+		}
+	}
+}
+
+func TestMatchSaysWhatThereIs(t *testing.T) {
+	closed := node{path: "/dev/video0", err: errors.New("open /dev/video0: permission denied")}
+	for _, c := range []struct {
+		what  string
+		nodes []node
+		name  string
+		want  []string
+	}{
+		{"ambiguous", laptop, "integrated", []string{`"integrated" may be`, "/dev/video0", "/dev/video2"}},
+		{"unknown", laptop, "brio", []string{`"brio"`, "/dev/video4 (HD Pro Webcam C920)"}},
+		{"nothing", nil, "", []string{"none found"}},
+		{"not allowed", []node{closed}, "auto", []string{"permission denied"}},
+		{"by the media controller", []node{testNode(0, "rkisp", "mainpath", camera|capIOMC)}, "", []string{"libcamera"}},
+		{"by its driver", []node{testNode(0, "intel-ipu6-isys", "ipu6", camera)}, "", []string{"libcamera"}},
+		{"Raspberry Pi", []node{testNode(0, "unicam", "unicam", camera)}, "", []string{"libcamera"}},
+	} {
+		_, err := match(c.nodes, c.name)
+		if !errors.Is(err, capture.ErrNoCamera) {
+			t.Errorf("%s: %v", c.what, err)
+			continue
+		}
+		for _, want := range c.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %q does not say %q", c.what, err, want)
+			}
+		}
+	}
+}
+
+func TestNodesThatAreNoCameras(t *testing.T) {
+	for _, c := range []struct {
+		caps uint32
+		want string
+	}{
+		{capMetaCapture | capStreaming, "metadata"},
+		{capVideoOutput | capStreaming, "does not capture"},
+		{capVideoCaptureMPlane | capStreaming, "multi-planar"},
+		{capVideoM2M | capStreaming, "converts"},
+		{capVideoCapture, "cannot stream"},
+	} {
+		n := testNode(7, "driver", "card", c.caps)
+		if err := n.notCamera(); !errors.Is(err, capture.ErrNoCamera) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("capabilities %#x: %v, want %q", c.caps, err, c.want)
+		}
+	}
+}
+
+func TestDescribeWithoutANode(t *testing.T) {
+	if _, err := Describe(filepath.Join(t.TempDir(), "video0")); !errors.Is(err, capture.ErrNoCamera) {
+		t.Errorf("a path that does not exist: %v", err)
+	}
+	if _, err := Describe(os.DevNull); err == nil || !strings.Contains(err.Error(), "not a V4L2 device") {
+		t.Errorf("%s: %v", os.DevNull, err)
+	}
+}
+
+func TestLoopbackThatDoesNotExist(t *testing.T) {
+	err := CheckLoopback(filepath.Join(t.TempDir(), "video0"))
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "modprobe v4l2loopback") {
+		t.Errorf("CheckLoopback: %v", err)
+	}
+}
+
+func TestHoldersAreNamed(t *testing.T) {
+	proc := t.TempDir()
+	for pid, open := range map[int]string{10: "/dev/video0", 11: "/dev/null", os.Getpid(): "/dev/video0"} {
+		dir := filepath.Join(proc, strconv.Itoa(pid))
+		for _, err := range []error{
+			os.MkdirAll(dir+"/fd", 0o755),
+			os.WriteFile(dir+"/comm", []byte("firefox\n"), 0o644),
+			os.Symlink(open, dir+"/fd/3"),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	got := holders(proc, "/dev/video0")
+	if len(got) != 1 || got[0] != "firefox (pid 10)" {
+		t.Errorf("holders are %q", got)
+	}
+}
+
+func TestErrorsSayWhatToDo(t *testing.T) {
+	for _, c := range []struct {
+		errno unix.Errno
+		is    error
+		text  string
+	}{
+		{unix.EBUSY, capture.ErrBusy, "VIDIOC_S_FMT /dev/video0: camera is busy"},
+		{unix.ENODEV, capture.ErrGone, "camera is gone"},
+		{unix.ENXIO, capture.ErrGone, "camera is gone"},
+		{unix.ENOENT, capture.ErrNoCamera, "no such camera"},
+		{unix.EACCES, unix.EACCES, "usermod -aG video"},
+		{unix.EINVAL, unix.EINVAL, "VIDIOC_S_FMT /dev/video0: invalid argument"},
+	} {
+		err := explain("VIDIOC_S_FMT", "/dev/video0", c.errno)
+		if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.text) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v: %v", c.errno, err)
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package v4l2
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// Errors of OpenOutput and Write, which what they return wraps.
+var (
+	// ErrNotLoopback: the node is something else, perhaps a real camera.
+	ErrNotLoopback = errors.New("not a v4l2loopback node")
+	// ErrInUse: another program writes to the node.
+	ErrInUse = errors.New("another program writes to it")
+	// ErrFormat: the node does not take the format, or keeps another one.
+	ErrFormat = errors.New("node does not take the format")
+)
+
+// Output writes pictures to a v4l2loopback node.
+//
+// It uses write(2), one picture a call: the driver then stamps each picture with
+// CLOCK_MONOTONIC and numbers it. With a queue 0.12.7 does not number, and 0.15
+// takes stamps but no longer calls them monotonic; both ways copy once.
+type Output struct {
+	path   string
+	format capture.Format
+
+	mu     sync.Mutex
+	fd     int
+	closed bool
+}
+
+// CheckLoopback reports why path is not a v4l2loopback node that this user may
+// open. The error wraps ErrNotLoopback where that is the reason.
+func CheckLoopback(path string) error {
+	_, err := findLoopback(path)
+	return err
+}
+
+// findLoopback looks at the node that path leads to.
+func findLoopback(path string) (node, error) {
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return node{}, fmt.Errorf("%w (to have a v4l2loopback node, run: sudo modprobe v4l2loopback exclusive_caps=1)", err)
+	}
+	n := inspect(target)
+	if n.err == nil && !n.isLoopback() {
+		n.err = fmt.Errorf("open %s: %w: it is %s, driver %s", target, ErrNotLoopback, n.name(), n.driver())
+	}
+	return n, n.err
+}
+
+// OpenOutput makes the node at path a camera of that format and rate; a rate of
+// zero leaves the node's. With exclusive_caps=1 it is a camera from the first
+// Write on, if not before. The error wraps ErrNotLoopback, ErrInUse or ErrFormat
+// where that is the reason.
+func OpenOutput(path string, format capture.Format, rate capture.Rate) (*Output, error) {
+	n, err := findLoopback(path)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := openNode(n.path)
+	if err != nil {
+		return nil, err
+	}
+	o := &Output{path: n.path, format: format, fd: fd}
+	if err := o.start(n.cap.caps()&capVideoOutput != 0, rate); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return o, nil
+}
+
+// start claims the node. free says that it announces itself as an output.
+func (o *Output) start(free bool, rate capture.Rate) error {
+	if !free && !writersExclude(o.fd) && len(holders("/proc", o.path)) > 0 {
+		return o.inUse("open")
+	}
+	if err := o.setFormat(free); err != nil {
+		return err
+	}
+	setRate(o.fd, bufTypeVideoOutput, rate)
+	// Before 0.14 a node whose only writers used write(2) is no output any more
+	// once they are gone; a streaming one leaves it as it was. Since 0.14 the
+	// first write does what is needed, and this fails without harm.
+	bufType := uint32(bufTypeVideoOutput)
+	ioctl(o.fd, vidiocStreamOn, unsafe.Pointer(&bufType))
+	return nil
+}
+
+// setFormat fails unless the node takes exactly the format.
+func (o *Output) setFormat(free bool) error {
+	want := pixOf(o.format)
+	got, err := o.setPix(want)
+	switch {
+	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EINVAL) && !free:
+		return o.inUse("VIDIOC_S_FMT")
+	case errors.Is(err, unix.EINVAL):
+		return fmt.Errorf("VIDIOC_S_FMT %s: %w: %v", o.path, ErrFormat, o.format)
+	case err != nil:
+		return explain("VIDIOC_S_FMT", o.path, err)
+	}
+	have := formatOf(got)
+	if have.Pixel != o.format.Pixel || have.Width != o.format.Width || have.Height != o.format.Height {
+		return fmt.Errorf("VIDIOC_S_FMT %s: %w: %v was asked, it keeps %v", o.path, ErrFormat, o.format, have)
+	}
+	if size := o.format.Size(); size != 0 && (size > int(got.sizeImage) || got.bytesPerLine != want.bytesPerLine) {
+		return fmt.Errorf("VIDIOC_S_FMT %s: %w: %v: choose an even width and height", o.path, ErrFormat, o.format)
+	}
+	return nil
+}
+
+// setPix sets the driver's format. From 0.14 on the driver says yes to a new
+// colour, but takes it over only where the size or pixel format changes, too.
+func (o *Output) setPix(want pixFormat) (pixFormat, error) {
+	got, err := setFmt(o.fd, bufTypeVideoOutput, want)
+	if err != nil {
+		return got, err
+	}
+	kept, err := getFmt(o.fd, bufTypeVideoOutput)
+	if err != nil || formatOf(kept) == o.format {
+		return got, nil
+	}
+	other := want
+	other.height *= 2
+	if _, err := setFmt(o.fd, bufTypeVideoOutput, other); err != nil {
+		return got, err
+	}
+	return setFmt(o.fd, bufTypeVideoOutput, want)
+}
+
+func (o *Output) inUse(op string) error {
+	return fmt.Errorf("%s %s: %w%s", op, o.path, ErrInUse, heldBy(o.path))
+}
+
+// cidTimeoutImageIO is a control of v4l2loopback.
+const cidTimeoutImageIO = 0x0098f903
+
+// writersExclude reports whether the driver refuses a second writer by itself,
+// which it does since 0.14. That is when this control became a button.
+func writersExclude(fd int) bool {
+	q := queryExtCtrl{id: cidTimeoutImageIO}
+	return ioctl(fd, vidiocQueryExtCtrl, unsafe.Pointer(&q)) == nil && q.typ == ctrlTypeButton
+}
+
+// Format returns the format of the pictures that Write takes.
+func (o *Output) Format() capture.Format { return o.format }
+
+// Write shows the picture to the readers of the node. It does not wait for them,
+// and does not keep the frame, which stays the caller's.
+func (o *Output) Write(f *capture.Frame) error {
+	if f.Format != o.format {
+		return fmt.Errorf("write %s: %w: %v was opened, the picture is %v", o.path, ErrFormat, o.format, f.Format)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return fmt.Errorf("write %s: %w", o.path, capture.ErrClosed)
+	}
+	n, err := writeAll(o.fd, f.Data)
+	switch {
+	case errors.Is(err, unix.EBUSY):
+		return o.inUse("write")
+	case err != nil:
+		return explain("write", o.path, err)
+	case n < len(f.Data):
+		return fmt.Errorf("write %s: %w: a picture of %d bytes, room for %d", o.path, ErrFormat, len(f.Data), n)
+	}
+	return nil
+}
+
+// writeAll makes one call for a whole picture, again where a signal interrupted it.
+func writeAll(fd int, data []byte) (int, error) {
+	for {
+		n, err := unix.Write(fd, data)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// Close gives the node up. It may be called from any goroutine, and twice.
+func (o *Output) Close() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
+		return nil
+	}
+	o.closed = true
+	if err := unix.Close(o.fd); err != nil {
+		return explain("close", o.path, err)
+	}
+	return nil
+}

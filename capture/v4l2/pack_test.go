@@ -1,0 +1,93 @@
+package v4l2
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// padded lays a packed picture out as a driver does that pads its lines, with
+// 0xff in the padding.
+func padded(f capture.Format, picture []byte, strides []int) []byte {
+	var out []byte
+	planes, n := f.Planes()
+	for i, p := range planes[:n] {
+		for line := range p.Lines {
+			out = append(out, picture[p.Offset+line*p.Stride:][:p.Stride]...)
+			out = append(out, bytes.Repeat([]byte{0xff}, strides[i]-p.Stride)...)
+		}
+	}
+	return out
+}
+
+func TestPackRemovesThePadding(t *testing.T) {
+	for _, c := range []struct {
+		pixel   capture.PixelFormat
+		width   int
+		strides []int // of the driver's planes; the first is its bytesperline
+	}{
+		{capture.YUYV, 6, []int{12}},
+		{capture.YUYV, 6, []int{16}},
+		{capture.GREY, 5, []int{8}},
+		{capture.RGB24, 5, []int{16}},
+		{capture.NV12, 6, []int{6, 6}},
+		{capture.NV12, 6, []int{16, 16}},
+		{capture.NV21, 5, []int{8, 8}},
+		{capture.YUV420, 6, []int{6, 3, 3}},
+		{capture.YUV420, 6, []int{8, 4, 4}},
+		{capture.YVU420, 5, []int{16, 8, 8}},
+		{capture.YUV422P, 6, []int{16, 8, 8}},
+		{capture.YUV444, 5, []int{8, 8, 8}},
+	} {
+		f := capture.Format{Pixel: c.pixel, Width: c.width, Height: 4}
+		t.Run(fmt.Sprintf("%v/%v", f, c.strides), func(t *testing.T) {
+			want := make([]byte, f.Size())
+			for i := range want {
+				want[i] = byte(i%0xfe) + 1
+			}
+			p, err := newPacking(f, c.strides[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			src := padded(f, want, c.strides)
+			got := make([]byte, f.Size())
+			p.pack(got, src[:p.need]) // drivers may leave out the last padding
+			if !bytes.Equal(got, want) {
+				t.Errorf("got  %x\nwant %x", got, want)
+			}
+		})
+	}
+}
+
+func TestPackRefusesWhatDoesNotFit(t *testing.T) {
+	for _, c := range []struct {
+		pixel         capture.PixelFormat
+		width, stride int
+	}{
+		{capture.YUYV, 5, 10},    // half a sample group
+		{capture.YUV420, 5, 5},   // chroma lines of two and a half
+		{capture.YUYV, 640, 640}, // a driver that counts pixels
+	} {
+		f := capture.Format{Pixel: c.pixel, Width: c.width, Height: 4}
+		if _, err := newPacking(f, c.stride); err == nil {
+			t.Errorf("%v with %d bytes per line was accepted", f, c.stride)
+		}
+	}
+}
+
+func BenchmarkPack1080pYUYV(b *testing.B) {
+	f := capture.Format{Pixel: capture.YUYV, Width: 1920, Height: 1080}
+	for name, stride := range map[string]int{"packed": 3840, "padded": 4096} {
+		b.Run(name, func(b *testing.B) {
+			p, _ := newPacking(f, stride)
+			src, dst := make([]byte, stride*f.Height), make([]byte, f.Size())
+			b.SetBytes(int64(len(dst)))
+			b.ReportAllocs()
+			for b.Loop() {
+				p.pack(dst, src)
+			}
+		})
+	}
+}

@@ -1,0 +1,352 @@
+package v4l2
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+const (
+	// queueLength is how many buffers circulate: one being filled, one being
+	// copied out, and two for when the reader is late.
+	queueLength = 4
+	// pollTimeout bounds how long a camera that vanished without a word stays
+	// unnoticed.
+	pollTimeout = 2 * time.Second
+)
+
+// Source captures from a camera. It implements capture.Source.
+type Source struct {
+	path    string
+	fd      int
+	wake    int // eventfd that ends a wait
+	mode    capture.Mode
+	format  capture.Format
+	packing packing
+	pool    *capture.Pool
+	buffers [][]byte // the driver's, mapped
+
+	reading sync.Mutex // held while the descriptors and buffers are in use
+	poll    [2]unix.PollFd
+	buf     buffer // of the last ioctl
+	newest  buffer // the newest valid picture that drain found
+	last    uint32 // sequence number
+	counted bool   // last is valid
+
+	driver, damaged, superseded atomic.Uint64
+
+	closed  atomic.Bool
+	closing sync.Once
+	err     error // of Close
+}
+
+var _ capture.Source = (*Source)(nil)
+
+// Open starts the camera at a device node in the mode nearest to the one asked
+// for that the driver grants. Frames come from pool. The error wraps
+// capture.ErrBusy, capture.ErrGone, capture.ErrNoCamera or capture.ErrNoMode
+// where that is the reason.
+func Open(path string, mode capture.Mode, pool *capture.Pool) (*Source, error) {
+	n := inspect(path)
+	if err := n.notCamera(); err != nil {
+		return nil, err
+	}
+	return open(path, mode, 0, pool)
+}
+
+// open also asks for a number of bytes per line, which tests do.
+func open(path string, mode capture.Mode, bytesPerLine uint32, pool *capture.Pool) (*Source, error) {
+	fd, err := openNode(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{path: path, fd: fd, pool: pool}
+	s.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	if err := s.start(mode, bytesPerLine); err != nil {
+		s.free()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Source) start(mode capture.Mode, bytesPerLine uint32) error {
+	s.poll = [2]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}, {Fd: int32(s.wake), Events: unix.POLLIN}}
+	if err := s.negotiate(mode, bytesPerLine); err != nil {
+		return err
+	}
+	if err := s.mapBuffers(); err != nil {
+		return err
+	}
+	for i := range s.buffers {
+		if err := s.queue(uint32(i)); err != nil {
+			return err
+		}
+	}
+	return s.streamOn()
+}
+
+// negotiate sets format and rate. What the driver answers is what counts.
+func (s *Source) negotiate(mode capture.Mode, bytesPerLine uint32) error {
+	pix, err := setFmt(s.fd, bufTypeVideoCapture, pixFormat{
+		width:        uint32(mode.Width),
+		height:       uint32(mode.Height),
+		pixelFormat:  uint32(mode.Pixel),
+		field:        fieldNone,
+		bytesPerLine: bytesPerLine,
+	})
+	if err != nil {
+		return explain("VIDIOC_S_FMT", s.path, err)
+	}
+	s.format = formatOf(pix)
+	if err := s.format.Check(); err != nil {
+		return fmt.Errorf("open %s: %w: %v: the driver gives %w", s.path, capture.ErrNoMode, mode, err)
+	}
+	if !slices.Contains([]uint32{fieldAny, fieldNone, fieldInterlaced, fieldInterlacedTB, fieldInterlacedBT}, pix.field) {
+		return fmt.Errorf("open %s: %w: %v: the driver gives half pictures (V4L2 field %d)", s.path, capture.ErrNoMode, mode, pix.field)
+	}
+	if !s.format.Pixel.Compressed() {
+		if s.packing, err = newPacking(s.format, int(pix.bytesPerLine)); err != nil {
+			return fmt.Errorf("open %s: %w: %w", s.path, capture.ErrNoMode, err)
+		}
+	}
+	s.mode = capture.Mode{Pixel: s.format.Pixel, Width: s.format.Width, Height: s.format.Height}
+	s.mode.Rate = setRate(s.fd, bufTypeVideoCapture, mode.Rate)
+	return nil
+}
+
+func (s *Source) mapBuffers() error {
+	request := requestBuffers{count: queueLength, typ: bufTypeVideoCapture, memory: memoryMMap}
+	if err := ioctl(s.fd, vidiocReqBufs, unsafe.Pointer(&request)); err != nil {
+		return explain("VIDIOC_REQBUFS", s.path, err)
+	}
+	for i := range request.count {
+		b := buffer{index: i, typ: bufTypeVideoCapture, memory: memoryMMap}
+		if err := ioctl(s.fd, vidiocQueryBuf, unsafe.Pointer(&b)); err != nil {
+			return explain("VIDIOC_QUERYBUF", s.path, err)
+		}
+		mapped, err := unix.Mmap(s.fd, int64(b.offset), int(b.length), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		if err != nil {
+			return explain("mmap", s.path, err)
+		}
+		s.buffers = append(s.buffers, mapped)
+	}
+	return nil
+}
+
+func (s *Source) streamOn() error {
+	bufType := uint32(bufTypeVideoCapture)
+	err := ioctl(s.fd, vidiocStreamOn, unsafe.Pointer(&bufType))
+	if errors.Is(err, unix.ENOSPC) {
+		return fmt.Errorf("VIDIOC_STREAMON %s: %v needs more USB bandwidth than is free: "+
+			"choose mjpeg or a smaller mode, or plug the camera into another USB controller: %w", s.path, s.mode, err)
+	}
+	if err != nil {
+		return explain("VIDIOC_STREAMON", s.path, err)
+	}
+	return nil
+}
+
+// Mode returns what the driver granted; the rate is zero where it has none.
+func (s *Source) Mode() capture.Mode { return s.mode }
+
+// Format returns the format of the frames that Read returns.
+func (s *Source) Format() capture.Format { return s.format }
+
+// Lost counts the pictures that did not become frames so far.
+func (s *Source) Lost() capture.Lost {
+	return capture.Lost{
+		Driver:     s.driver.Load(),
+		Damaged:    s.damaged.Load(),
+		Superseded: s.superseded.Load(),
+	}
+}
+
+// Read waits for the newest valid picture and returns a copy of it, owned by the
+// caller. It ends with capture.ErrClosed, with capture.ErrGone where opening the
+// camera again is what may help, or with the driver's error.
+func (s *Source) Read() (*capture.Frame, error) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	for {
+		if err := s.wait(); err != nil {
+			return nil, err
+		}
+		found, err := s.drain()
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			return s.take()
+		}
+	}
+}
+
+// wait returns when a buffer may be ready.
+func (s *Source) wait() error {
+	for {
+		if s.closed.Load() {
+			return capture.ErrClosed
+		}
+		n, err := unix.Poll(s.poll[:], int(pollTimeout.Milliseconds()))
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return explain("poll", s.path, err)
+		case n == 0:
+			if _, err := queryCap(s.fd); err != nil {
+				return explain("VIDIOC_QUERYCAP", s.path, err)
+			}
+		case s.poll[0].Revents&unix.POLLHUP != 0:
+			return explain("poll", s.path, unix.ENODEV)
+		case s.poll[0].Revents != 0:
+			return nil
+		}
+	}
+}
+
+// drain dequeues what is ready and leaves the newest valid picture in s.newest;
+// all others go back to the driver at once. A driver that fills buffers faster
+// than this loop empties them does not hold it: it ends after one round.
+func (s *Source) drain() (found bool, err error) {
+	for range s.buffers {
+		switch err := s.dequeue(); {
+		case err == unix.EAGAIN && !found && s.poll[0].Revents&unix.POLLERR != 0:
+			return false, s.broken("poll", unix.EIO)
+		case err == unix.EAGAIN:
+			return found, nil
+		case err != nil:
+			return false, s.broken("VIDIOC_DQBUF", err)
+		}
+		s.countGap(s.buf.sequence)
+		rejected := s.buf.index
+		switch {
+		case !s.valid(&s.buf):
+			s.damaged.Add(1)
+		case found:
+			s.superseded.Add(1)
+			rejected, s.newest = s.newest.index, s.buf
+		default:
+			found, s.newest = true, s.buf
+			continue
+		}
+		if err := s.queue(rejected); err != nil {
+			return false, err
+		}
+	}
+	return found, nil
+}
+
+// dequeue fills s.buf. It returns the bare errno: one in an interface costs no
+// memory.
+func (s *Source) dequeue() error {
+	s.buf = buffer{typ: bufTypeVideoCapture, memory: memoryMMap}
+	return ioctl(s.fd, vidiocDQBuf, unsafe.Pointer(&s.buf))
+}
+
+func (s *Source) queue(index uint32) error {
+	s.buf = buffer{index: index, typ: bufTypeVideoCapture, memory: memoryMMap}
+	if err := ioctl(s.fd, vidiocQBuf, unsafe.Pointer(&s.buf)); err != nil {
+		return s.broken("VIDIOC_QBUF", err)
+	}
+	return nil
+}
+
+// broken explains an error of a running stream. EIO is what a camera gives
+// between being unplugged and being known to be (videobuf2-core.c): to open it
+// again is the remedy for both.
+func (s *Source) broken(op string, err error) error {
+	if errors.Is(err, unix.EIO) {
+		return fmt.Errorf("%s %s: %w: %w", op, s.path, capture.ErrGone, err)
+	}
+	return explain(op, s.path, err)
+}
+
+// countGap adds the pictures that the driver dropped before this one. A number
+// that does not rise means nothing: some drivers do not count.
+func (s *Source) countGap(sequence uint32) {
+	if missed := int32(sequence - s.last - 1); s.counted && missed > 0 {
+		s.driver.Add(uint64(missed))
+	}
+	s.last, s.counted = sequence, true
+}
+
+// valid reports whether the buffer holds a whole picture, as far as its
+// description tells.
+func (s *Source) valid(b *buffer) bool {
+	if b.flags&bufFlagError != 0 || int(b.index) >= len(s.buffers) || int(b.bytesUsed) > len(s.buffers[b.index]) {
+		return false
+	}
+	return b.bytesUsed > 0 && int(b.bytesUsed) >= s.packing.need
+}
+
+// take copies the newest picture into a frame and gives its buffer back.
+func (s *Source) take() (*capture.Frame, error) {
+	b := s.newest
+	dequeued := time.Now()
+	data := s.buffers[b.index][:b.bytesUsed]
+	size := s.format.Size()
+	if s.format.Pixel.Compressed() {
+		size = len(data)
+	}
+	f := s.pool.Get(size)
+	if s.format.Pixel.Compressed() {
+		copy(f.Data, data)
+	} else {
+		s.packing.pack(f.Data, data)
+	}
+	if err := s.queue(b.index); err != nil {
+		f.Release()
+		return nil, err
+	}
+	f.Format, f.Sequence = s.format, b.sequence
+	f.Time = stamp(&b, dequeued)
+	f.At[capture.Captured], f.At[capture.Dequeued] = f.Time, dequeued
+	return f, nil
+}
+
+// Close wakes Read, waits until it has left, and frees the camera. It may be
+// called from any goroutine, and twice.
+func (s *Source) Close() error {
+	s.closing.Do(func() {
+		s.closed.Store(true)
+		s.wakeUp()
+		s.reading.Lock()
+		defer s.reading.Unlock()
+		s.err = s.free()
+	})
+	return s.err
+}
+
+func (s *Source) wakeUp() {
+	one := [8]byte{1}
+	unix.Write(s.wake, one[:]) // fails only when it is set already
+}
+
+// free gives everything back. The queue stops before its memory goes. Errors of
+// an unplugged camera mean nothing here.
+func (s *Source) free() error {
+	bufType := uint32(bufTypeVideoCapture)
+	ioctl(s.fd, vidiocStreamOff, unsafe.Pointer(&bufType))
+	for _, mapped := range s.buffers {
+		unix.Munmap(mapped)
+	}
+	none := requestBuffers{typ: bufTypeVideoCapture, memory: memoryMMap}
+	ioctl(s.fd, vidiocReqBufs, unsafe.Pointer(&none))
+	unix.Close(s.wake)
+	if err := unix.Close(s.fd); err != nil {
+		return explain("close", s.path, err)
+	}
+	return nil
+}

@@ -1,0 +1,195 @@
+//go:build vm
+
+package v4l2
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// The helpers of the tests that need kernel drivers, in *_vm_test.go.
+
+// needVM skips a test outside of the virtual machine: it loads and unloads
+// drivers as it likes.
+func needVM(t testing.TB) {
+	t.Helper()
+	if os.Getenv("TBCAM_VM") != "1" {
+		t.Skip("needs kernel drivers: run make test-vm")
+	}
+}
+
+// load loads a module and returns the paths of the nodes that it made. The module
+// is removed when the test is over.
+func load(t testing.TB, module string, params ...string) []string {
+	t.Helper()
+	needVM(t)
+	before := videoNodes()
+	if out, err := exec.Command("modprobe", append([]string{module}, params...)...).CombinedOutput(); err != nil {
+		t.Fatalf("modprobe %s: %v: %s", module, err, out)
+	}
+	t.Cleanup(func() { unload(t, module) })
+	var made []string
+	for _, path := range videoNodes() {
+		if !strings.Contains(strings.Join(before, " ")+" ", path+" ") {
+			made = append(made, path)
+		}
+	}
+	return made
+}
+
+func unload(t testing.TB, module string) {
+	t.Helper()
+	if out, err := exec.Command("modprobe", "-r", module).CombinedOutput(); err != nil {
+		t.Errorf("modprobe -r %s: %v: %s", module, err, out)
+	}
+}
+
+func videoNodes() []string {
+	paths, _ := filepath.Glob("/dev/video[0-9]*")
+	return paths
+}
+
+// loadVivid loads the driver of a virtual webcam and returns its node.
+func loadVivid(t testing.TB) string {
+	t.Helper()
+	return load(t, "vivid", "node_types=0x1", "num_inputs=1", "input_types=0")[0]
+}
+
+// loadLoopback loads v4l2loopback as users are told to and returns its node.
+func loadLoopback(t testing.TB, params ...string) string {
+	t.Helper()
+	return load(t, "v4l2loopback", append([]string{"exclusive_caps=1", "card_label=tbcam"}, params...)...)[0]
+}
+
+var small = capture.Mode{Pixel: capture.YUYV, Width: 320, Height: 180, Rate: capture.Rate{Num: 30, Den: 1}}
+
+// start opens a camera that is closed when the test is over; all frames must be
+// back in the pool then.
+func start(t testing.TB, path string, mode capture.Mode) *Source {
+	t.Helper()
+	pool := new(capture.Pool)
+	s, err := Open(path, mode, pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if n := pool.Outstanding(); n != 0 {
+			t.Errorf("%d frames are not released", n)
+		}
+	})
+	return s
+}
+
+// next reads a frame that is released when the test is over.
+func next(t testing.TB, s capture.Source) *capture.Frame {
+	t.Helper()
+	f, err := s.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Release)
+	return f
+}
+
+// setControl sets a 32-bit control by name, or presses a button, for instance one
+// of those with which vivid injects faults.
+func setControl(t testing.TB, path, name string, value int32) {
+	t.Helper()
+	fd, err := openNode(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	for _, c := range listControls(fd) {
+		if c.Name != name {
+			continue
+		}
+		one := extControl{id: c.ID}
+		binary.NativeEndian.PutUint32(one.value[:], uint32(value))
+		all := extControls{count: 1, controls: &one}
+		setExtCtrls := vidioc(read|write, 72, unsafe.Sizeof(all))
+		if err := ioctl(fd, setExtCtrls, unsafe.Pointer(&all)); err != nil {
+			t.Fatalf("VIDIOC_S_EXT_CTRLS %s: %v", name, err)
+		}
+		return
+	}
+	t.Fatalf("%s has no control %q", path, name)
+}
+
+// descriptors returns how many files this process has open.
+func descriptors(t testing.TB) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// hold makes another process use a node until the test is over, as a camera or as
+// an output.
+func hold(t testing.TB, use, path string) (pid int) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "TBCAM_HOLD="+use+" "+path)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stdin.Close()
+		cmd.Wait()
+	})
+	if line, _ := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
+		t.Fatalf("the other process says %q", line)
+	}
+	return cmd.Process.Pid
+}
+
+// TestMain is also the process that hold starts.
+func TestMain(m *testing.M) {
+	use, path, asked := strings.Cut(os.Getenv("TBCAM_HOLD"), " ")
+	if !asked {
+		os.Exit(m.Run())
+	}
+	if err := holdHere(use, path); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("ready")
+	os.Stdin.Read(make([]byte, 1)) // until the parent closes it
+}
+
+func holdHere(use, path string) error {
+	if use == "capture" {
+		_, err := Open(path, small, new(capture.Pool))
+		return err
+	}
+	o, err := OpenOutput(path, tiny, capture.Rate{})
+	if err != nil {
+		return err
+	}
+	return o.Write(testFrame(tiny, 0))
+}

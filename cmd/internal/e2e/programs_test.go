@@ -1,0 +1,400 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/png"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/pattern"
+	"github.com/tbcam/tbcam/fixtures/xvfb"
+)
+
+// small is a pattern that costs little.
+var small = []string{"--camera=pattern", "--size=320x240", "--fps=30"}
+
+func sender(t *testing.T, flag string, more ...string) *program {
+	return start(t, nil, "tbcam-send", append(append(small[:len(small):len(small)], flag), more...)...)
+}
+
+func viewer(t *testing.T, flag string, more ...string) *program {
+	return start(t, nil, "tbcam-view", append([]string{flag}, more...)...)
+}
+
+// counter reads the code of the pattern from a picture file.
+func counter(t *testing.T, path string) uint32 {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	img, err := png.Decode(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stamp, err := pattern.ReadImage(img, img.Bounds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stamp.Counter
+}
+
+func TestRecordWithoutDisplay(t *testing.T) {
+	for _, codec := range []string{"jpeg", "raw"} {
+		t.Run(codec, func(t *testing.T) {
+			flag, _ := socket(t)
+			file := filepath.Join(t.TempDir(), "a.mkv")
+			v := viewer(t, flag, "--record="+file, "--frames=30", "--stats=json")
+			sender(t, flag, "--codec="+codec)
+			if code := v.code(); code != 0 {
+				t.Fatalf("exit code %d", code)
+			}
+			got := tool(t, "ffprobe", "-v", "error", "-count_frames", "-of", "csv=p=0", "-show_entries", "stream=width,height,nb_read_frames", file)
+			if strings.TrimSpace(got) != "320,240,30" {
+				t.Errorf("ffprobe finds %q", got)
+			}
+			wantSummary(t, v.stdout.String())
+		})
+	}
+}
+
+// wantSummary checks the last line of --stats json.
+func wantSummary(t *testing.T, lines string) {
+	t.Helper()
+	all := strings.Split(strings.TrimSpace(lines), "\n")
+	var last struct {
+		Frames  int
+		Latency []struct {
+			Stage string
+			P50   float64 `json:"p50_ms"`
+		}
+		Fates []struct {
+			Fate   string
+			Frames int
+		}
+	}
+	if err := json.Unmarshal([]byte(all[len(all)-1]), &last); err != nil {
+		t.Fatal(err)
+	}
+	if last.Frames != 30 || len(last.Latency) < 4 || len(last.Fates) < 5 {
+		t.Errorf("the summary is %+v", last)
+	}
+}
+
+func TestEitherMayStartFirst(t *testing.T) {
+	for _, first := range []string{"sender", "viewer"} {
+		t.Run(first, func(t *testing.T) {
+			flag, path := socket(t)
+			picture := filepath.Join(t.TempDir(), "a.png")
+			var v *program
+			if first == "sender" {
+				sender(t, flag).says("waiting for tbcam-view")
+				v = viewer(t, flag, "--snapshot="+picture)
+			} else {
+				v = viewer(t, flag, "--snapshot="+picture)
+				until(t, "the socket", func() bool { _, err := os.Stat(path); return err == nil })
+				if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+					t.Errorf("socket has mode %v, %v; want 0600", info.Mode(), err)
+				}
+				sender(t, flag)
+			}
+			if code := v.code(); code != 0 {
+				t.Fatalf("exit code %d", code)
+			}
+			counter(t, picture)
+			if _, err := os.Stat(path); err == nil {
+				t.Error("the socket was left behind")
+			}
+		})
+	}
+}
+
+// frames returns how many frames the viewer has counted, from its last statistics.
+func frames(v *program) int {
+	lines := strings.Split(strings.TrimSpace(v.stdout.String()), "\n")
+	var s struct{ Frames int }
+	if json.Unmarshal([]byte(lines[len(lines)-1]), &s) != nil {
+		return 0
+	}
+	return s.Frames
+}
+
+func TestKilledProgramsComeBack(t *testing.T) {
+	flag, _ := socket(t)
+	dir := t.TempDir()
+	watch := func(n int) *program {
+		return viewer(t, flag, "--stats=json", "--record="+filepath.Join(dir, fmt.Sprintf("%d.mkv", n)))
+	}
+	v, s := watch(0), sender(t, flag)
+	until(t, "frames", func() bool { return frames(v) > 10 })
+	s.end(syscall.SIGKILL)
+	v.says("the sender is gone")
+	before := frames(v)
+	again := sender(t, flag)
+	begin := time.Now()
+	again.says("camera is on")
+	t.Logf("the camera was on %v after the sender's start", time.Since(begin))
+	until(t, "frames after the sender's death", func() bool { return frames(v) > before+10 })
+	v.end(syscall.SIGKILL)
+	again.says("watches no more")
+	second := watch(1)
+	until(t, "frames after the viewer's death", func() bool { return frames(second) > 10 })
+}
+
+// comeBack is the longest time from both programs running to the picture.
+const comeBack = time.Second
+
+// TestPictureIsBackWithinASecond measures on this machine: process start included.
+func TestPictureIsBackWithinASecond(t *testing.T) {
+	flag, _ := socket(t)
+	var least time.Duration = patience
+	for n := range 5 {
+		s := sender(t, flag)
+		s.says("waiting for tbcam-view")
+		begin := time.Now()
+		v := viewer(t, flag, "--snapshot="+filepath.Join(t.TempDir(), strconv.Itoa(n)+".png"))
+		if code := v.code(); code != 0 {
+			t.Fatalf("exit code %d", code)
+		}
+		least = min(least, time.Since(begin))
+		v.end(syscall.SIGKILL)
+		s.end(syscall.SIGKILL)
+	}
+	t.Logf("from the viewer's start to the picture on disk: %v", least)
+	if least > comeBack {
+		t.Errorf("it took %v, want at most %v", least, comeBack)
+	}
+}
+
+func TestWindowShowsTheCounter(t *testing.T) {
+	display := xvfb.Start(t)
+	flag, _ := socket(t)
+	dir := t.TempDir()
+	v := start(t, []string{"DISPLAY=" + display.Name}, "tbcam-view", flag, "--stats=json")
+	v.Dir = dir
+	start(t, nil, "tbcam-send", "--camera=pattern", "--size=640x480", "--fps=30", flag)
+	var first pattern.Stamp
+	shows := func(least uint32) func() bool {
+		return func() bool {
+			// The window may be moved, and gets the picture's size with the picture.
+			stamp, err := pattern.ReadImage(display.Screenshot(t), windowBounds(t, display))
+			first = stamp
+			return err == nil && stamp.Counter > least
+		}
+	}
+	until(t, "a counter on the screen", shows(0))
+	until(t, "a later counter on the screen", shows(first.Counter+10))
+	keep(t, "window.png", display.Screenshot(t))
+	display.Xdotool(t, "key", "q")
+	if code := v.code(); code != 0 {
+		t.Errorf("exit code %d after Q", code)
+	}
+	if !strings.Contains(v.stdout.String(), `"stage":"show"`) {
+		t.Error("the statistics lack the latency of showing")
+	}
+}
+
+// windowBounds returns where on the screen the window is.
+func windowBounds(t *testing.T, display *xvfb.Display) image.Rectangle {
+	t.Helper()
+	geometry := display.Xdotool(t, "search", "--sync", "--onlyvisible", "--name", "tbcam", "getwindowgeometry", "--shell")
+	value := map[string]int{}
+	for _, line := range strings.Split(geometry, "\n") {
+		name, number, _ := strings.Cut(line, "=")
+		value[name], _ = strconv.Atoi(number)
+	}
+	at := image.Pt(value["X"], value["Y"])
+	return image.Rectangle{at, at.Add(image.Pt(value["WIDTH"], value["HEIGHT"]))}
+}
+
+// keep writes a picture where CI keeps it, if TBCAM_ARTEFACTS says where.
+func keep(t *testing.T, name string, img image.Image) {
+	t.Helper()
+	dir := os.Getenv("TBCAM_ARTEFACTS")
+	if dir == "" {
+		return
+	}
+	file, err := os.Create(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := png.Encode(file, img); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestViewerChoosesTheMode(t *testing.T) {
+	flag, _ := socket(t)
+	picture := filepath.Join(t.TempDir(), "a.png")
+	v := viewer(t, flag, "--snapshot="+picture, "--size=160x120", "--format=nv12")
+	sender(t, flag)
+	if code := v.code(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	v.says("nv12 160x120")
+}
+
+func TestViewerListsTheSendersCameras(t *testing.T) {
+	flag, _ := socket(t)
+	sender(t, flag)
+	v := viewer(t, "list", flag, "--json")
+	if code := v.code(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	var cameras []capture.Camera
+	if err := json.Unmarshal([]byte(v.stdout.String()), &cameras); err != nil {
+		t.Fatal(err)
+	}
+	if last := cameras[len(cameras)-1]; last.Path != pattern.Name || len(last.Modes) != len(pattern.Camera().Modes) {
+		t.Errorf("the last camera is %+v", last)
+	}
+}
+
+func TestSenderEndsAfterItsFrames(t *testing.T) {
+	flag, _ := socket(t)
+	v := viewer(t, flag, "--stats=json", "--record="+filepath.Join(t.TempDir(), "a.mkv"))
+	s := sender(t, flag, "--frames=20")
+	if code := s.code(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	v.says("all frames were sent")
+	until(t, "20 frames", func() bool { return frames(v) == 20 })
+	if code := v.end(syscall.SIGINT); code != 0 {
+		t.Errorf("exit code %d after SIGINT", code)
+	}
+}
+
+func TestSignalsEndInOrder(t *testing.T) {
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		flag, _ := socket(t)
+		file := filepath.Join(t.TempDir(), "a.mkv")
+		v, s := viewer(t, flag, "--stats=json", "--record="+file), sender(t, flag)
+		until(t, "frames", func() bool { return frames(v) > 5 })
+		if code := s.end(signal); code != 0 {
+			t.Errorf("tbcam-send: exit code %d", code)
+		}
+		v.says("tbcam-send was ended")
+		if code := v.end(signal); code != 0 {
+			t.Errorf("tbcam-view: exit code %d", code)
+		}
+		tool(t, "ffprobe", "-v", "error", file)
+	}
+}
+
+// TestGarbageIsSurvived: a hostile stream costs nothing but its own session.
+func TestGarbageIsSurvived(t *testing.T) {
+	flag, path := socket(t)
+	v := viewer(t, flag, "--snapshot="+filepath.Join(t.TempDir(), "a.png"))
+	until(t, "the socket", func() bool { _, err := os.Stat(path); return err == nil })
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	noise := rand.New(rand.NewPCG(seed, 1))
+	for range 3 {
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		garbage := make([]byte, 1<<20)
+		for i := range garbage {
+			garbage[i] = byte(noise.Uint32())
+		}
+		_, _ = conn.Write(garbage) // the viewer may hang up first
+		conn.Close()
+	}
+	sender(t, flag)
+	if code := v.code(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestMistakes: each is told in one line, with its exit code.
+func TestMistakes(t *testing.T) {
+	dir := t.TempDir()
+	existing := filepath.Join(dir, "exists.mkv")
+	if err := os.WriteFile(existing, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	unix := "--stream=unix:" + filepath.Join(dir, "s")
+	for _, c := range []struct {
+		command string
+		code    int
+		says    string
+	}{
+		{"tbcam-send --no-such-flag", 2, "--help"},
+		{"tbcam-send extra", 2, "extra"},
+		{"tbcam-send --camera=pattern --size=big " + unix, 2, "WxH"},
+		{"tbcam-send --camera=pattern --quality=0 " + unix, 2, "1..100"},
+		{"tbcam-send --camera=pattern --format=h265 " + unix, 2, "mjpeg"},
+		{"tbcam-send --camera=pattern --codec=copy " + unix, 2, "jpeg"},
+		{"tbcam-send --camera=pattern --stats=xml " + unix, 2, "text or json"},
+		{"tbcam-send --camera=/dev/video99 " + unix, 3, "/dev/video99"},
+		{"tbcam-send --camera=nobody's " + unix, 3, "nobody's"},
+		{"tbcam-send --camera=pattern --size=333x222 " + unix, 5, "320x240"},
+		{"tbcam-send --camera=pattern --fps=7 " + unix, 5, "nearest"},
+		{"tbcam-send --camera=pattern", 6, "modprobe thunderbolt_stream"},
+		{"tbcam-send --camera=pattern --stream=/dev/tbstream99", 6, "/dev/tbstream99"},
+		{"tbcam-send --camera=pattern --stream=toolongname", 6, "toolongname"},
+		{"tbcam-send --camera=pattern --stream=" + existing, 6, "character device"},
+		{"tbcam-view", 7, "no display"},
+		{"tbcam-view --window " + unix, 7, "DISPLAY"},
+		{"tbcam-view --snapshot=a.png", 6, "modprobe thunderbolt_stream"},
+		{"tbcam-view --record=" + existing + " " + unix, 7, "--force"},
+		{"tbcam-view --record=" + dir + "/a.xyz " + unix, 7, ".mkv"},
+		{"tbcam-view --record=" + dir + "/none/a.mkv " + unix, 7, "none"},
+		{"tbcam-view --snapshot=" + existing + " " + unix, 7, "--force"},
+		{"tbcam-view --loopback=/dev/null " + unix, 7, "/dev/null"},
+		{"tbcam-view --loopback=/dev/video99 " + unix, 7, "/dev/video99"},
+		{"tbcam-view --record=a.mkv --stream=unix:" + existing, 6, "not a socket"},
+	} {
+		t.Run(c.command, func(t *testing.T) {
+			words := strings.Fields(c.command)
+			p := start(t, nil, words[0], words[1:]...)
+			if code := p.code(); code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			if lines := strings.Count(p.stderr.String(), "\n"); lines != 1 || !strings.Contains(p.stderr.String(), c.says) {
+				t.Errorf("it says %q; want one line with %q", p.stderr.String(), c.says)
+			}
+		})
+	}
+	if content, err := os.ReadFile(existing); err != nil || string(content) != "precious" {
+		t.Errorf("the file that existed holds %q, %v", content, err)
+	}
+}
+
+func TestHelpNeedsNoDisplay(t *testing.T) {
+	for _, command := range []string{"tbcam-send --help", "tbcam-view --help", "tbcam-send list --help", "tbcam-view list --help",
+		"tbcam-send --version", "tbcam-view completion bash"} {
+		words := strings.Fields(command)
+		p := start(t, nil, words[0], words[1:]...)
+		if code := p.code(); code != 0 || p.stdout.String() == "" {
+			t.Errorf("%s: exit code %d, %d bytes", command, code, len(p.stdout.String()))
+		}
+	}
+}
+
+func TestManualPages(t *testing.T) {
+	for _, name := range []string{"tbcam-send", "tbcam-view"} {
+		dir := t.TempDir()
+		if code := start(t, nil, name, "man", dir).code(); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		pages, err := fs.Glob(os.DirFS(dir), name+"*.1")
+		if err != nil || len(pages) < 2 {
+			t.Errorf("%s: pages %v, %v", name, pages, err)
+		}
+	}
+}

@@ -1,0 +1,3 @@
+// Package record writes the frames of a session into Matroska files as they
+// come, without encoding them again, with the times at which they were captured.
+package record

@@ -1,0 +1,267 @@
+package record
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/at-wat/ebml-go"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// The elements of RFC 9559 that are written here, by the names ebml-go has for
+// them. All times are in milliseconds (TimecodeScale) unless they say otherwise.
+type (
+	ebmlHeader struct {
+		EBMLVersion            uint64
+		EBMLReadVersion        uint64
+		EBMLMaxIDLength        uint64
+		EBMLMaxSizeLength      uint64
+		EBMLDocType            string
+		EBMLDocTypeVersion     uint64
+		EBMLDocTypeReadVersion uint64
+	}
+
+	seekHead struct{ Seek []seek }
+	seek     struct {
+		SeekID       []byte
+		SeekPosition uint64 `ebml:",size=8"` // bytes from the start of the Segment's data
+	}
+
+	info struct {
+		TimecodeScale uint64 // ns
+		MuxingApp     string
+		WritingApp    string
+		DateUTC       time.Time `ebml:",size=8"`
+		Duration      float64   // the last, see durationSize
+	}
+
+	tracks     struct{ TrackEntry trackEntry }
+	trackEntry struct {
+		TrackNumber uint64
+		TrackUID    uint64
+		TrackType   uint64
+		FlagLacing  uint64
+		Language    string
+		CodecID     string
+		Video       video
+	}
+	video struct {
+		FlagInterlaced uint64
+		PixelWidth     uint64
+		PixelHeight    uint64
+		ColourSpace    []byte `ebml:",omitempty"` // UncompressedFourCC
+		Colour         colour
+	}
+	colour struct {
+		MatrixCoefficients uint64
+		Range              uint64
+	}
+
+	tags struct{ Tag tag }
+	tag  struct {
+		Targets   struct{} // the whole file
+		SimpleTag []simpleTag
+	}
+	simpleTag struct {
+		TagName   string
+		TagString string
+	}
+
+	cues     struct{ CuePoint []cuePoint }
+	cuePoint struct {
+		CueTime           uint64
+		CueTrackPositions cueTrackPositions
+	}
+	cueTrackPositions struct {
+		CueTrack           uint64
+		CueClusterPosition uint64 // bytes from the start of the Segment's data
+	}
+)
+
+// Numbers that RFC 9559 gives a meaning.
+const (
+	videoTrack  = 1
+	progressive = 2
+
+	// ITU-T H.273. Of the two codes for BT.601, BT.470BG is what JPEG decoders
+	// report, so the container and the pictures say the same.
+	matrixRGB   = 0
+	matrixBT709 = 1
+	matrixBT601 = 5
+
+	rangeBroadcast = 1
+	rangeFull      = 2
+)
+
+// trackNumber is the number of the only track.
+const trackNumber = 1
+
+// fourCCs holds the values of the UncompressedFourCC element. No registry has
+// them: these are the ones that ffmpeg knows, most of them from AVI. GStreamer
+// (1.22) knows neither NV12, NV21 and YVYU nor the planar 4:2:2 and 4:4:4.
+var fourCCs = map[capture.PixelFormat]string{
+	capture.YUYV:    "YUY2",
+	capture.UYVY:    "UYVY",
+	capture.YVYU:    "YVYU",
+	capture.NV12:    "NV12",
+	capture.NV21:    "NV21",
+	capture.YUV420:  "I420",
+	capture.YVU420:  "YV12",
+	capture.YUV422P: "Y42B",
+	capture.YUV444:  "444P",
+	capture.GREY:    "Y800",
+	capture.RGB24:   "RGB\x18",
+	capture.BGR24:   "BGR\x18",
+}
+
+func videoOf(f capture.Format) video {
+	return video{
+		FlagInterlaced: progressive,
+		PixelWidth:     uint64(f.Width),
+		PixelHeight:    uint64(f.Height),
+		ColourSpace:    []byte(fourCCs[f.Pixel]),
+		Colour:         colourOf(f),
+	}
+}
+
+func colourOf(f capture.Format) colour {
+	c := colour{matrixBT601, rangeBroadcast}
+	if f.Matrix == capture.BT709 {
+		c.MatrixCoefficients = matrixBT709
+	}
+	if f.Range == capture.Full {
+		c.Range = rangeFull
+	}
+	if f.Pixel == capture.RGB24 || f.Pixel == capture.BGR24 {
+		c = colour{matrixRGB, rangeFull}
+	}
+	return c
+}
+
+func codecID(p capture.PixelFormat) string {
+	if p.Compressed() {
+		return "V_MJPEG"
+	}
+	return "V_UNCOMPRESSED"
+}
+
+// tagsOf leaves out what is not known. DATE_RECORDED and its form are of the
+// Matroska tag specification (draft-ietf-cellar-tags); the others are our own.
+func tagsOf(f capture.Format, start time.Time, o Options) tags {
+	var t tags
+	for _, s := range []simpleTag{
+		{"CAMERA", o.Camera},
+		{"HOST", o.Host},
+		{"MODE", f.String()},
+		{"DATE_RECORDED", start.UTC().Format("2006-01-02 15:04:05.000")},
+	} {
+		if s.TagString != "" {
+			t.Tag.SimpleTag = append(t.Tag.SimpleTag, s)
+		}
+	}
+	return t
+}
+
+// header is everything before the first cluster, in its encoded parts. Its
+// length never changes, so the end of the recording can write it once more.
+type header struct{ ebml, info, tracks, tags []byte }
+
+func newHeader(f capture.Format, start time.Time, o Options) header {
+	return header{
+		ebml: marshal(&struct{ EBML ebmlHeader }{ebmlHeader{1, 1, 4, 8, "matroska", 4, 2}}),
+		info: marshal(&struct{ Info info }{info{
+			TimecodeScale: uint64(time.Millisecond),
+			MuxingApp:     "tbcam",
+			WritingApp:    "tbcam",
+			DateUTC:       start,
+		}}),
+		tracks: marshal(&struct{ Tracks tracks }{tracks{trackEntry{
+			TrackNumber: trackNumber,
+			TrackUID:    trackNumber,
+			TrackType:   videoTrack,
+			Language:    "und",
+			CodecID:     codecID(f.Pixel),
+			Video:       videoOf(f),
+		}}}),
+		tags: marshal(&struct{ Tags tags }{tagsOf(f, start, o)}),
+	}
+}
+
+// ending is what is known only at the end; zeros leave it open.
+type ending struct {
+	size     int64 // bytes of the Segment's data
+	cues     int64 // bytes from the start of the Segment's data to the Cues
+	duration int64 // ms
+}
+
+// durationSize is the length of the Duration element: ID, size, and a float64.
+const durationSize = 2 + 1 + 8
+
+// bytes returns the header, with Void elements in place of what is not known.
+func (h header) bytes(e ending) []byte {
+	seek := h.seekHead(e.cues)
+	if e.cues == 0 {
+		void(seek)
+	}
+	info := bytes.Clone(h.info)
+	duration := info[len(info)-durationSize:]
+	binary.BigEndian.PutUint64(duration[durationSize-8:], math.Float64bits(float64(e.duration)))
+	if e.duration == 0 {
+		void(duration)
+	}
+	return bytes.Join([][]byte{h.ebml, segmentHead(e.size), seek, info, h.tracks, h.tags}, nil)
+}
+
+// segment returns where the Segment's data begins in the file.
+func (h header) segment() int64 { return int64(len(h.ebml) + len(segmentHead(0))) }
+
+// seekHead returns the SeekHead, which is the first thing in the Segment.
+func (h header) seekHead(cues int64) []byte {
+	encode := func(head int) []byte {
+		tracks := head + len(h.info)
+		return marshal(&struct{ SeekHead seekHead }{seekHead{[]seek{
+			{ebml.ElementInfo.Bytes(), uint64(head)},
+			{ebml.ElementTracks.Bytes(), uint64(tracks)},
+			{ebml.ElementTags.Bytes(), uint64(tracks + len(h.tracks))},
+			{ebml.ElementCues.Bytes(), uint64(cues)},
+		}}})
+	}
+	return encode(len(encode(0)))
+}
+
+// segmentHead returns the ID and size of the Segment, unknown for 0.
+func segmentHead(size int64) []byte {
+	if size == 0 {
+		size = unknownSize
+	}
+	return appendSize(bytes.Clone(ebml.ElementSegment.Bytes()), size)
+}
+
+// unknownSize is a size of eight bytes with all its bits set (RFC 8794, 6.2).
+const unknownSize = 1<<56 - 1
+
+// appendSize appends a size of always eight bytes.
+func appendSize(b []byte, size int64) []byte {
+	return binary.BigEndian.AppendUint64(b, 1<<56|uint64(size))
+}
+
+// void makes one Void element of b, which has 2 to 128 bytes.
+func void(b []byte) {
+	clear(b)
+	b[0] = ebml.ElementVoid.Bytes()[0]
+	b[1] = 0x80 | byte(len(b)-2)
+}
+
+// marshal encodes elements of this file. They are fixed at compile time, so an
+// error is a mistake in them.
+func marshal(elements any) []byte {
+	var b bytes.Buffer
+	if err := ebml.Marshal(elements, &b); err != nil {
+		panic(fmt.Sprintf("record: encoding %T: %v", elements, err))
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,32 @@
+package window
+
+import (
+	"fmt"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// planar is the default of Options.Planar.
+func planar(f capture.Format) capture.Format {
+	if f.Pixel == capture.YVU420 {
+		f.Pixel = capture.YUV420
+	}
+	return f
+}
+
+// copyPlanes is the default of Options.Convert, for planar formats.
+func copyPlanes(dst [3][]byte, strides [3]int, f *capture.Frame) error {
+	planes, n := f.Format.Planes()
+	if len(f.Data) < f.Format.Size() {
+		return fmt.Errorf("%d bytes are too few", len(f.Data))
+	}
+	if f.Format.Pixel == capture.YVU420 {
+		planes[1], planes[2] = planes[2], planes[1]
+	}
+	for i, p := range planes[:n] {
+		for y := range p.Lines {
+			copy(dst[i][y*strides[i]:], f.Data[p.Offset+y*p.Stride:][:p.Stride])
+		}
+	}
+	return nil
+}

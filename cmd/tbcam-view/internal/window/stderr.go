@@ -1,0 +1,62 @@
+package window
+
+import (
+	"bytes"
+	"cmp"
+	"log/slog"
+	"strings"
+)
+
+// maxStderrLine bounds a line of the window's process in bytes.
+const maxStderrLine = 500
+
+// harmless starts what ebiten's X library says wherever there is no ~/.Xauthority.
+const harmless = "XGB: "
+
+// stderr logs what the window's process writes to its standard error, line by
+// line, and keeps what may tell why it ended.
+type stderr struct {
+	log   *slog.Logger
+	line  []byte // not complete yet
+	first string
+	last  string // of the lines in which a program says why it ends
+}
+
+// Write is called by one goroutine until the process has ended.
+func (s *stderr) Write(p []byte) (int, error) {
+	for line := range bytes.Lines(p) {
+		s.line = append(s.line, line[:min(len(line), maxStderrLine-len(s.line))]...)
+		if bytes.HasSuffix(line, []byte("\n")) {
+			s.flush()
+		}
+	}
+	return len(p), nil
+}
+
+func (s *stderr) flush() {
+	line := strings.TrimSpace(strings.ToValidUTF8(string(s.line), "?"))
+	s.line = s.line[:0]
+	if line == "" || strings.HasPrefix(line, harmless) {
+		return
+	}
+	s.log.Debug("window", "stderr", line)
+	s.first = cmp.Or(s.first, line)
+	for _, start := range []string{program + ": ", "panic: ", "fatal error: "} {
+		if text, ok := strings.CutPrefix(line, start); ok {
+			s.last = text
+		}
+	}
+}
+
+// cause returns in one line why the process ended with an error of exec.Cmd.Wait.
+func (s *stderr) cause(err error) string {
+	s.flush()
+	status := "it ended"
+	if err != nil {
+		status = err.Error()
+	}
+	if said := cmp.Or(s.last, s.first); said != "" {
+		return said + " (" + status + ")"
+	}
+	return status
+}

@@ -1,0 +1,284 @@
+package window
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/winlink"
+)
+
+// Errors that callers act on; what Open, Present and Err return wraps them.
+var (
+	// ErrNoDisplay: there is no X display to open a window on.
+	ErrNoDisplay = errors.New("no display for a window")
+	// ErrClosed: the user closed the window, or Close was called.
+	ErrClosed = errors.New("window is closed")
+	// ErrGone: the window's process ended by itself. It can be opened again.
+	ErrGone = errors.New("window is gone")
+)
+
+// grace is how long the window's process may take to end by itself.
+const grace = 2 * time.Second
+
+// Options of a window; the zero value works.
+type Options struct {
+	Title string
+	Path  string       // of tbcam-window; "" to look for it
+	Log   *slog.Logger // gets what the window's process writes to stderr; nil for nobody
+
+	// Planar returns the planar format in which pictures of another one are
+	// shown, and Convert writes such a picture into planes of given strides (in
+	// bytes). Without them only planar formats can be shown.
+	Planar  func(capture.Format) capture.Format
+	Convert func(dst [3][]byte, strides [3]int, f *capture.Frame) error
+}
+
+// Window is a window on the screen. Its methods may be called from any
+// goroutine, and none waits for the window's process but Close.
+type Window struct {
+	options Options
+	conn    *winlink.Conn
+	cmd     *exec.Cmd
+	stderr  *stderr
+	out     *outbox
+	events  chan Event
+	closing chan struct{} // closed by Close
+	done    chan struct{} // closed by watch, last of all
+	once    sync.Once
+
+	mu      sync.Mutex
+	slots   *winlink.Writer // nil before the first picture and at the end
+	format  capture.Format  // of the pictures in the slots
+	pending pictures
+	stats   Stats
+	err     error // why the window is gone
+}
+
+// Stats counts pictures since Open.
+type Stats struct {
+	Presented  uint64 // handed over by Present
+	Superseded uint64 // of these, not seen by the window before the next one came
+	Shown      uint64 // of these, reported as shown
+}
+
+// Open starts the window's process and returns at once; the window appears a
+// moment later, or its Events end and Err says why. The caller closes it.
+func Open(o Options) (*Window, error) {
+	path, err := find(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDisplay(); err != nil {
+		return nil, err
+	}
+	conn, child, err := winlink.Pair()
+	if err != nil {
+		return nil, fmt.Errorf("open window: %w", err)
+	}
+	defer child.Close()
+	w := newWindow(o, conn)
+	w.cmd = exec.Command(path)
+	w.cmd.ExtraFiles = append(w.cmd.ExtraFiles, child)
+	w.cmd.Stderr = w.stderr
+	w.cmd.WaitDelay = grace
+	if err := w.cmd.Start(); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("open window: %w", err)
+	}
+	w.SetTitle(o.Title)
+	go w.watch()
+	go w.send()
+	return w, nil
+}
+
+func newWindow(o Options, conn *winlink.Conn) *Window {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Planar == nil {
+		o.Planar = planar
+	}
+	if o.Convert == nil {
+		o.Convert = copyPlanes
+	}
+	return &Window{
+		options: o,
+		conn:    conn,
+		stderr:  &stderr{log: o.Log},
+		out:     newOutbox(),
+		events:  make(chan Event, eventQueue),
+		closing: make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+}
+
+// Present takes over a reference of a raw frame and shows it, unless a newer
+// one comes before the window looks. It copies the picture and does not wait.
+// When the window is gone it returns what Err returns.
+func (w *Window) Present(f *capture.Frame) error {
+	defer f.Release()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return w.err
+	}
+	if err := w.fit(w.options.Planar(f.Format)); err != nil {
+		return fmt.Errorf("show %v: %w", f.Format, err)
+	}
+	if err := w.options.Convert(w.slots.Next(), w.slots.Strides(), f); err != nil {
+		return fmt.Errorf("show %v: %w", f.Format, err)
+	}
+	superseded, err := w.slots.Publish(w.pending.add(f))
+	if err != nil {
+		w.endLocked(fmt.Errorf("%w: %w", ErrGone, err))
+		_ = w.cmd.Process.Kill() // fails only if it has ended already
+		return w.err
+	}
+	w.stats.Presented++
+	if superseded {
+		w.stats.Superseded++
+	}
+	w.out.put(func(u *winlink.Update) { u.Picture = true })
+	return nil
+}
+
+// fit provides new slots when the format differs from that of the last picture.
+func (w *Window) fit(format capture.Format) error {
+	if w.slots != nil && format == w.format {
+		return nil
+	}
+	slots, memory, err := winlink.NewWriter(format)
+	if err != nil {
+		return err
+	}
+	w.freeSlots()
+	w.slots, w.format = slots, format
+	w.out.putFormat(format, memory)
+	return nil
+}
+
+func (w *Window) freeSlots() {
+	if w.slots == nil {
+		return
+	}
+	if err := w.slots.Close(); err != nil {
+		w.options.Log.Error("window", "error", err)
+	}
+	w.slots = nil
+}
+
+// Texts are cut so that they fit into a message, whatever characters they have.
+const (
+	maxText   = 300 // bytes of a title or a message
+	maxLine   = 120 // bytes of a line of the statistics
+	maxStatus = 15  // lines
+)
+
+// SetTitle sets the text of the title bar.
+func (w *Window) SetTitle(title string) {
+	title = clip(title, maxText)
+	w.out.put(func(u *winlink.Update) { u.Title = &title })
+}
+
+// SetMessage shows a line of text over the dimmed picture; "" ends that.
+func (w *Window) SetMessage(message string) {
+	message = clip(message, maxText)
+	w.out.put(func(u *winlink.Update) { u.Message = &message })
+}
+
+// SetStatus sets the lines that the window shows while its user wants statistics.
+func (w *Window) SetStatus(lines []string) {
+	clipped := make([]string, min(len(lines), maxStatus))
+	for i := range clipped {
+		clipped[i] = clip(lines[i], maxLine)
+	}
+	w.out.put(func(u *winlink.Update) { u.Status = &clipped })
+}
+
+func clip(s string, limit int) string {
+	return strings.ToValidUTF8(s[:min(len(s), limit)], "")
+}
+
+// Stats returns the counts so far.
+func (w *Window) Stats() Stats {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stats
+}
+
+// Err returns why the window is gone, nil while it is there: ErrClosed, or an
+// error that wraps ErrGone and has the cause.
+func (w *Window) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// Close closes the window and waits for its process to end, which is killed if
+// it takes too long. It may be called twice.
+func (w *Window) Close() error {
+	w.once.Do(func() {
+		w.end(ErrClosed)
+		close(w.closing)
+		w.conn.Close()
+	})
+	select {
+	case <-w.done:
+		return nil
+	case <-time.After(2 * grace): // not even SIGKILL helps against a hung driver
+		return fmt.Errorf("close window: process %d does not end", w.cmd.Process.Pid)
+	}
+}
+
+// end states why the window is gone, if nothing did before, and takes the slots
+// back.
+func (w *Window) end(reason error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.endLocked(reason)
+}
+
+func (w *Window) endLocked(reason error) {
+	if w.err == nil {
+		w.err = reason
+	}
+	w.freeSlots()
+}
+
+// send passes the updates on until the connection ends.
+func (w *Window) send() {
+	for range w.out.ready {
+		update, memory := w.out.take()
+		err := w.conn.Send(update, memory)
+		if memory != nil {
+			memory.Close()
+		}
+		if err != nil {
+			return // watch finds out why
+		}
+	}
+}
+
+// watch receives until the window's process ends or breaks the rules, and
+// buries it.
+func (w *Window) watch() {
+	defer close(w.done)
+	defer close(w.events)
+	defer w.out.close()
+	limit := grace
+	if err := w.receive(); err != nil {
+		w.end(fmt.Errorf("%w: %w", ErrGone, err))
+		limit = 0
+	}
+	w.conn.Close()
+	killer := time.AfterFunc(limit, func() { _ = w.cmd.Process.Kill() })
+	defer killer.Stop()
+	err := w.cmd.Wait()
+	w.end(fmt.Errorf("%w: %s", ErrGone, w.stderr.cause(err)))
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hajimehoshi/ebiten/v2"
+
+	"github.com/tbcam/tbcam/cmd/internal/winlink"
+)
+
+// inbox holds what tbcam-view has told until the window looks.
+type inbox struct {
+	mu     sync.Mutex
+	update winlink.Update  // newer values have replaced older ones
+	slots  *winlink.Reader // of a new format, nil without one
+	retry  *time.Timer     // runs while something is in the inbox, else nil
+}
+
+// retryAfter is how long the window may take to look before it is woken again.
+const retryAfter = 50 * time.Millisecond
+
+// receive fills the inbox and wakes the window. It ends the process when
+// tbcam-view is gone, even if the window hangs.
+func (in *inbox) receive(conn *winlink.Conn) {
+	for {
+		var u winlink.Update
+		memory, err := conn.Receive(&u)
+		if err == nil {
+			err = in.put(u, memory)
+		}
+		if errors.Is(err, io.EOF) {
+			os.Exit(0)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "tbcam-window:", err)
+			os.Exit(1)
+		}
+	}
+}
+
+func (in *inbox) put(u winlink.Update, memory *os.File) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if u.Format != nil {
+		slots, err := winlink.NewReader(*u.Format, memory)
+		if err != nil {
+			return err
+		}
+		if in.slots != nil { // never looked at
+			in.slots.Close()
+		}
+		in.slots = slots
+	}
+	in.update.Merge(u)
+	in.wake()
+	return nil
+}
+
+// wake wakes the window, again and again until it looks: a wake-up is lost while
+// ebiten waits for a change of the window's size.
+func (in *inbox) wake() {
+	ebiten.ScheduleFrame() //nolint:staticcheck // see game.start
+	if in.retry == nil {
+		in.retry = time.AfterFunc(retryAfter, in.wakeAgain)
+	}
+}
+
+func (in *inbox) wakeAgain() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.retry != nil {
+		ebiten.ScheduleFrame() //nolint:staticcheck // see game.start
+		in.retry.Reset(retryAfter)
+	}
+}
+
+// take empties the inbox, and reports whether anything was in it. The caller
+// owns the slots, if there are any.
+func (in *inbox) take() (u winlink.Update, slots *winlink.Reader, ok bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.retry == nil {
+		return u, nil, false
+	}
+	in.retry.Stop()
+	u, slots = in.update, in.slots
+	in.update, in.slots, in.retry = winlink.Update{}, nil, nil
+	return u, slots, true
+}

@@ -1,0 +1,2 @@
+// Package inherited takes the socket to tbcam-view before ebiten is initialised.
+package inherited

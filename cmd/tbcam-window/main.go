@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/hajimehoshi/ebiten/v2"
+
+	"github.com/tbcam/tbcam/cmd/internal/winlink"
+	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/inherited"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "tbcam-window:", err)
+		os.Exit(1)
+	}
+}
+
+// run shows the window until its user closes it.
+func run() error {
+	conn, err := winlink.Child(inherited.Socket)
+	if err != nil {
+		return fmt.Errorf("take socket: %w", err)
+	}
+	g, err := newGame(conn)
+	if err != nil {
+		return err
+	}
+	ebiten.SetWindowResizingMode(ebiten.WindowResizingModeEnabled)
+	ebiten.SetWindowSize(startWidth, startHeight)
+	ebiten.SetWindowSizeLimits(minWidth, minHeight, -1, -1)
+	ebiten.SetScreenClearedEveryFrame(false)
+	err = ebiten.RunGameWithOptions(g, &ebiten.RunGameOptions{
+		// Everything on one thread: no hand-overs, and what is drawn is on its
+		// way to the screen when Draw's frame ends.
+		SingleThread:    true,
+		X11ClassName:    "tbcam",
+		X11InstanceName: "tbcam",
+	})
+	if err != nil {
+		return fmt.Errorf("show window: %w", err)
+	}
+	return conn.Send(winlink.Report{Action: winlink.Quit}, nil)
+}

@@ -1,0 +1,212 @@
+package codec
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// Converter writes raw frames in the formats that sinks want. It is for one
+// goroutine, and never takes over a reference.
+type Converter struct {
+	unpacker
+	ranged, shaped []byte
+}
+
+// NewConverter returns a converter.
+func NewConverter() *Converter {
+	c := new(Converter)
+	c.turbo = newCompressor()
+	return c
+}
+
+// Close frees the converter's memory; RGB frames fail to convert from then on.
+// It may be called twice.
+func (c *Converter) Close() { c.turbo.close() }
+
+// Planar writes f to three planes (one if it is greyscale) of PlanarFormat with
+// the given bytes per line.
+func (c *Converter) Planar(dst [3][]byte, strides [3]int, f *capture.Frame) error {
+	if err := checkRaw(f); err != nil {
+		return fmt.Errorf("codec: write planes of %v: %w", f.Format, err)
+	}
+	var p picture
+	planes, n := PlanarFormat(f.Format).Planes()
+	for i, l := range planes[:n] {
+		p[i] = plane{dst[i], strides[i], l.Stride, l.Lines}
+		if !p[i].fits() {
+			return fmt.Errorf("codec: write planes of %v: plane %d has no room", f.Format, i)
+		}
+	}
+	return c.into(p, f)
+}
+
+// Convert writes f to dst as a picture of format to, of which dst holds at
+// least Size bytes. A picture of another size is scaled to fit and letterboxed in
+// black; its samples' range is converted, a different matrix is not. The target
+// is any raw format but RGB; the same format and size is a plain copy.
+func (c *Converter) Convert(dst []byte, to capture.Format, f *capture.Frame) error {
+	if err := c.convert(dst, to, f); err != nil {
+		return fmt.Errorf("codec: convert %v to %v: %w", f.Format, to, err)
+	}
+	return nil
+}
+
+func (c *Converter) convert(dst []byte, to capture.Format, f *capture.Frame) error {
+	if err := errors.Join(checkRaw(f), checkTarget(dst, to)); err != nil {
+		return err
+	}
+	to.Matrix = f.Format.Matrix
+	if to == f.Format {
+		copy(dst, f.Data)
+		return nil
+	}
+	if packedRGB[to.Pixel] {
+		return errors.New("RGB is no target of conversions")
+	}
+	src, err := c.planar(f)
+	if err != nil {
+		return err
+	}
+	if from := PlanarFormat(f.Format).Range; from != to.Range {
+		src = c.toRange(src, to.Range)
+	}
+	box := fit(f.Format, to)
+	if box != (rect{0, 0, to.Width, to.Height}) {
+		blacken(dst, to)
+	}
+	c.draw(dst, to, box, src)
+	return nil
+}
+
+func checkTarget(dst []byte, to capture.Format) error {
+	switch err := to.Check(); {
+	case err != nil:
+		return err
+	case to.Pixel.Compressed():
+		return errors.New("the target is compressed")
+	case len(dst) < to.Size():
+		return fmt.Errorf("the target has room for %d bytes of %d", len(dst), to.Size())
+	}
+	return nil
+}
+
+// toRange returns a copy of p with the samples' range converted to r, from the
+// other one (BT.601 section 2.5.3 and JFIF).
+func (c *Converter) toRange(p picture, r capture.Range) picture {
+	size := 0
+	for i := range p {
+		size += p[i].width * p[i].height
+	}
+	b := grow(&c.ranged, size)
+	for i := range p {
+		q := plane{b, p[i].width, p[i].width, p[i].height}
+		b = b[q.width*q.height:]
+		if p[i].height > 0 {
+			m := rangeMaps[r][min(i, 1)]
+			rescale(q, p[i], m.offset, m.factor, m.bias)
+			p[i] = q
+		}
+	}
+	return p
+}
+
+// rangeMaps holds what rescale needs to make a range of the other one, of luma
+// and of chroma.
+var rangeMaps = [2][2]struct{ offset, factor, bias int }{
+	capture.Limited: {{0, fraction(219, 255), offset(16)}, {neutral, fraction(224, 255), offset(neutral)}},
+	capture.Full:    {{16, fraction(255, 219), offset(0)}, {neutral, fraction(255, 224), offset(neutral)}},
+}
+
+// fraction and offset are fixed-point numbers with 14 bits after the point; the
+// offset includes a half, for rounding. They give the exact result for all samples.
+func fraction(n, d float64) int { return int(math.Round(n / d * (1 << 14))) }
+func offset(n int) int          { return n<<14 + 1<<13 }
+
+// rect is a rectangle of pixels.
+type rect struct{ x, y, w, h int }
+
+// fit returns where a picture of format from goes in one of format to: as large
+// as fits, centred, and on even pixels, where subsampled chroma is.
+func fit(from, to capture.Format) rect {
+	w, h := to.Width, to.Height
+	switch a, b := to.Width*from.Height, to.Height*from.Width; {
+	case a < b:
+		h = even(a, from.Width, to.Height)
+	case a > b:
+		w = even(b, from.Height, to.Width)
+	}
+	return rect{(to.Width - w) / 2 &^ 1, (to.Height - h) / 2 &^ 1, w, h}
+}
+
+// even returns n/d rounded to an even number, but at least 2 if most allows it.
+func even(n, d, most int) int { return min(max((n+d)/(2*d)*2, 2), most) }
+
+// blacken fills a picture with black.
+func blacken(dst []byte, f capture.Format) {
+	black := byte(16)
+	if f.Range == capture.Full {
+		black = 0
+	}
+	planes, n := f.Planes()
+	for i, l := range planes[:n] {
+		b := dst[l.Offset:][:l.Stride*l.Lines]
+		switch {
+		case f.Pixel == capture.UYVY:
+			fill(b, neutral, black)
+		case packed422[f.Pixel]:
+			fill(b, black, neutral)
+		case i == 0:
+			fill(b, black)
+		default:
+			fill(b, neutral)
+		}
+	}
+}
+
+// draw fills the box of the picture in dst with src, which has its range.
+func (c *Converter) draw(dst []byte, to capture.Format, box rect, src picture) {
+	switch {
+	case packed422[to.Pixel]:
+		area := packedPlane(to, dst).at(box.x, box.y, box.w, box.h, 2)
+		mid := c.shape(src, capture.YUV422P, box)
+		c0, c1 := chromaOrder(mid, to.Pixel)
+		pack(area, mid[0], c0, c1, to.Pixel == capture.UYVY)
+	case interleaved[to.Pixel]:
+		luma := plane{dst, to.Width, to.Width, to.Height}.at(box.x, box.y, box.w, box.h, 1)
+		mid := c.shape(src, capture.YUV420, box)
+		scale(luma, mid[0])
+		c0, c1 := chromaOrder(mid, to.Pixel)
+		merge(chromaOf(to, dst).at(box.x/2, box.y/2, c0.width, c0.height, 2), c0, c1)
+	default:
+		resample(area(planesOf(to, dst), to, box), src)
+	}
+}
+
+// shape returns src with the size of box and the subsampling of pixel; planes
+// that have them already are src's own.
+func (c *Converter) shape(src picture, pixel capture.PixelFormat, box rect) picture {
+	f := capture.Format{Pixel: pixel, Width: box.w, Height: box.h}
+	p := planesOf(f, grow(&c.shaped, f.Size()))
+	for i, s := range src {
+		if s.width == p[i].width && s.height == p[i].height {
+			p[i] = s
+		} else {
+			p[i].draw(s)
+		}
+	}
+	return p
+}
+
+// area returns the box of a picture of a planar format.
+func area(p picture, f capture.Format, box rect) picture {
+	h := headerOf(PlanarFormat(f))
+	p[0] = p[0].at(box.x, box.y, box.w, box.h, 1)
+	for i := 1; i < h.Components; i++ {
+		w, ht := roundUp(box.w, h.SubX)/h.SubX, roundUp(box.h, h.SubY)/h.SubY
+		p[i] = p[i].at(box.x/h.SubX, box.y/h.SubY, w, ht, 1)
+	}
+	return p
+}

@@ -1,0 +1,224 @@
+package codec
+
+import (
+	"bytes"
+	"errors"
+	"image"
+	"image/jpeg"
+	"testing"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// TestDecode compares with the decoder of Go's library.
+func TestDecode(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		pixel capture.PixelFormat
+		exact bool // in subsampling: chroma can be compared
+	}{
+		{"good-444", capture.YUV444, true},
+		{"good-422", capture.YUV422P, true},
+		{"good-420", capture.YUV420, true},
+		{"good-grey", capture.GREY, true},
+		{"good-440", capture.YUV444, false},
+		{"good-411", capture.YUV422P, false},
+		{"odd-444", capture.YUV444, true},
+		{"odd-422", capture.YUV422P, true},
+		{"odd-420", capture.YUV420, true},
+		{"odd-grey", capture.GREY, true},
+		{"odd-440", capture.YUV444, false},
+		{"odd-411", capture.YUV422P, false},
+		{"good-422-restart", capture.YUV422P, true},
+		{"good-422-optimized", capture.YUV422P, true},
+		{"good-422-avi1", capture.YUV422P, true},
+		{"good-422-jfif9", capture.YUV422P, true},
+		{"good-420-progressive", capture.YUV420, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			pool := newPool(t)
+			data := readFixture(t, tt.name)
+			h, err := ParseHeader(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			format := h.Format()
+			format.Matrix = capture.BT709
+			f := frameOf(pool, format, data)
+			f.Data = append(guarded(t, len(data))[:0], data...)
+			g, err := newDecoder(t, pool).Decode(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer g.Release()
+			want := format
+			want.Pixel = tt.pixel
+			if g.Format != want || g.Sequence != 7 || g.At[capture.Decoded].IsZero() || len(g.Data) != want.Size() {
+				t.Fatalf("frame is %v, sequence %d, %d bytes", g.Format, g.Sequence, len(g.Data))
+			}
+			compareWithGo(t, planesOf(g.Format, g.Data), data, tt.exact)
+		})
+	}
+}
+
+func compareWithGo(t *testing.T, p picture, data []byte, exact bool) {
+	t.Helper()
+	m, err := jpeg.Decode(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch m := m.(type) {
+	case *image.Gray:
+		compareSamples(t, p[0], m.Pix, m.Stride)
+	case *image.YCbCr:
+		compareSamples(t, p[0], m.Y, m.YStride)
+		if exact {
+			compareSamples(t, p[1], m.Cb, m.CStride)
+			compareSamples(t, p[2], m.Cr, m.CStride)
+			return
+		}
+		// The smooth parts stay; at edges interpolation differs from repetition.
+		subX, subY := 1, 2 // of 4:4:0 to 4:4:4
+		if m.SubsampleRatio == image.YCbCrSubsampleRatio411 {
+			subX, subY = 2, 1 // to 4:2:2
+		}
+		compareOnAverage(t, p[1], m.Cb, m.CStride, subX, subY)
+		compareOnAverage(t, p[2], m.Cr, m.CStride, subX, subY)
+	}
+}
+
+// compareSamples allows for how inverse DCTs round.
+func compareSamples(t *testing.T, p plane, want []byte, stride int) {
+	t.Helper()
+	for y := range p.height {
+		for x := range p.width {
+			a, b := int(p.data[y*p.stride+x]), int(want[y*stride+x])
+			if a-b > 2 || b-a > 2 {
+				t.Fatalf("sample (%d, %d) is %d instead of %d", x, y, a, b)
+			}
+		}
+	}
+}
+
+func compareOnAverage(t *testing.T, p plane, want []byte, stride, subX, subY int) {
+	t.Helper()
+	sum := 0
+	for y := range p.height {
+		for x := range p.width {
+			a, b := int(p.data[y*p.stride+x]), int(want[y/subY*stride+x/subX])
+			sum += max(a-b, b-a)
+		}
+	}
+	if mean := float64(sum) / float64(p.width*p.height); mean > 6 {
+		t.Errorf("samples differ by %.1f on average", mean)
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		cause Cause
+	}{
+		{"truncated-header", Truncated},
+		{"no-eoi", BadData},
+		{"wrong-size", WrongSize},
+		{"unsupported-arithmetic", Unsupported},
+		{"unsupported-rgb", Unsupported},
+		{"unsupported-12-bit", Unsupported},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			pool := newPool(t)
+			g, err := newDecoder(t, pool).Decode(frameOf(pool, sampleFormat, readFixture(t, tt.name)))
+			if g != nil || !errors.Is(err, tt.cause) || !errors.Is(err, ErrDamaged) {
+				t.Errorf("got %v, error %v", g, err)
+			}
+		})
+	}
+}
+
+// TestDecodeBadData: what only the decoder finds.
+func TestDecodeBadData(t *testing.T) {
+	good := readFixture(t, "good-422-restart")
+	h, _ := ParseHeader(good)
+	for name, data := range map[string][]byte{
+		"hole":          append(bytes.Clone(good[:h.Scan+500]), good[h.Scan+1500:]...),
+		"no table":      replaceSegment(good, 0xDB, nil),
+		"bogus table":   insertBefore(good, markerSOS, []byte{0xFF, markerDHT, 0, 19, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}),
+		"bogus restart": bytes.ReplaceAll(good, []byte{0xFF, 0xD3}, []byte{0xFF, 0xD7}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool := newPool(t)
+			g, err := newDecoder(t, pool).Decode(frameOf(pool, sampleFormat, data))
+			if g != nil || !errors.Is(err, ErrDamaged) {
+				t.Errorf("got %v, error %v", g, err)
+			}
+		})
+	}
+}
+
+// TestDecodeManyScans: a small progressive JPEG must not keep the decoder busy.
+func TestDecodeManyScans(t *testing.T) {
+	pool := newPool(t)
+	good := readFixture(t, "good-420-progressive")
+	h, _ := ParseHeader(good)
+	first := h.Scan + bytes.Index(good[h.Scan:], []byte{0xFF, markerDHT})
+	scans := bytes.Repeat(good[h.SOS:first], 600)
+	bomb := append(append(bytes.Clone(good[:h.SOS]), scans...), eoi...)
+	_, err := newDecoder(t, pool).Decode(frameOf(pool, sampleFormat, bomb))
+	if !errors.Is(err, BadData) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestDecodeLimits(t *testing.T) {
+	pool := newPool(t)
+	d := NewDecoder(pool, Limits{Width: 159})
+	defer d.Close()
+	if _, err := d.Decode(frameOf(pool, sampleFormat, readFixture(t, "good-422"))); !errors.Is(err, WrongSize) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestDecodeRaw(t *testing.T) {
+	pool := newPool(t)
+	d := newDecoder(t, pool)
+	format := formatOf(capture.NV12, 6, 4)
+	f := frameOf(pool, format, photo(format))
+	g, err := d.Decode(f)
+	if err != nil || g != f || g.At[capture.Decoded].IsZero() {
+		t.Fatalf("got %v, error %v", g, err)
+	}
+	g.Data = g.Data[1:]
+	if _, err := d.Decode(g); !errors.Is(err, WrongSize) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestDecodeAllocates(t *testing.T) {
+	for _, name := range []string{"good-422", "odd-420", "good-411"} {
+		pool := newPool(t)
+		d := newDecoder(t, pool)
+		data := readFixture(t, name)
+		h, _ := ParseHeader(data)
+		n := testing.AllocsPerRun(100, func() {
+			g, err := d.Decode(frameOf(pool, h.Format(), data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.Release()
+		})
+		if n != 0 {
+			t.Errorf("%s: %v allocations per frame", name, n)
+		}
+	}
+}
+
+func TestDecodeAfterClose(t *testing.T) {
+	pool := newPool(t)
+	d := NewDecoder(pool, Limits{})
+	d.Close()
+	d.Close()
+	if _, err := d.Decode(frameOf(pool, sampleFormat, readFixture(t, "good-422"))); err == nil {
+		t.Error("no error")
+	}
+}

@@ -1,0 +1,82 @@
+#include "native.h"
+
+#include <string.h>
+
+long tb_compress(tjhandle handle, int subsamp, int quality, int width, int height,
+		 const uint8_t *y, int y_stride, const uint8_t *u, int u_stride,
+		 const uint8_t *v, int v_stride, uint8_t *out, unsigned long size)
+{
+	const uint8_t *planes[] = {y, u, v};
+	const int strides[] = {y_stride, u_stride, v_stride};
+
+	if (tjCompressFromYUVPlanes(handle, planes, width, strides, height, subsamp,
+				    &out, &size, quality, TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT) < 0)
+		return -1;
+	return (long)size;
+}
+
+/* Reports whether the last call only warned. The message is all that tells of
+ * what; it is of the first warning, unless an error followed. */
+static int warned(tjhandle handle, const char *of)
+{
+	return tjGetErrorCode(handle) == TJERR_WARNING && strstr(tjGetErrorStr2(handle), of) != NULL;
+}
+
+int tb_subsampling(tjhandle handle, const uint8_t *jpeg, unsigned long size, int width, int height)
+{
+	int w = 0, h = 0, subsamp = -1, colours = -1;
+
+	if (tjDecompressHeader3(handle, jpeg, size, &w, &h, &subsamp, &colours) < 0 && !warned(handle, ""))
+		return -1;
+	if (w != width || h != height || (colours != TJCS_YCbCr && colours != TJCS_GRAY))
+		return -2;
+	return subsamp;
+}
+
+/* Some cameras pad the image data before EOI, some write nonsense for a JFIF
+ * version: that is no damage. Bytes left over before any other marker mean that
+ * the decoder lost its way. */
+static int harmless(tjhandle handle)
+{
+	return warned(handle, "extraneous bytes before marker 0xd9") || warned(handle, "unknown JFIF revision");
+}
+
+int tb_decompress(tjhandle handle, const uint8_t *jpeg, unsigned long size, int width, int height,
+		  uint8_t *y, int y_stride, uint8_t *u, int u_stride, uint8_t *v, int v_stride)
+{
+	uint8_t *planes[] = {y, u, v};
+	int strides[] = {y_stride, u_stride, v_stride};
+
+	if (tjDecompressToYUVPlanes(handle, jpeg, size, planes, width, strides, height,
+				    TJFLAG_LIMITSCANS) == 0 || harmless(handle))
+		return 0;
+	return -1;
+}
+
+int tb_from_rgb(tjhandle handle, int pixel_format, const uint8_t *rgb, int width, int height,
+		uint8_t *y, int y_stride, uint8_t *u, int u_stride, uint8_t *v, int v_stride)
+{
+	uint8_t *planes[] = {y, u, v};
+	int strides[] = {y_stride, u_stride, v_stride};
+
+	return tjEncodeYUVPlanes(handle, rgb, width, 0, height, pixel_format,
+				 planes, strides, TJSAMP_444, 0);
+}
+
+/* Twice as fast with AVX2, chosen when the program starts. */
+#if defined(__x86_64__) && defined(__gnu_linux__)
+__attribute__((target_clones("avx2", "default")))
+#endif
+void tb_rescale(const uint8_t *src, int src_stride, uint8_t *dst, int dst_stride,
+		int width, int height, int16_t offset, int16_t scale, int bias)
+{
+	for (; height > 0; height--, src += src_stride, dst += dst_stride) {
+		for (int i = 0; i < width; i++) {
+			/* Products of 16 bits: those SSE2 can make. */
+			int16_t in = (int16_t)(src[i] - offset);
+			int16_t out = (int16_t)((in * scale + bias) >> 14);
+			out = out < 0 ? 0 : out;
+			dst[i] = (uint8_t)(out > 255 ? 255 : out);
+		}
+	}
+}

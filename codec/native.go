@@ -1,0 +1,188 @@
+package codec
+
+/*
+#cgo pkg-config: libturbojpeg
+#cgo CFLAGS: -O3
+#cgo LDFLAGS: -lyuv
+#cgo noescape tb_compress
+#cgo nocallback tb_compress
+#cgo noescape tb_subsampling
+#cgo nocallback tb_subsampling
+#cgo noescape tb_decompress
+#cgo nocallback tb_decompress
+#cgo noescape tb_from_rgb
+#cgo nocallback tb_from_rgb
+#cgo noescape tb_rescale
+#cgo nocallback tb_rescale
+#cgo noescape ScalePlane
+#cgo nocallback ScalePlane
+#cgo noescape SplitUVPlane
+#cgo nocallback SplitUVPlane
+#cgo noescape MergeUVPlane
+#cgo nocallback MergeUVPlane
+#cgo noescape YUY2ToI422
+#cgo nocallback YUY2ToI422
+#cgo noescape UYVYToI422
+#cgo nocallback UYVYToI422
+#cgo noescape I422ToYUY2
+#cgo nocallback I422ToYUY2
+#cgo noescape I422ToUYVY
+#cgo nocallback I422ToUYVY
+#include "native.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// This file is the only one that calls C. The callers of its functions see to
+// it that the planes have room for what their sizes say.
+
+// subsampling returns the TJSAMP of a header.
+func (h Header) subsampling() C.int {
+	if h.Components == 1 {
+		return C.TJSAMP_GRAY
+	}
+	return map[[2]int]C.int{
+		{1, 1}: C.TJSAMP_444,
+		{2, 1}: C.TJSAMP_422,
+		{2, 2}: C.TJSAMP_420,
+		{1, 2}: C.TJSAMP_440,
+		{4, 1}: C.TJSAMP_411,
+	}[[2]int{h.SubX, h.SubY}]
+}
+
+func (p plane) c() *C.uint8_t { return bytesToC(p.data) }
+
+func bytesToC(b []byte) *C.uint8_t { return (*C.uint8_t)(unsafe.SliceData(b)) }
+
+// turbo is a TurboJPEG handle, for one goroutine. Without one, every call fails.
+type turbo struct{ handle C.tjhandle }
+
+// newCompressor returns a handle for compress and fromRGB.
+func newCompressor() turbo { return turbo{C.tjInitCompress()} }
+
+// newDecompressor returns a handle for subsampling and decompress.
+func newDecompressor() turbo { return turbo{C.tjInitDecompress()} }
+
+// close frees the handle. It may be called twice.
+func (t *turbo) close() {
+	if t.handle != nil {
+		C.tjDestroy(t.handle)
+	}
+	t.handle = nil
+}
+
+// err returns what the last call complained of.
+func (t *turbo) err() error {
+	return errors.New(C.GoString(C.tjGetErrorStr2(t.handle)))
+}
+
+// bound returns the largest size of a JPEG with such a header, in bytes.
+func (h Header) bound() int {
+	return int(C.tjBufSize(C.int(h.Width), C.int(h.Height), h.subsampling()))
+}
+
+// compress encodes a picture to out, which has room for h.bound, and returns the
+// length. The planes are padded to whole groups of subsampled pixels.
+func (t *turbo) compress(out []byte, p picture, h Header, quality int) (int, error) {
+	n := C.tb_compress(t.handle, h.subsampling(), C.int(quality), C.int(h.Width), C.int(h.Height),
+		p[0].c(), C.int(p[0].stride), p[1].c(), C.int(p[1].stride), p[2].c(), C.int(p[2].stride),
+		bytesToC(out), C.ulong(len(out)))
+	if n < 0 {
+		return 0, t.err()
+	}
+	return int(n), nil
+}
+
+// agrees checks that TurboJPEG reads the header as ParseHeader did, so that
+// decompress writes no more than the planes hold.
+func (t *turbo) agrees(jpeg []byte, h Header) error {
+	got := C.tb_subsampling(t.handle, bytesToC(jpeg), C.ulong(len(jpeg)), C.int(h.Width), C.int(h.Height))
+	switch {
+	case got == -1:
+		return fmt.Errorf("%w: %w", Malformed, t.err())
+	case got != h.subsampling():
+		return Unsupported
+	}
+	return nil
+}
+
+// decompress decodes a JPEG whose header agrees. The planes are padded to whole
+// groups of subsampled pixels.
+func (t *turbo) decompress(p picture, jpeg []byte, h Header) error {
+	if C.tb_decompress(t.handle, bytesToC(jpeg), C.ulong(len(jpeg)), C.int(h.Width), C.int(h.Height),
+		p[0].c(), C.int(p[0].stride), p[1].c(), C.int(p[1].stride), p[2].c(), C.int(p[2].stride)) < 0 {
+		return fmt.Errorf("%w: %w", BadData, t.err())
+	}
+	return nil
+}
+
+// fromRGB converts packed RGB pixels to full-range BT.601 planes of 4:4:4.
+func (t *turbo) fromRGB(dst picture, rgb []byte, pixel capture.PixelFormat) error {
+	order := C.int(C.TJPF_RGB)
+	if pixel == capture.BGR24 {
+		order = C.TJPF_BGR
+	}
+	if C.tb_from_rgb(t.handle, order, bytesToC(rgb), C.int(dst[0].width), C.int(dst[0].height),
+		dst[0].c(), C.int(dst[0].stride), dst[1].c(), C.int(dst[1].stride), dst[2].c(), C.int(dst[2].stride)) < 0 {
+		return t.err()
+	}
+	return nil
+}
+
+// scale fills dst with src: a copy where the sizes are equal.
+func scale(dst, src plane) {
+	C.ScalePlane(src.c(), C.int(src.stride), C.int(src.width), C.int(src.height),
+		dst.c(), C.int(dst.stride), C.int(dst.width), C.int(dst.height), C.kFilterBox)
+}
+
+// rescale writes ((sample - offset) * factor + bias) >> 14 of each sample.
+func rescale(dst, src plane, offset, factor, bias int) {
+	C.tb_rescale(src.c(), C.int(src.stride), dst.c(), C.int(dst.stride),
+		C.int(dst.width), C.int(dst.height), C.int16_t(offset), C.int16_t(factor), C.int(bias))
+}
+
+// split writes the even bytes of src to even and the odd ones to odd.
+func split(even, odd plane, src plane) {
+	C.SplitUVPlane(src.c(), C.int(src.stride), even.c(), C.int(even.stride), odd.c(), C.int(odd.stride),
+		C.int(even.width), C.int(even.height))
+}
+
+// merge is the reverse of split.
+func merge(dst plane, even, odd plane) {
+	C.MergeUVPlane(even.c(), C.int(even.stride), odd.c(), C.int(odd.stride), dst.c(), C.int(dst.stride),
+		C.int(even.width), C.int(even.height))
+}
+
+// unpack splits packed 4:2:2 pixels in the order Y 0 Y 1, or 0 Y 1 Y if chroma
+// comes first, into luma and the two kinds of chroma.
+func unpack(luma, chroma0, chroma1 plane, src plane, chromaFirst bool) {
+	s, ss := src.c(), C.int(src.stride)
+	y, ys := luma.c(), C.int(luma.stride)
+	u, us, v, vs := chroma0.c(), C.int(chroma0.stride), chroma1.c(), C.int(chroma1.stride)
+	w, h := C.int(luma.width), C.int(luma.height)
+	if chromaFirst {
+		C.UYVYToI422(s, ss, y, ys, u, us, v, vs, w, h)
+	} else {
+		C.YUY2ToI422(s, ss, y, ys, u, us, v, vs, w, h)
+	}
+}
+
+// pack is the reverse of unpack.
+func pack(dst plane, luma, chroma0, chroma1 plane, chromaFirst bool) {
+	d, ds := dst.c(), C.int(dst.stride)
+	y, ys := luma.c(), C.int(luma.stride)
+	u, us, v, vs := chroma0.c(), C.int(chroma0.stride), chroma1.c(), C.int(chroma1.stride)
+	w, h := C.int(luma.width), C.int(luma.height)
+	if chromaFirst {
+		C.I422ToUYVY(y, ys, u, us, v, vs, d, ds, w, h)
+	} else {
+		C.I422ToYUY2(y, ys, u, us, v, vs, d, ds, w, h)
+	}
+}

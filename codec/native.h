@@ -1,0 +1,32 @@
+/* What codec needs of TurboJPEG 2.x, in a form that takes no pointers to
+ * pointers, and the loops that libyuv lacks. Planes are Y', Cb, Cr: a pointer
+ * and the bytes per line of each; greyscale pictures lack the last two. */
+#include <stdint.h>
+
+#include <libyuv/planar_functions.h>
+#include <libyuv/scale.h>
+#include <turbojpeg.h>
+
+/* Writes a JPEG of at most size bytes to out; returns its length, or -1.
+ * The planes are as wide and high as tjPlaneWidth and tjPlaneHeight say. */
+long tb_compress(tjhandle handle, int subsamp, int quality, int width, int height,
+		 const uint8_t *y, int y_stride, const uint8_t *u, int u_stride,
+		 const uint8_t *v, int v_stride, uint8_t *out, unsigned long size);
+
+/* Returns the TJSAMP of a JPEG, -1 after an error, or -2 if it has another size
+ * or other components than Y', Cb and Cr or Y' alone. */
+int tb_subsampling(tjhandle handle, const uint8_t *jpeg, unsigned long size, int width, int height);
+
+/* Decodes a JPEG of that size and of the subsampling that tb_subsampling
+ * returned; returns 0, or -1 if it is damaged. */
+int tb_decompress(tjhandle handle, const uint8_t *jpeg, unsigned long size, int width, int height,
+		  uint8_t *y, int y_stride, uint8_t *u, int u_stride, uint8_t *v, int v_stride);
+
+/* Converts packed RGB pictures to full-range BT.601 planes without subsampling;
+ * returns 0, or -1. */
+int tb_from_rgb(tjhandle handle, int pixel_format, const uint8_t *rgb, int width, int height,
+		uint8_t *y, int y_stride, uint8_t *u, int u_stride, uint8_t *v, int v_stride);
+
+/* Writes ((sample - offset) * scale + bias) >> 14, clamped to 0..255. */
+void tb_rescale(const uint8_t *src, int src_stride, uint8_t *dst, int dst_stride,
+		int width, int height, int16_t offset, int16_t scale, int bias);

@@ -1,0 +1,175 @@
+package codec
+
+import "github.com/tbcam/tbcam/capture"
+
+// plane is a rectangle of samples in memory.
+type plane struct {
+	data          []byte
+	stride        int // bytes per line
+	width, height int // samples (of a packed format: pixels)
+}
+
+// at returns the rectangle of w x h samples at (x, y), each of size bytes.
+func (p plane) at(x, y, w, h, size int) plane {
+	return plane{p.data[y*p.stride+x*size:], p.stride, w, h}
+}
+
+// fits reports whether data holds every line.
+func (p plane) fits() bool {
+	return p.stride >= p.width && len(p.data) >= p.stride*(p.height-1)+p.width
+}
+
+// picture is Y', Cb and Cr; greyscale pictures lack the last two.
+type picture [3]plane
+
+// How the raw formats differ.
+var (
+	packed422   = set(capture.YUYV, capture.UYVY, capture.YVYU)
+	interleaved = set(capture.NV12, capture.NV21)
+	packedRGB   = set(capture.RGB24, capture.BGR24)
+	crFirst     = set(capture.YVYU, capture.NV21, capture.YVU420)
+)
+
+func set(formats ...capture.PixelFormat) map[capture.PixelFormat]bool {
+	m := make(map[capture.PixelFormat]bool)
+	for _, f := range formats {
+		m[f] = true
+	}
+	return m
+}
+
+// PlanarFormat returns the planar format that holds pictures of a raw format
+// without loss: YUV420, YUV422P, YUV444 or GREY. RGB becomes full-range BT.601;
+// other samples keep their matrix and range.
+func PlanarFormat(in capture.Format) capture.Format {
+	out := in
+	switch {
+	case packed422[in.Pixel]:
+		out.Pixel = capture.YUV422P
+	case interleaved[in.Pixel], in.Pixel == capture.YVU420:
+		out.Pixel = capture.YUV420
+	case packedRGB[in.Pixel]:
+		out.Pixel, out.Matrix, out.Range = capture.YUV444, capture.BT601, capture.Full
+	}
+	return out
+}
+
+// planesOf returns the planes of a picture of a planar format that lies in data.
+func planesOf(f capture.Format, data []byte) (p picture) {
+	planes, n := f.Planes()
+	for i, l := range planes[:n] {
+		p[i] = plane{data[l.Offset:], l.Stride, l.Stride, l.Lines}
+	}
+	if crFirst[f.Pixel] {
+		p[1], p[2] = p[2], p[1]
+	}
+	return p
+}
+
+// grow returns a buffer of n bytes, b itself if it is large enough.
+func grow(b *[]byte, n int) []byte {
+	if cap(*b) < n {
+		*b = make([]byte, n)
+	}
+	return (*b)[:n]
+}
+
+// unpacker makes planar pictures of raw frames. It is for one goroutine.
+type unpacker struct {
+	turbo   turbo // a compressor, for RGB
+	scratch []byte
+}
+
+// planar returns the frame as its PlanarFormat. The planes are the frame's own
+// where its layout allows, and else stay valid until the next call.
+func (u *unpacker) planar(f *capture.Frame) (picture, error) {
+	to := PlanarFormat(f.Format)
+	if to.Pixel == f.Format.Pixel || f.Format.Pixel == capture.YVU420 {
+		return planesOf(f.Format, f.Data), nil
+	}
+	p := planesOf(to, grow(&u.scratch, to.Size()))
+	if interleaved[f.Format.Pixel] {
+		p[0] = lumaOf(f)
+		splitChroma(p, f)
+		return p, nil
+	}
+	return p, u.into(p, f)
+}
+
+// into writes the frame to the planes of its PlanarFormat.
+func (u *unpacker) into(dst picture, f *capture.Frame) error {
+	switch pixel := f.Format.Pixel; {
+	case packedRGB[pixel]:
+		return u.turbo.fromRGB(dst, f.Data, pixel)
+	case packed422[pixel]:
+		c0, c1 := chromaOrder(dst, pixel)
+		unpack(dst[0], c0, c1, packedPlane(f.Format, f.Data), pixel == capture.UYVY)
+	case interleaved[pixel]:
+		scale(dst[0], lumaOf(f))
+		splitChroma(dst, f)
+	default:
+		resample(dst, planesOf(f.Format, f.Data))
+	}
+	return nil
+}
+
+// lumaOf returns the first plane of a frame that is not packed.
+func lumaOf(f *capture.Frame) plane {
+	return plane{f.Data, f.Format.Width, f.Format.Width, f.Format.Height}
+}
+
+// chromaOf returns the interleaved chroma of a picture in data, in pairs.
+func chromaOf(f capture.Format, data []byte) plane {
+	planes, _ := f.Planes()
+	l := planes[1]
+	return plane{data[l.Offset:], l.Stride, l.Stride / 2, l.Lines}
+}
+
+func splitChroma(dst picture, f *capture.Frame) {
+	c0, c1 := chromaOrder(dst, f.Format.Pixel)
+	split(c0, c1, chromaOf(f.Format, f.Data))
+}
+
+// packedPlane returns the only plane of a packed 4:2:2 picture in data.
+func packedPlane(f capture.Format, data []byte) plane {
+	planes, _ := f.Planes()
+	return plane{data, planes[0].Stride, f.Width, f.Height}
+}
+
+// chromaOrder returns the chroma planes in the order in which a format has them.
+func chromaOrder(p picture, pixel capture.PixelFormat) (first, second plane) {
+	if crFirst[pixel] {
+		return p[2], p[1]
+	}
+	return p[1], p[2]
+}
+
+// resample fills dst with src: scaled, subsampled and coloured as dst is.
+func resample(dst, src picture) {
+	for i := range dst {
+		if dst[i].height > 0 {
+			dst[i].draw(src[i])
+		}
+	}
+}
+
+// neutral is the chroma of grey.
+const neutral = 128
+
+// draw fills p with src, scaled; without src it is the chroma of a grey picture.
+func (p plane) draw(src plane) {
+	if src.height > 0 {
+		scale(p, src)
+		return
+	}
+	for y := range p.height {
+		fill(p.data[y*p.stride:][:p.width], neutral)
+	}
+}
+
+// fill repeats pattern over b.
+func fill(b []byte, pattern ...byte) {
+	for n := copy(b, pattern); n > 0 && n < len(b); n *= 2 {
+		copy(b[n:], b[:n])
+	}
+}

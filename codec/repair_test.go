@@ -1,0 +1,138 @@
+package codec
+
+import (
+	"bytes"
+	"errors"
+	"image/jpeg"
+	"testing"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+var sampleFormat = capture.Format{Pixel: capture.MJPEG, Width: 160, Height: 120, Range: capture.Full}
+
+func TestCopyRepairs(t *testing.T) {
+	for _, s := range samples {
+		t.Run(s.name, func(t *testing.T) {
+			pool := newPool(t)
+			e := newEncoder(t, Copy, 0, pool)
+			data := readFixture(t, s.name)
+			f := frameOf(pool, sampleFormat, data)
+			g, err := e.Encode(f)
+			checkCounts(t, e.Counts(), s.cause)
+			if s.cause >= NoSOI && s.cause != none {
+				if g != nil || !errors.Is(err, s.cause) || !errors.Is(err, ErrDamaged) {
+					t.Fatalf("got %v, error %v", g, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.cause == none && (g != f || !bytes.Equal(g.Data, data)) {
+				t.Error("a good picture was changed")
+			}
+			if g.Format != sampleFormat || g.Sequence != 7 || g.At[capture.Encoded].IsZero() {
+				t.Errorf("frame is %+v", g)
+			}
+			checkSound(t, g.Data)
+			comparePictures(t, pool, g, frameOf(pool, sampleFormat, readFixture(t, s.base)))
+		})
+	}
+}
+
+func checkCounts(t *testing.T, got Counts, cause Cause) {
+	t.Helper()
+	var want Counts
+	dropped := uint64(0)
+	if cause != none {
+		want[cause] = 1
+	}
+	if cause >= NoSOI && cause != none {
+		dropped = 1
+	}
+	if got != want || got.Dropped() != dropped {
+		t.Errorf("counts are %v, %d dropped", got, got.Dropped())
+	}
+}
+
+// checkSound: the strictest decoder at hand takes it, and nothing follows it.
+func checkSound(t *testing.T, data []byte) {
+	t.Helper()
+	if _, err := jpeg.Decode(bytes.NewReader(data)); err != nil {
+		t.Errorf("image/jpeg: %v", err)
+	}
+	if !bytes.HasPrefix(data, soi) || !bytes.HasSuffix(data, eoi) {
+		t.Error("it does not begin with SOI or not end with EOI")
+	}
+}
+
+// comparePictures releases both frames.
+func comparePictures(t *testing.T, pool *capture.Pool, a, b *capture.Frame) {
+	t.Helper()
+	d := newDecoder(t, pool)
+	x, err := d.Decode(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Release()
+	y, err := d.Decode(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer y.Release()
+	if x.Format != y.Format || !bytes.Equal(x.Data, y.Data) {
+		t.Error("the pictures differ")
+	}
+}
+
+// TestCopyCombined: every repair at once.
+func TestCopyCombined(t *testing.T) {
+	pool := newPool(t)
+	e := newEncoder(t, Copy, 0, pool)
+	good := readFixture(t, "good-422")
+	bad := withoutDHT(insertBefore(good, markerSOF0, []byte("junk")))
+	bad = append([]byte("junk"), bad[:len(bad)-2]...)
+	g, err := e.Encode(frameOf(pool, sampleFormat, bad))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := e.Counts(); c != (Counts{JunkBefore: 1, JunkBetween: 1, NoHuffman: 1, NoEOI: 1}) {
+		t.Errorf("counts are %v", c)
+	}
+	checkSound(t, g.Data)
+	comparePictures(t, pool, g, frameOf(pool, sampleFormat, good))
+}
+
+// TestCopyCutScan: a picture cut within its scan passes with an EOI, and is
+// found damaged when it is decoded.
+func TestCopyCutScan(t *testing.T) {
+	pool := newPool(t)
+	e := newEncoder(t, Copy, 0, pool)
+	good := readFixture(t, "good-422")
+	g, err := e.Encode(frameOf(pool, sampleFormat, good[:len(good)*2/3]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := newDecoder(t, pool).Decode(g); !errors.Is(err, BadData) || !errors.Is(err, ErrDamaged) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestCopyAllocates(t *testing.T) {
+	for _, name := range []string{"good-422", "no-dht", "padded"} {
+		pool := newPool(t)
+		e := newEncoder(t, Copy, 0, pool)
+		data := readFixture(t, name)
+		n := testing.AllocsPerRun(100, func() {
+			g, err := e.Encode(frameOf(pool, sampleFormat, data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.Release()
+		})
+		if n != 0 {
+			t.Errorf("%s: %v allocations per frame", name, n)
+		}
+	}
+}
