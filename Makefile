@@ -23,7 +23,7 @@ deps: ## install the Debian packages that building, testing and the demo need
 .PHONY: build
 build: deps ## build the three programs into bin/
 	@mkdir -p bin
-	@go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ $(addprefix ./cmd/,$(programs))
+	@go build -ldflags '-X main.version=$(VERSION)' -o bin/ $(addprefix ./cmd/,$(programs))
 
 .PHONY: demo
 demo: build ## run sender, viewer and window on this machine; without a display, leave demo.png

@@ -33,5 +33,5 @@ func (m *sendMeter) summary() meter.Summary {
 			fates = append(fates, meter.Fate{Name: codec.Cause(cause).String(), Count: n})
 		}
 	}
-	return meter.Summary{Program: "tbcam-send", Report: m.meter.Report(m.bytes.Load()), Fates: fates}
+	return meter.Summary{Program: "tbcam-send", Counted: "sent", Report: m.meter.Report(m.bytes.Load()), Fates: fates}
 }

@@ -267,7 +267,18 @@ func (v *viewer) summary() meter.Summary {
 		s := v.recorder.Stats()
 		fates = append(fates, meter.Fate{Name: "recorded", Count: s.Frames}, meter.Fate{Name: "dropped by the recorder", Count: s.Dropped})
 	}
-	return meter.Summary{Program: "tbcam-view", Report: v.meter.Report(received.Bytes), Fates: fates}
+	return meter.Summary{Program: "tbcam-view", Counted: v.counted(), Report: v.meter.Report(received.Bytes), Fates: fates}
+}
+
+// counted says what the measured sink does with frames.
+func (v *viewer) counted() string {
+	switch {
+	case v.window != nil:
+		return "shown"
+	case len(v.o.loopback) > 0:
+		return "republished"
+	}
+	return "received"
 }
 
 func (v *viewer) unseen() uint64 {

@@ -18,6 +18,7 @@ type Fate struct {
 // Summary is what --stats prints.
 type Summary struct {
 	Program string `json:"program"`
+	Counted string `json:"counted"` // what happened to Report.Frames: sent, shown, received
 	Report
 	Fates []Fate `json:"fates"`
 }
@@ -27,7 +28,7 @@ func (s Summary) JSON(w io.Writer) error { return json.NewEncoder(w).Encode(s) }
 
 // Line writes the summary as one line for a person.
 func (s Summary) Line(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%s: %d frames, %.1f fps, %.1f MB/s, %.0f %% CPU", s.Program, s.Frames, s.FPS, s.MBps, s.CPU)
+	_, err := fmt.Fprintf(w, "%s: %d frames %s, %.1f fps, %.1f MB/s, %.0f %% CPU", s.Program, s.Frames, s.Counted, s.FPS, s.MBps, s.CPU)
 	for _, l := range s.Latency {
 		if l.Stage == StageNames[Total] {
 			fmt.Fprintf(w, ", latency p50 %.1f ms, p99 %.1f ms", l.P50, l.P99)
@@ -46,7 +47,7 @@ func (s Summary) Line(w io.Writer) error {
 func (s Summary) Table(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "\n%s, %.1f s\n", s.Program, s.Seconds)
-	fmt.Fprintf(t, "frames\t%d\t\n", s.Frames)
+	fmt.Fprintf(t, "frames %s\t%d\t\n", s.Counted, s.Frames)
 	for _, f := range s.Fates {
 		fmt.Fprintf(t, "%s\t%d\t\n", f.Name, f.Count)
 	}

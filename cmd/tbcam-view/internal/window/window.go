@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
@@ -49,6 +50,7 @@ type Window struct {
 	out     *outbox
 	events  chan Event
 	closing chan struct{} // closed by Close
+	sent    chan struct{} // closed by send when it ends
 	done    chan struct{} // closed by watch, last of all
 	once    sync.Once
 
@@ -114,6 +116,7 @@ func newWindow(o Options, conn *winlink.Conn) *Window {
 		out:     newOutbox(),
 		events:  make(chan Event, eventQueue),
 		closing: make(chan struct{}),
+		sent:    make(chan struct{}),
 		done:    make(chan struct{}),
 	}
 }
@@ -253,14 +256,20 @@ func (w *Window) endLocked(reason error) {
 
 // send passes the updates on until the connection ends.
 func (w *Window) send() {
+	defer close(w.sent)
 	for range w.out.ready {
 		update, memory := w.out.take()
 		err := w.conn.Send(update, memory)
 		if memory != nil {
 			memory.Close()
 		}
+		if errors.Is(err, syscall.EPIPE) {
+			return // the window is gone, and watch finds out why
+		}
 		if err != nil {
-			return // watch finds out why
+			w.options.Log.Warn("window", "error", err)
+			w.conn.Close()
+			return
 		}
 	}
 }
@@ -270,13 +279,14 @@ func (w *Window) send() {
 func (w *Window) watch() {
 	defer close(w.done)
 	defer close(w.events)
-	defer w.out.close()
 	limit := grace
 	if err := w.receive(); err != nil {
 		w.end(fmt.Errorf("%w: %w", ErrGone, err))
 		limit = 0
 	}
 	w.conn.Close()
+	w.out.close()
+	<-w.sent
 	killer := time.AfterFunc(limit, func() { _ = w.cmd.Process.Kill() })
 	defer killer.Stop()
 	err := w.cmd.Wait()
