@@ -71,16 +71,14 @@ func nodes() ([]node, error) {
 		}
 	}
 	slices.SortFunc(found, func(a, b node) int {
-		if a.isLoopback() != b.isLoopback() {
-			return rank(a.isLoopback()) - rank(b.isLoopback())
-		}
-		return cmp.Compare(a.number, b.number)
+		return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.number, b.number))
 	})
 	return found, nil
 }
 
-func rank(last bool) int {
-	if last {
+// rank puts loopback nodes after real cameras.
+func (n *node) rank() int {
+	if n.isLoopback() {
 		return 1
 	}
 	return 0

@@ -3,7 +3,6 @@ package v4l2
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -113,7 +112,7 @@ func (s *Source) negotiate(mode capture.Mode, bytesPerLine uint32) error {
 	if err := s.format.Check(); err != nil {
 		return fmt.Errorf("open %s: %w: %v: the driver gives %w", s.path, capture.ErrNoMode, mode, err)
 	}
-	if !slices.Contains([]uint32{fieldAny, fieldNone, fieldInterlaced, fieldInterlacedTB, fieldInterlacedBT}, pix.field) {
+	if !wholePictures(pix.field) {
 		return fmt.Errorf("open %s: %w: %v: the driver gives half pictures (V4L2 field %d)", s.path, capture.ErrNoMode, mode, pix.field)
 	}
 	if !s.format.Pixel.Compressed() {
@@ -124,6 +123,14 @@ func (s *Source) negotiate(mode capture.Mode, bytesPerLine uint32) error {
 	s.mode = capture.Mode{Pixel: s.format.Pixel, Width: s.format.Width, Height: s.format.Height}
 	s.mode.Rate = setRate(s.fd, bufTypeVideoCapture, mode.Rate)
 	return nil
+}
+
+func wholePictures(field uint32) bool {
+	switch field {
+	case fieldAny, fieldNone, fieldInterlaced, fieldInterlacedTB, fieldInterlacedBT:
+		return true
+	}
+	return false
 }
 
 func (s *Source) mapBuffers() error {

@@ -19,6 +19,9 @@ import (
 // retryCamera is how long a camera that could not be opened is left alone.
 const retryCamera = time.Second
 
+// hung is how long a camera may give no picture: longer than any exposure.
+const hung = 10 * time.Second
+
 // feed serves a camera to a transport.Sender. The camera is open only between
 // Start and Stop; a goroutine of that time reads it into a mailbox, and Next
 // encodes what is newest there.
@@ -195,6 +198,9 @@ func (f *feed) stream(ctx context.Context, camera capture.Camera, mode capture.M
 	}
 	defer context.AfterFunc(ctx, func() { source.Close() })()
 	defer f.detach(source)
+	// A camera that hangs gives no error.
+	watchdog := time.AfterFunc(hung, func() { source.Close() })
+	defer watchdog.Stop()
 	if err := f.attach(camera, source); err != nil {
 		return err
 	}
@@ -203,9 +209,13 @@ func (f *feed) stream(ctx context.Context, camera capture.Camera, mode capture.M
 	*said = ""
 	for {
 		frame, err := source.Read()
+		if errors.Is(err, capture.ErrClosed) {
+			err = fmt.Errorf("it gave no picture for %v", hung)
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", camera.Name, err)
 		}
+		watchdog.Reset(hung)
 		if f.box.Put(frame) {
 			f.mu.Lock()
 			f.lost.Superseded++

@@ -26,7 +26,8 @@ const (
 
 const retry = 500 * time.Millisecond
 
-// Link opens a stream device. It implements transport.Link.
+// Link opens a stream device, which is this process's from the first opening to
+// Close. It implements transport.Link.
 type Link struct {
 	// Resolve returns the path of the device; it may change between openings.
 	Resolve func() (string, error)
@@ -36,6 +37,9 @@ type Link struct {
 
 	closing sync.WaitGroup // of the last connection
 	closed  time.Time      // when that was done
+
+	lock   net.Listener // of the device, held between openings too; nil before the first
+	locked string       // the device that it is of
 }
 
 // Open waits until the device can be opened and is ours alone.
@@ -68,26 +72,49 @@ func (l *Link) open() (transport.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := acquire(path)
-	if err != nil {
+	if err := l.acquire(path); err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", path, err)
 	}
 	c, err := openConn(path)
 	if err != nil {
-		lock.Close()
 		return nil, fmt.Errorf("open stream %s: %w", path, err)
 	}
 	l.closing.Add(1)
-	return &lockedConn{conn: c, lock: lock, link: l}, nil
+	return &linkConn{conn: c, link: l}, nil
+}
+
+// acquire takes the lock of the device, in place of the lock of another.
+func (l *Link) acquire(path string) error {
+	if l.lock != nil && l.locked == path {
+		return nil
+	}
+	if err := l.release(); err != nil {
+		return err
+	}
+	lock, err := acquire(path)
+	if err != nil {
+		return err
+	}
+	l.lock, l.locked = lock, path
+	return nil
+}
+
+func (l *Link) release() error {
+	if l.lock == nil {
+		return nil
+	}
+	lock := l.lock
+	l.lock = nil
+	return lock.Close()
 }
 
 // Accepts is false: a device opens whether or not the peer did.
 func (l *Link) Accepts() bool { return false }
 
-// Close waits until the device is closed.
+// Close waits until the device is closed, and gives it up.
 func (l *Link) Close() error {
 	l.closing.Wait()
-	return nil
+	return l.release()
 }
 
 func (l *Link) String() string {
@@ -98,20 +125,18 @@ func (l *Link) String() string {
 	return path
 }
 
-// lockedConn gives the lock back when the device is closed. It closes beside its
-// caller, who may have a camera to close too.
-type lockedConn struct {
+// linkConn closes beside its caller, who may have a camera to close too.
+type linkConn struct {
 	*conn
-	lock net.Listener
 	link *Link
 	once sync.Once
 }
 
-func (c *lockedConn) Close() error {
+func (c *linkConn) Close() error {
 	c.once.Do(func() {
 		go func() {
 			defer c.link.closing.Done()
-			if err := errors.Join(c.conn.Close(), c.lock.Close()); err != nil {
+			if err := c.conn.Close(); err != nil {
 				c.link.Log.Warn("close the stream", "why", err)
 			}
 			c.link.closed = time.Now()

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/capture/pattern"
+	"github.com/tbcam/tbcam/fixtures/pty"
 	"github.com/tbcam/tbcam/fixtures/xvfb"
 )
 
@@ -260,6 +261,25 @@ func TestViewerListsTheSendersCameras(t *testing.T) {
 	}
 	if last := cameras[len(cameras)-1]; last.Path != pattern.Name || len(last.Modes) != len(pattern.Camera().Modes) {
 		t.Errorf("the last camera is %+v", last)
+	}
+}
+
+// TestCharacterDevice: any device that carries bytes both ways serves as a cable.
+func TestCharacterDevice(t *testing.T) {
+	a, b, _ := pty.Pair(t)
+	file := filepath.Join(t.TempDir(), "a.mkv")
+	v := viewer(t, "--stream="+a, "--record="+file, "--frames=20")
+	sender(t, "--stream="+b, "--size=160x120")
+	if code := v.code(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	got := tool(t, "ffprobe", "-v", "error", "-count_frames", "-of", "csv=p=0", "-show_entries", "stream=nb_read_frames", file)
+	if strings.TrimSpace(got) != "20" {
+		t.Errorf("ffprobe finds %q frames", got)
+	}
+	// The sender keeps its device between sessions.
+	if code := viewer(t, "--stream="+b, "--record="+file+".mkv").code(); code != 6 {
+		t.Errorf("a device in use gives exit code %d", code)
 	}
 }
 

@@ -1,0 +1,133 @@
+//go:build vm
+
+package v4l2
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// webcamMode is the only one of the webcam made of files.
+var webcamMode = capture.Mode{Pixel: capture.MJPEG, Width: 320, Height: 240, Rate: capture.Rate{Num: 15, Den: 1}}
+
+// writeJPEGs makes pictures of different lengths and returns their bytes.
+func writeJPEGs(t *testing.T, dir string) (pictures [][]byte) {
+	t.Helper()
+	for n := range 6 {
+		picture := image.NewGray(image.Rect(0, 0, 320, 240))
+		for i := range picture.Pix {
+			picture.SetGray(i%320, i/320, color.Gray{Y: uint8(i / (n + 1))})
+		}
+		var b bytes.Buffer
+		if err := jpeg.Encode(&b, picture, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(n)+".jpg"), b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		pictures = append(pictures, b.Bytes())
+	}
+	return pictures
+}
+
+// plugIn starts fixtures/uvcgadget, a USB webcam made of files.
+func plugIn(t *testing.T, frames string) (unplug func()) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(os.Getenv("TBCAM_BIN"), "uvcgadget"), "-frames", frames, "-name", "My webcam")
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("$TBCAM_BIN must be where fixtures/uvcgadget was built: %v", err)
+	}
+	return func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+}
+
+// await finds the webcam, waiting for it by Watch alone.
+func await(t *testing.T, changes <-chan struct{}, find func() (capture.Camera, error)) capture.Camera {
+	t.Helper()
+	timeout := time.After(time.Minute)
+	for {
+		c, err := find()
+		if err == nil {
+			return c
+		}
+		if !errors.Is(err, capture.ErrNoCamera) {
+			t.Fatal(err)
+		}
+		select {
+		case <-changes:
+		case <-timeout:
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestUSBWebcam(t *testing.T) {
+	needVM(t)
+	for _, module := range []string{"vhci_hcd", "uvcvideo"} {
+		if out, err := exec.Command("modprobe", module).CombinedOutput(); err != nil {
+			t.Fatalf("modprobe %s: %v: %s", module, err, out)
+		}
+	}
+	dir := t.TempDir()
+	pictures := writeJPEGs(t, dir)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	changes, err := Watch(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	unplug := plugIn(t, dir)
+	first := await(t, changes, func() (capture.Camera, error) { return Find("my webcam") })
+	if cameras, err := Cameras(); err != nil || len(cameras) != 1 || cameras[0].Driver != "uvcvideo" {
+		t.Errorf("beside the webcam, whose metadata node is none: %v, %v", cameras, err)
+	}
+	if len(first.Modes) != 1 || first.Modes[0] != webcamMode {
+		t.Errorf("modes %v, want %v", first.Modes, webcamMode)
+	}
+	s := start(t, first.Path, webcamMode)
+	for range 10 {
+		checkPicture(t, next(t, s), pictures)
+	}
+	t.Logf("lost %+v", s.Lost())
+
+	unplug()
+	gone := readToTheEnd(s)
+	if !errors.Is(gone, capture.ErrGone) {
+		t.Errorf("Read ended with %v", gone)
+	}
+	t.Log(gone)
+
+	// The old node is still open, so its number is not free.
+	t.Cleanup(plugIn(t, dir))
+	again := await(t, changes, func() (capture.Camera, error) { return FindAgain(first) })
+	t.Logf("%s was %s", again.Path, first.Path)
+	checkPicture(t, next(t, start(t, again.Path, webcamMode)), pictures)
+}
+
+func checkPicture(t *testing.T, f *capture.Frame, pictures [][]byte) {
+	t.Helper()
+	for _, p := range pictures {
+		if bytes.Equal(f.Data, p) {
+			return
+		}
+	}
+	t.Errorf("%d bytes that no picture has", len(f.Data))
+}
