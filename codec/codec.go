@@ -3,6 +3,7 @@ package codec
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tbcam/tbcam/capture"
 )
@@ -28,7 +29,7 @@ func ParseKind(s string) (Kind, error) {
 	if i := slices.Index(kindNames, s); i >= 0 {
 		return Kind(i), nil
 	}
-	return 0, fmt.Errorf("codec %q is unknown; known are auto, copy, jpeg, raw", s)
+	return 0, fmt.Errorf("codec %q is unknown; known are %s", s, strings.Join(kindNames, ", "))
 }
 
 // Choose returns the kind of encoder for frames of format in: never Auto, and

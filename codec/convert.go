@@ -204,8 +204,8 @@ func (c *Converter) shape(src picture, pixel capture.PixelFormat, box rect) pict
 func area(p picture, f capture.Format, box rect) picture {
 	h := headerOf(PlanarFormat(f))
 	p[0] = p[0].at(box.x, box.y, box.w, box.h, 1)
+	w, ht := h.chroma(box.w, box.h)
 	for i := 1; i < h.Components; i++ {
-		w, ht := roundUp(box.w, h.SubX)/h.SubX, roundUp(box.h, h.SubY)/h.SubY
 		p[i] = p[i].at(box.x/h.SubX, box.y/h.SubY, w, ht, 1)
 	}
 	return p

@@ -35,7 +35,8 @@ func (d *Decoder) Close() { d.turbo.close() }
 // Decode takes the caller's reference over in every case and returns a raw
 // frame that the caller owns, with Decoded set and all else but the pixel format
 // kept. A JPEG becomes YUV420, YUV422P, YUV444 or GREY as its subsampling is
-// (4:1:1 becomes YUV422P and 4:4:0 becomes YUV444); a raw frame passes unchanged.
+// (4:1:1 becomes YUV422P and 4:4:0 becomes YUV444). A raw frame passes untouched,
+// without Decoded: others may be reading it.
 //
 // The picture has to have the size that the frame's format says, within the
 // limits. An error that wraps ErrDamaged costs only this frame.
@@ -44,9 +45,10 @@ func (d *Decoder) Decode(f *capture.Frame) (*capture.Frame, error) {
 	if err != nil {
 		err = fmt.Errorf("codec: decode frame %d of %v: %w", f.Sequence, f.Format, err)
 	}
-	if g != f {
-		f.Release()
+	if g == f {
+		return g, nil
 	}
+	f.Release()
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +68,7 @@ func (d *Decoder) decode(f *capture.Frame) (*capture.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	if h.Width != f.Format.Width || h.Height != f.Format.Height || h.Width > d.limits.Width || h.Height > d.limits.Height {
+	if !d.admits(h, f.Format) {
 		return nil, fmt.Errorf("%w: it is %dx%d", WrongSize, h.Width, h.Height)
 	}
 	jpeg := f.Data[h.Start:h.End]
@@ -82,6 +84,12 @@ func (d *Decoder) decode(f *capture.Frame) (*capture.Frame, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// admits reports whether the picture has the size announced, within the limits.
+func (d *Decoder) admits(h Header, f capture.Format) bool {
+	return h.Width == f.Width && h.Height == f.Height &&
+		h.Width <= d.limits.Width && h.Height <= d.limits.Height
 }
 
 // decompress fills g, whose pixel format is h.planar.
@@ -103,14 +111,19 @@ func (d *Decoder) decompress(g *capture.Frame, jpeg []byte, h Header) error {
 // planes returns planes in scratch, rounded up to whole groups of subsampled
 // pixels as TurboJPEG writes them.
 func (h Header) planes(scratch *[]byte) (p picture) {
-	w, ht := roundUp(h.Width, h.SubX), roundUp(h.Height, h.SubY)
-	cw, ch := w/h.SubX, ht/h.SubY
+	cw, ch := h.chroma(h.Width, h.Height)
+	w, ht := cw*h.SubX, ch*h.SubY
 	luma, chroma := w*ht, cw*ch
 	b := grow(scratch, luma+2*chroma)
 	p[0] = plane{b, w, w, ht}
 	p[1] = plane{b[luma:], cw, cw, ch}
 	p[2] = plane{b[luma+chroma:], cw, cw, ch}
 	return p
+}
+
+// chroma returns how many chroma samples a rectangle of pixels has.
+func (h Header) chroma(width, height int) (w, ht int) {
+	return (width + h.SubX - 1) / h.SubX, (height + h.SubY - 1) / h.SubY
 }
 
 // subsampled lists the planar formats that JPEGs can have.
@@ -122,7 +135,7 @@ var subsampled = []struct {
 	{capture.YUV444, 3, 1, 1},
 	{capture.YUV422P, 3, 2, 1},
 	{capture.YUV420, 3, 2, 2},
-	// Not the inverse of anything: no raw format has these two.
+	// No raw format is like these: they become the next one with more chroma.
 	{capture.YUV444, 3, 1, 2},
 	{capture.YUV422P, 3, 4, 1},
 }

@@ -185,7 +185,7 @@ func TestDecodeRaw(t *testing.T) {
 	format := formatOf(capture.NV12, 6, 4)
 	f := frameOf(pool, format, photo(format))
 	g, err := d.Decode(f)
-	if err != nil || g != f || g.At[capture.Decoded].IsZero() {
+	if err != nil || g != f || !g.At[capture.Decoded].IsZero() {
 		t.Fatalf("got %v, error %v", g, err)
 	}
 	g.Data = g.Data[1:]

@@ -86,7 +86,7 @@ func (e *jpegEncoder) encode(f *capture.Frame) ([]byte, error) {
 // repeating its last samples, as TurboJPEG wants luma. The copy, if one is
 // needed, lies in scratch.
 func padded(p plane, subX, subY int, scratch *[]byte) plane {
-	w, h := roundUp(p.width, subX), roundUp(p.height, subY)
+	w, h := (p.width+subX-1)/subX*subX, (p.height+subY-1)/subY*subY
 	if w == p.width && h == p.height {
 		return p
 	}
@@ -97,8 +97,6 @@ func padded(p plane, subX, subY int, scratch *[]byte) plane {
 	}
 	return q
 }
-
-func roundUp(n, multiple int) int { return (n + multiple - 1) / multiple * multiple }
 
 // limitedComment is the segment that marks limited-range samples.
 var limitedComment = append([]byte{0xFF, markerCOM, 0, byte(2 + len(limitedRange))}, limitedRange...)

@@ -67,7 +67,7 @@ func newConverter(t testing.TB) *Converter {
 func guarded(t testing.TB, n int) []byte {
 	t.Helper()
 	page := os.Getpagesize()
-	size := roundUp(n, page)
+	size := (n + page - 1) / page * page
 	m, err := syscall.Mmap(-1, 0, size+page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err == nil {
 		err = syscall.Mprotect(m[size:], syscall.PROT_NONE)

@@ -43,18 +43,21 @@ import (
 // This file is the only one that calls C. The callers of its functions see to
 // it that the planes have room for what their sizes say.
 
+// subsamplings are the TJSAMPs of three components, by SubX and SubY.
+var subsamplings = map[[2]int]C.int{
+	{1, 1}: C.TJSAMP_444,
+	{2, 1}: C.TJSAMP_422,
+	{2, 2}: C.TJSAMP_420,
+	{1, 2}: C.TJSAMP_440,
+	{4, 1}: C.TJSAMP_411,
+}
+
 // subsampling returns the TJSAMP of a header.
 func (h Header) subsampling() C.int {
 	if h.Components == 1 {
 		return C.TJSAMP_GRAY
 	}
-	return map[[2]int]C.int{
-		{1, 1}: C.TJSAMP_444,
-		{2, 1}: C.TJSAMP_422,
-		{2, 2}: C.TJSAMP_420,
-		{1, 2}: C.TJSAMP_440,
-		{4, 1}: C.TJSAMP_411,
-	}[[2]int{h.SubX, h.SubY}]
+	return subsamplings[[2]int{h.SubX, h.SubY}]
 }
 
 func (p plane) c() *C.uint8_t { return bytesToC(p.data) }

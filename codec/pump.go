@@ -13,34 +13,54 @@ import (
 // A goroutine takes a frame when it is free to encode it, so with a Mailbox it
 // takes the newest.
 func Pump(encoders []Encoder, in <-chan *capture.Frame, out func(*capture.Frame, error)) {
-	// Who holds the head may take the next frame. It is the turn of that frame,
-	// which the one before gives when its result was handed out.
-	head := make(chan chan struct{}, 1)
-	first := make(chan struct{}, 1)
-	first <- struct{}{}
-	head <- first
+	p := &pump{in: in, out: out, tickets: make(chan int, 1)}
+	p.moved.L = &p.mu
+	p.tickets <- 0
 	var workers sync.WaitGroup
 	for _, e := range encoders {
-		workers.Go(func() { encodeInTurn(e, head, in, out) })
+		workers.Go(func() { p.work(e) })
 	}
 	workers.Wait()
 }
 
-func encodeInTurn(e Encoder, head chan chan struct{}, in <-chan *capture.Frame, out func(*capture.Frame, error)) {
-	// One channel does for all frames of this goroutine: its next turn comes
-	// only after the frame in between has taken what the channel held.
-	mine := make(chan struct{}, 1)
+type pump struct {
+	in  <-chan *capture.Frame
+	out func(*capture.Frame, error)
+	// tickets holds the number of the next frame of in; who took it takes the
+	// frame and puts back the number after it.
+	tickets chan int
+
+	mu    sync.Mutex
+	turn  int // the number of the next result
+	moved sync.Cond
+}
+
+func (p *pump) work(e Encoder) {
 	for {
-		turn := <-head
-		f, ok := <-in
+		ticket := <-p.tickets
+		f, ok := <-p.in
+		p.tickets <- ticket + 1
 		if !ok {
-			head <- turn
 			return
 		}
-		head <- mine
 		g, err := e.Encode(f)
-		<-turn
-		out(g, err)
-		mine <- struct{}{}
+		p.await(ticket)
+		p.out(g, err)
+		p.advance()
 	}
+}
+
+func (p *pump) await(ticket int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.turn != ticket {
+		p.moved.Wait()
+	}
+}
+
+func (p *pump) advance() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.turn++
+	p.moved.Broadcast()
 }

@@ -64,7 +64,11 @@ func (m *Meter) Add(at *[capture.NumStages]time.Time, presented time.Time) {
 	for stage, b := range between {
 		m.record(stage, at[b[0]], at[b[1]])
 	}
-	m.record(Show, at[capture.Decoded], presented)
+	ready := at[capture.Decoded]
+	if ready.IsZero() { // a raw picture
+		ready = at[capture.Received]
+	}
+	m.record(Show, ready, presented)
 	m.record(Total, at[capture.Captured], presented)
 }
 
