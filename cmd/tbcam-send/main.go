@@ -61,6 +61,7 @@ it is ended, through any number of viewers and unplugged cables.`,
 	o.stats.Register(f)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
 	c.AddCommand(listCommand())
+	cli.AddSetup(c, false)
 	cli.AddManual(c)
 	return c
 }

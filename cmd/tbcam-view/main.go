@@ -70,6 +70,7 @@ Keys in the window: F fullscreen, S snapshot, I statistics, H help, Q quit.`,
 	o.stats.Register(f)
 	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
 	c.AddCommand(listCommand(&o))
+	cli.AddSetup(c, true)
 	cli.AddManual(c)
 	return c
 }

@@ -28,11 +28,11 @@ func ByName(root, name string) (string, error) {
 	if len(groups) == 0 {
 		return "", notSetUp(root, name)
 	}
-	index, err := os.ReadFile(groups[0])
+	index, err := readInt(groups[0])
 	if err != nil {
 		return "", fmt.Errorf("find stream %q: %w", name, err)
 	}
-	return "/dev/tbstream" + strings.TrimSpace(string(index)), nil
+	return fmt.Sprintf("/dev/tbstream%d", index), nil
 }
 
 // maxName is the longest name of a stream in bytes (stream.c: longer ones get
@@ -52,7 +52,6 @@ func notSetUp(root, name string) error {
 		return fmt.Errorf("stream %q %w: the kernel module is not loaded; run: sudo modprobe thunderbolt_stream"+
 			" (it needs Linux 7.2 or newer with CONFIG_USB4_STREAM); without a cable use --stream unix:PATH", name, ErrNotSetUp)
 	}
-	return fmt.Errorf("stream %q %w; run on the viewer's host, for the service S that ls /sys/bus/thunderbolt/devices shows as 0-1.1 or alike:"+
-		" sudo sh -c 'cd %[3]s && mkdir -p S/%[4]s && echo -1 > S/%[4]s/in_hopid && echo -1 > S/%[4]s/out_hopid',"+
-		" and then on the sender's: sudo mkdir -p %[3]s/S/%[4]s", name, ErrNotSetUp, root, name)
+	return fmt.Errorf("stream %q %w; run: sudo tbcam-view setup on the viewer's host, then sudo tbcam-send setup on the sender's",
+		name, ErrNotSetUp)
 }

@@ -45,7 +45,7 @@ type Link struct {
 // Open waits until the device can be opened and is ours alone.
 func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 	l.closing.Wait()
-	if err := pause(ctx, time.Until(l.closed.Add(l.Pause))); err != nil {
+	if err := sleep(ctx, time.Until(l.closed.Add(l.Pause))); err != nil {
 		return nil, err
 	}
 	for said := ""; ; {
@@ -61,7 +61,7 @@ func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 			said = why
 			l.Log.Info("waiting for the stream", "why", why)
 		}
-		if err := pause(ctx, retry); err != nil {
+		if err := sleep(ctx, retry); err != nil {
 			return nil, err
 		}
 	}
@@ -199,7 +199,7 @@ func holder(name string) int32 {
 	return pid
 }
 
-func pause(ctx context.Context, d time.Duration) error {
+func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -163,7 +163,7 @@ func TestByName(t *testing.T) {
 		t.Errorf("tbcam is %q, %v", path, err)
 	}
 	for name, says := range map[string]string{
-		"other":     "mkdir",
+		"other":     "tbcam-view setup",
 		"ninechars": "1 to 8",
 		"*":         "1 to 8",
 		"..":        "1 to 8",

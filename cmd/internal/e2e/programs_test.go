@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/png"
@@ -261,6 +262,43 @@ func TestViewerListsTheSendersCameras(t *testing.T) {
 	}
 	if last := cameras[len(cameras)-1]; last.Path != pattern.Name || len(last.Modes) != len(pattern.Camera().Modes) {
 		t.Errorf("the last camera is %+v", last)
+	}
+}
+
+// TestSetup: on a tree of files that looks as ConfigFS does.
+func TestSetup(t *testing.T) {
+	root := t.TempDir()
+	const stream = "/sys/kernel/config/thunderbolt/stream/0-1.1/tbcam/"
+	for path, text := range map[string]string{
+		"/sys/bus/thunderbolt/devices/0-1.1/key": "stream\n",
+		stream + "index":                         "0\n",
+		stream + "in_hopid":                      "0\n",
+		stream + "out_hopid":                     "0\n",
+		stream + "ring_size":                     "256\n",
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(root+path), 0o755), os.WriteFile(root+path, []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settings := []string{"TBCAM_ROOT=" + root}
+	if code := start(t, settings, "tbcam-view", "setup", "--persist").code(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	for path, want := range map[string]string{
+		stream + "in_hopid":                             "16",
+		stream + "out_hopid":                            "16",
+		stream + "ring_size":                            "64",
+		"/etc/modules-load.d/tbcam-view.conf":           "thunderbolt_stream",
+		"/etc/udev/rules.d/70-tbcam-view.rules":         "tbcam-view-setup@%k.service",
+		"/etc/systemd/system/tbcam-view-setup@.service": "setup --service=%i --stream=tbcam",
+	} {
+		if text, err := os.ReadFile(root + path); err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s holds %q, %v; want %q", path, text, err, want)
+		}
+	}
+	again := start(t, settings, "tbcam-view", "setup", "--persist")
+	if code := again.code(); code != 0 || again.stdout.String() != "stream \"tbcam\" is set up\n" {
+		t.Errorf("the second time: exit code %d, %q", code, again.stdout.String())
 	}
 }
 

@@ -1,0 +1,243 @@
+package tbdev
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// firstHopID keeps clear of thunderbolt_net, which insists on HopID 8.
+	firstHopID = 16
+	lastHopID  = 127
+	// ringSize is the number of 4 KiB packets that a ring holds: small, because
+	// what waits in it is late. The driver takes 32 to 4096.
+	ringSize = 64
+	// adoptEvery is how often a follower looks for the HopIDs again: the driver
+	// adopts only when the directory is made (stream.c).
+	adoptEvery = time.Second
+	// attributesWait is how long a new directory may take to show its files.
+	attributesWait = 2 * time.Second
+)
+
+// Errors of Setup; what it returns wraps them.
+var (
+	ErrNoModule  = errors.New("the kernel module thunderbolt_stream is not loaded")
+	ErrNoService = errors.New("no peer offers a stream")
+)
+
+// Config sets a stream up through ConfigFS. It needs root.
+type Config struct {
+	Root    string // in front of /sys and /etc; "" but in tests
+	Name    string // of the stream
+	Service string // of the peer, such as 0-1.1; "" for the only one
+	// Allocate chooses the HopIDs, which exactly one side does: the viewer's. The
+	// other side adopts them.
+	Allocate bool
+	// Run performs one step; a dry run only shows it. command says the same in
+	// shell.
+	Run func(command string, step func() error) error
+
+	rmdirFake func(string) error // tests' directories have files that rmdir(2) minds
+}
+
+func (c *Config) rmdir(path string) error {
+	if c.rmdirFake != nil {
+		return c.rmdirFake(path)
+	}
+	return unix.Rmdir(path)
+}
+
+func (c *Config) streams() string { return filepath.Join(c.Root, Streams) }
+
+func (c *Config) group(service string) string { return filepath.Join(c.streams(), service, c.Name) }
+
+// Services lists the stream services that peers offer, as /sys names them.
+func (c *Config) Services() ([]string, error) {
+	keys, err := filepath.Glob(filepath.Join(c.Root, "/sys/bus/thunderbolt/devices/*/key"))
+	if err != nil {
+		return nil, fmt.Errorf("find services: %w", err)
+	}
+	var services []string
+	for _, key := range keys {
+		if value, err := os.ReadFile(key); err == nil && strings.TrimSpace(string(value)) == "stream" {
+			services = append(services, filepath.Base(filepath.Dir(key)))
+		}
+	}
+	slices.Sort(services)
+	return services, nil
+}
+
+// Setup makes the stream, or changes what is not yet as it should be. A follower
+// waits until the peer has chosen the HopIDs or ctx ends.
+func (c *Config) Setup(ctx context.Context) error {
+	if err := checkName(c.Name); err != nil {
+		return err
+	}
+	if _, err := os.Stat(c.streams()); err != nil {
+		return fmt.Errorf("set up stream %q: %w; run: sudo modprobe thunderbolt_stream", c.Name, ErrNoModule)
+	}
+	service, err := c.service()
+	if err != nil {
+		return err
+	}
+	group := c.group(service)
+	if err := c.makeGroup(group); err != nil {
+		return err
+	}
+	if err := c.set(group, "ring_size", ringSize); err != nil {
+		return err
+	}
+	if c.Allocate {
+		return cmp.Or(c.allocate(group, "in_hopid"), c.allocate(group, "out_hopid"))
+	}
+	return c.adopt(ctx, group)
+}
+
+// Remove removes the stream from every service.
+func (c *Config) Remove() error {
+	if err := checkName(c.Name); err != nil {
+		return err
+	}
+	groups, err := filepath.Glob(c.group("*"))
+	if err != nil {
+		return fmt.Errorf("remove stream %q: %w", c.Name, err)
+	}
+	for _, group := range groups {
+		if err := c.removeGroup(group); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// service returns the service to use.
+func (c *Config) service() (string, error) {
+	services, err := c.Services()
+	switch {
+	case err != nil:
+		return "", err
+	case c.Service != "" && slices.Contains(services, c.Service):
+		return c.Service, nil
+	case c.Service != "":
+		return "", fmt.Errorf("%w as %s; there is %s", ErrNoService, c.Service, cmp.Or(strings.Join(services, ", "), "none"))
+	case len(services) == 0:
+		return "", fmt.Errorf("%w: connect the cable, and load thunderbolt_stream on the other host too", ErrNoService)
+	case len(services) > 1:
+		return "", fmt.Errorf("several peers offer a stream: choose one with --service: %s", strings.Join(services, ", "))
+	}
+	return services[0], nil
+}
+
+func (c *Config) makeGroup(group string) error {
+	if _, err := os.Stat(group); err == nil {
+		return nil
+	}
+	return c.Run("mkdir -p "+group, func() error {
+		if err := os.MkdirAll(group, 0o755); err != nil {
+			return fmt.Errorf("make stream: %w", err)
+		}
+		return waitFor(filepath.Join(group, "index"))
+	})
+}
+
+// waitFor waits until a file of a new directory is there.
+func waitFor(path string) error {
+	for end := time.Now().Add(attributesWait); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(path); err == nil || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+func (c *Config) removeGroup(group string) error {
+	return c.Run("rmdir "+group, func() error {
+		if err := c.rmdir(group); err != nil {
+			return fmt.Errorf("remove stream %s: %w", group, err)
+		}
+		return nil
+	})
+}
+
+// set writes an attribute unless it has that value.
+func (c *Config) set(group, attribute string, value int) error {
+	path := filepath.Join(group, attribute)
+	if now, err := readInt(path); err == nil && now == value {
+		return nil
+	}
+	return c.Run(fmt.Sprintf("echo %d > %s", value, path), func() error {
+		err := os.WriteFile(path, []byte(strconv.Itoa(value)), 0)
+		if errors.Is(err, unix.EBUSY) {
+			return fmt.Errorf("%w; end the programs that have the stream open", err)
+		}
+		return err
+	})
+}
+
+// allocate gives an attribute the first free HopID, unless it has one.
+func (c *Config) allocate(group, attribute string) error {
+	path := filepath.Join(group, attribute)
+	if now, err := readInt(path); err == nil && now > 0 {
+		return nil
+	}
+	return c.Run(fmt.Sprintf("echo %d > %s  # or the next that is free", firstHopID, path), func() error {
+		for hop := firstHopID; hop <= lastHopID; hop++ {
+			err := os.WriteFile(path, []byte(strconv.Itoa(hop)), 0)
+			if !errors.Is(err, unix.EBUSY) {
+				return err
+			}
+		}
+		return fmt.Errorf("write %s: HopIDs %d to %d are taken, or the stream is open in a program", path, firstHopID, lastHopID)
+	})
+}
+
+// adopt waits for the HopIDs that the peer chose, making the directory anew as
+// often as that takes.
+func (c *Config) adopt(ctx context.Context, group string) error {
+	adopted := func() bool {
+		in, err := readInt(filepath.Join(group, "in_hopid"))
+		return err == nil && in > 0
+	}
+	if adopted() {
+		return nil
+	}
+	return c.Run(fmt.Sprintf("while grep -qx 0 %[1]s/in_hopid; do rmdir %[1]s; sleep 1; mkdir %[1]s; done", group), func() error {
+		for !adopted() {
+			if err := sleep(ctx, adoptEvery); err != nil {
+				return fmt.Errorf("adopt the peer's HopIDs: %w; run tbcam-view setup on the other host", err)
+			}
+			if err := c.remake(group); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// remake makes the directory anew, for the driver to look at the peer again.
+func (c *Config) remake(group string) error {
+	if err := c.rmdir(group); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove stream %s: %w", group, err)
+	}
+	quietly := *c
+	quietly.Run = func(_ string, step func() error) error { return step() }
+	return cmp.Or(quietly.makeGroup(group), quietly.set(group, "ring_size", ringSize))
+}
+
+func readInt(path string) (int, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
+}
