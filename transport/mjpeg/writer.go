@@ -1,0 +1,67 @@
+package mjpeg
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// blockSize is what GStreamer's filesrc reads at a time, and what a USB4STREAM
+// packet holds: a picture that ends with a block is seen when it was written.
+const blockSize = 4096
+
+// The markers that matter here (ITU-T T.81, table B.1).
+const (
+	soi = 0xD8
+	eoi = 0xD9
+	sos = 0xDA
+	com = 0xFE
+)
+
+// comHead is the length of a COM segment's marker and length field.
+const comHead = 4
+
+// Writer writes pictures so that each can be shown at once: behind a picture it
+// writes the SOI of the next one, by which FFmpeg's parser knows that the picture
+// is complete, and a comment that fills the block.
+type Writer struct {
+	dst     io.Writer
+	begun   bool // the SOI of the next picture is written
+	padding []byte
+}
+
+// NewWriter returns a Writer to dst, whose Write must take all or fail.
+func NewWriter(dst io.Writer) *Writer {
+	return &Writer{dst: dst, padding: make([]byte, 2*blockSize)}
+}
+
+// ErrNotJPEG says that a picture does not begin with SOI.
+var ErrNotJPEG = errors.New("picture is no JPEG")
+
+// Write writes one JPEG file, which it does not keep.
+func (w *Writer) Write(jpeg []byte) error {
+	if len(jpeg) < 2 || jpeg[0] != 0xFF || jpeg[1] != soi {
+		return fmt.Errorf("write mjpeg: %w", ErrNotJPEG)
+	}
+	if w.begun {
+		jpeg = jpeg[2:]
+	}
+	w.begun = true
+	if _, err := w.dst.Write(jpeg); err != nil {
+		return fmt.Errorf("write mjpeg: %w", err)
+	}
+	if _, err := w.dst.Write(w.tail(len(jpeg))); err != nil {
+		return fmt.Errorf("write mjpeg: %w", err)
+	}
+	return nil
+}
+
+// tail returns the next SOI and the comment that fills the block after n bytes.
+func (w *Writer) tail(n int) []byte {
+	const least = 2 + comHead
+	size := least + (blockSize-(n+least)%blockSize)%blockSize
+	length := size - 2 - 2 // of the segment without its marker
+	tail := w.padding[:size]
+	copy(tail, []byte{0xFF, soi, 0xFF, com, byte(length >> 8), byte(length)})
+	return tail
+}
