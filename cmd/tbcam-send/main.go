@@ -28,6 +28,7 @@ type options struct {
 	want     cli.WantFlags
 	codec    string
 	quality  int
+	wire     string
 	frames   int
 	duration time.Duration
 	stats    cli.StatsFlag
@@ -55,6 +56,7 @@ it is ended, through any number of viewers and unplugged cables.`,
 	f.StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage)
 	o.want.Register(f, "auto, a `CAMERA`'s device or (part of its) name, or pattern")
 	f.StringVar(&o.codec, "codec", "auto", "auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
+	f.StringVar(&o.wire, "wire", "tbcam", "tbcam, or mjpeg: plain MJPEG for GStreamer, FFmpeg and others; then --stream may be a FIFO or -")
 	f.IntVar(&o.quality, "quality", 85, "of JPEGs made here, 1 to 100")
 	f.IntVar(&o.frames, "frames", 0, "end after `N` frames were sent")
 	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
@@ -87,6 +89,9 @@ func send(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	if o.wire == plainWire {
+		return o.sendPlain(ctx, feed, offer, log)
+	}
 	link, err := cli.SenderLink(o.stream, log)
 	if err != nil {
 		return err
@@ -97,9 +102,30 @@ func send(ctx context.Context, o options) error {
 	sender := &transport.Sender{Link: link, Feed: feed, Version: version, Log: log, Sent: meter.sent}
 	feed.report = sender.Report
 	defer feed.close()
-	stop := o.stats.Start(os.Stdout, meter.summary)
-	defer stop()
+	defer o.stats.Start(os.Stdout, meter.summary)()
 	return cli.Mark(sender.Run(ctx), cli.ErrStream)
+}
+
+// plainWire is the value of --wire for plain MJPEG.
+const plainWire = "mjpeg"
+
+func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *slog.Logger) error {
+	link, err := cli.PlainLink(o.stream, log)
+	if err != nil {
+		return err
+	}
+	defer link.Close()
+	log.Info("sending plain MJPEG of "+offer, "stream", o.stream)
+	meter := newMeter(feed)
+	feed.report = func(transport.Status) {}
+	defer feed.close()
+	statistics := os.Stdout
+	if o.stream == "-" {
+		statistics = os.Stderr // standard output is taken
+	}
+	defer o.stats.Start(statistics, meter.summary)()
+	p := &plain{link: link, feed: feed, log: log, sent: meter.sent}
+	return cli.Mark(p.run(ctx), cli.ErrStream)
 }
 
 // feed checks the flags against each other and against the camera, so that a
@@ -114,6 +140,10 @@ func (o options) feed(log *slog.Logger) (f *feed, offer string, err error) {
 	case err != nil:
 	case o.quality < 1 || o.quality > 100:
 		err = fmt.Errorf("--quality %d is outside 1..100", o.quality)
+	case o.wire != "tbcam" && o.wire != plainWire:
+		err = fmt.Errorf("--wire %q: want tbcam or mjpeg", o.wire)
+	case o.wire == plainWire && kind == codec.Raw:
+		err = fmt.Errorf("--wire mjpeg cannot carry raw pictures; use --codec auto")
 	case o.frames < 0 || o.duration < 0:
 		err = fmt.Errorf("--frames and --duration must not be negative")
 	}

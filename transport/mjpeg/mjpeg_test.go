@@ -47,9 +47,17 @@ func pixels(t *testing.T, data []byte) []byte {
 	return img.(*image.Gray).Pix
 }
 
+// into writes buffers to w.
+func into(w io.Writer) func([][]byte) error {
+	return func(bufs [][]byte) error {
+		_, err := w.Write(bytes.Join(bufs, nil))
+		return err
+	}
+}
+
 func TestWhatIsWrittenIsRead(t *testing.T) {
 	var stream bytes.Buffer
-	w := NewWriter(&stream)
+	w := NewWriter(into(&stream))
 	for _, p := range photos(t) {
 		if err := w.Write(p); err != nil {
 			t.Fatal(err)
@@ -133,7 +141,7 @@ func TestLimit(t *testing.T) {
 }
 
 func TestNotJPEG(t *testing.T) {
-	if err := NewWriter(io.Discard).Write([]byte("GIF89a")); !errors.Is(err, ErrNotJPEG) {
+	if err := NewWriter(into(io.Discard)).Write([]byte("GIF89a")); !errors.Is(err, ErrNotJPEG) {
 		t.Errorf("it gives %v", err)
 	}
 }

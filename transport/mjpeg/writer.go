@@ -3,7 +3,6 @@ package mjpeg
 import (
 	"errors"
 	"fmt"
-	"io"
 )
 
 // blockSize is what GStreamer's filesrc reads at a time, and what a USB4STREAM
@@ -25,14 +24,16 @@ const comHead = 4
 // writes the SOI of the next one, by which FFmpeg's parser knows that the picture
 // is complete, and a comment that fills the block.
 type Writer struct {
-	dst     io.Writer
+	write   func(bufs [][]byte) error
 	begun   bool // the SOI of the next picture is written
 	padding []byte
+	bufs    [2][]byte
 }
 
-// NewWriter returns a Writer to dst, whose Write must take all or fail.
-func NewWriter(dst io.Writer) *Writer {
-	return &Writer{dst: dst, padding: make([]byte, 2*blockSize)}
+// NewWriter returns a Writer that hands on what it writes, a picture a call, to a
+// function that must write all of the buffers or fail.
+func NewWriter(write func(bufs [][]byte) error) *Writer {
+	return &Writer{write: write, padding: make([]byte, 2*blockSize)}
 }
 
 // ErrNotJPEG says that a picture does not begin with SOI.
@@ -47,10 +48,8 @@ func (w *Writer) Write(jpeg []byte) error {
 		jpeg = jpeg[2:]
 	}
 	w.begun = true
-	if _, err := w.dst.Write(jpeg); err != nil {
-		return fmt.Errorf("write mjpeg: %w", err)
-	}
-	if _, err := w.dst.Write(w.tail(len(jpeg))); err != nil {
+	w.bufs = [...][]byte{jpeg, w.tail(len(jpeg))}
+	if err := w.write(w.bufs[:]); err != nil {
 		return fmt.Errorf("write mjpeg: %w", err)
 	}
 	return nil

@@ -16,8 +16,8 @@ type fakeHost struct {
 	t    *testing.T
 	root string
 	mu   sync.Mutex // held while directories of streams change
-	peer int // the HopID that the peer has chosen, 0 if none
-	made int // directories of streams
+	peer int        // the HopID that the peer has chosen, 0 if none
+	made int        // directories of streams
 	ran  []string
 }
 

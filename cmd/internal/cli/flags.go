@@ -145,6 +145,9 @@ func printCamera(w io.Writer, c capture.Camera) error {
 	for _, line := range modeLines(c.Modes) {
 		fmt.Fprintf(t, "  %s\n", line)
 	}
+	if err := t.Flush(); err != nil { // the controls have columns of their own
+		return err
+	}
 	for _, control := range c.Controls {
 		fmt.Fprintf(t, "  control %s\t%s\t%d\t(%d..%d step %d, default %d)\n",
 			control.Name, control.Type, control.Value, control.Min, control.Max, control.Step, control.Default)

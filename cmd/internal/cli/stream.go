@@ -27,14 +27,36 @@ func SenderLink(stream string, log *slog.Logger) (transport.Link, error) {
 	return deviceLink(stream, tbdev.SenderPause, log)
 }
 
-// ViewerLink returns the viewer's end of what --stream names.
+// PlainLink returns where tbcam-send writes plain MJPEG: what SenderLink takes,
+// "-" for standard output, or a FIFO.
+func PlainLink(stream string, log *slog.Logger) (transport.Link, error) {
+	if isPipe(stream) {
+		return &transport.Pipe{Path: stream, Out: true, Log: log}, nil
+	}
+	return SenderLink(stream, log)
+}
+
+// isPipe reports whether a stream has one direction only.
+func isPipe(stream string) bool {
+	info, err := os.Stat(stream)
+	return stream == "-" || strings.Contains(stream, "/") && err == nil && info.Mode().Type() == fs.ModeNamedPipe
+}
+
+// ViewerLink returns the viewer's end of what --stream names; "-" is standard
+// input.
 func ViewerLink(stream string, log *slog.Logger) (transport.Link, error) {
 	if path, ok := strings.CutPrefix(stream, "unix:"); ok {
 		if err := checkPath(path); err != nil {
 			return nil, Mark(err, ErrUsage)
 		}
 		link, err := transport.ListenUnix(path)
-		return link, Mark(err, ErrStream)
+		if err != nil {
+			return nil, Mark(err, ErrStream)
+		}
+		return link, nil
+	}
+	if isPipe(stream) {
+		return &transport.Pipe{Path: stream, Log: log}, nil
 	}
 	return deviceLink(stream, tbdev.ViewerPause, log)
 }
