@@ -62,13 +62,16 @@ func (w Want) String() string {
 // What a good picture is where the user did not say: fluent before large, and
 // no larger than a display and a cable take with ease.
 const (
-	fluentFPS   = 24
 	idealFPS    = 30
 	idealWidth  = 1920
 	idealHeight = 1080
 	// Above this size a camera's own JPEGs are worth more than raw pictures.
 	rawPixels = 640 * 480
 )
+
+// fluency is how many frames per second a mode should have at least: what an eye
+// takes for motion, else half of that, else anything.
+var fluency = []float32{24, 12, 0}
 
 // ChooseMode returns the mode of the camera that fits best: what was asked for
 // exactly, and the best of that by the fitness distance of the W3C media capture
@@ -81,15 +84,14 @@ func ChooseMode(modes []Mode, want Want) (Mode, error) {
 			asked = append(asked, m)
 		}
 	}
-	if len(asked) == 0 {
-		return Mode{}, fmt.Errorf("%w: %v; %s", ErrNoMode, want, nearest(modes, want))
-	}
-	for _, c := range constraints(want) {
-		if m, ok := fittest(asked, c); ok {
-			return m, nil
+	for _, fps := range fluency {
+		for _, pixels := range []int{idealWidth * idealHeight, MaxDimension * MaxDimension} {
+			if m, ok := fittest(asked, fps, pixels); ok {
+				return m, nil
+			}
 		}
 	}
-	return asked[0], nil
+	return Mode{}, fmt.Errorf("%w: %v; %s", ErrNoMode, want, nearest(modes, want))
 }
 
 func matches(m Mode, want Want) bool {
@@ -98,28 +100,17 @@ func matches(m Mode, want Want) bool {
 		(want.FPS == 0 || m.Rate.FPS() == 0 || math.Abs(m.Rate.FPS()-want.FPS) < 0.02*want.FPS)
 }
 
-// constraints returns what to ask of the modes, the strictest first.
-func constraints(want Want) []prop.MediaConstraints {
-	build := func(minFPS float32, maxSide int) prop.MediaConstraints {
-		var c prop.MediaConstraints
-		c.FrameRate = prop.FloatRanged{Min: minFPS, Max: math.MaxFloat32, Ideal: idealFPS}
-		c.Width = prop.IntRanged{Min: 1, Max: maxSide, Ideal: idealWidth}
-		c.Height = prop.IntRanged{Min: 1, Max: maxSide, Ideal: idealHeight}
-		return c
-	}
-	return []prop.MediaConstraints{
-		build(fluentFPS, idealWidth),
-		build(fluentFPS, MaxDimension),
-		build(0, idealWidth),
-		build(0, MaxDimension),
-	}
-}
-
-func fittest(modes []Mode, c prop.MediaConstraints) (best Mode, found bool) {
+// fittest returns the mode of the best size among those with that many frames
+// per second at least, and that many pixels at most.
+func fittest(modes []Mode, fps float32, pixels int) (best Mode, found bool) {
+	var c prop.MediaConstraints
+	c.FrameRate = prop.FloatRanged{Min: fps, Max: math.MaxFloat32}
+	c.Width = prop.IntRanged{Min: 1, Max: MaxDimension, Ideal: idealWidth}
+	c.Height = prop.IntRanged{Min: 1, Max: MaxDimension, Ideal: idealHeight}
 	least := math.Inf(1)
 	for _, m := range modes {
 		d, ok := distance(m, c)
-		if !ok || d > least || d == least && !preferred(m, best) {
+		if !ok || m.Width*m.Height > pixels || d > least || d == least && !preferred(m, best) {
 			continue
 		}
 		best, least, found = m, d, true
@@ -133,9 +124,10 @@ func distance(m Mode, c prop.MediaConstraints) (float64, bool) {
 	return c.FitnessDistance(p)
 }
 
-// preferred orders modes of the same size and rate.
+// preferred orders modes of equal fitness: by rate, then by format.
 func preferred(m, than Mode) bool {
-	return cost(m) < cost(than)
+	off := func(m Mode) float64 { return math.Abs(math.Round(cmp.Or(m.Rate.FPS(), idealFPS)) - idealFPS) }
+	return cmp.Or(cmp.Compare(off(m), off(than)), cmp.Compare(cost(m), cost(than))) < 0
 }
 
 // cost is the rank of a format at its size: camera JPEGs above 640x480, below it

@@ -88,21 +88,26 @@ type Pool struct {
 
 // Get returns a frame with size bytes of undefined content, owned by the caller.
 func (p *Pool) Get(size int) *Frame {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.out++
-	var f *Frame
-	if n := len(p.idle); n > 0 {
-		f, p.idle = p.idle[n-1], p.idle[:n-1]
-	} else {
-		f = &Frame{pool: p}
-	}
+	f := p.take()
 	if cap(f.Data) < size {
 		// Compressed pictures differ in size: headroom saves growing again.
 		f.Data = make([]byte, size, size+size/4)
 	}
 	f.Data = f.Data[:size]
 	f.refs.Store(1)
+	return f
+}
+
+func (p *Pool) take() *Frame {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.out++
+	n := len(p.idle)
+	if n == 0 {
+		return &Frame{pool: p}
+	}
+	f := p.idle[n-1]
+	p.idle = p.idle[:n-1]
 	return f
 }
 

@@ -22,9 +22,10 @@ func (l timeline) nanos(t time.Time) int64 {
 
 func (l timeline) time(nanos int64) time.Time { return l.origin.Add(time.Duration(nanos)) }
 
-// Clock estimates the offset between the monotonic clocks of the two hosts. It
-// believes the exchange with the shortest round trip of the last ones: its
-// error is at most half of that.
+// Clock estimates the offset between the monotonic clocks of the two hosts. An
+// exchange tells it to half of its round trip, and ever less exactly as it grows
+// older and the clocks drift: the Clock believes the exchange with the least
+// error now.
 type Clock struct {
 	line timeline
 	mu   sync.Mutex
@@ -33,12 +34,22 @@ type Clock struct {
 	best clockSample
 }
 
-// clockSamples are 8 s of pings: two crystals drift less than 1 ms in that time.
-const clockSamples = 16
+const (
+	clockSamples = 16
+	// drift is how far two crystals part per second at worst, 50 ppm each.
+	drift = 100 * time.Microsecond
+)
 
 type clockSample struct {
 	offset time.Duration // of the sender's clock against ours
 	trip   time.Duration // there and back, without the sender's own time
+	taken  int64         // when, on line
+}
+
+// err is the largest error that the sample has at the time now.
+func (s clockSample) err(now int64) time.Duration {
+	age := time.Duration(now - s.taken)
+	return s.trip/2 + time.Duration(age.Seconds()*float64(drift))
 }
 
 // add takes the times of one exchange; arrived is when the Pong was read.
@@ -47,9 +58,10 @@ func (c *Clock) add(x wire.Clock, arrived int64) {
 	sample := clockSample{
 		offset: time.Duration(there/2 + back/2),
 		trip:   time.Duration(there - back),
+		taken:  arrived,
 	}
-	if sample.trip < 0 || x.Ping > arrived {
-		return // the sender's clock is not one: two times of one host go backwards
+	if sample.trip < 0 || x.Pong < x.Received {
+		return // while the sender waited to answer, the clocks drifted by more
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -57,7 +69,7 @@ func (c *Clock) add(x wire.Clock, arrived int64) {
 	c.n++
 	c.best = c.last[0]
 	for _, s := range c.last[:min(c.n, clockSamples)] {
-		if s.trip < c.best.trip {
+		if s.err(arrived) < c.best.err(arrived) {
 			c.best = s
 		}
 	}
@@ -68,7 +80,7 @@ func (c *Clock) add(x wire.Clock, arrived int64) {
 func (c *Clock) Estimate() (offset, uncertainty time.Duration, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.best.offset, c.best.trip / 2, c.n > 0
+	return c.best.offset, c.best.err(c.line.nanos(time.Now())), c.n > 0
 }
 
 // local maps a time of the sender's clock to ours; unknown stays unknown.

@@ -16,16 +16,18 @@ import (
 // Conn is one opening of a byte stream to the peer.
 type Conn interface {
 	io.Reader
-	// WriteBuffers writes all of the buffers, in one system call where it can.
+	// WriteBuffers writes all of the buffers, in one system call where it can. It
+	// may change bufs, but not the bytes.
 	WriteBuffers(bufs [][]byte) error
-	// Close wakes Read and WriteBuffers. It may be called twice.
+	// Close wakes Read and WriteBuffers.
 	Close() error
 }
 
 // Link opens the way to the peer, as often as it is needed.
 type Link interface {
-	// Open waits until the way is open. Its errors are those that waiting
-	// cannot cure, or the context's.
+	// Open waits until the way is open, and before that as long as it should
+	// have been closed. Its errors are those that waiting cannot cure, or the
+	// context's.
 	Open(ctx context.Context) (Conn, error)
 	// Accepts reports whether a Conn proves that a peer is there. A device
 	// opens without one, so that a viewer then waits for ever to be greeted.
@@ -34,7 +36,7 @@ type Link interface {
 	String() string
 }
 
-// redial is how long a dialler waits between attempts.
+// redial is how long a dialler waits between two attempts, and two connections.
 const redial = 50 * time.Millisecond
 
 // socketConn adapts a socket to Conn.
@@ -53,27 +55,38 @@ func (c *socketConn) WriteBuffers(bufs [][]byte) error {
 type UnixDialer struct {
 	Path string
 	Log  *slog.Logger
+
+	dialled bool // before
 }
 
 // Open dials until a viewer listens.
 func (d *UnixDialer) Open(ctx context.Context) (Conn, error) {
+	if err := checkPath(d.Path); err != nil {
+		return nil, fmt.Errorf("open stream %v: %w", d, err)
+	}
 	var dialer net.Dialer
 	for waiting := false; ; waiting = true {
+		if d.dialled && sleep(ctx, redial) != nil {
+			return nil, ctx.Err()
+		}
+		d.dialled = true
 		conn, err := dialer.DialContext(ctx, "unix", d.Path)
 		switch {
 		case err == nil:
 			return &socketConn{Conn: conn}, nil
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED):
+		case !absent(err):
 			return nil, fmt.Errorf("open stream %v: %w", d, err)
 		case !waiting:
 			d.Log.Info("waiting for tbcam-view", "stream", d.String())
 		}
-		if err := sleep(ctx, redial); err != nil {
-			return nil, err
-		}
 	}
+}
+
+// absent reports whether a dial failed because nobody listens, or is too busy.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EAGAIN)
 }
 
 // Accepts is true: a socket is connected to a process that listens.
@@ -112,8 +125,22 @@ func ListenUnix(path string) (*UnixListener, error) {
 	return &UnixListener{path, l}, nil
 }
 
+// maxPath is what a socket's address holds, less its last zero and the process
+// ID of a temporary name (unix(7)).
+const maxPath = 108 - 1 - len(".4194304")
+
+func checkPath(path string) error {
+	if len(path) > maxPath {
+		return fmt.Errorf("the path has %d bytes, a socket's at most %d; choose a shorter one", len(path), maxPath)
+	}
+	return nil
+}
+
 // checkStale reports why path may not be replaced.
 func checkStale(path string) error {
+	if err := checkPath(path); err != nil {
+		return err
+	}
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -137,6 +164,9 @@ func checkStale(path string) error {
 
 // Open waits for a sender.
 func (l *UnixListener) Open(ctx context.Context) (Conn, error) {
+	if err := l.listener.SetDeadline(time.Time{}); err != nil {
+		return nil, fmt.Errorf("accept on %v: %w", l, err)
+	}
 	stop := context.AfterFunc(ctx, func() { l.listener.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	conn, err := l.listener.Accept()
@@ -157,7 +187,11 @@ func (l *UnixListener) Accepts() bool { return true }
 
 // Close stops listening and removes the socket.
 func (l *UnixListener) Close() error {
-	return errors.Join(os.Remove(l.path), l.listener.Close())
+	err := os.Remove(l.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, l.listener.Close())
 }
 
 func (l *UnixListener) String() string { return "unix:" + l.path }

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -16,8 +17,8 @@ const Protocol = 1
 // Bounds of what a peer may send.
 const (
 	maxHello  = wire.PacketSize - wire.HeaderSize
-	maxText   = 256 // bytes of a string that is shown to a person
-	maxReason = 512 // bytes of a Bye
+	maxText   = 256 // bytes of a name
+	maxReason = 512 // bytes of a reason: of a Status, of a Bye
 	// MaxFrame is the largest picture in bytes, enough for 8192x4096 in 4:2:2.
 	MaxFrame = 64 << 20
 )
@@ -57,6 +58,18 @@ const (
 type Status struct {
 	State State  `json:"state"`
 	Text  string `json:"text,omitempty"`
+}
+
+// bounded returns what fits in a record, however much of it is escaped there.
+func (s Status) bounded() Status {
+	return Status{State(printable(string(s.State), 16)), printable(s.Text, maxReason)}
+}
+
+// request is the payload of Start and Stop. Both are said again with every
+// heartbeat: the number tells a new one.
+type request struct {
+	Number uint32 `json:"number"` // from 1
+	capture.Want
 }
 
 // encode returns the payload of a message; these types always have one.
@@ -109,6 +122,9 @@ func parseMode(h wire.Header, payload []byte) (Mode, error) {
 		return Mode{}, err
 	}
 	m.Camera = printable(m.Camera, maxText)
+	if m.Number == 0 {
+		return Mode{}, errors.New("read mode: it has no number")
+	}
 	if err := m.Format.Check(); err != nil {
 		return Mode{}, fmt.Errorf("read mode: %w", err)
 	}
@@ -120,32 +136,46 @@ func parseMode(h wire.Header, payload []byte) (Mode, error) {
 
 func parseStatus(h wire.Header, payload []byte) (Status, error) {
 	s, err := decode[Status](h, payload, maxHello)
-	s.State, s.Text = State(printable(string(s.State), 16)), printable(s.Text, maxHello)
-	return s, err
+	return s.bounded(), err
 }
 
-func parseWant(h wire.Header, payload []byte) (capture.Want, error) {
-	w, err := decode[capture.Want](h, payload, maxHello)
+func parseRequest(h wire.Header, payload []byte) (request, error) {
+	r, err := decode[request](h, payload, maxHello)
 	if err != nil {
-		return capture.Want{}, err
+		return request{}, err
 	}
-	w.Camera = printable(w.Camera, maxText)
-	if w.Width < 0 || w.Height < 0 || max(w.Width, w.Height) > capture.MaxDimension || w.FPS < 0 {
-		return capture.Want{}, fmt.Errorf("read start: %v is out of range", w)
+	r.Camera = printable(r.Camera, maxText)
+	if err := r.Check(); err != nil {
+		return request{}, fmt.Errorf("read %v: %w", h.Type, err)
 	}
-	return w, nil
+	return r, nil
 }
+
+// What a sender can make the viewer keep of its cameras.
+const (
+	maxCameras  = 64
+	maxModes    = 4096 // of one camera
+	maxControls = 1024 // of one camera; the choices of its menus count, too
+)
 
 func parseCamera(h wire.Header, payload []byte) (capture.Camera, error) {
 	c, err := decode[capture.Camera](h, payload, wire.MaxPayload)
+	if err != nil {
+		return capture.Camera{}, err
+	}
 	c.Path, c.Name = printable(c.Path, maxText), printable(c.Name, maxText)
 	c.Driver, c.Bus = printable(c.Driver, maxText), printable(c.Bus, maxText)
+	n := len(c.Controls)
 	for i := range c.Controls {
 		control := &c.Controls[i]
 		control.Name, control.Type = printable(control.Name, maxText), printable(control.Type, maxText)
+		n += len(control.Menu)
 		for j := range control.Menu {
 			control.Menu[j].Name = printable(control.Menu[j].Name, maxText)
 		}
 	}
-	return c, err
+	if len(c.Modes) > maxModes || n > maxControls {
+		return capture.Camera{}, fmt.Errorf("read camera: %d modes and %d controls are too many", len(c.Modes), n)
+	}
+	return c, nil
 }

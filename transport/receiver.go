@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport/wire"
 )
@@ -37,7 +35,7 @@ type Stats struct {
 	Frames   uint64 // that were received whole
 	Bytes    uint64 // of these
 	Lost     uint64 // frames that were sent but not received whole
-	Stale    uint64 // records of older sessions
+	Stale    uint64 // records of older sessions, and repeated ones
 	Damage   wire.Damage
 }
 
@@ -51,8 +49,9 @@ type Receiver struct {
 
 	mu      sync.Mutex
 	want    *capture.Want // nil: no pictures
+	request uint32        // number of the last Start or Stop
+	listing *cameraList   // nil: nobody waits for one
 	current *receiverSession
-	listing *cameraList
 	stats   Stats
 	clock   atomic.Pointer[Clock]
 }
@@ -60,47 +59,49 @@ type Receiver struct {
 // cameraList collects the answer to a List.
 type cameraList struct {
 	cameras []capture.Camera
+	begun   bool          // the first record came, and all since
 	done    chan struct{} // closed when the list is complete
 }
 
-// maxCameras bounds the list that a sender can make the viewer keep.
-const maxCameras = 64
-
-// Start asks for pictures, now and in every session to come, until Stop.
-func (r *Receiver) Start(want capture.Want) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.want = &want
-	if r.current != nil {
-		r.current.start(want)
-	}
-}
+// Start asks for pictures, now and in every session to come, until Stop. The
+// want must pass its Check.
+func (r *Receiver) Start(want capture.Want) { r.ask(&want) }
 
 // Stop asks for no more pictures; the session lives on.
-func (r *Receiver) Stop() {
+func (r *Receiver) Stop() { r.ask(nil) }
+
+func (r *Receiver) ask(want *capture.Want) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.want = nil
+	r.want = want
+	r.request++
 	if r.current != nil {
-		r.current.request(wire.Header{Type: wire.Stop, Stream: VideoStream}, nil)
+		r.current.ask(wire.Start)
 	}
 }
 
 // Cameras asks the sender what it has. It waits for a session first.
 func (r *Receiver) Cameras(ctx context.Context) ([]capture.Camera, error) {
-	list := &cameraList{done: make(chan struct{})}
-	r.mu.Lock()
-	r.listing = list
-	if r.current != nil {
-		r.current.request(wire.Header{Type: wire.List}, nil)
-	}
-	r.mu.Unlock()
+	list := r.list()
 	select {
 	case <-list.done:
 		return list.cameras, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("list the sender's cameras: %w", ctx.Err())
 	}
+}
+
+// list returns the list that is being asked for, and asks if none is.
+func (r *Receiver) list() *cameraList {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.listing == nil {
+		r.listing = &cameraList{done: make(chan struct{})}
+		if r.current != nil {
+			r.current.ask(wire.List)
+		}
+	}
+	return r.listing
 }
 
 // Stats returns the totals so far.
@@ -110,6 +111,20 @@ func (r *Receiver) Stats() Stats {
 	return r.stats
 }
 
+// serves reports whether the session has begun and not ended.
+func (r *Receiver) serves(rs *receiverSession) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.current == rs
+}
+
+// count changes the totals.
+func (r *Receiver) count(change func(*Stats)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(&r.stats)
+}
+
 // Clock returns the estimate of the sender's clock in the present session, nil
 // before the first.
 func (r *Receiver) Clock() *Clock { return r.clock.Load() }
@@ -117,276 +132,286 @@ func (r *Receiver) Clock() *Clock { return r.clock.Load() }
 // Run serves until the context ends, and then says goodbye. Its error is one
 // that waiting cannot cure.
 func (r *Receiver) Run(ctx context.Context) error {
-	for {
-		conn, err := r.Link.Open(ctx)
-		if ctx.Err() != nil {
-			if err == nil {
-				err = conn.Close()
-			}
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		err = r.serve(ctx, conn)
-		conn.Close()
-		if ctx.Err() != nil {
-			return nil
-		}
-		r.Log.Debug("session ended", "why", err)
-		if sleep(ctx, redial) != nil {
-			return nil
-		}
-	}
+	return reopen(ctx, r.Link, r.Log, r.serve)
 }
 
 // serve runs one session and returns why it ended.
 func (r *Receiver) serve(ctx context.Context, conn Conn) error {
-	line := newTimeline()
-	rs := &receiverSession{
-		session: newSession(conn, line), receiver: r, clock: &Clock{line: line},
-		greeted: make(chan struct{}), pingNow: make(chan struct{}, 1),
-	}
-	g, gctx := errgroup.WithContext(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(gctx, func() { conn.Close() })
-	defer stop()
-	g.Go(func() error { return rs.listen(gctx) })
-	g.Go(func() error { return rs.beat(gctx) })
-	g.Go(rs.read)
-	g.Go(func() error { return rs.writeAll(gctx) })
-	g.Go(func() error { return rs.leave(ctx, gctx) })
-	err := g.Wait()
+	rs := newReceiverSession(r, conn)
+	err := rs.run(ctx, rs.listen, rs.beat, rs.read, rs.write,
+		func(session context.Context) error {
+			return rs.leave(ctx, session, rs.greeted, "tbcam-view was ended")
+		},
+	)
 	rs.end(err)
 	return err
 }
 
-// receiverSession is the viewer's side of one session. All but the writer and
-// the heartbeat runs in the goroutine that reads.
+// receiverSession is the viewer's side of one session.
 type receiverSession struct {
 	*session
 	receiver *Receiver
 	clock    *Clock
 	greeted  chan struct{} // closed at the first Hello
-	pingNow  chan struct{} // a credit may be lost: do not wait for the next ping
+	granted  atomic.Uint64 // frames that may be sent in all
 
-	timed  bool          // the first Pong has come; guarded by receiver.mu
-	offset time.Duration // of the sender's clock then; fixed, so that Frame.Time keeps differences
+	// Of the reader.
+	peer    *Peer         // nil before the first Hello
+	begun   bool          // the sender has answered, and the time is known
+	offset  time.Duration // of the sender's clock then; fixed, so that Frame.Time keeps differences
+	status  Status
+	mode    Mode
+	index   uint64           // of the next frame
+	meta    wire.FrameHeader // of partial
+	partial *capture.Frame
+	filled  int // bytes of partial that were received
+	damage  wire.Damage
+}
 
-	peer        *Peer
-	mode        Mode
-	granted     uint64           // the last Credit that was sent
-	index       uint64           // of the next frame
-	frameHeader wire.FrameHeader // of partial
-	partial     *capture.Frame
-	filled      int // bytes of partial that were received
-	lostSeen    wire.Damage
+func newReceiverSession(r *Receiver, conn Conn) *receiverSession {
+	rs := &receiverSession{session: newSession(conn), receiver: r, greeted: make(chan struct{})}
+	rs.clock = &Clock{line: rs.line}
+	rs.compose = rs.writeOwn
+	return rs
 }
 
 // listen ends when the sender is silent. Before the first Hello that holds only
 // where the link proves that a sender is there.
-func (rs *receiverSession) listen(ctx context.Context) error {
+func (rs *receiverSession) listen(session context.Context) error {
 	if !rs.receiver.Link.Accepts() {
 		select {
 		case <-rs.greeted:
-		case <-ctx.Done():
+		case <-session.Done():
 			return nil
 		}
 	}
-	return rs.watch(ctx)
+	return rs.watch(session)
 }
 
 // beat asks for a Pong now and then: it shows life, and tells the time.
-func (rs *receiverSession) beat(ctx context.Context) error {
+func (rs *receiverSession) beat(session context.Context) error {
 	select {
 	case <-rs.greeted:
-	case <-ctx.Done():
+	case <-session.Done():
 		return nil
 	}
 	ticker := time.NewTicker(pingEvery)
 	defer ticker.Stop()
 	for {
-		if err := rs.send(wire.Header{Type: wire.Ping, Stream: VideoStream}, wire.AppendPing(nil, rs.now())); err != nil {
-			return err
-		}
+		rs.ask(wire.Ping)
 		select {
 		case <-ticker.C:
-		case <-rs.pingNow:
-		case <-ctx.Done():
+		case <-session.Done():
 			return nil
 		}
 	}
 }
 
-// leave says goodbye when the context ends.
-func (rs *receiverSession) leave(ctx, session context.Context) error {
-	select {
-	case <-session.Done():
-		return nil
-	case <-ctx.Done():
-	}
-	select {
-	case <-rs.greeted:
-	default:
-		return ctx.Err() // a viewer never speaks first
-	}
-	if err := rs.send(wire.Header{Type: wire.Bye}, []byte("tbcam-view was ended")); err != nil {
-		return err
-	}
-	_ = sleep(session, byeWait)
-	return ctx.Err()
-}
-
-func (rs *receiverSession) writeAll(ctx context.Context) error {
+// write writes control records as they become due.
+func (rs *receiverSession) write(session context.Context) error {
 	for {
+		if err := rs.writeDue(); err != nil {
+			return err
+		}
 		select {
-		case r := <-rs.control:
-			if err := rs.write(r); err != nil {
-				return err
-			}
-		case <-ctx.Done():
+		case <-rs.wake:
+		case <-session.Done():
 			return nil
 		}
 	}
 }
 
-func (rs *receiverSession) read() error {
-	defer rs.dropPartial()
-	for {
-		h, payload, err := rs.next()
-		rs.account()
-		if err != nil {
-			return err
-		}
-		if err := rs.handle(h, payload); err != nil {
-			return err
+// writeOwn writes a control record of the viewer's.
+func (rs *receiverSession) writeOwn(t wire.Type) error {
+	switch t {
+	case wire.Welcome:
+		return rs.writeRecord(wire.Header{Type: t}, encode(self("tbcam-view", rs.receiver.Version)))
+	case wire.Ping:
+		return rs.writePing()
+	case wire.Start:
+		return rs.writeRequest()
+	case wire.Credit:
+		return rs.writeRecord(wire.Header{Type: t, Stream: VideoStream}, wire.AppendCredit(rs.payload[:0], rs.granted.Load()))
+	case wire.List:
+		if rs.receiver.wantsList() {
+			return rs.writeRecord(wire.Header{Type: t})
 		}
 	}
+	return nil
 }
 
-// account adds what the reader passed over to the receiver's totals.
-func (rs *receiverSession) account() {
-	damage := rs.reader.Damage()
-	if damage == rs.lostSeen && !rs.gap {
-		return
+// writePing asks for a sign of life, and has said again what the sender must
+// know, once it has shown the first one.
+func (rs *receiverSession) writePing() error {
+	if rs.receiver.serves(rs) {
+		rs.ask(wire.Credit)
+		rs.ask(wire.Start)
+		rs.ask(wire.List)
 	}
-	rs.receiver.mu.Lock()
-	rs.receiver.stats.Damage.Bytes += damage.Bytes - rs.lostSeen.Bytes
-	rs.receiver.stats.Damage.Records += damage.Records - rs.lostSeen.Records
-	rs.receiver.mu.Unlock()
-	rs.lostSeen = damage
-	rs.dropPartial()
-	select {
-	case rs.pingNow <- struct{}{}:
-	default:
+	return rs.writeRecord(wire.Header{Type: wire.Ping, Stream: VideoStream}, wire.AppendPing(rs.payload[:0], rs.now()))
+}
+
+// writeRequest writes Start or Stop, whichever the user asked for last.
+func (rs *receiverSession) writeRequest() error {
+	r := rs.receiver
+	r.mu.Lock()
+	h, message := wire.Header{Type: wire.Stop, Stream: VideoStream}, request{Number: r.request}
+	if r.want != nil {
+		h.Type, message.Want = wire.Start, *r.want
 	}
+	r.mu.Unlock()
+	if message.Number == 0 {
+		return nil
+	}
+	return rs.writeRecord(h, encode(message))
+}
+
+func (rs *receiverSession) read(context.Context) error {
+	defer rs.dropPartial()
+	return rs.readAll(rs.handle)
 }
 
 // handle acts on one record. Unknown types are for later versions: ignored.
 func (rs *receiverSession) handle(h wire.Header, payload []byte) error {
-	if h.Type == wire.Hello {
+	rs.noteGap()
+	rs.noteDamage()
+	switch {
+	case h.Type == wire.Hello:
 		return rs.hello(h, payload)
-	}
-	if rs.peer == nil {
-		return nil // left over from an older session
+	case h.Type == wire.Pong:
+		return rs.pong(payload)
+	case !rs.begun:
+		return nil
 	}
 	switch h.Type {
 	case wire.Mode:
 		return rs.setMode(h, payload)
 	case wire.Frame:
 		return rs.piece(h, payload)
-	case wire.Pong:
-		return rs.pong(payload)
 	case wire.Status:
-		status, err := parseStatus(h, payload)
-		if err == nil {
-			rs.receiver.Viewer.Status(status)
-		}
-		return err
+		return rs.setStatus(h, payload)
 	case wire.Camera:
 		return rs.receiver.addCamera(h, payload)
-	case wire.Bye:
-		return rs.returnBye(payload)
-	case wire.ByeAck:
-		return errors.New("the goodbye was read")
 	}
 	return nil
 }
 
+// noteGap reacts to records that are missing before the present one. The frame
+// of which they may be a part is given up, and a Ping asks at once what was sent.
+func (rs *receiverSession) noteGap() {
+	if rs.gap {
+		rs.dropPartial()
+		rs.receiver.restartList()
+		rs.ask(wire.Ping)
+	}
+}
+
+// noteDamage adds what the reader passed over to the receiver's totals.
+func (rs *receiverSession) noteDamage() {
+	damage := rs.reader.Damage()
+	if damage == rs.damage {
+		return
+	}
+	rs.receiver.count(func(s *Stats) {
+		s.Damage.Bytes += damage.Bytes - rs.damage.Bytes
+		s.Damage.Records += damage.Records - rs.damage.Records
+	})
+	rs.damage = damage
+}
+
+// hello answers the sender. Until the session has begun another one may take its
+// place: the first was left over on a device whose sender opened it again.
 func (rs *receiverSession) hello(h wire.Header, payload []byte) error {
 	peer, err := parsePeer(h, payload)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case h.Session == 0:
+		return errors.New("it offers session 0")
+	case rs.begun && h.Session != rs.id.Load():
+		return errors.New("it offers another session")
 	}
-	if h.Session == 0 {
-		return errors.New("the sender offers session 0")
-	}
-	first := rs.peer == nil
-	rs.id, rs.peer = h.Session, &peer
-	if err := rs.send(wire.Header{Type: wire.Welcome}, encode(self("tbcam-view", rs.receiver.Version))); err != nil {
-		return err
-	}
-	if first {
+	rs.id.Store(h.Session)
+	rs.ask(wire.Welcome)
+	if rs.peer == nil {
 		close(rs.greeted)
-		rs.begin(peer)
 	}
+	rs.peer = &peer
 	return nil
+}
+
+func (rs *receiverSession) pong(payload []byte) error {
+	clock, sent, err := wire.ParsePong(payload)
+	if err != nil {
+		return fmt.Errorf("read pong: %w", err)
+	}
+	rs.clock.add(clock, rs.now())
+	if offset, _, ok := rs.clock.Estimate(); ok && !rs.begun {
+		rs.begin(offset)
+	}
+	if !rs.begun {
+		return nil
+	}
+	// All frames sent before the Pong have come or never will.
+	return rs.passed(sent)
 }
 
 // begin makes the session the receiver's. It asks for pictures only when the
-// first Pong has told the time, so that every frame's times are known.
-func (rs *receiverSession) begin(peer Peer) {
+// first Pong has told the time, so that every frame's times are known, and that
+// the sender lives: what a device held may be of one that is gone.
+func (rs *receiverSession) begin(offset time.Duration) {
+	rs.begun, rs.offset = true, offset
+	rs.granted.Store(window)
 	r := rs.receiver
 	r.clock.Store(rs.clock)
+	r.restartList()
 	r.mu.Lock()
 	r.stats.Sessions++
 	r.current = rs
-	if r.listing != nil {
-		rs.request(wire.Header{Type: wire.List}, nil)
-	}
 	r.mu.Unlock()
-	r.Viewer.Connected(peer)
+	r.Viewer.Connected(*rs.peer)
+	rs.ask(wire.Ping) // and with it, all that the sender must know
 }
 
 // end undoes begin.
 func (rs *receiverSession) end(err error) {
+	rs.noteDamage()
 	r := rs.receiver
 	r.mu.Lock()
-	r.stats.Stale += rs.stale.Load()
+	r.stats.Stale += rs.stale
 	r.current = nil
 	r.mu.Unlock()
-	if rs.peer != nil {
+	if rs.begun {
 		r.Viewer.Disconnected(err)
 	}
 }
 
-// request sends what a user asked for. A session that cannot take it is ending.
-func (rs *receiverSession) request(h wire.Header, payload []byte) { _ = rs.send(h, payload) }
-
-func (rs *receiverSession) start(want capture.Want) {
-	if !rs.timed {
-		return // the first Pong will
-	}
-	rs.request(wire.Header{Type: wire.Start, Stream: VideoStream}, encode(want))
-}
-
 func (rs *receiverSession) setMode(h wire.Header, payload []byte) error {
 	mode, err := parseMode(h, payload)
-	if err != nil {
-		return err
+	if err == nil && mode.Number != rs.mode.Number {
+		rs.mode = mode
+		rs.receiver.Viewer.Mode(mode)
 	}
-	rs.mode = mode
-	rs.receiver.Viewer.Mode(mode)
-	return nil
+	return err
 }
 
-// piece adds a record to the frame that is being received. What does not fit
-// drops that frame: a Mode or a piece of it was lost.
+func (rs *receiverSession) setStatus(h wire.Header, payload []byte) error {
+	status, err := parseStatus(h, payload)
+	if err == nil && status != rs.status {
+		rs.status = status
+		rs.receiver.Viewer.Status(status)
+	}
+	return err
+}
+
+// piece adds a record to the frame that is being received. Without one it is
+// part of a frame that was given up.
 func (rs *receiverSession) piece(h wire.Header, payload []byte) error {
 	if h.Flags&wire.First != 0 {
 		rs.dropPartial()
-		rest, err := rs.begun(payload)
+		rest, err := rs.beginFrame(payload)
 		if err != nil {
-			return err
+			return fmt.Errorf("read frame: %w", err)
 		}
 		payload = rest
 	}
@@ -394,8 +419,7 @@ func (rs *receiverSession) piece(h wire.Header, payload []byte) error {
 		return nil
 	}
 	if len(payload) > len(rs.partial.Data)-rs.filled {
-		rs.dropPartial()
-		return nil
+		return fmt.Errorf("read frame: it has more than the %d bytes it should have", len(rs.partial.Data))
 	}
 	rs.filled += copy(rs.partial.Data[rs.filled:], payload)
 	if h.Flags&wire.Last != 0 {
@@ -404,50 +428,49 @@ func (rs *receiverSession) piece(h wire.Header, payload []byte) error {
 	return nil
 }
 
-// begun reads the header of a frame and makes room for its picture.
-func (rs *receiverSession) begun(payload []byte) ([]byte, error) {
+// beginFrame reads the header of a frame, makes room for its picture, and
+// returns the first bytes of that. A frame whose Mode was lost is passed over:
+// the Mode comes again with the next heartbeat.
+func (rs *receiverSession) beginFrame(payload []byte) ([]byte, error) {
 	meta, rest, err := wire.ParseFrameHeader(payload)
 	if err != nil {
-		return nil, fmt.Errorf("read frame: %w", err)
+		return nil, err
 	}
-	if meta.Index < rs.index {
-		return nil, fmt.Errorf("read frame: index %d comes after %d", meta.Index, rs.index)
+	if meta.Index < rs.index || meta.Index >= rs.granted.Load() {
+		return nil, fmt.Errorf("its index is %d, not one of %d to %d", meta.Index, rs.index, rs.granted.Load()-1)
 	}
-	rs.passed(meta.Index)
-	rs.frameHeader = meta
-	if meta.Mode != rs.mode.Number {
-		return nil, nil
+	if err := rs.passed(meta.Index); err != nil || rs.mode.Number == 0 || meta.Mode != rs.mode.Number {
+		return nil, err
 	}
 	if err := checkSize(rs.mode.Format, int(meta.Size)); err != nil {
 		return nil, err
 	}
-	f := rs.receiver.Pool.Get(int(meta.Size))
-	f.Format, f.Sequence = rs.mode.Format, meta.Sequence
-	rs.partial, rs.filled = f, 0
+	rs.meta, rs.filled = meta, 0
+	rs.partial = rs.receiver.Pool.Get(int(meta.Size))
+	rs.partial.Format, rs.partial.Sequence = rs.mode.Format, meta.Sequence
 	return rest, nil
 }
 
 // checkSize bounds the memory that a sender can ask for.
 func checkSize(format capture.Format, size int) error {
 	if raw := format.Size(); raw != 0 && size != raw {
-		return fmt.Errorf("read frame: %d bytes, a %v has %d", size, format, raw)
+		return fmt.Errorf("it has %d bytes, a %v has %d", size, format, raw)
 	}
 	// No JPEG worth having is larger than its pixels in 4:4:4, plus headers.
-	if limit := min(MaxFrame, 3*format.Width*format.Height+wire.MaxRecord); size > limit {
-		return fmt.Errorf("read frame: %d bytes, a %v has at most %d", size, format, limit)
+	limit := min(MaxFrame, 3*format.Width*format.Height+wire.MaxRecord)
+	if size == 0 || size > limit {
+		return fmt.Errorf("it has %d bytes, a %v has 1 to %d", size, format, limit)
 	}
 	return nil
 }
 
 // complete hands the frame over and gives its credit back.
 func (rs *receiverSession) complete() error {
-	f, meta := rs.partial, rs.frameHeader
+	f, meta := rs.partial, rs.meta
 	if rs.filled != len(f.Data) {
-		rs.dropPartial()
-		return nil
+		return fmt.Errorf("read frame: it has %d bytes of %d", rs.filled, len(f.Data))
 	}
 	rs.partial = nil
-	rs.index = meta.Index + 1
 	f.Time = rs.line.time(meta.Captured - int64(rs.offset))
 	f.At = [capture.NumStages]time.Time{
 		capture.Captured: rs.clock.local(meta.Captured),
@@ -456,17 +479,17 @@ func (rs *receiverSession) complete() error {
 		capture.Sent:     rs.clock.local(meta.Sent),
 		capture.Received: time.Now(),
 	}
-	r := rs.receiver
-	r.mu.Lock()
-	r.stats.Frames++
-	r.stats.Bytes += uint64(len(f.Data))
-	r.mu.Unlock()
-	r.Viewer.Frame(f, capture.Lost{
+	rs.receiver.count(func(s *Stats) {
+		s.Frames++
+		s.Bytes += uint64(len(f.Data))
+	})
+	rs.receiver.Viewer.Frame(f, capture.Lost{
 		Driver:     uint64(meta.LostDriver),
 		Damaged:    uint64(meta.LostDamaged),
 		Superseded: uint64(meta.LostSuperseded),
 	})
-	return rs.grant(rs.index + window)
+	rs.grant(meta.Index + 1)
+	return nil
 }
 
 func (rs *receiverSession) dropPartial() {
@@ -476,52 +499,23 @@ func (rs *receiverSession) dropPartial() {
 	}
 }
 
-// passed counts the frames before index that never came whole.
-func (rs *receiverSession) passed(index uint64) {
-	if index <= rs.index {
-		return
+// passed takes note that no frame before index will come any more.
+func (rs *receiverSession) passed(index uint64) error {
+	if granted := rs.granted.Load(); index > granted {
+		return fmt.Errorf("it sent %d frames, granted were %d", index, granted)
 	}
-	r := rs.receiver
-	r.mu.Lock()
-	r.stats.Lost += index - rs.index
-	r.mu.Unlock()
+	if index > rs.index {
+		rs.receiver.count(func(s *Stats) { s.Lost += index - rs.index })
+		rs.grant(index)
+	}
+	return nil
+}
+
+// grant makes index the next frame, and gives credit from there.
+func (rs *receiverSession) grant(index uint64) {
 	rs.index = index
-}
-
-func (rs *receiverSession) pong(payload []byte) error {
-	clock, sent, err := wire.ParsePong(payload)
-	if err != nil {
-		return err
-	}
-	rs.clock.add(clock, rs.now())
-	rs.startTimed()
-	// All frames sent before the Pong have come or never will.
-	rs.passed(sent)
-	return rs.grant(rs.index + window)
-}
-
-// startTimed asks for pictures once the time is known.
-func (rs *receiverSession) startTimed() {
-	offset, _, ok := rs.clock.Estimate()
-	if rs.timed || !ok {
-		return
-	}
-	r := rs.receiver
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	rs.timed, rs.offset = true, offset
-	if r.want != nil {
-		rs.start(*r.want)
-	}
-}
-
-// grant sends a Credit unless it would say nothing new.
-func (rs *receiverSession) grant(total uint64) error {
-	if total <= rs.granted {
-		return nil
-	}
-	rs.granted = total
-	return rs.send(wire.Header{Type: wire.Credit, Stream: VideoStream}, wire.AppendCredit(nil, total))
+	rs.granted.Store(index + window)
+	rs.ask(wire.Credit)
 }
 
 // addCamera adds one camera to the list that is being asked for.
@@ -532,14 +526,38 @@ func (r *Receiver) addCamera(h wire.Header, payload []byte) error {
 	if list == nil {
 		return nil
 	}
-	if h.Flags&wire.Last != 0 {
+	if h.Flags&wire.First != 0 {
+		list.begun, list.cameras = true, nil
+	}
+	switch {
+	case !list.begun:
+		return nil
+	case h.Flags&wire.Last != 0:
 		r.listing = nil
 		close(list.done)
 		return nil
+	case len(list.cameras) == maxCameras:
+		return fmt.Errorf("it has more than %d cameras", maxCameras)
 	}
 	camera, err := parseCamera(h, payload)
-	if err == nil && len(list.cameras) < maxCameras {
+	if err == nil {
 		list.cameras = append(list.cameras, camera)
 	}
 	return err
+}
+
+// wantsList reports whether a list is waited for and none is coming.
+func (r *Receiver) wantsList() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.listing != nil && !r.listing.begun
+}
+
+// restartList forgets what came of the list, for a part may be missing.
+func (r *Receiver) restartList() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.listing != nil {
+		r.listing.begun = false
+	}
 }

@@ -7,18 +7,12 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport/wire"
 )
-
-// VideoStream is the ID of the stream that carries the camera's pictures.
-const VideoStream = 1
 
 // A sender greets often at first, then is silent until it opens again: what is
 // sent to a device whose peer has not opened may be lost, or do harm.
@@ -26,6 +20,10 @@ const (
 	helloCount = 8
 	helloEvery = liveness / helloCount
 )
+
+// drainWait is how long a sender whose feed has ended waits until the viewer has
+// read all of it.
+const drainWait = 10 * time.Second
 
 // Picture is a frame ready for the wire and what the viewer is told with it.
 type Picture struct {
@@ -35,14 +33,15 @@ type Picture struct {
 }
 
 // Feed is what a Sender serves: the cameras of this host. Its methods are called
-// by different goroutines of a session; none but Next may wait for a camera.
+// by different goroutines of a session; none but Next and Cameras may wait for a
+// camera.
 type Feed interface {
 	// Start asks for pictures, or for other ones; Stop ends that.
 	Start(want capture.Want)
 	Stop()
 	// Next waits for the newest picture, which the caller then owns. It is
-	// called only when the viewer takes one. io.EOF says that there will be
-	// none any more.
+	// called only when that can be sent at once. io.EOF says that there will be
+	// none any more; another error that the cameras cannot be served.
 	Next(ctx context.Context) (Picture, error)
 	// Cameras lists what there is, and may take a while.
 	Cameras() []capture.Camera
@@ -60,107 +59,110 @@ type Sender struct {
 
 	current atomic.Pointer[senderSession]
 	status  atomic.Pointer[Status]
+	waiting bool // said that no viewer answers
 }
 
 // Report tells the viewer of the stream's state, now and when one connects.
 func (s *Sender) Report(status Status) {
+	status = status.bounded()
 	s.status.Store(&status)
-	if session := s.current.Load(); session != nil {
-		session.report(status)
+	if ss := s.current.Load(); ss != nil && ss.peer.Load() != nil {
+		ss.ask(wire.Status)
 	}
 }
 
 // Run serves until the context ends or the feed does, and then says goodbye. Its
-// error is one that waiting cannot cure.
+// error is the feed's, unless that is io.EOF, or one that waiting cannot cure.
 func (s *Sender) Run(ctx context.Context) error {
-	for {
-		conn, err := s.Link.Open(ctx)
-		if ctx.Err() != nil {
-			if err == nil {
-				err = conn.Close()
-			}
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		err = s.serve(ctx, conn)
-		conn.Close()
-		s.Feed.Stop()
-		if ctx.Err() != nil || errors.Is(err, errFeedEnded) {
-			return nil
-		}
-		if err := sleep(ctx, redial); err != nil {
-			return nil
-		}
-	}
+	return reopen(ctx, s.Link, s.Log, s.serve)
 }
-
-var errFeedEnded = errors.New("all was said and read")
 
 // serve runs one session and returns why it ended.
 func (s *Sender) serve(ctx context.Context, conn Conn) error {
-	ss := &senderSession{
-		session: newSession(conn, newTimeline()), sender: s,
-		pictures: make(chan item), wake: make(chan struct{}, 1), welcome: make(chan struct{}),
-	}
-	ss.id = max(1, rand.Uint32())
-	g, gctx := errgroup.WithContext(context.WithoutCancel(ctx))
-	ss.group = g
-	stop := context.AfterFunc(gctx, func() { conn.Close() })
-	defer stop()
+	ss := newSenderSession(s, conn)
 	s.current.Store(ss)
-	defer s.current.Store(nil)
-	g.Go(func() error { return ss.watch(gctx) })
-	g.Go(func() error { return ss.greet(gctx) })
-	g.Go(func() error { return ss.read() })
-	g.Go(func() error { return ss.writeAll(gctx) })
-	g.Go(func() error { return ss.pump(ctx, gctx) })
-	err := g.Wait()
-	if peer := ss.peer.Load(); peer != nil {
-		s.Log.Info(fmt.Sprintf("%v watches no more", peer), "why", err, "frames", ss.sent.Load())
-	}
-	return err
+	err := ss.run(ctx, ss.watch, ss.greet, ss.read, ss.write, ss.list,
+		func(session context.Context) error { return ss.pump(ctx, session) },
+		func(session context.Context) error { return ss.leave(ctx, session, ss.welcome, "tbcam-send was ended") },
+	)
+	s.current.Store(nil)
+	s.Feed.Stop()
+	s.say(ss, err)
+	return ss.verdict(err)
 }
 
-// item is what the writer is handed: a picture, or the reason for a goodbye.
-type item struct {
-	picture Picture
-	bye     string
+// say logs that a viewer left, or once that none is there.
+func (s *Sender) say(ss *senderSession, err error) {
+	if peer := ss.peer.Load(); peer != nil {
+		s.waiting = false
+		s.Log.Info(fmt.Sprintf("%v watches no more", peer), "why", err, "frames", ss.sent)
+	} else if !s.waiting && errors.Is(err, ErrPeerDead) {
+		s.waiting = true
+		s.Log.Info("waiting for tbcam-view: nobody answers", "stream", s.Link.String())
+	}
 }
 
 // senderSession is the sender's side of one session.
 type senderSession struct {
 	*session
 	sender *Sender
-	group  *errgroup.Group
 
-	welcome chan struct{} // closed when the viewer accepted
-	peer    atomic.Pointer[Peer]
+	welcome  chan struct{}        // closed when the viewer accepted
+	peer     atomic.Pointer[Peer] // nil until then
+	feedDone error                // of pump: what the feed ended with
 
-	pictures chan item     // from pump to the writer; never closed
-	wake     chan struct{} // the credit has grown
-	credit   atomic.Uint64 // frames that may be sent in all
-	sent     atomic.Uint64 // frames that were written
-	listing  sync.Mutex    // held while the cameras are listed
-	ended    atomic.Bool   // the goodbye is on its way
+	credit  atomic.Uint64 // frames that may be sent in all
+	granted chan struct{} // the credit has grown
 
-	mode   Mode                       // of the writer: the last one it announced
-	info   *Mode                      // of the writer: what that was made from
-	header [wire.FrameHeaderSize]byte // of the writer
+	// From pump to the writer and back, one at a time. Neither is ever closed.
+	pictures chan Picture
+	written  chan struct{}
+
+	ping    atomic.Pointer[wire.Clock] // the last one that was read
+	lists   chan struct{}              // the viewer asks for the cameras
+	cameras atomic.Pointer[[][]byte]   // a list for the writer to begin with
+	request uint32                     // of the reader: number of the last Start or Stop
+
+	// Of the writer.
+	sent uint64   // frames that were written
+	mode Mode     // the last one that was announced
+	info *Mode    // what that was made from
+	rest [][]byte // cameras still to be sent
+}
+
+func newSenderSession(s *Sender, conn Conn) *senderSession {
+	ss := &senderSession{
+		session: newSession(conn), sender: s,
+		welcome: make(chan struct{}), granted: make(chan struct{}, 1), lists: make(chan struct{}, 1),
+		pictures: make(chan Picture), written: make(chan struct{}, 1),
+	}
+	ss.id.Store(max(1, rand.Uint32()))
+	ss.compose = ss.writeOwn
+	return ss
+}
+
+// verdict tells whether the session was the last one. A feed that came to its
+// end was served only if the viewer says so.
+func (ss *senderSession) verdict(err error) error {
+	switch {
+	case ss.feedDone == nil:
+		return err
+	case !errors.Is(ss.feedDone, io.EOF):
+		return &ended{ss.feedDone}
+	case errors.Is(err, errByeRead) || ss.bye != nil:
+		return &ended{}
+	}
+	return &ended{fmt.Errorf("end the stream: the viewer may miss the last frames: %w", err)}
 }
 
 // greet says Hello until it is answered, or often enough.
-func (ss *senderSession) greet(ctx context.Context) error {
-	hello := encode(self("tbcam-send", ss.sender.Version))
+func (ss *senderSession) greet(session context.Context) error {
 	for range helloCount {
-		if err := ss.send(wire.Header{Type: wire.Hello}, hello); err != nil {
-			return err
-		}
+		ss.ask(wire.Hello)
 		select {
 		case <-ss.welcome:
 			return nil
-		case <-ctx.Done():
+		case <-session.Done():
 			return nil
 		case <-time.After(helloEvery):
 		}
@@ -168,48 +170,27 @@ func (ss *senderSession) greet(ctx context.Context) error {
 	return nil
 }
 
-func (ss *senderSession) read() error {
-	for {
-		h, payload, err := ss.next()
-		if err != nil {
-			return err
-		}
-		if err := ss.handle(h, payload); err != nil {
-			return err
-		}
-	}
-}
+func (ss *senderSession) read(context.Context) error { return ss.readAll(ss.handle) }
 
 // handle acts on one record. Unknown types are for later versions: ignored.
 func (ss *senderSession) handle(h wire.Header, payload []byte) error {
-	switch h.Type {
-	case wire.Welcome:
+	switch {
+	case h.Type == wire.Hello:
+		return errors.New("it is a sender, too")
+	case h.Type == wire.Welcome:
 		return ss.accepted(h, payload)
-	case wire.Bye:
-		return ss.returnBye(payload)
-	}
-	if ss.peer.Load() == nil {
+	case ss.peer.Load() == nil:
 		return nil
 	}
 	switch h.Type {
 	case wire.Ping:
-		return ss.pong(h, payload)
-	case wire.Start:
-		want, err := parseWant(h, payload)
-		if err == nil {
-			ss.sender.Feed.Start(want)
-		}
-		return err
-	case wire.Stop:
-		ss.sender.Feed.Stop()
+		return ss.pinged(payload)
+	case wire.Start, wire.Stop:
+		return ss.requested(h, payload)
 	case wire.Credit:
 		return ss.grant(payload)
 	case wire.List:
-		ss.group.Go(ss.list)
-	case wire.ByeAck:
-		if ss.ended.Load() {
-			return errFeedEnded
-		}
+		poke(ss.lists)
 	}
 	return nil
 }
@@ -219,73 +200,104 @@ func (ss *senderSession) accepted(h wire.Header, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	if ss.peer.Swap(&peer) != nil {
-		return nil // it answered more than one Hello
-	}
-	close(ss.welcome)
-	ss.sender.Log.Info(fmt.Sprintf("%v watches", peer))
-	if status := ss.sender.status.Load(); status != nil {
-		ss.report(*status)
+	if ss.peer.Swap(&peer) == nil { // or it answered one more Hello
+		close(ss.welcome)
+		ss.sender.Log.Info(fmt.Sprintf("%v watches", peer))
 	}
 	return nil
 }
 
-func (ss *senderSession) pong(h wire.Header, payload []byte) error {
-	ping, err := wire.ParsePing(payload)
+func (ss *senderSession) pinged(payload []byte) error {
+	sent, err := wire.ParsePing(payload)
 	if err != nil {
+		return fmt.Errorf("read ping: %w", err)
+	}
+	ss.ping.Store(&wire.Clock{Ping: sent, Received: ss.now()})
+	ss.ask(wire.Pong)
+	return nil
+}
+
+func (ss *senderSession) requested(h wire.Header, payload []byte) error {
+	r, err := parseRequest(h, payload)
+	if err != nil || r.Number <= ss.request {
 		return err
 	}
-	clock := wire.Clock{Ping: ping, Received: ss.now()}
-	return ss.send(wire.Header{Type: wire.Pong, Stream: h.Stream}, wire.AppendPong(nil, clock, ss.sent.Load()))
+	ss.request = r.Number
+	if h.Type == wire.Start {
+		ss.sender.Feed.Start(r.Want)
+	} else {
+		ss.sender.Feed.Stop()
+	}
+	return nil
 }
 
 func (ss *senderSession) grant(payload []byte) error {
 	total, err := wire.ParseCredit(payload)
 	if err != nil {
-		return err
+		return fmt.Errorf("read credit: %w", err)
 	}
 	ss.credit.Store(max(total, ss.credit.Load()))
-	select {
-	case ss.wake <- struct{}{}:
-	default:
-	}
+	poke(ss.granted)
 	return nil
 }
 
-func (ss *senderSession) report(status Status) {
-	// A session that is flooded ends by itself: nothing to do here.
-	_ = ss.send(wire.Header{Type: wire.Status, Stream: VideoStream}, encode(status))
-}
-
-// list sends the cameras, one a record, unless it is at it already.
-func (ss *senderSession) list() error {
-	if !ss.listing.TryLock() {
-		return nil
-	}
-	defer ss.listing.Unlock()
-	for _, c := range ss.sender.Feed.Cameras() {
-		if err := ss.send(wire.Header{Type: wire.Camera}, encode(c)); err != nil {
-			return err
+// list finds the cameras when the viewer asks. What it asks meanwhile has the
+// same answer.
+func (ss *senderSession) list(session context.Context) error {
+	for {
+		select {
+		case <-ss.lists:
+		case <-session.Done():
+			return nil
 		}
+		payloads := ss.describe(ss.sender.Feed.Cameras())
+		select {
+		case <-ss.lists:
+		default:
+		}
+		ss.cameras.Store(&payloads)
+		ss.ask(wire.Camera)
 	}
-	return ss.send(wire.Header{Type: wire.Camera, Flags: wire.Last}, nil)
 }
 
-// pump takes the newest picture whenever the viewer has room for one, so that
-// what cannot be sent grows old before it was encoded, not after.
+// describe returns the payloads of the Camera records, the last of them empty.
+func (ss *senderSession) describe(cameras []capture.Camera) [][]byte {
+	var payloads [][]byte
+	for _, c := range cameras[:min(len(cameras), maxCameras)] {
+		payload := encode(c)
+		if len(payload) > wire.MaxPayload {
+			ss.sender.Log.Warn("a camera has too many modes and controls to list", "camera", c.Name)
+			continue
+		}
+		payloads = append(payloads, payload)
+	}
+	return append(payloads, nil)
+}
+
+// pump hands the newest picture to the writer whenever the viewer has room for
+// one and the line is free, so that what cannot be sent grows old in the feed,
+// where a newer one takes its place.
 func (ss *senderSession) pump(ctx, session context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(session, cancel)()
 	for taken := uint64(0); ; taken++ {
 		picture, err := ss.takePicture(ctx, taken)
+		if ctx.Err() != nil && err != nil {
+			return nil // leave says goodbye
+		}
 		if err != nil {
-			return ss.goodbye(session, err)
+			return ss.feedEnded(session, err)
 		}
 		select {
-		case ss.pictures <- item{picture: picture}:
+		case ss.pictures <- picture:
 		case <-session.Done():
 			picture.Frame.Release()
+			return nil
+		}
+		select {
+		case <-ss.written:
+		case <-session.Done():
 			return nil
 		}
 	}
@@ -294,7 +306,7 @@ func (ss *senderSession) pump(ctx, session context.Context) error {
 func (ss *senderSession) takePicture(ctx context.Context, taken uint64) (Picture, error) {
 	for ss.credit.Load() <= taken {
 		select {
-		case <-ss.wake:
+		case <-ss.granted:
 		case <-ctx.Done():
 			return Picture{}, ctx.Err()
 		}
@@ -302,93 +314,122 @@ func (ss *senderSession) takePicture(ctx context.Context, taken uint64) (Picture
 	return ss.sender.Feed.Next(ctx)
 }
 
-// goodbye ends the session after all pictures that were taken before.
-func (ss *senderSession) goodbye(session context.Context, err error) error {
-	if session.Err() != nil || ss.peer.Load() == nil {
-		return err
+func (ss *senderSession) feedEnded(session context.Context, err error) error {
+	ss.feedDone = err
+	reason := "all frames were sent"
+	if !errors.Is(err, io.EOF) {
+		reason = err.Error()
 	}
-	reason := "tbcam-send was ended"
-	if errors.Is(err, io.EOF) {
-		reason = "all frames were sent"
-	}
-	ss.ended.Store(true)
-	select {
-	case ss.pictures <- item{bye: reason}:
-	case <-session.Done():
-		return nil
-	}
-	if sleep(session, byeWait) != nil {
-		return nil
-	}
-	return errFeedEnded
+	return ss.goodbye(session, reason, drainWait)
 }
 
-// writeAll writes what there is to write, control first.
-func (ss *senderSession) writeAll(ctx context.Context) error {
+// write writes what there is to write, control first.
+func (ss *senderSession) write(session context.Context) error {
 	for {
-		if err := ss.writeControl(); err != nil {
+		if err := ss.writeDue(); err != nil {
 			return err
 		}
 		select {
-		case r := <-ss.control:
-			if err := ss.write(r); err != nil {
+		case <-ss.wake:
+		case p := <-ss.pictures:
+			if err := ss.writePicture(p); err != nil {
 				return err
 			}
-		case it := <-ss.pictures:
-			if err := ss.writeItem(it); err != nil {
-				return err
-			}
-		case <-ctx.Done():
+			ss.written <- struct{}{}
+		case <-session.Done():
 			return nil
 		}
 	}
 }
 
-func (ss *senderSession) writeItem(it item) error {
-	if it.picture.Frame == nil {
-		return ss.write(record{wire.Header{Type: wire.Bye}, []byte(it.bye)})
+// writeOwn writes a control record of the sender's.
+func (ss *senderSession) writeOwn(t wire.Type) error {
+	switch t {
+	case wire.Hello:
+		return ss.writeRecord(wire.Header{Type: t}, encode(self("tbcam-send", ss.sender.Version)))
+	case wire.Pong:
+		return ss.writePong()
+	case wire.Camera:
+		return ss.writeCamera()
+	case wire.Mode:
+		if ss.info != nil {
+			return ss.writeRecord(wire.Header{Type: t, Stream: VideoStream}, encode(ss.mode))
+		}
+	case wire.Status:
+		if status := ss.sender.status.Load(); status != nil {
+			return ss.writeRecord(wire.Header{Type: t, Stream: VideoStream}, encode(*status))
+		}
 	}
-	defer it.picture.Frame.Release()
-	if it.picture.Info != ss.info {
-		ss.info = it.picture.Info
+	return nil
+}
+
+// writePong answers a Ping, and has said again what the viewer must know.
+func (ss *senderSession) writePong() error {
+	ss.ask(wire.Mode)
+	ss.ask(wire.Status)
+	clock := *ss.ping.Load()
+	clock.Pong = ss.now()
+	return ss.writeRecord(wire.Header{Type: wire.Pong, Stream: VideoStream}, wire.AppendPong(ss.payload[:0], clock, ss.sent))
+}
+
+// writeCamera writes the next camera of the list, so that pieces of frames pass
+// between two.
+func (ss *senderSession) writeCamera() error {
+	var flags wire.Flags
+	if list := ss.cameras.Swap(nil); list != nil {
+		ss.rest, flags = *list, wire.First
+	}
+	if len(ss.rest) == 0 {
+		return nil
+	}
+	payload := ss.rest[0]
+	if ss.rest = ss.rest[1:]; len(ss.rest) == 0 {
+		flags |= wire.Last
+	} else {
+		ss.ask(wire.Camera)
+	}
+	return ss.writeRecord(wire.Header{Type: wire.Camera, Flags: flags}, payload)
+}
+
+func (ss *senderSession) writePicture(p Picture) error {
+	defer p.Frame.Release()
+	if p.Info != ss.info {
 		number := ss.mode.Number + 1
-		ss.mode = *ss.info
+		ss.info, ss.mode = p.Info, *p.Info
 		ss.mode.Number = number
-		if err := ss.write(record{wire.Header{Type: wire.Mode, Stream: VideoStream}, encode(ss.mode)}); err != nil {
+		if err := ss.writeOwn(wire.Mode); err != nil {
 			return err
 		}
 	}
-	return ss.writeFrame(it.picture)
+	return ss.writeFrame(p)
 }
 
 // writeFrame writes a frame in records of the largest size; control records go
 // between them.
 func (ss *senderSession) writeFrame(p Picture) error {
-	f := p.Frame
-	f.At[capture.Sent] = time.Now()
+	p.Frame.At[capture.Sent] = time.Now()
 	meta := ss.frameHeader(p)
-	data, head := f.Data, meta.Append(ss.header[:0])
-	flags := wire.First
+	head, data := meta.Append(ss.payload[:0]), p.Frame.Data
+	h := wire.Header{Type: wire.Frame, Flags: wire.First, Stream: VideoStream}
 	for {
 		n := min(len(data), wire.MaxPayload-len(head))
 		if n == len(data) {
-			flags |= wire.Last
+			h.Flags |= wire.Last
 		}
-		h := wire.Header{Type: wire.Frame, Flags: flags, Stream: VideoStream}
-		if err := ss.writePieces(h, head, data[:n]); err != nil {
+		if err := ss.writeRecord(h, head, data[:n]); err != nil {
 			return err
 		}
-		if flags&wire.Last != 0 {
+		if n == len(data) {
 			break
 		}
-		data, head, flags = data[n:], nil, 0
-		if err := ss.writeControl(); err != nil {
+		h.Flags, head, data = 0, nil, data[n:]
+		if err := ss.writeDue(); err != nil {
 			return err
 		}
 	}
-	ss.sent.Add(1)
+	ss.sent++
 	if ss.sender.Sent != nil {
-		ss.sender.Sent(f)
+		ss.sender.Sent(p.Frame)
 	}
 	return nil
 }
@@ -396,7 +437,7 @@ func (ss *senderSession) writeFrame(p Picture) error {
 func (ss *senderSession) frameHeader(p Picture) wire.FrameHeader {
 	at := p.Frame.At
 	return wire.FrameHeader{
-		Index:          ss.sent.Load(),
+		Index:          ss.sent,
 		Sequence:       p.Frame.Sequence,
 		Mode:           ss.mode.Number,
 		Size:           uint32(len(p.Frame.Data)),

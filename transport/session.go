@@ -4,177 +4,288 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math/bits"
 	"os"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/tbcam/tbcam/transport/wire"
 )
+
+// VideoStream is the ID of the stream that carries the camera's pictures.
+const VideoStream = 1
 
 // Times of a session.
 const (
 	pingEvery = 500 * time.Millisecond
 	// liveness is how long a peer may say nothing before it is taken for dead.
 	liveness = 2 * time.Second
-	// byeWait is how long the end waits for the peer to have read everything.
+	// byeWait is how long the end waits for the peer to have read the goodbye.
 	byeWait = time.Second
+	// maxPause is the longest wait after a peer broke the protocol; the first is
+	// minPause, and every further one in a row twice the last.
+	minPause = 50 * time.Millisecond
+	maxPause = 2 * time.Second
 )
 
-// controlQueue bounds the control records that wait to be written. A peer that
-// asks for more than it reads is ended.
-const controlQueue = 64
+var (
+	// ErrPeerDead says that nothing was heard from the peer for too long.
+	ErrPeerDead = errors.New("the peer is silent")
+	// ErrProtocol says that the peer does what SPEC.md forbids.
+	ErrProtocol = errors.New("the peer breaks the protocol")
+)
 
-// ErrPeerDead says that nothing was heard from the peer for too long.
-var ErrPeerDead = errors.New("the peer is silent")
+// How a session ends in order.
+var (
+	errByeRead   = errors.New("the goodbye was read")
+	errByeUnread = errors.New("the goodbye was not answered")
+)
 
-var errFlood = errors.New("the peer asks for more than it reads")
-
-// byeError ends a session in order.
+// byeError is the peer's goodbye.
 type byeError struct{ reason string }
 
 func (e *byeError) Error() string { return "the peer said goodbye: " + e.reason }
 
-// record is a control record that waits to be written.
-type record struct {
-	header  wire.Header // Type, Flags and Stream
-	payload []byte
+// ended ends a Run, with an error or none.
+type ended struct{ err error }
+
+func (e *ended) Error() string { return fmt.Sprintf("ended: %v", e.err) }
+
+// reopen opens the link and serves a session on it, again and again, until the
+// context ends or serve returns an ended. serve closes the connection.
+func reopen(ctx context.Context, link Link, log *slog.Logger, serve func(context.Context, Conn) error) error {
+	pause, said := minPause, ""
+	for {
+		conn, err := link.Open(ctx)
+		if ctx.Err() != nil {
+			if err == nil {
+				conn.Close()
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		err = serve(ctx, conn)
+		if end := (*ended)(nil); errors.As(err, &end) {
+			return end.err
+		}
+		log.Debug("the session ended", "why", err)
+		if !errors.Is(err, ErrProtocol) {
+			pause, said = minPause, ""
+			continue
+		}
+		if err.Error() != said {
+			said = err.Error()
+			log.Warn("the session failed", "why", err)
+		}
+		if sleep(ctx, pause) != nil {
+			return nil
+		}
+		pause = min(2*pause, maxPause)
+	}
 }
 
 // session is what both sides of one have: numbered records out, records of this
 // session in, and a watch on the peer's life.
 //
-// One goroutine writes; it alone may call write. One reads; it alone may call
-// next. send may be called by any.
+// One goroutine writes; it alone may call the methods that begin with write. One
+// reads; it alone may call those that begin with read.
+//
+// Control is state, not messages: anyone may say by ask that a record is due,
+// and the writer makes it from what holds when it writes. So control needs no
+// queue, a peer that asks faster than it reads gets fewer answers, and what was
+// lost on the way is said again with the next heartbeat.
 type session struct {
 	conn   Conn
 	reader *wire.Reader
 	line   timeline
-	id     uint32 // 0 until known
+	id     atomic.Uint32 // 0 until known
 
-	control chan record   // never closed; dropped with the session
-	heard   atomic.Int64  // when a record came, on line
-	stale   atomic.Uint64 // records of other sessions
+	due      atomic.Uint32          // bit t: a record of type t is due
+	wake     chan struct{}          // something became due
+	heard    atomic.Int64           // when a record came, on line
+	farewell atomic.Pointer[string] // why this side ends the session, nil if it does not
+	bye      *byeError              // of the peer; set before the ByeAck is due
 
-	bye *byeError // of the peer; set before its ByeAck is queued
+	// Of the writer.
+	out     uint32                     // sequence of the next record
+	header  [wire.HeaderSize]byte      // room for it
+	payload [wire.FrameHeaderSize]byte // room for one without text, or its beginning
+	pieces  [][]byte                   // what one record is made of
+	compose func(wire.Type) error      // writes the records that only one side has
 
-	out     uint32   // sequence of the next record to write
-	scratch []byte   // of the writer, for headers
-	pieces  [][]byte // of the writer, what one record is made of
-
-	in     uint32 // sequence that the next record should have
-	gap    bool   // records are missing before the one that next returned
-	inited bool   // in is known
+	// Of the reader.
+	in    uint32 // sequence that the next record should have
+	gap   bool   // records are missing before the last one
+	stale uint64 // records of other sessions, and repeated ones
 }
 
-func newSession(conn Conn, line timeline) *session {
+func newSession(conn Conn) *session {
 	s := &session{
-		conn: conn, reader: wire.NewReader(conn), line: line,
-		control: make(chan record, controlQueue),
-		scratch: make([]byte, 0, wire.HeaderSize+wire.FrameHeaderSize),
-		pieces:  make([][]byte, 0, 2),
+		conn: conn, reader: wire.NewReader(conn), line: newTimeline(),
+		wake: make(chan struct{}, 1), pieces: make([][]byte, 0, 3),
 	}
 	s.touch()
 	return s
+}
+
+// run runs the parts of a session until one of them ends it, and closes the
+// connection. The parts end when their context does.
+func (s *session) run(ctx context.Context, parts ...func(context.Context) error) error {
+	g, session := errgroup.WithContext(context.WithoutCancel(ctx))
+	g.Go(func() error {
+		<-session.Done()
+		return s.conn.Close()
+	})
+	for _, part := range parts {
+		g.Go(func() error { return part(session) })
+	}
+	err := g.Wait()
+	if s.bye != nil {
+		return s.bye // also if the peer did not wait for its answer
+	}
+	return err
 }
 
 func (s *session) now() int64 { return s.line.nanos(time.Now()) }
 
 func (s *session) touch() { s.heard.Store(s.now()) }
 
-// send queues a control record. It never blocks.
-func (s *session) send(h wire.Header, payload []byte) error {
-	select {
-	case s.control <- record{h, payload}:
-		return nil
-	default:
-		return errFlood
-	}
-}
-
-// next returns the next record of this session, and whether records before it
-// are missing. The payload is valid until the next call.
-func (s *session) next() (wire.Header, []byte, error) {
-	for {
-		h, payload, err := s.reader.Next()
-		switch {
-		case err != nil:
-			return h, nil, err
-		case s.id != 0 && h.Session != s.id:
-			s.stale.Add(1)
-			if h.Type == wire.Hello {
-				return h, nil, errors.New("the peer began another session")
-			}
-			continue
-		}
-		s.touch()
-		s.gap = s.inited && h.Sequence != s.in
-		s.in, s.inited = h.Sequence+1, true
-		return h, payload, nil
-	}
-}
-
-// write writes one control record.
-func (s *session) write(r record) error {
-	if r.header.Type == wire.Pong {
-		// The time is put in as late as can be, behind what was queued before.
-		r.payload = stampPong(r.payload, s.now())
-	}
-	err := s.writePieces(r.header, r.payload)
-	if err == nil && r.header.Type == wire.ByeAck {
-		return s.bye
-	}
-	return err
-}
-
-// returnBye answers the peer's goodbye; the session ends when that is written.
-func (s *session) returnBye(reason []byte) error {
-	s.bye = &byeError{printable(string(reason), maxReason)}
-	return s.send(wire.Header{Type: wire.ByeAck}, nil)
-}
-
-// writePieces writes one record in one call.
-func (s *session) writePieces(h wire.Header, first []byte, more ...[]byte) error {
-	h.Session, h.Sequence = s.id, s.out
-	s.out++
-	body := append(append(s.pieces[:0], nil, first), more...)
-	body[0] = wire.AppendHeader(s.scratch[:0], h, body[1:]...)
-	return s.conn.WriteBuffers(body)
-}
-
-// writeControl writes all control records that wait.
-func (s *session) writeControl() error {
-	for {
-		select {
-		case r := <-s.control:
-			if err := s.write(r); err != nil {
-				return err
-			}
-		default:
-			return nil
-		}
-	}
-}
-
-// watch ends with ErrPeerDead when nothing was heard for too long.
-func (s *session) watch(ctx context.Context) error {
+// watch ends the session when nothing was heard for too long.
+func (s *session) watch(session context.Context) error {
 	for {
 		silent := time.Duration(s.now() - s.heard.Load())
 		if silent >= liveness {
 			return fmt.Errorf("%w for %v", ErrPeerDead, liveness)
 		}
-		if err := sleep(ctx, liveness-silent); err != nil {
+		if sleep(session, liveness-silent) != nil {
 			return nil
 		}
 	}
 }
 
-func stampPong(payload []byte, now int64) []byte {
-	c, sent, err := wire.ParsePong(payload)
-	if err != nil {
-		return payload
+// ask makes a record due. It never blocks.
+func (s *session) ask(t wire.Type) {
+	s.due.Or(1 << t)
+	poke(s.wake)
+}
+
+// poke leaves a token in a channel of one, if none is there.
+func poke(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
-	c.Pong = now
-	return wire.AppendPong(payload[:0], c, sent)
+}
+
+// readAll hands the records to handle until the session ends.
+func (s *session) readAll(handle func(wire.Header, []byte) error) error {
+	for {
+		h, payload, err := s.readNext()
+		switch {
+		case errors.Is(err, wire.ErrVersion):
+			return fmt.Errorf("%w: %w", ErrProtocol, err)
+		case err != nil:
+			return err
+		case h.Type == wire.Bye:
+			s.readBye(payload)
+		case h.Type == wire.ByeAck && s.farewell.Load() != nil:
+			return errByeRead
+		default:
+			if err := handle(h, payload); err != nil {
+				return fmt.Errorf("%w: %w", ErrProtocol, err)
+			}
+		}
+	}
+}
+
+// readNext returns the next record of this session, or a Hello of any. The
+// payload is valid until the next call. Records that were read already are
+// passed over; and those of streams that are not known: later versions have them.
+func (s *session) readNext() (wire.Header, []byte, error) {
+	for {
+		h, payload, err := s.reader.Next()
+		if err != nil {
+			return h, nil, err
+		}
+		ours := h.Session == s.id.Load()
+		if ours && int32(h.Sequence-s.in) < 0 || !ours && h.Type != wire.Hello {
+			s.stale++
+			continue
+		}
+		s.touch()
+		s.gap = ours && h.Sequence != s.in
+		s.in = h.Sequence + 1
+		if h.Stream <= VideoStream {
+			return h, payload, nil
+		}
+	}
+}
+
+// readBye has the peer's goodbye answered; the session ends when that is written.
+func (s *session) readBye(reason []byte) {
+	if s.bye == nil {
+		s.bye = &byeError{printable(string(reason), maxReason)}
+		s.ask(wire.ByeAck)
+	}
+}
+
+// leave says goodbye when the context ends, if the peer was met.
+func (s *session) leave(ctx, session context.Context, met <-chan struct{}, reason string) error {
+	select {
+	case <-session.Done():
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-met:
+		return s.goodbye(session, reason, byeWait)
+	default:
+		return ctx.Err()
+	}
+}
+
+// goodbye says why this side ends the session, and waits until that was read.
+func (s *session) goodbye(session context.Context, reason string, wait time.Duration) error {
+	s.farewell.CompareAndSwap(nil, &reason)
+	s.ask(wire.Bye)
+	if sleep(session, wait) != nil {
+		return nil
+	}
+	return errByeUnread
+}
+
+// writeDue writes the control records that are due, in the order of their types,
+// in which what must be first is first, and a goodbye last.
+func (s *session) writeDue() error {
+	for due := s.due.Swap(0); due != 0; due &= due - 1 {
+		if err := s.writeControl(wire.Type(bits.TrailingZeros32(due))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) writeControl(t wire.Type) error {
+	switch t {
+	case wire.Bye:
+		return s.writeRecord(wire.Header{Type: t}, []byte(*s.farewell.Load()))
+	case wire.ByeAck:
+		return errors.Join(s.writeRecord(wire.Header{Type: t}), s.bye)
+	}
+	return s.compose(t)
+}
+
+// writeRecord writes one record, whose payload is the given pieces, in one call.
+func (s *session) writeRecord(h wire.Header, payload ...[]byte) error {
+	h.Session, h.Sequence = s.id.Load(), s.out
+	s.out++
+	s.pieces = append(append(s.pieces[:0], wire.AppendHeader(s.header[:0], h, payload...)), payload...)
+	return s.conn.WriteBuffers(s.pieces)
 }
 
 // self is what this program says of itself.

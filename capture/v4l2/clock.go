@@ -43,6 +43,10 @@ func (a anchor) time(monotonic time.Duration) time.Time {
 	return a.at.Add(monotonic - a.monotonic)
 }
 
+// maxAhead is how far a stamp may lie in the future: vivid stamps the end of the
+// exposure when it begins. To alter those would lose the time between pictures.
+const maxAhead = time.Second
+
 // stamp returns when the picture in b was taken, which is when it was dequeued
 // where the driver does not say, or says what cannot be.
 func stamp(b *buffer, dequeued time.Time) time.Time {
@@ -51,7 +55,7 @@ func stamp(b *buffer, dequeued time.Time) time.Time {
 	}
 	taken := processAnchor.time(time.Duration(b.timestamp.sec)*time.Second +
 		time.Duration(b.timestamp.usec)*time.Microsecond)
-	if taken.After(dequeued) {
+	if taken.After(dequeued.Add(maxAhead)) {
 		return dequeued
 	}
 	return taken

@@ -13,11 +13,12 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/fixtures/vm"
 )
 
 func TestListVivid(t *testing.T) {
 	// With a metadata node and one for output beside the camera.
-	load(t, "vivid", "node_types=0x20101", "num_inputs=1", "input_types=0")
+	vm.Load(t, "vivid", "node_types=0x20101", "num_inputs=1", "input_types=0")
 	cameras, err := Cameras()
 	if err != nil || len(cameras) != 1 {
 		t.Fatalf("cameras %v, %v", cameras, err)
@@ -84,7 +85,7 @@ func TestListCurrentValue(t *testing.T) {
 
 // A grabber of television has a range of sizes, the one of vivid in steps of 2.
 func TestListStepwiseSizes(t *testing.T) {
-	path := load(t, "vivid", "node_types=0x1", "num_inputs=1", "input_types=1")[0]
+	path := vm.Load(t, "vivid", "node_types=0x1", "num_inputs=1", "input_types=1")[0]
 	c, err := Describe(path)
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +97,7 @@ func TestListStepwiseSizes(t *testing.T) {
 }
 
 func TestMultiPlanarIsRefused(t *testing.T) {
-	path := load(t, "vivid", "node_types=0x1", "multiplanar=2")[0]
+	path := vm.Load(t, "vivid", "node_types=0x1", "multiplanar=2")[0]
 	_, err := Describe(path)
 	if !errors.Is(err, capture.ErrNoCamera) {
 		t.Errorf("Describe: %v", err)
@@ -108,7 +109,7 @@ func TestMultiPlanarIsRefused(t *testing.T) {
 }
 
 func TestLoopbacksComeLast(t *testing.T) {
-	loopback := loadLoopback(t, "video_nr=0")
+	loopback := vm.LoadLoopback(t, "video_nr=0")
 	o := openOutput(t, loopback, tiny)
 	if err := o.Write(testFrame(tiny, 0)); err != nil {
 		t.Fatal(err)
@@ -154,7 +155,6 @@ func TestDiscoveryLeaksNothing(t *testing.T) {
 }
 
 func TestReplugIsSeen(t *testing.T) {
-	needVM(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	changes, err := Watch(ctx)
 	if err != nil {
@@ -174,13 +174,13 @@ func TestReplugIsSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unload(t, "vivid")
+	vm.Unload(t, "vivid")
 	wait("unplugged")
 	if _, err := FindAgain(c); !errors.Is(err, capture.ErrNoCamera) {
 		t.Errorf("FindAgain without a camera: %v", err)
 	}
 	// Its old number is taken when it comes back.
-	loadLoopback(t, "video_nr=0")
+	vm.LoadLoopback(t, "video_nr=0")
 	wait("replaced")
 	loadVivid(t)
 	wait("plugged in again")

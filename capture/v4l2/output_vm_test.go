@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/fixtures/vm"
 )
 
 // tiny is the smallest that all versions of v4l2loopback take.
@@ -58,7 +59,7 @@ func TestRoundTripThroughLoopback(t *testing.T) {
 		{Pixel: capture.MJPEG, Width: 320, Height: 240, Range: capture.Full},
 	} {
 		t.Run(f.String(), func(t *testing.T) {
-			path := loadLoopback(t)
+			path := vm.LoadLoopback(t)
 			o := openOutput(t, path, f)
 			// The reader does not get this one whole: when it asks for buffers 0.12.7
 			// forgets how long pictures were.
@@ -96,7 +97,7 @@ func checkSame(t *testing.T, s *Source, want *capture.Frame) {
 }
 
 func TestOutputTakesOnlyItsFormat(t *testing.T) {
-	o := openOutput(t, loadLoopback(t), tiny)
+	o := openOutput(t, vm.LoadLoopback(t), tiny)
 	other := tiny
 	other.Width = 64
 	if err := o.Write(testFrame(other, 0)); !errors.Is(err, ErrFormat) {
@@ -106,7 +107,7 @@ func TestOutputTakesOnlyItsFormat(t *testing.T) {
 
 func TestJPEGThatIsTooLarge(t *testing.T) {
 	format := capture.Format{Pixel: capture.MJPEG, Width: 48, Height: 32, Range: capture.Full}
-	o := openOutput(t, loadLoopback(t), format)
+	o := openOutput(t, vm.LoadLoopback(t), format)
 	f := &capture.Frame{Format: format, Data: make([]byte, 1<<20)}
 	if err := o.Write(f); !errors.Is(err, ErrFormat) {
 		t.Errorf("a megabyte for a picture of %v: %v", format, err)
@@ -125,7 +126,7 @@ func TestNotALoopback(t *testing.T) {
 }
 
 func TestSecondWriterIsRefused(t *testing.T) {
-	path := loadLoopback(t)
+	path := vm.LoadLoopback(t)
 	pid := hold(t, "output", path)
 	_, err := OpenOutput(path, tiny, capture.Rate{})
 	if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), fmt.Sprintf("(pid %d)", pid)) {
@@ -135,7 +136,7 @@ func TestSecondWriterIsRefused(t *testing.T) {
 }
 
 func TestFormatThatIsFixed(t *testing.T) {
-	path := loadLoopback(t)
+	path := vm.LoadLoopback(t)
 	o := openOutput(t, path, tiny)
 	if err := o.Write(testFrame(tiny, 0)); err != nil {
 		t.Fatal(err)
@@ -160,7 +161,7 @@ func TestFormatThatIsFixed(t *testing.T) {
 }
 
 func TestLoopbackAnnouncesItself(t *testing.T) {
-	path := loadLoopback(t)
+	path := vm.LoadLoopback(t)
 	check := func(when string, capturing bool, format capture.Format) {
 		t.Helper()
 		nodes, err := Loopbacks()
@@ -187,7 +188,7 @@ func TestLoopbackAnnouncesItself(t *testing.T) {
 }
 
 func TestOutputLeaksNothing(t *testing.T) {
-	path := loadLoopback(t)
+	path := vm.LoadLoopback(t)
 	before := descriptors(t)
 	for range 5 {
 		o, err := OpenOutput(path, tiny, capture.Rate{})
@@ -209,7 +210,7 @@ func TestOutputLeaksNothing(t *testing.T) {
 
 // From 0.14 on the driver does not take over the colour where the size stays.
 func TestColorOfTheNextWriter(t *testing.T) {
-	path := loadLoopback(t)
+	path := vm.LoadLoopback(t)
 	for _, want := range []capture.Format{
 		tiny,
 		{Pixel: tiny.Pixel, Width: tiny.Width, Height: tiny.Height, Matrix: capture.BT709, Range: capture.Full},

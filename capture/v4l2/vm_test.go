@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"unsafe"
@@ -16,61 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/fixtures/vm"
 )
 
 // The helpers of the tests that need kernel drivers, in *_vm_test.go.
 
-// needVM skips a test outside of the virtual machine: it loads and unloads
-// drivers as it likes.
-func needVM(t testing.TB) {
-	t.Helper()
-	if os.Getenv("TBCAM_VM") != "1" {
-		t.Skip("needs kernel drivers: run make test-vm")
-	}
-}
-
-// load loads a module and returns the paths of the nodes that it made. The module
-// is removed when the test is over.
-func load(t testing.TB, module string, params ...string) []string {
-	t.Helper()
-	needVM(t)
-	before := videoNodes()
-	if out, err := exec.Command("modprobe", append([]string{module}, params...)...).CombinedOutput(); err != nil {
-		t.Fatalf("modprobe %s: %v: %s", module, err, out)
-	}
-	t.Cleanup(func() { unload(t, module) })
-	var made []string
-	for _, path := range videoNodes() {
-		if !strings.Contains(strings.Join(before, " ")+" ", path+" ") {
-			made = append(made, path)
-		}
-	}
-	return made
-}
-
-func unload(t testing.TB, module string) {
-	t.Helper()
-	if out, err := exec.Command("modprobe", "-r", module).CombinedOutput(); err != nil {
-		t.Errorf("modprobe -r %s: %v: %s", module, err, out)
-	}
-}
-
-func videoNodes() []string {
-	paths, _ := filepath.Glob("/dev/video[0-9]*")
-	return paths
-}
-
-// loadVivid loads the driver of a virtual webcam and returns its node.
-func loadVivid(t testing.TB) string {
-	t.Helper()
-	return load(t, "vivid", "node_types=0x1", "num_inputs=1", "input_types=0")[0]
-}
-
-// loadLoopback loads v4l2loopback as users are told to and returns its node.
-func loadLoopback(t testing.TB, params ...string) string {
-	t.Helper()
-	return load(t, "v4l2loopback", append([]string{"exclusive_caps=1", "card_label=tbcam"}, params...)...)[0]
-}
+func loadVivid(t testing.TB) string { return vm.LoadVivid(t, 1)[0] }
 
 var small = capture.Mode{Pixel: capture.YUYV, Width: 320, Height: 180, Rate: capture.Rate{Num: 30, Den: 1}}
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/fixtures/vm"
 )
 
 // webcamMode is the only one of the webcam made of files.
@@ -79,12 +80,7 @@ func await(t *testing.T, changes <-chan struct{}, find func() (capture.Camera, e
 }
 
 func TestUSBWebcam(t *testing.T) {
-	needVM(t)
-	for _, module := range []string{"vhci_hcd", "uvcvideo"} {
-		if out, err := exec.Command("modprobe", module).CombinedOutput(); err != nil {
-			t.Fatalf("modprobe %s: %v: %s", module, err, out)
-		}
-	}
+	vm.LoadUSB(t)
 	dir := t.TempDir()
 	pictures := writeJPEGs(t, dir)
 	ctx, cancel := context.WithCancel(t.Context())

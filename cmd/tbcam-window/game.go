@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"image"
 	"math"
 	"strings"
 
@@ -26,6 +25,7 @@ const dimmed = 0.3
 type game struct {
 	conn   *winlink.Conn
 	shader *ebiten.Shader
+	probe  *ebiten.Image // one pixel; see waitForDrawing
 	inbox  inbox
 	input  input
 
@@ -46,7 +46,7 @@ func newGame(conn *winlink.Conn) (*game, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile shader: %w", err)
 	}
-	g := &game{conn: conn, shader: shader, dirty: true}
+	g := &game{conn: conn, shader: shader, probe: newTexture(1, 1), dirty: true}
 	g.help.set(help)
 	return g, nil
 }
@@ -54,7 +54,7 @@ func newGame(conn *winlink.Conn) (*game, error) {
 // LayoutF makes the screen as large as the window in the monitor's pixels.
 func (g *game) LayoutF(width, height float64) (float64, float64) {
 	scale := ebiten.Monitor().DeviceScaleFactor()
-	w, h := math.Ceil(width*scale), math.Ceil(height*scale)
+	w, h := math.Round(width*scale), math.Round(height*scale)
 	if int(w) != g.width || int(h) != g.height {
 		g.width, g.height, g.dirty = int(w), int(h), true
 	}
@@ -206,22 +206,29 @@ func (g *game) drawTexts(screen *ebiten.Image) {
 	}
 }
 
-// DrawFinalScreen puts what Draw made on the screen and reports the picture.
-func (g *game) DrawFinalScreen(screen ebiten.FinalScreen, offscreen *ebiten.Image, geoM ebiten.GeoM) {
-	ebiten.DefaultDrawFinalScreen(screen, offscreen, geoM)
+// DrawFinalScreen puts what Draw made on the screen, pixel for pixel whatever
+// ebiten's scale is after rounding, and reports the picture.
+func (g *game) DrawFinalScreen(screen ebiten.FinalScreen, offscreen *ebiten.Image, _ ebiten.GeoM) {
+	screen.DrawImage(offscreen, nil)
 	if g.drawn == 0 {
 		return
 	}
-	waitForDrawing(offscreen)
+	g.waitForDrawing(offscreen)
 	// A failure means that tbcam-view is gone, which ends the process by itself.
 	_ = g.conn.Send(winlink.Report{Action: winlink.Shown, ID: g.drawn, At: winlink.Monotonic()}, nil)
 	g.drawn = 0
 }
 
-// waitForDrawing waits until the graphics card has done what it was told so far:
-// a pixel cannot be read earlier.
-func waitForDrawing(i *ebiten.Image) {
+// waitForDrawing waits until the graphics card has drawn what it was told so far:
+// a pixel that depends on it cannot be read earlier.
+//
+// It does so twice because ebiten has two queues of commands, which take turns
+// whenever a pixel is read and at the end of a frame, and gives memory back only
+// at the end of a frame: with one reading a frame, one queue would never be there.
+func (g *game) waitForDrawing(i *ebiten.Image) {
 	var pixel [4]byte
-	corner := i.SubImage(image.Rect(0, 0, 1, 1)).(*ebiten.Image)
-	corner.ReadPixels(pixel[:])
+	for range 2 {
+		g.probe.DrawImage(i, nil)
+		g.probe.ReadPixels(pixel[:])
+	}
 }

@@ -22,6 +22,7 @@ const doubleClick = 400 * time.Millisecond
 // input is what is known of the user's devices since the last look.
 type input struct {
 	keys  []ebiten.Key
+	held  bool // a key was held that makes others the desktop's
 	mouse image.Point
 	click time.Time // the last one
 }
@@ -30,9 +31,11 @@ type input struct {
 // are labelled, "escape" or "double click"; and whether the mouse has moved.
 func (in *input) poll() (moved bool, acts []string) {
 	in.keys = inpututil.AppendJustPressedKeys(in.keys[:0])
-	if ebiten.IsKeyPressed(ebiten.KeyAlt) || ebiten.IsKeyPressed(ebiten.KeyMeta) {
-		in.keys = in.keys[:0] // the desktop's
+	held := ebiten.IsKeyPressed(ebiten.KeyAlt) || ebiten.IsKeyPressed(ebiten.KeyMeta)
+	if held || in.held { // also when it is let go of at the same time
+		in.keys = in.keys[:0]
 	}
+	in.held = held
 	for _, k := range in.keys {
 		acts = append(acts, keyName(k))
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"image/color"
+	"math"
 	"strings"
 
 	"github.com/hajimehoshi/ebiten/v2"
@@ -57,18 +58,26 @@ func (l *label) render() {
 	ebitenutil.DebugPrintAt(l.box, l.text, margin, margin)
 }
 
-// draw draws the label scale times its size; its place is a fraction of the
-// room that the screen leaves: 0 is left or top, 0.5 the middle.
+// draw draws the label scale times its size, or as large as the screen allows;
+// its place is a fraction of the room that is left: 0 is left or top, 0.5 the
+// middle.
 func (l *label) draw(screen *ebiten.Image, scale, x, y float64) {
 	l.render()
 	if l.box == nil {
 		return
 	}
-	room, size := screen.Bounds().Size(), l.box.Bounds().Size()
+	screenWidth, screenHeight := dimensions(screen)
+	width, height := dimensions(l.box)
 	var o ebiten.DrawImageOptions
+	if fits := min(screenWidth/width, screenHeight/height); fits < scale {
+		scale, o.Filter = fits, ebiten.FilterLinear
+	}
 	o.GeoM.Scale(scale, scale)
-	o.GeoM.Translate(
-		float64(int(x*(float64(room.X)-scale*float64(size.X)))),
-		float64(int(y*(float64(room.Y)-scale*float64(size.Y)))))
+	o.GeoM.Translate(math.Floor(x*(screenWidth-scale*width)), math.Floor(y*(screenHeight-scale*height)))
 	screen.DrawImage(l.box, &o)
+}
+
+func dimensions(i *ebiten.Image) (width, height float64) {
+	size := i.Bounds().Size()
+	return float64(size.X), float64(size.Y)
 }

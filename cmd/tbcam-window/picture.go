@@ -14,15 +14,16 @@ import (
 //go:embed picture.kage
 var kage []byte
 
+// border is the width of the border around rgb in pixels; see picture.kage.
+const border = 1
+
 // picture is the newest picture on the graphics card.
 type picture struct {
-	planes [3]*ebiten.Image
-	rgb    *ebiten.Image
-	convert
-}
+	width, height int // pixels
+	planes        [3]*ebiten.Image
+	rgb           *ebiten.Image // with a border
 
-// convert is the shader from planes to rgb and what it is called with.
-type convert struct {
+	// The shader from planes to rgb, and what it is called with.
 	shader   *ebiten.Shader
 	options  ebiten.DrawTrianglesShaderOptions
 	vertices []ebiten.Vertex
@@ -30,11 +31,17 @@ type convert struct {
 
 // newPicture makes room for pictures of a format.
 func newPicture(shader *ebiten.Shader, f capture.Format, layout winlink.Layout) *picture {
-	p := &picture{rgb: newTexture(f.Width, f.Height)}
+	w, h := f.Width+2*border, f.Height+2*border
+	p := &picture{
+		width:    f.Width,
+		height:   f.Height,
+		rgb:      newTexture(w, h),
+		shader:   shader,
+		vertices: rectangle(w, h),
+	}
 	for i, plane := range layout.Planes {
 		p.planes[i] = newTexture(plane.Stride/4, plane.Lines)
 	}
-	p.convert = convert{shader: shader, vertices: rectangle(f.Width, f.Height)}
 	p.options.Blend = ebiten.BlendCopy
 	p.options.Uniforms = uniforms(f)
 	copy(p.options.Images[:], p.planes[:])
@@ -67,6 +74,7 @@ func uniforms(f capture.Format) map[string]any {
 		"Step":  chroma.Step[:],
 		"First": chroma.First[:],
 		"Last":  chroma.Last[:],
+		"Size":  []float32{float32(f.Width), float32(f.Height)},
 	}
 }
 
@@ -80,18 +88,20 @@ func (p *picture) upload(planes [3][]byte) {
 	p.rgb.DrawTrianglesShader(p.vertices, []uint16{0, 1, 2, 1, 2, 3}, p.shader, &p.options)
 }
 
-// draw draws the picture as large as the screen allows, between black bars.
+// draw draws the picture as large as the screen allows, in its middle.
 func (p *picture) draw(screen *ebiten.Image, brightness float32) {
-	size, from := screen.Bounds().Size(), p.rgb.Bounds().Size()
-	x, y, w, h := view.Letterbox(from.X, from.Y, size.X, size.Y)
+	size := screen.Bounds().Size()
+	x, y, w, h := view.Letterbox(p.width, p.height, size.X, size.Y)
 	var o ebiten.DrawImageOptions
-	o.GeoM.Scale(float64(w)/float64(from.X), float64(h)/float64(from.Y))
+	o.GeoM.Translate(-border, -border)
+	o.GeoM.Scale(float64(w)/float64(p.width), float64(h)/float64(p.height))
 	o.GeoM.Translate(float64(x), float64(y))
 	o.ColorScale.Scale(brightness, brightness, brightness, 1)
-	if from.X != w || from.Y != h {
+	if w != p.width || h != p.height {
 		o.Filter = ebiten.FilterLinear
 	}
-	screen.DrawImage(p.rgb, &o)
+	place := screen.SubImage(image.Rect(x, y, x+w, y+h)).(*ebiten.Image)
+	place.DrawImage(p.rgb, &o)
 }
 
 // free gives the textures back.

@@ -32,9 +32,6 @@ type Clock struct {
 	Pong     int64 // the Pong was sent, on the sender's clock
 }
 
-// pongSize is the length of a Pong up to its list of streams.
-const pongSize = 24
-
 // AppendPing appends the payload of a Ping record.
 func AppendPing(b []byte, sent int64) []byte {
 	return binary.LittleEndian.AppendUint64(b, uint64(sent))
@@ -49,8 +46,8 @@ func ParsePing(b []byte) (sent int64, err error) {
 }
 
 // AppendPong appends the payload of a Pong record: the clock, and how many
-// frames of the record's stream were sent before it, so that a viewer learns of
-// frames that were lost whole and gives their credit back.
+// frames of the record's stream were wholly sent before it, so that a viewer
+// learns of those that were lost and gives their credit back.
 func AppendPong(b []byte, c Clock, sent uint64) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(c.Ping))
 	b = binary.LittleEndian.AppendUint64(b, uint64(c.Received))
@@ -60,11 +57,11 @@ func AppendPong(b []byte, c Clock, sent uint64) []byte {
 
 // ParsePong reads the payload of a Pong record.
 func ParsePong(b []byte) (c Clock, sent uint64, err error) {
-	if len(b) != pongSize+8 {
+	if len(b) != 32 {
 		return Clock{}, 0, ErrPayload
 	}
 	i64 := func(at int) int64 { return int64(binary.LittleEndian.Uint64(b[at:])) }
-	return Clock{i64(0), i64(8), i64(16)}, uint64(i64(pongSize)), nil
+	return Clock{i64(0), i64(8), i64(16)}, uint64(i64(24)), nil
 }
 
 // FrameHeaderSize is the length of a FrameHeader in bytes.

@@ -13,7 +13,7 @@ const bufferSize = 2 * MaxRecord
 // Damage counts what a Reader passed over.
 type Damage struct {
 	Bytes   uint64 // that belonged to no good record
-	Records uint64 // good headers whose payload was damaged
+	Records uint64 // good headers whose payload was damaged or cut short
 }
 
 // Reader reads records from a byte stream. Zero bytes between records are
@@ -21,8 +21,10 @@ type Damage struct {
 type Reader struct {
 	src    io.Reader
 	buf    []byte
-	start  int // of what was not parsed yet
-	end    int // of what was read
+	start  int   // of what was not parsed yet
+	end    int   // of what was read
+	fresh  int   // bytes of the last read, until they were searched
+	err    error // of the source
 	damage Damage
 }
 
@@ -38,16 +40,17 @@ func (r *Reader) Next() (Header, []byte, error) {
 	for {
 		r.skipPadding()
 		h, payload, err := Parse(r.buf[r.start:r.end])
+		short := errors.Is(err, ErrShort)
 		switch {
 		case err == nil:
 			r.start += HeaderSize + h.Length
 			return h, payload, nil
-		case errors.Is(err, ErrShort):
-			if err := r.fill(); err != nil {
-				return Header{}, nil, err
-			}
 		case errors.Is(err, ErrVersion):
 			return Header{}, nil, err
+		case short && r.err == nil && !r.interrupted():
+			r.fill()
+		case short && r.start == r.end:
+			return Header{}, nil, r.err
 		default:
 			if h.Type != 0 {
 				r.damage.Records++
@@ -79,22 +82,41 @@ func (r *Reader) resync() {
 	r.start += n + 1
 }
 
+// interrupted reports whether a whole record is among the last bytes of what
+// should be the payload of another, whose own end is therefore lost. Without
+// this a large record that lost its end would swallow the small ones after it
+// until they fill its length. It looks only after a small read, as when the line
+// falls silent: a busy one fills the length soon.
+func (r *Reader) interrupted() bool {
+	fresh, rest := r.fresh, r.buf[r.start:r.end]
+	r.fresh = 0
+	if fresh == 0 || fresh >= PacketSize || len(rest) < 2*HeaderSize {
+		return false
+	}
+	for tail := rest[max(HeaderSize, len(rest)-PacketSize):]; ; tail = tail[1:] {
+		at := bytes.IndexByte(tail, magic[0])
+		if at < 0 {
+			return false
+		}
+		tail = tail[at:]
+		if _, _, err := Parse(tail); err == nil {
+			return true
+		}
+	}
+}
+
 // fill reads once, after it made room for 256 KiB: what is left unparsed is
 // shorter than one record, or it would have been parsed.
-func (r *Reader) fill() error {
+func (r *Reader) fill() {
 	if r.start == r.end {
 		r.start, r.end = 0, 0
 	} else if len(r.buf)-r.end < MaxRecord {
 		r.end = copy(r.buf, r.buf[r.start:r.end])
 		r.start = 0
 	}
-	n, err := r.src.Read(r.buf[r.end:])
-	r.end += n
-	if n > 0 {
-		return nil
+	r.fresh, r.err = r.src.Read(r.buf[r.end:])
+	r.end += r.fresh
+	if r.fresh == 0 && r.err == nil {
+		r.err = io.ErrNoProgress
 	}
-	if err == nil {
-		err = io.ErrNoProgress
-	}
-	return err
 }

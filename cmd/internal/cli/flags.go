@@ -171,6 +171,13 @@ func modeLines(modes []capture.Mode) []string {
 	return lines
 }
 
+// hide leaves a command out of help and manual.
+func hide(root *cobra.Command, name string) {
+	for _, c := range root.Commands() {
+		c.Hidden = c.Hidden || c.Name() == name
+	}
+}
+
 // AddManual adds a hidden command that writes the man pages, for make install.
 func AddManual(root *cobra.Command) {
 	root.AddCommand(&cobra.Command{
@@ -184,6 +191,7 @@ func AddManual(root *cobra.Command) {
 			// A fixed date keeps the pages reproducible.
 			header := &doc.GenManHeader{Section: "1", Source: "tbcam", Date: &time.Time{}}
 			root.DisableAutoGenTag = true
+			hide(root, "completion")
 			return doc.GenManTree(root, header, args[0])
 		},
 	})

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 
@@ -83,13 +82,15 @@ func (c *Conn) Send(message any, file *os.File) error {
 }
 
 // Receive waits for a message and returns the file that came with it, if any,
-// to be closed by the caller. The error is io.EOF when the other process is gone.
+// to be closed by the caller. The error wraps io.EOF when the other process is gone.
 func (c *Conn) Receive(message any) (*os.File, error) {
 	n, nr, flags, _, err := c.sock.ReadMsgUnix(c.packet[:], c.rights)
+	if errors.Is(err, unix.ECONNRESET) {
+		// The other process left messages unread. Linux says so once, even before
+		// the messages that it sent.
+		n, nr, flags, _, err = c.sock.ReadMsgUnix(c.packet[:], c.rights)
+	}
 	if err != nil {
-		if errors.Is(err, unix.ECONNRESET) {
-			err = io.EOF // it left messages unread
-		}
 		return nil, err
 	}
 	file, err := fileIn(c.rights[:nr])

@@ -73,8 +73,15 @@ func TestEnd(t *testing.T) {
 	if err := parent.Send(Update{Picture: true}, nil); err != nil {
 		t.Fatal(err)
 	}
+	if err := child.Send(Report{Action: Quit}, nil); err != nil {
+		t.Fatal(err)
+	}
 	child.Close() // with a message unread
-	if _, err := parent.Receive(new(Report)); err != io.EOF {
+	var last Report
+	if _, err := parent.Receive(&last); err != nil || last.Action != Quit {
+		t.Errorf("received %+v, %v", last, err)
+	}
+	if _, err := parent.Receive(&last); !errors.Is(err, io.EOF) {
 		t.Errorf("receive: %v", err)
 	}
 	if err := parent.Send(Update{}, nil); err == nil {

@@ -301,7 +301,6 @@ func (r *Recorder) fail(err error) {
 	r.err = fmt.Errorf("record: %w", err)
 	r.stats.Dropped += uint64(r.stats.Queued)
 	r.stats.Queued = 0
-	r.o.Log.Error("the recording stopped", "error", err)
 }
 
 // clock gives frames their times in a file.

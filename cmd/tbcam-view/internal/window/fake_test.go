@@ -24,7 +24,9 @@ func TestMain(m *testing.M) {
 		play()
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	os.RemoveAll(built.dir)
+	os.Exit(code)
 }
 
 // roles are windows that behave, and do not, and one viewer.
@@ -363,11 +365,20 @@ func TestLeaks(t *testing.T) {
 	for range 10 {
 		use()
 	}
+	noLeaks(t, files, routines)
+}
+
+// noLeaks compares with the counts of before, once goroutines that have done
+// their work have also ended.
+func noLeaks(t *testing.T, files, routines int) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > routines; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), routines)
+		}
+	}
 	if n := descriptors(t); n > files {
 		t.Errorf("%d descriptors, %d before", n, files)
-	}
-	if n := runtime.NumGoroutine(); n > routines {
-		t.Errorf("%d goroutines, %d before", n, routines)
 	}
 }
 

@@ -58,6 +58,7 @@ func TestStderr(t *testing.T) {
 		{"XGB: y\nwarning: x\n", "warning: x (exit status 2)"},
 		{"MESA: x\ntbcam-window: no GPU\n", "no GPU (exit status 2)"},
 		{"MESA: x\n\npanic: no display\n\ngoroutine 1:\n", "no display (exit status 2)"},
+		{"glfw: no server\npanic: not ready\n", "no server (exit status 2)"},
 		{"unfinished", "unfinished (exit status 2)"},
 		{strings.Repeat("x", 5000), strings.Repeat("x", maxStderrLine) + " (exit status 2)"},
 	} {

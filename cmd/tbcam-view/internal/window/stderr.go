@@ -19,7 +19,7 @@ type stderr struct {
 	log   *slog.Logger
 	line  []byte // not complete yet
 	first string
-	last  string // of the lines in which a program says why it ends
+	why   string // the first line in which a program says why it ends
 }
 
 // Write is called by one goroutine until the process has ended.
@@ -41,9 +41,9 @@ func (s *stderr) flush() {
 	}
 	s.log.Debug("window", "stderr", line)
 	s.first = cmp.Or(s.first, line)
-	for _, start := range []string{program + ": ", "panic: ", "fatal error: "} {
+	for _, start := range []string{program + ": ", "glfw: ", "panic: ", "fatal error: "} {
 		if text, ok := strings.CutPrefix(line, start); ok {
-			s.last = text
+			s.why = cmp.Or(s.why, text)
 		}
 	}
 }
@@ -55,7 +55,7 @@ func (s *stderr) cause(err error) string {
 	if err != nil {
 		status = err.Error()
 	}
-	if said := cmp.Or(s.last, s.first); said != "" {
+	if said := cmp.Or(s.why, s.first); said != "" {
 		return said + " (" + status + ")"
 	}
 	return status

@@ -24,8 +24,12 @@ var (
 	ErrGone = errors.New("window is gone")
 )
 
-// grace is how long the window's process may take to end by itself.
-const grace = 2 * time.Second
+// The window's process may take grace to end by itself, until it is killed;
+// patience is after what time it is thought to hang even then.
+const (
+	grace    = 2 * time.Second
+	patience = 15 * time.Second
+)
 
 // Options of a window; the zero value works.
 type Options struct {
@@ -234,7 +238,7 @@ func (w *Window) Close() error {
 	select {
 	case <-w.done:
 		return nil
-	case <-time.After(2 * grace): // not even SIGKILL helps against a hung driver
+	case <-time.After(patience): // not even SIGKILL helps against a hung driver
 		return fmt.Errorf("close window: process %d does not end", w.cmd.Process.Pid)
 	}
 }

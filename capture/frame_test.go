@@ -1,0 +1,90 @@
+package capture
+
+import (
+	"sync"
+	"testing"
+	"time"
+)
+
+// panics reports what f panics with.
+func panics(f func()) (what any) {
+	defer func() { what = recover() }()
+	f()
+	return nil
+}
+
+func TestPoolReuses(t *testing.T) {
+	var p Pool
+	f := p.Get(1000)
+	if len(f.Data) != 1000 || p.Outstanding() != 1 {
+		t.Fatalf("%d bytes, %d outstanding", len(f.Data), p.Outstanding())
+	}
+	f.Format, f.Sequence, f.Time, f.At[Sent] = Format{Pixel: MJPEG}, 7, time.Now(), time.Now()
+	first := &f.Data[0]
+	f.Release()
+	again := p.Get(1100) // within the headroom
+	if &again.Data[0] != first || len(again.Data) != 1100 {
+		t.Error("the buffer was not used again")
+	}
+	if again.Format != (Format{}) || again.Sequence != 0 || !again.Time.IsZero() || !again.At[Sent].IsZero() {
+		t.Errorf("it remembers: %+v", again)
+	}
+	again.Release()
+	if n := testing.AllocsPerRun(100, func() { p.Get(1000).Release() }); n != 0 {
+		t.Errorf("it allocates %v times", n)
+	}
+	if p.Outstanding() != 0 {
+		t.Errorf("%d outstanding", p.Outstanding())
+	}
+}
+
+func TestPoolKeepsFew(t *testing.T) {
+	var p Pool
+	var frames []*Frame
+	for range maxIdle + 5 {
+		frames = append(frames, p.Get(10))
+	}
+	for _, f := range frames {
+		f.Release()
+	}
+	if len(p.idle) != maxIdle || p.Outstanding() != 0 {
+		t.Errorf("%d idle, %d outstanding", len(p.idle), p.Outstanding())
+	}
+}
+
+func TestFrameMisusePanics(t *testing.T) {
+	var p Pool
+	f := p.Get(1)
+	f.Retain().Release()
+	f.Release()
+	if panics(func() { f.Release() }) == nil {
+		t.Error("a second Release does not panic")
+	}
+	f = p.Get(1)
+	f.Release()
+	if panics(func() { f.Retain() }) == nil {
+		t.Error("Retain of a released frame does not panic")
+	}
+	if p.Outstanding() != 0 {
+		t.Errorf("%d outstanding", p.Outstanding())
+	}
+}
+
+func TestPoolConcurrently(t *testing.T) {
+	var p Pool
+	var wg sync.WaitGroup
+	for worker := range 4 {
+		wg.Go(func() {
+			for n := range 1000 {
+				f := p.Get(1 + n%100)
+				f.Data[0] = byte(worker)
+				wg.Go(f.Retain().Release)
+				f.Release()
+			}
+		})
+	}
+	wg.Wait()
+	if p.Outstanding() != 0 {
+		t.Errorf("%d outstanding", p.Outstanding())
+	}
+}

@@ -1,0 +1,96 @@
+//go:build vm
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/fixtures/vm"
+)
+
+// TestBusyCamera: who has it is told on both ends, and it is waited for.
+func TestBusyCamera(t *testing.T) {
+	camera := vm.LoadVivid(t, 1)[0]
+	taken := filepath.Join(t.TempDir(), "taken")
+	other := background(t, "v4l2-ctl", append(v4l2Mode("YUYV"), "-d", camera, "--stream-mmap", "--stream-to="+taken)...)
+	until(t, "another program's pictures", func() bool { return size(taken) > 0 })
+
+	flag, _ := socket(t)
+	v := viewer(t, flag, "--stats=json", "--record="+filepath.Join(t.TempDir(), "a.mkv"))
+	s := start(t, nil, "tbcam-send", append(vividMode, flag, "--camera="+camera)...)
+	holder := fmt.Sprintf("held by v4l2-ctl (pid %d)", other.Process.Pid)
+	s.says(holder)
+	v.says(holder)
+	finish(other)
+	until(t, "pictures", func() bool { return frames(v) > 1 })
+}
+
+// TestMissingMode: the nearest ones are named, whoever asked.
+func TestMissingMode(t *testing.T) {
+	camera := vm.LoadVivid(t, 1)[0]
+	flag, _ := socket(t)
+	const nearest = "the nearest are nv12 320x180"
+	wantRefusal(t, start(t, nil, "tbcam-send", flag, "--camera="+camera, "--size=321x180", "--format=nv12"), 5, nearest)
+	v := viewer(t, flag, "--size=321x180", "--format=nv12", "--record="+filepath.Join(t.TempDir(), "a.mkv"))
+	start(t, nil, "tbcam-send", flag, "--camera="+camera)
+	v.says(nearest)
+}
+
+// TestCamerasAreListed: on the sender's host and through the cable.
+func TestCamerasAreListed(t *testing.T) {
+	camera := vm.LoadVivid(t, 1)[0]
+	flag, _ := socket(t)
+	start(t, nil, "tbcam-send", flag, "--camera="+camera)
+	for _, command := range [][]string{{"tbcam-send", "list"}, {"tbcam-view", "list", flag}} {
+		text := start(t, nil, command[0], command[1:]...)
+		if code := text.code(); code != 0 {
+			t.Errorf("%v: exit code %d", command, code)
+		}
+		for _, want := range []string{camera + "  vivid (driver vivid, bus platform:vivid-000)", "  yuyv ", "  320x180 ", "control Brightness"} {
+			if !strings.Contains(text.stdout.String(), want) {
+				t.Errorf("%v: %q is missing in\n%s", command, want, text.stdout.String())
+			}
+		}
+		checkListed(t, camera, start(t, nil, command[0], append(command[1:], "--json")...))
+	}
+}
+
+func checkListed(t *testing.T, camera string, list *program) {
+	t.Helper()
+	if code := list.code(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	var cameras []capture.Camera
+	if err := json.Unmarshal([]byte(list.stdout.String()), &cameras); err != nil {
+		t.Fatal(err)
+	}
+	c := cameras[0]
+	mode := capture.Mode{Pixel: capture.YUYV, Width: 320, Height: 180, Rate: capture.Rate{Num: 5, Den: 1}}
+	isMenu := func(c capture.Control) bool { return c.Name == "Test Pattern" && len(c.Menu) > 5 }
+	if c.Path != camera || c.Driver != "vivid" || !slices.Contains(c.Modes, mode) || !slices.ContainsFunc(c.Controls, isMenu) {
+		t.Errorf("the first camera is %+v", c)
+	}
+}
+
+// TestViewerChoosesAnotherCamera: its picture comes, not that of the sender's.
+func TestViewerChoosesAnotherCamera(t *testing.T) {
+	cameras := vm.LoadVivid(t, 2)
+	for i, camera := range cameras {
+		holdStill(t, camera, i)
+	}
+	want := read(t, cameras[1], vividSize("yuyv"), v4l2Mode("YUYV")...)
+	flag, _ := socket(t)
+	file := filepath.Join(keepDir(t), "a.mkv")
+	v := viewer(t, flag, append(vividMode, "--camera="+cameras[1], "--format=yuyv", "--frames=3", "--record="+file)...)
+	start(t, nil, "tbcam-send", flag, "--codec=raw").says("offering vivid (" + cameras[0])
+	if code := v.code(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	checkRecorded(t, probe(t, file), want)
+}

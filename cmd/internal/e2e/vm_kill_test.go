@@ -1,0 +1,60 @@
+//go:build vm
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/tbcam/tbcam/fixtures/vm"
+)
+
+// TestKilledProgramsComeBackToTheVirtualCamera: the application that reads it
+// needs not be started again either.
+func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
+	camera, node := vm.LoadVivid(t, 1)[0], vm.LoadLoopback(t)
+	flag, _ := socket(t)
+	dir := keepDir(t)
+	recording := func(n int) string { return filepath.Join(dir, fmt.Sprint(n, ".mkv")) }
+	watch := func(n int) *program {
+		return viewer(t, flag, "--stats=json", "--loopback="+node, "--record="+recording(n))
+	}
+	send := func() *program {
+		return start(t, nil, "tbcam-send", append(vividMode, flag, "--camera="+camera, "--format=yuyv")...)
+	}
+
+	v, s := watch(1), send()
+	until(t, "pictures", func() bool { return frames(v) > 1 })
+	seen := filepath.Join(t.TempDir(), "seen")
+	background(t, "v4l2-ctl", "-d", node, "--stream-mmap", "--stream-to="+seen)
+	reads := func(when string) {
+		t.Helper()
+		before := size(seen)
+		until(t, "pictures for the application "+when, func() bool { return size(seen) > before+5*320*180*2 })
+	}
+	reads("at first")
+
+	s.end(syscall.SIGKILL)
+	v.says("the sender is gone")
+	s = send()
+	reads("after the sender's death")
+
+	until(t, "a recording", func() bool { return fate(v, "recorded") > 0 })
+	v.end(syscall.SIGKILL)
+	s.says("watches no more")
+	watch(2)
+	reads("after the viewer's death")
+	t.Logf("the viewer that was killed left %d pictures", len(probe(t, recording(1)).Packets))
+}
+
+// size returns how long a file is by now.
+func size(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}

@@ -1,0 +1,50 @@
+//go:build vm
+
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/tbcam/tbcam/fixtures/vm"
+)
+
+// TestNoVirtualCamera: what cannot be one is refused, with the reason.
+func TestNoVirtualCamera(t *testing.T) {
+	camera := vm.LoadVivid(t, 1)[0]
+	flag, _ := socket(t)
+	for _, c := range []struct{ loopback, says string }{
+		{camera, "not a v4l2loopback node: it is vivid, driver vivid"},
+		{"auto", "there is no v4l2loopback node; run: sudo modprobe v4l2loopback"},
+		{"/dev/video99", "sudo modprobe v4l2loopback"},
+	} {
+		t.Run(c.loopback, func(t *testing.T) {
+			wantRefusal(t, viewer(t, flag, "--loopback="+c.loopback), 7, c.says)
+		})
+	}
+}
+
+// TestFullDisk: the recording ends with one line, and what is there is whole.
+func TestFullDisk(t *testing.T) {
+	camera := vm.LoadVivid(t, 1)[0]
+	disk := t.TempDir()
+	tool(t, "mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", disk)
+	t.Cleanup(func() {
+		if err := syscall.Unmount(disk, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	flag, _ := socket(t)
+	file := filepath.Join(disk, "a.mkv")
+	v := viewer(t, flag, "--record="+file)
+	start(t, nil, "tbcam-send", append(vividMode, flag, "--camera="+camera, "--format=yuyv", "--codec=raw")...)
+	if code := v.code(); code != 7 {
+		t.Errorf("exit code %d", code)
+	}
+	if n := strings.Count(v.stderr.String(), "no space left on device"); n != 1 {
+		t.Errorf("that the disk is full is said %d times", n)
+	}
+	t.Logf("%d pictures were saved", len(probe(t, file).Packets))
+}

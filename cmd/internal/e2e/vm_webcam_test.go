@@ -1,0 +1,99 @@
+//go:build vm
+
+package e2e
+
+import (
+	"bytes"
+	"image"
+	"image/jpeg"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/tbcam/tbcam/fixtures/vm"
+)
+
+const webcam = "A webcam"
+
+// TestWebcamWithoutHuffmanTables: its JPEGs are repaired and else left alone, and
+// it may be unplugged and plugged in again while the programs run.
+func TestWebcamWithoutHuffmanTables(t *testing.T) {
+	vm.LoadUSB(t)
+	dir := t.TempDir()
+	whole := writeWebcamJPEGs(t, dir)
+	gadget := plugIn(t, dir)
+
+	flag, _ := socket(t)
+	file := filepath.Join(keepDir(t), "a.mkv")
+	v := viewer(t, flag, "--stats=json", "--record="+file)
+	s := start(t, nil, "tbcam-send", flag, "--camera="+webcam)
+	until(t, "every picture", func() bool { return frames(v) > 2*len(whole) })
+	gadget.end(syscall.SIGTERM)
+	v.says("no picture")
+	before := frames(v)
+	plugIn(t, dir)
+	until(t, "pictures of the camera that is back", func() bool { return frames(v) > before+len(whole) })
+	interrupt(t, v, s)
+
+	seen := make(map[int]bool)
+	for i, p := range probe(t, file).Packets {
+		n := slices.IndexFunc(whole, func(data []byte) bool { return p.Hash == hash(data) })
+		if n < 0 {
+			t.Errorf("picture %d is none that the camera sent", i)
+		}
+		seen[n] = true
+	}
+	if len(seen) != len(whole) {
+		t.Errorf("recorded are %v", seen)
+	}
+}
+
+// huffmanTables is how the DHT segment begins that holds all four of Annex K.
+var huffmanTables = []byte{0xff, 0xc4, 0x01, 0xa2}
+
+// writeWebcamJPEGs writes JPEGs, every other of which lacks its Huffman tables,
+// and returns them as they should arrive: with the tables, which Go's encoder puts
+// where the repair does.
+func writeWebcamJPEGs(t *testing.T, dir string) (whole [][]byte) {
+	t.Helper()
+	for n := range 6 {
+		picture := image.NewYCbCr(image.Rect(0, 0, 160, 120), image.YCbCrSubsampleRatio420)
+		for y := range 120 {
+			for x := range 160 {
+				picture.Y[picture.YOffset(x, y)] = uint8((n + 1) * (x + y))
+			}
+		}
+		var b bytes.Buffer
+		if err := jpeg.Encode(&b, picture, nil); err != nil {
+			t.Fatal(err)
+		}
+		data := b.Bytes()
+		whole = append(whole, data)
+		if at := bytes.Index(data, huffmanTables); n%2 == 0 {
+			const size = 2 + 0x01a2
+			data = slices.Concat(data[:at], data[at+size:])
+		}
+		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(n)+".jpg"), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return whole
+}
+
+// plugIn plugs in a USB camera that sends the files of a directory.
+func plugIn(t *testing.T, dir string) *program {
+	t.Helper()
+	gadget := start(t, nil, "uvcgadget", "-frames", dir, "-size", "160x120", "-fps", "5", "-name", webcam)
+	until(t, "the camera's node", func() bool {
+		names, _ := filepath.Glob("/sys/class/video4linux/*/name")
+		return slices.ContainsFunc(names, func(path string) bool {
+			name, _ := os.ReadFile(path)
+			return strings.TrimSpace(string(name)) == webcam
+		})
+	})
+	return gadget
+}

@@ -1,0 +1,664 @@
+package window
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/fixtures/xvfb"
+)
+
+// built is the window's program, built once for all tests.
+var built struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func build(t *testing.T) string {
+	t.Helper()
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "tbcam-window"); built.err != nil {
+			return
+		}
+		out, err := exec.Command("go", "build", "-o", built.dir, "github.com/tbcam/tbcam/cmd/"+program).CombinedOutput()
+		if err != nil {
+			built.err = fmt.Errorf("build %s: %w: %s; `make deps` installs what it needs", program, err, out)
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return filepath.Join(built.dir, program)
+}
+
+// desk is a display with the real window on it.
+type desk struct {
+	*xvfb.Display
+	*Window
+	pool *capture.Pool
+	last uint32
+}
+
+func openDesk(t *testing.T) *desk {
+	t.Helper()
+	return openOn(t, xvfb.Start(t))
+}
+
+func openOn(t *testing.T, display *xvfb.Display) *desk {
+	t.Helper()
+	t.Setenv("DISPLAY", display.Name)
+	w, err := Open(Options{Title: "tbcam test", Path: build(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &desk{Display: display, Window: w, pool: newPool(t)}
+}
+
+// show presents a picture and waits until it is reported as shown.
+func (d *desk) show(t *testing.T, f capture.Format, paint func(data []byte)) Event {
+	t.Helper()
+	d.last++
+	fr := frame(t, d.pool, f, d.last, 0)
+	paint(fr.Data)
+	if err := d.Present(fr); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if e := next(t, d.Window); e.Kind == Shown && e.Sequence == d.last {
+			return e
+		}
+	}
+}
+
+// until takes screenshots until one is right, or fails with what is wrong with
+// the last one, which it keeps.
+func (d *desk) until(t *testing.T, wrong func(image.Image) error) {
+	t.Helper()
+	var screen image.Image
+	var err error
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		screen = d.Screenshot(t)
+		if err = wrong(screen); err == nil {
+			keep(t, screen)
+			return
+		}
+	}
+	keep(t, screen)
+	t.Errorf("screen: %v", err)
+}
+
+// keep stores a screenshot for human eyes where TBCAM_SCREENSHOTS says.
+func keep(t *testing.T, screen image.Image) {
+	t.Helper()
+	dir := os.Getenv("TBCAM_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	f, err := os.CreateTemp(dir, strings.NewReplacer("/", "-", " ", "").Replace(t.Name())+"-*.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(png.Encode(f, screen), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// samples are colour bars as Y', Cb and Cr. All are colours in all matrices and
+// ranges, so nothing is clipped.
+var samples = [][3]uint8{
+	{200, 128, 128}, {170, 70, 140}, {150, 150, 80}, {130, 90, 100},
+	{110, 160, 150}, {100, 110, 170}, {80, 170, 110}, {40, 128, 128},
+}
+
+// bars paints the samples as vertical bars into a planar picture.
+func bars(f capture.Format) func([]byte) {
+	return func(data []byte) {
+		planes, n := f.Planes()
+		for i, p := range planes[:n] {
+			line := data[p.Offset:][:p.Stride]
+			for x := range line {
+				line[x] = samples[x*len(samples)/p.Stride][i]
+			}
+			for y := range p.Lines {
+				copy(data[p.Offset+y*p.Stride:], line)
+			}
+		}
+	}
+}
+
+// reference is the colour of a sample by the definition of Y'CbCr: luma is the
+// weighted sum of the colours, chroma their scaled differences from it.
+func reference(f capture.Format, s [3]uint8) color.RGBA {
+	kr, kb := 0.299, 0.114
+	if f.Matrix == capture.BT709 {
+		kr, kb = 0.2126, 0.0722
+	}
+	y, cb, cr := float64(s[0])/255, (float64(s[1])-128)/255, (float64(s[2])-128)/255
+	if f.Range == capture.Limited {
+		y, cb, cr = (float64(s[0])-16)/219, (float64(s[1])-128)/224, (float64(s[2])-128)/224
+	}
+	if f.Pixel == capture.GREY {
+		cb, cr = 0, 0
+	}
+	r, b := y+2*(1-kr)*cr, y+2*(1-kb)*cb
+	g := (y - kr*r - kb*b) / (1 - kr - kb)
+	return color.RGBA{round(r), round(g), round(b), 255}
+}
+
+func round(v float64) uint8 { return uint8(math.Round(255 * min(1, max(0, v)))) }
+
+// wrongBars returns what is wrong with the bars in a place of the screen, but
+// for what blends into the next bar.
+func wrongBars(screen image.Image, place image.Rectangle, f capture.Format) error {
+	bar := float64(place.Dx()) / float64(len(samples))
+	blend := 2 + 2*float64(place.Dx())/float64(f.Width)
+	for y := place.Min.Y; y < place.Max.Y; y++ {
+		for x := place.Min.X; x < place.Max.X; x++ {
+			at := float64(x-place.Min.X) / bar
+			i := int(at)
+			if inside := (at - float64(i)) * bar; inside < blend && i > 0 || bar-inside < blend && i < len(samples)-1 {
+				continue
+			}
+			if err := wrongPixel(screen, x, y, reference(f, samples[i])); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func wrongPixel(screen image.Image, x, y int, want color.RGBA) error {
+	got := screen.At(x, y).(color.RGBA)
+	for _, d := range []int{int(got.R) - int(want.R), int(got.G) - int(want.G), int(got.B) - int(want.B)} {
+		if d < -2 || d > 2 {
+			return fmt.Errorf("pixel %d,%d is %v, not %v", x, y, got, want)
+		}
+	}
+	return nil
+}
+
+// wrongOutside returns what is not black in a window around a picture.
+func wrongOutside(screen image.Image, window, picture image.Rectangle) error {
+	for y := window.Min.Y; y < window.Max.Y; y++ {
+		for x := window.Min.X; x < window.Max.X; x++ {
+			if !image.Pt(x, y).In(picture) {
+				if err := wrongPixel(screen, x, y, color.RGBA{}); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func TestColours(t *testing.T) {
+	d := openDesk(t)
+	for _, pixel := range []capture.PixelFormat{capture.YUV420, capture.YUV422P, capture.YUV444, capture.GREY} {
+		for _, matrix := range []capture.Matrix{capture.BT601, capture.BT709} {
+			for _, rng := range []capture.Range{capture.Limited, capture.Full} {
+				// An odd size: lines do not end with a texel or a chroma sample.
+				f := capture.Format{Pixel: pixel, Width: 645, Height: 481, Matrix: matrix, Range: rng}
+				t.Run(fmt.Sprint(pixel, " matrix ", matrix, " range ", rng), func(t *testing.T) {
+					d.show(t, f, bars(f))
+					_, place := d.Display.Window(t, "tbcam")
+					if place.Dx() != f.Width || place.Dy() != f.Height {
+						t.Errorf("window of %v for a picture of %dx%d", place, f.Width, f.Height)
+					}
+					d.until(t, func(screen image.Image) error { return wrongBars(screen, place, f) })
+				})
+			}
+		}
+	}
+}
+
+var wide = capture.Format{Pixel: capture.YUV420, Width: 640, Height: 360, Range: capture.Full}
+
+func TestResize(t *testing.T) {
+	d := openDesk(t)
+	d.show(t, wide, bars(wide))
+	id, _ := d.Display.Window(t, "tbcam")
+	d.Xdotool(t, "windowmove", "--sync", fmt.Sprint(id), "0", "0")
+	for _, c := range []struct{ width, height, pictureWidth, pictureHeight int }{
+		{900, 360, 640, 360}, {640, 700, 640, 360}, {1280, 800, 1280, 720}, {320, 360, 320, 180}, {200, 150, 200, 113},
+	} {
+		d.Xdotool(t, "windowsize", "--sync", fmt.Sprint(id), fmt.Sprint(c.width), fmt.Sprint(c.height))
+		d.until(t, func(screen image.Image) error {
+			_, window := d.Display.Window(t, "tbcam")
+			x, y := window.Min.X+(c.width-c.pictureWidth)/2, window.Min.Y+(c.height-c.pictureHeight)/2
+			picture := image.Rect(x, y, x+c.pictureWidth, y+c.pictureHeight)
+			return errors.Join(wrongBars(screen, picture, wide), wrongOutside(screen, window, picture))
+		})
+	}
+}
+
+// TestLarge opens on a picture that is larger than the screen.
+func TestLarge(t *testing.T) {
+	d := openDesk(t)
+	f := wide
+	f.Width, f.Height = 3840, 2160
+	d.show(t, f, bars(f))
+	_, window := d.Display.Window(t, "tbcam")
+	if window.Dx() != 1152 || window.Dy() != 648 || window.Min != image.Pt(64, 76) {
+		t.Errorf("window is %v", window)
+	}
+	d.until(t, func(screen image.Image) error { return wrongBars(screen, window, f) })
+}
+
+// TestHiDPI shows pixel for pixel on displays of more dots than the usual 96.
+func TestHiDPI(t *testing.T) {
+	for _, dpi := range []string{"120", "144", "192"} {
+		t.Run(dpi, func(t *testing.T) {
+			display := xvfb.Start(t)
+			display.SetDPI(t, dpi)
+			d := openOn(t, display)
+			d.show(t, detailed, checks)
+			_, window := d.Display.Window(t, "tbcam")
+			if window.Dx() != detailed.Width || window.Dy() != detailed.Height {
+				t.Errorf("window is %v", window)
+			}
+			d.until(t, func(screen image.Image) error { return wrongChecks(screen, window) })
+		})
+	}
+}
+
+var detailed = capture.Format{Pixel: capture.GREY, Width: 640, Height: 360, Range: capture.Full}
+
+// check returns the sample of a picture in which each pixel differs from the next.
+func check(x, y int) uint8 { return uint8(40 + 80*((x+y)%3)) }
+
+func checks(data []byte) {
+	for i := range data {
+		data[i] = check(i%detailed.Width, i/detailed.Width)
+	}
+}
+
+func wrongChecks(screen image.Image, place image.Rectangle) error {
+	for y := range place.Dy() {
+		for x := range place.Dx() {
+			v := check(x, y)
+			if err := wrongPixel(screen, place.Min.X+x, place.Min.Y+y, color.RGBA{v, v, v, 255}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func TestFullscreen(t *testing.T) {
+	d := openDesk(t)
+	d.show(t, wide, bars(wide))
+	screen, picture := image.Rect(0, 0, xvfb.Width, xvfb.Height), image.Rect(0, 40, 1280, 760)
+	full := func(s image.Image) error {
+		return errors.Join(wrongBars(s, picture, wide), wrongOutside(s, screen, picture))
+	}
+	window := image.Rect(320, 220, 960, 580)
+	windowed := func(s image.Image) error { return wrongBars(s, window, wide) }
+	d.until(t, windowed)
+	for _, toggle := range [][]string{{"key", "f"}, {"click", "--repeat", "2", "--delay", "100", "1"}} {
+		d.Xdotool(t, "mousemove", "--sync", "600", "420")
+		d.Xdotool(t, toggle...)
+		d.until(t, full)
+		d.Xdotool(t, "mousemove", "--sync", "1", "1") // off the window
+		d.Xdotool(t, "key", "Escape")
+		d.until(t, windowed)
+	}
+	d.Xdotool(t, "key", "F")
+	d.until(t, full)
+	d.Xdotool(t, "key", "f")
+	d.until(t, windowed)
+	d.Xdotool(t, "key", "Escape") // leaves nothing
+	d.show(t, wide, bars(wide))
+	d.until(t, windowed)
+}
+
+// lit counts bright pixels in a part of the screen, as those of a text are.
+func lit(screen image.Image, part image.Rectangle) (n int) {
+	for y := part.Min.Y; y < part.Max.Y; y++ {
+		for x := part.Min.X; x < part.Max.X; x++ {
+			if screen.At(x, y).(color.RGBA).R > 0xf0 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func (d *desk) untilLit(t *testing.T, part image.Rectangle, want bool) {
+	t.Helper()
+	d.until(t, func(screen image.Image) error {
+		if n := lit(screen, part); n > 50 != want {
+			return fmt.Errorf("%d bright pixels in %v", n, part)
+		}
+		return nil
+	})
+}
+
+func TestTexts(t *testing.T) {
+	d := openDesk(t)
+	middle := image.Rect(400, 350, 880, 450)
+	d.SetMessage("waiting for the laptop")
+	d.untilLit(t, middle, true) // before there is any picture
+	d.show(t, wide, bars(wide))
+	_, window := d.Display.Window(t, "tbcam")
+	top, bottom := image.Rectangle{window.Min, window.Min.Add(image.Pt(300, 80))}, window
+	bottom.Min.Y += 220
+	d.untilLit(t, middle, true)
+	d.until(t, func(s image.Image) error { // 0.3 of the first sample, which is grey
+		return wrongPixel(s, window.Min.X+5, window.Min.Y+5, color.RGBA{60, 60, 60, 255})
+	})
+	d.SetMessage("")
+	d.until(t, func(s image.Image) error { return wrongBars(s, window, wide) })
+
+	d.SetStatus([]string{"30.0 frames/s", "42 ms from camera to screen"})
+	d.Xdotool(t, "key", "i")
+	d.untilLit(t, top, true)
+	d.SetStatus([]string{"1280x720 mjpeg, größer", "日本"})
+	d.untilLit(t, top, true)
+	d.Xdotool(t, "key", "h")
+	d.untilLit(t, bottom, true)
+	d.Xdotool(t, "key", "i")
+	d.Xdotool(t, "key", "h")
+	d.untilLit(t, top, false)
+	d.untilLit(t, bottom, false)
+	d.SetTitle("tbcam: größer")
+	d.Xdotool(t, "search", "--sync", "--name", "tbcam: größer")
+}
+
+func TestKeys(t *testing.T) {
+	d := openDesk(t)
+	d.show(t, wide, bars(wide))
+	d.Xdotool(t, "key", "s")
+	if e := next(t, d.Window); e.Kind != Snapshot {
+		t.Errorf("s: %+v", e)
+	}
+	d.Xdotool(t, "key", "alt+s") // the desktop's
+	d.Xdotool(t, "key", "x")
+	d.Xdotool(t, "key", "q")
+	if e := next(t, d.Window); e.Kind != Quit {
+		t.Errorf("q: %+v", e)
+	}
+	if err := ended(t, d.Window); err != ErrClosed {
+		t.Errorf("gone: %v", err)
+	}
+}
+
+func TestCloseButton(t *testing.T) {
+	d := openDesk(t)
+	d.show(t, wide, bars(wide))
+	id, _ := d.Display.Window(t, "tbcam")
+	d.CloseWindow(t, id)
+	if e := next(t, d.Window); e.Kind != Quit {
+		t.Errorf("%+v", e)
+	}
+	if err := ended(t, d.Window); err != ErrClosed {
+		t.Errorf("gone: %v", err)
+	}
+}
+
+// TestSignals: Ctrl-C is for tbcam-view, and kill -9 is a window that is gone,
+// after which another one can be opened.
+func TestSignals(t *testing.T) {
+	d := openDesk(t)
+	d.show(t, wide, bars(wide))
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP, syscall.SIGQUIT} {
+		if err := d.cmd.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.show(t, wide, bars(wide))
+	if err := d.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := ended(t, d.Window); !errors.Is(err, ErrGone) || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("gone: %v", err)
+	}
+	again := openOn(t, d.Display)
+	again.show(t, wide, bars(wide))
+	_, window := again.Display.Window(t, "tbcam")
+	again.until(t, func(s image.Image) error { return wrongBars(s, window, wide) })
+}
+
+// TestHung stops the window's process in the middle of pictures, and lets it go on.
+func TestHung(t *testing.T) {
+	d := openDesk(t)
+	d.show(t, wide, bars(wide))
+	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	f := wide
+	for i := range uint32(500) {
+		if i%100 == 99 {
+			f.Width -= 2
+		}
+		if err := d.Present(frame(t, d.pool, f, 1000+i, 0)); err != nil {
+			t.Fatal(err)
+		}
+		d.SetStatus([]string{strings.Repeat("x", maxLine)})
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if e := next(t, d.Window); e.Sequence == 1499 {
+			break
+		}
+	}
+	d.show(t, f, bars(f))
+}
+
+// TestExposed takes away a window that was in front of one that has nothing new.
+func TestExposed(t *testing.T) {
+	d := openDesk(t)
+	d.show(t, wide, bars(wide))
+	_, place := d.Display.Window(t, "tbcam")
+	front := openOn(t, d.Display)
+	front.show(t, wide, func(data []byte) { clear(data) })
+	front.until(t, func(s image.Image) error {
+		return wrongPixel(s, 640, 400, reference(wide, [3]uint8{}))
+	})
+	if err := front.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d.until(t, func(s image.Image) error { return wrongBars(s, place, wide) })
+}
+
+// TestIdle prints what the window costs while nothing is new.
+func TestIdle(t *testing.T) {
+	d := openDesk(t)
+	d.show(t, wide, bars(wide))
+	time.Sleep(500 * time.Millisecond) // the last frames of ebiten
+	before := d.cpu(t)
+	const idle = 3 * time.Second
+	time.Sleep(idle)
+	used := d.cpu(t) - before
+	t.Logf("an idle window takes %.1f %% of a core", 100*used.Seconds()/idle.Seconds())
+	if used > idle/5 {
+		t.Errorf("%v in %v", used, idle)
+	}
+}
+
+// cpu returns the processor time that the window's process took so far.
+func (d *desk) cpu(t *testing.T) time.Duration {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, fields, _ := strings.Cut(string(stat), ") ")
+	ticks := 0
+	for _, field := range strings.Fields(fields)[11:13] { // utime and stime
+		n, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * time.Second / 100
+}
+
+// TestMemory: pictures and changes of format leave nothing behind in the window.
+func TestMemory(t *testing.T) {
+	d := openDesk(t)
+	play := func() {
+		for i := range 120 {
+			f := wide
+			f.Width += i / 30 * 2
+			d.show(t, f, func([]byte) {})
+		}
+	}
+	play()
+	before := d.memory(t)
+	play()
+	if grown := d.memory(t) - before; grown > 16<<20 { // a leak of every picture is 41 MiB
+		t.Errorf("the window has grown by %d bytes", grown)
+	}
+}
+
+// memory returns the bytes that the window's process has for itself.
+func (d *desk) memory(t *testing.T) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "RssAnon:")
+	var kib int
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		t.Fatal(err)
+	}
+	return kib << 10
+}
+
+// TestLatency prints how long pictures take from Present to being shown, and
+// from there into the memory of the X server.
+func TestLatency(t *testing.T) {
+	d := openDesk(t)
+	d.show(t, wide, func([]byte) {})
+	var shown, visible time.Duration
+	const pictures = 20
+	for i := range pictures {
+		value := byte(40 + 10*i)
+		start := time.Now()
+		e := d.show(t, wide, func(data []byte) { clear(data); fillLuma(data, value) })
+		shown += e.ShownAt.Sub(start)
+		d.until(t, func(s image.Image) error {
+			return wrongPixel(s, 640, 400, reference(wide, [3]uint8{value, 0, 0}))
+		})
+		visible += time.Since(e.ShownAt)
+	}
+	t.Logf("shown %v after Present began, visible at most %v later", shown/pictures, visible/pictures)
+}
+
+func fillLuma(data []byte, value byte) {
+	for i := range wide.Width * wide.Height {
+		data[i] = value
+	}
+}
+
+func TestNoServer(t *testing.T) {
+	t.Setenv("DISPLAY", ":54321")
+	w, err := Open(Options{Path: build(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if err := ended(t, w); !errors.Is(err, ErrGone) || !strings.Contains(err.Error(), ":54321") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("gone: %v", err)
+	}
+}
+
+// TestByHand starts the program as a user might, even without a display.
+func TestByHand(t *testing.T) {
+	cmd := exec.Command(build(t))
+	cmd.Env = []string{}
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 2 {
+		t.Errorf("ended with %v", err)
+	}
+	if !strings.HasPrefix(string(out), "tbcam-window: ") || strings.Count(string(out), "\n") != 1 {
+		t.Errorf("said %q", out)
+	}
+}
+
+// TestOrphan kills a viewer: its window must not stay.
+func TestOrphan(t *testing.T) {
+	display := xvfb.Start(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	viewer := exec.Command(self)
+	viewer.Env = append(os.Environ(), role+"=viewer", "TBCAM_TEST_WINDOW="+build(t), "DISPLAY="+display.Name)
+	out, err := viewer.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := viewer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	display.Window(t, "tbcam")
+	if err := viewer.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = viewer.Wait() // it was killed
+	pid, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); running(pid); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d is still there", pid)
+		}
+	}
+}
+
+// running is false for a process that has ended, buried or not.
+func running(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(stat), ") Z ")
+}
+
+// TestLeaksOfRealWindows opens and closes windows with pictures of two formats.
+func TestLeaksOfRealWindows(t *testing.T) {
+	display := xvfb.Start(t)
+	use := func() {
+		d := openOn(t, display)
+		d.show(t, wide, bars(wide))
+		d.show(t, grey, bars(grey))
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	use()
+	files, routines := descriptors(t), runtime.NumGoroutine()
+	for range 3 {
+		use()
+	}
+	noLeaks(t, files, routines)
+}

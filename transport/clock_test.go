@@ -1,0 +1,129 @@
+package transport
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/wire"
+)
+
+// The estimate is never off by more than it says, whatever the way there and
+// back takes, and however the crystals drift within their tolerance.
+func TestClockWithinUncertainty(t *testing.T) {
+	for name, c := range map[string]struct {
+		there, back, jitter time.Duration
+		ppm                 float64       // by which the sender's clock is fast
+		best                time.Duration // uncertainty that must be reached
+	}{
+		"cable":        {10 * time.Microsecond, 10 * time.Microsecond, 5 * time.Microsecond, 0, 20 * time.Microsecond},
+		"drift":        {10 * time.Microsecond, 10 * time.Microsecond, 5 * time.Microsecond, 100, 20 * time.Microsecond},
+		"backwards":    {10 * time.Microsecond, 10 * time.Microsecond, 5 * time.Microsecond, -100, 20 * time.Microsecond},
+		"lopsided":     {5 * time.Millisecond, 20 * time.Microsecond, time.Millisecond, 50, 4 * time.Millisecond},
+		"mostly late":  {10 * time.Microsecond, 10 * time.Microsecond, 50 * time.Millisecond, 100, 25 * time.Millisecond},
+		"long on hold": {time.Microsecond, time.Microsecond, 0, 100, time.Millisecond},
+	} {
+		for seed := range uint64(20) {
+			t.Run(fmt.Sprintf("%s/seed=%d", name, seed), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					line := newTimeline()
+					clock := &Clock{line: line}
+					r := rand.New(rand.NewPCG(seed, 0))
+					jitter := func() time.Duration { return time.Duration(r.Int64N(int64(c.jitter) + 1)) }
+					// The sender's clock began at another time, and runs at another pace.
+					sender := func() int64 {
+						return 12345e9 + line.nanos(time.Now()) + int64(time.Since(line.origin).Seconds()*c.ppm*1e3)
+					}
+					for n := range 100 {
+						x := wire.Clock{Ping: line.nanos(time.Now())}
+						time.Sleep(c.there + jitter())
+						x.Received = sender()
+						time.Sleep(jitter())
+						x.Pong = sender()
+						time.Sleep(c.back + jitter())
+						clock.add(x, line.nanos(time.Now()))
+						time.Sleep(time.Duration(r.Int64N(int64(pingEvery))))
+						offset, uncertainty, ok := clock.Estimate()
+						if !ok {
+							continue
+						}
+						truth := time.Duration(sender() - line.nanos(time.Now()))
+						if (offset - truth).Abs() > uncertainty+time.Nanosecond {
+							t.Fatalf("after %d: off by %v, which is more than %v", n, offset-truth, uncertainty)
+						}
+					}
+					if _, uncertainty, ok := clock.Estimate(); !ok || uncertainty > c.best+drift {
+						t.Errorf("uncertain by %v", uncertainty)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestClockUnknown(t *testing.T) {
+	clock := &Clock{line: newTimeline()}
+	if _, _, ok := clock.Estimate(); ok || !clock.local(1).IsZero() {
+		t.Error("it estimates from nothing")
+	}
+	clock.add(wire.Clock{Ping: 10, Received: 30, Pong: 40}, 15)
+	if _, _, ok := clock.Estimate(); ok {
+		t.Error("it believes a sender that had the Ping longer than it took")
+	}
+	clock.add(wire.Clock{Ping: 10, Received: 30, Pong: 40}, 40)
+	if offset, _, ok := clock.Estimate(); offset != 10 || !ok {
+		t.Errorf("offset %v", offset)
+	}
+	if !clock.local(0).IsZero() || !clock.local(50).Equal(clock.line.time(40)) {
+		t.Error("local is wrong")
+	}
+}
+
+func TestTimeline(t *testing.T) {
+	line := newTimeline()
+	now := time.Now()
+	if n := line.nanos(now); n < int64(time.Hour) || !line.time(n).Equal(now) {
+		t.Errorf("%v became %d", now, n)
+	}
+	if line.nanos(time.Time{}) != 0 || line.nanos(now.Add(-2*time.Hour)) != 0 {
+		t.Error("what is not known, or too old, should be 0")
+	}
+}
+
+// Across a lopsided cable the stages of every frame are known within what the
+// clock says, and the distances of frames exactly.
+func TestFrameTimes(t *testing.T) {
+	inWorld(t, func(w *world) {
+		r := rand.New(rand.NewPCG(1, 0))
+		w.cable.delay = func(from *end) time.Duration {
+			if from == w.cable.sender {
+				return 3*time.Millisecond + time.Duration(r.Int64N(1e6))
+			}
+			return 100 * time.Microsecond
+		}
+		var last capture.Frame
+		var lastTrue time.Time
+		w.screen.seen = func(f *capture.Frame) {
+			truth := w.feed.captured(f.Sequence)
+			_, uncertainty, _ := w.receiver.Clock().Estimate()
+			for stage, want := range map[capture.Stage]time.Time{capture.Captured: truth, capture.Dequeued: truth} {
+				if off := f.At[stage].Sub(want).Abs(); off > uncertainty {
+					t.Errorf("frame %d: %v is off by %v, more than %v", f.Sequence, stage, off, uncertainty)
+				}
+			}
+			if !f.At[capture.Encoded].IsZero() || f.At[capture.Sent].Sub(truth).Abs() > 5*time.Millisecond || !f.At[capture.Received].Equal(time.Now()) {
+				t.Errorf("frame %d: %v", f.Sequence, f.At)
+			}
+			if !lastTrue.IsZero() && f.Time.Sub(last.Time) != truth.Sub(lastTrue) {
+				t.Errorf("frame %d comes %v after the last, should be %v", f.Sequence, f.Time.Sub(last.Time), truth.Sub(lastTrue))
+			}
+			last.Time, lastTrue = f.Time, truth
+		}
+		time.Sleep(77 * time.Millisecond)
+		w.startBoth()
+		w.waitForFrames(300, 11*time.Second)
+	})
+}

@@ -1,0 +1,419 @@
+package transport
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/wire"
+)
+
+// impostor is a peer that writes what it likes.
+type impostor struct {
+	*world
+	conn    Conn
+	reader  *wire.Reader
+	session uint32
+	out     uint32
+}
+
+func (w *world) impostor(e *end) *impostor {
+	w.Helper()
+	conn, err := e.Open(context.Background())
+	if err != nil {
+		w.Fatal(err)
+	}
+	return &impostor{world: w, conn: conn, reader: wire.NewReader(conn), session: 7}
+}
+
+func (i *impostor) write(t wire.Type, payload []byte) {
+	i.record(wire.Header{Type: t, Stream: VideoStream}, payload)
+}
+
+// record writes one. That the other side has hung up is for the test to notice.
+func (i *impostor) record(h wire.Header, payload []byte) {
+	h.Session, h.Sequence = i.session, i.out
+	i.out++
+	_ = i.conn.WriteBuffers([][]byte{wire.Append(nil, h, payload)})
+}
+
+// read waits for a record of the type.
+func (i *impostor) read(t wire.Type) []byte {
+	i.Helper()
+	for {
+		h, payload, err := i.reader.Next()
+		if err != nil {
+			i.Fatalf("wait for %v: %v; log:\n%v", t, err, i.log)
+		}
+		if h.Type == t {
+			i.session = h.Session
+			return payload
+		}
+	}
+}
+
+// asSender opens a session with the viewer, up to its first credit.
+func (w *world) asSender() *impostor {
+	w.Helper()
+	i := w.impostor(w.cable.sender)
+	i.write(wire.Hello, encode(self("tbcam-send", "evil")))
+	i.read(wire.Welcome)
+	ping, _ := wire.ParsePing(i.read(wire.Ping))
+	i.write(wire.Pong, wire.AppendPong(nil, wire.Clock{Ping: ping, Received: 1, Pong: 1}, 0))
+	i.read(wire.Start)
+	i.read(wire.Credit)
+	return i
+}
+
+// asViewer accepts a session of the sender.
+func (w *world) asViewer() *impostor {
+	w.Helper()
+	i := w.impostor(w.cable.viewer)
+	i.read(wire.Hello)
+	i.write(wire.Welcome, encode(self("tbcam-view", "evil")))
+	return i
+}
+
+func (i *impostor) mode(format capture.Format) {
+	i.write(wire.Mode, encode(Mode{Number: 1, Format: format}))
+}
+
+var grey = capture.Format{Pixel: capture.GREY, Width: 10, Height: 10}
+
+// first begins a frame.
+func (i *impostor) first(flags wire.Flags, h wire.FrameHeader, data int) {
+	i.record(wire.Header{Type: wire.Frame, Flags: flags | wire.First, Stream: VideoStream}, append(h.Append(nil), make([]byte, data)...))
+}
+
+func TestHostileSender(t *testing.T) {
+	huge := capture.Format{Pixel: capture.YUV444, Width: 8192, Height: 8192}
+	for name, c := range map[string]struct {
+		do  func(i *impostor)
+		why string
+	}{
+		"mode of 8192x8192": {func(i *impostor) { i.mode(huge) }, "has more than 67108864 bytes a picture"},
+		"mode of 2^60x1":    {func(i *impostor) { i.mode(capture.Format{Pixel: capture.GREY, Width: 1 << 60, Height: 1}) }, "is outside"},
+		"mode below 1x1":    {func(i *impostor) { i.mode(capture.Format{Pixel: capture.GREY, Width: -4, Height: -4}) }, "is outside"},
+		"mode of no format": {func(i *impostor) { i.mode(capture.Format{Width: 1, Height: 1}) }, "not supported"},
+		"mode 0":            {func(i *impostor) { i.write(wire.Mode, encode(Mode{Format: grey})) }, "it has no number"},
+		"mode no JSON":      {func(i *impostor) { i.write(wire.Mode, []byte(`{"number":`)) }, "read mode: unexpected end"},
+		"mode too long":     {func(i *impostor) { i.write(wire.Mode, make([]byte, 5000)) }, "5000 bytes, allowed are 4064"},
+		"status no JSON":    {func(i *impostor) { i.write(wire.Status, []byte("\xff")) }, "read status"},
+		"status nested":     {func(i *impostor) { i.write(wire.Status, []byte(strings.Repeat("[", 4000))) }, "read status"},
+		"pong empty":        {func(i *impostor) { i.write(wire.Pong, nil) }, "read pong: payload is malformed"},
+		"pong of a future":  {func(i *impostor) { i.write(wire.Pong, wire.AppendPong(nil, wire.Clock{}, math.MaxUint64)) }, "it sent 18446744073709551615 frames, granted were 2"},
+		"frame no header":   {func(i *impostor) { i.record(wire.Header{Type: wire.Frame, Flags: wire.First, Stream: 1}, nil) }, "read frame: payload is malformed"},
+		"frame too large": {func(i *impostor) {
+			i.mode(mjpeg720.Format)
+			i.first(0, wire.FrameHeader{Mode: 1, Size: math.MaxInt32}, 0)
+		}, "has 1 to 3026944"},
+		"frame empty":      {func(i *impostor) { i.mode(mjpeg720.Format); i.first(wire.Last, wire.FrameHeader{Mode: 1}, 0) }, "has 1 to 3026944"},
+		"frame wrong size": {func(i *impostor) { i.mode(grey); i.first(0, wire.FrameHeader{Mode: 1, Size: 101}, 0) }, "it has 101 bytes, a grey 10x10 has 100"},
+		"frame too short":  {func(i *impostor) { i.mode(grey); i.first(wire.Last, wire.FrameHeader{Mode: 1, Size: 100}, 99) }, "it has 99 bytes of 100"},
+		"frame too long":   {func(i *impostor) { i.mode(grey); i.first(wire.Last, wire.FrameHeader{Mode: 1, Size: 100}, 101) }, "more than the 100 bytes"},
+		"frame not granted": {func(i *impostor) {
+			i.mode(grey)
+			i.first(wire.Last, wire.FrameHeader{Mode: 1, Index: 2, Size: 100}, 100)
+		}, "its index is 2, not one of 0 to 1"},
+		"frame again": {func(i *impostor) {
+			i.mode(capture.Format{Pixel: capture.MJPEG, Width: 10, Height: 10})
+			data := sample(1, mixed(1))
+			h := wire.FrameHeader{Mode: 1, Sequence: 1, Size: uint32(len(data))}
+			for range 2 {
+				i.record(wire.Header{Type: wire.Frame, Flags: wire.First | wire.Last, Stream: 1}, append(h.Append(nil), data...))
+			}
+		}, "its index is 0, not one of 1 to 2"},
+		"later records":   {func(i *impostor) { i.raw(later()) }, "record has an unknown version"},
+		"another session": {func(i *impostor) { i.session++; i.write(wire.Hello, encode(self("", ""))) }, "it offers another session"},
+		"later protocol": {func(i *impostor) {
+			i.write(wire.Hello, encode(Peer{Program: "new", Host: "x", Protocol: [2]int{2, 3}}))
+		}, "new on x speaks protocol 2 to 3, this program 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.receiver.Start(capture.Want{})
+				w.viewing = start(w.receiver.Run)
+				c.do(w.asSender())
+				w.waitFor(time.Second, "end", func() bool { return len(w.screen.noted().ends) == 1 })
+				if err := w.screen.noted().ends[0].Error(); !strings.Contains(err, c.why) || strings.Contains(err, "\n") {
+					t.Errorf("it ended with %q, want %q", err, c.why)
+				}
+				if log := w.log.String(); !strings.Contains(log, "the session failed") {
+					t.Errorf("log: %q", log)
+				}
+			})
+		})
+	}
+}
+
+// raw writes bytes.
+func (i *impostor) raw(b []byte) { _ = i.conn.WriteBuffers([][]byte{b}) }
+
+// later is a record of the next version of the format.
+func later() []byte {
+	// Made by hand: wire cannot. The checksum is the CRC32C of the rest.
+	return []byte("\x8aTBC\x02" + strings.Repeat("\x00", 23) + "\x62\x65\x44\x61")
+}
+
+// What the viewer does not know, or did not ask for, is passed over.
+func TestHarmlessSender(t *testing.T) {
+	for name, do := range map[string]func(i *impostor){
+		"unknown type":     func(i *impostor) { i.write(200, []byte("?")) },
+		"type of a viewer": func(i *impostor) { i.write(wire.Credit, []byte("?")) },
+		"another stream":   func(i *impostor) { i.record(wire.Header{Type: wire.Frame, Stream: 2}, []byte("?")) },
+		"bye-ack":          func(i *impostor) { i.write(wire.ByeAck, nil) },
+		"a camera":         func(i *impostor) { i.write(wire.Camera, []byte("?")) },
+		"no mode":          func(i *impostor) { i.first(wire.Last, wire.FrameHeader{Size: 3}, 3) },
+		"another mode":     func(i *impostor) { i.mode(grey); i.first(wire.Last, wire.FrameHeader{Mode: 9, Size: 3}, 3) },
+		"no beginning":     func(i *impostor) { i.mode(grey); i.write(wire.Frame, make([]byte, 1000)) },
+		"no end":           func(i *impostor) { i.mode(grey); i.first(0, wire.FrameHeader{Mode: 1, Size: 100}, 50) },
+		"twice begun": func(i *impostor) {
+			i.mode(grey)
+			i.first(0, wire.FrameHeader{Mode: 1, Size: 100}, 50)
+			i.first(0, wire.FrameHeader{Mode: 1, Index: 1, Size: 100}, 50)
+		},
+		"strange clock": func(i *impostor) {
+			for _, c := range []wire.Clock{{Ping: math.MinInt64}, {Ping: math.MaxInt64}, {Received: math.MinInt64, Pong: math.MaxInt64}, {Received: 5, Pong: -5}} {
+				i.write(wire.Pong, wire.AppendPong(nil, c, 0))
+			}
+		},
+		"garbage": func(i *impostor) { i.raw(sample(1, 100_000)); i.out++ },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.receiver.Start(capture.Want{})
+				w.viewing = start(w.receiver.Run)
+				i := w.asSender()
+				do(i)
+				i.write(wire.Status, encode(Status{State: Running, Text: "still here"}))
+				time.Sleep(time.Second)
+				if got := w.screen.noted(); len(got.ends) != 0 || len(got.statuses) != 1 {
+					t.Errorf("%+v", got)
+				}
+			})
+		})
+	}
+}
+
+// Records that come before the session began open nothing, and hold nothing.
+func TestImpatientSender(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.viewing = start(w.receiver.Run)
+		i := w.impostor(w.cable.sender)
+		for range 2 {
+			i.mode(grey)
+			i.first(wire.Last, wire.FrameHeader{Mode: 1, Size: 100}, 100)
+			i.write(wire.Pong, wire.AppendPong(nil, wire.Clock{Ping: math.MaxInt64}, 0))
+			i.write(wire.Hello, encode(self("tbcam-send", "evil")))
+		}
+		time.Sleep(time.Second)
+		if got := w.screen.noted(); len(got.peers)+len(got.modes)+len(got.numbers)+len(got.ends) != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestHostileViewer(t *testing.T) {
+	for name, c := range map[string]struct {
+		do  func(i *impostor)
+		why string
+	}{
+		"welcome no JSON":     {func(i *impostor) { i.write(wire.Welcome, []byte("<html>")) }, "read welcome: invalid character"},
+		"later protocol":      {func(i *impostor) { i.write(wire.Welcome, encode(Peer{Protocol: [2]int{2, 9}})) }, "speaks protocol 2 to 9"},
+		"later records":       {func(i *impostor) { i.raw(later()) }, "record has an unknown version"},
+		"a sender":            {func(i *impostor) { i.write(wire.Hello, encode(self("tbcam-send", ""))) }, "it is a sender, too"},
+		"ping malformed":      {func(i *impostor) { i.write(wire.Ping, []byte{1}) }, "read ping: payload is malformed"},
+		"credit malformed":    {func(i *impostor) { i.write(wire.Credit, []byte{1}) }, "read credit: payload is malformed"},
+		"start no JSON":       {func(i *impostor) { i.write(wire.Start, []byte("go")) }, "read start: invalid character"},
+		"start strange":       {func(i *impostor) { i.write(wire.Start, []byte(`{"number":1,"width":-1,"height":99999}`)) }, "read start: size -1x99999 is outside"},
+		"start out of number": {func(i *impostor) { i.write(wire.Start, []byte(`{"number":1,"fps":1e999}`)) }, "read start: json"},
+		"start of no format":  {func(i *impostor) { i.write(wire.Start, []byte(`{"number":1,"format":"h264?"}`)) }, "read start: pixel format"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.sending = start(w.sender.Run)
+				c.do(w.asViewer())
+				w.waitFor(time.Second, "end", func() bool { return strings.Contains(w.log.String(), "the session failed") })
+				if log := w.log.String(); !strings.Contains(log, c.why) {
+					t.Errorf("log: %s; want %q", log, c.why)
+				}
+				if starts, _ := w.feed.asked(); len(starts) != 0 {
+					t.Errorf("starts: %v", starts)
+				}
+			})
+		})
+	}
+}
+
+func TestHarmlessViewer(t *testing.T) {
+	for name, do := range map[string]func(i *impostor){
+		"unknown type":     func(i *impostor) { i.write(200, []byte("?")) },
+		"type of a sender": func(i *impostor) { i.write(wire.Frame, []byte("?")) },
+		"another stream":   func(i *impostor) { i.record(wire.Header{Type: wire.Credit, Stream: 2}, []byte("?")) },
+		"bye-ack":          func(i *impostor) { i.write(wire.ByeAck, nil) },
+		"one more welcome": func(i *impostor) { i.write(wire.Welcome, encode(self("", ""))) },
+		"credit backwards": func(i *impostor) {
+			i.write(wire.Credit, wire.AppendCredit(nil, 9))
+			i.write(wire.Credit, wire.AppendCredit(nil, 1))
+		},
+		"boundless credit":  func(i *impostor) { i.write(wire.Credit, wire.AppendCredit(nil, math.MaxUint64)) },
+		"an older start":    func(i *impostor) { i.write(wire.Start, []byte(`{"number":0}`)) },
+		"list, list, list":  func(i *impostor) { i.write(wire.List, nil); i.write(wire.List, nil); i.write(wire.List, nil) },
+		"session of others": func(i *impostor) { i.session++; i.write(wire.Ping, nil); i.session-- },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.sending = start(w.sender.Run)
+				i := w.asViewer()
+				do(i)
+				i.write(wire.Ping, wire.AppendPing(nil, 1))
+				i.read(wire.Pong)
+				i.write(wire.Bye, []byte("so long"))
+				i.read(wire.ByeAck)
+				time.Sleep(time.Second)
+				if starts, _ := w.feed.asked(); len(starts) != 0 || !strings.Contains(w.log.String(), "the peer said goodbye: so long") {
+					t.Errorf("%v\n%v", starts, w.log)
+				}
+				w.viewing = start(w.receiver.Run) // the sender goes on
+				w.receiver.Start(capture.Want{})
+				w.waitForFrames(3, time.Second)
+			})
+		})
+	}
+}
+
+// A viewer that shows life but reads nothing does not keep a sender that wants
+// to end.
+func TestDeafViewer(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cable.capacity = 10_000
+		w.sending = start(w.sender.Run)
+		i := w.asViewer()
+		i.write(wire.Start, encode(request{Number: 1}))
+		i.write(wire.Credit, wire.AppendCredit(nil, 1000))
+		for range 20 {
+			i.write(wire.Ping, wire.AppendPing(nil, 1))
+			time.Sleep(pingEvery)
+		}
+		begun := time.Now()
+		w.stop(w.sending)
+		if took := time.Since(begun); took > byeWait+10*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// A peer that floods the other with control holds no more memory than one that
+// does not, and no session but its own.
+func TestFlood(t *testing.T) {
+	const records = 5_000
+	used := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	check := func(t *testing.T, before uint64) {
+		if after := used(); after > before+4<<20 {
+			t.Errorf("%d bytes more than before", after-before)
+		}
+	}
+	t.Run("sender", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			w.cable.capacity = 10_000
+			w.receiver.Start(capture.Want{})
+			w.viewing = start(w.receiver.Run)
+			i := w.asSender()
+			before := used()
+			for n := range records {
+				i.write(wire.Hello, encode(self("tbcam-send", "evil")))
+				i.write(wire.Status, encode(Status{State: Running}))
+				i.mode(grey)
+				i.first(0, wire.FrameHeader{Mode: 1, Size: 100}, n%100)
+			}
+			check(t, before)
+		})
+	})
+	t.Run("viewer", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			w.cable.capacity = 10_000
+			w.sending = start(w.sender.Run)
+			i := w.asViewer()
+			before := used()
+			for range records {
+				i.write(wire.Ping, wire.AppendPing(nil, 1))
+				i.write(wire.List, nil)
+				i.write(wire.Bye, nil)
+			}
+			check(t, before)
+		})
+	})
+}
+
+// A peer that fails again and again is not asked too often, nor spoken of.
+func TestBackOff(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.viewing = start(w.receiver.Run)
+		for begun := time.Now(); time.Since(begun) < time.Minute; {
+			i := w.impostor(w.cable.sender)
+			i.write(wire.Hello, encode(Peer{Protocol: [2]int{2, 2}}))
+			if _, _, err := i.reader.Next(); err == nil {
+				t.Error("it was answered")
+			}
+			i.conn.Close()
+		}
+		if n := w.cable.viewer.opened; n < 20 || n > 40 {
+			t.Errorf("the viewer opened %d times in a minute", n)
+		}
+		if n := strings.Count(w.log.String(), "\n"); n != 1 {
+			t.Errorf("%d lines were logged:\n%v", n, w.log)
+		}
+	})
+}
+
+// A list of cameras cannot take more than it should.
+func TestHostileCameras(t *testing.T) {
+	many := func(n int, item string) string { return strings.TrimSuffix(strings.Repeat(item+",", n), ",") }
+	for name, c := range map[string]struct {
+		camera string
+		count  int
+		why    string
+	}{
+		"no JSON":   {"{", 1, "read camera: unexpected end"},
+		"modes":     {`{"modes":[` + many(maxModes+1, "{}") + `]}`, 1, "4097 modes and 0 controls are too many"},
+		"controls":  {`{"controls":[` + many(maxControls+1, "{}") + `]}`, 1, "0 modes and 1025 controls are too many"},
+		"menus":     {`{"controls":[{"menu":[` + many(maxControls, "{}") + `]}]}`, 1, "0 modes and 1025 controls are too many"},
+		"cameras":   {"{}", maxCameras + 1, "it has more than 64 cameras"},
+		"all is ok": {"{}", maxCameras, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.receiver.Start(capture.Want{})
+				w.viewing = start(w.receiver.Run)
+				go w.receiver.Cameras(w.Context())
+				i := w.asSender()
+				i.read(wire.List)
+				for n := range c.count {
+					h := wire.Header{Type: wire.Camera}
+					if n == 0 {
+						h.Flags = wire.First
+					}
+					if !json.Valid([]byte(c.camera)) != (name == "no JSON") {
+						t.Fatal("the case is wrong")
+					}
+					i.record(h, []byte(c.camera))
+				}
+				i.record(wire.Header{Type: wire.Camera, Flags: wire.Last}, nil)
+				time.Sleep(100 * time.Millisecond)
+				if log := w.log.String(); !strings.Contains(log, c.why) || (c.why == "") != (log == "") {
+					t.Errorf("log %q, want %q", log, c.why)
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,250 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// checkLeaks fails the test if goroutines are left over at its end. They are
+// given time: a goroutine that has done all is not gone yet.
+func checkLeaks(t *testing.T) {
+	before := runtime.NumGoroutine()
+	t.Cleanup(func() {
+		for range 200 {
+			if runtime.NumGoroutine() <= before {
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		stacks := make([]byte, 1<<16)
+		t.Errorf("%d goroutines are left over:\n%s", runtime.NumGoroutine()-before, stacks[:runtime.Stack(stacks, true)])
+	})
+}
+
+// onSocket returns a world whose cable is a Unix socket. Nothing listens yet.
+func onSocket(t *testing.T) (w *world, path string) {
+	checkLeaks(t)
+	w, path = newWorld(t), filepath.Join(t.TempDir(), "tbcam.sock")
+	w.sender.Link = &UnixDialer{Path: path, Log: slog.New(slog.NewTextHandler(w.log, nil))}
+	w.feed.period = 5 * time.Millisecond
+	t.Cleanup(func() {
+		w.stop(w.viewing)
+		w.stop(w.sending)
+		w.feed.box.Discard()
+		if n, m := w.feed.pool.Outstanding(), w.pool.Outstanding(); n+m != 0 {
+			t.Errorf("%d frames of the sender and %d of the viewer were not released", n, m)
+		}
+	})
+	return w, path
+}
+
+// listen starts the viewer, and returns how to kill it: no goodbye, and the
+// socket is left behind.
+func (w *world) listen(path string) (kill func()) {
+	w.Helper()
+	l, err := ListenUnix(path)
+	if err != nil {
+		w.Fatal(err)
+	}
+	last := &lastConn{Link: l}
+	w.receiver.Link = last
+	w.viewing = start(w.receiver.Run)
+	return func() {
+		l.listener.Close()
+		last.conn.Close()
+		w.viewing.end()
+		w.viewing = nil
+	}
+}
+
+// lastConn remembers the last connection of a Link.
+type lastConn struct {
+	Link
+	conn Conn
+}
+
+func (l *lastConn) Open(ctx context.Context) (Conn, error) {
+	conn, err := l.Link.Open(ctx)
+	if err == nil {
+		l.conn = conn
+	}
+	return conn, err
+}
+
+func TestUnixEitherOrder(t *testing.T) {
+	for _, first := range []string{"sender", "viewer"} {
+		t.Run(first, func(t *testing.T) {
+			w, path := onSocket(t)
+			w.receiver.Start(capture.Want{})
+			if first == "sender" {
+				w.sending = start(w.sender.Run)
+				time.Sleep(3 * redial)
+				w.listen(path)
+			} else {
+				w.listen(path)
+				w.sending = start(w.sender.Run)
+			}
+			w.waitForFrames(50, 5*time.Second)
+			if said := strings.Contains(w.log.String(), "waiting for tbcam-view"); said != (first == "sender") {
+				t.Errorf("log: %v", w.log)
+			}
+			info, err := os.Lstat(path)
+			if err != nil || info.Mode() != fs.ModeSocket|0o600 {
+				t.Errorf("%v, %v", info.Mode(), err)
+			}
+			w.stop(w.viewing)
+			w.viewing = nil
+			if err := w.receiver.Link.Close(); err != nil {
+				t.Error(err)
+			}
+			if entries, err := os.ReadDir(filepath.Dir(path)); len(entries) != 0 || err != nil {
+				t.Errorf("left over: %v, %v", entries, err)
+			}
+		})
+	}
+}
+
+func TestUnixReconnect(t *testing.T) {
+	w, path := onSocket(t)
+	w.receiver.Start(capture.Want{})
+	w.sending = start(w.sender.Run)
+	for range 3 {
+		kill := w.listen(path)
+		w.waitForFrames(10, time.Second)
+		kill()
+	}
+	w.listen(path)
+	w.waitForFrames(10, time.Second)
+	for range 3 {
+		w.stop(w.sending)
+		w.sending = start(w.sender.Run)
+		w.waitForFrames(10, time.Second)
+	}
+	if err := w.receiver.Link.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a socket that nobody listened to gathered is passed over at once.
+func TestUnixBacklog(t *testing.T) {
+	w, path := onSocket(t)
+	w.listen(path)
+	for range 100 {
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+	}
+	w.receiver.Start(capture.Want{})
+	w.sending = start(w.sender.Run)
+	w.waitForFrames(1, time.Second)
+	if s := w.receiver.Stats(); s.Sessions != 1 {
+		t.Errorf("%+v", s)
+	}
+	if err := w.receiver.Link.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestListenUnix(t *testing.T) {
+	checkLeaks(t)
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+
+	live, err := ListenUnix(at("live"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Close()
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: at("stale"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale.SetUnlinkOnClose(false)
+	stale.Close()
+	if err := os.WriteFile(at("file"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(at("live"), at("link")); err != nil {
+		t.Fatal(err)
+	}
+
+	for name, why := range map[string]string{
+		"live":                   "another program listens there",
+		"file":                   "is not a socket",
+		"link":                   "is not a socket",
+		".":                      "is not a socket",
+		"no/such/dir":            "no such file or directory",
+		strings.Repeat("x", 200): "a socket's at most 99",
+		"stale":                  "",
+		"new":                    "",
+	} {
+		l, err := ListenUnix(at(name))
+		switch {
+		case why == "" && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case why != "" && (err == nil || !strings.Contains(err.Error(), why) || strings.Contains(err.Error(), "\n")):
+			t.Errorf("%s: got %v, want %q", name, err, why)
+		}
+		if err == nil {
+			if l.String() != "unix:"+at(name) || !l.Accepts() {
+				t.Errorf("%v", l)
+			}
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func TestUnixOpenEnds(t *testing.T) {
+	checkLeaks(t)
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := ListenUnix(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // and again, after its context has ended
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		if conn, err := l.Open(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, %v", conn, err)
+		}
+		cancel()
+	}
+	if err := errors.Join(os.Remove(path), l.Close()); err != nil {
+		t.Errorf("the socket was removed before: %v", err)
+	}
+	if _, err := l.Open(context.Background()); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+
+	d := &UnixDialer{Path: path, Log: slog.New(slog.DiscardHandler)}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	if conn, err := d.Open(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, %v", conn, err)
+	}
+	d.Path = strings.Repeat("x", 100)
+	if _, err := d.Open(ctx); err == nil || !strings.Contains(err.Error(), "a socket's at most 99") {
+		t.Errorf("got %v", err)
+	}
+	d.Path = filepath.Join(path, "below a file")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Open(context.Background()); err == nil || !strings.HasPrefix(err.Error(), "open stream unix:") {
+		t.Errorf("got %v", err)
+	}
+}

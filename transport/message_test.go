@@ -1,0 +1,114 @@
+package transport
+
+import (
+	"errors"
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/wire"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files in fixtures/wire")
+
+// messages feeds the golden files, the round trips and the fuzz seeds.
+var messages = []struct {
+	name    string
+	header  wire.Header
+	message any
+	parse   func(wire.Header, []byte) (any, error)
+}{
+	{"message-hello", wire.Header{Type: wire.Hello}, Peer{"tbcam-send", "1.0", "laptop", [2]int{1, 1}, nil}, parsed(parsePeer)},
+	{"message-welcome", wire.Header{Type: wire.Welcome}, Peer{"tbcam-view", "1.0", "desktop", [2]int{1, 1}, []string{"audio"}}, parsed(parsePeer)},
+	{"message-start", wire.Header{Type: wire.Start, Stream: 1}, request{1, capture.Want{Camera: "auto", Pixel: capture.MJPEG, Width: 1280, Height: 720, FPS: 29.97}}, parsed(parseRequest)},
+	{"message-start-any", wire.Header{Type: wire.Start, Stream: 1}, request{Number: 2}, parsed(parseRequest)},
+	{"message-stop", wire.Header{Type: wire.Stop, Stream: 1}, request{Number: math.MaxUint32}, parsed(parseRequest)},
+	{"message-mode", wire.Header{Type: wire.Mode, Stream: 1}, Mode{1, "HD Webcam", mjpeg720.Source, mjpeg720.Format}, parsed(parseMode)},
+	{"message-status", wire.Header{Type: wire.Status, Stream: 1}, Status{Waiting, "the camera is unplugged"}, parsed(parseStatus)},
+	{"message-camera", wire.Header{Type: wire.Camera, Flags: wire.First}, capture.Camera{
+		Path: "/dev/video0", Name: "HD Webcam", Driver: "uvcvideo", Bus: "usb-0000:00:14.0-1",
+		Modes: []capture.Mode{mjpeg720.Source},
+		Controls: []capture.Control{{
+			ID: 0x980918, Name: "Power Line Frequency", Type: "menu", Max: 2, Step: 1, Default: 1, Value: 1,
+			Menu: []capture.ControlMenuItem{{Index: 0, Name: "Disabled"}, {Index: 1, Name: "50 Hz"}},
+		}},
+	}, parsed(parseCamera)},
+}
+
+func parsed[T any](parse func(wire.Header, []byte) (T, error)) func(wire.Header, []byte) (any, error) {
+	return func(h wire.Header, payload []byte) (any, error) { return parse(h, payload) }
+}
+
+func TestMessages(t *testing.T) {
+	for i, m := range messages {
+		m.header.Session, m.header.Sequence = 7, uint32(i)
+		got := wire.Append(nil, m.header, encode(m.message))
+		path := filepath.Join("..", "fixtures", "wire", m.name+".bin")
+		if *update {
+			if err := os.WriteFile(path, got, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		golden, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != string(golden) {
+			t.Errorf("%s: got\n%q, the golden file has\n%q", m.name, got, golden)
+		}
+		_, payload, err := wire.Parse(golden)
+		if err != nil {
+			t.Fatal(m.name, err)
+		}
+		if back, err := m.parse(m.header, payload); err != nil || !reflect.DeepEqual(back, m.message) {
+			t.Errorf("%s: got %+v, %v, want %+v", m.name, back, err, m.message)
+		}
+	}
+}
+
+func TestParsePeerVersions(t *testing.T) {
+	for versions, ok := range map[[2]int]bool{{1, 1}: true, {0, 1}: true, {1, 9}: true, {0, 0}: false, {2, 3}: false, {2, 1}: false} {
+		_, err := parsePeer(wire.Header{}, encode(Peer{Protocol: versions}))
+		if ok != (err == nil) || !ok && !errors.Is(err, wire.ErrVersion) {
+			t.Errorf("%v: %v", versions, err)
+		}
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	for in, want := range map[string]string{
+		"Café 日":              "Café 日",
+		"a\x00\x1b[2J\r\n\tb": "a\uFFFD\uFFFD[2J\uFFFD\uFFFD\uFFFDb",
+		"\u202eevil":          "\uFFFDevil",
+		"\xff\xfe":            "\uFFFD",
+		"0123456789abcdef":    "0123456789",
+		"012345678é":          "012345678\uFFFD",
+	} {
+		if got := printable(in, 10); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
+// Whatever is said of this host fits into the record, and is accepted there.
+func TestLongTextsFit(t *testing.T) {
+	long := strings.Repeat("\x01<\"", 5000)
+	status := Status{State: State(long), Text: long}.bounded()
+	if _, err := parseStatus(wire.Header{}, encode(status)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEncodePanics(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("a want that failed its Check was sent")
+		}
+	}()
+	encode(request{Want: capture.Want{FPS: math.NaN()}})
+}

@@ -1,0 +1,628 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/wire"
+)
+
+// trace is what was written, in order.
+type trace struct {
+	cable *cable
+	steps []step
+}
+
+type step struct {
+	from *end
+	h    wire.Header
+}
+
+func (w *world) trace() *trace {
+	t := &trace{cable: w.cable}
+	w.cable.hear(func(from *end, h wire.Header) {
+		w.cable.set(func() { t.steps = append(t.steps, step{from, h}) })
+	})
+	return t
+}
+
+// check checks the order of every session.
+func (t *trace) check(w *world) {
+	w.Helper()
+	var steps []step
+	w.cable.set(func() { steps = slices.Clone(t.steps) })
+	type key struct {
+		session uint32
+		t       wire.Type
+	}
+	count := map[key]int{}
+	for i, s := range steps {
+		had := func(typ wire.Type) bool { return count[key{s.h.Session, typ}] > 0 }
+		var ok bool
+		switch s.h.Type {
+		case wire.Hello:
+			ok = s.from == t.cable.sender && !had(wire.Ping) || count[key{s.h.Session, wire.Hello}] < helloCount
+		case wire.Welcome:
+			ok = s.from == t.cable.viewer && had(wire.Hello)
+		case wire.Ping:
+			ok = s.from == t.cable.viewer && had(wire.Welcome)
+		case wire.Pong:
+			ok = s.from == t.cable.sender && had(wire.Ping)
+		case wire.Start, wire.Stop, wire.Credit, wire.List:
+			ok = s.from == t.cable.viewer && had(wire.Pong)
+		case wire.Status:
+			ok = s.from == t.cable.sender && had(wire.Welcome)
+		case wire.Mode, wire.Frame:
+			ok = s.from == t.cable.sender && had(wire.Start) && had(wire.Credit)
+		default:
+			ok = true
+		}
+		if !ok {
+			w.Errorf("record %d is a %v out of its turn", i, s.h.Type)
+		}
+		count[key{s.h.Session, s.h.Type}]++
+	}
+}
+
+func TestOpening(t *testing.T) {
+	for _, device := range []bool{false, true} {
+		for name, order := range map[string]struct{ sender, viewer time.Duration }{
+			"sender first":    {0, 5 * time.Second},
+			"viewer first":    {5 * time.Second, 0},
+			"both at once":    {0, 0},
+			"sender a little": {0, 300 * time.Millisecond},
+		} {
+			t.Run(fmt.Sprintf("device=%t/%s", device, name), func(t *testing.T) {
+				inWorld(t, func(w *world) { testOpening(w, device, order.sender, order.viewer) })
+			})
+		}
+	}
+}
+
+func testOpening(w *world, device bool, sender, viewer time.Duration) {
+	if device {
+		w.cable.device, w.cable.sender.pause, w.cable.viewer.pause = true, 2*time.Second, 1200*time.Millisecond
+	}
+	trace := w.trace()
+	w.receiver.Start(capture.Want{})
+	w.sending = start(func(ctx context.Context) error {
+		time.Sleep(sender)
+		w.sender.Report(Status{State: Running})
+		return w.sender.Run(ctx)
+	})
+	w.viewing = start(func(ctx context.Context) error {
+		time.Sleep(viewer)
+		return w.receiver.Run(ctx)
+	})
+	time.Sleep(max(sender, viewer))
+	w.waitForFrames(10, 5*time.Second)
+	trace.check(w)
+	if s := w.receiver.Stats(); s.Sessions != 1 || s.Lost != 0 {
+		w.Errorf("%+v", s)
+	}
+}
+
+func TestStartAndStop(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.sending, w.viewing = start(w.sender.Run), start(w.receiver.Run)
+		time.Sleep(3 * time.Second)
+		if starts, _ := w.feed.asked(); w.screen.frames() != 0 || len(starts) != 0 {
+			t.Fatalf("%d frames, %d starts before Start", w.screen.frames(), len(starts))
+		}
+		wants := []capture.Want{{Camera: "a", Pixel: capture.MJPEG, Width: 640, Height: 480, FPS: 29.97}, {Camera: "b"}, {Camera: "b"}}
+		for i, want := range wants {
+			w.receiver.Start(want)
+			w.waitForFrames(20, time.Second)
+			time.Sleep(3 * time.Second)
+			if starts, _ := w.feed.asked(); !slices.Equal(starts, wants[:i+1]) {
+				t.Fatalf("starts: %v, want %v", starts, wants[:i+1])
+			}
+		}
+		w.receiver.Stop()
+		time.Sleep(time.Second)
+		n := w.screen.frames()
+		time.Sleep(3 * time.Second)
+		if _, stops := w.feed.asked(); w.screen.frames() != n || stops != 1 {
+			t.Errorf("%d frames after Stop, %d stops", w.screen.frames()-n, stops)
+		}
+		w.receiver.Start(capture.Want{})
+		w.waitForFrames(20, time.Second)
+		if s := w.receiver.Stats(); s.Sessions != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestModeChange(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.startBoth()
+		w.waitForFrames(5, time.Second)
+		small := *mjpeg720
+		small.Format.Width, small.Format.Height, small.Camera = 640, 480, "small\x1b[2J"
+		w.feed.show(&small)
+		w.waitForFrames(100, 4*time.Second)
+		got := w.screen.noted()
+		if len(got.modes) != 2 || got.modes[1].Number != 2 || got.modes[1].Camera != "small\uFFFD[2J" {
+			t.Errorf("modes: %+v", got.modes)
+		}
+		if formats := slices.Compact(got.formats); !slices.Equal(formats, []capture.Format{mjpeg720.Format, small.Format}) {
+			t.Errorf("formats: %v", formats)
+		}
+	})
+}
+
+// A viewer or a line that is slow gets the newest pictures, and never has more
+// than the window on its way.
+func TestNewestWins(t *testing.T) {
+	for name, c := range map[string]struct {
+		slow time.Duration // viewer
+		rate int           // line
+	}{
+		"slow viewer":     {slow: 150 * time.Millisecond},
+		"slow line":       {rate: 1_000_000},
+		"very slow line":  {rate: 250_000},
+		"both":            {slow: 70 * time.Millisecond, rate: 1_000_000},
+		"neither is slow": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) { testNewestWins(w, c.slow, c.rate) })
+		})
+	}
+}
+
+func testNewestWins(w *world, slow time.Duration, rate int) {
+	const size = 100_000
+	w.feed.size = func(uint32) int { return size }
+	w.cable.rate, w.screen.slow = rate, slow
+	transfer := time.Duration(0)
+	if rate != 0 {
+		transfer = size * time.Second / time.Duration(rate)
+	}
+	sent := 0
+	w.cable.hear(func(_ *end, h wire.Header) {
+		if h.Type != wire.Frame {
+			return
+		}
+		sent++
+		if onTheWay := sent - w.screen.frames(); onTheWay > window {
+			w.Errorf("%d frames are on the way", onTheWay)
+		}
+	})
+	w.sender.Sent = func(f *capture.Frame) {
+		if age := f.At[capture.Sent].Sub(f.Time); age > w.feed.period {
+			w.Errorf("frame %d was %v old when its first byte was written", f.Sequence, age)
+		}
+	}
+	w.screen.seen = func(f *capture.Frame) {
+		// The one before it may still be on the line, or with the viewer.
+		limit := w.feed.period + 2*transfer + 2*slow + 5*time.Millisecond
+		if age := time.Since(w.feed.captured(f.Sequence)); age > limit {
+			w.Errorf("frame %d is %v old, allowed are %v", f.Sequence, age, limit)
+		}
+	}
+	w.startBoth()
+	time.Sleep(10 * time.Second)
+	expected := int(9 * time.Second / max(w.feed.period, transfer, slow))
+	if n := w.screen.frames(); n < expected {
+		w.Errorf("%d frames, expected are %d", n, expected)
+	}
+	if s := w.receiver.Stats(); s.Lost != 0 || s.Sessions != 1 {
+		w.Errorf("%+v", s)
+	}
+}
+
+func TestLostTotalsArrive(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.startBoth()
+		w.waitForFrames(1, time.Second)
+		if got, want := w.screen.noted().lost, (capture.Lost{Driver: 1, Damaged: 2, Superseded: 3}); got != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	})
+}
+
+// What is lost or changed on the way costs the frames that were hit, and never
+// the session, a credit or a word of control.
+func TestDamage(t *testing.T) {
+	for name, damage := range map[string]func(r *rand.Rand, p []byte) []byte{
+		"flip":   func(r *rand.Rand, p []byte) []byte { p[r.IntN(len(p))] ^= 1 << r.IntN(8); return p },
+		"lose":   func(*rand.Rand, []byte) []byte { return nil },
+		"cut":    func(r *rand.Rand, p []byte) []byte { return p[:r.IntN(len(p))] },
+		"repeat": func(_ *rand.Rand, p []byte) []byte { return append(p, p...) },
+		"zero":   func(_ *rand.Rand, p []byte) []byte { clear(p); return p },
+	} {
+		for _, oneIn := range []int{5, 50, 500} {
+			for seed := range uint64(2) {
+				t.Run(fmt.Sprintf("%s/1 in %d/seed=%d", name, oneIn, seed), func(t *testing.T) {
+					inWorld(t, func(w *world) {
+						testDamage(w, oneIn, rand.New(rand.NewPCG(seed, uint64(oneIn))), damage)
+					})
+				})
+			}
+		}
+	}
+}
+
+func testDamage(w *world, oneIn int, r *rand.Rand, damage func(*rand.Rand, []byte) []byte) {
+	hits := 0
+	w.cable.damage = func(from *end, packet []byte) []byte {
+		if r.IntN(oneIn) != 0 {
+			return packet
+		}
+		hits++
+		return damage(r, packet)
+	}
+	if oneIn < 500 {
+		w.feed.size = func(number uint32) int { return 1 + int(number%5)*3_000 }
+	}
+	w.startBoth()
+	time.Sleep(10 * time.Second)
+	changed := *mjpeg720
+	w.feed.show(&changed)
+	w.receiver.Start(capture.Want{Camera: "another"})
+	w.sender.Report(Status{State: Running, Text: "said once"})
+	time.Sleep(10 * time.Second)
+	healthy := w.screen.frames()
+	w.cable.set(func() { w.cable.damage = whole })
+	w.waitForFrames(60, 4*time.Second)
+	s := w.receiver.Stats()
+	w.Logf("%d hits, %d frames, then %+v", hits, healthy, s)
+	got := w.screen.noted()
+	if s.Sessions != 1 && oneIn > 5 { // else silence may be taken for death
+		w.Errorf("%d sessions; %v\n%v", s.Sessions, got.ends, w.log)
+	}
+	for _, err := range got.ends {
+		if !errors.Is(err, ErrPeerDead) && !errors.Is(err, io.EOF) {
+			w.Errorf("a session ended with: %v", err)
+		}
+	}
+	if starts, _ := w.feed.asked(); starts[len(starts)-1].Camera != "another" {
+		w.Errorf("the last Start was lost")
+	}
+	if n := len(got.statuses); n == 0 || got.statuses[n-1].Text != "said once" {
+		w.Errorf("the Status was lost")
+	}
+}
+
+func TestSilentPeer(t *testing.T) {
+	for _, direction := range []string{"sender", "viewer"} {
+		t.Run(direction, func(t *testing.T) { inWorld(t, func(w *world) { testSilentPeer(w, direction) }) })
+	}
+}
+
+func testSilentPeer(w *world, direction string) {
+	w.startBoth()
+	w.waitForFrames(30, 2*time.Second)
+	silent := w.cable.sender
+	if direction == "viewer" {
+		silent = w.cable.viewer
+	}
+	begun := time.Now()
+	w.cable.set(func() {
+		w.cable.damage = func(from *end, packet []byte) []byte {
+			if from == silent {
+				return nil
+			}
+			return packet
+		}
+	})
+	w.waitFor(3*time.Second, "end of the session", func() bool { return len(w.screen.noted().ends) > 0 })
+	if took := time.Since(begun); took < liveness-pingEvery || took > liveness+pingEvery {
+		w.Errorf("it took %v to notice", took)
+	}
+	if err := w.screen.noted().ends[0]; direction == "sender" && !errors.Is(err, ErrPeerDead) {
+		w.Errorf("it ended with: %v", err)
+	}
+	time.Sleep(10 * time.Second)
+	w.cable.set(func() { w.cable.damage = whole })
+	w.waitForFrames(30, 4*time.Second)
+	if n := strings.Count(w.log.String(), "\n"); n > 8 {
+		w.Errorf("%d lines were logged:\n%v", n, w.log)
+	}
+}
+
+func TestReconnect(t *testing.T) {
+	for name, interrupt := range map[string]func(w *world){
+		"cut": func(w *world) { w.cable.cut() },
+		"sender ends": func(w *world) {
+			w.stop(w.sending)
+			w.sending = start(w.sender.Run)
+		},
+		"viewer ends": func(w *world) {
+			w.stop(w.viewing)
+			w.viewing = start(w.receiver.Run)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				trace := w.trace()
+				w.startBoth()
+				for i := range 20 {
+					w.waitForFrames(10, time.Second)
+					interrupt(w)
+					w.waitForFrames(1, time.Second)
+					if s := w.receiver.Stats(); s.Sessions != uint64(i+2) {
+						t.Fatalf("after %d: %+v", i+1, s)
+					}
+				}
+				trace.check(w)
+				if got := w.screen.noted(); len(got.peers) != 21 || len(got.ends) != 20 {
+					t.Errorf("%d sessions connected, %d disconnected", len(got.peers), len(got.ends))
+				}
+			})
+		})
+	}
+}
+
+// Records that an older session left on a device are passed over.
+func TestStaleRecords(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cable.device, w.cable.sender.pause, w.cable.viewer.pause = true, 2*time.Second, 1200*time.Millisecond
+		w.receiver.Start(capture.Want{})
+		w.viewing = start(w.receiver.Run)
+		time.Sleep(time.Second)
+		w.cable.sender.pause = 0
+		old, err := w.cable.sender.Open(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		hello := encode(self("tbcam-send", "old"))
+		for i, r := range [][]byte{
+			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 5}, hello),
+			wire.Append(nil, wire.Header{Type: wire.Mode, Session: 4, Stream: 1}, encode(Mode{Number: 1, Format: mjpeg720.Format})),
+			wire.Append(nil, wire.Header{Type: wire.Frame, Session: 5, Stream: 1, Sequence: 1}, []byte("of no use")),
+		} {
+			if err := old.WriteBuffers([][]byte{r}); err != nil {
+				t.Fatal(i, err)
+			}
+		}
+		w.sending = start(w.sender.Run) // opens while the old one is open: nobody saw it close
+		w.waitForFrames(10, 5*time.Second)
+		w.stop(w.viewing)
+		if s := w.receiver.Stats(); s.Sessions != 1 || s.Stale == 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestGoodbye(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.startBoth()
+		w.waitForFrames(10, time.Second)
+		begun := time.Now()
+		w.stop(w.viewing)
+		if took := time.Since(begun); took > 50*time.Millisecond {
+			t.Errorf("the viewer's goodbye took %v", took)
+		}
+		time.Sleep(time.Second)
+		if _, stops := w.feed.asked(); stops != 1 || !strings.Contains(w.log.String(), "the peer said goodbye: tbcam-view was ended") {
+			t.Errorf("the sender did not read the goodbye:\n%v", w.log)
+		}
+		w.viewing = start(w.receiver.Run)
+		w.waitForFrames(10, time.Second)
+		begun = time.Now()
+		w.stop(w.sending)
+		if took := time.Since(begun); took > 50*time.Millisecond {
+			t.Errorf("the sender's goodbye took %v", took)
+		}
+		w.waitFor(time.Second, "end", func() bool { return len(w.screen.noted().ends) == 2 })
+		if err := w.screen.noted().ends[1]; err.Error() != "the peer said goodbye: tbcam-send was ended" {
+			t.Errorf("the viewer's session ended with: %v", err)
+		}
+	})
+}
+
+// A feed that ends was seen to its end.
+func TestFeedEnds(t *testing.T) {
+	for name, c := range map[string]struct{ viewer time.Duration }{"fast": {}, "slow": {300 * time.Millisecond}} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.feed.period, w.feed.last, w.screen.slow = 0, 25, c.viewer
+				w.startBoth()
+				<-w.sending.done
+				if w.sending.err != nil || w.screen.frames() != 25 {
+					t.Errorf("%d frames of 25; %v", w.screen.frames(), w.sending.err)
+				}
+			})
+		})
+	}
+}
+
+// A viewer that ends with the last frame has all of them, whoever speaks first.
+func TestBothEndWithTheLastFrame(t *testing.T) {
+	for seed := range uint64(50) {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				r, line := rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 1))
+				w.cable.delay = func(*end) time.Duration { return time.Duration(line.Int64N(1000)) }
+				w.feed.period, w.feed.last = 0, 5
+				last := make(chan struct{})
+				w.screen.seen = func(f *capture.Frame) {
+					if f.Sequence == 5 {
+						close(last)
+					}
+				}
+				w.startBoth()
+				begun := time.Now()
+				<-last
+				time.Sleep(time.Duration(r.Int64N(1000)))
+				w.viewing.cancel()
+				<-w.sending.done
+				<-w.viewing.done
+				if took := time.Since(begun); w.sending.err != nil || w.screen.frames() != 5 || took > 100*time.Millisecond {
+					t.Errorf("%d frames, %v, after %v", w.screen.frames(), w.sending.err, took)
+				}
+			})
+		})
+	}
+}
+
+func TestFeedFails(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.mayFail = true
+		w.feed.period, w.feed.last, w.feed.err = 0, 3, errors.New("out of memory")
+		w.startBoth()
+		<-w.sending.done
+		if !errors.Is(w.sending.err, w.feed.err) {
+			t.Errorf("the sender ended with: %v", w.sending.err)
+		}
+		w.waitFor(time.Second, "goodbye", func() bool { return len(w.screen.noted().ends) == 1 })
+		if err := w.screen.noted().ends[0].Error(); err != "the peer said goodbye: out of memory" {
+			t.Errorf("the viewer's session ended with: %v", err)
+		}
+	})
+}
+
+// A viewer that went away before it said that it had everything may have not.
+func TestFeedEndsUnseen(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.mayFail = true
+		w.feed.period, w.feed.last = 0, 3
+		w.cable.hear(func(_ *end, h wire.Header) {
+			if h.Type == wire.ByeAck {
+				w.cable.cut()
+			}
+		})
+		w.cable.delay = func(*end) time.Duration { return 10 * time.Millisecond }
+		w.startBoth()
+		<-w.sending.done
+		if err := w.sending.err; err == nil || !errors.Is(err, io.EOF) || !strings.HasPrefix(err.Error(), "end the stream: ") {
+			t.Errorf("the sender ended with: %v", err)
+		}
+	})
+}
+
+// Both may end at any moment, and lose nothing that must be given back.
+func TestEndAtAnyMoment(t *testing.T) {
+	for seed := range uint64(60) {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				r, line := rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 1))
+				moment := func(scale time.Duration) time.Duration { return time.Duration(r.Int64N(int64(scale))) }
+				w.cable.delay = func(*end) time.Duration { return time.Duration(line.Int64N(2e6)) }
+				w.feed.period = moment(4*time.Millisecond) + 1
+				w.cable.rate = 10_000_000
+				w.startBoth()
+				time.Sleep(moment([]time.Duration{time.Microsecond, 5 * time.Millisecond, 100 * time.Millisecond}[seed%3]))
+				first, second := w.sending, w.viewing
+				if seed%2 == 0 {
+					first, second = second, first
+				}
+				begun := time.Now()
+				w.stop(first)
+				time.Sleep(moment(time.Millisecond))
+				w.stop(second)
+				if took := time.Since(begun); took > byeWait+100*time.Millisecond {
+					t.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
+}
+
+func TestCameras(t *testing.T) {
+	cameras := make([]capture.Camera, maxCameras+6)
+	for i := range cameras {
+		cameras[i] = capture.Camera{
+			Path: fmt.Sprintf("/dev/video%d", i), Name: "evil\x1b]0;name\a", Modes: []capture.Mode{mjpeg720.Source},
+			Controls: []capture.Control{{Name: "Power\nLine", Menu: []capture.ControlMenuItem{{Name: "50\tHz"}}}},
+		}
+	}
+	for n, want := range map[int]int{0: 0, 1: 1, 3: 3, maxCameras: maxCameras, maxCameras + 6: maxCameras} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				calls := 0
+				w.feed.lister = func() []capture.Camera {
+					calls++
+					time.Sleep(1300 * time.Millisecond)
+					return cameras[:n]
+				}
+				w.startBoth()
+				for range 2 {
+					got := w.listTwice()
+					if len(got) != want {
+						t.Fatalf("%d cameras of %d", len(got), want)
+					}
+				}
+				if calls != 2 {
+					t.Errorf("the sender listed %d times", calls)
+				}
+				if got := w.listTwice(); want > 0 && (got[0].Name != "evil\uFFFD]0;name\uFFFD" ||
+					got[0].Controls[0].Name != "Power\uFFFDLine" || got[0].Controls[0].Menu[0].Name != "50\uFFFDHz") {
+					t.Errorf("not printable: %+v", got[0])
+				}
+			})
+		})
+	}
+}
+
+// listTwice asks for the cameras by two callers at once, who get the same.
+func (w *world) listTwice() []capture.Camera {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	answers := make(chan []capture.Camera)
+	for range 2 {
+		go func() {
+			list, err := w.receiver.Cameras(ctx)
+			if err != nil {
+				w.Error(err)
+			}
+			answers <- list
+		}()
+	}
+	a, b := <-answers, <-answers
+	if len(a) != len(b) {
+		w.Errorf("one got %d cameras, the other %d", len(a), len(b))
+	}
+	return a
+}
+
+func TestCamerasNotAnswered(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.viewing = start(w.receiver.Run)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if _, err := w.receiver.Cameras(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		w.sending = start(w.sender.Run) // the next caller is answered
+		if list := w.listTwice(); len(list) != 0 {
+			t.Errorf("got %v", list)
+		}
+	})
+}
+
+func TestStatus(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.startBoth()
+		for _, c := range []struct{ said, want Status }{
+			{Status{Waiting, "the camera is unplugged"}, Status{Waiting, "the camera is unplugged"}},
+			{Status{Waiting, "a\x1b[31mb\r\nc\u202e"}, Status{Waiting, "a\uFFFD[31mb\uFFFD\uFFFDc\uFFFD"}},
+			{Status{Failed, strings.Repeat("<", 5000)}, Status{Failed, strings.Repeat("<", maxReason)}},
+			{Status{State: Running}, Status{State: Running}},
+		} {
+			w.sender.Report(c.said)
+			w.sender.Report(c.said)
+			time.Sleep(2 * time.Second)
+			if got := w.screen.noted().statuses; len(got) == 0 || got[len(got)-1] != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		}
+		if got := w.screen.noted().statuses; len(got) != 4 {
+			t.Errorf("%d statuses: %q", len(got), got)
+		}
+		w.cable.cut() // the next session says it again
+		time.Sleep(time.Second)
+		if got := w.screen.noted().statuses; len(got) != 5 || got[4].State != Running {
+			t.Errorf("%d statuses: %q", len(got), got)
+		}
+	})
+}

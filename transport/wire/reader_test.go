@@ -1,0 +1,359 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+	"testing/iotest"
+)
+
+// sum makes the checksum of a header right.
+func sum(header []byte) []byte {
+	binary.LittleEndian.PutUint32(header[28:], crc32.Checksum(header[:28], castagnoli))
+	return header
+}
+
+// record is one that was read, with a copy of its payload.
+type record struct {
+	header  Header
+	payload string
+}
+
+// readAll returns all records, and the error that followed them.
+func readAll(src io.Reader) (records []record, damage Damage, err error) {
+	r := NewReader(src)
+	for {
+		h, payload, err := r.Next()
+		if err != nil {
+			return records, r.Damage(), err
+		}
+		records = append(records, record{h, string(payload)})
+	}
+}
+
+func TestReader(t *testing.T) {
+	for name, wrap := range map[string]func(io.Reader) io.Reader{
+		"at once":        func(r io.Reader) io.Reader { return r },
+		"byte by byte":   iotest.OneByteReader,
+		"half of it":     iotest.HalfReader,
+		"data and error": iotest.DataErrReader,
+	} {
+		records, damage, err := readAll(wrap(bytes.NewReader(stream())))
+		if err != io.EOF || damage != (Damage{}) || len(records) != len(cases) {
+			t.Errorf("%s: %d records of %d, %+v, %v", name, len(records), len(cases), damage, err)
+			continue
+		}
+		for i, c := range cases {
+			if r := records[i]; r.header.Type != c.header.Type || r.payload != string(c.payload) {
+				t.Errorf("%s: record %d is %+v", name, i, r)
+			}
+		}
+	}
+}
+
+func TestReaderPadding(t *testing.T) {
+	var b []byte
+	for i, c := range cases {
+		b = append(b, make([]byte, i*i*PacketSize/16)...)
+		b = Append(b, c.header, c.payload)
+	}
+	records, damage, err := readAll(bytes.NewReader(append(b, 0, 0, 0)))
+	if len(records) != len(cases) || damage != (Damage{}) || err != io.EOF {
+		t.Errorf("%d records of %d, %+v, %v", len(records), len(cases), damage, err)
+	}
+}
+
+func TestReaderErrors(t *testing.T) {
+	_, _, err := readAll(bytes.NewReader(append(stream(), reheader(4, 2)...)))
+	if !errors.Is(err, ErrVersion) {
+		t.Errorf("a later version: got %v", err)
+	}
+	if _, _, err = readAll(iotest.ErrReader(os.ErrClosed)); err != os.ErrClosed {
+		t.Errorf("a source that fails: got %v", err)
+	}
+	if _, _, err = readAll(emptyReader{}); err != io.ErrNoProgress {
+		t.Errorf("a source that returns nothing: got %v", err)
+	}
+}
+
+type emptyReader struct{}
+
+func (emptyReader) Read([]byte) (int, error) { return 0, nil }
+
+// damages are what can happen to some bytes of a stream.
+var damages = map[string]func(r *rand.Rand, b []byte) []byte{
+	"flip": func(r *rand.Rand, b []byte) []byte {
+		b[r.IntN(len(b))] ^= 1 << r.IntN(8)
+		return b
+	},
+	"lose":    func(*rand.Rand, []byte) []byte { return nil },
+	"zero":    func(_ *rand.Rand, b []byte) []byte { return make([]byte, len(b)) },
+	"insert":  func(r *rand.Rand, b []byte) []byte { return append(randomBytes(r, 1+r.IntN(5000)), b...) },
+	"replace": func(r *rand.Rand, b []byte) []byte { return randomBytes(r, len(b)) },
+	"magic": func(_ *rand.Rand, b []byte) []byte {
+		return bytes.Repeat([]byte(magic), len(b)/len(magic)+1)[:len(b)]
+	},
+	"repeat": func(_ *rand.Rand, b []byte) []byte { return append(bytes.Clone(b), b...) },
+	"hostile length": func(_ *rand.Rand, b []byte) []byte {
+		return AppendHeader(nil, Header{Type: Frame, Session: 1}, make([]byte, MaxPayload))
+	},
+}
+
+func randomBytes(r *rand.Rand, n int) []byte {
+	b := make([]byte, n)
+	rand.NewChaCha8([32]byte{byte(r.Uint32()), byte(r.Uint32()), byte(r.Uint32())}).Read(b)
+	return b
+}
+
+// Whatever happens to the bytes of a record: it alone is lost.
+func TestReaderResync(t *testing.T) {
+	for name, damage := range damages {
+		for seed := range uint64(50) {
+			t.Run(fmt.Sprintf("%s/seed=%d", name, seed), func(t *testing.T) {
+				testResync(t, rand.New(rand.NewPCG(seed, 0)), damage)
+			})
+		}
+	}
+}
+
+func testResync(t *testing.T, r *rand.Rand, damage func(*rand.Rand, []byte) []byte) {
+	const count = 20
+	var b []byte
+	hit := map[uint32]bool{}
+	for i := range uint32(count) {
+		whole := Append(nil, Header{Type: Frame, Session: 1, Sequence: i}, randomBytes(r, randomLength(r)))
+		if r.IntN(4) == 0 {
+			hit[i] = true
+			from := r.IntN(len(whole))
+			to := from + 1 + r.IntN(len(whole)-from)
+			whole = slices.Concat(whole[:from], damage(r, bytes.Clone(whole[from:to])), whole[to:])
+		}
+		b = append(b, whole...)
+	}
+	records, _, err := readAll(&pieceReader{b, r})
+	if err != io.EOF {
+		t.Fatal(err)
+	}
+	next := uint32(0)
+	for _, got := range records {
+		for ; next < got.header.Sequence; next++ {
+			if !hit[next] {
+				t.Errorf("record %d was lost, but not hit", next)
+			}
+		}
+		next = got.header.Sequence + 1
+	}
+	for ; next < count; next++ {
+		if !hit[next] {
+			t.Errorf("record %d was lost, but not hit", next)
+		}
+	}
+}
+
+func randomLength(r *rand.Rand) int {
+	if r.IntN(10) == 0 {
+		return r.IntN(MaxPayload + 1)
+	}
+	return r.IntN(1000)
+}
+
+// pieceReader returns a random number of bytes at a time.
+type pieceReader struct {
+	rest   []byte
+	random *rand.Rand
+}
+
+func (p *pieceReader) Read(b []byte) (int, error) {
+	if len(p.rest) == 0 {
+		return 0, io.EOF
+	}
+	n := min(len(b), len(p.rest), 1+p.random.IntN(100_000))
+	copy(b, p.rest[:n])
+	p.rest = p.rest[n:]
+	return n, nil
+}
+
+// A record that lost its end does not hold up the small ones that follow it,
+// although they do not fill its length.
+func TestReaderInterrupted(t *testing.T) {
+	large := Append(nil, Header{Type: Frame, Sequence: 1}, make([]byte, 100_000))
+	pong := Append(nil, Header{Type: Pong, Sequence: 2}, AppendPong(nil, Clock{}, 1))
+	for _, c := range []struct {
+		name   string
+		chunks [][]byte
+	}{
+		{"on its own", [][]byte{large[:50_000], pong}},
+		{"in halves", [][]byte{large[:50_000], pong[:20], pong[20:]}},
+		{"after padding", [][]byte{large[:50_000], {0}, pong}},
+		{"after a lost header", [][]byte{large[:50_000], large[20:1000], pong}},
+		{"together, then again", [][]byte{slices.Concat(large[:50_000], pong), pong}},
+	} {
+		r := NewReader(&chunkReader{t, c.chunks})
+		if h, _, err := r.Next(); h.Type != Pong || err != nil {
+			t.Errorf("%s: got %v, %v", c.name, h, err)
+		}
+		if d := r.Damage(); d.Records != 1 || d.Bytes < 50_000 {
+			t.Errorf("%s: %+v", c.name, d)
+		}
+	}
+	// What is slow, but whole, is not interrupted.
+	if got, _, _ := readAll(iotest.OneByteReader(bytes.NewReader(append(large, pong...)))); len(got) != 2 {
+		t.Errorf("byte by byte: %d records of 2", len(got))
+	}
+}
+
+// chunkReader returns one chunk at a time; a further read would wait for ever.
+type chunkReader struct {
+	t      *testing.T
+	chunks [][]byte
+}
+
+func (c *chunkReader) Read(b []byte) (int, error) {
+	if len(c.chunks) == 0 {
+		c.t.Error("the reader waits for more")
+		return 0, io.EOF
+	}
+	n := copy(b, c.chunks[0])
+	c.chunks = c.chunks[1:]
+	return n, nil
+}
+
+func FuzzReader(f *testing.F) {
+	f.Add(stream(), 0, true)
+	f.Add(append(make([]byte, 100), stream()...), 7, false)
+	for name, damage := range damages {
+		r := rand.New(rand.NewPCG(1, uint64(len(name))))
+		b := stream()
+		f.Add(slices.Concat(b[:300], damage(r, b[300:500]), b[500:]), 1000, false)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, seed int, heal bool) {
+		if heal {
+			b = healed(b)
+		}
+		records, _, err := readAll(&pieceReader{b, rand.New(rand.NewPCG(uint64(seed), 0))})
+		if err != io.EOF && !errors.Is(err, ErrVersion) {
+			t.Errorf("ended with %v", err)
+		}
+		for _, got := range records {
+			checkRead(t, b, got)
+		}
+	})
+}
+
+// healed makes the checksums right of what looks like a record, as a hostile
+// peer does.
+func healed(b []byte) []byte {
+	b = bytes.Clone(b)
+	for at := range b {
+		rest := b[at:]
+		if len(rest) < HeaderSize || !bytes.HasPrefix(rest, []byte(magic)) {
+			continue
+		}
+		length := min(int64(binary.LittleEndian.Uint32(rest[20:])), int64(len(rest)-HeaderSize))
+		payload := rest[HeaderSize:][:length]
+		binary.LittleEndian.PutUint32(rest[24:], crc32.Checksum(payload, castagnoli))
+		sum(rest[:HeaderSize])
+	}
+	return b
+}
+
+// checkRead checks that a record that was read is in the input, byte by byte.
+func checkRead(t *testing.T, b []byte, got record) {
+	again := Append(nil, got.header, []byte(got.payload))
+	for at := range b {
+		if rest := b[at:]; bytes.HasPrefix(rest, again[:10]) && len(rest) >= len(again) {
+			copy(again[10:12], rest[10:12]) // reserved
+			sum(again[:HeaderSize])
+			if bytes.HasPrefix(rest, again) {
+				return
+			}
+		}
+	}
+	t.Errorf("%+v is not in the input", got)
+}
+
+// loop repeats its bytes for ever.
+type loop struct {
+	bytes []byte
+	at    int
+}
+
+func (l *loop) Read(b []byte) (int, error) {
+	n := copy(b, l.bytes[l.at:])
+	l.at = (l.at + n) % len(l.bytes)
+	return n, nil
+}
+
+func BenchmarkReader(b *testing.B) {
+	for _, size := range []int{HeaderSize, 200_000, MaxPayload} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			r := NewReader(&loop{bytes: Append(nil, Header{Type: Frame, Session: 1}, make([]byte, size))})
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, _, err := r.Next(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkPipe compares records through a pipe with plain copying, as dd does
+// with bs=256k, of as many bytes.
+func BenchmarkPipe(b *testing.B) {
+	block := make([]byte, MaxPayload)
+	b.Run("plain", func(b *testing.B) {
+		into := make([]byte, len(block))
+		benchmarkPipe(b, len(block),
+			func(w *os.File) error { _, err := w.Write(block); return err },
+			func(r *os.File) func() error {
+				return func() error { _, err := io.ReadFull(r, into); return err }
+			})
+	})
+	b.Run("records", func(b *testing.B) {
+		into, room, h := make([]byte, len(block)), make([]byte, 0, HeaderSize), Header{Type: Frame, Session: 1}
+		benchmarkPipe(b, len(block),
+			func(w *os.File) error {
+				_, err1 := w.Write(AppendHeader(room, h, block))
+				_, err2 := w.Write(block)
+				return errors.Join(err1, err2)
+			},
+			func(src *os.File) func() error {
+				r := NewReader(src)
+				return func() error { _, payload, err := r.Next(); copy(into, payload); return err }
+			})
+	})
+}
+
+func benchmarkPipe(b *testing.B, size int, write func(*os.File) error, reader func(*os.File) func() error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	read := reader(r)
+	b.SetBytes(int64(size))
+	b.ReportAllocs()
+	b.ResetTimer()
+	go func() {
+		defer w.Close()
+		for range b.N {
+			if err := write(w); err != nil {
+				b.Error(err)
+			}
+		}
+	}()
+	for range b.N {
+		if err := read(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
