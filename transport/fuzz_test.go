@@ -50,7 +50,7 @@ func FuzzReceiverHandle(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		pool := &capture.Pool{}
-		r := &Receiver{Viewer: releaser{}, Pool: pool, Log: slog.New(slog.DiscardHandler)}
+		r := &Receiver{Link: &Pipe{}, Viewer: releaser{}, Pool: pool, Log: slog.New(slog.DiscardHandler), Plain: repaired}
 		opening := [][]byte{
 			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 7}, encode(self("", ""))),
 			wire.Append(nil, wire.Header{Type: wire.Pong, Session: 7, Sequence: 1}, wire.AppendPong(nil, wire.Clock{Received: 1, Pong: 1}, 0)),
@@ -71,6 +71,12 @@ func FuzzReceiverHandle(f *testing.F) {
 	})
 }
 
+// repaired gives a plain picture a format.
+func repaired(f *capture.Frame) (*capture.Frame, error) {
+	f.Format = grey
+	return f, nil
+}
+
 // releaser is a viewer that looks at nothing.
 type releaser struct{}
 
@@ -83,7 +89,7 @@ func (releaser) Disconnected(error)                     {}
 func FuzzSenderHandle(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := &Sender{Feed: newFeed(time.Hour), Log: slog.New(slog.DiscardHandler)}
+		s := &Sender{Link: &Pipe{}, Feed: newFeed(time.Hour), Log: slog.New(slog.DiscardHandler)}
 		welcome := wire.Append(nil, wire.Header{Type: wire.Welcome, Session: 7}, encode(self("", "")))
 		ss := newSenderSession(s, nowhere{bytes.NewReader(bytes.Join(append([][]byte{welcome}, script(b)...), nil))})
 		ss.id.Store(7)

@@ -218,6 +218,39 @@ func TestImpatientSender(t *testing.T) {
 	})
 }
 
+// Until a session has begun, the sender that spoke last is the one that lives.
+func TestSenderOpensAgain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.viewing = start(w.receiver.Run)
+		i := w.impostor(w.cable.sender)
+		i.write(wire.Hello, encode(self("tbcam-send", "old")))
+		i.read(wire.Ping)
+		i.session, i.out = 8, 0
+		i.write(wire.Hello, encode(self("tbcam-send", "new")))
+		i.read(wire.Welcome)
+		i.read(wire.Ping)
+		i.write(wire.Pong, wire.AppendPong(nil, wire.Clock{Received: 1, Pong: 1}, 0))
+		i.read(wire.Credit)
+		if got := w.screen.noted(); len(got.peers) != 1 || got.peers[0].Version != "new" || i.session != 8 {
+			t.Errorf("%+v in session %d", got.peers, i.session)
+		}
+	})
+}
+
+// A viewer that says goodbye and does not wait for an answer has said it.
+func TestViewerLeavesInHaste(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.sending = start(w.sender.Run)
+		i := w.asViewer()
+		i.write(wire.Bye, []byte("in haste"))
+		i.conn.Close()
+		time.Sleep(time.Second)
+		if log := w.log.String(); !strings.Contains(log, "the peer said goodbye: in haste") {
+			t.Errorf("log: %s", log)
+		}
+	})
+}
+
 func TestHostileViewer(t *testing.T) {
 	for name, c := range map[string]struct {
 		do  func(i *impostor)

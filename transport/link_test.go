@@ -16,6 +16,10 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
+// patience is how long real time may take on a busy machine. How long it should
+// take is tested in virtual time.
+const patience = 10 * time.Second
+
 // checkLeaks fails the test if goroutines are left over at its end. They are
 // given time: a goroutine that has done all is not gone yet.
 func checkLeaks(t *testing.T) {
@@ -95,7 +99,7 @@ func TestUnixEitherOrder(t *testing.T) {
 				w.listen(path)
 				w.sending = start(w.sender.Run)
 			}
-			w.waitForFrames(50, 5*time.Second)
+			w.waitForFrames(50, patience)
 			if said := strings.Contains(w.log.String(), "waiting for tbcam-view"); said != (first == "sender") {
 				t.Errorf("log: %v", w.log)
 			}
@@ -121,15 +125,16 @@ func TestUnixReconnect(t *testing.T) {
 	w.sending = start(w.sender.Run)
 	for range 3 {
 		kill := w.listen(path)
-		w.waitForFrames(10, time.Second)
+		w.waitForFrames(10, patience)
 		kill()
+		time.Sleep(3 * redial)
 	}
 	w.listen(path)
-	w.waitForFrames(10, time.Second)
+	w.waitForFrames(10, patience)
 	for range 3 {
 		w.stop(w.sending)
 		w.sending = start(w.sender.Run)
-		w.waitForFrames(10, time.Second)
+		w.waitForFrames(10, patience)
 	}
 	if err := w.receiver.Link.Close(); err != nil {
 		t.Error(err)
@@ -149,7 +154,7 @@ func TestUnixBacklog(t *testing.T) {
 	}
 	w.receiver.Start(capture.Want{})
 	w.sending = start(w.sender.Run)
-	w.waitForFrames(1, time.Second)
+	w.waitForFrames(1, patience)
 	if s := w.receiver.Stats(); s.Sessions != 1 {
 		t.Errorf("%+v", s)
 	}

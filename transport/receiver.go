@@ -1,9 +1,11 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -46,6 +48,9 @@ type Receiver struct {
 	Pool    *capture.Pool
 	Version string // of the program
 	Log     *slog.Logger
+	// Plain takes over a picture of plain MJPEG and returns it with its Format,
+	// repaired where it must be. Its error costs only that picture.
+	Plain func(*capture.Frame) (*capture.Frame, error)
 
 	mu      sync.Mutex
 	want    *capture.Want // nil: no pictures
@@ -169,7 +174,7 @@ type receiverSession struct {
 }
 
 func newReceiverSession(r *Receiver, conn Conn) *receiverSession {
-	rs := &receiverSession{session: newSession(conn), receiver: r, greeted: make(chan struct{})}
+	rs := &receiverSession{session: newSession(conn, r.Link), receiver: r, greeted: make(chan struct{})}
 	rs.clock = &Clock{line: rs.line}
 	rs.compose = rs.writeOwn
 	return rs
@@ -211,6 +216,9 @@ func (rs *receiverSession) beat(session context.Context) error {
 func (rs *receiverSession) write(session context.Context) error {
 	for {
 		if err := rs.writeDue(); err != nil {
+			return err
+		}
+		if err := rs.writePadding(); err != nil {
 			return err
 		}
 		select {
@@ -268,6 +276,15 @@ func (rs *receiverSession) writeRequest() error {
 
 func (rs *receiverSession) read(context.Context) error {
 	defer rs.dropPartial()
+	head, plain, err := sniff(rs.conn)
+	if err != nil {
+		return err
+	}
+	src := io.MultiReader(bytes.NewReader(head), rs.conn)
+	if plain {
+		return rs.readPlain(src)
+	}
+	rs.reader = wire.NewReader(src)
 	return rs.readAll(rs.handle)
 }
 

@@ -132,7 +132,7 @@ type senderSession struct {
 
 func newSenderSession(s *Sender, conn Conn) *senderSession {
 	ss := &senderSession{
-		session: newSession(conn), sender: s,
+		session: newSession(conn, s.Link), sender: s,
 		welcome: make(chan struct{}), granted: make(chan struct{}, 1), lists: make(chan struct{}, 1),
 		pictures: make(chan Picture), written: make(chan struct{}, 1),
 	}
@@ -327,6 +327,9 @@ func (ss *senderSession) feedEnded(session context.Context, err error) error {
 func (ss *senderSession) write(session context.Context) error {
 	for {
 		if err := ss.writeDue(); err != nil {
+			return err
+		}
+		if err := ss.writePadding(); err != nil {
 			return err
 		}
 		select {

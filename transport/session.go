@@ -44,6 +44,10 @@ var (
 	errByeUnread = errors.New("the goodbye was not answered")
 )
 
+// errStale says that a device holds what belongs to an older session. How much is
+// lost in it cannot be known: only closing it cures that.
+var errStale = errors.New("the device held bytes of an older session")
+
 // byeError is the peer's goodbye.
 type byeError struct{ reason string }
 
@@ -104,6 +108,8 @@ type session struct {
 	reader *wire.Reader
 	line   timeline
 	id     atomic.Uint32 // 0 until known
+	device bool          // the link is one that Accepts nothing
+	plain  atomic.Bool   // the peer sends plain MJPEG, and hears nothing
 
 	due      atomic.Uint32          // bit t: a record of type t is due
 	wake     chan struct{}          // something became due
@@ -113,6 +119,7 @@ type session struct {
 
 	// Of the writer.
 	out     uint32                     // sequence of the next record
+	padded  bool                       // nothing was written since the last padding
 	header  [wire.HeaderSize]byte      // room for it
 	payload [wire.FrameHeaderSize]byte // room for one without text, or its beginning
 	pieces  [][]byte                   // what one record is made of
@@ -124,9 +131,9 @@ type session struct {
 	stale uint64 // records of other sessions, and repeated ones
 }
 
-func newSession(conn Conn) *session {
+func newSession(conn Conn, link Link) *session {
 	s := &session{
-		conn: conn, reader: wire.NewReader(conn), line: newTimeline(),
+		conn: conn, reader: wire.NewReader(conn), line: newTimeline(), device: !link.Accepts(), padded: true,
 		wake: make(chan struct{}, 1), pieces: make([][]byte, 0, 3),
 	}
 	s.touch()
@@ -159,6 +166,9 @@ func (s *session) touch() { s.heard.Store(s.now()) }
 func (s *session) watch(session context.Context) error {
 	for {
 		silent := time.Duration(s.now() - s.heard.Load())
+		if s.plain.Load() {
+			return nil // it may be silent for as long as it likes
+		}
 		if silent >= liveness {
 			return fmt.Errorf("%w for %v", ErrPeerDead, liveness)
 		}
@@ -284,8 +294,32 @@ func (s *session) writeControl(t wire.Type) error {
 func (s *session) writeRecord(h wire.Header, payload ...[]byte) error {
 	h.Session, h.Sequence = s.id.Load(), s.out
 	s.out++
+	s.padded = false
 	s.pieces = append(append(s.pieces[:0], wire.AppendHeader(s.header[:0], h, payload...)), payload...)
 	return s.conn.WriteBuffers(s.pieces)
+}
+
+// padding is how many packets a reader may be behind: the driver loses count of
+// those that arrive during open(2), at most the Hellos of one opening and a CLOSE
+// that was still on its way, and hands them over only when as many more have come
+// (drivers/thunderbolt/stream.c of Linux 7.2, tbstream_dev_alloc_rx_buffers).
+const padding = helloCount + 1
+
+// padder is a Conn that writes packets, of which the peer may be behind.
+type padder interface {
+	// Pad writes n packets of one zero byte, which are no part of any record.
+	Pad(n int) error
+}
+
+// writePadding pushes what was written through to a peer that is behind. It is
+// called when nothing more is to be written for now.
+func (s *session) writePadding() error {
+	p, ok := s.conn.(padder)
+	if !ok || s.padded {
+		return nil
+	}
+	s.padded = true
+	return p.Pad(padding)
 }
 
 // self is what this program says of itself.

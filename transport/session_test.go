@@ -219,6 +219,48 @@ func testNewestWins(w *world, slow time.Duration, rate int) {
 	}
 }
 
+// A heartbeat does not wait until a large frame is through.
+func TestControlPassesBetweenPieces(t *testing.T) {
+	inWorld(t, func(w *world) {
+		inside, passed := false, 0
+		w.cable.hear(func(_ *end, h wire.Header) {
+			switch {
+			case h.Type == wire.Frame:
+				inside = h.Flags&wire.Last == 0
+			case h.Type == wire.Pong && inside:
+				passed++
+			}
+		})
+		w.feed.size = func(uint32) int { return 2_500_000 }
+		w.cable.rate = 1_000_000
+		w.startBoth()
+		w.waitForFrames(3, 12*time.Second)
+		if passed < 10 {
+			t.Errorf("%d heartbeats passed between the pieces", passed)
+		}
+	})
+}
+
+// A picture that comes as the session ends is given back.
+func TestPictureComesTooLate(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.feed.period = 0
+		ss := newSenderSession(w.sender, &cableConn{end: w.cable.sender})
+		ss.credit.Store(1)
+		session, cancel := context.WithCancel(w.Context())
+		cancel()
+		w.sender.Feed = &lateFeed{w.feed}
+		if err := ss.pump(w.Context(), session); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// lateFeed has a picture although nobody wants it any more.
+type lateFeed struct{ *feed }
+
+func (f *lateFeed) Next(context.Context) (Picture, error) { return f.feed.Next(context.Background()) }
+
 func TestLostTotalsArrive(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.startBoth()
@@ -583,6 +625,27 @@ func (w *world) listTwice() []capture.Camera {
 		w.Errorf("one got %d cameras, the other %d", len(a), len(b))
 	}
 	return a
+}
+
+// A list that takes longer than a heartbeat is not begun again by each, and one
+// that was cut off is.
+func TestCamerasOnASlowLine(t *testing.T) {
+	inWorld(t, func(w *world) {
+		cameras := make([]capture.Camera, 20)
+		for i := range cameras {
+			cameras[i].Modes = slices.Repeat([]capture.Mode{mjpeg720.Source}, 100)
+		}
+		w.feed.lister = func() []capture.Camera { return cameras }
+		w.cable.rate, w.cable.capacity = 50_000, 10_000
+		w.sending, w.viewing = start(w.sender.Run), start(w.receiver.Run)
+		go func() {
+			time.Sleep(time.Second)
+			w.cable.cut()
+		}()
+		if got := w.listTwice(); len(got) != len(cameras) || len(got[19].Modes) != 100 {
+			t.Errorf("%d cameras", len(got))
+		}
+	})
 }
 
 func TestCamerasNotAnswered(t *testing.T) {

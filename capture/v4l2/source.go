@@ -61,6 +61,22 @@ func Open(path string, mode capture.Mode, pool *capture.Pool) (*Source, error) {
 	return open(path, mode, 0, pool)
 }
 
+// Probe reports what keeps the camera at a device node from being opened in that
+// mode now, if anything. It does not start the camera.
+func Probe(path string, mode capture.Mode) error {
+	n := inspect(path)
+	if err := n.notCamera(); err != nil {
+		return err
+	}
+	fd, err := openNode(path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	s := &Source{path: path, fd: fd}
+	return s.negotiate(mode, 0)
+}
+
 // open also asks for a number of bytes per line, which tests do.
 func open(path string, mode capture.Mode, bytesPerLine uint32, pool *capture.Pool) (*Source, error) {
 	fd, err := openNode(path)

@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/pattern"
+	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/transport"
@@ -156,6 +158,11 @@ func (o options) feed(log *slog.Logger) (f *feed, offer string, err error) {
 	}
 	if _, err := codec.Choose(kind, capture.Format{Pixel: mode.Pixel, Width: mode.Width, Height: mode.Height}); err != nil {
 		return nil, "", cli.Mark(err, cli.ErrUsage)
+	}
+	if camera.Path != pattern.Name {
+		if err := v4l2.Probe(camera.Path, mode); err != nil {
+			return nil, "", fmt.Errorf("%s: %w", camera.Name, err)
+		}
 	}
 	f = newFeed(want, kind, o.quality, log)
 	f.limit = limit{frames: o.frames, duration: o.duration}

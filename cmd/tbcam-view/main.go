@@ -103,7 +103,12 @@ func (o *options) list(ctx context.Context) ([]capture.Camera, error) {
 	defer link.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := &transport.Receiver{Link: link, Viewer: quiet{}, Pool: &capture.Pool{}, Version: version, Log: log}
+	pool := &capture.Pool{}
+	plain, err := newPlainPictures(pool)
+	if err != nil {
+		return nil, err
+	}
+	r := &transport.Receiver{Link: link, Viewer: quiet{}, Pool: pool, Version: version, Log: log, Plain: plain.take}
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
 	log.Info("waiting for tbcam-send", "stream", o.stream)

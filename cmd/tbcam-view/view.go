@@ -67,7 +67,11 @@ func view(ctx context.Context, o options) (err error) {
 	if err := v.addSinks(); err != nil {
 		return cli.Mark(err, cli.ErrSink)
 	}
-	v.receiver = &transport.Receiver{Link: link, Viewer: v, Pool: pool, Version: version, Log: log}
+	plain, err := newPlainPictures(pool)
+	if err != nil {
+		return err
+	}
+	v.receiver = &transport.Receiver{Link: link, Viewer: v, Pool: pool, Version: version, Log: log, Plain: plain.take}
 	v.receiver.Start(want)
 	defer o.stats.Start(os.Stdout, v.summary)()
 	log.Info("waiting for tbcam-send", "stream", o.stream)

@@ -18,6 +18,10 @@ const (
 	minWidth, minHeight     = 160, 120
 )
 
+// settled is the Update before which ebiten has shown the window: from then on it
+// gives it no size by itself, and can be woken.
+const settled = 2
+
 // dimmed is the brightness of the picture under a message.
 const dimmed = 0.3
 
@@ -36,7 +40,7 @@ type game struct {
 	showStatus, showHelp  bool
 	width, height         int // of the screen in its pixels
 
-	started bool
+	updates int    // calls of Update, until it is called only when something has happened
 	dirty   bool   // the screen is not what it should be
 	drawn   uint64 // identity of a picture that was drawn and not reported; 0 for none
 }
@@ -66,8 +70,12 @@ func (g *game) Layout(int, int) (int, int) { panic("LayoutF is there") }
 
 // Update is called when something has happened: input, or a message.
 func (g *game) Update() error {
-	if !g.started {
-		g.start()
+	if g.updates < settled {
+		g.updates++
+		if g.updates == settled {
+			g.start()
+		}
+		return nil
 	}
 	update, slots, told := g.inbox.take()
 	if slots != nil {
@@ -88,9 +96,8 @@ func (g *game) Update() error {
 	return nil
 }
 
-// start begins to listen to tbcam-view; earlier, ebiten could not be woken.
+// start begins to listen to tbcam-view.
 func (g *game) start() {
-	g.started = true
 	ebiten.SetTPS(ebiten.SyncWithFPS) // or ebiten may wake up without an Update
 	// Deprecated in favour of SetScreenClearedEveryFrame(false), with which an
 	// idle window still takes 5 % of a core instead of nothing.

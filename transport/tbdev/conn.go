@@ -91,6 +91,19 @@ func (c *conn) WriteBuffers(bufs [][]byte) error {
 	return nil
 }
 
+// pad is what Pad writes.
+var pad = [1]byte{}
+
+// Pad writes n packets of one zero byte: each write(2) is a packet of its own.
+func (c *conn) Pad(n int) error {
+	for range n {
+		if err := c.WriteBuffers([][]byte{pad[:]}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // consume drops the first n bytes of the buffers, and empty ones before more.
 func consume(bufs [][]byte, n int) [][]byte {
 	for len(bufs) > 0 && n >= len(bufs[0]) {

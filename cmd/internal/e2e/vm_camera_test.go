@@ -18,13 +18,15 @@ import (
 func TestBusyCamera(t *testing.T) {
 	camera := vm.LoadVivid(t, 1)[0]
 	taken := filepath.Join(t.TempDir(), "taken")
+	flag, _ := socket(t)
+	s := start(t, nil, "tbcam-send", append(vividMode, flag, "--camera="+camera)...)
+	s.says("offering")
 	other := background(t, "v4l2-ctl", append(v4l2Mode("YUYV"), "-d", camera, "--stream-mmap", "--stream-to="+taken)...)
 	until(t, "another program's pictures", func() bool { return size(taken) > 0 })
 
-	flag, _ := socket(t)
-	v := viewer(t, flag, "--stats=json", "--record="+filepath.Join(t.TempDir(), "a.mkv"))
-	s := start(t, nil, "tbcam-send", append(vividMode, flag, "--camera="+camera)...)
 	holder := fmt.Sprintf("held by v4l2-ctl (pid %d)", other.Process.Pid)
+	wantRefusal(t, start(t, nil, "tbcam-send", append(vividMode, "--stream=unix:/nowhere", "--camera="+camera)...), 4, holder)
+	v := viewer(t, flag, "--stats=json", "--record="+filepath.Join(t.TempDir(), "a.mkv"))
 	s.says(holder)
 	v.says(holder)
 	finish(other)

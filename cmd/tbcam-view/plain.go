@@ -1,0 +1,25 @@
+package main
+
+import (
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/codec"
+)
+
+// plainPictures makes frames of plain MJPEG what frames of a tbcam-send are.
+type plainPictures struct{ repair codec.Encoder }
+
+func newPlainPictures(pool *capture.Pool) (*plainPictures, error) {
+	repair, err := codec.NewEncoder(codec.Copy, 0, pool)
+	return &plainPictures{repair}, err
+}
+
+// take implements transport.Receiver.Plain.
+func (p *plainPictures) take(f *capture.Frame) (*capture.Frame, error) {
+	header, err := codec.ParseHeader(f.Data)
+	if err != nil {
+		f.Release()
+		return nil, err
+	}
+	f.Format = header.Format()
+	return p.repair.Encode(f)
+}
