@@ -225,6 +225,9 @@ func (s *session) readNext() (wire.Header, []byte, error) {
 		ours := h.Session == s.id.Load()
 		if ours && int32(h.Sequence-s.in) < 0 || !ours && h.Type != wire.Hello {
 			s.stale++
+			if s.device && !ours {
+				return h, nil, errStale
+			}
 			continue
 		}
 		s.touch()

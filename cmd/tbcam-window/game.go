@@ -101,7 +101,8 @@ func (g *game) start() {
 	ebiten.SetTPS(ebiten.SyncWithFPS) // or ebiten may wake up without an Update
 	// Deprecated in favour of SetScreenClearedEveryFrame(false), with which an
 	// idle window still takes 5 % of a core instead of nothing.
-	ebiten.SetFPSMode(ebiten.FPSModeVsyncOffMinimum) //nolint:staticcheck // see above
+	//lint:ignore SA1019 see above
+	ebiten.SetFPSMode(ebiten.FPSModeVsyncOffMinimum)
 	go g.inbox.receive(g.conn)
 }
 

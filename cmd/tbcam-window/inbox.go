@@ -64,7 +64,8 @@ func (in *inbox) put(u winlink.Update, memory *os.File) error {
 // wake wakes the window, again and again until it looks: a wake-up is lost while
 // ebiten waits for a change of the window's size.
 func (in *inbox) wake() {
-	ebiten.ScheduleFrame() //nolint:staticcheck // see game.start
+	//lint:ignore SA1019 see game.start
+	ebiten.ScheduleFrame()
 	if in.retry == nil {
 		in.retry = time.AfterFunc(retryAfter, in.wakeAgain)
 	}
@@ -74,7 +75,8 @@ func (in *inbox) wakeAgain() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.retry != nil {
-		ebiten.ScheduleFrame() //nolint:staticcheck // see game.start
+		//lint:ignore SA1019 see game.start
+		ebiten.ScheduleFrame()
 		in.retry.Reset(retryAfter)
 	}
 }

@@ -74,7 +74,7 @@ type Header struct {
 	Flags    Flags
 	Stream   uint16 // 0 is the control of the session
 	Session  uint32 // chosen by the sender, never 0
-	Sequence uint32 // counts the records of one direction of a session
+	Sequence uint32 // counts the records of one direction since the line was opened
 	Length   int    // of the payload, in bytes
 	checksum uint32 // CRC32C of the payload
 }
