@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"time"
@@ -17,31 +16,35 @@ const maxSniff = 8 << 20
 // sniff reads until it is clear whether the peer sends plain MJPEG: a whole
 // picture came before any record. It returns what it read.
 func sniff(src io.Reader) (head []byte, plain bool, err error) {
-	for len(head) < maxSniff {
-		head = append(head, make([]byte, wire.MaxRecord)...)
-		n, err := src.Read(head[len(head)-wire.MaxRecord:])
-		head = head[:len(head)-wire.MaxRecord+n]
-		if err != nil && n == 0 {
-			return head, false, err
-		}
-		if holdsRecord(head) {
-			break
-		}
-		if _, err := mjpeg.NewReader(bytes.NewReader(head), maxSniff).Next(); err == nil {
-			return head, true, nil
-		}
+	s := &sniffer{src: src}
+	_, err = mjpeg.NewReader(s, maxSniff).Next()
+	if errors.Is(err, errNotPlain) || errors.Is(err, mjpeg.ErrTooLarge) {
+		return s.head, false, nil
 	}
-	return head, false, nil
+	return s.head, err == nil, err
 }
 
-// holdsRecord reports whether there is the header of a record.
-func holdsRecord(head []byte) bool {
-	for at := range head {
-		if _, err := wire.ParseHeader(head[at:]); err == nil || errors.Is(err, wire.ErrVersion) {
-			return true
+var errNotPlain = errors.New("the peer sends no plain MJPEG")
+
+// sniffer keeps what it reads, and ends with errNotPlain where a record begins.
+type sniffer struct {
+	src     io.Reader
+	head    []byte
+	checked int // bytes of head in which no record begins
+}
+
+func (s *sniffer) Read(p []byte) (int, error) {
+	n, err := s.src.Read(p)
+	s.head = append(s.head, p[:n]...)
+	for ; s.checked+wire.HeaderSize <= len(s.head); s.checked++ {
+		if _, err := wire.ParseHeader(s.head[s.checked:]); err == nil || errors.Is(err, wire.ErrVersion) {
+			return 0, errNotPlain
 		}
 	}
-	return false
+	if len(s.head) > maxSniff {
+		return 0, errNotPlain
+	}
+	return n, err
 }
 
 // readPlain reads plain MJPEG. Such a session has no control, no credits and no

@@ -49,7 +49,8 @@ type Receiver struct {
 	Version string // of the program
 	Log     *slog.Logger
 	// Plain takes over a picture of plain MJPEG and returns it with its Format,
-	// repaired where it must be. Its error costs only that picture.
+	// repaired where it must be. Its error costs only that picture. Without it a
+	// peer that sends such is refused.
 	Plain func(*capture.Frame) (*capture.Frame, error)
 
 	mu      sync.Mutex
@@ -281,7 +282,10 @@ func (rs *receiverSession) read(context.Context) error {
 		return err
 	}
 	src := io.MultiReader(bytes.NewReader(head), rs.conn)
-	if plain {
+	switch {
+	case plain && rs.receiver.Plain == nil:
+		return fmt.Errorf("%w: it sends plain MJPEG", ErrProtocol)
+	case plain:
 		return rs.readPlain(src)
 	}
 	rs.reader = wire.NewReader(src)

@@ -14,12 +14,13 @@ import (
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
-// A sender greets often at first, then is silent until it opens again: what is
-// sent to a device whose peer has not opened may be lost, or do harm.
-const (
-	helloCount = 8
-	helloEvery = liveness / helloCount
-)
+// greetings are the waits after each Hello of an opening. What is sent to a device
+// whose peer has not opened may be lost, do harm, or put that peer behind: so they
+// are few, and where none was answered the sender closes the device for a while.
+var greetings = [...]time.Duration{
+	250 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, time.Second, time.Second, time.Second, time.Second,
+}
 
 // drainWait is how long a sender whose feed has ended waits until the viewer has
 // read all of it.
@@ -81,7 +82,7 @@ func (s *Sender) Run(ctx context.Context) error {
 func (s *Sender) serve(ctx context.Context, conn Conn) error {
 	ss := newSenderSession(s, conn)
 	s.current.Store(ss)
-	err := ss.run(ctx, ss.watch, ss.greet, ss.read, ss.write, ss.list,
+	err := ss.run(ctx, ss.greet, ss.read, ss.write, ss.list,
 		func(session context.Context) error { return ss.pump(ctx, session) },
 		func(session context.Context) error { return ss.leave(ctx, session, ss.welcome, "tbcam-send was ended") },
 	)
@@ -157,17 +158,17 @@ func (ss *senderSession) verdict(err error) error {
 
 // greet says Hello until it is answered, or often enough.
 func (ss *senderSession) greet(session context.Context) error {
-	for range helloCount {
+	for _, wait := range greetings {
 		ss.ask(wire.Hello)
 		select {
 		case <-ss.welcome:
-			return nil
+			return ss.watch(session)
 		case <-session.Done():
 			return nil
-		case <-time.After(helloEvery):
+		case <-time.After(wait):
 		}
 	}
-	return nil
+	return fmt.Errorf("%w to %d greetings", ErrPeerDead, len(greetings))
 }
 
 func (ss *senderSession) read(context.Context) error { return ss.readAll(ss.handle) }
@@ -329,8 +330,11 @@ func (ss *senderSession) write(session context.Context) error {
 		if err := ss.writeDue(); err != nil {
 			return err
 		}
-		if err := ss.writePadding(); err != nil {
-			return err
+		// Before the viewer answers, padding would only add to what it is behind.
+		if ss.peer.Load() != nil {
+			if err := ss.writePadding(); err != nil {
+				return err
+			}
 		}
 		select {
 		case <-ss.wake:

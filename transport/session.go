@@ -306,7 +306,7 @@ func (s *session) writeRecord(h wire.Header, payload ...[]byte) error {
 // those that arrive during open(2), at most the Hellos of one opening and a CLOSE
 // that was still on its way, and hands them over only when as many more have come
 // (drivers/thunderbolt/stream.c of Linux 7.2, tbstream_dev_alloc_rx_buffers).
-const padding = helloCount + 1
+const padding = len(greetings) + 1
 
 // padder is a Conn that writes packets, of which the peer may be behind.
 type padder interface {

@@ -1,10 +1,12 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -49,7 +51,7 @@ func (t *trace) check(w *world) {
 		var ok bool
 		switch s.h.Type {
 		case wire.Hello:
-			ok = s.from == t.cable.sender && !had(wire.Ping) || count[key{s.h.Session, wire.Hello}] < helloCount
+			ok = s.from == t.cable.sender && !had(wire.Ping) || count[key{s.h.Session, wire.Hello}] < len(greetings)
 		case wire.Welcome:
 			ok = s.from == t.cable.viewer && had(wire.Hello)
 		case wire.Ping:
@@ -331,6 +333,30 @@ func testDamage(w *world, oneIn int, r *rand.Rand, damage func(*rand.Rand, []byt
 	}
 	if n := len(got.statuses); n == 0 || got.statuses[n-1].Text != "said once" {
 		w.Errorf("the Status was lost")
+	}
+}
+
+// Numbers wrap around; what was read is not read again, and what is missing is
+// noticed.
+func TestSequence(t *testing.T) {
+	var b []byte
+	for _, n := range []uint32{math.MaxUint32 - 1, math.MaxUint32, 0, 0, math.MaxUint32, 1, 4, 2, 5} {
+		b = wire.Append(b, wire.Header{Type: wire.Status, Session: 7, Sequence: n}, nil)
+	}
+	s := newSession(nowhere{bytes.NewReader(b)}, &Pipe{})
+	s.id.Store(7)
+	s.in = math.MaxUint32 - 1
+	var got []string
+	for {
+		h, _, err := s.readNext()
+		if err != nil {
+			break
+		}
+		got = append(got, fmt.Sprintf("%d %t", int32(h.Sequence), s.gap))
+	}
+	want := []string{"-2 false", "-1 false", "0 false", "1 false", "4 true", "5 false"}
+	if !slices.Equal(got, want) || s.stale != 3 {
+		t.Errorf("got %q, want %q; %d passed over", got, want, s.stale)
 	}
 }
 

@@ -21,38 +21,24 @@ const pollTimeout = 200 * time.Millisecond
 // returns EPOLLERR and nothing else (Linux 7.3).
 var ErrBusyPoll = errors.New("its busy_poll is on; write 0 to busy_poll in the stream's ConfigFS directory")
 
-// conn is one opening of a device. It polls by itself, because Go's poller takes
-// a device that reports EPOLLERR alone for one that cannot be polled.
+// conn is a transport.Conn over a File. It polls by itself, because Go's poller
+// takes a device that reports EPOLLERR alone for one that cannot be polled.
 type conn struct {
-	fd, wake int
-
-	mu     sync.RWMutex // held shared by Read and WriteBuffers, wholly to free
+	file   File
+	using  sync.RWMutex // held shared by Read and WriteBuffers
 	closed atomic.Bool
 	iovs   [][]byte // of the writer
 }
 
-func openConn(path string) (*conn, error) {
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
-	if err != nil {
-		return nil, err
-	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("eventfd: %w", err)
-	}
-	return &conn{fd: fd, wake: wake}, nil
-}
-
 // Read waits for bytes and returns those that are there.
 func (c *conn) Read(p []byte) (int, error) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
+	c.using.RLock()
+	defer c.using.RUnlock()
 	for {
 		if c.closed.Load() {
 			return 0, io.ErrClosedPipe
 		}
-		n, err := unix.Read(c.fd, p)
+		n, err := c.file.Read(p)
 		switch {
 		case n > 0:
 			return n, nil
@@ -69,15 +55,15 @@ func (c *conn) Read(p []byte) (int, error) {
 
 // WriteBuffers writes all of the buffers, with one writev where that takes all.
 func (c *conn) WriteBuffers(bufs [][]byte) error {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
+	c.using.RLock()
+	defer c.using.RUnlock()
 	c.iovs = append(c.iovs[:0], bufs...)
-	rest := c.iovs
+	rest := consume(c.iovs, 0)
 	for len(rest) > 0 {
 		if c.closed.Load() {
 			return io.ErrClosedPipe
 		}
-		n, err := unix.Writev(c.fd, rest)
+		n, err := c.file.Writev(rest)
 		if err != nil && err != unix.EAGAIN && err != unix.EINTR {
 			return fmt.Errorf("write: %w", err)
 		}
@@ -118,9 +104,8 @@ func consume(bufs [][]byte, n int) [][]byte {
 
 // wait returns when the device may be ready, or after pollTimeout.
 func (c *conn) wait(events int16) error {
-	fds := [...]unix.PollFd{{Fd: int32(c.fd), Events: events}, {Fd: int32(c.wake), Events: unix.POLLIN}}
-	_, err := unix.Poll(fds[:], int(pollTimeout.Milliseconds()))
-	switch got := fds[0].Revents; {
+	got, err := c.file.Poll(events, pollTimeout)
+	switch {
 	case err != nil && err != unix.EINTR:
 		return fmt.Errorf("poll: %w", err)
 	case got == unix.POLLERR:
@@ -132,18 +117,20 @@ func (c *conn) wait(events int16) error {
 }
 
 // Close wakes Read and WriteBuffers, waits until they left, and frees the
-// device: a tbstream takes 0.5 to 1 s for that.
+// device: a tbstream takes 0.5 to 1 s for that. Calls that come later do not wait
+// so long.
 func (c *conn) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
-	one := [8]byte{1}
-	if _, err := unix.Write(c.wake, one[:]); err != nil {
-		return fmt.Errorf("eventfd: %w", err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return errors.Join(unix.Close(c.fd), unix.Close(c.wake))
+	err := c.file.Wake()
+	c.awaitUsers()
+	return errors.Join(err, c.file.Close())
+}
+
+func (c *conn) awaitUsers() {
+	c.using.Lock()
+	defer c.using.Unlock()
 }
 
 var _ transport.Conn = (*conn)(nil)

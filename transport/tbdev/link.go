@@ -34,6 +34,9 @@ type Link struct {
 	// Pause is ViewerPause or SenderPause.
 	Pause time.Duration
 	Log   *slog.Logger
+	// OpenFile, if set, opens in place of the device that Resolve names, which then
+	// is only shown.
+	OpenFile func() (File, error)
 
 	closing sync.WaitGroup // of the last connection
 	closed  time.Time      // when that was done
@@ -72,15 +75,22 @@ func (l *Link) open() (transport.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.acquire(path); err != nil {
-		return nil, fmt.Errorf("open stream %s: %w", path, err)
-	}
-	c, err := openConn(path)
+	f, err := l.openFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", path, err)
 	}
 	l.closing.Add(1)
-	return &linkConn{conn: c, link: l}, nil
+	return &linkConn{conn: &conn{file: f}, link: l}, nil
+}
+
+func (l *Link) openFile(path string) (File, error) {
+	if l.OpenFile != nil {
+		return l.OpenFile()
+	}
+	if err := l.acquire(path); err != nil {
+		return nil, err
+	}
+	return openDevice(path)
 }
 
 // acquire takes the lock of the device, in place of the lock of another.

@@ -1,0 +1,106 @@
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+func sampleJPEG(t *testing.T) []byte {
+	picture, err := os.ReadFile(filepath.Join("..", "fixtures", "jpeg", "good-420.jpg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return picture
+}
+
+// onlookers take what a plain peer shows: they know no samples.
+type onlookers struct {
+	screen
+	pictures [][]byte
+}
+
+func (o *onlookers) Frame(f *capture.Frame, _ capture.Lost) {
+	o.note(func() { o.pictures = append(o.pictures, bytes.Clone(f.Data)) })
+	f.Release()
+}
+
+// A peer that sends nothing but pictures is shown, however long it pauses.
+func TestPlainMJPEG(t *testing.T) {
+	inWorld(t, func(w *world) {
+		picture := sampleJPEG(t)
+		viewer := &onlookers{}
+		w.receiver.Viewer = viewer
+		bad := false
+		w.receiver.Plain = func(f *capture.Frame) (*capture.Frame, error) {
+			if bad = !bad; bad {
+				f.Release()
+				return nil, errors.New("beyond repair")
+			}
+			f.Format = mjpeg720.Format
+			return f, nil
+		}
+		trace := w.trace()
+		w.viewing = start(w.receiver.Run)
+		i := w.impostor(w.cable.sender)
+		for range 6 {
+			i.raw(picture)
+			time.Sleep(2 * liveness)
+		}
+		i.conn.Close()
+		w.waitFor(time.Second, "end", func() bool { return len(viewer.noted().ends) == 1 })
+		got := viewer.noted()
+		if len(viewer.pictures) != 3 || !bytes.Equal(viewer.pictures[2], picture) || len(got.modes) != 1 || len(got.peers) != 1 {
+			t.Errorf("%d pictures, %+v", len(viewer.pictures), got)
+		}
+		if !errors.Is(got.ends[0], io.EOF) {
+			t.Errorf("it ended with: %v", got.ends[0])
+		}
+		if s := w.receiver.Stats(); s.Frames != 3 || s.Damage.Records != 3 {
+			t.Errorf("%+v", s)
+		}
+		w.cable.set(func() {
+			for _, s := range trace.steps {
+				if s.from == w.cable.viewer {
+					t.Errorf("the viewer said %v", s.h.Type)
+				}
+			}
+		})
+	})
+}
+
+func TestPlainMJPEGRefused(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.viewing = start(w.receiver.Run)
+		w.impostor(w.cable.sender).raw(sampleJPEG(t))
+		time.Sleep(time.Second)
+		if log := w.log.String(); !strings.Contains(log, "it sends plain MJPEG") {
+			t.Errorf("log: %q", log)
+		}
+	})
+}
+
+// What is neither records nor pictures ends the session, and is not kept.
+func TestNeitherRecordsNorPictures(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.viewing = start(w.receiver.Run)
+		i := w.impostor(w.cable.sender)
+		for range 50 {
+			i.raw(sample(1, 200_000))
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(3 * time.Second)
+		opened := 0
+		w.cable.set(func() { opened = w.cable.viewer.opened })
+		if got := w.screen.noted(); len(got.peers) != 0 || opened != 2 {
+			t.Errorf("%+v, opened %d times", got, opened)
+		}
+	})
+}

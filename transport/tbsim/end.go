@@ -1,0 +1,284 @@
+package tbsim
+
+import (
+	"math/rand/v2"
+	"syscall"
+	"time"
+)
+
+// Times of open and close.
+const (
+	// flushTimeout is for each ring (tbstream_dev_stop), and from 7.4 on for
+	// room for the CLOSE packet (tbstream_dev_send_close).
+	flushTimeout = 500 * time.Millisecond
+	// pathsTime is what tb_xdomain_enable_paths takes to write the hops of both
+	// paths to the routers [I].
+	pathsTime = 2 * time.Millisecond
+	// postTime is what tbstream_dev_alloc_rx_buffers takes to map and post the
+	// buffers of a ring [I].
+	postTime = 200 * time.Microsecond
+)
+
+// End is one host with its stream device (struct tbstream_dev).
+type End struct {
+	cable  *Cable
+	peer   *End
+	kernel Kernel
+
+	users         int
+	locked        bool // by open or close, or the host is suspended
+	closed        bool // a CLOSE was read
+	closeReceived bool // and before that, received
+	removed       bool
+	unset         bool // the HopIDs
+	noRings       bool
+	waiters       []*waiter
+
+	paths     int  // the cable's unplugs when the paths were enabled
+	sending   bool // the TX ring is started
+	receiving bool // the RX ring has buffers
+	counting  bool // and its count will not be reset any more
+	tx, rx    queue[*packet]
+	landed    int // newest packets of rx that were not polled
+	// count is prod-cons of the RX ring: what the driver believes to be there.
+	// What is there is rx; the two differ by how far the reader is behind.
+	count int
+	wire
+
+	openLuck, readLuck, writeLuck, wireLuck *rand.Rand
+}
+
+func newEnd(c *Cable, i int, k Kernel) *End {
+	return &End{
+		cable: c, kernel: k, paths: -1,
+		openLuck: c.luck(i, 0), readLuck: c.luck(i, 1), writeLuck: c.luck(i, 2), wireLuck: c.luck(i, 3),
+	}
+}
+
+// valid returns why the device cannot be used (tbstream_dev_valid).
+func (e *End) valid() error {
+	switch {
+	case !e.cable.plugged:
+		return syscall.ENXIO
+	case e.unset:
+		return syscall.EINVAL
+	}
+	return nil
+}
+
+// connected reports whether the paths lead to the cable as it is plugged now.
+func (e *End) connected() bool { return e.cable.plugged && e.paths == e.cable.unplugs }
+
+// room is how many packets can be written.
+func (e *End) room() int {
+	if !e.sending {
+		return 0
+	}
+	return e.cable.options.Ring - 1 - e.tx.n
+}
+
+// posted is how many packets can be received. A ring never posts all of its
+// buffers; the last one follows when the first is taken from the ring.
+func (e *End) posted() int {
+	ring := e.cable.options.Ring
+	return min(ring-1-e.landed, ring-e.rx.n)
+}
+
+// Behind returns how many packets are in the ring that the driver does not count.
+// A reader sees them when as many more have come.
+func (e *End) Behind() int {
+	e.cable.mu.Lock()
+	defer e.cable.mu.Unlock()
+	return e.rx.n - e.landed - e.count
+}
+
+// Open opens the device with O_NONBLOCK, as often as one likes
+// (tbstream_dev_fops_open). Its error is ENXIO without a cable, EINVAL without
+// HopIDs, ENOMEM without a DMA ring, EIO if the cable is unplugged meanwhile, or
+// ENOENT.
+func (e *End) Open() (*File, error) {
+	e.cable.mu.Lock()
+	defer e.cable.mu.Unlock()
+	e.lock()
+	defer e.unlock()
+	if e.removed {
+		return nil, syscall.ENOENT
+	}
+	if err := e.valid(); err != nil {
+		return nil, err
+	}
+	if e.users == 0 {
+		if err := e.firstOpen(); err != nil {
+			return nil, err
+		}
+	}
+	e.users++
+	return &File{end: e, nonblock: true}, nil
+}
+
+func (e *End) firstOpen() (err error) {
+	if e.noRings {
+		return syscall.ENOMEM
+	}
+	started := false
+	e.start(func(failure error) {
+		err, started = failure, true
+		e.wake(wakeState)
+	})
+	e.await(wakeState, forever, func() bool { return started })
+	if err == nil {
+		e.closed, e.closeReceived = false, false
+	}
+	return err
+}
+
+// start enables the paths and posts the buffers (tbstream_dev_start). A packet
+// that comes while they are posted is received, but the count of these is reset
+// when all are.
+func (e *End) start(done func(error)) {
+	unplugs := e.cable.unplugs
+	e.cable.after(pathsTime, func() {
+		if !e.cable.plugged || e.cable.unplugs != unplugs {
+			done(syscall.EIO)
+			return
+		}
+		e.paths, e.sending = unplugs, true
+		e.receiving = e.kernel.polls() || Chance(e.openLuck.Float64()) < e.cable.options.Behind
+		e.peer.pump()
+		e.cable.after(postTime, func() {
+			e.receiving, e.counting = true, true
+			e.peer.pump()
+			done(nil)
+		})
+	})
+}
+
+// stop frees the rings with what is in them.
+func (e *End) stop() {
+	e.sending, e.receiving, e.counting = false, false, false
+	e.leaving = false
+	e.cable.freeAll(&e.tx)
+	e.peer.loseSent()
+	e.loseReceived()
+}
+
+func (e *End) loseReceived() {
+	e.cable.freeAll(&e.rx)
+	e.landed, e.count = 0, 0
+}
+
+// close is the last close of the device (tbstream_dev_fops_release).
+func (e *End) close() {
+	if e.sendsClose() && e.room() > 0 {
+		p := e.cable.newPacket(closeSize)
+		p.isClose = true
+		e.tx.push(p)
+		e.pump()
+	}
+	e.await(wakeTx, flushTimeout, func() bool { return e.tx.n == 0 })
+	e.sending, e.leaving = false, false
+	e.cable.freeAll(&e.tx)
+	if !e.kernel.polls() {
+		// The flush waits until no buffer is posted: only a full ring is so.
+		e.await(wakeRx, flushTimeout, func() bool { return e.posted() == 0 })
+	}
+	e.stop()
+}
+
+// sendsClose reports whether a CLOSE packet is to be sent, and waits for room.
+func (e *End) sendsClose() bool {
+	if !e.kernel.polls() {
+		return true
+	}
+	e.advance()
+	if e.closeReceived || e.valid() != nil {
+		return false
+	}
+	return e.await(wakeTx, flushTimeout, func() bool { return e.room() > 0 })
+}
+
+// advance takes the packets that have landed from the ring, from 7.4 on
+// (tbstream_dev_advance_rx).
+func (e *End) advance() {
+	for e.landed > 0 {
+		for i := e.rx.n - e.landed; i < e.rx.n; i++ {
+			if (*e.rx.at(i)).isClose {
+				e.closeReceived = true
+				e.wake(PollIn | PollHup)
+			}
+		}
+		e.count += e.landed
+		e.landed = 0
+		e.peer.pump()
+	}
+}
+
+// lock takes the mutex that open and close hold while they wait.
+func (e *End) lock() {
+	e.await(wakeState, forever, func() bool { return !e.locked })
+	e.locked = true
+}
+
+func (e *End) unlock() {
+	e.locked = false
+	e.wake(wakeAll)
+	e.peer.pump() // for a device that is closed now
+}
+
+// Suspend puts the host to sleep for d: its rings are freed and started again
+// without a word to the peer, and what was in them is lost (tbstream_suspend,
+// tbstream_resume). Its processes go on, but find nothing to read and no room to
+// write; open and close wait.
+func (e *End) Suspend(d time.Duration) {
+	e.cable.mu.Lock()
+	defer e.cable.mu.Unlock()
+	e.suspend(time.Now().Add(d))
+}
+
+func (e *End) suspend(until time.Time) {
+	left := time.Until(until)
+	switch {
+	case left <= 0:
+	case e.locked: // a call into the driver ends before the host sleeps
+		e.cable.after(time.Millisecond, func() { e.suspend(until) })
+	default:
+		e.locked = true
+		e.stop()
+		e.cable.after(left, e.resume)
+	}
+}
+
+func (e *End) resume() {
+	if e.users == 0 {
+		e.unlock()
+		return
+	}
+	e.start(func(error) { e.unlock() })
+}
+
+// SetHopIDs sets or clears the HopIDs. EBUSY: the device is open.
+func (e *End) SetHopIDs(set bool) error {
+	e.cable.mu.Lock()
+	defer e.cable.mu.Unlock()
+	if e.users > 0 || e.locked {
+		return syscall.EBUSY
+	}
+	e.unset = !set
+	return nil
+}
+
+// SetRings says whether the host has DMA rings for the next open.
+func (e *End) SetRings(free bool) {
+	e.cable.mu.Lock()
+	defer e.cable.mu.Unlock()
+	e.noRings = !free
+}
+
+// Remove removes the stream's ConfigFS directory, and the device with it
+// (tbstream_dev_drop_item). Files that are open stay.
+func (e *End) Remove() {
+	e.cable.mu.Lock()
+	defer e.cable.mu.Unlock()
+	e.removed = true
+	e.wake(wakeAll)
+}

@@ -1,0 +1,172 @@
+package tbsim
+
+import "time"
+
+// wire carries the packets from one end to the other.
+type wire struct {
+	leaving bool      // the oldest packet of the TX ring is being sent
+	left    time.Time // when that is done
+	flying  queue[flight]
+	timer   *time.Timer
+
+	stalls int  // it stands still while there are any
+	wedged bool // for ever
+	cut    int  // unplugs in so many bytes; 0: not
+	damage int  // damages the packet that so many are to leave for; 0: none
+}
+
+// flight is a packet on the way.
+type flight struct {
+	*packet
+	lands time.Time
+}
+
+// pump moves the packets that can be moved, and comes back for those that will.
+func (e *End) pump() {
+	now := time.Now()
+	for begins := now; ; {
+		switch {
+		case e.flying.n > 0 && !e.flying.at(0).lands.After(now):
+			e.peer.land(e.flying.pop().packet)
+		case e.leaving && !e.left.After(now):
+			begins = e.left // not now: in real time a timer may be late
+			e.leave()
+		case !e.leaving && e.tx.n > 0 && e.passable():
+			e.leaving, e.left = true, begins.Add(e.duration(*e.tx.at(0)))
+		case !e.leaving && e.tx.n > 0 && e.unheard():
+			e.shout()
+		default:
+			e.comeBack(now)
+			return
+		}
+	}
+}
+
+// passable reports whether a packet can leave: both ends have enabled their paths
+// since the cable was plugged, and the peer has a posted buffer for it (end-to-end
+// flow control).
+func (e *End) passable() bool {
+	return e.connected() && e.peer.connected() && e.sending && e.peer.receiving &&
+		e.stalls == 0 && !e.wedged && e.peer.posted() > e.flying.n
+}
+
+// duration is how long the packet takes to be sent.
+func (e *End) duration(p *packet) time.Duration {
+	if e.cable.options.Rate == 0 {
+		return 0
+	}
+	return time.Duration(int64(p.size) * int64(time.Second) / e.cable.options.Rate)
+}
+
+// leave completes a packet (tbstream_dev_tx_callback).
+func (e *End) leave() {
+	e.leaving = false
+	p := e.tx.pop()
+	if e.wake(wakeTx); !p.isClose {
+		e.wake(PollOut)
+	}
+	if e.cut > 0 {
+		if e.cut -= p.size; e.cut <= 0 {
+			e.cable.free(p)
+			e.cable.unplug()
+			return
+		}
+	}
+	if e.damage > 0 {
+		if e.damage--; e.damage == 0 {
+			p.bad = true
+			p.data[e.wireLuck.IntN(p.size)] ^= byte(1 << e.wireLuck.IntN(8))
+		}
+	}
+	e.flying.push(flight{p, e.left.Add(e.cable.options.Latency)})
+}
+
+// land completes a buffer of the RX ring (tbstream_dev_rx_callback).
+func (e *End) land(p *packet) {
+	e.rx.push(p)
+	e.wake(wakeRx)
+	if e.kernel.polls() {
+		e.landed++
+	} else if e.counting {
+		e.count++
+	}
+	if e.kernel.polls() || !p.bad {
+		e.wake(PollIn)
+	}
+}
+
+// unheard reports whether the peer's device is closed.
+func (e *End) unheard() bool {
+	return e.cable.options.Unheard != Queued && e.connected() && e.sending && !e.wedged &&
+		!e.peer.receiving && !e.peer.locked && e.peer.users == 0
+}
+
+// shout sends a packet to a device that is closed.
+func (e *End) shout() {
+	if p := *e.tx.at(0); e.cable.options.Unheard == Dropped || p.isClose {
+		e.cable.free(e.tx.pop())
+		e.wake(wakeTx | PollOut)
+		return
+	}
+	e.wedged = true
+}
+
+// comeBack sets the timer for the next packet that will have left or landed.
+func (e *End) comeBack(now time.Time) {
+	var next time.Time
+	if e.flying.n > 0 {
+		next = e.flying.at(0).lands
+	}
+	if e.leaving && (next.IsZero() || e.left.Before(next)) {
+		next = e.left
+	}
+	switch {
+	case next.IsZero():
+	case e.timer == nil:
+		e.timer = time.AfterFunc(next.Sub(now), e.pumpLater)
+	default:
+		e.timer.Reset(next.Sub(now))
+	}
+}
+
+func (e *End) pumpLater() {
+	e.cable.mu.Lock()
+	defer e.cable.mu.Unlock()
+	e.pump()
+}
+
+// loseSent drops what is on the way to the peer. The packet that was being sent
+// has not left its ring.
+func (e *End) loseSent() {
+	e.leaving = false
+	for e.flying.n > 0 {
+		e.cable.free(e.flying.pop().packet)
+	}
+}
+
+// UnplugAfter pulls the cable when n more bytes have left this end, n >= 1. The
+// packet that holds the last of them is lost.
+func (e *End) UnplugAfter(n int) {
+	e.cable.mu.Lock()
+	defer e.cable.mu.Unlock()
+	e.cut = n
+}
+
+// Damage changes a bit of the n-th packet that leaves this end from now on, n >= 1.
+// Its checksum tells, and that is all it does.
+func (e *End) Damage(n int) {
+	e.cable.mu.Lock()
+	defer e.cable.mu.Unlock()
+	e.damage = n
+}
+
+// Stall lets nothing leave this end for a while.
+func (e *End) Stall(d time.Duration) {
+	e.cable.mu.Lock()
+	defer e.cable.mu.Unlock()
+	e.stalls++
+	e.cable.after(d, func() {
+		e.stalls--
+		e.pump()
+	})
+}
