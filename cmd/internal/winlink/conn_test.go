@@ -120,7 +120,8 @@ func TestBadMessages(t *testing.T) {
 	if err := child.Send(strings.Repeat("x", MaxMessage), nil); err == nil {
 		t.Error("sent a message that is too long")
 	}
-	for _, packet := range []string{"", "{", "[]", `{"action":7}`, `{"at":1e99}`, strings.Repeat(" ", MaxMessage+1)} {
+	for _, packet := range []string{"", "{", "[]", `{"action":7}`, `{"at":1e99}`,
+		`{"action":"quit"}` + strings.Repeat(" ", MaxMessage)} {
 		if _, err := child.sock.Write([]byte(packet)); err != nil {
 			t.Fatal(err)
 		}
