@@ -40,7 +40,9 @@ type viewer struct {
 	lost   capture.Lost // the sender's totals of this session
 	before capture.Lost // and of those before it
 	status transport.Status
-	failed error // the first sink that ended for good
+	camera string // that is being received
+	host   string // and its host
+	failed error  // the first sink that ended for good
 }
 
 func view(ctx context.Context, o options) (err error) {
@@ -156,7 +158,7 @@ func (v *viewer) addSinks() error {
 }
 
 func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
-	recorder, err := record.Create(v.o.record, record.Options{Force: v.o.force, Log: v.log})
+	recorder, err := record.Create(v.o.record, record.Options{Force: v.o.force, Origin: v.origin, Log: v.log})
 	if err != nil {
 		return err
 	}
@@ -174,6 +176,13 @@ func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
 	return nil
 }
 
+// origin names the camera that is being received and its host.
+func (v *viewer) origin() (camera, host string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.camera, v.host
+}
+
 // presented counts a frame that has reached its sink.
 func (v *viewer) presented(f *capture.Frame) { v.meter.Add(&f.At, time.Now()) }
 
@@ -183,13 +192,16 @@ func (v *viewer) Connected(peer transport.Peer) {
 	v.say("waiting for the camera")
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.status = transport.Status{}
+	v.status, v.host = transport.Status{}, peer.Host
 }
 
 // Mode implements transport.Viewer.
 func (v *viewer) Mode(mode transport.Mode) {
 	v.log.Info("camera is on", "camera", mode.Camera, "mode", mode.Source)
 	v.say("")
+	v.mu.Lock()
+	v.camera = mode.Camera
+	v.mu.Unlock()
 	if v.window != nil {
 		v.window.title(fmt.Sprintf("%s, %v - tbcam", mode.Camera, mode.Source))
 	}

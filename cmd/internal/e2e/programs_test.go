@@ -265,6 +265,42 @@ func TestViewerListsTheSendersCameras(t *testing.T) {
 	}
 }
 
+// TestGStreamerSends: the kernel's own recipe, into a FIFO; every picture comes.
+func TestGStreamerSends(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "stream")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "a.mkv")
+	v := viewer(t, "--stream="+fifo, "--record="+file, "--frames=40")
+	v.says("waiting")
+	tool(t, "gst-launch-1.0", "-q", "videotestsrc", "num-buffers=40", "!", "video/x-raw,width=320,height=240",
+		"!", "jpegenc", "quality=90", "!", "filesink", "location="+fifo)
+	if code := v.code(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	got := tool(t, "ffprobe", "-v", "error", "-count_frames", "-of", "csv=p=0", "-show_entries", "stream=width,nb_read_frames", file)
+	if strings.TrimSpace(got) != "320,40" {
+		t.Errorf("ffprobe finds %q", got)
+	}
+}
+
+// TestPlainMJPEGOutput: FFmpeg reads what is written to standard output.
+func TestPlainMJPEGOutput(t *testing.T) {
+	s := start(t, nil, "tbcam-send", append(small, "--wire=mjpeg", "--stream=-", "--frames=15")...)
+	if code := s.code(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	file := filepath.Join(t.TempDir(), "a.mjpeg")
+	if err := os.WriteFile(file, []byte(s.stdout.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := tool(t, "ffprobe", "-v", "fatal", "-f", "mjpeg", "-count_frames", "-of", "csv=p=0", "-show_entries", "stream=width,nb_read_frames", file)
+	if strings.TrimSpace(got) != "320,15" {
+		t.Errorf("ffprobe finds %q", got)
+	}
+}
+
 // TestSetup: on a tree of files that looks as ConfigFS does.
 func TestSetup(t *testing.T) {
 	root := t.TempDir()
@@ -397,6 +433,8 @@ func TestMistakes(t *testing.T) {
 		{"tbcam-send --camera=pattern --quality=0 " + unix, 2, "1..100"},
 		{"tbcam-send --camera=pattern --format=h265 " + unix, 2, "mjpeg"},
 		{"tbcam-send --camera=pattern --codec=copy " + unix, 2, "jpeg"},
+		{"tbcam-send --camera=pattern --wire=morse " + unix, 2, "mjpeg"},
+		{"tbcam-send --camera=pattern --wire=mjpeg --codec=raw " + unix, 2, "raw"},
 		{"tbcam-send --camera=pattern --stats=xml " + unix, 2, "text or json"},
 		{"tbcam-send --camera=/dev/video99 " + unix, 3, "/dev/video99"},
 		{"tbcam-send --camera=nobody's " + unix, 3, "nobody's"},

@@ -153,9 +153,13 @@ func codecID(p capture.PixelFormat) string {
 // Matroska tag specification (draft-ietf-cellar-tags); the others are our own.
 func tagsOf(f capture.Format, start time.Time, o Options) tags {
 	var t tags
+	var camera, host string
+	if o.Origin != nil {
+		camera, host = o.Origin()
+	}
 	for _, s := range []simpleTag{
-		{"CAMERA", o.Camera},
-		{"HOST", o.Host},
+		{"CAMERA", camera},
+		{"HOST", host},
 		{"MODE", f.String()},
 		{"DATE_RECORDED", start.UTC().Format("2006-01-02 15:04:05.000")},
 	} {

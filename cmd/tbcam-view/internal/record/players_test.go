@@ -104,7 +104,7 @@ func TestColour(t *testing.T) {
 func TestTags(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a.mkv")
-	r := start(t, path, Options{Camera: "HD Webcam", Host: "laptop"})
+	r := start(t, path, Options{Origin: func() (camera, host string) { return "HD Webcam", "laptop" }})
 	film := newFilm(mjpeg)
 	film.start = time.Date(2026, 7, 1, 12, 0, 0, 250_000_000, time.FixedZone("", 7200))
 	film.roll(t, r, 1)

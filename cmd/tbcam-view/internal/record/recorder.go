@@ -23,9 +23,10 @@ const (
 
 // Options are the choices of a user and what is told about the pictures.
 type Options struct {
-	Force      bool         // overwrite files that exist
-	Camera     string       // name of the camera, for the tags; "" where not known
-	Host       string       // name of the camera's host, for the tags; "" where not known
+	Force bool // overwrite files that exist
+	// Origin names the camera and its host for the tags, "" where not known; it is
+	// asked when the first picture of a file has come. nil means not known.
+	Origin     func() (camera, host string)
 	QueueBytes int          // memory for frames that wait for the disk; 0 means 256 MiB
 	Log        *slog.Logger // nil means none
 }
