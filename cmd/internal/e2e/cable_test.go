@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -117,6 +118,59 @@ func TestUnplugsOverTheCable(t *testing.T) {
 		set(t, plug, "1")
 	}
 	more(t, v)
+}
+
+// TestSetupOnConfigFS: what TestSetup does on a tree of files, on the kernel's.
+func TestSetupOnConfigFS(t *testing.T) {
+	const streams = "/sys/kernel/config/thunderbolt/stream/"
+	sides := []struct{ program, host string }{{"tbcam-view", "1"}, {"tbcam-send", "0"}}
+	run := func(name, host string, more ...string) *program {
+		p := start(t, nil, name, append([]string{"setup", "--stream=second", "--service=" + service(t, host)}, more...)...)
+		if code := p.code(); code != 0 {
+			t.Fatalf("%s setup: exit code %d", name, code)
+		}
+		return p
+	}
+	for _, side := range sides {
+		run(side.program, side.host)
+		group := streams + service(t, side.host) + "/second/"
+		for name, unwanted := range map[string]string{"in_hopid": "0", "out_hopid": "0", "ring_size": "256"} {
+			if got := content(t, group+name); got == unwanted {
+				t.Errorf("%s: %s is %s", side.program, name, got)
+			}
+		}
+		if again := run(side.program, side.host); again.stdout.String() != "stream \"second\" is set up\n" {
+			t.Errorf("%s, the second time: %q", side.program, again.stdout.String())
+		}
+	}
+	for _, side := range sides {
+		run(side.program, side.host, "--remove")
+		if left, _ := filepath.Glob(streams + "*/second"); side.host == "0" && len(left) > 0 {
+			t.Errorf("%v is left", left)
+		}
+	}
+}
+
+// service returns what a host calls the streams of the other one.
+func service(t *testing.T, host string) string {
+	t.Helper()
+	keys, _ := filepath.Glob("/sys/bus/thunderbolt/devices/" + host + "-1.*/key")
+	for _, key := range keys {
+		if content(t, key) == "stream" {
+			return filepath.Base(filepath.Dir(key))
+		}
+	}
+	t.Fatalf("host %s sees no stream service", host)
+	return ""
+}
+
+func content(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(text))
 }
 
 func set(t *testing.T, path, value string) {
