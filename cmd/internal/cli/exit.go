@@ -20,11 +20,11 @@ const (
 	ExitFailure     = 1 // anything not listed
 	ExitUsage       = 2 // flags or arguments
 	ExitNoCamera    = 3
-	ExitBusy        = 4 // another program holds the camera
-	ExitNoMode      = 5 // the camera lacks the mode that was asked for
-	ExitStream      = 6 // the stream does not exist or cannot be used
-	ExitSink        = 7 // a window, virtual camera or file cannot be used
-	ExitInterrupted = 130
+	ExitBusy        = 4   // another program holds the camera
+	ExitNoMode      = 5   // the camera lacks the mode that was asked for
+	ExitStream      = 6   // the stream does not exist or cannot be used
+	ExitSink        = 7   // a window, virtual camera or file cannot be used
+	ExitInterrupted = 130 // before there was a result, or by a second signal
 )
 
 // codes maps errors to exit codes; the first that matches counts.
@@ -94,6 +94,9 @@ func Main(root *cobra.Command) {
 	err := root.ExecuteContext(ctx)
 	if err != nil && strings.HasPrefix(err.Error(), "unknown command") {
 		err = Mark(errors.New(strings.ReplaceAll(err.Error(), "\n", " ")), ErrUsage)
+	}
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		os.Exit(ExitInterrupted) // the user knows
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", root.Name(), err)
