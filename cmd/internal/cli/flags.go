@@ -54,8 +54,8 @@ func (w *WantFlags) Want() (capture.Want, error) {
 	if err == nil && w.size != "" {
 		want.Width, want.Height, err = parseSize(w.size)
 	}
-	if err == nil && w.fps < 0 {
-		err = fmt.Errorf("--fps %g is negative", w.fps)
+	if err == nil {
+		err = want.Check()
 	}
 	return want, Mark(err, ErrUsage)
 }
