@@ -1,0 +1,75 @@
+package meter
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// times returns stages that are 1, 2, 4, 8 and 16 ms apart.
+func times(begin time.Time) (at [capture.NumStages]time.Time) {
+	step := time.Millisecond
+	for stage := range at {
+		at[stage] = begin
+		begin = begin.Add(step)
+		step *= 2
+	}
+	return at
+}
+
+func TestStages(t *testing.T) {
+	m := New()
+	at := times(time.Now())
+	m.Add(&at, at[capture.Decoded].Add(32*time.Millisecond))
+	r := m.Report(1e6)
+	want := map[string]float64{"driver": 1, "encode": 2, "queue": 4, "wire": 8, "decode": 16, "show": 32, "total": 63}
+	if len(r.Latency) != len(want) || r.Frames != 1 {
+		t.Fatalf("the report is %+v", r)
+	}
+	for _, l := range r.Latency {
+		if d := l.P50 - want[l.Stage]; d < -0.1 || d > 0.1 || l.Max < l.P50 {
+			t.Errorf("%s took %v ms, want %v", l.Stage, l.P50, want[l.Stage])
+		}
+	}
+}
+
+// TestUnknownStages: a raw picture is not decoded, and a time that is not known is
+// no time.
+func TestUnknownStages(t *testing.T) {
+	m := New()
+	var at [capture.NumStages]time.Time
+	at[capture.Received] = time.Now()
+	m.Add(&at, at[capture.Received].Add(5*time.Millisecond))
+	r := m.Report(0)
+	if len(r.Latency) != 1 || r.Latency[0].Stage != "show" || r.Latency[0].P50 < 4.9 {
+		t.Errorf("the report is %+v", r)
+	}
+}
+
+func TestSummary(t *testing.T) {
+	m := New()
+	at := times(time.Now())
+	m.Add(&at, at[capture.Decoded])
+	s := Summary{Program: "tbcam-view", Counted: "shown", Report: m.Report(1), Fates: Fates(capture.Lost{Driver: 3})}
+	var text, line, object strings.Builder
+	for name, err := range map[string]error{"table": s.Table(&text), "line": s.Line(&line), "json": s.JSON(&object)} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, want := range []string{"frames shown", "dropped by the camera", "p99", "total"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the table lacks %q:\n%s", want, &text)
+		}
+	}
+	if !strings.Contains(line.String(), "1 frames shown") || !strings.Contains(line.String(), "dropped by the camera 3") {
+		t.Errorf("the line is %q", &line)
+	}
+	var back map[string]any
+	if err := json.Unmarshal([]byte(object.String()), &back); err != nil || back["counted"] != "shown" {
+		t.Errorf("the object is %v, %v", back, err)
+	}
+}
