@@ -42,8 +42,9 @@ test-lint: ## formatting, vet, static checks, scripts
 	@go mod tidy -diff
 
 .PHONY: test-unit
-test-unit: ## unit tests, with the race detector
-	@$(gotest) -race $$(go list ./... | grep -v /cmd/internal/e2e) $(quiet)
+test-unit: ## unit tests, with the race detector but for the long simulations
+	@$(gotest) -race $$(go list ./... | grep -vE '/cmd/internal/e2e|/transport/tbsim') $(quiet)
+	@$(gotest) ./transport/tbsim $(quiet)
 
 .PHONY: test-cross
 test-cross: ## compile for arm64, with the layouts of the kernel's structs
