@@ -27,21 +27,20 @@ type Stamp struct {
 // ErrNoCode says that the picture holds no code, or one that is damaged.
 var ErrNoCode = errors.New("picture holds no readable code")
 
-func (s Stamp) encode() (code [codeBytes]byte) {
+func (s Stamp) encode(code *[codeBytes]byte) {
 	binary.BigEndian.PutUint32(code[:], s.Counter)
 	micros := uint64(s.Time.UnixMicro())
 	binary.BigEndian.PutUint16(code[4:], uint16(micros>>32))
 	binary.BigEndian.PutUint32(code[6:], uint32(micros))
 	binary.BigEndian.PutUint16(code[10:], checksum(code))
-	return code
 }
 
 // checksum never makes a code of all black or all white cells a good one.
-func checksum(code [codeBytes]byte) uint16 {
+func checksum(code *[codeBytes]byte) uint16 {
 	return uint16(crc32.ChecksumIEEE(code[:10]))
 }
 
-func decodeStamp(code [codeBytes]byte, near time.Time) (Stamp, error) {
+func decodeStamp(code *[codeBytes]byte, near time.Time) (Stamp, error) {
 	if binary.BigEndian.Uint16(code[10:]) != checksum(code) {
 		return Stamp{}, ErrNoCode
 	}
@@ -64,7 +63,7 @@ func ReadLuma(bounds image.Rectangle, luma func(x, y int) byte) (Stamp, error) {
 			code[i/8] |= 0x80 >> (i % 8)
 		}
 	}
-	return decodeStamp(code, time.Now())
+	return decodeStamp(&code, time.Now())
 }
 
 // ReadImage reads the code from the part of a picture that bounds selects.

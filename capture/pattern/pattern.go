@@ -41,6 +41,7 @@ type Source struct {
 	start  time.Time
 	blank  []byte // a picture without the parts that move
 	timer  *time.Timer
+	code   [codeBytes]byte // of Read
 
 	mu     sync.Mutex // held by Read
 	next   int        // counter of the next picture
@@ -120,8 +121,8 @@ const black, white = 16, 235 // of limited range
 // draw paints a picture: the blank one, the code, and a block that moves.
 func (s *Source) draw(f *capture.Frame) {
 	copy(f.Data, s.blank)
-	stamp := Stamp{Counter: f.Sequence, Time: f.Time}
-	code := stamp.encode()
+	code := &s.code
+	Stamp{Counter: f.Sequence, Time: f.Time}.encode(code)
 	w, h := f.Format.Width, f.Format.Height
 	for i := range codeColumns * codeRows {
 		x, y := i%codeColumns, i/codeColumns
