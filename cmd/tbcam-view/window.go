@@ -3,11 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/snapshot"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/window"
@@ -62,12 +64,18 @@ func (s *windowSink) follow(w *window.Window) {
 			}
 			s.event(e)
 		case <-ticker.C:
-			var text strings.Builder
-			// A Builder never fails.
-			_ = s.viewer.summary().Table(&text)
-			w.SetStatus(strings.Split(strings.TrimSpace(text.String()), "\n"))
+			w.SetStatus(s.statistics())
 		}
 	}
+}
+
+// statistics returns the table without the fates that befell no frame.
+func (s *windowSink) statistics() []string {
+	summary := s.viewer.summary()
+	summary.Fates = slices.DeleteFunc(summary.Fates, func(f meter.Fate) bool { return f.Count == 0 })
+	var text strings.Builder
+	_ = summary.Table(&text) // a Builder never fails
+	return strings.Split(strings.TrimSpace(text.String()), "\n")
 }
 
 func (s *windowSink) event(e window.Event) {

@@ -183,8 +183,8 @@ func (w *Window) freeSlots() {
 // Texts are cut so that they fit into a message, whatever characters they have.
 const (
 	maxText   = 300 // bytes of a title or a message
-	maxLine   = 120 // bytes of a line of the statistics
-	maxStatus = 15  // lines
+	maxLine   = 100 // bytes of a line of the statistics
+	maxStatus = 20  // lines
 )
 
 // SetTitle sets the text of the title bar.
