@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -84,8 +86,35 @@ func (f *feed) Start(want capture.Want) {
 	go func() {
 		defer close(done)
 		<-before
+		if err := f.permit(want); err != nil {
+			f.giveUp(ctx, err.Error())
+			return
+		}
 		f.run(ctx, want.Over(f.base))
 	}()
+}
+
+// permit reports why a viewer may not have the camera that it asks for. It is a
+// stranger: it may choose among the cameras, unless --camera has chosen one, but
+// not have any path opened.
+func (f *feed) permit(want capture.Want) error {
+	if want.Camera == "" || want.Camera == f.base.Camera {
+		return nil
+	}
+	if f.base.Camera != "" {
+		return fmt.Errorf("%w: only %s is offered (tbcam-send --camera)", capture.ErrNoCamera, f.base.Camera)
+	}
+	isIt := func(c capture.Camera) bool { return c.Path == want.Camera }
+	if strings.HasPrefix(want.Camera, "/") && !slices.ContainsFunc(f.Cameras(), isIt) {
+		return fmt.Errorf("%w: %q", capture.ErrNoCamera, want.Camera)
+	}
+	return nil
+}
+
+// giveUp tells why there is no picture until another Start.
+func (f *feed) giveUp(ctx context.Context, why string) {
+	f.report(transport.Status{State: transport.Failed, Text: why})
+	<-ctx.Done()
 }
 
 // Stop closes the camera, and does not wait for that.
@@ -139,8 +168,7 @@ func (f *feed) run(ctx context.Context, want capture.Want) {
 			f.log.Warn(said)
 		}
 		if errors.Is(err, capture.ErrNoMode) {
-			f.report(transport.Status{State: transport.Failed, Text: said})
-			<-ctx.Done() // only another Start can help
+			f.giveUp(ctx, said)
 			return
 		}
 		f.report(transport.Status{State: transport.Waiting, Text: said})

@@ -249,6 +249,17 @@ func TestViewerChoosesTheMode(t *testing.T) {
 	v.says("nv12 160x120")
 }
 
+// TestViewerMayNotChooseAnything: the sender's own --camera stands, and a path is
+// opened only if it is a camera's.
+func TestViewerMayNotChooseAnything(t *testing.T) {
+	for camera, says := range map[string]string{"/etc/passwd": "only pattern is offered", "other": "only pattern is offered"} {
+		flag, _ := socket(t)
+		v := viewer(t, flag, "--camera="+camera, "--record="+filepath.Join(t.TempDir(), "a.mkv"))
+		sender(t, flag)
+		v.says(says)
+	}
+}
+
 func TestViewerListsTheSendersCameras(t *testing.T) {
 	flag, _ := socket(t)
 	sender(t, flag)
