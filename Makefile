@@ -40,6 +40,7 @@ test-lint: ## formatting, vet, static checks, scripts
 	@go vet ./... && go vet -tags vm,cable ./...
 	@go tool staticcheck ./... && go tool staticcheck -tags vm,cable ./...
 	@go mod tidy -diff
+	@shellcheck -S warning .ci/run $$(grep -rlE '^#!.*bash' fixtures)
 
 .PHONY: test-unit
 test-unit: ## unit tests, with the race detector but for the long simulations
