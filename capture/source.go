@@ -43,6 +43,13 @@ type Lost struct {
 	Superseded uint64 // good ones, but a newer one was there when Read looked
 }
 
+// Add adds the counts of more.
+func (l *Lost) Add(more Lost) {
+	l.Driver += more.Driver
+	l.Damaged += more.Damaged
+	l.Superseded += more.Superseded
+}
+
 // Rate is a frame rate of Num pictures in Den seconds.
 type Rate struct {
 	Num uint32 `json:"num"`

@@ -130,7 +130,7 @@ func photoAs(t *testing.T, to, from capture.Format, raw []byte) []byte {
 func TestLimitedComment(t *testing.T) {
 	probe, err := exec.LookPath("ffprobe")
 	if err != nil {
-		t.Skip("ffprobe is missing: install ffmpeg")
+		t.Fatal("ffprobe is missing; install it with `make deps`")
 	}
 	for r, want := range map[capture.Range]string{capture.Limited: "tv", capture.Full: "pc"} {
 		pool := newPool(t)

@@ -280,7 +280,7 @@ func (f *feed) detach(source capture.Source) {
 	defer f.mu.Unlock()
 	if f.source != nil {
 		f.source = nil
-		add(&f.lost, source.Lost())
+		f.lost.Add(source.Lost())
 		f.log.Info("camera is off")
 	}
 	f.box.Discard()
@@ -295,12 +295,6 @@ func (f *feed) setEncoder(encoder codec.Encoder, made encoding) {
 		f.encoder.Close()
 	}
 	f.encoder, f.encoded = encoder, made
-}
-
-func add(sum *capture.Lost, more capture.Lost) {
-	sum.Driver += more.Driver
-	sum.Damaged += more.Damaged
-	sum.Superseded += more.Superseded
 }
 
 // Next implements transport.Feed.
@@ -370,7 +364,7 @@ func (f *feed) fates() (capture.Lost, codec.Counts) {
 	defer f.mu.Unlock()
 	lost, counts := f.lost, f.repairs
 	if f.source != nil {
-		add(&lost, f.source.Lost())
+		lost.Add(f.source.Lost())
 	}
 	if f.encoder != nil {
 		for i, n := range f.encoder.Counts() {

@@ -251,9 +251,7 @@ func (v *viewer) Disconnected(err error) {
 	v.say("no signal since " + time.Now().Format("15:04:05") + ": waiting for tbcam-send")
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.before.Driver += v.lost.Driver
-	v.before.Damaged += v.lost.Damaged
-	v.before.Superseded += v.lost.Superseded
+	v.before.Add(v.lost)
 	v.lost = capture.Lost{}
 }
 
@@ -267,11 +265,8 @@ func (v *viewer) say(message string) {
 func (v *viewer) summary() meter.Summary {
 	received, decoded := v.receiver.Stats(), v.fanout.Stats()
 	v.mu.Lock()
-	lost := capture.Lost{
-		Driver:     v.before.Driver + v.lost.Driver,
-		Damaged:    v.before.Damaged + v.lost.Damaged,
-		Superseded: v.before.Superseded + v.lost.Superseded,
-	}
+	lost := v.before
+	lost.Add(v.lost)
 	v.mu.Unlock()
 	fates := append([]meter.Fate{{Name: "sent", Count: received.Frames + received.Lost}}, meter.Fates(lost)...)
 	fates = append(fates,
