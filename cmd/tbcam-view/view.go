@@ -77,7 +77,7 @@ func view(ctx context.Context, o options) (err error) {
 	v.receiver.Start(want)
 	defer o.stats.Start(os.Stdout, v.summary)()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
-	v.say("waiting for tbcam-send at " + o.stream)
+	v.say("Waiting for tbcam-send\nat " + o.stream)
 	return v.run(ctx)
 }
 
@@ -133,10 +133,11 @@ func (v *viewer) addSinks() error {
 	}
 	if v.o.window {
 		// The window itself reports when a picture was shown.
-		v.window = &windowSink{viewer: v}
+		v.window = newWindowSink(v)
 		if err := v.fanout.Add("window", v.window.open, nil); err != nil {
 			return err
 		}
+		v.fanout.Tap(v.window.received)
 		measure = nil
 	}
 	for _, path := range v.o.loopback {
@@ -189,7 +190,7 @@ func (v *viewer) presented(f *capture.Frame) { v.meter.Add(&f.At, time.Now()) }
 // Connected implements transport.Viewer.
 func (v *viewer) Connected(peer transport.Peer) {
 	v.log.Info(fmt.Sprintf("%v is there", peer))
-	v.say("waiting for the camera")
+	v.say("Waiting for the camera")
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.status, v.host = transport.Status{}, peer.Host
@@ -203,7 +204,7 @@ func (v *viewer) Mode(mode transport.Mode) {
 	v.camera = mode.Camera
 	v.mu.Unlock()
 	if v.window != nil {
-		v.window.title(fmt.Sprintf("%s, %v - tbcam", mode.Camera, mode.Source))
+		v.window.setMode(mode)
 	}
 }
 
@@ -239,7 +240,7 @@ func (v *viewer) Status(status transport.Status) {
 	switch status.State {
 	case transport.Waiting, transport.Failed:
 		v.log.Warn("no picture", "why", status.Text)
-		v.say("no picture: " + status.Text)
+		v.say(noSignal(status.Text))
 	case transport.Running:
 		v.say("")
 	}
@@ -248,7 +249,7 @@ func (v *viewer) Status(status transport.Status) {
 // Disconnected implements transport.Viewer.
 func (v *viewer) Disconnected(err error) {
 	v.log.Info("the sender is gone", "why", err)
-	v.say("no signal since " + time.Now().Format("15:04:05") + ": waiting for tbcam-send")
+	v.say(noSignal(fmt.Sprintf("the sender is gone (%v); waiting for tbcam-send", err)))
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.before.Add(v.lost)

@@ -95,9 +95,25 @@ func (g *game) rotate() {
 	w, h := ebiten.WindowSize()
 	x, y := ebiten.WindowPosition()
 	mw, mh := ebiten.Monitor().Size()
-	tw, th := view.WindowSize(h, w, mw, mh, 1)
-	ebiten.SetWindowSize(tw, th)
-	ebiten.SetWindowPosition(max(0, x+(w-tw)/2), max(0, y+(h-th)/2))
+	size := g.turning.next(image.Pt(w, h), image.Pt(mw, mh))
+	ebiten.SetWindowSize(size.X, size.Y)
+	ebiten.SetWindowPosition(max(0, x+(w-size.X)/2), max(0, y+(h-size.Y)/2))
+}
+
+// turning is the size of a window that turns with its picture. Where a turned one
+// does not fit on the monitor it is smaller, but what is turned back is as large
+// as it was.
+type turning struct{ wanted, got image.Point }
+
+// next returns the size after another quarter.
+func (t *turning) next(window, monitor image.Point) image.Point {
+	if window != t.got { // its user changed it
+		t.wanted = window
+	}
+	t.wanted = image.Pt(t.wanted.Y, t.wanted.X)
+	w, h := view.WindowSize(t.wanted.X, t.wanted.Y, monitor.X, monitor.Y, 1)
+	t.got = image.Pt(w, h)
+	return t.got
 }
 
 // turned returns the size of the picture as it is seen, and the screen's.

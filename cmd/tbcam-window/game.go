@@ -48,6 +48,7 @@ type game struct {
 	slots   *winlink.Reader // nil before the first format
 	picture *picture        // nil before the first format
 	pose    view.Pose
+	turning turning
 	over    *overlay
 
 	updates int    // calls of Update, until it is called only when something has happened

@@ -47,7 +47,7 @@ type overlay struct {
 	zoom      float64
 
 	// In the order in which they are drawn.
-	statistics, chips, notice, controls, text, keys layer
+	controls, statistics, chips, notice, text, keys layer
 }
 
 func newOverlay() *overlay {
@@ -62,7 +62,7 @@ func newOverlay() *overlay {
 }
 
 func (o *overlay) layers() []*layer {
-	return []*layer{&o.statistics, &o.chips, &o.notice, &o.controls, &o.text, &o.keys}
+	return []*layer{&o.controls, &o.statistics, &o.chips, &o.notice, &o.text, &o.keys}
 }
 
 // resize says how large the screen is, and how many of its pixels make up a

@@ -53,11 +53,13 @@ func (s *Style) graph(m *image.RGBA, place image.Rectangle, latency []float32) {
 }
 
 // ceiling returns the round figures of milliseconds that the graph ends at and
-// that its lines are apart: it has two lines and does not tremble with the data.
+// that its lines are apart. It has two lines, and room for all but the worst: one
+// hiccup must not flatten the rest.
 func ceiling(latency []float32) (top, mark float64) {
 	most := 10.0
-	if len(latency) > 0 {
-		most = max(most, float64(slices.Max(latency)))
+	if n := len(latency); n > 0 {
+		sorted := slices.Sorted(slices.Values(latency))
+		most = max(most, 1.3*float64(sorted[(n-1)*95/100]))
 	}
 	unit := math.Pow(10, math.Floor(math.Log10(most)))
 	for _, n := range []float64{1, 2, 4, 6, 10} {

@@ -18,7 +18,7 @@ import (
 
 // The colours: quiet ones, legible over any picture. They are premultiplied.
 var (
-	Back   = color.RGBA{0x0e, 0x10, 0x12, 0xd0} // of boxes
+	Back   = color.RGBA{0x12, 0x14, 0x16, 0xe6} // of boxes
 	Raised = color.RGBA{0x2c, 0x2f, 0x33, 0xff} // of what can be pressed
 	Chosen = color.RGBA{0x1c, 0x1f, 0x23, 0xe8} // behind the chosen row
 	Bright = color.RGBA{0xf1, 0xf3, 0xf4, 0xff}

@@ -75,8 +75,8 @@ func (s *Style) Help(rows []Row, columns int) *image.RGBA {
 	m := s.newBox(columns*column+(columns-1)*2*gap+2*pad, lines*s.Body.Line+2*s.Px(12))
 	for i, r := range rows {
 		x, y := pad+i/lines*(column+2*gap), s.Px(12)+i%lines*s.Body.Line
-		s.Body.Write(m, r[0], x, y, Bright)
-		s.Body.Write(m, r[1], x+keys+gap, y, Muted)
+		s.Body.Write(m, r[0], x, y, Accent)
+		s.Body.Write(m, r[1], x+keys+gap, y, Text)
 	}
 	return m
 }
