@@ -13,6 +13,9 @@ import (
 // doubleClick is the longest time between the clicks of a double click.
 const doubleClick = 400 * time.Millisecond
 
+// trembling is how far the mouse may move between them, in pixels.
+const trembling = 8
+
 // A key that repeats does so after repeatAfter, every repeatEvery.
 const (
 	repeatAfter = 350 * time.Millisecond
@@ -33,8 +36,9 @@ type input struct {
 	repeat ebiten.Key
 	again  time.Time // when the key repeats, zero for never
 
-	mouse image.Point
-	click time.Time // the last one
+	mouse   image.Point
+	click   time.Time   // the last one, zero after a double click
+	clicked image.Point // where that was
 }
 
 // did is what the user did since the last look.
@@ -64,7 +68,7 @@ func (in *input) poll() (d did) {
 	d.pressed = inpututil.IsMouseButtonJustPressed(ebiten.MouseButtonLeft)
 	d.down = ebiten.IsMouseButtonPressed(ebiten.MouseButtonLeft)
 	d.released = inpututil.IsMouseButtonJustReleased(ebiten.MouseButtonLeft)
-	d.double = d.pressed && in.doubleClick()
+	d.double = in.doubleClick(d)
 	return d
 }
 
@@ -99,14 +103,22 @@ func (in *input) repeats() bool {
 	return true
 }
 
-func (in *input) doubleClick() bool {
-	now := time.Now()
-	if now.Sub(in.click) > doubleClick {
-		in.click = now
+// doubleClick reports whether the button went down twice in a short time without
+// the mouse having gone anywhere.
+func (in *input) doubleClick(d did) bool {
+	if away := d.mouse.Sub(in.clicked); max(away.X, -away.X, away.Y, -away.Y) > trembling {
+		in.click = time.Time{}
+	}
+	if !d.pressed {
 		return false
 	}
-	in.click = time.Time{}
-	return true
+	now := time.Now()
+	if now.Sub(in.click) <= doubleClick {
+		in.click = time.Time{}
+		return true
+	}
+	in.click, in.clicked = now, d.mouse
+	return false
 }
 
 // keyName returns the letter on a key, or that of a US keyboard in its place

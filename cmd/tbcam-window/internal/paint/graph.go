@@ -35,7 +35,8 @@ func (s *Style) graph(m *image.RGBA, place image.Rectangle, latency []float32) {
 	bars := place
 	bars.Max.X -= label
 	step := max(1, s.Px(1))
-	latency = latency[max(0, len(latency)-bars.Dx()/step):]
+	room := max(0, bars.Dx()/step)
+	latency = latency[max(0, len(latency)-room):]
 	top, mark := ceiling(latency)
 	height := func(ms float64) int { return int(min(1, ms/top)*float64(place.Dy()) + 0.5) }
 	for i, ms := range latency {

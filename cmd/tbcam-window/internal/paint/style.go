@@ -6,6 +6,7 @@ import (
 	"image/draw"
 	"strings"
 	"sync"
+	"unicode"
 
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/gofont/gomedium"
@@ -90,7 +91,7 @@ func (f *Face) Clean(text string) string {
 		if r == '\n' {
 			return r
 		}
-		if i, err := f.glyphs.GlyphIndex(&b, r); err != nil || i == 0 {
+		if i, err := f.glyphs.GlyphIndex(&b, r); err != nil || i == 0 || unicode.IsControl(r) {
 			return '?'
 		}
 		return r

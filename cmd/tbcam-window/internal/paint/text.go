@@ -3,6 +3,7 @@ package paint
 import (
 	"image"
 	"image/color"
+	"slices"
 	"strings"
 )
 
@@ -65,18 +66,32 @@ type Row [2]string
 
 // Help draws keys in one or more columns.
 func (s *Style) Help(rows []Row, columns int) *image.RGBA {
-	var keys, texts int
-	for _, r := range rows {
-		keys, texts = max(keys, s.Body.Width(r[0])), max(texts, s.Body.Width(r[1]))
-	}
-	pad, gap := s.Px(16), s.Px(14)
-	column := keys + gap + texts
 	lines := (len(rows) + columns - 1) / columns
-	m := s.newBox(columns*column+(columns-1)*2*gap+2*pad, lines*s.Body.Line+2*s.Px(12))
-	for i, r := range rows {
-		x, y := pad+i/lines*(column+2*gap), s.Px(12)+i%lines*s.Body.Line
-		s.Body.Write(m, r[0], x, y, Accent)
-		s.Body.Write(m, r[1], x+keys+gap, y, Text)
+	pad, gap := s.Px(16), s.Px(14)
+	var parts [][]Row
+	width := 2*pad - 2*gap
+	for part := range slices.Chunk(rows, lines) {
+		parts = append(parts, part)
+		width += s.widest(part, 0) + gap + s.widest(part, 1) + 2*gap
+	}
+	m := s.newBox(width, lines*s.Body.Line+2*s.Px(12))
+	x := pad
+	for _, part := range parts {
+		texts := x + s.widest(part, 0) + gap
+		for i, r := range part {
+			y := s.Px(12) + i*s.Body.Line
+			s.Body.Write(m, r[0], x, y, Accent)
+			s.Body.Write(m, r[1], texts, y, Text)
+		}
+		x = texts + s.widest(part, 1) + 2*gap
 	}
 	return m
+}
+
+// widest returns the width of the widest key, or of the widest text.
+func (s *Style) widest(rows []Row, of int) (width int) {
+	for _, r := range rows {
+		width = max(width, s.Body.Width(r[of]))
+	}
+	return width
 }
