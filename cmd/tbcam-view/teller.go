@@ -73,7 +73,9 @@ func (t *teller) table() []string {
 	summary.Fates = slices.DeleteFunc(summary.Fates, func(f meter.Fate) bool { return f.Count == 0 })
 	var table strings.Builder
 	_ = summary.Table(&table) // a Builder never fails
-	return append([]string{t.line(summary)}, strings.Split(strings.Trim(table.String(), "\n"), "\n")...)
+	lines := strings.Split(strings.Trim(table.String(), "\n"), "\n")
+	lines[0] = t.line(summary) // in the place of the heading
+	return lines
 }
 
 // line returns what matters most.

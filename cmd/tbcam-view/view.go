@@ -249,7 +249,7 @@ func (v *viewer) Status(status transport.Status) {
 // Disconnected implements transport.Viewer.
 func (v *viewer) Disconnected(err error) {
 	v.log.Info("the sender is gone", "why", err)
-	v.say(noSignal(fmt.Sprintf("the sender is gone (%v); waiting for tbcam-send", err)))
+	v.say(gone(err))
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.before.Add(v.lost)

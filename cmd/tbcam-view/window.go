@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"sync"
 	"time"
@@ -387,6 +388,15 @@ func (s *windowSink) checkStall() {
 	}
 	s.stalled = true
 	s.window.SetMessage(noSignalSince("the camera is on but sends no pictures", s.last))
+}
+
+// gone returns what the window says when the session ended.
+func gone(err error) string {
+	why := err.Error()
+	if errors.Is(err, io.EOF) {
+		why = "without a goodbye"
+	}
+	return noSignal("the sender is gone (" + why + "); waiting for tbcam-send")
 }
 
 // noSignal returns what the window says while there is no picture.

@@ -95,8 +95,14 @@ func env(settings ...string) []string {
 // what it said is printed when the test failed.
 func start(t *testing.T, settings []string, name string, args ...string) *program {
 	t.Helper()
+	return startIn(t, "", settings, name, args...)
+}
+
+// startIn starts a program in a directory, "" for the test's.
+func startIn(t *testing.T, dir string, settings []string, name string, args ...string) *program {
+	t.Helper()
 	p := &program{Cmd: exec.Command(filepath.Join(bin, name), args...), t: t, exited: make(chan struct{})}
-	p.Env = env(settings...)
+	p.Dir, p.Env = dir, env(settings...)
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
