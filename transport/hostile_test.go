@@ -151,6 +151,21 @@ func TestHostileSender(t *testing.T) {
 	}
 }
 
+// A device may change any byte: no frame passes over one without its checksum.
+func TestUncheckedOnADevice(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cable.device = true
+		w.receiver.Start(capture.Want{})
+		w.viewing = start(w.receiver.Run)
+		time.Sleep(time.Second)
+		w.asSender().record(wire.Header{Type: wire.Frame, Flags: wire.First | wire.Unchecked, Stream: 1}, make([]byte, 100))
+		w.waitFor(time.Second, "end", func() bool { return len(w.screen.noted().ends) == 1 })
+		if err := w.screen.noted().ends[0].Error(); !strings.Contains(err, "frame without a checksum over a device") {
+			t.Errorf("it ended with %q", err)
+		}
+	})
+}
+
 // raw writes bytes.
 func (i *impostor) raw(b []byte) { _ = i.conn.WriteBuffers([][]byte{b}) }
 

@@ -288,7 +288,7 @@ func (rs *receiverSession) read(context.Context) error {
 	case plain:
 		return rs.readPlain(src)
 	}
-	rs.reader = wire.NewReader(src)
+	rs.reader = newReader(src, rs.device)
 	return rs.readAll(rs.handle)
 }
 
@@ -439,11 +439,14 @@ func (rs *receiverSession) piece(h wire.Header, payload []byte) error {
 	if rs.partial == nil {
 		return nil
 	}
-	if len(payload) > len(rs.partial.Data)-rs.filled {
+	rest := rs.reader.Rest()
+	if len(payload)+rest > len(rs.partial.Data)-rs.filled {
 		return fmt.Errorf("read frame: it has more than the %d bytes it should have", len(rs.partial.Data))
 	}
 	rs.filled += copy(rs.partial.Data[rs.filled:], payload)
-	if h.Flags&wire.Last != 0 {
+	n := rs.reader.ReadRest(rs.partial.Data[rs.filled : rs.filled+rest])
+	rs.filled += n
+	if h.Flags&wire.Last != 0 && n == rest {
 		return rs.complete()
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/bits"
 	"os"
@@ -133,11 +134,18 @@ type session struct {
 
 func newSession(conn Conn, link Link) *session {
 	s := &session{
-		conn: conn, reader: wire.NewReader(conn), line: newTimeline(), device: !link.Accepts(), padded: true,
+		conn: conn, reader: newReader(conn, !link.Accepts()), line: newTimeline(), device: !link.Accepts(), padded: true,
 		wake: make(chan struct{}, 1), pieces: make([][]byte, 0, 3),
 	}
 	s.touch()
 	return s
+}
+
+func newReader(src io.Reader, device bool) *wire.Reader {
+	if device {
+		return wire.NewReader(src)
+	}
+	return wire.NewDirectReader(src)
 }
 
 // run runs the parts of a session until one of them ends it, and closes the
@@ -230,6 +238,9 @@ func (s *session) readNext() (wire.Header, []byte, error) {
 			}
 			continue
 		}
+		if s.device && h.Flags&wire.Unchecked != 0 {
+			return h, nil, fmt.Errorf("%w: it sends %v without a checksum over a device", ErrProtocol, h.Type)
+		}
 		s.touch()
 		s.gap = ours && h.Sequence != s.in
 		s.in = h.Sequence + 1
@@ -296,6 +307,9 @@ func (s *session) writeControl(t wire.Type) error {
 // writeRecord writes one record, whose payload is the given pieces, in one call.
 func (s *session) writeRecord(h wire.Header, payload ...[]byte) error {
 	h.Session, h.Sequence = s.id.Load(), s.out
+	if h.Type == wire.Frame && !s.device {
+		h.Flags |= wire.Unchecked
+	}
 	s.out++
 	s.padded = false
 	s.pieces = append(append(s.pieces[:0], wire.AppendHeader(s.header[:0], h, payload...)), payload...)

@@ -304,6 +304,7 @@ func testDamage(w *world, oneIn int, r *rand.Rand, damage func(*rand.Rand, []byt
 		hits++
 		return damage(r, packet)
 	}
+	w.cable.device = true
 	if oneIn < 500 {
 		w.feed.size = func(number uint32) int { return 1 + int(number%5)*3_000 }
 	}

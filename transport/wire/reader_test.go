@@ -30,14 +30,18 @@ type record struct {
 }
 
 // readAll returns all records, and the error that followed them.
-func readAll(src io.Reader) (records []record, damage Damage, err error) {
-	r := NewReader(src)
+func readAll(src io.Reader) ([]record, Damage, error) { return drain(NewReader(src)) }
+
+func drain(r *Reader) (records []record, damage Damage, err error) {
 	for {
 		h, payload, err := r.Next()
 		if err != nil {
 			return records, r.Damage(), err
 		}
-		records = append(records, record{h, string(payload)})
+		rest := make([]byte, r.Rest())
+		if n := r.ReadRest(rest); n == len(rest) {
+			records = append(records, record{h, string(payload) + string(rest)})
+		}
 	}
 }
 
@@ -48,7 +52,11 @@ func TestReader(t *testing.T) {
 		"half of it":     iotest.HalfReader,
 		"data and error": iotest.DataErrReader,
 	} {
+		directly, _, _ := drain(NewDirectReader(wrap(bytes.NewReader(stream()))))
 		records, damage, err := readAll(wrap(bytes.NewReader(stream())))
+		if !slices.Equal(directly, records) {
+			t.Errorf("%s: read directly are\n%+v, not\n%+v", name, directly, records)
+		}
 		if err != io.EOF || damage != (Damage{}) || len(records) != len(cases) {
 			t.Errorf("%s: %d records of %d, %+v, %v", name, len(records), len(cases), damage, err)
 			continue
@@ -240,12 +248,14 @@ func FuzzReader(f *testing.F) {
 		if heal {
 			b = healed(b)
 		}
-		records, _, err := readAll(&pieceReader{b, rand.New(rand.NewPCG(uint64(seed), 0))})
-		if err != io.EOF && !errors.Is(err, ErrVersion) {
-			t.Errorf("ended with %v", err)
-		}
-		for _, got := range records {
-			checkRead(t, b, got)
+		for _, open := range []func(io.Reader) *Reader{NewReader, NewDirectReader} {
+			records, _, err := drain(open(&pieceReader{b, rand.New(rand.NewPCG(uint64(seed), 0))}))
+			if err != io.EOF && !errors.Is(err, ErrVersion) {
+				t.Errorf("ended with %v", err)
+			}
+			for _, got := range records {
+				checkRead(t, b, got)
+			}
 		}
 	})
 }
@@ -273,6 +283,9 @@ func checkRead(t *testing.T, b []byte, got record) {
 	for at := range b {
 		if rest := b[at:]; bytes.HasPrefix(rest, again[:10]) && len(rest) >= len(again) {
 			copy(again[10:12], rest[10:12]) // reserved
+			if !got.header.checked() {
+				copy(again[24:28], rest[24:28]) // ignored
+			}
 			sum(again[:HeaderSize])
 			if bytes.HasPrefix(rest, again) {
 				return
@@ -292,6 +305,32 @@ func (l *loop) Read(b []byte) (int, error) {
 	n := copy(b, l.bytes[l.at:])
 	l.at = (l.at + n) % len(l.bytes)
 	return n, nil
+}
+
+// Of a large frame a direct reader buffers one packet, and a caller that does not
+// want the rest gets the next record.
+func TestReadRest(t *testing.T) {
+	picture := bytes.Repeat([]byte("tbcam"), 40_000)
+	one := Append(nil, Header{Type: Frame, Flags: Unchecked, Session: 7}, picture)
+	two := Append(slices.Clone(one), Header{Type: Ping, Session: 7, Sequence: 1}, AppendPing(nil, 1))
+
+	r := NewDirectReader(bytes.NewReader(two))
+	_, payload, err := r.Next()
+	if err != nil || len(payload) != PacketSize-HeaderSize || r.Rest() != len(picture)-len(payload) {
+		t.Fatalf("%d bytes, rest %d, %v", len(payload), r.Rest(), err)
+	}
+	if h, _, err := r.Next(); h.Type != Ping || err != nil {
+		t.Errorf("after a frame that nobody read came %v, %v", h.Type, err)
+	}
+
+	r = NewDirectReader(bytes.NewReader(one[:100_000]))
+	_, payload, _ = r.Next()
+	if n := r.ReadRest(make([]byte, r.Rest())); n != 100_000-HeaderSize-len(payload) {
+		t.Errorf("of a frame that was cut %d bytes came", n)
+	}
+	if _, _, err := r.Next(); err != io.EOF {
+		t.Errorf("a frame that was cut ended with %v", err)
+	}
 }
 
 func BenchmarkReader(b *testing.B) {
@@ -354,8 +393,13 @@ func plainReader(src io.Reader, into []byte) func() error {
 }
 
 func recordReader(src io.Reader, into []byte) func() error {
-	r := NewReader(src)
-	return func() error { _, payload, err := r.Next(); copy(into, payload); return err }
+	r := NewDirectReader(src)
+	return func() error {
+		_, payload, err := r.Next()
+		n := copy(into, payload)
+		r.ReadRest(into[n : n+r.Rest()])
+		return err
+	}
 }
 
 // benchmarkLine writes blocks, each after a header if there is room for one. A
@@ -374,7 +418,7 @@ func benchmarkLine(b *testing.B, newLine func(*testing.B) (io.ReadCloser, io.Wri
 		for n := range b.N {
 			bufs := net.Buffers{block}
 			if room != nil {
-				bufs = net.Buffers{AppendHeader(room, Header{Type: Frame, Session: 1}, block), block}
+				bufs = net.Buffers{AppendHeader(room, Header{Type: Frame, Session: 1, Flags: Unchecked}, block), block}
 			}
 			if _, err := bufs.WriteTo(w); err != nil {
 				b.Error(err)

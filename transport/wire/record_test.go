@@ -31,6 +31,7 @@ var cases = []struct {
 	{"frame", Header{Type: Frame, Flags: First | Last, Stream: 1, Session: 7, Sequence: 6}, append(frameHeader.Append(nil), "\xff\xd8\xff\xd9"...)},
 	{"frame-first", Header{Type: Frame, Flags: First, Stream: 1, Session: 7, Sequence: 7}, append(frameHeader.Append(nil), 1, 2)},
 	{"frame-last", Header{Type: Frame, Flags: Last, Stream: 1, Session: 7, Sequence: 8}, []byte{3, 4}},
+	{"frame-unchecked", Header{Type: Frame, Flags: First | Last | Unchecked, Stream: 1, Session: 7, Sequence: 8}, append(frameHeader.Append(nil), "\xff\xd8\xff\xd9"...)},
 	{"list", Header{Type: List, Session: 7, Sequence: 9}, nil},
 	{"camera-end", Header{Type: Camera, Flags: First | Last, Session: 7, Sequence: 10}, nil},
 	{"bye", Header{Type: Bye, Session: 7, Sequence: 11}, []byte("tbcam-view was ended")},
@@ -101,11 +102,15 @@ func TestParsePrefix(t *testing.T) {
 	}
 }
 
-// Every single bit counts.
+// Every single bit counts, but for those of a payload that has no checksum.
 func TestParseDamaged(t *testing.T) {
 	for _, c := range cases {
 		b := Append(nil, c.header, c.payload)
-		for bit := range 8 * len(b) {
+		counting := len(b)
+		if !c.header.checked() {
+			counting = HeaderSize
+		}
+		for bit := range 8 * counting {
 			b[bit/8] ^= 1 << (bit % 8)
 			if _, _, err := Parse(b); err == nil {
 				t.Errorf("%s: bit %d of byte %d does not count", c.name, bit%8, bit/8)
@@ -169,6 +174,9 @@ func FuzzParse(f *testing.F) {
 		}
 		again := Append(nil, h, payload)
 		copy(again[10:12], b[10:12]) // reserved
+		if !h.checked() {
+			copy(again[24:28], b[24:28]) // ignored
+		}
 		if !bytes.Equal(sum(again[:HeaderSize]), b[:HeaderSize]) {
 			t.Errorf("%+v came from other bytes", h)
 		}
