@@ -2,60 +2,76 @@ package tbsim
 
 import (
 	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
-	"github.com/tbcam/tbcam/transport"
 	framing "github.com/tbcam/tbcam/transport/wire"
 )
 
-// BenchmarkCable compares records on a cable with plain copying, as dd does with
-// bs=256k, of as many bytes. A limit is what the cable carries in a second;
-// without one the cable is two copies in memory.
-func BenchmarkCable(b *testing.B) {
-	for _, limit := range []int64{1_250_000_000, 2_500_000_000, 5_000_000_000, 0} {
-		name := fmt.Sprintf("limit=%dMB/", limit/1e6)
-		b.Run(name+"plain", func(b *testing.B) { benchmarkCable(b, limit, plainWriter, plainReader) })
-		b.Run(name+"records", func(b *testing.B) { benchmarkCable(b, limit, recordWriter, recordReader) })
-	}
-}
-
-func plainWriter(conn transport.Conn) func([]byte) error {
-	return func(block []byte) error { return conn.WriteBuffers([][]byte{block}) }
-}
-
-func plainReader(conn transport.Conn) func([]byte) error {
-	return func(into []byte) error {
-		for len(into) > 0 {
-			n, err := conn.Read(into)
-			if err != nil {
-				return err
-			}
-			into = into[n:]
+// BenchmarkFraming compares records on a line with plain copying, as dd does with
+// bs=256k, of as many bytes through the same: the rounds alternate, so that a
+// busy machine is so for both. A cable without a limit is two copies in memory.
+func BenchmarkFraming(b *testing.B) {
+	b.Run("pipe", func(b *testing.B) { benchmarkFraming(b, openPipe(b), framing.Unchecked, framing.NewDirectReader) })
+	b.Run("socket", func(b *testing.B) { benchmarkFraming(b, openSocket(b), framing.Unchecked, framing.NewDirectReader) })
+	for _, gbit := range []int64{10, 20, 40, 0} {
+		name := fmt.Sprintf("cable=%dGbit", gbit)
+		if gbit == 0 {
+			name = "cable=unlimited"
 		}
-		return nil
+		b.Run(name, func(b *testing.B) { benchmarkFraming(b, openCable(b, gbit*1e9/8), 0, framing.NewReader) })
 	}
 }
 
-func recordWriter(conn transport.Conn) func([]byte) error {
-	room := make([]byte, 0, framing.HeaderSize)
-	return func(block []byte) error {
-		header := framing.AppendHeader(room, framing.Header{Type: framing.Frame, Session: 1}, block)
-		return conn.WriteBuffers([][]byte{header, block})
-	}
+// line is an open way from w to r.
+type line struct {
+	r io.Reader
+	w func(bufs [][]byte) error
 }
 
-func recordReader(conn transport.Conn) func([]byte) error {
-	r := framing.NewReader(conn)
-	return func(into []byte) error {
-		_, payload, err := r.Next()
-		copy(into, payload)
+func openPipe(b *testing.B) line {
+	r, w, err := os.Pipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { r.Close(); w.Close() })
+	return line{r, into(w)}
+}
+
+func openSocket(b *testing.B) line {
+	l, err := net.Listen("unix", filepath.Join(b.TempDir(), "s"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	w, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	r, err := l.Accept()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { r.Close(); w.Close() })
+	return line{r, into(w)}
+}
+
+func into(w io.Writer) func([][]byte) error {
+	return func(bufs [][]byte) error {
+		buffers := net.Buffers(bufs)
+		_, err := buffers.WriteTo(w)
 		return err
 	}
 }
 
-func benchmarkCable(b *testing.B, limit int64, writer, reader func(transport.Conn) func([]byte) error) {
+func openCable(b *testing.B, rate int64) line {
 	options := plain(Linux72y)
-	options.Rate = limit
+	options.Rate = rate
 	link := links(New(options))
 	from, err := link[0].Open(b.Context())
 	if err != nil {
@@ -65,26 +81,66 @@ func benchmarkCable(b *testing.B, limit int64, writer, reader func(transport.Con
 	if err != nil {
 		b.Fatal(err)
 	}
-	block, into := make([]byte, framing.MaxPayload), make([]byte, framing.MaxPayload)
-	write, read := writer(from), reader(to)
-	b.SetBytes(framing.MaxPayload)
-	b.ReportAllocs()
-	b.ResetTimer()
+	b.Cleanup(func() {
+		from.Close()
+		to.Close()
+		link[0].Close()
+		link[1].Close()
+	})
+	return line{to, from.WriteBuffers}
+}
+
+func benchmarkFraming(b *testing.B, l line, flags framing.Flags, newReader func(io.Reader) *framing.Reader) {
+	const blocks = 100 // in a round
+	block, place := make([]byte, framing.MaxPayload), make([]byte, framing.MaxPayload)
+	room := make([]byte, 0, framing.HeaderSize)
+	reader := newReader(l.r)
+	plain := func() time.Duration {
+		return round(b, blocks, func() error { return l.w([][]byte{block}) }, func() error {
+			_, err := io.ReadFull(l.r, place)
+			return err
+		})
+	}
+	records := func() time.Duration {
+		header := framing.Header{Type: framing.Frame, Flags: flags, Session: 1}
+		return round(b, blocks, func() error {
+			return l.w([][]byte{framing.AppendHeader(room, header, block), block})
+		}, func() error {
+			_, payload, err := reader.Next()
+			n := copy(place, payload)
+			reader.ReadRest(place[n : n+reader.Rest()])
+			return err
+		})
+	}
+	var ratios, speeds []float64
+	for b.Loop() {
+		p, r := plain(), records()
+		ratios = append(ratios, float64(p)/float64(r))
+		speeds = append(speeds, blocks*framing.MaxPayload/r.Seconds()/1e6)
+	}
+	b.ReportMetric(median(ratios), "ratio")
+	b.ReportMetric(median(speeds), "MB/s")
+}
+
+// round writes and reads so many blocks, and returns how long that took.
+func round(b *testing.B, blocks int, write, read func() error) time.Duration {
+	begun := time.Now()
 	go func() {
-		for range b.N {
-			if err := write(block); err != nil {
+		for range blocks {
+			if err := write(); err != nil {
 				b.Error(err)
 			}
 		}
 	}()
-	for range b.N {
-		if err := read(into); err != nil {
+	for range blocks {
+		if err := read(); err != nil {
 			b.Fatal(err)
 		}
 	}
-	b.StopTimer()
-	from.Close()
-	to.Close()
-	link[0].Close()
-	link[1].Close()
+	return time.Since(begun)
+}
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return v[len(v)/2]
 }

@@ -8,13 +8,10 @@ import (
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
-	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"testing/iotest"
-	"time"
 )
 
 // sum makes the checksum of a header right.
@@ -345,91 +342,5 @@ func BenchmarkReader(b *testing.B) {
 				}
 			}
 		})
-	}
-}
-
-// BenchmarkLine compares records on a line with plain copying, as dd does with
-// bs=256k, of as many bytes.
-func BenchmarkLine(b *testing.B) {
-	lines := map[string]func(*testing.B) (io.ReadCloser, io.WriteCloser){"pipe": newPipe, "socket": newSocket}
-	for _, name := range []string{"pipe", "socket"} {
-		for _, limit := range []int{0, 1_250_000_000} {
-			name, newLine := fmt.Sprintf("%s/limit=%dMB/", name, limit/1e6), lines[name]
-			b.Run(name+"plain", func(b *testing.B) { benchmarkLine(b, newLine, limit, nil, plainReader) })
-			b.Run(name+"records", func(b *testing.B) {
-				benchmarkLine(b, newLine, limit, make([]byte, 0, HeaderSize), recordReader)
-			})
-		}
-	}
-}
-
-func newPipe(b *testing.B) (io.ReadCloser, io.WriteCloser) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	return r, w
-}
-
-func newSocket(b *testing.B) (io.ReadCloser, io.WriteCloser) {
-	l, err := net.Listen("unix", filepath.Join(b.TempDir(), "s"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	w, err := net.Dial("unix", l.Addr().String())
-	if err != nil {
-		b.Fatal(err)
-	}
-	r, err := l.Accept()
-	if err != nil {
-		b.Fatal(err)
-	}
-	return r, w
-}
-
-func plainReader(src io.Reader, into []byte) func() error {
-	return func() error { _, err := io.ReadFull(src, into); return err }
-}
-
-func recordReader(src io.Reader, into []byte) func() error {
-	r := NewDirectReader(src)
-	return func() error {
-		_, payload, err := r.Next()
-		n := copy(into, payload)
-		r.ReadRest(into[n : n+r.Rest()])
-		return err
-	}
-}
-
-// benchmarkLine writes blocks, each after a header if there is room for one. A
-// limit is what the line carries in a second.
-func benchmarkLine(b *testing.B, newLine func(*testing.B) (io.ReadCloser, io.WriteCloser), limit int, room []byte, reader func(io.Reader, []byte) func() error) {
-	r, w := newLine(b)
-	defer r.Close()
-	block := make([]byte, MaxPayload)
-	read := reader(r, make([]byte, MaxPayload))
-	b.SetBytes(MaxPayload)
-	b.ReportAllocs()
-	b.ResetTimer()
-	go func() {
-		defer w.Close()
-		begun := time.Now()
-		for n := range b.N {
-			bufs := net.Buffers{block}
-			if room != nil {
-				bufs = net.Buffers{AppendHeader(room, Header{Type: Frame, Session: 1, Flags: Unchecked}, block), block}
-			}
-			if _, err := bufs.WriteTo(w); err != nil {
-				b.Error(err)
-			}
-			for limit > 0 && time.Since(begun) < time.Duration(n)*MaxPayload*time.Second/time.Duration(limit) {
-			}
-		}
-	}()
-	for range b.N {
-		if err := read(); err != nil {
-			b.Fatal(err)
-		}
 	}
 }
