@@ -23,6 +23,9 @@ const (
 	pingEvery = 500 * time.Millisecond
 	// liveness is how long a peer may say nothing before it is taken for dead.
 	liveness = 2 * time.Second
+	// answerWait is how long a sender may say nothing on a device after a Hello: that
+	// may be left over of one that has closed, and whose CLOSE is not seen.
+	answerWait = time.Second
 	// byeWait is how long the end waits for the peer to have read the goodbye.
 	byeWait = time.Second
 	// maxPause is the longest wait after a peer broke the protocol; the first is
@@ -114,6 +117,7 @@ type session struct {
 	due      atomic.Uint32          // bit t: a record of type t is due
 	wake     chan struct{}          // something became due
 	heard    atomic.Int64           // when a record came, on line
+	limit    atomic.Int64           // how long none may come, in nanoseconds
 	farewell atomic.Pointer[string] // why this side ends the session, nil if it does not
 	bye      *byeError              // of the peer; set before the ByeAck is due
 
@@ -136,6 +140,7 @@ func newSession(conn Conn, link Link) *session {
 		conn: conn, reader: wire.NewReader(conn), line: newTimeline(), device: !link.Accepts(), padded: true,
 		wake: make(chan struct{}, 1), pieces: make([][]byte, 0, 3),
 	}
+	s.limit.Store(int64(liveness))
 	s.touch()
 	return s
 }
@@ -169,10 +174,11 @@ func (s *session) watch(session context.Context) error {
 		if s.plain.Load() {
 			return nil // it may be silent for as long as it likes
 		}
-		if silent >= liveness {
-			return fmt.Errorf("%w for %v", ErrPeerDead, liveness)
+		limit := time.Duration(s.limit.Load())
+		if silent >= limit {
+			return fmt.Errorf("%w for %v", ErrPeerDead, limit)
 		}
-		if sleep(session, liveness-silent) != nil {
+		if sleep(session, limit-silent) != nil {
 			return nil
 		}
 	}

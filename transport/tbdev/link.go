@@ -21,7 +21,7 @@ import (
 // both are closed together for a while and the viewer opens into silence.
 const (
 	ViewerPause = 1200 * time.Millisecond
-	SenderPause = 2 * time.Second
+	SenderPause = 1800 * time.Millisecond
 )
 
 const retry = 500 * time.Millisecond

@@ -48,7 +48,17 @@ func (w wireLine) kinds() []Kind {
 }
 
 func (w wireLine) bound(x trouble) time.Duration {
-	return 8 * time.Second
+	if x.what == "" && (x.Kind == Suspend || x.Kind == Stall || x.Kind == Slow) {
+		return silentDeath
+	}
+	return seenDeath
+}
+
+// unseen counts the CLOSEs that an open device was to see and did not.
+func (w wireLine) unseen() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ends[0].unseen + w.ends[1].unseen
 }
 
 func (w wireLine) open() int {
@@ -91,7 +101,8 @@ func (s *sockets) link(end int) transport.Link {
 
 func (s *sockets) kinds() []Kind { return []Kind{Unplug, Suspend} }
 
-func (s *sockets) bound(trouble) time.Duration { return 3 * time.Second }
+func (s *sockets) bound(trouble) time.Duration { return onSocket }
+func (s *sockets) unseen() int                 { return 0 }
 
 func (s *sockets) open() int {
 	s.mu.Lock()

@@ -127,11 +127,18 @@ func (a *audience) watch(now time.Time) {
 	a.since, a.begun, a.latest = now, time.Time{}, time.Time{}
 }
 
-// back returns since when such pictures have come, and when the last one came.
-func (a *audience) back() (begun, latest time.Time) {
+// begin returns since when such pictures have come without an outage.
+func (a *audience) begin() time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.begun, a.latest
+	return a.begun
+}
+
+// steady reports whether such pictures come.
+func (a *audience) steady() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !a.latest.IsZero() && time.Since(a.latest) <= outage
 }
 
 // count notes a picture that was captured at a time.

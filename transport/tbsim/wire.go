@@ -95,6 +95,9 @@ func (e *End) land(p *packet) {
 	} else if e.counting {
 		e.count++
 	}
+	if p.isClose && e.behind() > 0 {
+		e.unseen++
+	}
 	if e.kernel.polls() || !p.bad {
 		e.wake(PollIn)
 	}
