@@ -26,6 +26,10 @@ const (
 	// answerWait is how long a sender may say nothing on a device after a Hello: that
 	// may be left over of one that has closed, and whose CLOSE is not seen.
 	answerWait = time.Second
+	// stillness is how long nothing may come on a device between two records. After
+	// more than that a host slept, whose driver may have lost count of as many packets
+	// as a ring holds when it woke: more than padding makes up for.
+	stillness = 1250 * time.Millisecond
 	// byeWait is how long the end waits for the peer to have read the goodbye.
 	byeWait = time.Second
 	// maxPause is the longest wait after a peer broke the protocol; the first is
@@ -50,6 +54,9 @@ var (
 // errStale says that a device holds what belongs to an older session. How much is
 // lost in it cannot be known: only closing it cures that.
 var errStale = errors.New("the device held bytes of an older session")
+
+// errStill says that the device carried nothing for longer than stillness.
+var errStill = errors.New("the stream stood still")
 
 // byeError is the peer's goodbye.
 type byeError struct{ reason string }
@@ -167,10 +174,13 @@ func (s *session) now() int64 { return s.line.nanos(time.Now()) }
 
 func (s *session) touch() { s.heard.Store(s.now()) }
 
+// silence is how long no record came.
+func (s *session) silence() time.Duration { return time.Duration(s.now() - s.heard.Load()) }
+
 // watch ends the session when nothing was heard for too long.
 func (s *session) watch(session context.Context) error {
 	for {
-		silent := time.Duration(s.now() - s.heard.Load())
+		silent := s.silence()
 		if s.plain.Load() {
 			return nil // it may be silent for as long as it likes
 		}
@@ -235,6 +245,9 @@ func (s *session) readNext() (wire.Header, []byte, error) {
 				return h, nil, errStale
 			}
 			continue
+		}
+		if s.device && s.in != 0 && s.silence() > stillness {
+			return h, nil, errStill
 		}
 		s.touch()
 		s.gap = ours && h.Sequence != s.in

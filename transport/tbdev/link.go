@@ -17,8 +17,10 @@ import (
 )
 
 // How long a device stays closed before it is opened again. It must be longer
-// than the driver's close(2), and the viewer's shorter than the sender's, so that
-// both are closed together for a while and the viewer opens into silence.
+// than the driver's close(2), and the viewer's shorter than the sender's by what the
+// two closes may differ in length, 0.5 s, so that both are closed together for a
+// while and the viewer opens into silence. With 1 s of closing, the sender greets
+// within the 3 s that SPEC.md allows.
 const (
 	ViewerPause = 1200 * time.Millisecond
 	SenderPause = 1800 * time.Millisecond

@@ -140,11 +140,14 @@ func (s *stage) end(i int) {
 	s.await(i)
 }
 
+// patience is how long a program may take to end: its host may sleep meanwhile.
+const patience = 10 * time.Second
+
 // await waits until a program is no more.
 func (s *stage) await(i int) {
 	select {
 	case <-s.programs[i].done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		s.Errorf("program %d does not end", i)
 		<-s.programs[i].done
 	}
@@ -235,6 +238,10 @@ func name(troubles []trouble) string {
 	return fmt.Sprint(x.Kind, " ", x.End)
 }
 
+// shortestSleep is less than any host takes to freeze its processes, sleep, and
+// thaw them. What a shorter one would lose count of, transport would not notice.
+const shortestSleep = 1500 * time.Millisecond
+
 // draw draws one fault, at times more.
 func (s *stage) draw(luck *rand.Rand) (troubles []trouble) {
 	kinds := s.line.kinds()
@@ -247,6 +254,9 @@ func (s *stage) draw(luck *rand.Rand) (troubles []trouble) {
 		if n := luck.IntN(len(kinds) + 4); n < len(kinds) {
 			x.Kind = kinds[n]
 			x.amount(luck)
+			if x.Kind == Suspend {
+				x.For += shortestSleep
+			}
 		} else {
 			x.what = []string{"killed", "ended"}[n%2]
 		}
@@ -325,6 +335,7 @@ func testLine(t *testing.T, number int, lay func(*rand.Rand, uint64) line) {
 				s.finish()
 				if t.Failed() {
 					t.Logf("%v\n%v", s.line, s.log.String())
+					t.Logf("repeat with: go test ./transport/tbsim -v -run '%s' -seed %d", t.Name(), seed)
 				}
 			})
 		})
