@@ -164,10 +164,6 @@ func (e *End) stop() {
 	e.leaving = false
 	e.cable.freeAll(&e.tx)
 	e.peer.loseSent()
-	e.loseReceived()
-}
-
-func (e *End) loseReceived() {
 	e.cable.freeAll(&e.rx)
 	e.landed, e.count = 0, 0
 }
