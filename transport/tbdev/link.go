@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -40,6 +41,7 @@ type Link struct {
 	// is only shown.
 	OpenFile func() (File, error)
 
+	opened  bool           // before
 	closing sync.WaitGroup // of the last connection
 	closed  time.Time      // when that was done
 
@@ -59,7 +61,7 @@ func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 			return c, nil
 		}
 		why, curable := diagnose(err)
-		if !curable {
+		if !curable && !(l.opened && gone(err)) {
 			return nil, err
 		}
 		if why != said {
@@ -81,6 +83,7 @@ func (l *Link) open() (transport.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open stream %s: %w", path, err)
 	}
+	l.opened = true
 	l.closing.Add(1)
 	return &linkConn{conn: &conn{file: f}, link: l}, nil
 }
@@ -171,6 +174,10 @@ func diagnose(err error) (why string, curable bool) {
 	}
 	return err.Error(), false
 }
+
+// gone reports whether the stream is not there. One that was there before may come
+// back: setting it up once more removes it first, and so does loading the module.
+func gone(err error) bool { return errors.Is(err, ErrNotSetUp) || errors.Is(err, fs.ErrNotExist) }
 
 // ErrLocked says that another process uses the device. Several openers would
 // steal each other's bytes.
