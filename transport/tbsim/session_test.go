@@ -235,10 +235,9 @@ func TestNobodyIsLeftBehind(t *testing.T) {
 	}
 }
 
-// recovery is how long a healthy cable may be without a picture after any faults:
-// a silent death is noticed after 2 s, closing takes 1 s, and the sender leaves
-// the device alone for 2 s; a second round may be needed where a viewer opened
-// while the sender was greeting.
+// recovery is how long a healthy cable may be without a picture after a minute of
+// faults one upon the other: a second round may be needed where a viewer opened
+// while the sender was greeting. TestBackAfterFaults is strict.
 const recovery = 15 * time.Second
 
 // TestSessionsSurviveFaults: after a minute of faults the picture comes back by
