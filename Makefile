@@ -3,6 +3,7 @@ PREFIX ?= /usr/local
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 STREAM ?= unix:/tmp/tbcam-demo.sock
 T ?= 30s
+N ?= 100000
 
 programs := tbcam-send tbcam-view tbcam-window
 rungs := test-lint test-unit test-cross test-programs test-vm test-cable
@@ -45,7 +46,11 @@ test-lint: ## formatting, vet, static checks, scripts
 .PHONY: test-unit
 test-unit: ## unit tests, with the race detector but for the long simulations
 	@$(gotest) -race $$(go list ./... | grep -vE '/cmd/internal/e2e|/transport/tbsim') $(quiet)
-	@$(gotest) ./transport/tbsim $(quiet)
+	@$(gotest) ./transport/tbsim -schedules 10000 $(quiet)
+
+.PHONY: soak-schedules
+soak-schedules: ## run N (100000) fault schedules in virtual time, some 10 ms of CPU each
+	@$(gotest) -timeout 0 -run BackAfterFaults ./transport/tbsim -schedules $(N) $(quiet)
 
 .PHONY: test-cross
 test-cross: ## compile for arm64, with the layouts of the kernel's structs

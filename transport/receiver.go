@@ -355,6 +355,9 @@ func (rs *receiverSession) hello(h wire.Header, payload []byte) error {
 	rs.id.Store(h.Session)
 	rs.ask(wire.Welcome)
 	if rs.peer == nil {
+		if rs.device {
+			rs.limit.Store(int64(answerWait))
+		}
 		close(rs.greeted)
 	}
 	rs.peer = &peer
@@ -382,6 +385,7 @@ func (rs *receiverSession) pong(payload []byte) error {
 // the sender lives: what a device held may be of one that is gone.
 func (rs *receiverSession) begin(offset time.Duration) {
 	rs.begun, rs.offset = true, offset
+	rs.limit.Store(int64(liveness))
 	rs.granted.Store(window)
 	r := rs.receiver
 	r.clock.Store(rs.clock)

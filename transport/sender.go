@@ -16,10 +16,11 @@ import (
 
 // greetings are the waits after each Hello of an opening. What is sent to a device
 // whose peer has not opened may be lost, do harm, or put that peer behind: so they
-// are few, and where none was answered the sender closes the device for a while.
+// are few, and where none was answered the sender closes the device for a while. It
+// does so soon after the last one: a viewer that opens in between hears nothing.
 var greetings = [...]time.Duration{
 	250 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
-	time.Second, time.Second, time.Second, time.Second, time.Second,
+	time.Second, time.Second, time.Second, time.Second, 250 * time.Millisecond,
 }
 
 // drainWait is how long a sender whose feed has ended waits until the viewer has

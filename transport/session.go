@@ -24,6 +24,13 @@ const (
 	pingEvery = 500 * time.Millisecond
 	// liveness is how long a peer may say nothing before it is taken for dead.
 	liveness = 2 * time.Second
+	// answerWait is how long a sender may say nothing on a device after a Hello: that
+	// may be left over of one that has closed, and whose CLOSE is not seen.
+	answerWait = time.Second
+	// stillness is how long nothing may come on a device between two records. After
+	// more than that a host slept, whose driver may have lost count of as many packets
+	// as a ring holds when it woke: more than padding makes up for.
+	stillness = 1250 * time.Millisecond
 	// byeWait is how long the end waits for the peer to have read the goodbye.
 	byeWait = time.Second
 	// maxPause is the longest wait after a peer broke the protocol; the first is
@@ -48,6 +55,9 @@ var (
 // errStale says that a device holds what belongs to an older session. How much is
 // lost in it cannot be known: only closing it cures that.
 var errStale = errors.New("the device held bytes of an older session")
+
+// errStill says that the device carried nothing for longer than stillness.
+var errStill = errors.New("the stream stood still")
 
 // byeError is the peer's goodbye.
 type byeError struct{ reason string }
@@ -115,6 +125,7 @@ type session struct {
 	due      atomic.Uint32          // bit t: a record of type t is due
 	wake     chan struct{}          // something became due
 	heard    atomic.Int64           // when a record came, on line
+	limit    atomic.Int64           // how long none may come, in nanoseconds
 	farewell atomic.Pointer[string] // why this side ends the session, nil if it does not
 	bye      *byeError              // of the peer; set before the ByeAck is due
 
@@ -137,6 +148,7 @@ func newSession(conn Conn, link Link) *session {
 		conn: conn, reader: newReader(conn, !link.Accepts()), line: newTimeline(), device: !link.Accepts(), padded: true,
 		wake: make(chan struct{}, 1), pieces: make([][]byte, 0, 3),
 	}
+	s.limit.Store(int64(liveness))
 	s.touch()
 	return s
 }
@@ -170,17 +182,21 @@ func (s *session) now() int64 { return s.line.nanos(time.Now()) }
 
 func (s *session) touch() { s.heard.Store(s.now()) }
 
+// silence is how long no record came.
+func (s *session) silence() time.Duration { return time.Duration(s.now() - s.heard.Load()) }
+
 // watch ends the session when nothing was heard for too long.
 func (s *session) watch(session context.Context) error {
 	for {
-		silent := time.Duration(s.now() - s.heard.Load())
+		silent := s.silence()
 		if s.plain.Load() {
 			return nil // it may be silent for as long as it likes
 		}
-		if silent >= liveness {
-			return fmt.Errorf("%w for %v", ErrPeerDead, liveness)
+		limit := time.Duration(s.limit.Load())
+		if silent >= limit {
+			return fmt.Errorf("%w for %v", ErrPeerDead, limit)
 		}
-		if sleep(session, liveness-silent) != nil {
+		if sleep(session, limit-silent) != nil {
 			return nil
 		}
 	}
@@ -240,6 +256,9 @@ func (s *session) readNext() (wire.Header, []byte, error) {
 		}
 		if s.device && h.Flags&wire.Unchecked != 0 {
 			return h, nil, fmt.Errorf("%w: it sends %v without a checksum over a device", ErrProtocol, h.Type)
+		}
+		if s.device && s.in != 0 && s.silence() > stillness {
+			return h, nil, errStill
 		}
 		s.touch()
 		s.gap = ours && h.Sequence != s.in

@@ -262,6 +262,9 @@ func (f *feed) attach(camera capture.Camera, source capture.Source) error {
 		return err
 	}
 	info := &transport.Mode{Camera: camera.Name, Source: source.Mode(), Format: encoder.Format(source.Format())}
+	if said := tooMuch(info.Format, source.Mode().Rate); said != "" {
+		f.log.Warn(said)
+	}
 	f.using.Lock()
 	defer f.using.Unlock()
 	f.mu.Lock()

@@ -28,22 +28,22 @@ func BenchmarkFraming(b *testing.B) {
 	}
 }
 
-// line is an open way from w to r.
-type line struct {
+// way is an open line from w to r.
+type way struct {
 	r io.Reader
 	w func(bufs [][]byte) error
 }
 
-func openPipe(b *testing.B) line {
+func openPipe(b *testing.B) way {
 	r, w, err := os.Pipe()
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { r.Close(); w.Close() })
-	return line{r, into(w)}
+	return way{r, into(w)}
 }
 
-func openSocket(b *testing.B) line {
+func openSocket(b *testing.B) way {
 	l, err := net.Listen("unix", filepath.Join(b.TempDir(), "s"))
 	if err != nil {
 		b.Fatal(err)
@@ -58,7 +58,7 @@ func openSocket(b *testing.B) line {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { r.Close(); w.Close() })
-	return line{r, into(w)}
+	return way{r, into(w)}
 }
 
 func into(w io.Writer) func([][]byte) error {
@@ -69,7 +69,7 @@ func into(w io.Writer) func([][]byte) error {
 	}
 }
 
-func openCable(b *testing.B, rate int64) line {
+func openCable(b *testing.B, rate int64) way {
 	options := plain(Linux72y)
 	options.Rate = rate
 	link := links(New(options))
@@ -87,10 +87,10 @@ func openCable(b *testing.B, rate int64) line {
 		link[0].Close()
 		link[1].Close()
 	})
-	return line{to, from.WriteBuffers}
+	return way{to, from.WriteBuffers}
 }
 
-func benchmarkFraming(b *testing.B, l line, flags framing.Flags, newReader func(io.Reader) *framing.Reader) {
+func benchmarkFraming(b *testing.B, l way, flags framing.Flags, newReader func(io.Reader) *framing.Reader) {
 	const blocks = 100 // in a round
 	block, place := make([]byte, framing.MaxPayload), make([]byte, framing.MaxPayload)
 	room := make([]byte, 0, framing.HeaderSize)
