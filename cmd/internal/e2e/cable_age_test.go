@@ -29,7 +29,7 @@ import (
 const (
 	agePeriod       = 200 * time.Millisecond // of the camera
 	ageViewerPeriod = 3 * agePeriod
-	ageSpan         = 8 * time.Second
+	ageSpan         = 6 * time.Second
 )
 
 // slowViewer takes a while for each picture, in which nothing is read: worse than
@@ -117,33 +117,33 @@ func ageOfOurs(t *testing.T, period time.Duration) []time.Duration {
 	return v.ages
 }
 
-// webcam is a v4l2loopback device that shows the test pattern.
-type webcam struct {
+// patternCamera is a v4l2loopback device that shows the test pattern.
+type patternCamera struct {
 	path   string
 	source *pattern.Source
 	output *v4l2.Output
 }
 
-var webcamMode = capture.Mode{Pixel: capture.YUYV, Width: cableWidth, Height: cableHeight, Rate: capture.Rate{Num: 5, Den: 1}}
+var patternMode = capture.Mode{Pixel: capture.YUYV, Width: cableWidth, Height: cableHeight, Rate: capture.Rate{Num: 5, Den: 1}}
 
-func newWebcam(t *testing.T, path string) *webcam {
+func newPatternCamera(t *testing.T, path string) *patternCamera {
 	t.Helper()
-	source, err := pattern.Open(webcamMode, &capture.Pool{})
+	source, err := pattern.Open(patternMode, &capture.Pool{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	output, err := v4l2.OpenOutput(path, source.Format(), webcamMode.Rate)
+	output, err := v4l2.OpenOutput(path, source.Format(), patternMode.Rate)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { source.Close(); output.Close() })
-	w := &webcam{path, source, output}
+	w := &patternCamera{path, source, output}
 	w.show(t) // it is a camera from now on
 	return w
 }
 
 // show shows the next picture when it is due, and returns its counter.
-func (w *webcam) show(t *testing.T) uint32 {
+func (w *patternCamera) show(t *testing.T) uint32 {
 	t.Helper()
 	f, err := w.source.Read()
 	if err != nil {
@@ -218,7 +218,7 @@ const gstViewer = "gst-launch-1.0 -q filesrc location=%s ! jpegdec ! identity sl
 
 // ageOfRecipe measures the same for the kernel's recipe.
 func ageOfRecipe(t *testing.T) []time.Duration {
-	camera := newWebcam(t, vm.LoadLoopback(t))
+	camera := newPatternCamera(t, vm.LoadLoopback(t))
 	g := &gallery{}
 	reading := play(t, fmt.Sprintf(gstViewer, theCable.viewer, ageViewerPeriod.Microseconds()), g)
 	sending := play(t, fmt.Sprintf(gstSender, camera.path, theCable.sender), nil)

@@ -5,6 +5,8 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -20,8 +22,9 @@ const inStep = 20
 
 // wantInStep shows pictures at the camera, each when the one before has been seen
 // at the other end: so all arrive, and none is late by a frame.
-func wantInStep(t *testing.T, camera *webcam, seen func() []uint32) {
+func wantInStep(t *testing.T, camera *patternCamera, g *gallery) {
 	t.Helper()
+	seen := g.counters
 	// Players want some pictures before they show any.
 	until(t, "the first picture", func() bool { camera.show(t); return len(seen()) > 0 })
 	var want []uint32
@@ -33,36 +36,44 @@ func wantInStep(t *testing.T, camera *webcam, seen func() []uint32) {
 	if got := seen(); !slices.Equal(got[max(0, len(got)-inStep):], want) {
 		t.Errorf("seen were %v, shown %v", got, want)
 	}
-}
-
-// TestPlayersOverTheCable: programs that know nothing of tbcam show what it sends.
-func TestPlayersOverTheCable(t *testing.T) {
-	for name, player := range map[string]string{
-		"ffmpeg":    "ffmpeg -v error -threads 1 -f mjpeg -probesize 20000 -analyzeduration 0 -i %s -threads 1 -fps_mode passthrough -f rawvideo -pix_fmt gray -flush_packets 1 -",
-		"gstreamer": "gst-launch-1.0 -q filesrc location=%s ! jpegdec ! videoconvert ! video/x-raw,format=GRAY8 ! fdsink fd=1 sync=false",
-	} {
-		t.Run(name, func(t *testing.T) {
-			camera := newWebcam(t, vm.LoadLoopback(t))
-			g := &gallery{}
-			play(t, fmt.Sprintf(player, theCable.viewer), g)
-			start(t, nil, "tbcam-send", "--wire=mjpeg", "--camera="+camera.path, "--stream="+theCable.sender)
-			wantInStep(t, camera, g.counters)
-			if g.err != nil {
-				t.Error(g.err)
-			}
-		})
+	if g.err != nil {
+		t.Error(g.err)
 	}
 }
 
-// TestGStreamerOverTheCable: tbcam-view shows what the kernel's recipe sends.
-func TestGStreamerOverTheCable(t *testing.T) {
-	nodes := vm.Load(t, "v4l2loopback", "devices=2", "exclusive_caps=1,1")
-	camera := newWebcam(t, nodes[0])
-	v := viewer(t, "--stream="+theCable.viewer, "--loopback="+nodes[1])
-	v.says("waiting")
-	time.Sleep(time.Second) // for it to have opened
-	play(t, fmt.Sprintf(gstSender, camera.path, theCable.sender), nil)
-	wantInStep(t, camera, watch(t, nodes[1]).counters)
+// TestPlayersOverTheCable: programs that know nothing of tbcam show what it sends,
+// and tbcam-view what they send.
+func TestPlayersOverTheCable(t *testing.T) {
+	t.Parallel() // beside TestVideoOverTheCable, on another stream
+	for name, player := range map[string]string{
+		"to ffmpeg":    "ffmpeg -v error -threads 1 -f mjpeg -probesize 20000 -analyzeduration 0 -i %s -threads 1 -fps_mode passthrough -f rawvideo -pix_fmt gray -flush_packets 1 -",
+		"to gstreamer": "gst-launch-1.0 -q filesrc location=%s ! jpegdec ! videoconvert ! video/x-raw,format=GRAY8 ! fdsink fd=1 sync=false",
+	} {
+		t.Run(name, func(t *testing.T) {
+			camera := newPatternCamera(t, vm.LoadLoopback(t))
+			g := &gallery{}
+			play(t, fmt.Sprintf(player, theCable.viewer), g)
+			start(t, nil, "tbcam-send", "--wire=mjpeg", "--camera="+camera.path, "--stream="+theCable.sender)
+			wantInStep(t, camera, g)
+		})
+	}
+	t.Run("from gstreamer", func(t *testing.T) {
+		nodes := vm.Load(t, "v4l2loopback", "devices=2", "exclusive_caps=1,1")
+		camera := newPatternCamera(t, nodes[0])
+		v := viewer(t, "--stream="+theCable.viewer, "--loopback="+nodes[1])
+		until(t, "the viewer to open the stream", func() bool { return holds(v, theCable.viewer) })
+		play(t, fmt.Sprintf(gstSender, camera.path, theCable.sender), nil)
+		wantInStep(t, camera, watch(t, nodes[1]))
+	})
+}
+
+// holds reports whether a program has a file open.
+func holds(p *program, path string) bool {
+	descriptors, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.Process.Pid))
+	return slices.ContainsFunc(descriptors, func(d string) bool {
+		target, err := os.Readlink(d)
+		return err == nil && target == path
+	})
 }
 
 // watch reads the pictures of a virtual camera, as soon as it is one.

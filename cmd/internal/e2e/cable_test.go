@@ -142,9 +142,11 @@ func wantPictures(t *testing.T, watchers ...watcher) []pattern.Stamp {
 // TestVideoOverTheCable: for a minute every picture that was sent comes, with its
 // counter, and none comes twice or late.
 func TestVideoOverTheCable(t *testing.T) {
+	t.Parallel() // beside TestPlayersOverTheCable
 	const span, least = time.Minute, 300
-	w := theCable.view(t)
-	s := theCable.send(t, "--fps=15", "--duration="+span.String(), "--stats=json")
+	second := secondStream(t)
+	w := second.view(t)
+	s := second.send(t, "--fps=15", "--duration="+span.String(), "--stats=json")
 	select {
 	case <-s.exited:
 	case <-time.After(span + patience):
@@ -165,15 +167,8 @@ func TestVideoOverTheCable(t *testing.T) {
 	t.Logf("%d pictures of %v, counters %d to %d", len(stamps), last.Time.Sub(first.Time), first.Counter, last.Counter)
 }
 
-// TestSetupOnConfigFS: what TestSetup does on a tree of files, on the kernel's.
-func TestSetupOnConfigFS(t *testing.T) {
-	second := secondStream(t)
-	w := second.view(t)
-	second.send(t)
-	w.more(t, 0)
-}
-
-// secondStream sets up another stream with the programs, until the test is over.
+// secondStream sets up another stream with the programs, until the test is over:
+// what TestSetup does on a tree of files, on the kernel's ConfigFS.
 func secondStream(t *testing.T) ends {
 	t.Helper()
 	const streams = "/sys/kernel/config/thunderbolt/stream/"
