@@ -22,6 +22,9 @@ type recoveries []time.Duration
 func (r *recoveries) add(since time.Time) { *r = append(*r, time.Since(since)) }
 
 func (r recoveries) log(t *testing.T, what string) {
+	if len(r) == 0 {
+		return
+	}
 	slices.Sort(r)
 	t.Logf("%s: %d, the picture was back after %.1f s, at most %.1f s", what, len(r), r[len(r)/2].Seconds(), r[len(r)-1].Seconds())
 }
@@ -146,7 +149,7 @@ func TestDamageOnTheCable(t *testing.T) {
 	w := theCable.view(t)
 	theCable.send(t, "--fps=15")
 	w.more(t, 0)
-	damaged := rounds(t, 120)
+	damaged := max(120, rounds(t, 0)) // fewer may hit padding only
 	for range damaged {
 		// A picture takes ten packets, padding nine; what the viewer sends, ten.
 		host := fmt.Sprintf("host%d/", source.IntN(2))
