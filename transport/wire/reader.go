@@ -67,7 +67,7 @@ func (r *Reader) Next() (Header, []byte, error) {
 			r.start, r.rest = r.end, h.Length-len(payload)
 			return h, payload, nil
 		case short && r.err == nil && !r.interrupted():
-			r.fill(h)
+			r.fill()
 		case short && r.start == r.end:
 			return Header{}, nil, r.err
 		default:
@@ -137,20 +137,15 @@ func (r *Reader) interrupted() bool {
 }
 
 // fill reads once, after it made room for 256 KiB: what is left unparsed is
-// shorter than one record, or it would have been parsed. A record that has begun
-// is read to its end and no further, so that nothing of the next is to be moved.
-func (r *Reader) fill(h Header) {
+// shorter than one record, or it would have been parsed.
+func (r *Reader) fill() {
 	if r.start == r.end {
 		r.start, r.end = 0, 0
 	} else if len(r.buf)-r.end < MaxRecord {
 		r.end = copy(r.buf, r.buf[r.start:r.end])
 		r.start = 0
 	}
-	most := r.ahead
-	if h.Type != 0 {
-		most = HeaderSize + h.Length - (r.end - r.start)
-	}
-	r.fresh, r.err = r.src.Read(r.buf[r.end:min(r.end+most, len(r.buf))])
+	r.fresh, r.err = r.src.Read(r.buf[r.end:min(r.end+r.ahead, len(r.buf))])
 	r.end += r.fresh
 	if r.fresh == 0 && r.err == nil {
 		r.err = io.ErrNoProgress
