@@ -117,7 +117,7 @@ func TestControls(t *testing.T) {
 		}
 		trace.check(w)
 		w.cable.cut() // the next session says it again
-		w.waitFor(50*time.Millisecond, "end", func() bool { return len(w.receiver.Controls().List) == 0 })
+		w.waitFor(time.Second, "end", func() bool { return len(w.screen.noted().ends) == 1 })
 		w.waitFor(time.Second, "controls", func() bool { return len(w.receiver.Controls().List) == 3 })
 	})
 }
