@@ -32,9 +32,11 @@ var (
 	ErrTooManySettings = errors.New("too many settings wait for the sender")
 )
 
-// Controls is what a sender tells of the controls of the camera that is on.
+// Controls is what a sender tells of the controls of its camera: the one that is
+// on, was last, or would be.
 type Controls struct {
-	Camera string `json:"camera,omitempty"` // its name; none: no camera is on
+	Camera string `json:"camera,omitempty"` // its name; none: there is no camera
+	Path   string `json:"path,omitempty"`   // of its device, as Receiver.Cameras has it
 	// Opening counts the openings of cameras: what a camera forgets when it loses
 	// power may have to be set again.
 	Opening uint32            `json:"opening,omitempty"`
@@ -90,7 +92,7 @@ func parseControls(h wire.Header, payload []byte) (controlsMessage, error) {
 	if err != nil {
 		return controlsMessage{}, err
 	}
-	m.Camera = printable(m.Camera, maxText)
+	m.Camera, m.Path = printable(m.Camera, maxText), printable(m.Path, maxText)
 	if n := tidyControls(m.List); n > maxControls || len(m.Answers) > maxSettings {
 		return controlsMessage{}, fmt.Errorf("read controls: %d controls and %d answers are too many", n, len(m.Answers))
 	}
@@ -121,7 +123,7 @@ func tidyControls(controls []capture.Control) int {
 
 // bounded returns as many of the controls as a peer accepts.
 func (c Controls) bounded() Controls {
-	c.Camera = printable(c.Camera, maxText)
+	c.Camera, c.Path = printable(c.Camera, maxText), printable(c.Path, maxText)
 	n := 0
 	for i := range c.List {
 		if n += 1 + len(c.List[i].Menu); n > maxControls {
@@ -136,8 +138,8 @@ func (c Controls) bounded() Controls {
 	return c
 }
 
-// ReportControls tells the viewer of the controls of the camera that is on, now
-// and when one connects. The list is not changed any more.
+// ReportControls tells the viewer of the controls of the camera, now and when
+// one connects. The list is not changed any more.
 func (s *Sender) ReportControls(c Controls) {
 	c = c.bounded()
 	s.controls.Store(&c)

@@ -44,7 +44,7 @@ var messages = []struct {
 	{"message-set-none", wire.Header{Type: wire.Set, Stream: 1}, setMessage{Have: 1}, parsed(parseSet)},
 	{"message-controls", wire.Header{Type: wire.Controls, Stream: 1}, controlsMessage{
 		Number: 9,
-		Controls: Controls{Camera: "HD Webcam", Opening: 2, Locked: true, List: []capture.Control{
+		Controls: Controls{Camera: "HD Webcam", Path: "/dev/video0", Opening: 2, Locked: true, List: []capture.Control{
 			{ID: 0x980900, Name: "Brightness", Type: "int", Min: -64, Max: 64, Step: 1, Value: -5},
 			{ID: 0x980901, Name: "Label", Type: "string", Max: 32, Step: 1, Text: "abc", Inactive: true},
 		}},
