@@ -12,8 +12,8 @@ import (
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
-// featureControls says that a side knows Set and Controls.
-const featureControls = "controls"
+// FeatureControls is the feature of peers that know Set and Controls.
+const FeatureControls = "controls"
 
 // Bounds of Set and Controls.
 const (
@@ -153,7 +153,7 @@ func (s *Sender) features() []string {
 	if s.SetControl == nil {
 		return nil
 	}
-	return []string{featureControls}
+	return []string{FeatureControls}
 }
 
 // remote is the sender's part of remote control in one session.
@@ -323,7 +323,7 @@ func (r *Receiver) refuse() {
 
 // beginControls is called when the session begins.
 func (rs *receiverSession) beginControls() {
-	if rs.controllable = slices.Contains(rs.peer.Features, featureControls); !rs.controllable {
+	if rs.controllable = slices.Contains(rs.peer.Features, FeatureControls); !rs.controllable {
 		rs.receiver.refuse()
 	}
 }

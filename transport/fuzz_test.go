@@ -52,7 +52,7 @@ func FuzzReceiverHandle(f *testing.F) {
 		pool := &capture.Pool{}
 		r := &Receiver{Link: &Pipe{}, Viewer: releaser{}, Pool: pool, Log: slog.New(slog.DiscardHandler), Plain: repaired}
 		opening := [][]byte{
-			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 7}, encode(self("", "", featureControls))),
+			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 7}, encode(self("", "", FeatureControls))),
 			wire.Append(nil, wire.Header{Type: wire.Pong, Session: 7, Sequence: 1}, wire.AppendPong(nil, wire.Clock{Received: 1, Pong: 1}, 0)),
 		}
 		rs := newReceiverSession(r, nowhere{bytes.NewReader(bytes.Join(append(opening, script(b)...), nil))})
@@ -91,7 +91,7 @@ func FuzzSenderHandle(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := &Sender{Link: &Pipe{}, Feed: newFeed(time.Hour), Log: slog.New(slog.DiscardHandler)}
 		s.SetControl = func(s capture.Setting) (capture.Setting, error) { return s, nil }
-		welcome := wire.Append(nil, wire.Header{Type: wire.Welcome, Session: 7}, encode(self("", "", featureControls)))
+		welcome := wire.Append(nil, wire.Header{Type: wire.Welcome, Session: 7}, encode(self("", "", FeatureControls)))
 		ss := newSenderSession(s, nowhere{bytes.NewReader(bytes.Join(append([][]byte{welcome}, script(b)...), nil))})
 		ss.id.Store(7)
 		if err := ss.read(t.Context()); err == nil {

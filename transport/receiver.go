@@ -242,7 +242,7 @@ func (rs *receiverSession) write(session context.Context) error {
 func (rs *receiverSession) writeOwn(t wire.Type) error {
 	switch t {
 	case wire.Welcome:
-		return rs.writeRecord(wire.Header{Type: t}, encode(self("tbcam-view", rs.receiver.Version, featureControls)))
+		return rs.writeRecord(wire.Header{Type: t}, encode(self("tbcam-view", rs.receiver.Version, FeatureControls)))
 	case wire.Ping:
 		return rs.writePing()
 	case wire.Start:

@@ -213,7 +213,7 @@ func (ss *senderSession) accepted(h wire.Header, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	ss.remote.can.Store(ss.sender.SetControl != nil && slices.Contains(peer.Features, featureControls))
+	ss.remote.can.Store(ss.sender.SetControl != nil && slices.Contains(peer.Features, FeatureControls))
 	if ss.peer.Swap(&peer) == nil { // or it answered one more Hello
 		close(ss.welcome)
 		ss.sender.Log.Info(fmt.Sprintf("%v watches", peer))

@@ -32,6 +32,8 @@ type viewer struct {
 	recorder *record.Recorder // nil without --record
 	window   *windowSink      // nil without --window
 	meter    *meter.Meter
+	wishes   *wishes
+	modes    *modes
 
 	frames uint64 // received; of Frame alone
 	over   bool   // no more frames are wanted; of Frame alone
@@ -74,7 +76,14 @@ func view(ctx context.Context, o options) (err error) {
 		return err
 	}
 	v.receiver = &transport.Receiver{Link: link, Viewer: v, Pool: pool, Version: version, Log: log, Plain: plain.take}
-	v.receiver.Start(want)
+	v.modes = newModes(v.receiver.Start)
+	v.modes.begin(want)
+	if v.wishes, err = o.controls.wishes(); err != nil {
+		return err
+	}
+	v.wishes.log, v.wishes.send = log, v.receiver.SetControl
+	v.receiver.ControlsChanged = v.controlsChanged
+	defer v.openDoor()()
 	defer o.stats.Start(os.Stdout, v.summary)()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
 	v.say("waiting for tbcam-send at " + o.stream)
@@ -190,6 +199,7 @@ func (v *viewer) presented(f *capture.Frame) { v.meter.Add(&f.At, time.Now()) }
 func (v *viewer) Connected(peer transport.Peer) {
 	v.log.Info(fmt.Sprintf("%v is there", peer))
 	v.say("waiting for the camera")
+	v.wishes.connected()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.status, v.host = transport.Status{}, peer.Host
@@ -202,6 +212,7 @@ func (v *viewer) Mode(mode transport.Mode) {
 	v.mu.Lock()
 	v.camera = mode.Camera
 	v.mu.Unlock()
+	v.modes.change(func() { v.modes.mode = &mode })
 	if v.window != nil {
 		v.window.title(fmt.Sprintf("%s, %v - tbcam", mode.Camera, mode.Source))
 	}
@@ -229,6 +240,7 @@ func (v *viewer) Frame(f *capture.Frame, lost capture.Lost) {
 
 // Status implements transport.Viewer.
 func (v *viewer) Status(status transport.Status) {
+	v.modes.change(func() { v.modes.status = status })
 	v.mu.Lock()
 	same := status == v.status
 	v.status = status
@@ -248,6 +260,7 @@ func (v *viewer) Status(status transport.Status) {
 // Disconnected implements transport.Viewer.
 func (v *viewer) Disconnected(err error) {
 	v.log.Info("the sender is gone", "why", err)
+	v.modes.change(func() { v.modes.mode = nil })
 	v.say("no signal since " + time.Now().Format("15:04:05") + ": waiting for tbcam-send")
 	v.mu.Lock()
 	defer v.mu.Unlock()
