@@ -55,12 +55,16 @@ func view(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	wishes, err := o.controls.wishes()
+	if err != nil {
+		return err
+	}
 	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
 	ctx, done := context.WithCancel(ctx)
 	defer done()
 	pool := &capture.Pool{}
 	v := &viewer{
-		o: o, log: log, done: done, pool: pool, meter: meter.New(),
+		o: o, log: log, done: done, pool: pool, meter: meter.New(), wishes: wishes,
 		fanout: sink.NewFanout(codec.NewDecoder(pool, codec.Limits{}), log),
 	}
 	link, err := cli.ViewerLink(o.stream, log)
@@ -78,9 +82,6 @@ func view(ctx context.Context, o options) (err error) {
 	v.receiver = &transport.Receiver{Link: link, Viewer: v, Pool: pool, Version: version, Log: log, Plain: plain.take}
 	v.modes = newModes(v.receiver.Start)
 	v.modes.begin(want)
-	if v.wishes, err = o.controls.wishes(); err != nil {
-		return err
-	}
 	v.wishes.log, v.wishes.send = log, v.receiver.SetControl
 	v.receiver.ControlsChanged = v.controlsChanged
 	defer v.openDoor()()
