@@ -292,7 +292,21 @@ func (v *viewer) summary() meter.Summary {
 		s := v.recorder.Stats()
 		fates = append(fates, meter.Fate{Name: "recorded", Count: s.Frames}, meter.Fate{Name: "dropped by the recorder", Count: s.Dropped})
 	}
-	return meter.Summary{Program: "tbcam-view", Counted: v.counted(), Report: v.meter.Report(received.Bytes), Fates: fates}
+	return meter.Summary{Program: "tbcam-view", Counted: v.counted(), Report: v.meter.Report(received.Bytes), Clock: v.clock(), Fates: fates}
+}
+
+// clock returns how well the sender's clock is known.
+func (v *viewer) clock() *meter.Clock {
+	estimate := v.receiver.Clock()
+	if estimate == nil {
+		return nil
+	}
+	offset, uncertainty, ok := estimate.Estimate()
+	if !ok {
+		return nil
+	}
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return &meter.Clock{Offset: ms(offset), Uncertainty: ms(uncertainty)}
 }
 
 // counted says what the measured sink does with frames.
