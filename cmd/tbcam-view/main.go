@@ -71,7 +71,7 @@ Keys in the window: F fullscreen, S snapshot, I statistics, H help, Q quit.`,
 	o.controls.register(f)
 	o.stats.Register(f)
 	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
-	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o))
+	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o))
 	cli.AddSetup(c, true)
 	cli.AddManual(c)
 	return c
