@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"reflect"
 	"sync"
@@ -140,6 +141,9 @@ func (c *console) set(s capture.Setting) (capture.Setting, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.state.Path == "" {
+		return capture.Setting{}, fmt.Errorf("set a control: %w: it is waited for", capture.ErrGone)
+	}
 	if c.controls == nil {
 		controls, err := openControls(capture.Camera{Path: c.state.Path})
 		if err != nil {
