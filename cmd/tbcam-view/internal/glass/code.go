@@ -31,26 +31,33 @@ const MaxRun = 1e9 - 1
 func Paint(run, number int, pool *capture.Pool) (*capture.Frame, error) {
 	text := fmt.Sprintf("%0*d%0*d", runDigits, run, numberDigits, number)
 	hints := map[gozxing.EncodeHintType]any{gozxing.EncodeHintType_ERROR_CORRECTION: "H"}
-	bits, err := qrcode.NewQRCodeWriter().Encode(text, gozxing.BarcodeFormat_QR_CODE, Height, Height, hints)
+	bits, err := qrcode.NewQRCodeWriter().Encode(text, gozxing.BarcodeFormat_QR_CODE, 0, 0, hints) // with its white margin
 	if err != nil {
 		return nil, fmt.Errorf("paint a code: %w", err)
 	}
 	format := capture.Format{Pixel: capture.YUV420, Width: Width, Height: Height, Range: capture.Full}
 	f := pool.Get(format.Size())
 	f.Format, f.Sequence = format, uint32(number)
-	for i := range f.Data {
-		f.Data[i] = 128 // no colour
-	}
-	for y := range Height {
-		line := f.Data[y*Width:][:Width]
-		for x := range line {
-			line[x] = 255
-			if left := (Width - Height) / 2; x >= left && x < left+Height && bits.Get(x-left, y) {
-				line[x] = 0
+	fill(f.Data, 128) // no colour
+	luma := f.Data[:Width*Height]
+	fill(luma, 255)
+	side := Height / bits.GetHeight()
+	left, top := (Width-side*bits.GetWidth())/2, (Height-side*bits.GetHeight())/2
+	for y := range side * bits.GetHeight() {
+		line := luma[(top+y)*Width+left:]
+		for x := range bits.GetWidth() {
+			if bits.Get(x, y/side) {
+				fill(line[x*side:][:side], 0)
 			}
 		}
 	}
 	return f, nil
+}
+
+func fill(data []byte, value byte) {
+	for i := range data {
+		data[i] = value
+	}
 }
 
 // readWidths are the widths in pixels at which codes are looked for: one at which
