@@ -66,8 +66,8 @@ func (c *screenCamera) Stop() {}
 
 // look takes a picture of every other pixel.
 func (c *screenCamera) look() {
-	taken := time.Now()
 	screen := c.display.Screenshot(c.t).(*image.RGBA)
+	taken := time.Now() // it shows nothing that is newer
 	f := c.pool.Get(c.info.Format.Size())
 	f.Format, f.Time = c.info.Format, taken
 	f.At[capture.Captured], f.At[capture.Dequeued] = taken, time.Now()
@@ -176,12 +176,14 @@ func TestLatencyTest(t *testing.T) {
 	}
 }
 
-// TestLatencyTestWithoutCode: a camera that looks elsewhere is told of.
+// TestLatencyTestWithoutCode: a camera that looks elsewhere is told of. The codes
+// fill the screen.
 func TestLatencyTestWithoutCode(t *testing.T) {
 	display := xvfb.Start(t)
 	flag, _ := socket(t)
-	v := start(t, []string{"DISPLAY=" + display.Name}, "tbcam-view", "latency-test", flag, "--windowed", "--duration=1s")
+	v := start(t, []string{"DISPLAY=" + display.Name}, "tbcam-view", "latency-test", flag, "--duration=3s")
 	sender(t, flag)
+	until(t, "a full screen", func() bool { return windowBounds(t, display) == image.Rect(0, 0, xvfb.Width, xvfb.Height) })
 	wantMistake(t, v, 1, "point the camera at the window")
 	v = start(t, nil, "tbcam-view", "latency-test", flag)
 	wantMistake(t, v, 7, "DISPLAY is not set")
