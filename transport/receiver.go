@@ -52,14 +52,20 @@ type Receiver struct {
 	// repaired where it must be. Its error costs only that picture. Without it a
 	// peer that sends such is refused.
 	Plain func(*capture.Frame) (*capture.Frame, error)
+	// ControlsChanged, if set, is told what Controls returns whenever that is new.
+	// It is called like the Viewer.
+	ControlsChanged func(Controls)
 
-	mu      sync.Mutex
-	want    *capture.Want // nil: no pictures
-	request uint32        // number of the last Start or Stop
-	listing *cameraList   // nil: nobody waits for one
-	current *receiverSession
-	stats   Stats
-	clock   atomic.Pointer[Clock]
+	mu       sync.Mutex
+	want     *capture.Want // nil: no pictures
+	request  uint32        // number of the last Start or Stop
+	listing  *cameraList   // nil: nobody waits for one
+	current  *receiverSession
+	stats    Stats
+	controls Controls         // of the present session
+	setting  uint32           // number of the last setting
+	pending  []pendingSetting // by number
+	clock    atomic.Pointer[Clock]
 }
 
 // cameraList collects the answer to a List.
@@ -162,16 +168,18 @@ type receiverSession struct {
 	granted  atomic.Uint64 // frames that may be sent in all
 
 	// Of the reader.
-	peer    *Peer         // nil before the first Hello
-	begun   bool          // the sender has answered, and the time is known
-	offset  time.Duration // of the sender's clock then; fixed, so that Frame.Time keeps differences
-	status  Status
-	mode    Mode
-	index   uint64           // of the next frame
-	meta    wire.FrameHeader // of partial
-	partial *capture.Frame
-	filled  int // bytes of partial that were received
-	damage  wire.Damage
+	peer         *Peer         // nil before the first Hello
+	controllable bool          // the peer has remote control; fixed before it is current
+	have         atomic.Uint32 // number of the last Controls
+	begun        bool          // the sender has answered, and the time is known
+	offset       time.Duration // of the sender's clock then; fixed, so that Frame.Time keeps differences
+	status       Status
+	mode         Mode
+	index        uint64           // of the next frame
+	meta         wire.FrameHeader // of partial
+	partial      *capture.Frame
+	filled       int // bytes of partial that were received
+	damage       wire.Damage
 }
 
 func newReceiverSession(r *Receiver, conn Conn) *receiverSession {
@@ -234,7 +242,7 @@ func (rs *receiverSession) write(session context.Context) error {
 func (rs *receiverSession) writeOwn(t wire.Type) error {
 	switch t {
 	case wire.Welcome:
-		return rs.writeRecord(wire.Header{Type: t}, encode(self("tbcam-view", rs.receiver.Version)))
+		return rs.writeRecord(wire.Header{Type: t}, encode(self("tbcam-view", rs.receiver.Version, FeatureControls)))
 	case wire.Ping:
 		return rs.writePing()
 	case wire.Start:
@@ -245,6 +253,8 @@ func (rs *receiverSession) writeOwn(t wire.Type) error {
 		if rs.receiver.wantsList() {
 			return rs.writeRecord(wire.Header{Type: t})
 		}
+	case wire.Set:
+		return rs.writeSet()
 	}
 	return nil
 }
@@ -256,6 +266,7 @@ func (rs *receiverSession) writePing() error {
 		rs.ask(wire.Credit)
 		rs.ask(wire.Start)
 		rs.ask(wire.List)
+		rs.ask(wire.Set)
 	}
 	return rs.writeRecord(wire.Header{Type: wire.Ping, Stream: VideoStream}, wire.AppendPing(rs.payload[:0], rs.now()))
 }
@@ -313,6 +324,8 @@ func (rs *receiverSession) handle(h wire.Header, payload []byte) error {
 		return rs.setStatus(h, payload)
 	case wire.Camera:
 		return rs.receiver.addCamera(h, payload)
+	case wire.Controls:
+		return rs.setControls(h, payload)
 	}
 	return nil
 }
@@ -390,6 +403,7 @@ func (rs *receiverSession) begin(offset time.Duration) {
 	r := rs.receiver
 	r.clock.Store(rs.clock)
 	r.restartList()
+	rs.beginControls()
 	r.mu.Lock()
 	r.stats.Sessions++
 	r.current = rs
@@ -404,7 +418,7 @@ func (rs *receiverSession) end(err error) {
 	r := rs.receiver
 	r.mu.Lock()
 	r.stats.Stale += rs.stale
-	r.current = nil
+	r.current, r.controls = nil, Controls{}
 	r.mu.Unlock()
 	if rs.begun {
 		r.Viewer.Disconnected(err)
@@ -503,6 +517,7 @@ func (rs *receiverSession) complete() error {
 	f.At = [capture.NumStages]time.Time{
 		capture.Captured: rs.clock.local(meta.Captured),
 		capture.Dequeued: rs.clock.local(meta.Dequeued),
+		capture.Taken:    rs.clock.local(meta.Taken()),
 		capture.Encoded:  rs.clock.local(meta.Encoded),
 		capture.Sent:     rs.clock.local(meta.Sent),
 		capture.Received: time.Now(),

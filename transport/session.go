@@ -305,13 +305,19 @@ func (s *session) goodbye(session context.Context, reason string, wait time.Dura
 // writeDue writes the control records that are due, in the order of their types,
 // in which what must be first is first, and a goodbye last.
 func (s *session) writeDue() error {
-	for due := s.due.Swap(0); due != 0; due &= due - 1 {
-		if err := s.writeControl(wire.Type(bits.TrailingZeros32(due))); err != nil {
-			return err
+	due := s.due.Swap(0)
+	for _, part := range [...]uint32{due &^ farewells, due & farewells} {
+		for ; part != 0; part &= part - 1 {
+			if err := s.writeControl(wire.Type(bits.TrailingZeros32(part))); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
+
+// farewells are the records that come last.
+const farewells = 1<<wire.Bye | 1<<wire.ByeAck
 
 func (s *session) writeControl(t wire.Type) error {
 	switch t {
@@ -359,10 +365,10 @@ func (s *session) writePadding() error {
 }
 
 // self is what this program says of itself.
-func self(program, version string) Peer {
+func self(program, version string, features ...string) Peer {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return Peer{Program: program, Version: version, Host: host, Protocol: [2]int{Protocol, Protocol}}
+	return Peer{Program: program, Version: version, Host: host, Protocol: [2]int{Protocol, Protocol}, Features: features}
 }

@@ -90,15 +90,16 @@ type buffer struct {
 }
 
 type queryExtCtrl struct {
-	id      uint32
-	typ     uint32
-	name    [32]byte
-	minimum int64
-	maximum int64
-	step    uint64
-	def     int64
-	flags   uint32
-	_       [39]uint32
+	id       uint32
+	typ      uint32
+	name     [32]byte
+	minimum  int64
+	maximum  int64
+	step     uint64
+	def      int64
+	flags    uint32
+	elemSize uint32 // bytes of a string, with its NUL
+	_        [38]uint32
 }
 
 // queryMenu and extControl are packed: their 64-bit values are not aligned.
@@ -111,8 +112,9 @@ type queryMenu struct {
 
 type extControl struct {
 	id    uint32
-	_     [2]uint32
-	value [8]byte
+	size  uint32 // bytes behind the pointer of a string
+	_     uint32
+	value [8]byte // or a pointer
 }
 
 type extControls struct {
@@ -120,6 +122,22 @@ type extControls struct {
 	count    uint32
 	_        [4]uint32
 	controls *extControl
+}
+
+type eventSubscription struct {
+	typ uint32
+	id  uint32
+	_   [6]uint32 // flags, reserved
+}
+
+type event struct {
+	_       uint32 // type
+	_       uint32 // the union holds 64-bit values
+	_       [64]byte
+	pending uint32
+	_       uint32   // sequence
+	_       [2]int64 // timestamp
+	_       [9]uint32
 }
 
 // These lines do not compile where a struct has not the kernel's size.
@@ -135,6 +153,8 @@ var (
 	_ [44]byte  = [unsafe.Sizeof(queryMenu{})]byte{}
 	_ [20]byte  = [unsafe.Sizeof(extControl{})]byte{}
 	_ [32]byte  = [unsafe.Sizeof(extControls{})]byte{}
+	_ [32]byte  = [unsafe.Sizeof(eventSubscription{})]byte{}
+	_ [136]byte = [unsafe.Sizeof(event{})]byte{}
 )
 
 // Directions of an ioctl (include/uapi/asm-generic/ioctl.h).
@@ -162,8 +182,11 @@ var (
 	vidiocSParm              = vidioc(read|write, 22, unsafe.Sizeof(streamParm{}))
 	vidiocQueryMenu          = vidioc(read|write, 37, unsafe.Sizeof(queryMenu{}))
 	vidiocGExtCtrls          = vidioc(read|write, 71, unsafe.Sizeof(extControls{}))
+	vidiocSExtCtrls          = vidioc(read|write, 72, unsafe.Sizeof(extControls{}))
 	vidiocEnumFrameSizes     = vidioc(read|write, 74, unsafe.Sizeof(frmSizeEnum{}))
 	vidiocEnumFrameIntervals = vidioc(read|write, 75, unsafe.Sizeof(frmIvalEnum{}))
+	vidiocDQEvent            = vidioc(read, 89, unsafe.Sizeof(event{}))
+	vidiocSubscribeEvent     = vidioc(write, 90, unsafe.Sizeof(eventSubscription{}))
 	vidiocQueryExtCtrl       = vidioc(read|write, 103, unsafe.Sizeof(queryExtCtrl{}))
 )
 
@@ -245,4 +268,6 @@ const (
 	ctrlFlagInactive  = 0x00000010
 	ctrlFlagWriteOnly = 0x00000040
 	ctrlFlagNextCtrl  = 0x80000000
+
+	eventCtrl = 3
 )

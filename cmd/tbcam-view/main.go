@@ -32,6 +32,7 @@ type options struct {
 	force    bool
 	frames   uint64
 	duration time.Duration
+	controls controlFlags
 	stats    cli.StatsFlag
 	verbose  bool
 }
@@ -67,9 +68,10 @@ Keys in the window: F fullscreen, S snapshot, I statistics, H help, Q quit.`,
 	f.BoolVar(&o.force, "force", false, "overwrite the files of --record and --snapshot")
 	f.Uint64Var(&o.frames, "frames", 0, "end after `N` frames were received")
 	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
+	o.controls.register(f)
 	o.stats.Register(f)
 	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
-	c.AddCommand(listCommand(&o))
+	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o))
 	cli.AddSetup(c, true)
 	cli.AddManual(c)
 	return c

@@ -32,6 +32,8 @@ type viewer struct {
 	recorder *record.Recorder // nil without --record
 	window   *windowSink      // nil without --window
 	meter    *meter.Meter
+	wishes   *wishes
+	modes    *modes
 
 	frames uint64 // received; of Frame alone
 	over   bool   // no more frames are wanted; of Frame alone
@@ -53,12 +55,16 @@ func view(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	wishes, err := o.controls.wishes()
+	if err != nil {
+		return err
+	}
 	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
 	ctx, done := context.WithCancel(ctx)
 	defer done()
 	pool := &capture.Pool{}
 	v := &viewer{
-		o: o, log: log, done: done, pool: pool, meter: meter.New(),
+		o: o, log: log, done: done, pool: pool, meter: meter.New(), wishes: wishes,
 		fanout: sink.NewFanout(codec.NewDecoder(pool, codec.Limits{}), log),
 	}
 	link, err := cli.ViewerLink(o.stream, log)
@@ -74,7 +80,11 @@ func view(ctx context.Context, o options) (err error) {
 		return err
 	}
 	v.receiver = &transport.Receiver{Link: link, Viewer: v, Pool: pool, Version: version, Log: log, Plain: plain.take}
-	v.receiver.Start(want)
+	v.modes = newModes(v.receiver.Start)
+	v.modes.begin(want)
+	v.wishes.log, v.wishes.send = log, v.receiver.SetControl
+	v.receiver.ControlsChanged = v.controlsChanged
+	defer v.openDoor()()
 	defer o.stats.Start(os.Stdout, v.summary)()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
 	v.say("waiting for tbcam-send at " + o.stream)
@@ -190,6 +200,7 @@ func (v *viewer) presented(f *capture.Frame) { v.meter.Add(&f.At, time.Now()) }
 func (v *viewer) Connected(peer transport.Peer) {
 	v.log.Info(fmt.Sprintf("%v is there", peer))
 	v.say("waiting for the camera")
+	v.wishes.connected()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.status, v.host = transport.Status{}, peer.Host
@@ -202,6 +213,7 @@ func (v *viewer) Mode(mode transport.Mode) {
 	v.mu.Lock()
 	v.camera = mode.Camera
 	v.mu.Unlock()
+	v.modes.change(func() { v.modes.mode = &mode })
 	if v.window != nil {
 		v.window.title(fmt.Sprintf("%s, %v - tbcam", mode.Camera, mode.Source))
 	}
@@ -229,6 +241,7 @@ func (v *viewer) Frame(f *capture.Frame, lost capture.Lost) {
 
 // Status implements transport.Viewer.
 func (v *viewer) Status(status transport.Status) {
+	v.modes.change(func() { v.modes.status = status })
 	v.mu.Lock()
 	same := status == v.status
 	v.status = status
@@ -248,6 +261,7 @@ func (v *viewer) Status(status transport.Status) {
 // Disconnected implements transport.Viewer.
 func (v *viewer) Disconnected(err error) {
 	v.log.Info("the sender is gone", "why", err)
+	v.modes.change(func() { v.modes.mode = nil })
 	v.say("no signal since " + time.Now().Format("15:04:05") + ": waiting for tbcam-send")
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -278,7 +292,21 @@ func (v *viewer) summary() meter.Summary {
 		s := v.recorder.Stats()
 		fates = append(fates, meter.Fate{Name: "recorded", Count: s.Frames}, meter.Fate{Name: "dropped by the recorder", Count: s.Dropped})
 	}
-	return meter.Summary{Program: "tbcam-view", Counted: v.counted(), Report: v.meter.Report(received.Bytes), Fates: fates}
+	return meter.Summary{Program: "tbcam-view", Counted: v.counted(), Report: v.meter.Report(received.Bytes), Clock: v.clock(), Fates: fates}
+}
+
+// clock returns how well the sender's clock is known.
+func (v *viewer) clock() *meter.Clock {
+	estimate := v.receiver.Clock()
+	if estimate == nil {
+		return nil
+	}
+	offset, uncertainty, ok := estimate.Estimate()
+	if !ok {
+		return nil
+	}
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return &meter.Clock{Offset: ms(offset), Uncertainty: ms(uncertainty)}
 }
 
 // counted says what the measured sink does with frames.

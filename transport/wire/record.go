@@ -32,24 +32,26 @@ type Type uint8
 
 // The record types; those from the sender are marked S, from the viewer V.
 const (
-	Hello   Type = 1 + iota // S: offers a session
-	Welcome                 // V: accepts it
-	Ping                    // V: asks for a Pong; a heartbeat
-	Pong                    // S: answers a Ping; a heartbeat
-	Start                   // V: asks for a stream
-	Stop                    // V: asks to end it
-	Credit                  // V: how many frames the stream may have
-	Mode                    // S: describes the frames that follow
-	Frame                   // S: a piece of a frame
-	Status                  // S: why there are no frames, or that there are
-	List                    // V: asks for the cameras
-	Camera                  // S: describes one camera
-	Bye                     // both: the end, and why
-	ByeAck                  // both: the end was read
+	Hello    Type = 1 + iota // S: offers a session
+	Welcome                  // V: accepts it
+	Ping                     // V: asks for a Pong; a heartbeat
+	Pong                     // S: answers a Ping; a heartbeat
+	Start                    // V: asks for a stream
+	Stop                     // V: asks to end it
+	Credit                   // V: how many frames the stream may have
+	Mode                     // S: describes the frames that follow
+	Frame                    // S: a piece of a frame
+	Status                   // S: why there are no frames, or that there are
+	List                     // V: asks for the cameras
+	Camera                   // S: describes one camera
+	Bye                      // both: the end, and why
+	ByeAck                   // both: the end was read
+	Set                      // V: settings of the camera's controls
+	Controls                 // S: the camera's controls, and answers to settings
 )
 
 var typeNames = [...]string{"", "hello", "welcome", "ping", "pong", "start", "stop", "credit",
-	"mode", "frame", "status", "list", "camera", "bye", "bye-ack"}
+	"mode", "frame", "status", "list", "camera", "bye", "bye-ack", "set", "controls"}
 
 // String returns the name of the type in SPEC.md.
 func (t Type) String() string {

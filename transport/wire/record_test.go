@@ -36,11 +36,13 @@ var cases = []struct {
 	{"camera-end", Header{Type: Camera, Flags: First | Last, Session: 7, Sequence: 10}, nil},
 	{"bye", Header{Type: Bye, Session: 7, Sequence: 11}, []byte("tbcam-view was ended")},
 	{"bye-ack", Header{Type: ByeAck, Session: 7, Sequence: 12}, nil},
+	{"set", Header{Type: Set, Stream: 1, Session: 7, Sequence: 13}, []byte(`{"have":1,"set":[{"number":1,"id":9963776,"value":5}]}`)},
+	{"controls", Header{Type: Controls, Stream: 1, Session: 7, Sequence: 14}, []byte(`{"number":2,"camera":"HD Webcam","opening":1,"answers":[{"number":1,"granted":{"id":9963776,"value":5}}]}`)},
 	{"unknown", Header{Type: 255, Flags: 0xffff, Stream: 0xffff, Session: math.MaxUint32, Sequence: math.MaxUint32}, []byte{0}},
 }
 
 var frameHeader = FrameHeader{
-	Index: 41, Sequence: 43, Mode: 1, Size: 4, Captured: 3600e9, Dequeued: 3601e9, Encoded: 3602e9, Sent: 3603e9,
+	Index: 41, Sequence: 43, Mode: 1, Size: 4, Encoding: 7500, Captured: 3600e9, Dequeued: 3601e9, Encoded: 3602e9, Sent: 3603e9,
 	LostDriver: 1, LostDamaged: 2, LostSuperseded: 3,
 }
 
@@ -149,7 +151,7 @@ func TestParseHostile(t *testing.T) {
 }
 
 func TestTypeString(t *testing.T) {
-	for typ, want := range map[Type]string{Hello: "hello", ByeAck: "bye-ack", 0: "type 0", ByeAck + 1: "type 15", 255: "type 255"} {
+	for typ, want := range map[Type]string{Hello: "hello", ByeAck: "bye-ack", 0: "type 0", Controls: "controls", Controls + 1: "type 17", 255: "type 255"} {
 		if got := typ.String(); got != want {
 			t.Errorf("%d: got %q, want %q", uint8(typ), got, want)
 		}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/preset"
+	"github.com/tbcam/tbcam/transport"
+)
+
+// wishes are what the user wants of the controls: a preset, a guard of the frame
+// rate, and what was set since. They are set again whenever the far camera was
+// opened anew, since one that lost its power has forgotten them.
+type wishes struct {
+	preset   preset.Preset
+	keepRate bool
+	log      *slog.Logger
+	send     func(capture.Setting, func(capture.Setting, error))
+
+	mu      sync.Mutex
+	set     []madeWish // in the order in which they were made
+	opening uint32     // of the camera that has them; 0: none in this session
+}
+
+// madeWish was made in this run, of one camera.
+type madeWish struct {
+	camera string
+	capture.Setting
+}
+
+// controlsChanged implements transport.Receiver.ControlsChanged.
+func (v *viewer) controlsChanged(c transport.Controls) { v.wishes.changed(c) }
+
+// connected says that a session has begun: its sender counts openings anew.
+func (w *wishes) connected() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.opening = 0
+}
+
+// changed sets all wishes if this is a camera that was opened anew.
+func (w *wishes) changed(c transport.Controls) {
+	w.mu.Lock()
+	anew := c.Opening != w.opening && len(c.List) > 0
+	var settings []capture.Setting
+	if anew {
+		w.opening = c.Opening
+		settings = w.of(c)
+	}
+	w.mu.Unlock()
+	if c.Locked && len(settings) > 0 {
+		w.log.Warn("the controls stay as they are: the sender forbids to set them (tbcam-send --no-remote-control)")
+		return
+	}
+	for _, s := range settings {
+		w.send(s, func(_ capture.Setting, err error) {
+			if err != nil {
+				w.log.Warn("a control was not set again", "why", err)
+			}
+		})
+	}
+}
+
+// of returns the wishes for a camera, the newest last.
+func (w *wishes) of(c transport.Controls) []capture.Setting {
+	settings, err := w.preset.Settings(c.List)
+	if err != nil {
+		w.log.Warn("not all of the preset can be set", "why", err)
+	}
+	if w.keepRate {
+		guard := capture.Setting{ID: capture.DynamicFramerate}
+		if slices.ContainsFunc(c.List, func(c capture.Control) bool { return c.ID == guard.ID }) {
+			settings = append(settings, guard)
+		} else {
+			w.log.Info("the camera has no exposure_dynamic_framerate: --keep-rate changes nothing")
+		}
+	}
+	for _, s := range w.set {
+		if s.camera == c.Camera {
+			settings = append(settings, s.Setting)
+		}
+	}
+	return settings
+}
+
+// add remembers what was granted, in place of an older wish for that control.
+func (w *wishes) add(camera string, s capture.Setting) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.set {
+		if w.set[i].camera == camera && w.set[i].ID == s.ID {
+			w.set[i].Setting = s
+			return
+		}
+	}
+	w.set = append(w.set, madeWish{camera, s})
+}
+
+// setControl sets a control of the far camera for the user, and does not wait.
+// done, if not nil, is called by another goroutine with what was granted.
+func (v *viewer) setControl(s capture.Setting, done func(capture.Setting, error)) {
+	now := v.receiver.Controls()
+	v.receiver.SetControl(s, func(granted capture.Setting, err error) {
+		if err == nil && !isButton(now.List, s.ID) {
+			v.wishes.add(now.Camera, granted)
+		}
+		if done != nil {
+			done(granted, err)
+		}
+	})
+}
+
+// isButton: what was pressed once is not to be pressed again.
+func isButton(controls []capture.Control, id uint32) bool {
+	return slices.ContainsFunc(controls, func(c capture.Control) bool { return c.ID == id && c.Type == "button" })
+}
