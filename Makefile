@@ -46,6 +46,7 @@ test-lint: ## formatting, vet, static checks, scripts
 .PHONY: test-unit
 test-unit: ## unit tests, with the race detector but for the long simulations
 	@$(gotest) -race $$(go list ./... | grep -vE '/cmd/internal/e2e|/transport/tbsim') $(quiet)
+	@$(gotest) -race -run 'BackAfterFaults|FewLargeCalls' ./transport/tbsim -schedules 100 $(quiet)
 	@$(gotest) ./transport/tbsim -schedules 10000 $(quiet)
 
 .PHONY: soak-schedules

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,22 +80,38 @@ type program struct {
 // mortal is the Link of a process that may be killed.
 type mortal struct {
 	transport.Link
-	conn transport.Conn
-	dead bool
+	dead chan struct{} // closed by die
+
+	mu   sync.Mutex
+	conn transport.Conn // nil before the first
 }
 
 func (m *mortal) Open(ctx context.Context) (transport.Conn, error) {
-	if m.dead {
+	select {
+	case <-m.dead:
 		<-ctx.Done()
 		return nil, ctx.Err()
+	default:
 	}
 	conn, err := m.Link.Open(ctx)
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.conn = conn
 	return conn, err
 }
 
+// die closes what is open, and opens nothing more.
+func (m *mortal) die() {
+	close(m.dead)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.conn != nil {
+		m.conn.Close()
+	}
+}
+
 func (s *stage) start(i int) {
-	m := &mortal{Link: s.line.link(i)}
+	m := &mortal{Link: s.line.link(i), dead: make(chan struct{})}
 	ctx, cancel := context.WithCancel(s.Context())
 	p := &program{mortal: m, cancel: cancel, done: make(chan struct{})}
 	s.programs[i] = p
@@ -125,13 +142,9 @@ func (s *stage) logger(i int) *slog.Logger {
 
 // kill ends a program as SIGKILL does: its descriptors are closed wherever it is.
 func (s *stage) kill(i int) {
-	p := s.programs[i]
-	p.dead = true
-	if p.conn != nil {
-		p.conn.Close()
-	}
+	s.programs[i].die()
 	synctest.Wait() // until it can write nothing more
-	p.cancel()
+	s.programs[i].cancel()
 }
 
 // end ends a program as SIGTERM does.
