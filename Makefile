@@ -76,6 +76,10 @@ test-cable: build ## the kernel's own USB4STREAM driver, on a simulated cable in
 	@fixtures/tbhost/selftest/run && TBCAM_BIN=$(CURDIR)/bin fixtures/vm/cabletest || \
 	  { [ $$? = 77 ] && echo "not run: test-cable: sid's kernel no longer fits fixtures/tbhost"; }
 
+.PHONY: soak-cable
+soak-cable: ## test-cable with each fault 1000 times: hours
+	@CABLE_ROUNDS=$${CABLE_ROUNDS:-1000} CABLE_TIMEOUT=$${CABLE_TIMEOUT:-30000} $(MAKE) --no-print-directory test-cable
+
 .PHONY: vm
 vm: ## run CMD='...' in the virtual machine
 	@fixtures/install-packages fixtures/vm/packages
