@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -56,7 +57,7 @@ func (w *wishes) changed(c transport.Controls) {
 	}
 	for _, s := range settings {
 		w.send(s, func(_ capture.Setting, err error) {
-			if err != nil {
+			if err != nil && !errors.Is(err, transport.ErrSuperseded) { // by the user's own wish
 				w.log.Warn("a control was not set again", "why", err)
 			}
 		})
@@ -85,17 +86,16 @@ func (w *wishes) of(c transport.Controls) []capture.Setting {
 	return settings
 }
 
-// add remembers what was granted, in place of an older wish for that control.
-func (w *wishes) add(camera string, s capture.Setting) {
+// add remembers what was granted, in place of an older wish for that control. A
+// button that was pressed once is not to be pressed again.
+func (w *wishes) add(c transport.Controls, s capture.Setting) {
+	if slices.ContainsFunc(c.List, func(c capture.Control) bool { return c.ID == s.ID && c.Type == "button" }) {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i := range w.set {
-		if w.set[i].camera == camera && w.set[i].ID == s.ID {
-			w.set[i].Setting = s
-			return
-		}
-	}
-	w.set = append(w.set, madeWish{camera, s})
+	w.set = slices.DeleteFunc(w.set, func(m madeWish) bool { return m.camera == c.Camera && m.ID == s.ID })
+	w.set = append(w.set, madeWish{c.Camera, s})
 }
 
 // setControl sets a control of the far camera for the user, and does not wait.
@@ -103,16 +103,11 @@ func (w *wishes) add(camera string, s capture.Setting) {
 func (v *viewer) setControl(s capture.Setting, done func(capture.Setting, error)) {
 	now := v.receiver.Controls()
 	v.receiver.SetControl(s, func(granted capture.Setting, err error) {
-		if err == nil && !isButton(now.List, s.ID) {
-			v.wishes.add(now.Camera, granted)
+		if err == nil {
+			v.wishes.add(now, granted)
 		}
 		if done != nil {
 			done(granted, err)
 		}
 	})
-}
-
-// isButton: what was pressed once is not to be pressed again.
-func isButton(controls []capture.Control, id uint32) bool {
-	return slices.ContainsFunc(controls, func(c capture.Control) bool { return c.ID == id && c.Type == "button" })
 }
