@@ -57,6 +57,7 @@ func FuzzReceiverHandle(f *testing.F) {
 		}
 		rs := newReceiverSession(r, nowhere{bytes.NewReader(bytes.Join(append(opening, script(b)...), nil))})
 		r.listing = &cameraList{done: make(chan struct{})}
+		r.SetControl(capture.Setting{ID: 1}, nil)
 		if err := rs.read(t.Context()); err == nil {
 			t.Error("it ended without an error")
 		}

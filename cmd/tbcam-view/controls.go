@@ -15,6 +15,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/door"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/preset"
 	"github.com/tbcam/tbcam/transport"
 )
@@ -84,9 +85,32 @@ A button takes any.`,
 			})
 		},
 	}
+	c.ValidArgsFunction = func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return o.completeControls(c.Context()), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
 	c.Flags().StringVar(&load, "load", "", "first set all controls to the preset `NAME`")
 	c.Flags().StringVar(&save, "save", "", "at the end save all values as the preset `NAME`, in $XDG_CONFIG_HOME/tbcam/presets")
 	return c
+}
+
+// completeControls returns the names of the controls, if a tbcam-view runs that
+// tells them: completion opens no stream.
+func (o *options) completeControls(ctx context.Context) []string {
+	path, err := door.Path(cli.StreamKey(o.stream))
+	if err != nil {
+		return nil
+	}
+	controls, err := doorRemote{path}.controls(ctx)
+	if err != nil {
+		return nil
+	}
+	var keys []string
+	for _, c := range controls.List {
+		if !c.ReadOnly {
+			keys = append(keys, c.Key()+"=")
+		}
+	}
+	return keys
 }
 
 // withRemote runs do with the controls of the sender's camera.

@@ -200,10 +200,10 @@ func (v *viewer) presented(f *capture.Frame) { v.meter.Add(&f.At, time.Now()) }
 func (v *viewer) Connected(peer transport.Peer) {
 	v.log.Info(fmt.Sprintf("%v is there", peer))
 	v.say("waiting for the camera")
-	v.wishes.connected()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.status, v.host = transport.Status{}, peer.Host
+	v.wishes.connected()
 }
 
 // Mode implements transport.Viewer.
@@ -261,12 +261,12 @@ func (v *viewer) Status(status transport.Status) {
 // Disconnected implements transport.Viewer.
 func (v *viewer) Disconnected(err error) {
 	v.log.Info("the sender is gone", "why", err)
-	v.modes.change(func() { v.modes.mode = nil })
 	v.say("no signal since " + time.Now().Format("15:04:05") + ": waiting for tbcam-send")
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.before.Add(v.lost)
 	v.lost = capture.Lost{}
+	v.modes.change(func() { v.modes.mode = nil })
 }
 
 func (v *viewer) say(message string) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -22,6 +23,7 @@ type wishes struct {
 	mu      sync.Mutex
 	set     []madeWish // in the order in which they were made
 	opening uint32     // of the camera that has them; 0: none in this session
+	said    string     // the last warning
 }
 
 // madeWish was made in this run, of one camera.
@@ -44,22 +46,34 @@ func (w *wishes) connected() {
 func (w *wishes) changed(c transport.Controls) {
 	w.mu.Lock()
 	anew := c.Opening != w.opening && len(c.List) > 0
-	var settings []capture.Setting
 	if anew {
 		w.opening = c.Opening
-		settings = w.of(c)
 	}
 	w.mu.Unlock()
+	if !anew {
+		return
+	}
+	settings := w.of(c)
 	if c.Locked && len(settings) > 0 {
-		w.log.Warn("the controls stay as they are: the sender forbids to set them (tbcam-send --no-remote-control)")
+		w.warn("the controls stay as they are: the sender forbids to set them (tbcam-send --no-remote-control)")
 		return
 	}
 	for _, s := range settings {
 		w.send(s, func(_ capture.Setting, err error) {
-			if err != nil {
-				w.log.Warn("a control was not set again", "why", err)
+			if err != nil && !errors.Is(err, transport.ErrSuperseded) { // by the user's own wish
+				w.warn("a control was not set again: " + err.Error())
 			}
 		})
+	}
+}
+
+// warn says what it did not say just before: a camera may be opened often.
+func (w *wishes) warn(text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.said != text {
+		w.said = text
+		w.log.Warn(text)
 	}
 }
 
@@ -67,16 +81,18 @@ func (w *wishes) changed(c transport.Controls) {
 func (w *wishes) of(c transport.Controls) []capture.Setting {
 	settings, err := w.preset.Settings(c.List)
 	if err != nil {
-		w.log.Warn("not all of the preset can be set", "why", err)
+		w.warn("not all of the preset can be set: " + oneLine(err).Error())
 	}
 	if w.keepRate {
 		guard := capture.Setting{ID: capture.DynamicFramerate}
 		if slices.ContainsFunc(c.List, func(c capture.Control) bool { return c.ID == guard.ID }) {
 			settings = append(settings, guard)
 		} else {
-			w.log.Info("the camera has no exposure_dynamic_framerate: --keep-rate changes nothing")
+			w.warn("the camera has no exposure_dynamic_framerate: --keep-rate changes nothing")
 		}
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, s := range w.set {
 		if s.camera == c.Camera {
 			settings = append(settings, s.Setting)
@@ -85,17 +101,16 @@ func (w *wishes) of(c transport.Controls) []capture.Setting {
 	return settings
 }
 
-// add remembers what was granted, in place of an older wish for that control.
-func (w *wishes) add(camera string, s capture.Setting) {
+// add remembers what was granted, in place of an older wish for that control. A
+// button that was pressed once is not to be pressed again.
+func (w *wishes) add(c transport.Controls, s capture.Setting) {
+	if slices.ContainsFunc(c.List, func(c capture.Control) bool { return c.ID == s.ID && c.Type == "button" }) {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i := range w.set {
-		if w.set[i].camera == camera && w.set[i].ID == s.ID {
-			w.set[i].Setting = s
-			return
-		}
-	}
-	w.set = append(w.set, madeWish{camera, s})
+	w.set = slices.DeleteFunc(w.set, func(m madeWish) bool { return m.camera == c.Camera && m.ID == s.ID })
+	w.set = append(w.set, madeWish{c.Camera, s})
 }
 
 // setControl sets a control of the far camera for the user, and does not wait.
@@ -103,16 +118,11 @@ func (w *wishes) add(camera string, s capture.Setting) {
 func (v *viewer) setControl(s capture.Setting, done func(capture.Setting, error)) {
 	now := v.receiver.Controls()
 	v.receiver.SetControl(s, func(granted capture.Setting, err error) {
-		if err == nil && !isButton(now.List, s.ID) {
-			v.wishes.add(now.Camera, granted)
+		if err == nil {
+			v.wishes.add(now, granted)
 		}
 		if done != nil {
 			done(granted, err)
 		}
 	})
-}
-
-// isButton: what was pressed once is not to be pressed again.
-func isButton(controls []capture.Control, id uint32) bool {
-	return slices.ContainsFunc(controls, func(c capture.Control) bool { return c.ID == id && c.Type == "button" })
 }

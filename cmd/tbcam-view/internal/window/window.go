@@ -193,9 +193,6 @@ func (w *Window) SetTitle(title string) {
 	w.out.put(func(u *winlink.Update) { u.Title = &title })
 }
 
-// SetFullscreen has the window fill the screen.
-func (w *Window) SetFullscreen() { w.out.put(func(u *winlink.Update) { u.Fullscreen = true }) }
-
 // SetMessage shows a line of text over the dimmed picture; "" ends that.
 func (w *Window) SetMessage(message string) {
 	message = clip(message, maxText)
