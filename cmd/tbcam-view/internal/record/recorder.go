@@ -13,12 +13,15 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record/container"
 )
 
 const (
 	defaultQueueBytes = 256 << 20
 	// queueFrames bounds the queue for small pictures: over two minutes at 30 fps.
 	queueFrames = 4096
+	// syncInterval is the most that a killed process loses.
+	syncInterval = time.Second
 )
 
 // Options are the choices of a user and what is told about the pictures.
@@ -58,11 +61,15 @@ type Recorder struct {
 	err    error // the first one, final
 
 	// Of run alone.
-	part  int       // number of the file
-	spare *os.File  // created, but no frame came yet
-	file  *matroska // nil before the first frame and after the last
-	clock clock
-	due   *time.Timer // of the next flush, whether frames come or not
+	part    int              // number of the file
+	spare   string           // path of a file that is created, but no frame came yet
+	file    container.Writer // nil before the first frame and after the last
+	format  capture.Format   // of the file
+	first   time.Time        // when its first frame was captured
+	since   time.Time        // when the first frame that is not written was captured
+	flushed int64            // its bytes that are written
+	pending int              // its frames that are not
+	due     *time.Timer      // of the next flush, whether frames come or not
 }
 
 // Create creates the file, whose name ends in .mkv, and starts a recorder.
@@ -80,8 +87,7 @@ func prepare(path string, o Options) (*Recorder, error) {
 	if !strings.EqualFold(filepath.Ext(path), ".mkv") {
 		return nil, fmt.Errorf("%s: only .mkv files can be written", path)
 	}
-	f, err := create(path, o.Force)
-	if err != nil {
+	if err := create(path, o.Force); err != nil {
 		return nil, err
 	}
 	o.QueueBytes = cmp.Or(o.QueueBytes, defaultQueueBytes)
@@ -92,21 +98,24 @@ func prepare(path string, o Options) (*Recorder, error) {
 		frames: make(chan *capture.Frame, queueFrames),
 		done:   make(chan struct{}),
 		part:   1,
-		spare:  f,
-		due:    time.NewTimer(clusterSpan),
+		spare:  path,
+		due:    time.NewTimer(syncInterval),
 	}, nil
 }
 
-func create(path string, force bool) (*os.File, error) {
+// create makes an empty file, so that what is wrong shows before the first frame.
+func create(path string, force bool) error {
 	existing := os.O_EXCL
 	if force {
 		existing = os.O_TRUNC
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|existing, 0o666)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%w; --force overwrites it", err)
+		return fmt.Errorf("%w; --force overwrites it", err)
+	} else if err != nil {
+		return err
 	}
-	return f, err
+	return f.Close()
 }
 
 // Write takes over one reference to the frame and does not wait for the disk.
@@ -205,18 +214,21 @@ func (r *Recorder) record() error {
 func (r *Recorder) put(f *capture.Frame) error {
 	defer r.settle(f)
 	captured := cmp.Or(f.Time, f.At[capture.Received], time.Now())
-	if r.file == nil || r.file.format != f.Format {
+	if r.file == nil || r.format != f.Format {
 		if err := r.next(f.Format, captured); err != nil {
 			return err
 		}
 	}
-	at := r.clock.stamp(captured)
-	if r.file.full(at, len(f.Data)) {
+	if captured.Sub(r.since) >= syncInterval {
 		if err := r.flush(); err != nil {
 			return err
 		}
+		r.since = captured
 	}
-	r.file.add(at, f.Data)
+	if err := r.file.Write(f, captured.Sub(r.first)); err != nil {
+		return err
+	}
+	r.pending++
 	return nil
 }
 
@@ -239,56 +251,64 @@ func (r *Recorder) next(format capture.Format, start time.Time) (err error) {
 		if r.spare, err = r.continuation(); err != nil {
 			return err
 		}
-		r.o.Log.Info("the pictures changed: recording into another file", "format", format, "file", r.spare.Name())
+		r.o.Log.Info("the pictures changed: recording into another file", "format", format, "file", r.spare)
 	}
-	if r.file, err = newMatroska(r.spare, format, start, r.o); err != nil {
+	var camera, host string
+	if r.o.Origin != nil {
+		camera, host = r.o.Origin()
+	}
+	r.file, err = container.Create(r.spare, container.Options{
+		Format: format,
+		Tags:   container.Tags{Camera: camera, Host: host, Mode: format.String(), Program: "tbcam", Start: start},
+		Force:  true,
+	})
+	if err != nil {
 		return err
 	}
-	r.spare = nil
-	r.clock = clock{first: start, last: -1}
+	r.spare, r.format, r.first, r.since, r.flushed = "", format, start, start, r.file.Size()
 	return nil
 }
 
 // continuation creates the next file: name-2.mkv after name.mkv. One that exists
 // is stepped over, since stopping a recording that runs would be worse.
-func (r *Recorder) continuation() (*os.File, error) {
+func (r *Recorder) continuation() (string, error) {
 	ext := filepath.Ext(r.path)
 	for {
 		r.part++
-		f, err := create(fmt.Sprintf("%s-%d%s", strings.TrimSuffix(r.path, ext), r.part, ext), r.o.Force)
-		if !errors.Is(err, fs.ErrExist) {
-			return f, err
+		path := fmt.Sprintf("%s-%d%s", strings.TrimSuffix(r.path, ext), r.part, ext)
+		if err := create(path, r.o.Force); !errors.Is(err, fs.ErrExist) {
+			return path, err
 		}
 	}
 }
 
 // flush writes the frames gathered so far.
 func (r *Recorder) flush() error {
-	r.due.Reset(clusterSpan)
+	r.due.Reset(syncInterval)
 	if r.file == nil {
 		return nil
 	}
-	frames, size := r.file.frames, len(r.file.cluster)
-	if err := r.file.flush(); err != nil {
+	if err := r.file.Flush(); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stats.Frames += uint64(frames)
-	r.stats.Bytes += uint64(size)
-	r.stats.Queued -= frames
+	r.stats.Frames += uint64(r.pending)
+	r.stats.Bytes += uint64(r.file.Size() - r.flushed)
+	r.stats.Queued -= r.pending
+	r.pending, r.flushed = 0, r.file.Size()
 	return nil
 }
 
 // finish ends the file, if there is one. One without a frame is removed.
 func (r *Recorder) finish() (err error) {
 	if r.file != nil {
-		err = cmp.Or(r.flush(), r.file.close())
+		err = cmp.Or(r.flush(), r.file.Close())
 	}
-	if r.spare != nil {
-		err = cmp.Or(err, discard(r.spare))
+	if r.spare != "" {
+		err = cmp.Or(err, os.Remove(r.spare))
 	}
-	r.file, r.spare = nil, nil
+	r.file, r.spare = nil, ""
 	return err
 }
 
@@ -302,18 +322,4 @@ func (r *Recorder) fail(err error) {
 	r.err = fmt.Errorf("record: %w", err)
 	r.stats.Dropped += uint64(r.stats.Queued)
 	r.stats.Queued = 0
-}
-
-// clock gives frames their times in a file.
-type clock struct {
-	first time.Time
-	last  int64 // ms
-}
-
-// stamp returns the milliseconds since the first frame. Times have to grow, or
-// players and muxers refuse frames: one that does not is put 1 ms after the last.
-func (c *clock) stamp(captured time.Time) int64 {
-	at := captured.Sub(c.first).Round(time.Millisecond).Milliseconds()
-	c.last = max(at, c.last+1)
-	return c.last
 }

@@ -16,30 +16,6 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-func TestClock(t *testing.T) {
-	const us = time.Microsecond
-	for _, c := range []struct {
-		name     string
-		captured []time.Duration // after the first
-		want     []int64         // ms
-	}{
-		{"rounded, not added up", []time.Duration{0, 33_333 * us, 66_666 * us, 100_000 * us}, []int64{0, 33, 67, 100}},
-		{"half a millisecond", []time.Duration{0, 499 * us, 1500 * us}, []int64{0, 1, 2}},
-		{"repeated", []time.Duration{0, 10_000 * us, 10_000 * us, 10_000 * us, 20_000 * us}, []int64{0, 10, 11, 12, 20}},
-		{"backwards", []time.Duration{0, 50_000 * us, 48_000 * us, 53_000 * us}, []int64{0, 50, 51, 53}},
-		{"before the first", []time.Duration{0, -time.Hour, 5_000 * us}, []int64{0, 1, 5}},
-		{"a long pause", []time.Duration{0, 100 * time.Hour}, []int64{0, 360_000_000}},
-	} {
-		start := time.Now()
-		clock := clock{first: start, last: -1}
-		for i, after := range c.captured {
-			if got := clock.stamp(start.Add(after)); got != c.want[i] {
-				t.Errorf("%s: frame %d is at %d ms, want %d", c.name, i, got, c.want[i])
-			}
-		}
-	}
-}
-
 // TestFlushedWithinASecond: also when no further frame pushes it.
 func TestFlushedWithinASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -47,7 +23,7 @@ func TestFlushedWithinASecond(t *testing.T) {
 		film := newFilm(mjpeg)
 		for i := range 3 {
 			film.roll(t, r, 1)
-			time.Sleep(clusterSpan)
+			time.Sleep(syncInterval)
 			synctest.Wait()
 			if s := r.Stats(); s.Frames != uint64(i+1) || s.Queued != 0 {
 				t.Errorf("after a second: %+v, want %d frames written", s, i+1)

@@ -130,13 +130,9 @@ func wantPackets(t testing.TB, path string, want []packet) {
 // parsed is a file as ebml-go reads it.
 type parsed struct {
 	Segment struct {
-		SeekHead *seekHead
-		Info     info
-		Cluster  []struct {
-			Timecode    uint64
-			SimpleBlock []ebml.Block
-		}
-		Cues *cues
+		Info    struct{ Duration float64 }
+		Cluster []struct{ Timecode uint64 }
+		Cues    *struct{ CuePoint []struct{ CueTime uint64 } }
 	}
 }
 
