@@ -20,7 +20,8 @@ type Summary struct {
 	Program string `json:"program"`
 	Counted string `json:"counted"` // what happened to Report.Frames: sent, shown, received
 	Report
-	Fates []Fate `json:"fates"`
+	Fates    []Fate    `json:"fates"`
+	Recorder *Recorder `json:"recorder,omitempty"` // of tbcam-view --record
 }
 
 // JSON writes the summary as one line.
