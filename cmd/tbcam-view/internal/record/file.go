@@ -44,7 +44,7 @@ func (r *Recorder) open(e entry) error {
 	if r.o.Out != nil {
 		f.Writer, err = container.Stream(r.o.Out, o)
 	} else {
-		err = f.create(&r.names, o)
+		err = r.make(f, o)
 	}
 	if err == nil {
 		r.file, r.newest = f, f.path
@@ -53,12 +53,12 @@ func (r *Recorder) open(e entry) error {
 	return err
 }
 
-// create makes the file that comes next.
-func (f *file) create(n *names, o container.Options) error {
-	err := n.make(f.start, func(path string, force bool) (err error) {
+// make makes the file that comes next.
+func (r *Recorder) make(f *file, o container.Options) error {
+	err := r.names.make(f.start, func(path string, force bool) (err error) {
 		o.Force = force
 		f.path = path
-		f.Writer, err = container.Create(path, o)
+		f.Writer, err = r.create(path, o)
 		return err
 	})
 	if err == nil {

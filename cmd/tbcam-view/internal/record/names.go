@@ -90,6 +90,14 @@ func split(path string) (base, ext string) {
 	return strings.TrimSuffix(path, ext), ext
 }
 
+// clean returns the shortest form of a path, with the slash of a directory.
+func clean(path string) string {
+	if base, ok := strings.CutSuffix(path, "/"); ok {
+		return filepath.Clean(base) + "/"
+	}
+	return filepath.Clean(path)
+}
+
 // names gives the files of a recording their paths.
 type names struct {
 	path    string
@@ -101,13 +109,16 @@ type names struct {
 // check reports what keeps the first file from being made, without making it.
 func (n *names) check() error {
 	if !n.pattern {
-		_, err := os.Lstat(n.path)
-		if err == nil && !n.force {
+		info, err := os.Lstat(n.path)
+		switch {
+		case err == nil && !n.force:
 			return fmt.Errorf("%s: %w; --force overwrites it", n.path, fs.ErrExist)
+		case err == nil && info.IsDir() && !strings.HasSuffix(n.path, "/"):
+			return fmt.Errorf("%s: %w; %[1]s/ records into it", n.path, syscall.EISDIR)
 		}
 	}
-	const writable = 2 // W_OK of access(2)
-	if err := syscall.Access(n.root(), writable); err != nil {
+	const writable = 2                                              // W_OK of access(2)
+	if err := syscall.Access(n.root()+"/.", writable); err != nil { // the dot takes no file for one
 		return fmt.Errorf("%s: %w", n.root(), err)
 	}
 	return nil

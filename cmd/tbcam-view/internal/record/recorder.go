@@ -73,6 +73,7 @@ type Stats struct {
 // goes to the same file when there is room again, or to another one.
 type Recorder struct {
 	o       Options
+	create  func(path string, o container.Options) (container.Writer, error)
 	names   names
 	queue   *queue
 	keeper  keeper
@@ -93,7 +94,7 @@ type Recorder struct {
 	newest  string  // its path, or that of the one before
 	waiting []entry // to be recorded, not on the disk yet
 	written int     // of waiting: are in file
-	fresh   int64   // bytes of these
+	fresh   int64   // what these cost
 	roll    []entry // the newest while nothing is recorded
 	idle    bool    // the last entry was not to be recorded
 	stuck   bool    // an error must be overcome first
@@ -106,21 +107,30 @@ type Recorder struct {
 // New starts a recorder. The error of a file that exists wraps fs.ErrExist; it is
 // made when the first frame has come.
 func New(o Options) (*Recorder, error) {
+	r, err := prepare(o)
+	if err != nil {
+		return nil, fmt.Errorf("record: %w", err)
+	}
+	go r.run()
+	return r, nil
+}
+
+func prepare(o Options) (*Recorder, error) {
 	o.Buffer = cmp.Or(o.Buffer, DefaultBuffer)
 	o.Sync = cmp.Or(o.Sync, DefaultSync)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	r := &Recorder{
-		o: o, on: !o.Waiting, names: names{path: o.Path, pattern: isPattern(o.Path), force: o.Force},
+		o: o, create: container.Create, on: !o.Waiting,
+		names: names{path: clean(o.Path), pattern: isPattern(o.Path), force: o.Force},
 		queue: newQueue(o.Buffer, o.Log), closing: make(chan struct{}), done: make(chan struct{}),
 	}
 	r.keeper = keeper{&r.names, o.Keep, o.Log}
 	if o.Out == nil {
 		if err := r.names.check(); err != nil {
-			return nil, fmt.Errorf("record: %w", err)
+			return nil, err
 		}
 	}
 	r.ticker = time.NewTicker(min(o.Sync/2, time.Second))
-	go r.run()
 	return r, nil
 }
 
@@ -171,8 +181,10 @@ func (r *Recorder) Record(on bool) {
 func (r *Recorder) Recording() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.on && r.err == nil
+	return r.recording()
 }
+
+func (r *Recorder) recording() bool { return r.on && !r.closed && r.err == nil }
 
 // Segment begins another file with the next frame.
 func (r *Recorder) Segment() {
@@ -189,7 +201,7 @@ func (r *Recorder) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stats
-	s.Recording = r.on && r.err == nil
+	s.Recording = r.recording()
 	s.Waiting, s.Held, s.Dropped = waiting, held, dropped
 	return s
 }
@@ -321,7 +333,7 @@ func (r *Recorder) work() error {
 			return err
 		}
 		r.written++
-		r.fresh += int64(len(r.waiting[r.written-1].frame.Data))
+		r.fresh += r.waiting[r.written-1].cost()
 		if r.fresh > r.o.Buffer/syncShare {
 			if err := r.sync(); err != nil {
 				return err
