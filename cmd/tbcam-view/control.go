@@ -61,7 +61,7 @@ func (r *recording) command(command string) {
 		r.viewer.log.Info("recording is stopped")
 	case "segment":
 		r.Segment()
-		r.viewer.log.Info("the recording goes on in another file")
+		r.viewer.log.Info("another file begins")
 	case "":
 	default:
 		r.viewer.log.Warn(fmt.Sprintf("command %q is unknown; known are start, stop and segment", command))

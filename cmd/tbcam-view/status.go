@@ -107,7 +107,10 @@ func describe(s record.Stats, rate float64) string {
 	case !s.Recording:
 		state = "not recording"
 	}
-	line := fmt.Sprintf("%s %s, %d frames, %s, %s/s", state, clock(s.Length), s.Frames, humanize.Bytes(s.Bytes), humanize.Bytes(uint64(rate)))
+	line := fmt.Sprintf("%s %s, %d frames, %s", state, clock(s.Length), s.Frames, humanize.Bytes(s.Bytes))
+	if rate > 0 {
+		line += ", " + humanize.Bytes(uint64(rate)) + "/s"
+	}
 	if s.Dropped > 0 {
 		line += fmt.Sprintf(", %d dropped", s.Dropped)
 	}

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -130,7 +129,6 @@ func (n *names) root() string {
 	path := strings.TrimSuffix(n.path, "/")
 	if n.pattern {
 		path, _, _ = strings.Cut(path, "%")
-		return cmp.Or(path[:strings.LastIndex(path, "/")+1], ".")
 	}
 	return filepath.Dir(path)
 }

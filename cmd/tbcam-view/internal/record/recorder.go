@@ -309,17 +309,20 @@ func (r *Recorder) save() error {
 	return r.sync()
 }
 
-// try does something until it succeeds, as long as room can be made for it.
+// try does something, and keeps what waits if that fails.
 func (r *Recorder) try(do func() error) {
+	if err := r.attempt(do); err != nil {
+		r.broken(err)
+	} else {
+		r.overcome()
+	}
+}
+
+// attempt does something until it succeeds, as long as room can be made for it.
+func (r *Recorder) attempt(do func() error) error {
 	for {
-		err := do()
-		if err == nil {
-			r.overcome()
-			return
-		}
-		if !isFull(err) || !r.keeper.makeRoom(r.newest) {
-			r.broken(err)
-			return
+		if err := do(); err == nil || !isFull(err) || !r.keeper.makeRoom(r.newest) {
+			return err
 		}
 	}
 }
@@ -409,15 +412,22 @@ func (r *Recorder) settle() {
 // end completes the file. All that was to be in it is on the disk before, so an
 // error then leaves one that can be repaired.
 func (r *Recorder) end() error {
-	if err := r.sync(); err != nil || r.file == nil {
+	if err := r.sync(); err != nil {
 		return err
 	}
+	r.complete()
+	return nil
+}
+
+func (r *Recorder) complete() {
+	if r.file == nil {
+		return
+	}
 	if err := r.file.Close(); err != nil {
-		r.o.Log.Warn("the recording has no index; tbcam-view repair gives it one", "why", err)
+		r.o.Log.Warn("the recording is not complete; tbcam-view repair makes it so", "file", r.newest, "why", err)
 	}
 	r.leave()
 	r.keeper.tidy(r.newest)
-	return nil
 }
 
 // leave forgets the file. When it was changed last is when its last frame was
@@ -497,15 +507,11 @@ func (r *Recorder) began(path string) {
 
 // finish tries once more to write what waits; what cannot be is lost.
 func (r *Recorder) finish() {
-	r.idle = true
 	var err error
 	if r.err == nil {
-		err = r.save()
+		err = r.attempt(r.save)
 	}
-	if r.file != nil {
-		err = cmp.Or(err, r.file.Close())
-		r.leave()
-	}
+	r.complete()
 	r.queue.release(r.waiting, true)
 	r.queue.release(r.roll, false)
 	if err != nil {
