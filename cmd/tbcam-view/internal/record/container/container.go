@@ -125,6 +125,9 @@ func Create(path string, o Options) (Writer, error) {
 	if err := o.Kind.Check(o.Format); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	if o.Kind == Directory {
+		return createDirectory(path, o)
+	}
 	f, err := create(path, o.Force)
 	if err != nil {
 		return nil, err
@@ -154,6 +157,10 @@ func open(f *file, o Options) (Writer, error) {
 	switch o.Kind {
 	case Matroska:
 		return newMatroska(f, o)
+	case MP4:
+		return newMP4(f, o)
+	case AVI:
+		return newAVI(f, o)
 	}
-	return nil, fmt.Errorf("%v is not written yet", o.Kind)
+	return &plain{file: f}, nil
 }

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/at-wat/ebml-go"
@@ -116,14 +115,31 @@ const (
 // gapTag names the tag of a chapter that says what is missing before it.
 const gapTag = "GAP"
 
-// chapterOf returns the chapter of a gap that ends at a time (ms). Its UID, which
-// must not be 0, tells the time to who sees only the tag.
-func chapterOf(at int64, text string) chapterAtom {
-	return chapterAtom{
-		ChapterUID:       uint64(at) + 1,
-		ChapterTimeStart: uint64(at) * uint64(time.Millisecond),
-		ChapterDisplay:   chapterDisplay{text, "eng"},
+// gapUID returns the UID of a gap's chapter, which must not be 0. Who sees only
+// the tag of the chapter learns the time (ms) from it.
+func gapUID(at int64) uint64 { return uint64(at) + 1 }
+
+func gapTags(g gap) []byte {
+	return marshal(&struct{ Tags tags }{tags{tag{
+		Targets:   targets{gapUID(g.at)},
+		SimpleTag: []simpleTag{{gapTag, g.text}},
+	}}})
+}
+
+// chaptersOf returns the Chapters element, nothing without a gap.
+func chaptersOf(gaps []gap) []byte {
+	if len(gaps) == 0 {
+		return nil
 	}
+	var edition editionEntry
+	for _, g := range gaps {
+		edition.ChapterAtom = append(edition.ChapterAtom, chapterAtom{
+			ChapterUID:       gapUID(g.at),
+			ChapterTimeStart: uint64(g.at) * uint64(time.Millisecond),
+			ChapterDisplay:   chapterDisplay{g.text, "eng"},
+		})
+	}
+	return marshal(&struct{ Chapters chapters }{chapters{edition}})
 }
 
 // trackNumber is the number of the only track.
@@ -171,9 +187,12 @@ func colourOf(f capture.Format) colour {
 	return c
 }
 
+// codecJPEG is the CodecID of pictures that are JPEGs.
+const codecJPEG = "V_MJPEG"
+
 func codecID(p capture.PixelFormat) string {
 	if p.Compressed() {
-		return "V_MJPEG"
+		return codecJPEG
 	}
 	return "V_UNCOMPRESSED"
 }
@@ -234,11 +253,10 @@ const durationSize = 2 + 1 + 8
 // bytes returns the header, with Void elements in place of what is not known.
 func (h header) bytes(e ending) []byte {
 	seek := h.seekHead(e)
-	info := bytes.Clone(h.info)
-	duration := info[len(info)-durationSize:]
-	binary.BigEndian.PutUint64(duration[durationSize-8:], math.Float64bits(float64(e.duration)))
-	if e.duration == 0 {
-		copy(duration, voidOf(durationSize))
+	fixed := len(h.info) - durationSize
+	info := append(bytes.Clone(h.info[:fixed]), voidOf(durationSize)...)
+	if e.duration > 0 {
+		copy(info[fixed:], marshal(&struct{ Duration float64 }{float64(e.duration)}))
 	}
 	return bytes.Join([][]byte{h.ebml, segmentHead(e.size), seek, info, h.tracks, h.tags}, nil)
 }

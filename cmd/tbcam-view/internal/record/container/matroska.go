@@ -27,7 +27,7 @@ type matroska struct {
 	stamps stamps
 	length int64 // ms of recording in the file
 	cues   []cuePoint
-	gaps   []chapterAtom
+	gaps   []gap
 
 	gap     string // text of the gap before the next picture
 	cluster []byte // the one being gathered
@@ -53,8 +53,7 @@ func (m *matroska) Write(f *capture.Frame, t time.Duration) error {
 		m.begin(at)
 	}
 	m.note(at)
-	// How long the last frame lasts nobody knows; like the one before is a guess.
-	m.end = at + min(m.stamps.next(at), chunkSpan.Milliseconds())
+	m.end = m.endOf(at)
 	// SimpleBlock: track, time since the cluster's, flags (a key frame).
 	m.cluster = append(m.cluster, ebml.ElementSimpleBlock.Bytes()...)
 	m.cluster = appendSize(m.cluster, int64(4+len(f.Data)))
@@ -63,6 +62,12 @@ func (m *matroska) Write(f *capture.Frame, t time.Duration) error {
 	m.cluster = append(m.cluster, 0x80)
 	m.cluster = append(m.cluster, f.Data...)
 	return nil
+}
+
+// endOf takes the time of a picture, and returns until when (ms) it lasts. Of the
+// last one nobody knows that; as long as the one before is a guess.
+func (m *matroska) endOf(at int64) int64 {
+	return at + min(m.stamps.next(at), chunkSpan.Milliseconds())
 }
 
 // full reports whether a picture of this time (ms) and size (bytes) belongs to
@@ -89,15 +94,12 @@ func (m *matroska) Gap(lost capture.Lost, text string) error {
 // element for all Chapters, which is written at the end; until then a tag of the
 // chapter, which is read by Repair, keeps it safe.
 func (m *matroska) note(at int64) {
-	if m.gap == "" {
+	if m.gap == "" || len(m.gaps) == maxGaps {
 		return
 	}
-	c := chapterOf(at, m.gap)
-	m.gaps = append(m.gaps, c)
-	m.notes = append(m.notes, marshal(&struct{ Tags tags }{tags{tag{
-		Targets:   targets{c.ChapterUID},
-		SimpleTag: []simpleTag{{gapTag, m.gap}},
-	}}})...)
+	g := gap{at, m.gap}
+	m.gaps = append(m.gaps, g)
+	m.notes = append(m.notes, gapTags(g)...)
 	m.gap = ""
 }
 
@@ -150,26 +152,17 @@ func (m *matroska) finish() error {
 	if !m.seekable {
 		return nil
 	}
-	whole := m.size
 	e := ending{duration: m.length}
-	if len(m.gaps) > 0 {
+	chapters := chaptersOf(m.gaps)
+	if len(chapters) > 0 {
 		e.chapters = m.size - m.head.segment()
 	}
-	e.cues = m.size + int64(len(m.chapters())) - m.head.segment()
-	err := m.append(m.chapters(), marshal(&struct{ Cues cues }{cues{m.cues}}))
+	e.cues = m.size + int64(len(chapters)) - m.head.segment()
+	err := m.append(chapters, marshal(&struct{ Cues cues }{cues{m.cues}}))
 	if err != nil {
 		e.chapters, e.cues = 0, 0
 	}
 	e.size = m.size - m.head.segment()
 	_, headErr := m.WriteAt(m.head.bytes(e), 0)
-	m.size = whole
 	return cmp.Or(err, headErr)
-}
-
-// chapters returns the Chapters element, nothing without a gap.
-func (m *matroska) chapters() []byte {
-	if len(m.gaps) == 0 {
-		return nil
-	}
-	return marshal(&struct{ Chapters chapters }{chapters{editionEntry{m.gaps}}})
 }

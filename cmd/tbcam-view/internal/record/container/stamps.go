@@ -1,12 +1,6 @@
 package container
 
-import (
-	"fmt"
-	"strings"
-	"time"
-
-	"github.com/tbcam/tbcam/capture"
-)
+import "time"
 
 // stamps gives pictures their times in units of a container. Times have to grow,
 // or players and muxers refuse pictures: one that does not is put one unit after
@@ -28,28 +22,4 @@ func (s *stamps) next(at int64) int64 {
 	passed := at - max(s.last, 0)
 	s.last = at
 	return max(passed, 1)
-}
-
-// describe says in words what is missing, added to what was said before.
-func describe(before string, lost capture.Lost, text string) string {
-	var parts []string
-	if before != "" {
-		parts = append(parts, before)
-	}
-	for _, c := range []struct {
-		count uint64
-		cause string
-	}{
-		{lost.Driver, "dropped at the camera"},
-		{lost.Damaged, "damaged"},
-		{lost.Superseded, "superseded before sending"},
-	} {
-		if c.count > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", c.count, c.cause))
-		}
-	}
-	if text != "" {
-		parts = append(parts, text)
-	}
-	return strings.Join(parts, ", ")
 }
