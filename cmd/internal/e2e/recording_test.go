@@ -79,7 +79,7 @@ func TestRecordingSoak(t *testing.T) {
 	}
 	flag, path := socket(t)
 	dir := t.TempDir()
-	v := viewer(t, flag, "--stats=json", "--record="+dir+"/%Y%m%d-%H%M%S.mkv", "--segment=20s", "--keep=500MB")
+	v := viewer(t, flag, "--stats=json", "--record="+dir+"/%Y%m%d-%H%M%S.mkv", "--segment=5s", "--keep=500MB")
 	v.says("waiting")
 	f := newFilm(1920, 1080, 30)
 	stop := f.show(t, path)
