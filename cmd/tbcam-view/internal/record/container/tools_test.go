@@ -129,11 +129,15 @@ type film struct {
 	want   []packet
 }
 
+func options(kind Kind, format capture.Format) Options {
+	return Options{Kind: kind, Format: format, Rate: capture.Rate{Num: 30, Den: 1}, Tags: origin}
+}
+
 // shoot begins a recording of a kind in a folder of its own.
 func shoot(t testing.TB, kind Kind, format capture.Format) *film {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "a."+kind.String())
-	w, err := Create(name, Options{Kind: kind, Format: format, Rate: capture.Rate{Num: 30, Den: 1}, Tags: origin})
+	w, err := Create(name, options(kind, format))
 	if err != nil {
 		t.Fatal(err)
 	}
