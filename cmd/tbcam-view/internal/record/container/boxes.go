@@ -124,7 +124,7 @@ func metadata(t Tags) []byte {
 		box("ilst", values))
 }
 
-// freeBox returns room of so many bytes.
+// freeBox returns room of so many bytes, 8 at least.
 func freeBox(size int) []byte { return box("free", make([]byte, size-8)) }
 
 // movieFragment returns the moof box of samples whose mdat box follows. The last

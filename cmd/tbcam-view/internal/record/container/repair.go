@@ -248,11 +248,30 @@ func surveyMJPEG(f storage, end int64) (*survey, error) {
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err != nil && !errors.Is(err, mjpeg.ErrTooLarge) {
+		if err == nil {
+			s.report.Pictures++
+			s.size = r.Offset()
+		} else if !errors.Is(err, mjpeg.ErrTooLarge) {
 			return nil, err
 		}
-		s.report.Pictures++
 	}
-	s.size, s.known = r.Offset(), r.Offset()
-	return s, nil
+	// What a camera has put behind its last picture stays.
+	unfinished, err := indexOf(f, []byte{0xFF, 0xD8, 0xFF}, s.size, end)
+	s.size, s.known = unfinished, unfinished
+	return s, err
+}
+
+// indexOf returns where between from and end some bytes are, end if nowhere.
+func indexOf(f io.ReaderAt, what []byte, from, end int64) (int64, error) {
+	b := make([]byte, 64<<10)
+	for at := from; at < end; at += int64(len(b) - len(what) + 1) {
+		n, err := f.ReadAt(b[:min(int64(len(b)), end-at)], at)
+		if i := bytes.Index(b[:n], what); i >= 0 {
+			return at + int64(i), nil
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return end, err
+		}
+	}
+	return end, nil
 }

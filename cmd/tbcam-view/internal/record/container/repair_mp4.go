@@ -14,7 +14,8 @@ type mp4Survey struct {
 	f     storage
 	end   int64 // of what is read
 	m     *mp4
-	notes []gap // of the fragment behind them
+	notes []gap  // of the fragment behind them
+	lasts uint32 // µs, the last picture by what its fragment says
 }
 
 func surveyMP4(f storage, end int64) (*survey, error) {
@@ -25,7 +26,7 @@ func surveyMP4(f storage, end int64) (*survey, error) {
 	at := int64(len(head))
 	s := newSurvey(MP4, f)
 	s.size, s.known = at, at
-	v := &mp4Survey{s, f, end, &mp4{file: s.file, head: head}, nil}
+	v := &mp4Survey{s, f, end, &mp4{file: s.file, head: head}, nil, 0}
 	for ok := true; ok; {
 		if at, ok = v.box(at); len(v.m.index) > maxIndex {
 			return nil, errIndex
@@ -118,13 +119,13 @@ func (v *mp4Survey) fragment(at, size int64) (next int64, ok bool) {
 	if _, err := v.f.ReadAt(moof, at); err != nil {
 		return at, false
 	}
-	start, run := parseFragment(moof)
+	start, run, count := parseFragment(moof)
 	name, mdat, ok := boxAt(v.f, at+size, v.end)
 	if !ok || name != "mdat" || run == nil || start < v.m.length && start <= v.m.last.at {
 		return at, false
 	}
 	data := at + size + 8
-	taken := v.samples(run, data, min(at+size+mdat, v.end), start)
+	taken := v.samples(run[:min(count*sampleSize, len(run))], data, min(at+size+mdat, v.end), start)
 	if taken == 0 {
 		return at, false
 	}
@@ -132,31 +133,41 @@ func (v *mp4Survey) fragment(at, size int64) (next int64, ok bool) {
 	v.correct(start)
 	v.m.add(fragment{start, at})
 	v.m.last.at, v.m.last.duration = v.m.stamps.last, runAt+int64(taken-sampleSize)
+	v.lasts = binary.BigEndian.Uint32(run[taken-sampleSize:])
 	v.m.gaps = append(v.m.gaps, v.notes...)
 	v.notes = nil
-	if v.size != at+size+mdat {
-		v.shorten(runAt, len(run), taken)
+	whole := v.size == at+size+mdat
+	if !whole {
 		v.patch(at+size, u32(uint32(v.size-at-size)))
-		return v.size, false
 	}
-	return v.size, true
+	behind := moof[runAt-at+int64(taken):]
+	if count*sampleSize != taken || !isFree(behind) {
+		v.shorten(runAt, taken, behind)
+	}
+	return v.size, whole
 }
 
-// parseFragment returns the time of a fragment (µs) and its samples, none where it
-// is not one of ours.
-func parseFragment(moof []byte) (start int64, run []byte) {
+// isFree reports whether b is a free box or nothing.
+func isFree(b []byte) bool {
+	return len(b) == 0 || len(b) >= 8 && bytes.HasPrefix(b, freeBox(len(b))[:8])
+}
+
+// parseFragment returns the time of a fragment (µs), its run of samples, and how
+// many it is said to have, which differs where a repair was interrupted. The run
+// is nil where the fragment is not one of ours.
+func parseFragment(moof []byte) (start int64, run []byte, count int) {
 	tfdt, trun := find(moof, "moof", "traf", "tfdt"), find(moof, "moof", "traf", "trun")
 	const fields = 4 + 4 + 4
 	if len(tfdt) != 12 || !bytes.HasPrefix(tfdt, full(1, 0)) || len(trun) < fields {
-		return 0, nil
+		return 0, nil, 0
 	}
 	run = trun[fields:]
 	time := binary.BigEndian.Uint64(tfdt[4:])
-	ours := append(full(0, trunFields), u32(uint32(len(run)/sampleSize), uint32(len(moof)+8))...)
-	if time > maxTime || !bytes.HasPrefix(trun, ours) || len(run)%sampleSize != 0 {
-		return 0, nil
+	data := binary.BigEndian.Uint32(trun[8:])
+	if time > maxTime || !bytes.HasPrefix(trun, full(0, trunFields)) || int(data) != len(moof)+8 || len(run)%sampleSize != 0 {
+		return 0, nil, 0
 	}
-	return int64(time), run
+	return int64(time), run, int(binary.BigEndian.Uint32(trun[4:]))
 }
 
 // samples takes the pictures of a run that lie before end, from data and a time
@@ -177,19 +188,21 @@ func (v *mp4Survey) samples(run []byte, data, end, time int64) (taken int) {
 
 // correct makes the last picture before a fragment last until it, see mp4.correct.
 func (v *mp4Survey) correct(start int64) {
-	if v.m.last.duration > 0 {
-		v.patch(v.m.last.duration, u32(uint32(min(start-v.m.last.at, math.MaxUint32))))
+	duration := uint32(min(start-v.m.last.at, math.MaxUint32))
+	if v.m.last.duration > 0 && v.lasts != duration {
+		v.patch(v.m.last.duration, u32(duration))
 	}
 }
 
-// shorten leaves the first bytes of a run in its trun box, and makes the others a
-// free box.
-func (v *mp4Survey) shorten(runAt int64, length, left int) {
-	if left == length {
-		return
+// shorten ends a run after the samples that were taken, and makes what was behind
+// them a free box. At each moment the boxes tell of these samples at least, and of
+// no others that lie in the mdat box.
+func (v *mp4Survey) shorten(runAt int64, taken int, behind []byte) {
+	if len(behind) >= 8 {
+		v.patch(runAt+int64(taken), freeBox(len(behind)))
 	}
-	const head = 8 + 4 + 4 + 4 // of trun
-	v.patch(runAt-head, u32(uint32(head+left)))
-	v.patch(runAt-8, u32(uint32(left/sampleSize)))
-	v.patch(runAt+int64(left), freeBox(length-left))
+	const fields = 4 + 4 + 4
+	trun := box("trun", full(0, trunFields), u32(uint32(taken/sampleSize)))
+	binary.BigEndian.PutUint32(trun, uint32(8+fields+taken))
+	v.patch(runAt-8-fields, trun)
 }

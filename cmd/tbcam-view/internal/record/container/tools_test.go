@@ -21,7 +21,7 @@ import (
 var (
 	jpegs  = capture.Format{Pixel: capture.MJPEG, Width: 160, Height: 120, Range: capture.Full}
 	origin = Tags{
-		Camera: "HD Webcam", Host: "laptop", Mode: "mjpeg 64x48 30 fps", Program: "tbcam test",
+		Camera: "HD Webcam", Host: "laptop", Mode: "mjpeg 160x120 30 fps", Program: "tbcam test",
 		Start: time.Date(2026, 7, 1, 12, 0, 0, 250_000_000, time.FixedZone("", 7200)),
 	}
 )
@@ -78,17 +78,18 @@ type probed struct {
 }
 
 // probe asks ffprobe, which must not warn.
-func probe(t testing.TB, path string) (p probed) {
+func probe(t testing.TB, kind Kind, path string) (p probed) {
 	t.Helper()
-	out := tool(t, "ffprobe", "-v", "warning", "-of", "json", "-show_streams", "-show_format", "-show_chapters",
-		"-show_packets", "-show_data_hash", "sha256", path)
+	args := []string{"-v", "warning", "-of", "json", "-show_streams", "-show_format", "-show_chapters",
+		"-show_packets", "-show_data_hash", "sha256"}
+	out := tool(t, "ffprobe", append(args, input(kind, path)...)...)
 	if err := json.Unmarshal([]byte(out), &p); err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
 
-// sample is a JPEG of the format that jpegs has.
+// sampleJPEG is a picture of the format that jpegs has.
 var sampleJPEG = sync.OnceValue(func() []byte {
 	data, err := os.ReadFile("../../../../../fixtures/jpeg/good-420.jpg")
 	if err != nil {
@@ -129,11 +130,15 @@ type film struct {
 	want   []packet
 }
 
+func options(kind Kind, format capture.Format) Options {
+	return Options{Kind: kind, Format: format, Rate: capture.Rate{Num: 30, Den: 1}, Tags: origin}
+}
+
 // shoot begins a recording of a kind in a folder of its own.
 func shoot(t testing.TB, kind Kind, format capture.Format) *film {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "a."+kind.String())
-	w, err := Create(name, Options{Kind: kind, Format: format, Rate: capture.Rate{Num: 30, Den: 1}, Tags: origin})
+	w, err := Create(name, options(kind, format))
 	if err != nil {
 		t.Fatal(err)
 	}
