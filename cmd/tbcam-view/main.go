@@ -133,8 +133,8 @@ func (o *options) check() error {
 	if o.duration < 0 {
 		return cli.Mark(errors.New("--duration must not be negative"), cli.ErrUsage)
 	}
-	if mistake := o.checkSnapshots(); mistake != "" {
-		return cli.Mark(errors.New(mistake), cli.ErrUsage)
+	if err := cmp.Or(o.checkSnapshots(), o.record.check()); err != nil {
+		return cli.Mark(err, cli.ErrUsage)
 	}
 	if o.window || o.record.path != "" || o.snapshot != "" || len(o.loopback) > 0 {
 		return nil

@@ -43,6 +43,22 @@ func (r *recordFlags) register(f *pflag.FlagSet) {
 	f.DurationVar(&r.every, "every", 0, "timelapse: record one frame in so long; it plays at 30 a second")
 }
 
+// check refuses flags that cannot work.
+func (r *recordFlags) check() error {
+	if r.path != "" {
+		_, err := r.options(false)
+		return err
+	}
+	for flag, given := range map[string]bool{
+		"--segment": r.segment != "", "--keep": r.keep != "", "--pre-roll": r.preRoll != "", "--every": r.every != 0,
+	} {
+		if given {
+			return fmt.Errorf("%s needs --record FILE", flag)
+		}
+	}
+	return nil
+}
+
 // options returns what the flags ask for.
 func (r *recordFlags) options(force bool) (o record.Options, err error) {
 	o = record.Options{Path: r.path, Force: force, Sync: r.sync, Every: r.every}

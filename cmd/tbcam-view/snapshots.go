@@ -1,7 +1,8 @@
 package main
 
 import (
-	"strings"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
@@ -23,9 +24,6 @@ func (v *viewer) openSnapshots() (sink.Sink, error) {
 	pattern := v.o.snapshot
 	if !v.o.force {
 		pattern = record.Pattern(pattern)
-	}
-	if err := record.CheckPattern(pattern); err != nil {
-		return nil, err
 	}
 	return &snapshots{v: v, pattern: pattern}, snapshot.Check(record.Expand(pattern, time.Now()), v.o.force)
 }
@@ -54,14 +52,17 @@ func (s *snapshots) Present(f *capture.Frame) error {
 func (s *snapshots) Close() error { return nil }
 
 // checkSnapshots refuses what --snapshot-every cannot do.
-func (o *options) checkSnapshots() string {
+func (o *options) checkSnapshots() error {
 	switch {
 	case o.snapshotEvery < 0:
-		return "--snapshot-every must not be negative"
+		return errors.New("--snapshot-every must not be negative")
 	case o.snapshotEvery > 0 && o.snapshot == "":
-		return "--snapshot-every needs --snapshot FILE.png, in whose name %Y %m %d %H %M %S tell the time"
-	case o.snapshotEvery == 0 && strings.Contains(o.snapshot, "%"):
-		return "--snapshot " + o.snapshot + ": a pattern needs --snapshot-every"
+		return errors.New("--snapshot-every needs --snapshot FILE.png, in whose name %Y %m %d %H %M %S tell the time")
+	case o.snapshotEvery == 0:
+		return nil
 	}
-	return ""
+	if err := record.CheckPattern(o.snapshot); err != nil {
+		return fmt.Errorf("--snapshot %s: %w", o.snapshot, err)
+	}
+	return nil
 }

@@ -72,6 +72,7 @@ const soakVariable = "TBCAM_SOAK"
 // TestRecordingSoak records 1080p30: every frame that was sent is there, and the
 // memory does not grow.
 func TestRecordingSoak(t *testing.T) {
+	t.Parallel()
 	const settled = 20 * time.Second
 	length, err := time.ParseDuration(cmp.Or(os.Getenv(soakVariable), "1m"))
 	if err != nil || length <= settled {
@@ -120,6 +121,7 @@ func TestRecordingSoak(t *testing.T) {
 // TestRecordingToSlowReader: a program that reads the recording and stops for a
 // while costs no frame, and delays no other sink.
 func TestRecordingToSlowReader(t *testing.T) {
+	t.Parallel()
 	flag, path := socket(t)
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -173,6 +175,7 @@ func modified(t *testing.T, path string) time.Time {
 
 // TestRecordingOnDemand: by lines on standard input and by signals.
 func TestRecordingOnDemand(t *testing.T) {
+	t.Parallel()
 	flag, path := socket(t)
 	dir := t.TempDir()
 	v := prepare(t, "tbcam-view", flag, "--record="+dir+"/a.mp4", "--pre-roll=1s", "--stats=json")
@@ -227,6 +230,7 @@ func TestRecordingOnDemand(t *testing.T) {
 
 // TestRecordingStatus: a line that changes on a terminal, and nothing else there.
 func TestRecordingStatus(t *testing.T) {
+	t.Parallel()
 	flag, path := socket(t)
 	ours, theirs, _ := pty.Pair(t)
 	terminal, err := os.OpenFile(theirs, os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -270,6 +274,7 @@ func TestRecordingStatus(t *testing.T) {
 
 // TestRecordingSnapshots: pictures by the clock, beside the recording.
 func TestRecordingSnapshots(t *testing.T) {
+	t.Parallel()
 	flag, path := socket(t)
 	dir := t.TempDir()
 	v := viewer(t, flag, "--snapshot="+dir+"/%H%M%S.png", "--snapshot-every=1s", "--record="+dir+"/lapse.mkv", "--every=500ms")
@@ -330,6 +335,7 @@ func smallDisk(t *testing.T, size int) string {
 // TestRecordingFullDisk: other sinks go on; when there is room, so does the
 // recording, and not a frame is missing.
 func TestRecordingFullDisk(t *testing.T) {
+	t.Parallel()
 	if !inNamespace(t) {
 		return
 	}
@@ -368,6 +374,7 @@ func TestRecordingFullDisk(t *testing.T) {
 
 // TestRecordingFullDiskMakesRoom: --keep frees a disk that is smaller than it says.
 func TestRecordingFullDiskMakesRoom(t *testing.T) {
+	t.Parallel()
 	if !inNamespace(t) {
 		return
 	}
@@ -403,6 +410,7 @@ func TestRecordingFullDiskMakesRoom(t *testing.T) {
 // TestRecordingWithoutPermission: from the start it is a mistake; later it is
 // waited for, and the end tells it.
 func TestRecordingWithoutPermission(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	nobody := &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER, // without root's rights over files
@@ -454,4 +462,36 @@ func TestRecordingWithoutPermission(t *testing.T) {
 	}
 	_, r := recorded(v.stdout.String())
 	wantFilm(t, f, f.numbers()[:r.Frames], files...)
+}
+
+// TestRecordingService runs what the example of a systemd unit says.
+func TestRecordingService(t *testing.T) {
+	t.Parallel()
+	unit, err := os.ReadFile("../../../docs/tbcam-record.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(unit), "ExecStart=/usr/local/bin/tbcam-view ")
+	if !found {
+		t.Fatal("the unit does not start tbcam-view")
+	}
+	command, _, _ := strings.Cut(rest, "\n")
+	flag, path := socket(t)
+	dir := t.TempDir()
+	// systemd replaces these: the directory of StateDirectory=, and %.
+	command = strings.NewReplacer("%S/tbcam", dir, "%%", "%").Replace(command)
+	v := viewer(t, flag, append(strings.Fields(command), "--stats=json")...)
+	f := newFilm(320, 240, 30)
+	stop := f.show(t, path)
+	until(t, "a recording", func() bool { _, r := recorded(v.stdout.String()); return r.Frames > 0 })
+	if err := v.Process.Signal(syscall.SIGUSR1); err != nil { // ExecReload
+		t.Fatal(err)
+	}
+	until(t, "the next file", func() bool { _, r := recorded(v.stdout.String()); return r.Files == 2 })
+	stop()
+	v.says("the sender is gone")
+	if code := v.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	wantFilm(t, f, f.numbers(), segments(t, dir+"/*/*.mkv")...)
 }

@@ -63,6 +63,9 @@ func (k *keeper) remove(s segment) bool {
 		return false
 	}
 	k.log.Info("removed an old segment", "file", s.path, "size", humanize.Bytes(uint64(s.bytes)))
+	// Directories that the pattern made go with the last segment in them.
+	for dir := filepath.Dir(s.path); dir != k.names.root() && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
+	}
 	return true
 }
 

@@ -40,13 +40,16 @@ func parseTime(s string) (time.Duration, bool) {
 	return d, err == nil && d > 0
 }
 
-// maxSize keeps sums of sizes within an int64.
-const maxSize = 1 << 60
+// Sizes outside of these are mistakes: a forgotten unit, or no disk's.
+const (
+	minSize = 1 << 10
+	maxSize = 1 << 60
+)
 
 // ParseSize reads a number of bytes such as 256MiB or 20GB.
 func ParseSize(s string) (int64, error) {
 	n, err := humanize.ParseBytes(s)
-	if err != nil || n == 0 || n > maxSize {
+	if err != nil || n < minSize || n > maxSize {
 		return 0, fmt.Errorf("%q: want a size such as 256MiB or 20GB", s)
 	}
 	return int64(n), nil

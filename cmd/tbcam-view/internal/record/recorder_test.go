@@ -316,6 +316,28 @@ func TestKeepDirectories(t *testing.T) {
 	log.wantInOrder(t, "removed an old segment", "cannot be removed")
 }
 
+// TestKeepLeavesNoEmptyDirectories that a pattern made, and no others go.
+func TestKeepLeavesNoEmptyDirectories(t *testing.T) {
+	dir := t.TempDir()
+	for _, day := range []string{"/01", "/02"} {
+		if err := os.MkdirAll(dir+day+"/23", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		old(t, dir+day+"/23/a59.mkv", 1000, time.Hour)
+	}
+	old(t, dir+"/02/diary.txt", 10, time.Hour)
+	var log logged
+	n := &names{path: dir + "/%d/%H/a%M.mkv", pattern: true}
+	k := keeper{n, Limit{Size: 1}, log.log()}
+	k.tidy("")
+	if got := files(t, dir); !slices.Equal(got, []string{"02"}) {
+		t.Errorf("left are %q", got)
+	}
+	if got := files(t, dir+"/02"); !slices.Equal(got, []string{"diary.txt"}) {
+		t.Errorf("in 02 are %q", got)
+	}
+}
+
 func TestStream(t *testing.T) {
 	var out bytes.Buffer
 	f := newFilm(yuyv)
