@@ -34,12 +34,18 @@ func (r *recording) control(ctx context.Context, commands io.Reader) {
 }
 
 func (r *recording) signal(s os.Signal) {
-	switch {
-	case s == syscall.SIGUSR1:
+	if s == syscall.SIGUSR1 {
 		r.command("segment")
-	case r.Recording():
+	} else {
+		r.toggle()
+	}
+}
+
+// toggle starts the recording, or stops it.
+func (r *recording) toggle() {
+	if r.Recording() {
 		r.command("stop")
-	default:
+	} else {
 		r.command("start")
 	}
 }

@@ -371,3 +371,24 @@ func TestBrokenPipe(t *testing.T) {
 		wantReleased(t, r, f)
 	})
 }
+
+// TestBusyFile: what another recorder writes is not overwritten, not even when
+// that has ended.
+func TestBusyFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.mkv")
+	synctest.Test(t, func(t *testing.T) {
+		f := newFilm(yuyv)
+		r := begin(t, Options{Path: path}, nil)
+		f.roll(t, r, 10)
+		second := begin(t, Options{Path: path, Force: true}, nil)
+		if err := second.Write(f.frame(0), Gap{}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		closed(t, r, f)
+		if err := second.Close(); !errors.Is(err, container.ErrBusy) {
+			t.Errorf("Close: %v", err)
+		}
+		wantFrames(t, path, f.size, 0, 9)
+	})
+}

@@ -61,9 +61,13 @@ func (r *Recorder) make(f *file, o container.Options) error {
 		f.Writer, err = r.create(path, o)
 		return err
 	})
-	if err == nil {
-		f.made, err = os.Stat(f.path)
+	switch {
+	case errors.Is(err, container.ErrBusy):
+		return fatal{err} // not to be overwritten as soon as it is complete
+	case err != nil:
+		return err
 	}
+	f.made, err = os.Stat(f.path)
 	return err
 }
 

@@ -151,7 +151,7 @@ func (n *names) make(start time.Time, create func(path string, force bool) error
 			path = fmt.Sprintf("%s-%d%s", base, number, ext)
 		}
 		err := create(path, force)
-		if errors.Is(err, fs.ErrExist) && (n.pattern || number > 1) {
+		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
 		if err == nil {

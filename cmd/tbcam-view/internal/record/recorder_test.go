@@ -419,7 +419,7 @@ func BenchmarkWrite(b *testing.B) {
 	b.SetBytes(int64(f.size))
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		for f.pool.Outstanding() > 64 {
+		for f.pool.Outstanding() > 600 {
 			time.Sleep(100 * time.Microsecond)
 		}
 		frame := f.pool.Get(f.size)
