@@ -34,18 +34,20 @@ harms nothing.`,
 	}
 }
 
-// repair goes on after a file that it cannot repair, and returns all errors.
-func repair(out io.Writer, paths []string) error {
-	var errs []error
+// repair goes on after a file that it cannot repair. Its error has a line for each.
+func repair(out io.Writer, paths []string) (failed error) {
 	for _, path := range paths {
 		report, err := container.Repair(path)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("repair: %w", err))
-			continue
+		switch {
+		case err == nil:
+			fmt.Fprintf(out, "%s: %s\n", path, said(report))
+		case failed == nil:
+			failed = fmt.Errorf("repair: %w", err)
+		default:
+			failed = fmt.Errorf("%w\ntbcam-view: repair: %w", failed, err)
 		}
-		fmt.Fprintf(out, "%s: %s\n", path, said(report))
 	}
-	return cli.Mark(errors.Join(errs...), cli.ErrSink)
+	return cli.Mark(failed, cli.ErrSink)
 }
 
 // said tells what was done in words.

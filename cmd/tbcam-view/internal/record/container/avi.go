@@ -13,9 +13,13 @@ import (
 // It is a variable for tests.
 var riffSize int64 = 1 << 30
 
-// longestRepeat bounds how long a picture is repeated. A longer gap is shortened
-// to it.
-const longestRepeat = 24 * time.Hour
+const (
+	// maxRepeat bounds how often a picture is repeated: for nine hours at 30 a
+	// second. A longer gap is shortened to that.
+	maxRepeat = 1 << 20
+	// maxRate bounds the pictures in a second that a camera may claim.
+	maxRate = 1000
+)
 
 // errFull is of an AVI that has no room left in its index of indexes.
 var errFull = errors.New("an AVI file has room for 1 TiB; record in segments, or to .mkv")
@@ -51,7 +55,7 @@ type entry struct{ offset, size uint32 }
 // newAVI begins a file, which is the caller's to discard after an error.
 func newAVI(f *file, o Options) (*avi, error) {
 	rate := o.Rate
-	if rate.FPS() <= 0 {
+	if fps := rate.FPS(); fps < 1.0/maxRate || fps > maxRate {
 		rate = capture.Rate{Num: 30, Den: 1}
 	}
 	a := &avi{file: f, head: aviHead(o.Format, rate, o.Tags), rate: rate.FPS()}
@@ -71,11 +75,11 @@ func (a *avi) Write(f *capture.Frame, t time.Duration) error {
 // slotOf returns the place of a picture in the constant rate. Each has its own.
 func (a *avi) slotOf(t time.Duration) int64 {
 	slot := int64(math.Round(t.Seconds()*a.rate)) - a.skipped
-	longest := a.slot + int64(longestRepeat.Seconds()*a.rate)
-	if slot > longest {
-		a.skipped += slot - longest
+	if latest := a.slot + maxRepeat; slot > latest {
+		a.skipped += slot - latest
+		return latest
 	}
-	return max(min(slot, longest), a.slot)
+	return max(slot, a.slot)
 }
 
 // add takes a picture, nil for a repetition.

@@ -55,12 +55,18 @@ func create(path string, force bool) (*file, error) {
 }
 
 // lock takes the lock that every writer of a recording holds until it closes f.
+// Where a file system has no locks it goes without.
 func lock(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	switch {
+	case errors.Is(err, syscall.EWOULDBLOCK):
 		return fmt.Errorf("%s %w", f.Name(), ErrBusy)
+	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.ENOLCK):
+		return nil
+	case err != nil:
+		return &fs.PathError{Op: "flock", Path: f.Name(), Err: err}
 	}
-	return err
+	return nil
 }
 
 // append adds parts to the whole. After an error the file is as before.
@@ -91,13 +97,20 @@ func (f *file) sync() error {
 	return err
 }
 
-// syncDir has the names in a directory on the disk.
+// syncDir has the names in a directory on the disk, as far as that can be done:
+// not every directory that can be written to can be read.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
-	if err != nil {
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	} else if err != nil {
 		return err
 	}
-	return cmp.Or(d.Sync(), d.Close())
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) {
+		err = nil
+	}
+	return cmp.Or(err, d.Close())
 }
 
 // discard closes a file that has nothing in it, and removes it.
@@ -111,9 +124,18 @@ func (f *file) discard() error {
 // osFile is a disk that is one.
 type osFile struct{ *os.File }
 
+// Sync fails for a file that was removed: what is written to it is lost.
 func (f osFile) Sync() error {
-	if err := syscall.Fdatasync(int(f.Fd())); err != nil {
-		return &fs.PathError{Op: "fdatasync", Path: f.Name(), Err: err}
+	var stat syscall.Stat_t
+	err := syscall.Fstat(int(f.Fd()), &stat)
+	if err == nil && stat.Nlink == 0 {
+		err = syscall.ENOENT
+	}
+	if err == nil {
+		err = syscall.Fdatasync(int(f.Fd()))
+	}
+	if err != nil {
+		return &fs.PathError{Op: "sync", Path: f.Name(), Err: err}
 	}
 	return nil
 }

@@ -39,6 +39,9 @@ func Repair(path string) (Report, error) {
 	if info.IsDir() {
 		return repairDirectory(path)
 	}
+	if !info.Mode().IsRegular() {
+		return Report{}, fmt.Errorf("%s %w", path, ErrNotRecording)
+	}
 	f, err := openLocked(path)
 	if err != nil {
 		return Report{}, err

@@ -4,14 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
-	"time"
 
 	"github.com/tbcam/tbcam/capture"
 )
@@ -26,7 +27,9 @@ var errMemory = errors.New("the power is off")
 
 func newMemory(data []byte) *memory { return &memory{bytes.Clone(data), 1 << 30} }
 
-func (m *memory) ReadAt(b []byte, at int64) (int, error) { return bytes.NewReader(m.data).ReadAt(b, at) }
+func (m *memory) ReadAt(b []byte, at int64) (int, error) {
+	return bytes.NewReader(m.data).ReadAt(b, at)
+}
 
 func (m *memory) WriteAt(b []byte, at int64) (int, error) {
 	if m.writes--; m.writes < 0 {
@@ -292,5 +295,23 @@ func FuzzRepair(f *testing.F) {
 	})
 }
 
-var _ = io.EOF
-var _ = time.Now
+// TestNoPermission works for root, too: the kernel checks files for another user.
+func TestNoPermission(t *testing.T) {
+	f := uneven(t, Matroska, jpegs, 3)
+	must(t, os.Chmod(f.path, 0o400))
+	dir := filepath.Dir(f.path)
+	must(t, os.Chmod(dir, 0o500))
+	defer os.Chmod(dir, 0o700)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	const nobody = 65534
+	must(t, syscall.Setfsuid(nobody))
+	_, repairing := Repair(f.path)
+	_, creating := Create(filepath.Join(dir, "b.mkv"), options(Matroska, jpegs))
+	must(t, syscall.Setfsuid(os.Geteuid()))
+	for _, err := range []error{repairing, creating} {
+		if !errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%v", err)
+		}
+	}
+}
