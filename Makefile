@@ -4,9 +4,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 STREAM ?= unix:/tmp/tbcam-demo.sock
 T ?= 30s
 N ?= 100000
+D ?= 1h
 
 programs := tbcam-send tbcam-view tbcam-window
-rungs := test-lint test-unit test-cross test-programs test-vm test-cable
+rungs := test-lint test-unit test-cross test-programs test-recording test-vm test-cable
 # -v names the tests that are skipped: fixtures/ladder looks for them.
 gotest := go test -count=1 -v
 quiet := | { grep -vE '^( *--- PASS|=== (RUN|PAUSE|CONT|NAME)|PASS$$)' || true; }
@@ -61,7 +62,17 @@ test-cross: ## compile for arm64, with the layouts of the kernel's structs
 
 .PHONY: test-programs
 test-programs: build ## the programs on this machine: sockets, window under Xvfb, kills
-	@TBCAM_BIN=$(CURDIR)/bin $(gotest) ./cmd/internal/e2e $(quiet)
+	@TBCAM_BIN=$(CURDIR)/bin $(gotest) -skip '^TestRecording' ./cmd/internal/e2e $(quiet)
+
+.PHONY: test-recording
+test-recording: build ## recordings: full and slow disks, signals, a minute of 1080p, lost power in a virtual machine
+	@fixtures/install-packages fixtures/vm/packages
+	@fixtures/vm/vm build
+	@TBCAM_BIN=$(CURDIR)/bin $(gotest) -run '^TestRecording' ./cmd/internal/e2e $(quiet)
+
+.PHONY: soak
+soak: build ## record 1080p30 for D (1h) and print what it took
+	@TBCAM_BIN=$(CURDIR)/bin TBCAM_SOAK=$(D) $(gotest) -timeout 0 -run '^TestRecordingSoak$$' ./cmd/internal/e2e $(quiet)
 
 .PHONY: test-vm
 test-vm: build ## the programs with real kernel drivers, in a virtual machine

@@ -76,14 +76,19 @@ func (f *Frame) Release() {
 	}
 }
 
-// maxIdle bounds how many unused buffers a pool keeps. More than that are in
-// flight only while a recorder waits for its disk.
-const maxIdle = 16
+// A pool keeps some unused buffers of any size, and more of small ones: a recorder
+// holds a second of them, and gives all back at once.
+const (
+	keepIdle      = 16
+	keepIdleSmall = 128
+	smallIdle     = 64 << 20 // bytes, of those beyond keepIdle with the others
+)
 
 // Pool hands out frames and reuses their buffers. It is safe for concurrent use.
 type Pool struct {
 	mu   sync.Mutex
 	idle []*Frame
+	held int // bytes of idle
 	out  int
 }
 
@@ -109,6 +114,7 @@ func (p *Pool) take() *Frame {
 	}
 	f := p.idle[n-1]
 	p.idle = p.idle[:n-1]
+	p.held -= cap(f.Data)
 	return f
 }
 
@@ -117,8 +123,10 @@ func (p *Pool) put(f *Frame) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.out--
-	if len(p.idle) < maxIdle {
+	n := len(p.idle)
+	if n < keepIdle || n < keepIdleSmall && p.held+cap(f.Data) <= smallIdle {
 		p.idle = append(p.idle, f)
+		p.held += cap(f.Data)
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/loopback"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/snapshot"
 	"github.com/tbcam/tbcam/codec"
@@ -29,8 +28,9 @@ type viewer struct {
 	pool     *capture.Pool
 	fanout   *sink.Fanout
 	receiver *transport.Receiver
-	recorder *record.Recorder // nil without --record
-	window   *windowSink      // nil without --window
+	recorder *recording // nil without --record
+	screen   *screen
+	window   *windowSink // nil without --window
 	meter    *meter.Meter
 	wishes   *wishes
 	modes    *modes
@@ -42,9 +42,9 @@ type viewer struct {
 	lost   capture.Lost // the sender's totals of this session
 	before capture.Lost // and of those before it
 	status transport.Status
-	camera string // that is being received
-	host   string // and its host
-	failed error  // the first sink that ended for good
+	mode   transport.Mode // of what is being received
+	host   string         // and its host
+	failed error          // the first sink that ended for good
 }
 
 func view(ctx context.Context, o options) (err error) {
@@ -59,12 +59,13 @@ func view(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
+	screen := &screen{file: os.Stderr}
+	log := cli.NewLog(screen, "tbcam-view", cli.Level(o.verbose))
 	ctx, done := context.WithCancel(ctx)
 	defer done()
 	pool := &capture.Pool{}
 	v := &viewer{
-		o: o, log: log, done: done, pool: pool, meter: meter.New(), wishes: wishes,
+		o: o, log: log, screen: screen, done: done, pool: pool, meter: meter.New(), wishes: wishes,
 		fanout: sink.NewFanout(codec.NewDecoder(pool, codec.Limits{}), log),
 	}
 	link, err := cli.ViewerLink(o.stream, log)
@@ -85,7 +86,7 @@ func view(ctx context.Context, o options) (err error) {
 	v.wishes.log, v.wishes.send = log, v.receiver.SetControl
 	v.receiver.ControlsChanged = v.controlsChanged
 	defer v.openDoor()()
-	defer o.stats.Start(os.Stdout, v.summary)()
+	defer o.stats.Start(o.record.out(), v.summary)()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
 	v.say("waiting for tbcam-send at " + o.stream)
 	return v.run(ctx)
@@ -94,6 +95,9 @@ func view(ctx context.Context, o options) (err error) {
 // run receives until the context ends, and then lets the sinks finish.
 func (v *viewer) run(ctx context.Context) error {
 	var sinks sync.WaitGroup
+	if v.recorder != nil {
+		defer v.recorder.accompany(ctx)()
+	}
 	sinks.Go(v.fanout.Run)
 	err := cli.Mark(v.receiver.Run(ctx), cli.ErrStream)
 	v.fanout.Close()
@@ -124,7 +128,7 @@ func (v *viewer) fail(err error) {
 // sinks returns how many there are.
 func (v *viewer) sinks() int {
 	n := len(v.o.loopback)
-	for _, named := range []bool{v.o.window, v.o.record != "", v.o.snapshot != ""} {
+	for _, named := range []bool{v.o.window, v.o.record.path != "", v.o.snapshot != ""} {
 		if named {
 			n++
 		}
@@ -155,42 +159,20 @@ func (v *viewer) addSinks() error {
 			return err
 		}
 	}
-	if v.o.snapshot != "" {
+	if v.o.snapshotEvery > 0 {
+		if err := add("snapshots", v.openSnapshots); err != nil {
+			return err
+		}
+	} else if v.o.snapshot != "" {
 		open := func() (sink.Sink, error) { return &snapshotSink{v}, snapshot.Check(v.o.snapshot, v.o.force) }
 		if err := add("snapshot", open); err != nil {
 			return err
 		}
 	}
-	if v.o.record == "" {
+	if v.o.record.path == "" {
 		return nil
 	}
 	return v.addRecorder(measure)
-}
-
-func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
-	recorder, err := record.Create(v.o.record, record.Options{Force: v.o.force, Origin: v.origin, Log: v.log})
-	if err != nil {
-		return err
-	}
-	v.recorder = recorder
-	failed := false
-	v.fanout.Tap(func(f *capture.Frame) {
-		if measure != nil {
-			measure(f)
-		}
-		if err := recorder.Write(f); err != nil && !failed {
-			failed = true
-			v.fail(err)
-		}
-	})
-	return nil
-}
-
-// origin names the camera that is being received and its host.
-func (v *viewer) origin() (camera, host string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.camera, v.host
 }
 
 // presented counts a frame that has reached its sink.
@@ -211,7 +193,7 @@ func (v *viewer) Mode(mode transport.Mode) {
 	v.log.Info("camera is on", "camera", mode.Camera, "mode", mode.Source)
 	v.say("")
 	v.mu.Lock()
-	v.camera = mode.Camera
+	v.mode = mode
 	v.mu.Unlock()
 	v.modes.change(func() { v.modes.mode = &mode })
 	if v.window != nil {
@@ -275,24 +257,31 @@ func (v *viewer) say(message string) {
 	}
 }
 
-// summary returns the figures so far.
-func (v *viewer) summary() meter.Summary {
-	received, decoded := v.receiver.Stats(), v.fanout.Stats()
+// lostInAll returns what the senders of all sessions have lost.
+func (v *viewer) lostInAll() capture.Lost {
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	lost := v.before
 	lost.Add(v.lost)
-	v.mu.Unlock()
+	return lost
+}
+
+// summary returns the figures so far.
+func (v *viewer) summary() meter.Summary {
+	received, decoded, lost := v.receiver.Stats(), v.fanout.Stats(), v.lostInAll()
 	fates := append([]meter.Fate{{Name: "sent", Count: received.Frames + received.Lost}}, meter.Fates(lost)...)
 	fates = append(fates,
 		meter.Fate{Name: "lost on the link", Count: received.Lost},
 		meter.Fate{Name: "not decodable", Count: decoded.Damaged},
 		meter.Fate{Name: "superseded before showing", Count: decoded.Superseded + v.unseen()},
 	)
+	summary := meter.Summary{Program: "tbcam-view", Counted: v.counted(), Report: v.meter.Report(received.Bytes)}
 	if v.recorder != nil {
-		s := v.recorder.Stats()
-		fates = append(fates, meter.Fate{Name: "recorded", Count: s.Frames}, meter.Fate{Name: "dropped by the recorder", Count: s.Dropped})
+		summary.Recorder = v.recorder.report()
+		fates = append(fates, summary.Recorder.Fates()...)
 	}
-	return meter.Summary{Program: "tbcam-view", Counted: v.counted(), Report: v.meter.Report(received.Bytes), Clock: v.clock(), Fates: fates}
+	summary.Clock, summary.Fates = v.clock(), fates
+	return summary
 }
 
 // clock returns how well the sender's clock is known.

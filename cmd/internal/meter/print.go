@@ -21,8 +21,9 @@ type Summary struct {
 	Counted string `json:"counted"` // what happened to Report.Frames: sent, shown, received
 	Report
 	// Clock is how far the sender's times can be off, nil where there are none.
-	Clock *Clock `json:"clock,omitempty"`
-	Fates []Fate `json:"fates"`
+	Clock    *Clock    `json:"clock,omitempty"`
+	Fates    []Fate    `json:"fates"`
+	Recorder *Recorder `json:"recorder,omitempty"` // of tbcam-view --record
 }
 
 // Clock is the estimate of the clock of the sender's host.

@@ -1,10 +1,10 @@
-package record
+package container
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/at-wat/ebml-go"
@@ -63,12 +63,27 @@ type (
 
 	tags struct{ Tag tag }
 	tag  struct {
-		Targets   struct{} // the whole file
+		Targets   targets
 		SimpleTag []simpleTag
+	}
+	targets struct {
+		TagChapterUID uint64 `ebml:",omitempty"` // 0 is the whole file
 	}
 	simpleTag struct {
 		TagName   string
 		TagString string
+	}
+
+	chapters     struct{ EditionEntry editionEntry }
+	editionEntry struct{ ChapterAtom []chapterAtom }
+	chapterAtom  struct {
+		ChapterUID       uint64
+		ChapterTimeStart uint64 // ns
+		ChapterDisplay   chapterDisplay
+	}
+	chapterDisplay struct {
+		ChapString   string
+		ChapLanguage string
 	}
 
 	cues     struct{ CuePoint []cuePoint }
@@ -96,6 +111,36 @@ const (
 	rangeBroadcast = 1
 	rangeFull      = 2
 )
+
+// gapTag names the tag of a chapter that says what is missing before it.
+const gapTag = "GAP"
+
+// gapUID returns the UID of a gap's chapter, which must not be 0. Who sees only
+// the tag of the chapter learns the time (ms) from it.
+func gapUID(at int64) uint64 { return uint64(at) + 1 }
+
+func gapTags(g gap) []byte {
+	return marshal(&struct{ Tags tags }{tags{tag{
+		Targets:   targets{gapUID(g.at)},
+		SimpleTag: []simpleTag{{gapTag, g.text}},
+	}}})
+}
+
+// chaptersOf returns the Chapters element, nothing without a gap.
+func chaptersOf(gaps []gap) []byte {
+	if len(gaps) == 0 {
+		return nil
+	}
+	var edition editionEntry
+	for _, g := range gaps {
+		edition.ChapterAtom = append(edition.ChapterAtom, chapterAtom{
+			ChapterUID:       gapUID(g.at),
+			ChapterTimeStart: uint64(g.at) * uint64(time.Millisecond),
+			ChapterDisplay:   chapterDisplay{g.text, "eng"},
+		})
+	}
+	return marshal(&struct{ Chapters chapters }{chapters{edition}})
+}
 
 // trackNumber is the number of the only track.
 const trackNumber = 1
@@ -142,46 +187,45 @@ func colourOf(f capture.Format) colour {
 	return c
 }
 
+// codecJPEG is the CodecID of pictures that are JPEGs.
+const codecJPEG = "V_MJPEG"
+
 func codecID(p capture.PixelFormat) string {
 	if p.Compressed() {
-		return "V_MJPEG"
+		return codecJPEG
 	}
 	return "V_UNCOMPRESSED"
 }
 
 // tagsOf leaves out what is not known. DATE_RECORDED and its form are of the
 // Matroska tag specification (draft-ietf-cellar-tags); the others are our own.
-func tagsOf(f capture.Format, start time.Time, o Options) tags {
-	var t tags
-	var camera, host string
-	if o.Origin != nil {
-		camera, host = o.Origin()
-	}
+func tagsOf(t Tags) tags {
+	var all tags
 	for _, s := range []simpleTag{
-		{"CAMERA", camera},
-		{"HOST", host},
-		{"MODE", f.String()},
-		{"DATE_RECORDED", start.UTC().Format("2006-01-02 15:04:05.000")},
+		{"CAMERA", t.Camera},
+		{"HOST", t.Host},
+		{"MODE", t.Mode},
+		{"DATE_RECORDED", t.Start.UTC().Format("2006-01-02 15:04:05.000")},
 	} {
 		if s.TagString != "" {
-			t.Tag.SimpleTag = append(t.Tag.SimpleTag, s)
+			all.Tag.SimpleTag = append(all.Tag.SimpleTag, s)
 		}
 	}
-	return t
+	return all
 }
 
 // header is everything before the first cluster, in its encoded parts. Its
 // length never changes, so the end of the recording can write it once more.
 type header struct{ ebml, info, tracks, tags []byte }
 
-func newHeader(f capture.Format, start time.Time, o Options) header {
+func newHeader(f capture.Format, t Tags) header {
 	return header{
 		ebml: marshal(&struct{ EBML ebmlHeader }{ebmlHeader{1, 1, 4, 8, "matroska", 4, 2}}),
 		info: marshal(&struct{ Info info }{info{
 			TimecodeScale: uint64(time.Millisecond),
 			MuxingApp:     "tbcam",
-			WritingApp:    "tbcam",
-			DateUTC:       start,
+			WritingApp:    cmp.Or(t.Program, "tbcam"),
+			DateUTC:       t.Start,
 		}}),
 		tracks: marshal(&struct{ Tracks tracks }{tracks{trackEntry{
 			TrackNumber: trackNumber,
@@ -191,7 +235,7 @@ func newHeader(f capture.Format, start time.Time, o Options) header {
 			CodecID:     codecID(f.Pixel),
 			Video:       videoOf(f),
 		}}}),
-		tags: marshal(&struct{ Tags tags }{tagsOf(f, start, o)}),
+		tags: marshal(&struct{ Tags tags }{tagsOf(t)}),
 	}
 }
 
@@ -199,6 +243,7 @@ func newHeader(f capture.Format, start time.Time, o Options) header {
 type ending struct {
 	size     int64 // bytes of the Segment's data
 	cues     int64 // bytes from the start of the Segment's data to the Cues
+	chapters int64 // and to the Chapters
 	duration int64 // ms
 }
 
@@ -207,15 +252,11 @@ const durationSize = 2 + 1 + 8
 
 // bytes returns the header, with Void elements in place of what is not known.
 func (h header) bytes(e ending) []byte {
-	seek := h.seekHead(e.cues)
-	if e.cues == 0 {
-		void(seek)
-	}
-	info := bytes.Clone(h.info)
-	duration := info[len(info)-durationSize:]
-	binary.BigEndian.PutUint64(duration[durationSize-8:], math.Float64bits(float64(e.duration)))
-	if e.duration == 0 {
-		void(duration)
+	seek := h.seekHead(e)
+	fixed := len(h.info) - durationSize
+	info := append(bytes.Clone(h.info[:fixed]), voidOf(durationSize)...)
+	if e.duration > 0 {
+		copy(info[fixed:], marshal(&struct{ Duration float64 }{float64(e.duration)}))
 	}
 	return bytes.Join([][]byte{h.ebml, segmentHead(e.size), seek, info, h.tracks, h.tags}, nil)
 }
@@ -223,18 +264,31 @@ func (h header) bytes(e ending) []byte {
 // segment returns where the Segment's data begins in the file.
 func (h header) segment() int64 { return int64(len(h.ebml) + len(segmentHead(0))) }
 
-// seekHead returns the SeekHead, which is the first thing in the Segment.
-func (h header) seekHead(cues int64) []byte {
-	encode := func(head int) []byte {
-		tracks := head + len(h.info)
-		return marshal(&struct{ SeekHead seekHead }{seekHead{[]seek{
-			{ebml.ElementInfo.Bytes(), uint64(head)},
-			{ebml.ElementTracks.Bytes(), uint64(tracks)},
-			{ebml.ElementTags.Bytes(), uint64(tracks + len(h.tracks))},
-			{ebml.ElementCues.Bytes(), uint64(cues)},
-		}}})
+// seekHead returns the SeekHead, which is the first thing in the Segment. What is
+// not there has no entry: a Void takes the room.
+func (h header) seekHead(e ending) []byte {
+	const entry = 3 + 3 + 4 + 3 + 8 // Seek, SeekID, SeekPosition
+	const size = 5 + 5*entry + 2    // SeekHead with five entries, the smallest Void
+	info := int64(size)
+	tracks := info + int64(len(h.info))
+	tags := tracks + int64(len(h.tracks))
+	var s seekHead
+	for _, part := range []struct {
+		id ebml.ElementType
+		at int64
+	}{
+		{ebml.ElementInfo, info},
+		{ebml.ElementTracks, tracks},
+		{ebml.ElementTags, tags},
+		{ebml.ElementCues, e.cues},
+		{ebml.ElementChapters, e.chapters},
+	} {
+		if part.at != 0 {
+			s.Seek = append(s.Seek, seek{part.id.Bytes(), uint64(part.at)})
+		}
 	}
-	return encode(len(encode(0)))
+	head := marshal(&struct{ SeekHead seekHead }{s})
+	return append(head, voidOf(size-len(head))...)
 }
 
 // segmentHead returns the ID and size of the Segment, unknown for 0.
@@ -253,11 +307,12 @@ func appendSize(b []byte, size int64) []byte {
 	return binary.BigEndian.AppendUint64(b, 1<<56|uint64(size))
 }
 
-// void makes one Void element of b, which has 2 to 128 bytes.
-func void(b []byte) {
-	clear(b)
-	b[0] = ebml.ElementVoid.Bytes()[0]
-	b[1] = 0x80 | byte(len(b)-2)
+// voidOf returns a Void element of so many bytes altogether, 2 to 128.
+func voidOf(size int) []byte {
+	v := make([]byte, size)
+	v[0] = ebml.ElementVoid.Bytes()[0]
+	v[1] = 0x80 | byte(size-2)
+	return v
 }
 
 // marshal encodes elements of this file. They are fixed at compile time, so an
@@ -265,7 +320,7 @@ func void(b []byte) {
 func marshal(elements any) []byte {
 	var b bytes.Buffer
 	if err := ebml.Marshal(elements, &b); err != nil {
-		panic(fmt.Sprintf("record: encoding %T: %v", elements, err))
+		panic(fmt.Sprintf("container: encoding %T: %v", elements, err))
 	}
 	return b.Bytes()
 }
