@@ -164,7 +164,7 @@ func (t *Transformer) apply(f *capture.Frame) (*capture.Frame, error) {
 	crop, from, to := t.crop(f.Format), PlanarFormat(f.Format), t.Format(f.Format)
 	src = area(src, from, rect{crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy()})
 	if from.Pixel != to.Pixel {
-		src = t.withoutSubsampling(src, headerOf(from))
+		src = t.withoutSubsampling(src)
 	}
 	g := t.pool.Get(to.Size())
 	g.Derive(to, f)
@@ -176,14 +176,14 @@ func (t *Transformer) apply(f *capture.Frame) (*capture.Frame, error) {
 	return g, nil
 }
 
-// withoutSubsampling returns p with as much chroma as luma; h is like p.
-func (t *Transformer) withoutSubsampling(p picture, h Header) picture {
-	w, ht := p[1].width*h.SubX, p[1].height*h.SubY
-	b := grow(&t.full, 2*w*ht)
+// withoutSubsampling returns p with as much chroma as luma.
+func (t *Transformer) withoutSubsampling(p picture) picture {
+	w, h := p[0].width, p[0].height
+	b := grow(&t.full, 2*w*h)
 	for i := 1; i < len(p); i++ {
-		whole := plane{b[(i-1)*w*ht:], w, w, ht}
-		scale(whole, p[i])
-		p[i] = whole.at(0, 0, p[0].width, p[0].height, 1)
+		full := plane{b[(i-1)*w*h:], w, w, h}
+		scale(full, p[i])
+		p[i] = full
 	}
 	return p
 }
