@@ -31,7 +31,7 @@ type Output struct {
 	path   string
 	format capture.Format
 
-	usage  *usage // nil before Users
+	usage *usage // nil before Users
 
 	mu     sync.Mutex
 	fd     int
