@@ -89,7 +89,6 @@ type Camera struct {
 
 	last        *capture.Frame // that readers see; nil for the placeholder
 	lastAt      time.Time      // when it was new
-	repeats     int            // how often it was shown again
 	since       time.Time      // there is no picture
 	placeholder *capture.Frame // nil before the first one
 	text        []string       // of placeholder
@@ -165,7 +164,7 @@ func (c *Camera) Present(f *capture.Frame) error {
 		return nil
 	}
 	c.blank()
-	c.last, c.lastAt, c.repeats = painted, time.Now(), 0
+	c.last, c.lastAt = painted, time.Now()
 	c.timer.Reset(c.period * 3 / 2) // before that it is not late
 	if c.o.Shown != nil {
 		c.o.Shown(painted)
@@ -224,13 +223,7 @@ func (c *Camera) tick() {
 		c.showPlaceholder()
 		return
 	}
-	// The first time is half a period late, the second makes up for it.
-	c.repeats++
-	next := c.period
-	if c.repeats == 1 {
-		next = c.period / 2
-	}
-	c.timer.Reset(next)
+	c.timer.Reset(c.period)
 	c.write(c.last)
 }
 
