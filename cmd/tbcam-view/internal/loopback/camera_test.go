@@ -83,16 +83,16 @@ func TestAlwaysAPicture(t *testing.T) {
 		s.camera.Notice("waiting for tbcam-send")
 		wantPlaceholders("told", 0)
 		s.film(capture.Format{Pixel: capture.YUYV, Width: 32, Height: 48}, time.Second/30, time.Second)
-		if last := s.written[len(s.written)-1]; last.sequence == 0 || last.format != tiny {
+		if last := s.last(); last.sequence == 0 || last.format != tiny {
 			t.Errorf("a picture of another size makes readers see %+v", last)
 		}
 		s.wait(stale - time.Second/2)
-		if last := s.written[len(s.written)-1]; last.sequence == 0 {
+		if last := s.last(); last.sequence == 0 {
 			t.Error("the last picture is gone too early")
 		}
 		wantPlaceholders("without a word", time.Second)
 		s.film(tiny, time.Second/30, time.Second)
-		if last := s.written[len(s.written)-1]; last.sequence != s.next {
+		if last := s.last(); last.sequence != s.next {
 			t.Errorf("readers see %+v", last)
 		}
 		s.wantNeeds(true)
@@ -172,7 +172,7 @@ func TestFaultsOfTheNode(t *testing.T) {
 		if len(s.opened) != 2 || s.opened[0] != tiny || s.opened[1] != tiny {
 			t.Errorf("opened as %v", s.opened)
 		}
-		if last := s.written[len(s.written)-1]; last.sequence != s.next {
+		if last := s.last(); last.sequence != s.next {
 			t.Errorf("readers see %+v", last)
 		}
 		if s.said("no such device") != 1 || s.said("another program writes") != 1 {
@@ -204,7 +204,7 @@ func TestPictureTooLarge(t *testing.T) {
 		s.start()
 		s.locked(func() { s.fail = v4l2.ErrFormat })
 		s.film(tiny, time.Second/30, time.Second)
-		if len(s.opened) != 1 || s.written[len(s.written)-1].sequence != s.next {
+		if len(s.opened) != 1 || s.last().sequence != s.next {
 			t.Errorf("%d openings", len(s.opened))
 		}
 	})

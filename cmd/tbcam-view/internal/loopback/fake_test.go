@@ -76,6 +76,13 @@ func (f *fake) Close() error {
 	return nil
 }
 
+// last returns what readers see.
+func (f *fake) last() written {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.written[len(f.written)-1]
+}
+
 // since returns what was written after a time.
 func (f *fake) since(begin time.Time) []written {
 	f.mu.Lock()
@@ -106,7 +113,7 @@ func play(t *testing.T, o Options, f *fake, do func(*stage)) {
 		f.users = make(chan int) // in the test's own time
 		f.node.Path, f.node.Capture = "/dev/video7", true
 		o.Node, o.Pool, o.Log = "/dev/video7", &s.pool, slog.New(slog.NewTextHandler(&s.log, nil))
-		o.Need = func(yes bool) { s.needs = append(s.needs, yes) }
+		o.Need = func(yes bool) { f.locked(func() { s.needs = append(s.needs, yes) }) }
 		s.camera = newCamera(o, f, f.open)
 		do(s)
 		if err := s.camera.Close(); err != nil {
@@ -153,6 +160,8 @@ func (s *stage) said(text string) int { return strings.Count(s.log.String(), tex
 
 func (s *stage) wantNeeds(want ...bool) {
 	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if !slices.Equal(s.needs, want) {
 		s.t.Errorf("it needs %v, want %v", s.needs, want)
 	}
