@@ -405,7 +405,7 @@ func (c *Camera) tell(n v4l2.LoopbackNode) {
 	}
 	c.told = true
 	if !n.Exclusive() {
-		c.o.Log.Warn("Chromium and others do not see " + n.Path + ", which is an output as well; run: sudo modprobe -r v4l2loopback; " + loadCommand)
+		c.o.Log.Warn("Chromium and others do not see " + n.Path + ", which is an output as well; run: sudo modprobe -r v4l2loopback; " + LoadCommand)
 	}
 	if c.painter.format != c.o.choose(capture.Format{}) {
 		c.o.Log.Info("the node had its format before; --loopback-size and --loopback-format choose another")
