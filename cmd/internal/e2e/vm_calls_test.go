@@ -356,7 +356,7 @@ func leave(t *testing.T, node string, f capture.Format) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := o.Write(&capture.Frame{Format: f, Data: make([]byte, f.Size())}); err != nil {
+	if err := o.Write(&capture.Frame{Format: f, Data: bytes.Repeat([]byte{128}, f.Size())}); err != nil {
 		t.Fatal(err)
 	}
 	tool(t, "v4l2-ctl", "-d", node, "-c", "keep_format=1")

@@ -173,7 +173,7 @@ func (m Machine) nodes() []Finding {
 	case len(nodes) == 0:
 		return []Finding{{Bad, "there is no v4l2loopback node", "sudo modprobe -r v4l2loopback; " + loopback.LoadCommand}}
 	}
-	works := slices.ContainsFunc(nodes, func(n v4l2.LoopbackNode) bool { return n.Err == nil && n.Exclusive() })
+	works := slices.ContainsFunc(nodes, func(n v4l2.LoopbackNode) bool { return n.Err == nil && n.Exclusive })
 	var findings []Finding
 	for _, n := range nodes {
 		f := node(n)
@@ -190,7 +190,7 @@ func node(n v4l2.LoopbackNode) Finding {
 	switch {
 	case n.Err != nil:
 		return Finding{Bad, n.Err.Error(), ""} // which has the remedy
-	case !n.Exclusive():
+	case !n.Exclusive:
 		return Finding{Bad, name + " is an output as well: Chromium and others do not list it",
 			"sudo modprobe -r v4l2loopback; " + loopback.LoadCommand}
 	case n.MaxOpeners > 0 && n.MaxOpeners < 3:

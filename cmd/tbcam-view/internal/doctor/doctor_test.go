@@ -43,13 +43,13 @@ func with(a, b files) files {
 var (
 	loaded = files{"/sys/module/v4l2loopback/version": "0.15.4\n", "/sys/module/v4l2loopback/parameters/exclusive_caps": "Y,N\n"}
 	booted = files{"/etc/modules-load.d/a.conf": "v4l2loopback\n", "/etc/modprobe.d/a.conf": "options v4l2loopback exclusive_caps=1\n"}
-	free   = v4l2.LoopbackNode{Path: "/dev/video9", Name: "tbcam", Output: true, MaxOpeners: 10}
+	free   = v4l2.LoopbackNode{Path: "/dev/video9", Name: "tbcam", Output: true, Exclusive: true, MaxOpeners: 10}
 )
 
 func TestFindings(t *testing.T) {
 	used, both, few, kept, shut := free, free, free, free, v4l2.LoopbackNode{Path: "/dev/video8"}
 	used.Capture, used.Output, used.Format = true, false, capture.Format{Pixel: capture.YUYV, Width: 1280, Height: 720}
-	both.Capture = true
+	both.Capture, both.Exclusive = true, false
 	few.MaxOpeners = 2
 	kept.KeepsFormat = true
 	shut.Err = errors.New("open /dev/video8: permission denied (to be allowed, run: sudo usermod -aG video $USER)")

@@ -404,7 +404,7 @@ func (c *Camera) tell(n v4l2.LoopbackNode) {
 		return
 	}
 	c.told = true
-	if !n.Exclusive() {
+	if !n.Exclusive {
 		c.o.Log.Warn("Chromium and others do not see " + n.Path + ", which is an output as well; run: sudo modprobe -r v4l2loopback; " + LoadCommand)
 	}
 	if c.painter.format != c.o.choose(capture.Format{}) {

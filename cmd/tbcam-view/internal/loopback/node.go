@@ -64,7 +64,7 @@ func rank(n v4l2.LoopbackNode) int {
 	switch {
 	case strings.EqualFold(n.Name, Label):
 		return 0
-	case n.Exclusive():
+	case n.Exclusive:
 		return 1
 	}
 	return 2
