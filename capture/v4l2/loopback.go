@@ -27,9 +27,30 @@ type LoopbackNode struct {
 	Buffers, MaxOpeners int
 	// State is "capture" or "output", or "" before v4l2loopback 0.13.
 	State string
+	// TellsUsage says that Output.Users works.
+	TellsUsage bool
+	// KeepsFormat says that a program had it keep its format.
+	KeepsFormat bool
+	// Err is why it could not be opened and asked; all but Path and Name is
+	// unknown then.
+	Err error
 }
 
-// Loopbacks lists the v4l2loopback nodes that this user may open, by number.
+// Exclusive reports whether it never announces itself as both camera and output,
+// without which Chromium does not list it.
+func (l *LoopbackNode) Exclusive() bool { return !(l.Capture && l.Output) }
+
+// Loopback describes the node at path. The error wraps ErrNotLoopback where
+// something else is there.
+func Loopback(path string) (LoopbackNode, error) {
+	n, err := findLoopback(path)
+	if err != nil {
+		return LoopbackNode{}, err
+	}
+	return describeLoopback(n), nil
+}
+
+// Loopbacks lists the v4l2loopback nodes, by number.
 func Loopbacks() ([]LoopbackNode, error) {
 	all, err := nodes()
 	if err != nil {
@@ -37,15 +58,21 @@ func Loopbacks() ([]LoopbackNode, error) {
 	}
 	var loopbacks []LoopbackNode
 	for _, n := range all {
-		if n.err == nil && n.isLoopback() {
+		switch {
+		case n.err == nil && n.isLoopback():
 			loopbacks = append(loopbacks, describeLoopback(n))
+		case n.err != nil && number(sysfs(n.path), "max_openers") > 0: // no other driver has that
+			loopbacks = append(loopbacks, LoopbackNode{Path: n.path, Name: attribute(sysfs(n.path), "name"), Err: n.err})
 		}
 	}
 	return loopbacks, nil
 }
 
+// sysfs returns where the kernel tells of a node.
+func sysfs(path string) string { return filepath.Join("/sys/class/video4linux", filepath.Base(path)) }
+
 func describeLoopback(n node) LoopbackNode {
-	sysfs := filepath.Join("/sys/class/video4linux", filepath.Base(n.path))
+	sysfs := sysfs(n.path)
 	caps := n.cap.caps()
 	l := LoopbackNode{
 		Path:       n.path,
@@ -57,21 +84,23 @@ func describeLoopback(n node) LoopbackNode {
 		MaxOpeners: number(sysfs, "max_openers"),
 		State:      attribute(sysfs, "state"),
 	}
+	fd, err := openNode(n.path)
+	if err != nil {
+		return l
+	}
+	defer unix.Close(fd)
+	_, err = subscribe(fd)
+	l.TellsUsage, l.KeepsFormat = err == nil, keepsFormat(fd)
 	// The ioctls also tell of a format that nobody holds any more.
 	if attribute(sysfs, "format") != "" {
-		l.Format, l.Rate = currentFormat(n.path)
+		l.Format, l.Rate = currentFormat(fd)
 	}
 	return l
 }
 
 // currentFormat asks on the side of the writer and, where one is there already,
 // on that of the readers.
-func currentFormat(path string) (capture.Format, capture.Rate) {
-	fd, err := openNode(path)
-	if err != nil {
-		return capture.Format{}, capture.Rate{}
-	}
-	defer unix.Close(fd)
+func currentFormat(fd int) (capture.Format, capture.Rate) {
 	for _, bufType := range []uint32{bufTypeVideoOutput, bufTypeVideoCapture} {
 		if pix, err := getFmt(fd, bufType); err == nil {
 			return formatOf(pix), getRate(fd, bufType)

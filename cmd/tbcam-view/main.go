@@ -26,7 +26,7 @@ type options struct {
 	stream   string
 	want     cli.WantFlags
 	window   bool
-	loopback []string
+	loopback loopbackFlags
 	record   string
 	snapshot string
 	force    bool
@@ -63,7 +63,7 @@ Keys in the window: F fullscreen, S snapshot, I statistics, H help, Q quit.`,
 	c.PersistentFlags().StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage+"; here the viewer listens")
 	o.want.Register(f, "of the sender: auto, a `CAMERA`'s device or (part of its) name, or pattern")
 	f.BoolVar(&o.window, "window", false, "show a window; the default where there is a display and nothing else was asked for")
-	f.StringArrayVar(&o.loopback, "loopback", nil, "republish at a v4l2loopback `DEVICE`, or auto; may be given several times")
+	o.loopback.register(f)
 	f.StringVar(&o.record, "record", "", "record to `FILE.mkv`, without re-encoding")
 	f.StringVar(&o.snapshot, "snapshot", "", "write one picture to `FILE.png` and end")
 	f.BoolVar(&o.force, "force", false, "overwrite the files of --record and --snapshot")
@@ -134,7 +134,7 @@ func (o *options) check() error {
 	if o.duration < 0 {
 		return cli.Mark(errors.New("--duration must not be negative"), cli.ErrUsage)
 	}
-	if o.window || o.record != "" || o.snapshot != "" || len(o.loopback) > 0 {
+	if o.window || o.record != "" || o.snapshot != "" || len(o.loopback.nodes) > 0 {
 		return nil
 	}
 	if os.Getenv("DISPLAY") == "" {

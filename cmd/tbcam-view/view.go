@@ -28,8 +28,10 @@ type viewer struct {
 	pool     *capture.Pool
 	fanout   *sink.Fanout
 	receiver *transport.Receiver
-	recorder *record.Recorder // nil without --record
-	window   *windowSink      // nil without --window
+	demand   *demand
+	recorder *record.Recorder   // nil without --record
+	window   *windowSink        // nil without --window
+	cameras  []*loopback.Camera // virtual ones
 	meter    *meter.Meter
 
 	frames uint64 // received; of Frame alone
@@ -52,6 +54,10 @@ func view(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	cameras, err := o.loopback.options(want)
+	if err != nil {
+		return err
+	}
 	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
 	ctx, done := context.WithCancel(ctx)
 	defer done()
@@ -65,15 +71,18 @@ func view(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer link.Close()
-	if err := v.addSinks(); err != nil {
-		return cli.Mark(err, cli.ErrSink)
-	}
 	plain, err := newPlainPictures(pool)
 	if err != nil {
 		return err
 	}
 	v.receiver = &transport.Receiver{Link: link, Viewer: v, Pool: pool, Version: version, Log: log, Plain: plain.take}
-	v.receiver.Start(want)
+	v.demand = &demand{receiver: v.receiver, want: want}
+	if err := v.addSinks(cameras); err != nil {
+		return cli.Mark(err, cli.ErrSink)
+	}
+	if v.sinks() > len(v.cameras) {
+		v.demand.need(true)
+	}
 	defer o.stats.Start(os.Stdout, v.summary)()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
 	v.say("waiting for tbcam-send at " + o.stream)
@@ -112,7 +121,7 @@ func (v *viewer) fail(err error) {
 
 // sinks returns how many there are.
 func (v *viewer) sinks() int {
-	n := len(v.o.loopback)
+	n := len(v.o.loopback.nodes)
 	for _, named := range []bool{v.o.window, v.o.record != "", v.o.snapshot != ""} {
 		if named {
 			n++
@@ -123,13 +132,8 @@ func (v *viewer) sinks() int {
 
 // addSinks opens what the flags name. The first of the sinks is the one whose
 // latency is measured.
-func (v *viewer) addSinks() error {
+func (v *viewer) addSinks(cameras loopback.Options) error {
 	measure := v.presented
-	add := func(name string, open func() (sink.Sink, error)) error {
-		err := v.fanout.Add(name, open, measure)
-		measure = nil
-		return err
-	}
 	if v.o.window {
 		// The window itself reports when a picture was shown.
 		v.window = &windowSink{viewer: v}
@@ -138,17 +142,18 @@ func (v *viewer) addSinks() error {
 		}
 		measure = nil
 	}
-	for _, path := range v.o.loopback {
-		open := func() (sink.Sink, error) { return loopback.Open(path, v.pool) }
-		if err := add("loopback "+path, open); err != nil {
+	if len(v.o.loopback.nodes) > 0 {
+		if err := v.addCameras(cameras, measure != nil); err != nil {
 			return err
 		}
+		measure = nil
 	}
 	if v.o.snapshot != "" {
 		open := func() (sink.Sink, error) { return &snapshotSink{v}, snapshot.Check(v.o.snapshot, v.o.force) }
-		if err := add("snapshot", open); err != nil {
+		if err := v.fanout.Add("snapshot", open, measure); err != nil {
 			return err
 		}
+		measure = nil
 	}
 	if v.o.record == "" {
 		return nil
@@ -248,6 +253,7 @@ func (v *viewer) Status(status transport.Status) {
 func (v *viewer) Disconnected(err error) {
 	v.log.Info("the sender is gone", "why", err)
 	v.say("no signal since " + time.Now().Format("15:04:05") + ": waiting for tbcam-send")
+	v.announce("waiting for tbcam-send")
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.before.Add(v.lost)
@@ -255,6 +261,7 @@ func (v *viewer) Disconnected(err error) {
 }
 
 func (v *viewer) say(message string) {
+	v.announce(message)
 	if v.window != nil {
 		v.window.message(message)
 	}
@@ -285,7 +292,7 @@ func (v *viewer) counted() string {
 	switch {
 	case v.window != nil:
 		return "shown"
-	case len(v.o.loopback) > 0:
+	case len(v.cameras) > 0:
 		return "republished"
 	}
 	return "received"

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"sync"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport"
+)
+
+// demand asks the sender for pictures while any sink needs them.
+type demand struct {
+	receiver *transport.Receiver
+	want     capture.Want
+
+	mu    sync.Mutex
+	needs int
+}
+
+// need notes that one more sink needs pictures, or one less.
+func (d *demand) need(yes bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before := d.needs
+	if yes {
+		d.needs++
+	} else {
+		d.needs--
+	}
+	switch {
+	case before == 0:
+		d.receiver.Start(d.want)
+	case d.needs == 0:
+		d.receiver.Stop()
+	}
+}
