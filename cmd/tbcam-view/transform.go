@@ -31,3 +31,17 @@ func (v *viewer) newDecoder() sink.Decoder {
 	}
 	return sink.Transforming(d, codec.NewTransformer(v.pool, v.o.transform.Transform), v.log)
 }
+
+// need returns what a sink needs that takes such frames: decoded ones where it
+// would get the camera's JPEGs, if their shape is to change.
+func (t *transformFlags) need(takes func() sink.Need) func() sink.Need {
+	if t.Identity() {
+		return takes
+	}
+	return func() sink.Need {
+		if takes() == sink.Nothing {
+			return sink.Nothing
+		}
+		return sink.Decoded
+	}
+}
