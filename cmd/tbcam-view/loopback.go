@@ -77,7 +77,7 @@ func (v *viewer) addCameras(o loopback.Options, measure bool) error {
 		}
 		v.cameras = append(v.cameras, c)
 		open := func() (sink.Sink, error) { return c, nil }
-		if err := v.fanout.AddFor(c.Takes, "loopback "+node, open, nil); err != nil {
+		if err := v.fanout.AddFor(v.o.transform.need(c.Takes), "loopback "+node, open, nil); err != nil {
 			return err
 		}
 	}

@@ -34,6 +34,8 @@ type options struct {
 	duration time.Duration
 	stats    cli.StatsFlag
 	verbose  bool
+
+	transform transformFlags
 }
 
 func command() *cobra.Command {
@@ -65,6 +67,7 @@ Keys in the window: F fullscreen, S snapshot, I statistics, H help, Q quit.`,
 	f.StringVar(&o.record, "record", "", "record to `FILE.mkv`, without re-encoding")
 	f.StringVar(&o.snapshot, "snapshot", "", "write one picture to `FILE.png` and end")
 	f.BoolVar(&o.force, "force", false, "overwrite the files of --record and --snapshot")
+	o.transform.Register(f)
 	f.Uint64Var(&o.frames, "frames", 0, "end after `N` frames were received")
 	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
 	o.stats.Register(f)

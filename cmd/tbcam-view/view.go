@@ -16,7 +16,6 @@ import (
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/snapshot"
-	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -65,8 +64,8 @@ func view(ctx context.Context, o options) (err error) {
 	pool := &capture.Pool{}
 	v := &viewer{
 		o: o, log: log, done: done, pool: pool, meter: meter.New(),
-		fanout: sink.NewFanout(codec.NewDecoder(pool, codec.Limits{}), log),
 	}
+	v.fanout = sink.NewFanout(v.newDecoder(), log)
 	link, err := cli.ViewerLink(o.stream, log)
 	if err != nil {
 		return err

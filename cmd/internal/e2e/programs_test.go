@@ -37,15 +37,7 @@ func viewer(t *testing.T, flag string, more ...string) *program {
 // counter reads the code of the pattern from a picture file.
 func counter(t *testing.T, path string) uint32 {
 	t.Helper()
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	img, err := png.Decode(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	img := loadPNG(t, path)
 	stamp, err := pattern.ReadImage(img, img.Bounds())
 	if err != nil {
 		t.Fatal(err)
