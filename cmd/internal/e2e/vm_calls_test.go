@@ -414,6 +414,27 @@ func TestCallsFindANode(t *testing.T) {
 	interrupt(t, v)
 }
 
+// TestCallsDoctor: it says what is missing until nothing is.
+func TestCallsDoctor(t *testing.T) {
+	doctor := func(code int, says string) {
+		t.Helper()
+		d := start(t, nil, "tbcam-view", "doctor")
+		if got := d.code(); got != code || !strings.Contains(d.stdout.String(), says) {
+			t.Errorf("exit code %d, want %d and %q:\n%s", got, code, says, d.stdout.String())
+		}
+	}
+	doctor(7, "WRONG v4l2loopback is not loaded\n      -> sudo modprobe v4l2loopback exclusive_caps=1 card_label=tbcam\n")
+	vm.Load(t, "v4l2loopback")
+	doctor(7, "WRONG /dev/video0 (Dummy video device (0x0000)) is an output as well")
+	vm.Unload(t, "v4l2loopback")
+	node := vm.LoadLoopback(t)
+	doctor(0, "ok    "+node+" (tbcam) is free")
+	flag, _ := socket(t)
+	viewer(t, flag, "--loopback="+node, smallCamera).says("is there")
+	dial(t, node).waitPlaceholder(t, "for the doctor")
+	doctor(0, "ok    "+node+" (tbcam) is in use: applications see yuyv 320x240")
+}
+
 // wantStranger has a user without rights refused.
 func wantStranger(t *testing.T, loopback, says string) {
 	t.Helper()

@@ -20,7 +20,7 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 	dir := keepDir(t)
 	recording := func(n int) string { return filepath.Join(dir, fmt.Sprint(n, ".mkv")) }
 	watch := func(n int) *program {
-		return viewer(t, flag, "--stats=json", "--loopback="+node, "--record="+recording(n))
+		return viewer(t, flag, "--stats=json", "--loopback="+node, "--loopback-size=320x180", "--record="+recording(n))
 	}
 	send := func() *program {
 		return start(t, nil, "tbcam-send", append(vividMode, flag, "--camera="+camera, "--format=yuyv")...)
