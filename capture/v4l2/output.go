@@ -119,6 +119,7 @@ func (o *Output) start(free bool, rate capture.Rate) error {
 		return err
 	}
 	setRate(o.fd, bufTypeVideoOutput, rate)
+	ownPictures(o.fd)
 	// See revive. Since 0.14 the first write does what is needed, and this fails
 	// without harm.
 	streamOutput(o.fd)

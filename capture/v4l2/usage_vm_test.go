@@ -106,3 +106,21 @@ func TestCallsCreate(t *testing.T) {
 		t.Errorf("made %+v, %v, %v", n, err, describing)
 	}
 }
+
+// TestCallsOwnPictures: what another program has the driver show is turned off.
+func TestCallsOwnPictures(t *testing.T) {
+	path := vm.LoadLoopback(t)
+	v4l2ctl := func(args ...string) string {
+		t.Helper()
+		out, err := exec.Command("v4l2-ctl", append([]string{"-d", path}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("v4l2-ctl: %v: %s", err, out)
+		}
+		return string(out)
+	}
+	v4l2ctl("-c", "timeout=100,sustain_framerate=1")
+	openOutput(t, path, tiny)
+	if got := v4l2ctl("-C", "timeout,sustain_framerate"); got != "timeout: 0\nsustain_framerate: 0\n" {
+		t.Errorf("the controls are %q", got)
+	}
+}

@@ -336,7 +336,7 @@ func (c *Camera) reopen(create bool) error {
 	err := c.openAny()
 	if errors.Is(err, errNoneFree) && create {
 		if err = makeNode(c.system); err == nil {
-			err = c.openAny()
+			err = c.openNew()
 		}
 	}
 	if err != nil {
@@ -349,6 +349,18 @@ func (c *Camera) reopen(create bool) error {
 	c.said = ""
 	c.timer.Reset(0)
 	return nil
+}
+
+// openNew opens a node that was made just now: udev makes it accessible only after
+// it is there.
+func (c *Camera) openNew() (err error) {
+	for range 10 {
+		if err = c.openAny(); err == nil {
+			return nil
+		}
+		time.Sleep(retry / 10)
+	}
+	return err
 }
 
 // errNoneFree says that there is no node, or that programs write to all of them.
