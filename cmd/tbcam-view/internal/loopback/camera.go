@@ -218,7 +218,7 @@ func (c *Camera) tick() {
 	if c.output == nil && c.reopen(false) != nil {
 		return
 	}
-	if c.dark.Swap(false) || c.last == nil || time.Since(c.lastAt) >= stale {
+	if c.dark.Swap(false) || c.last == nil || time.Since(c.lastAt) >= max(stale, 3*c.period) {
 		c.blank()
 		c.showPlaceholder()
 		return
