@@ -250,10 +250,19 @@ func browse(t *testing.T, url string) {
 	t.Cleanup(func() {
 		_ = browser.Process.Signal(syscall.SIGTERM) // it ends its children
 		_ = browser.Wait()
-		until(t, "Chromium's end", func() bool { return !strings.Contains(tool(t, "ps", "-e", "-o", "comm"), "chrom") })
+		until(t, "Chromium's end", func() bool { return !runs("chromium") })
 		if t.Failed() {
 			t.Log(tail(log.String()))
 		}
+	})
+}
+
+// runs reports whether there is a process of that name.
+func runs(name string) bool {
+	names, _ := filepath.Glob("/proc/[0-9]*/comm")
+	return slices.ContainsFunc(names, func(file string) bool {
+		comm, _ := os.ReadFile(file) // it may have ended
+		return strings.TrimSpace(string(comm)) == name
 	})
 }
 
