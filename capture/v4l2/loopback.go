@@ -19,6 +19,9 @@ type LoopbackNode struct {
 	// Capture and Output are what it announces now. With exclusive_caps=1 it is
 	// an output while nobody writes and a camera from then on; else always both.
 	Capture, Output bool
+	// Exclusive says that it was made with exclusive_caps=1, without which Chromium
+	// does not list it.
+	Exclusive bool
 	// Format and Rate are those that a writer set, or that keep_format=1 keeps;
 	// zero where the next writer may choose.
 	Format capture.Format
@@ -35,10 +38,6 @@ type LoopbackNode struct {
 	// unknown then.
 	Err error
 }
-
-// Exclusive reports whether it never announces itself as both camera and output,
-// without which Chromium does not list it.
-func (l *LoopbackNode) Exclusive() bool { return !(l.Capture && l.Output) }
 
 // Loopback describes the node at path. The error wraps ErrNotLoopback where
 // something else is there.
@@ -84,6 +83,8 @@ func describeLoopback(n node) LoopbackNode {
 		MaxOpeners: number(sysfs, "max_openers"),
 		State:      attribute(sysfs, "state"),
 	}
+	// Before 0.13 an idle node that keeps its format announces both ways as well.
+	l.Exclusive = !(l.Capture && l.Output) || l.State == "" && exclusiveParameter(l.Bus)
 	fd, err := openNode(n.path)
 	if err != nil {
 		return l
@@ -96,6 +97,14 @@ func describeLoopback(n node) LoopbackNode {
 		l.Format, l.Rate = currentFormat(fd)
 	}
 	return l
+}
+
+// exclusiveParameter returns the module's option for a node that it made when it
+// was loaded. The end of the bus, platform:v4l2loopback-000, is its index.
+func exclusiveParameter(bus string) bool {
+	options := strings.Split(attribute("/sys/module/v4l2loopback/parameters", "exclusive_caps"), ",")
+	index, err := strconv.Atoi(bus[strings.LastIndex(bus, "-")+1:])
+	return err == nil && index < len(options) && options[index] == "Y"
 }
 
 // currentFormat asks on the side of the writer and, where one is there already,

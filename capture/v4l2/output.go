@@ -61,11 +61,35 @@ func OpenOutput(path string, format capture.Format, rate capture.Rate) (*Output,
 	if err != nil {
 		return nil, err
 	}
+	if n.cap.caps()&(capVideoCapture|capVideoOutput) == 0 {
+		if n, err = revive(n); err != nil {
+			return nil, err
+		}
+	}
 	o, err := tryOutput(n, format, rate)
 	if errors.Is(err, ErrFormat) && forgetFormat(n.path) {
 		o, err = tryOutput(n, format, rate)
 	}
 	return o, err
+}
+
+// revive makes a node an output again. Before 0.14 it is nothing once a writer that
+// used write(2) only, as FFmpeg does, is gone. One that streamed leaves it as it
+// was, and asking to stream is enough, if only to be refused.
+func revive(n node) (node, error) {
+	fd, err := openNode(n.path)
+	if err != nil {
+		return n, err
+	}
+	streamOutput(fd)
+	unix.Close(fd)
+	n = inspect(n.path)
+	return n, n.err
+}
+
+func streamOutput(fd int) {
+	bufType := uint32(bufTypeVideoOutput)
+	_ = ioctl(fd, vidiocStreamOn, unsafe.Pointer(&bufType))
 }
 
 func tryOutput(n node, format capture.Format, rate capture.Rate) (*Output, error) {
@@ -95,11 +119,10 @@ func (o *Output) start(free bool, rate capture.Rate) error {
 		return err
 	}
 	setRate(o.fd, bufTypeVideoOutput, rate)
-	// Before 0.14 a node whose only writers used write(2) is no output any more
-	// once they are gone; a streaming one leaves it as it was. Since 0.14 the
-	// first write does what is needed, and this fails without harm.
-	bufType := uint32(bufTypeVideoOutput)
-	ioctl(o.fd, vidiocStreamOn, unsafe.Pointer(&bufType))
+	ownPictures(o.fd)
+	// See revive. Since 0.14 the first write does what is needed, and this fails
+	// without harm.
+	streamOutput(o.fd)
 	return nil
 }
 

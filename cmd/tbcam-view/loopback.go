@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -82,7 +81,7 @@ func (v *viewer) addCameras(o loopback.Options, measure bool) error {
 		}
 	}
 	if len(failed) == v.sinks() {
-		return errors.Join(failed...)
+		return failed[0]
 	}
 	for _, err := range failed {
 		v.log.Error(err.Error())

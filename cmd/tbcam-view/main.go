@@ -72,7 +72,7 @@ Keys in the window: F fullscreen, S snapshot, I statistics, H help, Q quit.`,
 	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
 	o.stats.Register(f)
 	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
-	c.AddCommand(listCommand(&o))
+	c.AddCommand(listCommand(&o), doctorCommand())
 	cli.AddSetup(c, true)
 	cli.AddManual(c)
 	return c

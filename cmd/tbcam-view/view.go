@@ -80,9 +80,6 @@ func view(ctx context.Context, o options) (err error) {
 	if err := v.addSinks(cameras); err != nil {
 		return cli.Mark(err, cli.ErrSink)
 	}
-	if v.sinks() > len(v.cameras) {
-		v.demand.need(true)
-	}
 	defer o.stats.Start(os.Stdout, v.summary)()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
 	v.say("waiting for tbcam-send at " + o.stream)
@@ -140,6 +137,7 @@ func (v *viewer) addSinks(cameras loopback.Options) error {
 		if err := v.fanout.Add("window", v.window.open, nil); err != nil {
 			return err
 		}
+		v.demand.need(true)
 		measure = nil
 	}
 	if len(v.o.loopback.nodes) > 0 {
@@ -153,6 +151,7 @@ func (v *viewer) addSinks(cameras loopback.Options) error {
 		if err := v.fanout.Add("snapshot", open, measure); err != nil {
 			return err
 		}
+		v.demand.need(true)
 		measure = nil
 	}
 	if v.o.record == "" {
@@ -167,6 +166,7 @@ func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
 		return err
 	}
 	v.recorder = recorder
+	v.demand.need(true)
 	failed := false
 	v.fanout.Tap(func(f *capture.Frame) {
 		if measure != nil {
@@ -174,6 +174,7 @@ func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
 		}
 		if err := recorder.Write(f); err != nil && !failed {
 			failed = true
+			v.demand.need(false)
 			v.fail(err)
 		}
 	})

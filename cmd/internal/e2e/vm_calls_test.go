@@ -356,7 +356,7 @@ func leave(t *testing.T, node string, f capture.Format) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := o.Write(&capture.Frame{Format: f, Data: make([]byte, f.Size())}); err != nil {
+	if err := o.Write(&capture.Frame{Format: f, Data: bytes.Repeat([]byte{128}, f.Size())}); err != nil {
 		t.Fatal(err)
 	}
 	tool(t, "v4l2-ctl", "-d", node, "-c", "keep_format=1")
@@ -404,14 +404,37 @@ func TestCallsFindANode(t *testing.T) {
 	if err != nil || len(nodes) == 0 {
 		t.Fatal(nodes, err)
 	}
+	for _, loopback := range []string{nodes[0].Path, "auto"} {
+		wantStranger(t, loopback, "sudo usermod -aG video $USER")
+	}
 	if nodes[0].TellsUsage {
-		v.says("virtual camera is there (node: " + "/dev/video1")
-		wantStranger(t, nodes[0].Path, "sudo usermod -aG video $USER")
+		v.says("virtual camera is there (node: /dev/video1")
 	} else {
 		v.says("devices=2 exclusive_caps=1,1 card_label=tbcam,tbcam2")
 	}
 	dial(t, nodes[0].Path).waitPlaceholder(t, "of the node that was made")
 	interrupt(t, v)
+}
+
+// TestCallsDoctor: it says what is missing until nothing is.
+func TestCallsDoctor(t *testing.T) {
+	doctor := func(code int, says string) {
+		t.Helper()
+		d := start(t, nil, "tbcam-view", "doctor")
+		if got := d.code(); got != code || !strings.Contains(d.stdout.String(), says) {
+			t.Errorf("exit code %d, want %d and %q:\n%s", got, code, says, d.stdout.String())
+		}
+	}
+	doctor(7, "WRONG v4l2loopback is not loaded\n      -> sudo modprobe v4l2loopback exclusive_caps=1 card_label=tbcam\n")
+	vm.Load(t, "v4l2loopback")
+	doctor(7, "WRONG /dev/video0 (Dummy video device (0x0000)) is an output as well")
+	vm.Unload(t, "v4l2loopback")
+	node := vm.LoadLoopback(t)
+	doctor(0, "ok    "+node+" (tbcam) is free")
+	flag, _ := socket(t)
+	viewer(t, flag, "--loopback="+node, smallCamera).says("is there")
+	dial(t, node).waitPlaceholder(t, "for the doctor")
+	doctor(0, "ok    "+node+" (tbcam) is in use: applications see yuyv 320x240")
 }
 
 // wantStranger has a user without rights refused.

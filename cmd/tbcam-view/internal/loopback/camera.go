@@ -218,7 +218,7 @@ func (c *Camera) tick() {
 	if c.output == nil && c.reopen(false) != nil {
 		return
 	}
-	if c.dark.Swap(false) || c.last == nil || time.Since(c.lastAt) >= stale {
+	if c.dark.Swap(false) || c.last == nil || time.Since(c.lastAt) >= max(stale, 3*c.period) {
 		c.blank()
 		c.showPlaceholder()
 		return
@@ -336,7 +336,7 @@ func (c *Camera) reopen(create bool) error {
 	err := c.openAny()
 	if errors.Is(err, errNoneFree) && create {
 		if err = makeNode(c.system); err == nil {
-			err = c.openAny()
+			err = c.openNew()
 		}
 	}
 	if err != nil {
@@ -349,6 +349,18 @@ func (c *Camera) reopen(create bool) error {
 	c.said = ""
 	c.timer.Reset(0)
 	return nil
+}
+
+// openNew opens a node that was made just now: udev makes it accessible only after
+// it is there.
+func (c *Camera) openNew() (err error) {
+	for range 10 {
+		if err = c.openAny(); err == nil {
+			return nil
+		}
+		time.Sleep(retry / 10)
+	}
+	return err
 }
 
 // errNoneFree says that there is no node, or that programs write to all of them.
@@ -404,8 +416,8 @@ func (c *Camera) tell(n v4l2.LoopbackNode) {
 		return
 	}
 	c.told = true
-	if !n.Exclusive() {
-		c.o.Log.Warn("Chromium and others do not see " + n.Path + ", which is an output as well; run: sudo modprobe -r v4l2loopback; " + loadCommand)
+	if !n.Exclusive {
+		c.o.Log.Warn("Chromium and others do not see " + n.Path + ", which is an output as well; run: sudo modprobe -r v4l2loopback; " + LoadCommand)
 	}
 	if c.painter.format != c.o.choose(capture.Format{}) {
 		c.o.Log.Info("the node had its format before; --loopback-size and --loopback-format choose another")

@@ -20,6 +20,7 @@ import (
 type written struct {
 	at       time.Time
 	sequence uint32 // 0 of a placeholder
+	received bool
 	format   capture.Format
 }
 
@@ -60,7 +61,7 @@ func (f *fake) Write(frame *capture.Frame) error {
 		f.fail = nil
 		return err
 	}
-	f.written = append(f.written, written{time.Now(), frame.Sequence, frame.Format})
+	f.written = append(f.written, written{time.Now(), frame.Sequence, !frame.At[capture.Received].IsZero(), frame.Format})
 	return nil
 }
 

@@ -19,10 +19,11 @@ const Auto = "auto"
 // Label is the card_label of the node that is taken first.
 const Label = "tbcam"
 
-// The commands that make a node which browsers see.
+// The commands that make a node which browsers see: load the driver, have one
+// that is loaded add a node, and load one anew that cannot.
 const (
-	loadCommand = "sudo modprobe v4l2loopback exclusive_caps=1 card_label=" + Label
-	addCommand  = "sudo v4l2loopback-ctl add -n " + Label + " -x 1"
+	LoadCommand = "sudo modprobe v4l2loopback exclusive_caps=1 card_label=" + Label
+	AddCommand  = "sudo v4l2loopback-ctl add -n " + Label + " -x 1"
 	moreCommand = "sudo modprobe -r v4l2loopback; sudo modprobe v4l2loopback devices=2 exclusive_caps=1,1 card_label=" + Label + "," + Label + "2"
 )
 
@@ -63,7 +64,7 @@ func rank(n v4l2.LoopbackNode) int {
 	switch {
 	case strings.EqualFold(n.Name, Label):
 		return 0
-	case n.Exclusive():
+	case n.Exclusive:
 		return 1
 	}
 	return 2
@@ -74,14 +75,14 @@ func makeNode(s system) error {
 	if !s.Loaded() {
 		err := s.Load()
 		if errors.Is(err, fs.ErrPermission) {
-			return errors.New("find a virtual camera: there is no v4l2loopback node; run: " + loadCommand)
+			return errors.New("find a virtual camera: there is no v4l2loopback node; run: " + LoadCommand)
 		}
 		return err
 	}
 	_, err := s.Create(Label)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return errors.New("find a virtual camera: no v4l2loopback node is free; run: " + addCommand)
+		return errors.New("find a virtual camera: no v4l2loopback node is free; run: " + AddCommand)
 	case errors.Is(err, fs.ErrNotExist):
 		return errors.New("find a virtual camera: no v4l2loopback node is free, and this version cannot add one; end what uses it, and run: " + moreCommand)
 	}
@@ -104,7 +105,7 @@ func (machine) Load() error {
 	if os.Geteuid() != 0 {
 		return fs.ErrPermission
 	}
-	args := strings.Fields(loadCommand)[1:] // without sudo
+	args := strings.Fields(LoadCommand)[1:] // without sudo
 	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s; tbcam-view doctor says more", strings.Join(args, " "), err, strings.Join(strings.Fields(string(out)), " "))
 	}

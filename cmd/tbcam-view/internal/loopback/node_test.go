@@ -14,7 +14,7 @@ import (
 var errClosed = errors.New("open /dev/video9: permission denied")
 
 func node(path, label string, exclusive bool) v4l2.LoopbackNode {
-	return v4l2.LoopbackNode{Path: path, Name: label, Capture: true, Output: !exclusive}
+	return v4l2.LoopbackNode{Path: path, Name: label, Exclusive: exclusive}
 }
 
 func TestOrderOfNodes(t *testing.T) {

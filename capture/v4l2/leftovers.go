@@ -9,11 +9,28 @@ import (
 
 // Controls of v4l2loopback, of V4L2LOOPBACK_CID_BASE in v4l2loopback.c.
 const (
-	cidKeepFormat     = 0x0098f900
-	cidTimeoutImageIO = 0x0098f903
+	cidKeepFormat = 0x0098f900 + iota
+	cidSustainFramerate
+	cidTimeout
+	cidTimeoutImageIO
 )
 
 var vidiocSetExtCtrls = vidioc(read|write, 72, unsafe.Sizeof(extControls{}))
+
+// reset sets a control of the node to 0.
+func reset(fd int, id uint32) error {
+	one := extControl{id: id}
+	all := extControls{count: 1, controls: &one}
+	return ioctl(fd, vidiocSetExtCtrls, unsafe.Pointer(&all))
+}
+
+// ownPictures has readers see nothing but what is written: not the module's own
+// picture after a time, nor the last one again with the same time stamp. Other
+// programs leave these turned on.
+func ownPictures(fd int) {
+	_ = reset(fd, cidSustainFramerate)
+	_ = reset(fd, cidTimeout)
+}
 
 // keepsFormat reports whether the node keeps its format when its writer leaves.
 func keepsFormat(fd int) bool {
@@ -31,7 +48,5 @@ func forgetFormat(path string) bool {
 		return false
 	}
 	defer unix.Close(fd)
-	one := extControl{id: cidKeepFormat} // 0
-	all := extControls{count: 1, controls: &one}
-	return keepsFormat(fd) && ioctl(fd, vidiocSetExtCtrls, unsafe.Pointer(&all)) == nil
+	return keepsFormat(fd) && reset(fd, cidKeepFormat) == nil
 }
