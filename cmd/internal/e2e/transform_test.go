@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/tbcam/tbcam/capture/pattern"
+	"github.com/tbcam/tbcam/fixtures/xvfb"
 )
 
 // reshaped shows a picture by the coordinates of the one it was made of.
@@ -60,6 +61,23 @@ func TestTransform(t *testing.T) {
 			readCode(t, "the recording", loadPNG(t, recording+".png"))
 		})
 	}
+}
+
+// TestTransformInWindow: the window shows the picture on its side.
+func TestTransformInWindow(t *testing.T) {
+	display := xvfb.Start(t)
+	flag, _ := socket(t)
+	start(t, []string{"DISPLAY=" + display.Name}, "tbcam-view", flag, "--rotate=270")
+	sender(t, flag)
+	until(t, "a turned code on the screen", func() bool {
+		at := windowBounds(t, display)
+		turnedBack := reshaped{display.Screenshot(t), image.Pt(at.Dy(), at.Dx()), func(x, y int) (int, int) {
+			return at.Min.X + y, at.Max.Y - 1 - x
+		}}
+		_, err := pattern.ReadImage(turnedBack, turnedBack.Bounds())
+		return err == nil && at.Dy() > at.Dx()
+	})
+	keep(t, "turned.png", display.Screenshot(t))
 }
 
 func loadPNG(t *testing.T, path string) image.Image {

@@ -45,9 +45,9 @@ func untilCamera(t *testing.T, node string) {
 // client reads the virtual camera and writes pictures to a file, one after the
 // other: grey ones unless step says how many bytes apart the luma of pixels is.
 type client struct {
-	name, file string
-	command    []string
-	step       int
+	file    string
+	command []string
+	step    int
 }
 
 // pictures is how many each client reads, and enough how many of them have to be
@@ -57,17 +57,21 @@ const (
 	enough   = 6
 )
 
-func clients(node, dir string) []client {
-	file := func(name string) string { return filepath.Join(dir, name) }
-	return []client{
-		{"v4l2-ctl", file("v4l2-ctl"), []string{"v4l2-ctl", "-d", node, "--stream-mmap", fmt.Sprint("--stream-count=", pictures),
-			"--stream-to=" + file("v4l2-ctl")}, 2},
-		{"ffmpeg", file("ffmpeg"), []string{"ffmpeg", "-v", "error", "-f", "v4l2", "-i", node, "-frames:v", fmt.Sprint(pictures), "-fps_mode", "passthrough",
-			"-pix_fmt", "gray", "-f", "rawvideo", file("ffmpeg")}, 1},
-		{"gstreamer", file("gst"), []string{"gst-launch-1.0", "-q", "v4l2src", "device=" + node, fmt.Sprint("num-buffers=", pictures), "!",
-			"decodebin", "!", "videoconvert", "!", "video/x-raw,format=GRAY8", "!", "filesink", "location=" + file("gst")}, 1},
-		{"opencv", file("opencv"), []string{"python3", "-c", readWithOpenCV, node, file("opencv"), fmt.Sprint(pictures)}, 1},
+func newClient(name, node, dir string) client {
+	file, count := filepath.Join(dir, name), fmt.Sprint(pictures)
+	switch name {
+	case "v4l2-ctl":
+		return client{file, []string{name, "-d", node, "--stream-mmap", "--stream-count=" + count, "--stream-to=" + file}, 2}
+	case "ffmpeg":
+		return client{file, []string{name, "-v", "error", "-f", "v4l2", "-i", node, "-frames:v", count,
+			"-fps_mode", "passthrough", "-pix_fmt", "gray", "-f", "rawvideo", file}, 1}
+	case "gst-launch-1.0":
+		return client{file, []string{name, "-q", "v4l2src", "device=" + node, "num-buffers=" + count, "!", "decodebin", "!",
+			"videoconvert", "!", "video/x-raw,format=GRAY8", "!", "filesink", "location=" + file}, 1}
+	case "opencv":
+		return client{file, []string{"python3", "-c", readWithOpenCV, node, file, count}, 1}
 	}
+	panic(name)
 }
 
 const readWithOpenCV = `
@@ -84,26 +88,40 @@ with open(sys.argv[2], "wb") as file:
 // as they are taken, in every format that a virtual camera can have.
 func TestCallsClients(t *testing.T) {
 	for format, names := range map[string][]string{
-		"yuyv":  {"v4l2-ctl", "ffmpeg", "gstreamer", "opencv", "chromium"},
-		"yu12":  {"ffmpeg", "gstreamer"},
-		"mjpeg": {"ffmpeg", "gstreamer", "opencv"},
+		"yuyv":  {"v4l2-ctl", "ffmpeg", "gst-launch-1.0", "opencv", "chromium"},
+		"yu12":  {"ffmpeg", "gst-launch-1.0"},
+		"mjpeg": {"ffmpeg", "gst-launch-1.0", "opencv"},
 	} {
 		t.Run(format, func(t *testing.T) {
 			node := vm.LoadLoopback(t)
 			publish(t, node, "--loopback-format="+format)
-			for _, c := range clients(node, keepDir(t)) {
-				if slices.Contains(names, c.name) {
-					t.Run(c.name, func(t *testing.T) { testClient(t, c) })
-				}
-			}
-			if slices.Contains(names, "chromium") {
-				t.Run("chromium", testChromium)
+			for _, name := range names {
+				t.Run(name, func(t *testing.T) {
+					if name == "chromium" {
+						testChromium(t)
+					} else {
+						testClient(t, newClient(name, node, keepDir(t)), false)
+					}
+				})
 			}
 		})
 	}
 }
 
-func testClient(t *testing.T, c client) {
+// TestCallsTransform: applications see the picture turned, also where JPEGs would
+// pass untouched.
+func TestCallsTransform(t *testing.T) {
+	for _, format := range []string{"yuyv", "mjpeg"} {
+		t.Run(format, func(t *testing.T) {
+			node := vm.LoadLoopback(t)
+			publish(t, node, "--loopback-format="+format, "--rotate=180")
+			testClient(t, newClient("ffmpeg", node, keepDir(t)), true)
+		})
+	}
+}
+
+// testClient has a client read pictures, upside down if they are turned.
+func testClient(t *testing.T, c client, turned bool) {
 	begin := time.Now()
 	tool(t, c.command[0], c.command[1:]...)
 	all, err := os.ReadFile(c.file)
@@ -111,16 +129,22 @@ func testClient(t *testing.T, c client) {
 		t.Fatal(err)
 	}
 	t.Logf("read after %v", time.Since(begin))
-	checkStamps(t, begin, stamps(all, c.step))
+	checkStamps(t, begin, stamps(all, c.step, turned))
 }
 
 // stamps reads the codes of the last pictures of 320x240, back to one without: the
 // first of v4l2loopback may be short, and then there may be placeholders.
-func stamps(all []byte, step int) (found []pattern.Stamp) {
+func stamps(all []byte, step int, turned bool) (found []pattern.Stamp) {
 	const width, height = 320, 240
 	for end := len(all); end >= width*height*step; end -= width * height * step {
 		picture := all[end-width*height*step : end]
-		luma := func(x, y int) byte { return picture[(y*width+x)*step] }
+		luma := func(x, y int) byte {
+			at := y*width + x
+			if turned {
+				at = width*height - 1 - at
+			}
+			return picture[at*step]
+		}
 		stamp, err := pattern.ReadLuma(image.Rect(0, 0, width, height), luma)
 		if err != nil {
 			break
@@ -191,7 +215,7 @@ func (s seen) stamp() (pattern.Stamp, error) {
 }
 
 // chromiumPatience is for its start under emulation.
-const chromiumPatience = 3 * time.Minute
+const chromiumPatience = 4 * time.Minute
 
 func testChromium(t *testing.T) {
 	told := make(chan seen, 1000)
@@ -250,10 +274,19 @@ func browse(t *testing.T, url string) {
 	t.Cleanup(func() {
 		_ = browser.Process.Signal(syscall.SIGTERM) // it ends its children
 		_ = browser.Wait()
-		until(t, "Chromium's end", func() bool { return !strings.Contains(tool(t, "ps", "-e", "-o", "comm"), "chrom") })
+		until(t, "Chromium's end", func() bool { return !runs("chromium") })
 		if t.Failed() {
 			t.Log(tail(log.String()))
 		}
+	})
+}
+
+// runs reports whether there is a process of that name.
+func runs(name string) bool {
+	names, _ := filepath.Glob("/proc/[0-9]*/comm")
+	return slices.ContainsFunc(names, func(file string) bool {
+		comm, _ := os.ReadFile(file) // it may have ended
+		return strings.TrimSpace(string(comm)) == name
 	})
 }
 
