@@ -31,16 +31,15 @@ func ParseRotate(s string) (int, error) {
 	return degrees, nil
 }
 
-var cropSyntax = regexp.MustCompile(`^([0-9]{1,4})x([0-9]{1,4})\+([0-9]{1,4})\+([0-9]{1,4})$`)
+var cropSyntax = regexp.MustCompile(`^[0-9]{1,4}x[0-9]{1,4}\+[0-9]{1,4}\+[0-9]{1,4}$`)
 
 // ParseCrop reads a rectangle of pixels, "WxH+X+Y", which is not empty.
 func ParseCrop(s string) (image.Rectangle, error) {
-	var n [4]int
-	match := cropSyntax.FindStringSubmatch(s)
-	for i := range min(len(n), max(0, len(match)-1)) {
-		n[i], _ = strconv.Atoi(match[i+1]) // digits, and few
+	var w, h, x, y int
+	if cropSyntax.MatchString(s) {
+		_, _ = fmt.Sscanf(s, "%dx%d+%d+%d", &w, &h, &x, &y) // cannot fail then
 	}
-	r := image.Rect(n[2], n[3], n[2]+n[0], n[3]+n[1])
+	r := image.Rect(x, y, x+w, y+h)
 	if r.Empty() {
 		return r, fmt.Errorf("crop %q: want WxH+X+Y in pixels, for instance 640x480+0+120", s)
 	}

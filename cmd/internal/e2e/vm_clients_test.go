@@ -266,7 +266,7 @@ func testChromium(t *testing.T) {
 func browse(t *testing.T, url string) {
 	t.Helper()
 	var log output
-	browser := exec.Command("chromium", "--headless", "--no-sandbox", "--use-fake-ui-for-media-stream", "--user-data-dir="+t.TempDir(), url)
+	browser := exec.Command("chromium", "--headless", "--no-sandbox", "--use-fake-ui-for-media-stream", url)
 	browser.Stderr = &log
 	if err := browser.Start(); err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -128,15 +127,8 @@ func height(text []paragraph) int {
 
 // clean makes a text harmless, and bounds it.
 func clean(text string) string {
-	runes := slices.Collect(func(yield func(rune) bool) {
-		n := 0
-		for _, r := range text {
-			if n++; n > maxRunes || !yield(shown(r)) {
-				return
-			}
-		}
-	})
-	return string(runes)
+	runes := []rune(text)
+	return strings.Map(shown, string(runes[:min(len(runes), maxRunes)]))
 }
 
 // shown returns r if the font has it.
