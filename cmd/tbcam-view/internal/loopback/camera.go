@@ -381,7 +381,7 @@ func (c *Camera) openAny() error {
 			return nil
 		}
 	}
-	if c.o.Node == Auto && errors.Is(err, v4l2.ErrInUse) {
+	if c.o.Node == Auto && (errors.Is(err, v4l2.ErrInUse) || errors.Is(err, v4l2.ErrFormat)) {
 		return fmt.Errorf("%w: %w", errNoneFree, err)
 	}
 	return err
