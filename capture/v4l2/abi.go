@@ -125,15 +125,17 @@ type extControls struct {
 }
 
 type eventSubscription struct {
-	typ uint32
-	id  uint32
-	_   [6]uint32 // flags, reserved
+	typ   uint32
+	id    uint32
+	flags uint32
+	_     [5]uint32
 }
 
 type event struct {
-	_       uint32 // type
+	typ     uint32
 	_       uint32 // the union holds 64-bit values
-	_       [64]byte
+	count   uint32 // of a v4l2_event_client_usage, which v4l2loopback has
+	_       [60]byte
 	pending uint32
 	_       uint32   // sequence
 	_       [2]int64 // timestamp
@@ -187,6 +189,7 @@ var (
 	vidiocEnumFrameIntervals = vidioc(read|write, 75, unsafe.Sizeof(frmIvalEnum{}))
 	vidiocDQEvent            = vidioc(read, 89, unsafe.Sizeof(event{}))
 	vidiocSubscribeEvent     = vidioc(write, 90, unsafe.Sizeof(eventSubscription{}))
+	vidiocUnsubscribeEvent   = vidioc(write, 91, unsafe.Sizeof(eventSubscription{}))
 	vidiocQueryExtCtrl       = vidioc(read|write, 103, unsafe.Sizeof(queryExtCtrl{}))
 )
 

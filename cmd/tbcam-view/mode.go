@@ -19,7 +19,7 @@ import (
 
 // modes is which mode is wanted of the camera, and which it has.
 type modes struct {
-	start func(capture.Want)
+	ask func(capture.Want) bool // false: nobody needs pictures now
 
 	mu      sync.Mutex
 	want    capture.Want
@@ -29,8 +29,8 @@ type modes struct {
 	turn    sync.Mutex       // held while one caller changes the mode
 }
 
-func newModes(start func(capture.Want)) *modes {
-	return &modes{start: start, changed: make(chan struct{})}
+func newModes(want capture.Want, ask func(capture.Want) bool) *modes {
+	return &modes{ask: ask, want: want, changed: make(chan struct{})}
 }
 
 // change changes something under the lock and tells those who wait.
@@ -40,12 +40,6 @@ func (m *modes) change(what func()) {
 	what()
 	close(m.changed)
 	m.changed = make(chan struct{})
-}
-
-// begin asks for pictures the first time.
-func (m *modes) begin(want capture.Want) {
-	m.change(func() { m.want = want })
-	m.start(want)
 }
 
 // now returns the mode that the camera has.
@@ -72,10 +66,13 @@ func (m *modes) set(ctx context.Context, change capture.Want) (transport.Mode, e
 	if err := want.Check(); err != nil {
 		return transport.Mode{}, err
 	}
-	m.start(want)
+	if !m.ask(want) {
+		m.ask(before)
+		return transport.Mode{}, errors.New("no camera is on: no application looks at the virtual camera")
+	}
 	mode, err := m.await(ctx)
 	if err != nil {
-		m.start(before)
+		m.ask(before)
 		return transport.Mode{}, err
 	}
 	m.change(func() { m.want = want })

@@ -88,9 +88,9 @@ func (l luma) still() []byte {
 	return append(bytes.Clone(l[code*cableWidth:top*cableWidth]), l[bottom*cableWidth:]...)
 }
 
-// pictures decodes recordings in the order in which they were made, also those
+// picturesOf decodes recordings in the order in which they were made, also those
 // that ended with kill -9.
-func pictures(t *testing.T, files ...string) []luma {
+func picturesOf(t *testing.T, files ...string) []luma {
 	t.Helper()
 	var list strings.Builder
 	for _, file := range files {
@@ -120,7 +120,7 @@ func wantPictures(t *testing.T, watchers ...watcher) []pattern.Stamp {
 	for _, w := range watchers {
 		files = append(files, w.file)
 	}
-	all := pictures(t, files...)
+	all := picturesOf(t, files...)
 	var stamps []pattern.Stamp
 	for i, picture := range all {
 		stamp, err := picture.stamp()
