@@ -100,6 +100,7 @@ func TestControls(t *testing.T) {
 			} {
 				wantMistake(t, start(t, nil, "tbcam-view", "control", arg, flag), want.code, want.says)
 			}
+			wantAnswer(t, "brightness=0\nblock=Moving", flag, "control", "--reset")
 			if on := strings.Contains(s.stderr.String(), "camera is on"); on != watched {
 				t.Errorf("the camera was on: %t", on)
 			}
