@@ -143,10 +143,10 @@ func markControl(err error) error {
 type controlRun struct {
 	reset      bool
 	load, save string // names of presets
-	ctx      context.Context
-	remote   remote
-	controls transport.Controls
-	out      io.Writer
+	ctx        context.Context
+	remote     remote
+	controls   transport.Controls
+	out        io.Writer
 }
 
 func (r *controlRun) run(args []string) error {
