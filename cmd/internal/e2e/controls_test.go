@@ -147,7 +147,7 @@ func TestControlsAreSetAgain(t *testing.T) {
 		t.Errorf("loaded was %q", text)
 	}
 	v.end(syscall.SIGTERM)
-	wantMistake(t, viewer(t, flag, "--preset=darker", "--record=/dev/null"), 2, "there are dark")
+	wantMistake(t, viewer(t, flag, "--preset=darker", "--record="+filepath.Join(t.TempDir(), "a.mkv")), 2, "there are dark")
 }
 
 // TestRemoteControlIsForbidden: and said so; the list stays.
