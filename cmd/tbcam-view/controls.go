@@ -61,7 +61,7 @@ tbcam-view on this stream shows, else of the one that it would.`,
 }
 
 func controlCommand(o *options) *cobra.Command {
-	var save, load string
+	var run controlRun
 	c := &cobra.Command{
 		Use:   "control NAME[=VALUE]...",
 		Short: "Show or set controls of the sender's camera",
@@ -77,19 +77,21 @@ A button takes any.`,
   tbcam-view control --save evening
   tbcam-view --preset evening`,
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 && save == "" && load == "" {
+			if len(args) == 0 && run.save == "" && run.load == "" && !run.reset {
 				return cli.Mark(errors.New("which control? See tbcam-view controls, and tbcam-view control --help"), cli.ErrUsage)
 			}
 			return o.withRemote(c.Context(), func(r remote, controls transport.Controls) error {
-				return (&controlRun{c.Context(), r, controls, os.Stdout}).run(args, save, load)
+				run.ctx, run.remote, run.controls, run.out = c.Context(), r, controls, os.Stdout
+				return run.run(args)
 			})
 		},
 	}
 	c.ValidArgsFunction = func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return o.completeControls(c.Context()), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
-	c.Flags().StringVar(&load, "load", "", "first set all controls to the preset `NAME`")
-	c.Flags().StringVar(&save, "save", "", "at the end save all values as the preset `NAME`, in $XDG_CONFIG_HOME/tbcam/presets")
+	c.Flags().BoolVar(&run.reset, "reset", false, "first set all controls to their defaults")
+	c.Flags().StringVar(&run.load, "load", "", "then set them to the preset `NAME`")
+	c.Flags().StringVar(&run.save, "save", "", "at the end save all values as the preset `NAME`, in $XDG_CONFIG_HOME/tbcam/presets")
 	return c
 }
 
@@ -139,15 +141,22 @@ func markControl(err error) error {
 
 // controlRun is one run of the command control.
 type controlRun struct {
-	ctx      context.Context
-	remote   remote
-	controls transport.Controls
-	out      io.Writer
+	reset      bool
+	load, save string // names of presets
+	ctx        context.Context
+	remote     remote
+	controls   transport.Controls
+	out        io.Writer
 }
 
-func (r *controlRun) run(args []string, save, load string) error {
-	if load != "" {
-		if err := r.load(load); err != nil {
+func (r *controlRun) run(args []string) error {
+	if r.reset {
+		if err := r.setDefaults(); err != nil {
+			return err
+		}
+	}
+	if r.load != "" {
+		if err := r.setPreset(r.load); err != nil {
 			return err
 		}
 	}
@@ -156,22 +165,42 @@ func (r *controlRun) run(args []string, save, load string) error {
 			return err
 		}
 	}
-	if save == "" {
+	if r.save == "" {
 		return nil
 	}
 	controls, err := r.remote.controls(r.ctx) // what was set may have changed others
 	if err != nil {
 		return err
 	}
-	path, err := preset.Of(controls.Camera, controls.List).Save(save)
+	path, err := preset.Of(controls.Camera, controls.List).Save(r.save)
 	if err == nil {
 		fmt.Fprintln(r.out, "saved", path)
 	}
 	return err
 }
 
-// load sets a preset, as much of it as the camera can have.
-func (r *controlRun) load(name string) error {
+// setDefaults sets what is not at its default, and once more what that made active.
+func (r *controlRun) setDefaults() error {
+	for range 2 {
+		for _, c := range r.controls.List {
+			if c.Settable() != nil || c.WriteOnly || c.Type == "string" || c.Value == c.Default {
+				continue
+			}
+			if err := r.set(capture.Setting{ID: c.ID, Value: c.Default}); err != nil {
+				return err
+			}
+		}
+		controls, err := r.remote.controls(r.ctx)
+		if err != nil {
+			return err
+		}
+		r.controls = controls
+	}
+	return nil
+}
+
+// setPreset sets a preset, as much of it as the camera can have.
+func (r *controlRun) setPreset(name string) error {
 	p, err := preset.Load(name)
 	if err != nil {
 		return cli.Mark(err, cli.ErrUsage)

@@ -100,6 +100,7 @@ func TestControls(t *testing.T) {
 			} {
 				wantMistake(t, start(t, nil, "tbcam-view", "control", arg, flag), want.code, want.says)
 			}
+			wantAnswer(t, "brightness=0\nblock=Moving", flag, "control", "--reset")
 			if on := strings.Contains(s.stderr.String(), "camera is on"); on != watched {
 				t.Errorf("the camera was on: %t", on)
 			}
@@ -146,7 +147,7 @@ func TestControlsAreSetAgain(t *testing.T) {
 		t.Errorf("loaded was %q", text)
 	}
 	v.end(syscall.SIGTERM)
-	wantMistake(t, viewer(t, flag, "--preset=darker", "--record=/dev/null"), 2, "there are dark")
+	wantMistake(t, viewer(t, flag, "--preset=darker", "--record="+filepath.Join(t.TempDir(), "a.mkv")), 2, "there are dark")
 }
 
 // TestRemoteControlIsForbidden: and said so; the list stays.

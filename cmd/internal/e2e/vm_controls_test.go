@@ -5,6 +5,7 @@ package e2e
 import (
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tbcam/tbcam/fixtures/vm"
@@ -68,6 +69,41 @@ func TestControlsOfVivid(t *testing.T) {
 	until(t, "the values", func() bool { return len(check(camera)) == 0 })
 	if got := vividControl(t, camera, "contrast"); got != "128" {
 		t.Errorf("what another program had set is set again: %s", got)
+	}
+	interrupt(t, v, s)
+}
+
+// TestWebcamKeepsItsRate: a real webcam forgets that it is to keep its frame rate
+// when it is unplugged; either side's guard tells it again, and the commands do.
+func TestWebcamKeepsItsRate(t *testing.T) {
+	home(t)
+	vm.LoadUSB(t)
+	dir := t.TempDir()
+	writeWebcamJPEGs(t, dir)
+	gadget := plugIn(t, dir)
+	flag, _ := socket(t)
+	s := start(t, nil, "tbcam-send", flag, "--camera="+webcam)
+	wantAnswer(t, "exposure_dynamic_framerate=on", flag, "control", "exposure_dynamic_framerate")
+	v := watching(t, flag, "--keep-rate")
+	kept := func() bool {
+		return ask(t, flag, "control", "exposure_dynamic_framerate") == "exposure_dynamic_framerate=off"
+	}
+	until(t, "the viewer's guard", kept)
+	gadget.end(syscall.SIGTERM)
+	v.says("no picture")
+	before := frames(v)
+	gadget = plugIn(t, dir)
+	until(t, "pictures of the camera that is back", func() bool { return frames(v) > before })
+	until(t, "the viewer's guard again", kept)
+	interrupt(t, v, s)
+	gadget.end(syscall.SIGTERM)
+
+	plugIn(t, dir)
+	s = start(t, nil, "tbcam-send", flag, "--camera="+webcam, "--keep-rate")
+	v = watching(t, flag)
+	until(t, "frames", func() bool { return frames(v) > 0 })
+	if !kept() {
+		t.Error("the sender's guard did nothing")
 	}
 	interrupt(t, v, s)
 }
