@@ -61,6 +61,7 @@ type Stats struct {
 	Length    time.Duration // from the first to the last frame of each file
 	Waiting   int           // frames in memory that are to be recorded
 	Held      int64         // bytes of these
+	Most      int64         // that Held has been
 	Dropped   uint64        // there was no memory left to wait for the disk, or no disk in the end
 	Free      uint64        // bytes on the disk, when it was last asked
 	Problem   string        // that keeps frames waiting
@@ -196,13 +197,13 @@ func (r *Recorder) Segment() {
 // Stats returns the figures so far.
 func (r *Recorder) Stats() Stats {
 	r.queue.mu.Lock()
-	waiting, held, dropped := r.queue.count, r.queue.held, r.queue.dropped
+	waiting, held, most, dropped := r.queue.count, r.queue.held, r.queue.most, r.queue.dropped
 	r.queue.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stats
 	s.Recording = r.recording()
-	s.Waiting, s.Held, s.Dropped = waiting, held, dropped
+	s.Waiting, s.Held, s.Most, s.Dropped = waiting, held, most, dropped
 	return s
 }
 

@@ -38,7 +38,7 @@ type matroska struct {
 
 // newMatroska begins a file, which is the caller's to discard after an error.
 func newMatroska(f *file, o Options) (*matroska, error) {
-	m := &matroska{file: f, head: newHeader(o.Format, o.Tags), stamps: newStamps(time.Millisecond)}
+	m := &matroska{file: f, head: newHeader(o.Format, o.Tags), stamps: newStamps(time.Millisecond), cluster: takeBuffer()}
 	return m, f.append(m.head.bytes(ending{}))
 }
 
@@ -139,6 +139,7 @@ func (m *matroska) index(start, at int64) {
 func (m *matroska) Sync() error { return cmp.Or(m.Flush(), m.sync()) }
 
 func (m *matroska) Close() error {
+	defer giveBuffer(&m.cluster)
 	err := m.Flush()
 	if m.length == 0 {
 		return cmp.Or(err, m.discard())

@@ -40,7 +40,7 @@ type fragment struct{ start, offset int64 } // µs, of its moof box in the file
 
 // newMP4 begins a file, which is the caller's to discard after an error.
 func newMP4(f *file, o Options) (*mp4, error) {
-	m := &mp4{file: f, head: mp4Head(o.Format, o.Tags), stamps: newStamps(time.Microsecond)}
+	m := &mp4{file: f, head: mp4Head(o.Format, o.Tags), stamps: newStamps(time.Microsecond), data: takeBuffer()}
 	return m, f.append(m.head)
 }
 
@@ -134,6 +134,7 @@ func (m *mp4) add(f fragment) {
 func (m *mp4) Sync() error { return cmp.Or(m.Flush(), m.sync()) }
 
 func (m *mp4) Close() error {
+	defer giveBuffer(&m.data)
 	err := m.Flush()
 	if m.length == 0 {
 		return cmp.Or(err, m.discard())
