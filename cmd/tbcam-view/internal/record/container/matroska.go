@@ -163,6 +163,7 @@ func (m *matroska) finish() error {
 	if err != nil {
 		e.chapters, e.cues = 0, 0
 	}
+	err = cmp.Or(err, m.sync()) // before there is talk of it
 	e.size = m.size - m.head.segment()
 	_, headErr := m.WriteAt(m.head.bytes(e), 0)
 	return cmp.Or(err, headErr)

@@ -148,7 +148,7 @@ func (m *mp4) finish() error {
 	if !m.seekable {
 		return nil
 	}
-	err := m.append(randomAccess(m.index))
+	err := cmp.Or(m.append(randomAccess(m.index)), m.sync()) // the index is there before there is talk of it
 	finishHead(m.head, m.length, m.gaps)
 	_, headErr := m.WriteAt(m.head, 0)
 	return cmp.Or(err, headErr)
