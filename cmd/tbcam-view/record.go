@@ -222,7 +222,7 @@ func (r *recording) report() *meter.Recorder {
 	s := r.Stats()
 	return &meter.Recorder{
 		Recording: s.Recording, File: s.File, Files: s.Files, Seconds: s.Length.Seconds(),
-		Frames: s.Frames, Bytes: s.Bytes, Waiting: s.Waiting, WaitingBytes: s.Held, Dropped: s.Dropped,
+		Frames: s.Frames, Bytes: s.Bytes, Waiting: s.Waiting, WaitingBytes: s.Held, WaitingMax: s.Most, Dropped: s.Dropped,
 		FreeBytes: s.Free, Problem: s.Problem,
 	}
 }

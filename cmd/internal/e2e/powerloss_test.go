@@ -73,7 +73,7 @@ func losePower(t *testing.T, dir, disk string, after time.Duration) {
 		films = append(films, fmt.Sprintf("/run/%d %s/%d.log", i, dir, i))
 	}
 	pidFile := filepath.Join(dir, "pid")
-	guest := exec.Command("../../../fixtures/vm/vm", "run", "--timeout=120", "--modules", "virtio_blk ext4", "--out", dir,
+	guest := exec.Command("../../../fixtures/vm/vm", "run", "--timeout", "180", "--modules", "virtio_blk ext4", "--out", dir,
 		"--disk", disk, "--pid-file", pidFile,
 		"--env", "TBCAM_VIEW="+filepath.Join(bin, "tbcam-view"), "--env", "FILES="+strings.Join(lossFiles, " "),
 		"--env", "INTERVAL="+lossInterval.String(), "--env", "FILMS="+os.Args[0], "--env", filmVariable+"="+strings.Join(films, ","),
@@ -83,14 +83,24 @@ func losePower(t *testing.T, dir, disk string, after time.Duration) {
 	if err := guest.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan struct{})
+	go func() {
+		_ = guest.Wait() // it fails, as it should
+		close(ended)
+	}()
 	defer func() {
-		_ = guest.Process.Signal(syscall.SIGTERM)
-		_ = guest.Wait()
+		_ = guest.Process.Signal(syscall.SIGTERM) // it may have ended
+		<-ended
 		if t.Failed() {
 			t.Logf("the guest said:\n%s", tail(said.String()))
 		}
 	}()
 	until(t, "all recordings", func() bool {
+		select {
+		case <-ended:
+			t.Fatal("the guest ended by itself")
+		default:
+		}
 		return !slices.ContainsFunc([]int{0, 1, 2, 3, 4}, func(i int) bool { return acknowledged(t, fmt.Sprintf("%s/%d.json", dir, i)) < 10 })
 	})
 	time.Sleep(after)
@@ -105,7 +115,7 @@ func losePower(t *testing.T, dir, disk string, after time.Duration) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	_ = guest.Wait() // that it failed is what was wanted
+	<-ended
 }
 
 // acknowledged returns how many frames the statistics last said to be on the disk.

@@ -10,6 +10,7 @@ type Recorder struct {
 	Bytes        uint64  `json:"bytes"`  // of these
 	Waiting      int     `json:"waiting"`
 	WaitingBytes int64   `json:"waiting_bytes"`
+	WaitingMax   int64   `json:"waiting_bytes_max"`
 	Dropped      uint64  `json:"dropped"`
 	FreeBytes    uint64  `json:"free_bytes"`
 	Problem      string  `json:"problem"` // that keeps frames waiting

@@ -35,6 +35,7 @@ type queue struct {
 
 	mu      sync.Mutex
 	held    int64 // bytes of frames that were put and not released
+	most    int64 // that held has been
 	rolled  int64 // bytes of those that wait for a start
 	count   int   // frames of held
 	said    int   // what was said of the disk: nothing, slow, too slow
@@ -65,6 +66,7 @@ func (q *queue) put(e entry) {
 	e.gap.Disk += q.missing
 	q.missing = 0
 	q.held += e.cost()
+	q.most = max(q.most, q.held)
 	q.count++
 	q.entries <- e // there is room, since each entry costs enough
 	if q.said == saidNothing && q.held > q.limit/2 {

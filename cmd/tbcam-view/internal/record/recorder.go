@@ -61,6 +61,7 @@ type Stats struct {
 	Length    time.Duration // from the first to the last frame of each file
 	Waiting   int           // frames in memory that are to be recorded
 	Held      int64         // bytes of these
+	Most      int64         // that Held has been
 	Dropped   uint64        // there was no memory left to wait for the disk, or no disk in the end
 	Free      uint64        // bytes on the disk, when it was last asked
 	Problem   string        // that keeps frames waiting
@@ -90,14 +91,15 @@ type Recorder struct {
 	err    error // that ended the recording for good
 
 	// Of run alone.
-	file    *file   // nil while there is none
-	newest  string  // its path, or that of the one before
-	waiting []entry // to be recorded, not on the disk yet
-	written int     // of waiting: are in file
-	fresh   int64   // what these cost
-	roll    []entry // the newest while nothing is recorded
-	idle    bool    // the last entry was not to be recorded
-	stuck   bool    // an error must be overcome first
+	file    *file         // nil while there is none
+	newest  string        // its path, or that of the one before
+	waiting []entry       // to be recorded, not on the disk yet
+	written int           // of waiting: are in file
+	fresh   int64         // what these cost
+	roll    []entry       // the newest while nothing is recorded
+	idle    bool          // the last entry was not to be recorded
+	stuck   bool          // an error must be overcome first
+	period  time.Duration // of ticker
 	ticker  *time.Ticker
 	synced  time.Time
 	looked  time.Time
@@ -130,7 +132,8 @@ func prepare(o Options) (*Recorder, error) {
 			return nil, err
 		}
 	}
-	r.ticker = time.NewTicker(min(o.Sync/2, time.Second))
+	r.period = min(o.Sync/2, time.Second)
+	r.ticker = time.NewTicker(r.period)
 	return r, nil
 }
 
@@ -196,13 +199,13 @@ func (r *Recorder) Segment() {
 // Stats returns the figures so far.
 func (r *Recorder) Stats() Stats {
 	r.queue.mu.Lock()
-	waiting, held, dropped := r.queue.count, r.queue.held, r.queue.dropped
+	waiting, held, most, dropped := r.queue.count, r.queue.held, r.queue.most, r.queue.dropped
 	r.queue.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stats
 	s.Recording = r.recording()
-	s.Waiting, s.Held, s.Dropped = waiting, held, dropped
+	s.Waiting, s.Held, s.Most, s.Dropped = waiting, held, most, dropped
 	return s
 }
 
@@ -261,20 +264,13 @@ func (r *Recorder) take(e entry) {
 		r.roll = append(r.roll, e)
 		r.trim()
 	} else {
+		for i := range r.roll {
+			r.roll[i].part = e.part
+		}
 		r.waiting = append(append(r.waiting, r.roll...), e)
 		r.roll = nil
-		r.join(e.part)
 	}
 	r.try(r.work)
-}
-
-// join makes what was rolled a part of the recording that it comes before.
-func (r *Recorder) join(part int) {
-	for i := range r.waiting {
-		if r.waiting[i].rolled {
-			r.waiting[i].part = part
-		}
-	}
 }
 
 // trim lets go what is too old for the pre-roll.
@@ -293,7 +289,8 @@ func (r *Recorder) tick() {
 	if len(r.queue.entries) == 0 && !r.Recording() {
 		r.idle = true
 	}
-	if r.stuck || time.Since(r.synced) >= r.o.Sync/2 {
+	// The tick that is nearest to half of the interval.
+	if r.stuck || time.Since(r.synced) > (r.o.Sync-r.period)/2 {
 		r.try(r.save)
 	} else {
 		r.try(r.work)

@@ -131,11 +131,21 @@ func TestSync(t *testing.T) {
 	for _, interval := range []time.Duration{40 * time.Millisecond, time.Second, 10 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFilm(yuyv)
-			r := begin(t, Options{Path: path, Force: true, Sync: interval}, nil)
-			for range 200 {
+			const busy = 7 * time.Millisecond // for each frame, so that ticks are served late
+			d := &disk{fault: func(op string) error {
+				switch op {
+				case "write":
+					time.Sleep(busy)
+				case "sync":
+					time.Sleep(interval / 4)
+				}
+				return nil
+			}}
+			r := begin(t, Options{Path: path, Force: true, Sync: interval}, d.create)
+			for range 300 {
 				f.roll(t, r, 1)
 				synctest.Wait()
-				due := time.Since(f.start) - interval - time.Second/30
+				due := time.Since(f.start) - interval - time.Second/30 - busy
 				if s := r.Stats(); int64(s.Frames) < int64(due*30/time.Second) {
 					t.Fatalf("after %v with an interval of %v, %d frames are on the disk", time.Since(f.start), interval, s.Frames)
 				}

@@ -199,4 +199,4 @@ func (a *avi) Close() error {
 
 // finish completes the last part. Without room for its index the file is whole,
 // but players have none for it.
-func (a *avi) finish() error { return cmp.Or(a.complete(nil), a.settle()) }
+func (a *avi) finish() error { return cmp.Or(a.complete(nil), a.sync(), a.settle()) }

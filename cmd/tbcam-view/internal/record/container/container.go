@@ -162,5 +162,5 @@ func open(f *file, o Options) (Writer, error) {
 	case AVI:
 		return newAVI(f, o)
 	}
-	return &plain{file: f}, nil
+	return &plain{file: f, pictures: takeBuffer()}, nil
 }

@@ -352,3 +352,23 @@ func TestChunks(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkWrite writes 1080p JPEGs of a usual size, with a Flush each second.
+func BenchmarkWrite(b *testing.B) {
+	data := bytes.Repeat([]byte{1}, 300<<10)
+	for _, kind := range all {
+		b.Run(kind.String(), func(b *testing.B) {
+			w, err := Create(filepath.Join(b.TempDir(), "a"), options(kind, jpegs))
+			must(b, err)
+			b.SetBytes(int64(len(data)))
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				must(b, w.Write(&capture.Frame{Data: data}, time.Duration(i)*time.Second/30))
+				if i%30 == 29 {
+					must(b, w.Flush())
+				}
+			}
+			must(b, w.Close())
+		})
+	}
+}

@@ -119,7 +119,8 @@ func killed(t *testing.T, kind Kind, seed uint64) {
 	t.Logf("-killseed %d", seed)
 	path := filepath.Join(t.TempDir(), "a."+kind.String())
 	safe := killAfter(t, path, seed)
-	wantPictures(t, hashes(t, kind, path, "fatal"), safe)
+	before := hashes(t, kind, path, "fatal")
+	wantPictures(t, before[:max(safe, len(before)-1)], safe) // the last one may be torn
 	report, err := Repair(path)
 	if err != nil {
 		t.Fatal(err)

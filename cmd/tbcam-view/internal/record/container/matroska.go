@@ -38,7 +38,7 @@ type matroska struct {
 
 // newMatroska begins a file, which is the caller's to discard after an error.
 func newMatroska(f *file, o Options) (*matroska, error) {
-	m := &matroska{file: f, head: newHeader(o.Format, o.Tags), stamps: newStamps(time.Millisecond)}
+	m := &matroska{file: f, head: newHeader(o.Format, o.Tags), stamps: newStamps(time.Millisecond), cluster: takeBuffer()}
 	return m, f.append(m.head.bytes(ending{}))
 }
 
@@ -139,6 +139,7 @@ func (m *matroska) index(start, at int64) {
 func (m *matroska) Sync() error { return cmp.Or(m.Flush(), m.sync()) }
 
 func (m *matroska) Close() error {
+	defer giveBuffer(&m.cluster)
 	err := m.Flush()
 	if m.length == 0 {
 		return cmp.Or(err, m.discard())
@@ -162,6 +163,7 @@ func (m *matroska) finish() error {
 	if err != nil {
 		e.chapters, e.cues = 0, 0
 	}
+	err = cmp.Or(err, m.sync()) // before there is talk of it
 	e.size = m.size - m.head.segment()
 	_, headErr := m.WriteAt(m.head.bytes(e), 0)
 	return cmp.Or(err, headErr)

@@ -39,6 +39,7 @@ func (m *plain) Flush() error {
 func (m *plain) Sync() error { return cmp.Or(m.Flush(), m.sync()) }
 
 func (m *plain) Close() error {
+	defer giveBuffer(&m.pictures)
 	err := m.Flush()
 	if m.size == 0 {
 		return cmp.Or(err, m.discard())

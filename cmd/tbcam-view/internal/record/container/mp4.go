@@ -40,7 +40,7 @@ type fragment struct{ start, offset int64 } // µs, of its moof box in the file
 
 // newMP4 begins a file, which is the caller's to discard after an error.
 func newMP4(f *file, o Options) (*mp4, error) {
-	m := &mp4{file: f, head: mp4Head(o.Format, o.Tags), stamps: newStamps(time.Microsecond)}
+	m := &mp4{file: f, head: mp4Head(o.Format, o.Tags), stamps: newStamps(time.Microsecond), data: takeBuffer()}
 	return m, f.append(m.head)
 }
 
@@ -134,6 +134,7 @@ func (m *mp4) add(f fragment) {
 func (m *mp4) Sync() error { return cmp.Or(m.Flush(), m.sync()) }
 
 func (m *mp4) Close() error {
+	defer giveBuffer(&m.data)
 	err := m.Flush()
 	if m.length == 0 {
 		return cmp.Or(err, m.discard())
@@ -147,7 +148,7 @@ func (m *mp4) finish() error {
 	if !m.seekable {
 		return nil
 	}
-	err := m.append(randomAccess(m.index))
+	err := cmp.Or(m.append(randomAccess(m.index)), m.sync()) // the index is there before there is talk of it
 	finishHead(m.head, m.length, m.gaps)
 	_, headErr := m.WriteAt(m.head, 0)
 	return cmp.Or(err, headErr)

@@ -98,7 +98,7 @@ type patch struct {
 
 func newSurvey(kind Kind, f storage) *survey {
 	return &survey{
-		file:     &file{disk: f, seekable: true},
+		file:     &file{disk: f, seekable: true, named: true},
 		report:   Report{Kind: kind},
 		complete: func() error { return nil },
 	}
