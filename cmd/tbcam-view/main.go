@@ -13,6 +13,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/cmd/internal/winlink"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -51,7 +52,12 @@ calls (v4l2loopback), and records them; any of these, together.
 Without flags it opens a window on the stream "tbcam". It runs until it is ended,
 through any number of senders and unplugged cables.
 
-Keys in the window: F fullscreen, S snapshot, I statistics, H help, Q quit.`,
+Keys in the window (H shows them too):
+
+` + keysHelp(winlink.Keys) + `
+In the panel of controls:
+
+` + keysHelp(winlink.PanelKeys),
 		Example: `  tbcam-view
   tbcam-view --loopback auto
   tbcam-view --record call.mkv --window
