@@ -107,8 +107,9 @@ func (v *aviSurvey) goOn() (next int64, ok bool) {
 	if v.known > from {
 		return v.goOnBehindIndex()
 	}
-	next = min(v.nextChunk(pictureID, from), v.nextChunk(indexID, from))
-	if next == v.end || next-from > maxCut {
+	to := min(v.end, from+maxCut)
+	next = v.nextChunk(indexID, from, v.nextChunk(pictureID, from, to))
+	if next == to {
 		return 0, false
 	}
 	v.pass(from, next, junkHead(next-from))
@@ -132,11 +133,11 @@ func (v *aviSurvey) goOnBehindIndex() (next int64, ok bool) {
 // junkHead returns the beginning of a JUNK chunk of so many bytes altogether.
 func junkHead(size int64) []byte { return append([]byte(junkID), le(uint32(size-chunkHead))...) }
 
-// nextChunk returns where the next chunk begins behind a damaged place, and behind
-// the head of another chunk for that place.
-func (v *aviSurvey) nextChunk(id string, from int64) int64 {
+// nextChunk returns where before to the next chunk of a kind begins behind a
+// damaged place, and behind the head of another chunk for that place; to if nowhere.
+func (v *aviSurvey) nextChunk(id string, from, to int64) int64 {
 	for at := from + chunkHead; ; at++ {
-		at, ok := indexOf(v.f, []byte(id), at, v.end)
+		at, ok := indexOf(v.f, []byte(id), at, to)
 		if !ok || (at-from)%2 == 0 && v.isChunk(at, id) {
 			return at
 		}

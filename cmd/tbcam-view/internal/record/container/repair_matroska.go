@@ -1,6 +1,7 @@
 package container
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -90,7 +91,7 @@ func (v *matroskaSurvey) goOn() (next int64, ok bool) {
 	if v.known > from { // that is the index
 		return 0, false
 	}
-	cluster := append(ebml.ElementCluster.Bytes(), 1)
+	cluster := append(bytes.Clone(ebml.ElementCluster.Bytes()), 1) // with a size of eight bytes
 	for at := from + smallest; ; at++ {
 		at, ok = indexOf(v.f, cluster, at, min(v.end, from+maxCut))
 		if !ok {
@@ -111,7 +112,7 @@ func voidHead(size int64) []byte {
 	if size <= 128 {
 		return voidOf(int(size))[:2]
 	}
-	return appendSize(ebml.ElementVoid.Bytes(), size-1-8)
+	return appendSize(bytes.Clone(ebml.ElementVoid.Bytes()), size-1-8)
 }
 
 // cluster takes a cluster, or what there is of its pictures.

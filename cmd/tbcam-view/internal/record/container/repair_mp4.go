@@ -57,7 +57,7 @@ func readMP4Head(f io.ReaderAt, end int64) ([]byte, error) {
 	switch {
 	case len(find(head, "moov", "mvhd")) != 112, len(find(head, "moov", "trak", "tkhd")) != 96,
 		len(mdhd) != 36, binary.BigEndian.Uint32(mdhd[20:]) != timescale,
-		len(find(head, "moov", "mvex")) < extendsSize,
+		!bytes.HasPrefix(find(head, "moov", "mvex"), u32(extendsSize)),
 		find(room, "free") == nil && find(room, "chpl") == nil:
 		return nil, ErrNotRecording
 	}
@@ -146,7 +146,8 @@ func (v *mp4Survey) message(at, size int64) {
 // fragment takes a moof box and the mdat box behind it, or what there is of its
 // pictures.
 func (v *mp4Survey) fragment(at, size int64) (next int64, ok bool) {
-	if size > chunkSize {
+	name, mdat, ok := boxAt(v.f, at+size, v.end)
+	if !ok || name != "mdat" || size > chunkSize {
 		return at, false
 	}
 	moof := make([]byte, size)
@@ -154,8 +155,7 @@ func (v *mp4Survey) fragment(at, size int64) (next int64, ok bool) {
 		return at, false
 	}
 	start, run, count := parseFragment(moof)
-	name, mdat, ok := boxAt(v.f, at+size, v.end)
-	if !ok || name != "mdat" || run == nil {
+	if run == nil {
 		return at, false
 	}
 	data := at + size + 8
