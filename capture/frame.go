@@ -9,12 +9,13 @@ import (
 // Stage is a step of a frame's way; its time is when the step was done.
 type Stage int
 
-// The stages up to the sinks. Captured is the driver's time stamp; Sent is when
-// the first byte was about to be written; Received is when the last byte had
-// been read.
+// The stages up to the sinks. Captured is the driver's time stamp; Taken is when
+// the encoder began with it; Sent is when the first byte was about to be written;
+// Received is when the last byte had been read.
 const (
 	Captured Stage = iota
 	Dequeued
+	Taken
 	Encoded
 	Sent
 	Received
@@ -24,7 +25,7 @@ const (
 
 // String returns the name of the stage as statistics show it.
 func (s Stage) String() string {
-	return [...]string{"captured", "dequeued", "encoded", "sent", "received", "decoded"}[s]
+	return [...]string{"captured", "dequeued", "taken", "encoded", "sent", "received", "decoded"}[s]
 }
 
 // Frame is one picture, raw or JPEG by its format, on its whole way.
@@ -75,14 +76,19 @@ func (f *Frame) Release() {
 	}
 }
 
-// maxIdle bounds how many unused buffers a pool keeps. More than that are in
-// flight only while a recorder waits for its disk.
-const maxIdle = 16
+// A pool keeps some unused buffers of any size, and more of small ones: a recorder
+// holds a second of them, and gives all back at once.
+const (
+	keepIdle      = 16
+	keepIdleSmall = 128
+	smallIdle     = 64 << 20 // bytes, of those beyond keepIdle with the others
+)
 
 // Pool hands out frames and reuses their buffers. It is safe for concurrent use.
 type Pool struct {
 	mu   sync.Mutex
 	idle []*Frame
+	held int // bytes of idle
 	out  int
 }
 
@@ -108,6 +114,7 @@ func (p *Pool) take() *Frame {
 	}
 	f := p.idle[n-1]
 	p.idle = p.idle[:n-1]
+	p.held -= cap(f.Data)
 	return f
 }
 
@@ -116,8 +123,10 @@ func (p *Pool) put(f *Frame) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.out--
-	if len(p.idle) < maxIdle {
+	n := len(p.idle)
+	if n < keepIdle || n < keepIdleSmall && p.held+cap(f.Data) <= smallIdle {
 		p.idle = append(p.idle, f)
+		p.held += cap(f.Data)
 	}
 }
 

@@ -39,16 +39,24 @@ func TestPoolReuses(t *testing.T) {
 }
 
 func TestPoolKeepsFew(t *testing.T) {
-	var p Pool
-	var frames []*Frame
-	for range maxIdle + 5 {
-		frames = append(frames, p.Get(10))
-	}
-	for _, f := range frames {
-		f.Release()
-	}
-	if len(p.idle) != maxIdle || p.Outstanding() != 0 {
-		t.Errorf("%d idle, %d outstanding", len(p.idle), p.Outstanding())
+	for size, want := range map[int]int{10: keepIdleSmall, 1 << 20: 51, 8 << 20: keepIdle} {
+		var p Pool
+		var frames []*Frame
+		for range keepIdleSmall + 5 {
+			frames = append(frames, p.Get(size))
+		}
+		for _, f := range frames {
+			f.Release()
+		}
+		if len(p.idle) != want || p.Outstanding() != 0 {
+			t.Errorf("of %d bytes %d are idle, want %d; %d outstanding", size, len(p.idle), want, p.Outstanding())
+		}
+		for range want {
+			p.Get(size)
+		}
+		if p.held != 0 {
+			t.Errorf("none is idle, and they hold %d bytes", p.held)
+		}
 	}
 }
 

@@ -24,17 +24,20 @@ func main() { cli.Main(command()) }
 
 // options are the flags.
 type options struct {
-	stream   string
-	want     cli.WantFlags
-	window   bool
-	loopback []string
-	record   string
-	snapshot string
-	force    bool
-	frames   uint64
-	duration time.Duration
-	stats    cli.StatsFlag
-	verbose  bool
+	stream        string
+	want          cli.WantFlags
+	window        bool
+	loopback      loopbackFlags
+	record        recordFlags
+	snapshot      string
+	snapshotEvery time.Duration
+	transform     transformFlags
+	force         bool
+	frames        uint64
+	duration      time.Duration
+	controls      controlFlags
+	stats         cli.StatsFlag
+	verbose       bool
 }
 
 func command() *cobra.Command {
@@ -67,15 +70,18 @@ In the panel of controls:
 	c.PersistentFlags().StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage+"; here the viewer listens")
 	o.want.Register(f, "of the sender: auto, a `CAMERA`'s device or (part of its) name, or pattern")
 	f.BoolVar(&o.window, "window", false, "show a window; the default where there is a display and nothing else was asked for")
-	f.StringArrayVar(&o.loopback, "loopback", nil, "republish at a v4l2loopback `DEVICE`, or auto; may be given several times")
-	f.StringVar(&o.record, "record", "", "record to `FILE.mkv`, without re-encoding")
+	o.loopback.register(f)
+	o.record.register(f)
 	f.StringVar(&o.snapshot, "snapshot", "", "write one picture to `FILE.png` and end")
+	f.DurationVar(&o.snapshotEvery, "snapshot-every", 0, "write a picture that often instead; %Y %m %d %H %M %S in FILE.png tell the time")
 	f.BoolVar(&o.force, "force", false, "overwrite the files of --record and --snapshot")
+	o.transform.Register(f)
 	f.Uint64Var(&o.frames, "frames", 0, "end after `N` frames were received")
 	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
+	o.controls.register(f)
 	o.stats.Register(f)
 	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
-	c.AddCommand(listCommand(&o))
+	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand())
 	cli.AddSetup(c, true)
 	cli.AddManual(c)
 	return c
@@ -137,7 +143,10 @@ func (o *options) check() error {
 	if o.duration < 0 {
 		return cli.Mark(errors.New("--duration must not be negative"), cli.ErrUsage)
 	}
-	if o.window || o.record != "" || o.snapshot != "" || len(o.loopback) > 0 {
+	if err := cmp.Or(o.checkSnapshots(), o.record.check()); err != nil {
+		return cli.Mark(err, cli.ErrUsage)
+	}
+	if o.window || o.record.path != "" || o.snapshot != "" || len(o.loopback.nodes) > 0 {
 		return nil
 	}
 	if os.Getenv("DISPLAY") == "" {

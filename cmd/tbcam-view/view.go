@@ -13,10 +13,8 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/loopback"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/snapshot"
-	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -29,9 +27,14 @@ type viewer struct {
 	pool     *capture.Pool
 	fanout   *sink.Fanout
 	receiver *transport.Receiver
-	recorder *record.Recorder // nil without --record
-	window   *windowSink      // nil without --window
+	demand   *demand
+	recorder *recording // nil without --record
+	screen   *screen
+	window   *windowSink        // nil without --window
+	cameras  []*loopback.Camera // virtual ones
 	meter    *meter.Meter
+	wishes   *wishes
+	modes    *modes
 
 	frames uint64 // received; of Frame alone
 	over   bool   // no more frames are wanted; of Frame alone
@@ -40,9 +43,9 @@ type viewer struct {
 	lost   capture.Lost // the sender's totals of this session
 	before capture.Lost // and of those before it
 	status transport.Status
-	camera string // that is being received
-	host   string // and its host
-	failed error  // the first sink that ended for good
+	mode   transport.Mode // of what is being received
+	host   string         // and its host
+	failed error          // the first sink that ended for good
 }
 
 func view(ctx context.Context, o options) (err error) {
@@ -53,29 +56,42 @@ func view(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
+	cameras, err := o.loopback.options(want)
+	if err != nil {
+		return err
+	}
+	wishes, err := o.controls.wishes()
+	if err != nil {
+		return err
+	}
+	screen := &screen{file: os.Stderr}
+	log := cli.NewLog(screen, "tbcam-view", cli.Level(o.verbose))
 	ctx, done := context.WithCancel(ctx)
 	defer done()
 	pool := &capture.Pool{}
 	v := &viewer{
-		o: o, log: log, done: done, pool: pool, meter: meter.New(),
-		fanout: sink.NewFanout(codec.NewDecoder(pool, codec.Limits{}), log),
+		o: o, log: log, screen: screen, done: done, pool: pool, meter: meter.New(), wishes: wishes,
 	}
+	v.fanout = sink.NewFanout(v.newDecoder(), log)
 	link, err := cli.ViewerLink(o.stream, log)
 	if err != nil {
 		return err
 	}
 	defer link.Close()
-	if err := v.addSinks(); err != nil {
-		return cli.Mark(err, cli.ErrSink)
-	}
 	plain, err := newPlainPictures(pool)
 	if err != nil {
 		return err
 	}
 	v.receiver = &transport.Receiver{Link: link, Viewer: v, Pool: pool, Version: version, Log: log, Plain: plain.take}
-	v.receiver.Start(want)
-	defer o.stats.Start(os.Stdout, v.summary)()
+	v.wishes.log, v.wishes.send = log, v.receiver.SetControl
+	v.receiver.ControlsChanged = v.controlsChanged
+	v.demand = &demand{receiver: v.receiver, want: want}
+	v.modes = newModes(want, v.demand.ask)
+	if err := v.addSinks(cameras); err != nil {
+		return cli.Mark(err, cli.ErrSink)
+	}
+	defer v.openDoor()()
+	defer o.stats.Start(o.record.out(), v.summary)()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
 	v.say("Waiting for tbcam-send\nat " + o.stream)
 	return v.run(ctx)
@@ -84,6 +100,9 @@ func view(ctx context.Context, o options) (err error) {
 // run receives until the context ends, and then lets the sinks finish.
 func (v *viewer) run(ctx context.Context) error {
 	var sinks sync.WaitGroup
+	if v.recorder != nil {
+		defer v.recorder.accompany(ctx)()
+	}
 	sinks.Go(v.fanout.Run)
 	err := cli.Mark(v.receiver.Run(ctx), cli.ErrStream)
 	v.fanout.Close()
@@ -113,8 +132,8 @@ func (v *viewer) fail(err error) {
 
 // sinks returns how many there are.
 func (v *viewer) sinks() int {
-	n := len(v.o.loopback)
-	for _, named := range []bool{v.o.window, v.o.record != "", v.o.snapshot != ""} {
+	n := len(v.o.loopback.nodes)
+	for _, named := range []bool{v.o.window, v.o.record.path != "", v.o.snapshot != ""} {
 		if named {
 			n++
 		}
@@ -124,64 +143,44 @@ func (v *viewer) sinks() int {
 
 // addSinks opens what the flags name. The first of the sinks is the one whose
 // latency is measured.
-func (v *viewer) addSinks() error {
+func (v *viewer) addSinks(cameras loopback.Options) error {
 	measure := v.presented
-	add := func(name string, open func() (sink.Sink, error)) error {
-		err := v.fanout.Add(name, open, measure)
-		measure = nil
-		return err
-	}
 	if v.o.window {
 		// The window itself reports when a picture was shown.
 		v.window = newWindowSink(v)
 		if err := v.fanout.Add("window", v.window.open, nil); err != nil {
 			return err
 		}
+		v.demand.need(true)
 		v.fanout.Tap(v.window.received)
 		measure = nil
 	}
-	for _, path := range v.o.loopback {
-		open := func() (sink.Sink, error) { return loopback.Open(path, v.pool) }
-		if err := add("loopback "+path, open); err != nil {
+	if len(v.o.loopback.nodes) > 0 {
+		if err := v.addCameras(cameras, measure != nil); err != nil {
 			return err
 		}
+		measure = nil
 	}
 	if v.o.snapshot != "" {
-		open := func() (sink.Sink, error) { return &snapshotSink{v}, snapshot.Check(v.o.snapshot, v.o.force) }
-		if err := add("snapshot", open); err != nil {
+		if err := v.addSnapshot(measure); err != nil {
 			return err
 		}
+		measure = nil
 	}
-	if v.o.record == "" {
+	if v.o.record.path == "" {
 		return nil
 	}
 	return v.addRecorder(measure)
 }
 
-func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
-	recorder, err := record.Create(v.o.record, record.Options{Force: v.o.force, Origin: v.origin, Log: v.log})
-	if err != nil {
-		return err
+// addSnapshot adds the sink that writes one picture, or one now and then.
+func (v *viewer) addSnapshot(measure func(*capture.Frame)) error {
+	open := func() (sink.Sink, error) { return &snapshotSink{v}, snapshot.Check(v.o.snapshot, v.o.force) }
+	if v.o.snapshotEvery > 0 {
+		open = v.openSnapshots
 	}
-	v.recorder = recorder
-	failed := false
-	v.fanout.Tap(func(f *capture.Frame) {
-		if measure != nil {
-			measure(f)
-		}
-		if err := recorder.Write(f); err != nil && !failed {
-			failed = true
-			v.fail(err)
-		}
-	})
-	return nil
-}
-
-// origin names the camera that is being received and its host.
-func (v *viewer) origin() (camera, host string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.camera, v.host
+	v.demand.need(true)
+	return v.fanout.Add("snapshot", open, measure)
 }
 
 // presented counts a frame that has reached its sink.
@@ -194,6 +193,7 @@ func (v *viewer) Connected(peer transport.Peer) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.status, v.host = transport.Status{}, peer.Host
+	v.wishes.connected()
 }
 
 // Mode implements transport.Viewer.
@@ -201,8 +201,9 @@ func (v *viewer) Mode(mode transport.Mode) {
 	v.log.Info("camera is on", "camera", mode.Camera, "mode", mode.Source)
 	v.say("")
 	v.mu.Lock()
-	v.camera = mode.Camera
+	v.mode = mode
 	v.mu.Unlock()
+	v.modes.change(func() { v.modes.mode = &mode })
 	if v.window != nil {
 		v.window.setMode(mode)
 	}
@@ -230,6 +231,7 @@ func (v *viewer) Frame(f *capture.Frame, lost capture.Lost) {
 
 // Status implements transport.Viewer.
 func (v *viewer) Status(status transport.Status) {
+	v.modes.change(func() { v.modes.status = status })
 	v.mu.Lock()
 	same := status == v.status
 	v.status = status
@@ -241,6 +243,7 @@ func (v *viewer) Status(status transport.Status) {
 	case transport.Waiting, transport.Failed:
 		v.log.Warn("no picture", "why", status.Text)
 		v.say(noSignal(status.Text))
+		v.announce(status.Text)
 	case transport.Running:
 		v.say("")
 	}
@@ -250,36 +253,67 @@ func (v *viewer) Status(status transport.Status) {
 func (v *viewer) Disconnected(err error) {
 	v.log.Info("the sender is gone", "why", err)
 	v.say(gone(err))
+	v.announce("waiting for tbcam-send")
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.before.Add(v.lost)
 	v.lost = capture.Lost{}
+	v.modes.change(func() { v.modes.mode = nil })
 }
 
 func (v *viewer) say(message string) {
+	v.announce(message)
 	if v.window != nil {
 		v.window.message(message)
 	}
 }
 
-// summary returns the figures so far.
-func (v *viewer) summary() meter.Summary {
-	received, decoded := v.receiver.Stats(), v.fanout.Stats()
+// lostInAll returns what the senders of all sessions have lost.
+func (v *viewer) lostInAll() capture.Lost {
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	lost := v.before
 	lost.Add(v.lost)
-	v.mu.Unlock()
+	return lost
+}
+
+// summary returns the figures so far.
+func (v *viewer) summary() meter.Summary {
+	received, decoded, lost := v.receiver.Stats(), v.fanout.Stats(), v.lostInAll()
 	fates := append([]meter.Fate{{Name: "sent", Count: received.Frames + received.Lost}}, meter.Fates(lost)...)
 	fates = append(fates,
 		meter.Fate{Name: "lost on the link", Count: received.Lost},
 		meter.Fate{Name: "not decodable", Count: decoded.Damaged},
 		meter.Fate{Name: "superseded before showing", Count: decoded.Superseded + v.unseen()},
 	)
-	if v.recorder != nil {
-		s := v.recorder.Stats()
-		fates = append(fates, meter.Fate{Name: "recorded", Count: s.Frames}, meter.Fate{Name: "dropped by the recorder", Count: s.Dropped})
+	summary := meter.Summary{Program: "tbcam-view", Counted: v.counted(), Report: v.meter.Report(received.Bytes)}
+	if r := v.recording(); r != nil {
+		summary.Recorder = r.report()
+		fates = append(fates, summary.Recorder.Fates()...)
 	}
-	return meter.Summary{Program: "tbcam-view", Counted: v.counted(), Report: v.meter.Report(received.Bytes), Fates: fates}
+	summary.Clock, summary.Fates = v.clock(), fates
+	return summary
+}
+
+// clock returns how well the sender's clock is known.
+func (v *viewer) clock() *meter.Clock {
+	estimate := v.receiver.Clock()
+	if estimate == nil {
+		return nil
+	}
+	offset, uncertainty, ok := estimate.Estimate()
+	if !ok {
+		return nil
+	}
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return &meter.Clock{Offset: ms(offset), Uncertainty: ms(uncertainty)}
+}
+
+// recording returns the recorder, nil where there is none.
+func (v *viewer) recording() *recording {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.recorder
 }
 
 // counted says what the measured sink does with frames.
@@ -287,7 +321,7 @@ func (v *viewer) counted() string {
 	switch {
 	case v.window != nil:
 		return "shown"
-	case len(v.o.loopback) > 0:
+	case len(v.cameras) > 0:
 		return "republished"
 	}
 	return "received"

@@ -36,22 +36,21 @@ const (
 // windowHooks is what the window's user can do to the rest. None of them waits,
 // and any may be nil.
 type windowHooks struct {
-	recordToggle func() (string, error)   // begins or ends a recording, and says so
-	recording    func() bool              // whether there is one
-	controls     func() []capture.Control // of the camera, as they are known
-	// setControl has a control set. failed may be called later, from any goroutine.
-	setControl func(id uint32, value int64, failed func(error))
+	recordToggle func() (string, error)             // begins or ends a recording, and says so
+	recording    func() bool                        // whether there is one
+	controls     func() []capture.Control           // of the camera, as they are known
+	setControl   func(id uint32, value int64) error // begins to have a control set
 }
 
 // windowSink keeps a window open: it acts on its keys, and opens it again, with
 // what it showed, when its process has ended.
 type windowSink struct {
 	viewer  *viewer
+	hooks   windowHooks
 	closing chan struct{}
 	kept    sync.WaitGroup // keep, and snapshots that are being written
 
 	mu      sync.Mutex
-	hooks   windowHooks
 	window  *window.Window // nil while there is none
 	closed  bool           // its user closed it
 	shots   shots
@@ -63,20 +62,7 @@ type windowSink struct {
 }
 
 func newWindowSink(v *viewer) *windowSink {
-	return &windowSink{viewer: v, closing: make(chan struct{})}
-}
-
-// connect says what the window's keys do.
-func (s *windowSink) connect(h windowHooks) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hooks = h
-}
-
-func (s *windowSink) connected() windowHooks {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.hooks
+	return &windowSink{viewer: v, hooks: v.windowHooks(), closing: make(chan struct{})}
 }
 
 // opened is a window with what converts its pictures.
@@ -231,6 +217,7 @@ func (s *windowSink) quit() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
+	s.viewer.demand.need(false)
 	if s.viewer.sinks() == 1 {
 		s.viewer.done()
 	}
@@ -238,12 +225,11 @@ func (s *windowSink) quit() {
 
 // record begins or ends a recording.
 func (s *windowSink) record(w *window.Window) {
-	toggle := s.connected().recordToggle
-	if toggle == nil {
+	if s.hooks.recordToggle == nil {
 		w.Notice("nothing to record to: tbcam-view was started without --record")
 		return
 	}
-	text, err := toggle()
+	text, err := s.hooks.recordToggle()
 	if err != nil {
 		s.viewer.log.Warn(err.Error())
 		text = err.Error()
@@ -252,8 +238,11 @@ func (s *windowSink) record(w *window.Window) {
 }
 
 func (s *windowSink) setControl(w *window.Window, e window.Event) {
-	if set := s.connected().setControl; set != nil { // else the window shows no controls
-		set(e.Control, e.Value, func(err error) { w.Notice(err.Error()) })
+	if s.hooks.setControl == nil {
+		return // the window shows no controls
+	}
+	if err := s.hooks.setControl(e.Control, e.Value); err != nil {
+		w.Notice(err.Error())
 	}
 }
 
@@ -368,6 +357,15 @@ func (s *windowSink) title(fps float64) string {
 		rate = fmt.Sprintf("%.4g fps", m.Rate.FPS())
 	}
 	return fmt.Sprintf("%s, %v %dx%d, %s - tbcam", s.mode.Camera, m.Pixel, m.Width, m.Height, rate)
+}
+
+// notice shows a text for a moment.
+func (s *windowSink) notice(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.window != nil {
+		s.window.Notice(text)
+	}
 }
 
 // message shows a text over the picture: a heading, and below it lines of detail.

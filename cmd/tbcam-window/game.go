@@ -146,6 +146,9 @@ func (g *game) fitWindow() {
 }
 
 func (g *game) apply(u winlink.Update) {
+	if u.Fullscreen {
+		g.setFullscreen(true)
+	}
 	if u.Title != nil {
 		ebiten.SetWindowTitle(*u.Title)
 	}

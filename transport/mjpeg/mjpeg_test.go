@@ -166,3 +166,17 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+func TestOffset(t *testing.T) {
+	picture := []byte{0xFF, 0xD8, 0xFF, 0xDA, 0, 2, 7, 7, 0xFF, 0xD9}
+	stream := bytes.Join([][]byte{picture, {1, 2, 3}, picture, picture[:7]}, nil)
+	r := NewReader(bytes.NewReader(stream), 1<<10)
+	for _, want := range []int64{10, 23} {
+		if _, err := r.Next(); err != nil || r.Offset() != want {
+			t.Errorf("a picture ends at %d (%v), want %d", r.Offset(), err, want)
+		}
+	}
+	if _, err := r.Next(); !errors.Is(err, io.EOF) || r.Offset() != 23 {
+		t.Errorf("the unfinished picture begins at %d (%v), want 23", r.Offset(), err)
+	}
+}

@@ -23,6 +23,7 @@ type Reader struct {
 	start int // of the picture, or of what was not looked at
 	at    int // where to look on; start <= at <= end
 	end   int // of what was read
+	read  int64
 	part  part
 }
 
@@ -57,6 +58,10 @@ func (r *Reader) Next() ([]byte, error) {
 		}
 	}
 }
+
+// Offset returns how many bytes of the source come before what Next has not
+// returned yet. At the source's end that is where an unfinished picture begins.
+func (r *Reader) Offset() int64 { return r.read - int64(r.end-r.start) }
 
 // look moves on as far as the bytes go, and returns a picture that is complete.
 func (r *Reader) look() []byte {
@@ -165,6 +170,7 @@ func (r *Reader) fill() error {
 	}
 	n, err := r.src.Read(r.buf[r.end:])
 	r.end += n
+	r.read += int64(n)
 	if n > 0 {
 		return nil
 	}

@@ -37,15 +37,7 @@ func viewer(t *testing.T, flag string, more ...string) *program {
 // counter reads the code of the pattern from a picture file.
 func counter(t *testing.T, path string) uint32 {
 	t.Helper()
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	img, err := png.Decode(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	img := loadPNG(t, path)
 	stamp, err := pattern.ReadImage(img, img.Bounds())
 	if err != nil {
 		t.Fatal(err)
@@ -449,6 +441,9 @@ func TestMistakes(t *testing.T) {
 		{"tbcam-send --camera=pattern --wire=morse " + unix, 2, "mjpeg"},
 		{"tbcam-send --camera=pattern --wire=mjpeg --codec=raw " + unix, 2, "raw"},
 		{"tbcam-send --camera=pattern --stats=xml " + unix, 2, "text or json"},
+		{"tbcam-view --loopback=auto --loopback-format=nv12 " + unix, 2, "want auto, yuyv, yu12, mjpeg"},
+		{"tbcam-view --loopback=auto --loopback-size=wide " + unix, 2, "--loopback-size"},
+		{"tbcam-view --loopback=auto --fit=tight " + unix, 2, "contain"},
 		{"tbcam-send --camera=/dev/video99 " + unix, 3, "/dev/video99"},
 		{"tbcam-send --camera=nobody's " + unix, 3, "nobody's"},
 		{"tbcam-send --camera=pattern --size=333x222 " + unix, 5, "320x240"},
@@ -461,7 +456,17 @@ func TestMistakes(t *testing.T) {
 		{"tbcam-view --window " + unix, 7, "DISPLAY"},
 		{"tbcam-view --snapshot=a.png", 6, "modprobe thunderbolt_stream"},
 		{"tbcam-view --record=" + existing + " " + unix, 7, "--force"},
-		{"tbcam-view --record=" + dir + "/a.xyz " + unix, 7, ".mkv"},
+		{"tbcam-view --record=" + dir + "/a.xyz " + unix, 2, ".mkv"},
+		{"tbcam-view --record=" + dir + "/%Q.mkv " + unix, 2, "%Q"},
+		{"tbcam-view --record=a.mkv --record-format=ogg " + unix, 2, "mkv, mp4, avi, mjpeg"},
+		{"tbcam-view --record=a.mkv --segment=10 " + unix, 2, "500MB"},
+		{"tbcam-view --record=a.mkv --keep=7days " + unix, 2, "7d"},
+		{"tbcam-view --record=a.mkv --record-buffer=0 " + unix, 2, "256MiB"},
+		{"tbcam-view --record=a.mkv --sync-interval=1us " + unix, 2, "10ms"},
+		{"tbcam-view --record=a.mkv --pre-roll=-1s " + unix, 2, "--pre-roll"},
+		{"tbcam-view --record=- --segment=10m " + unix, 2, "standard output"},
+		{"tbcam-view --segment=10m " + unix, 2, "--record"},
+		{"tbcam-view --snapshot-every=1s " + unix, 2, "--snapshot"},
 		{"tbcam-view --record=" + dir + "/none/a.mkv " + unix, 7, "none"},
 		{"tbcam-view --snapshot=" + existing + " " + unix, 7, "--force"},
 		{"tbcam-view --loopback=/dev/null " + unix, 7, "/dev/null"},

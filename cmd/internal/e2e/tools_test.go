@@ -19,6 +19,9 @@ var bin string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
+		if films := os.Getenv(filmVariable); films != "" {
+			return sendFilms(films)
+		}
 		bin = os.Getenv("TBCAM_BIN")
 		if bin == "" {
 			dir, err := build()
@@ -91,8 +94,7 @@ func env(settings ...string) []string {
 	return append(all, settings...)
 }
 
-// start starts a program; what still runs at the end of the test is killed, and
-// what it said is printed when the test failed.
+// start starts a program.
 func start(t *testing.T, settings []string, name string, args ...string) *program {
 	t.Helper()
 	return startIn(t, "", settings, name, args...)
@@ -101,24 +103,38 @@ func start(t *testing.T, settings []string, name string, args ...string) *progra
 // startIn starts a program in a directory, "" for the test's.
 func startIn(t *testing.T, dir string, settings []string, name string, args ...string) *program {
 	t.Helper()
-	p := &program{Cmd: exec.Command(filepath.Join(bin, name), args...), t: t, exited: make(chan struct{})}
+	p := prepare(t, name, args...)
 	p.Dir, p.Env = dir, env(settings...)
+	p.launch()
+	return p
+}
+
+// prepare returns a program that launch starts.
+func prepare(t *testing.T, name string, args ...string) *program {
+	p := &program{Cmd: exec.Command(filepath.Join(bin, name), args...), t: t, exited: make(chan struct{})}
+	p.Env = env()
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
+	return p
+}
+
+// launch starts the program; if it still runs at the end of the test it is killed,
+// and what it said is printed when the test failed.
+func (p *program) launch() {
+	p.t.Helper()
 	if err := p.Start(); err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	go func() {
 		_ = p.Wait() // ProcessState tells
 		close(p.exited)
 	}()
-	t.Cleanup(func() {
+	p.t.Cleanup(func() {
 		_ = p.Process.Kill()
 		<-p.exited
-		if t.Failed() {
-			t.Logf("%s %s:\n%s%s", name, strings.Join(args, " "), tail(p.stdout.String()), tail(p.stderr.String()))
+		if p.t.Failed() {
+			p.t.Logf("%s:\n%s%s", strings.Join(p.Args, " "), tail(p.stdout.String()), tail(p.stderr.String()))
 		}
 	})
-	return p
 }
 
 // tail returns the last lines of a text.

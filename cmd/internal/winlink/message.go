@@ -24,6 +24,8 @@ type Update struct {
 	Latency   []float32          `json:"latency,omitempty"`
 	Controls  *[]capture.Control `json:"controls,omitempty"` // of the camera, with their values
 	Recording *bool              `json:"recording,omitempty"`
+	// Fullscreen has the window fill the screen.
+	Fullscreen bool `json:"fullscreen,omitempty"`
 }
 
 // MaxLatency bounds how many figures an update holds.
@@ -41,12 +43,13 @@ func (u *Update) Merge(newer Update) {
 	u.Latency = u.Latency[max(0, len(u.Latency)-MaxLatency):]
 	u.Controls = cmp.Or(newer.Controls, u.Controls)
 	u.Recording = cmp.Or(newer.Recording, u.Recording)
+	u.Fullscreen = u.Fullscreen || newer.Fullscreen
 }
 
 // Quiet reports whether an update says no more than that there are pictures.
 func (u *Update) Quiet() bool {
 	return u.Format == nil && u.Title == nil && u.Message == nil && u.Notice == nil &&
-		u.Status == nil && u.Controls == nil && u.Recording == nil
+		u.Status == nil && u.Controls == nil && u.Recording == nil && !u.Fullscreen
 }
 
 // Report is what the window tells tbcam-view.

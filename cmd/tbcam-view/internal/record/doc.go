@@ -1,3 +1,3 @@
-// Package record writes the frames of a session into Matroska files as they
-// come, without encoding them again, with the times at which they were captured.
+// Package record records the frames of a session as they come, into files that
+// follow one another, and loses none while the disk is slow, full or away.
 package record

@@ -4,71 +4,112 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record/container"
 )
 
 const (
-	defaultQueueBytes = 256 << 20
-	// queueFrames bounds the queue for small pictures: over two minutes at 30 fps.
-	queueFrames = 4096
+	// DefaultBuffer is the memory for frames that wait for the disk, in bytes.
+	DefaultBuffer = 256 << 20
+	// DefaultSync is the most that a loss of power takes away.
+	DefaultSync = time.Second
+
+	// filmRate is how many frames a second a timelapse has when it is played.
+	filmRate = 30
+	// syncShare bounds what was written and is not on the disk, whose frames are
+	// kept for another file: one part in so many of the buffer.
+	syncShare = 8
+	// lookEvery is how often old segments are looked for.
+	lookEvery = 10 * time.Second
 )
 
 // Options are the choices of a user and what is told about the pictures.
 type Options struct {
-	Force bool // overwrite files that exist
-	// Origin names the camera and its host for the tags, "" where not known; it is
-	// asked when the first picture of a file has come. nil means not known.
-	Origin     func() (camera, host string)
-	QueueBytes int          // memory for frames that wait for the disk; 0 means 256 MiB
-	Log        *slog.Logger // nil means none
+	Path    string    // of the file, or a pattern with the verbs of strftime(3)
+	Out     io.Writer // instead of Path: a stream
+	Kind    container.Kind
+	Force   bool          // overwrite a file that exists
+	Buffer  int64         // bytes for frames that wait for the disk, and as much for the pre-roll
+	Sync    time.Duration // no frame is longer in memory alone, unless the disk is slow
+	Segment Limit         // of one file
+	Keep    Limit         // of all files that the pattern has made
+	Waiting bool          // begin only when Record says so
+	PreRoll time.Duration // record what came so long before that, too
+	Every   time.Duration // a timelapse of one frame in so long
+	// About names the camera, its host and its rate, as far as known; it is asked
+	// when the first frame of a file has come. It may be nil.
+	About func() (container.Tags, capture.Rate)
+	Log   *slog.Logger // nil means none
 }
 
-// Stats counts frames; each one given is in one of Frames, Dropped and Queued.
+// Stats says how a recording goes.
 type Stats struct {
-	Frames  uint64 // written: the end of this process does not harm them
-	Bytes   uint64 // written with them
-	Dropped uint64 // given when the queue was full, or lost by an error
-	Queued  int    // wait for the disk
+	Recording bool
+	File      string        // that is being written, "" for none
+	Files     uint64        // that were begun
+	Frames    uint64        // on the disk
+	Bytes     uint64        // of these
+	Length    time.Duration // from the first to the last frame of each file
+	Waiting   int           // frames in memory that are to be recorded
+	Held      int64         // bytes of these
+	Most      int64         // that Held has been
+	Dropped   uint64        // there was no memory left to wait for the disk, or no disk in the end
+	Free      uint64        // bytes on the disk, when it was last asked
+	Problem   string        // that keeps frames waiting
 }
 
-// Recorder writes frames to a file, and to further ones when their format
-// changes. It is safe for concurrent use, and ends with Close.
+// Recorder records frames. It is safe for concurrent use, and ends with Close.
 //
-// Frames wait in a queue that Write fills and Close closes. When it is full the
-// newest frame is dropped, since one that was taken is written.
+// Frames wait in a queue for one goroutine, so that a slow disk holds up nobody
+// else. They are kept until they are on the disk: what an error left in memory
+// goes to the same file when there is room again, or to another one.
 type Recorder struct {
-	path   string
-	o      Options
-	frames chan *capture.Frame
-	done   chan struct{} // closed when run has returned
+	o       Options
+	create  func(path string, o container.Options) (container.Writer, error)
+	names   names
+	queue   *queue
+	keeper  keeper
+	closing chan struct{}
+	done    chan struct{} // closed when run has returned
 
 	mu     sync.Mutex
 	closed bool
-	full   bool // frames were dropped since the queue was last empty
-	held   int  // bytes of memory in the queue
+	on     bool
+	part   int       // of the next frame
+	next   time.Time // when a timelapse wants a frame
+	missed Gap       // before the next frame
 	stats  Stats
-	err    error // the first one, final
+	err    error // that ended the recording for good
 
 	// Of run alone.
-	part  int       // number of the file
-	spare *os.File  // created, but no frame came yet
-	file  *matroska // nil before the first frame and after the last
-	clock clock
-	due   *time.Timer // of the next flush, whether frames come or not
+	file    *file         // nil while there is none
+	newest  string        // its path, or that of the one before
+	waiting []entry       // to be recorded, not on the disk yet
+	written int           // of waiting: are in file
+	fresh   int64         // what these cost
+	roll    []entry       // the newest while nothing is recorded
+	idle    bool          // the last entry was not to be recorded
+	stuck   bool          // an error must be overcome first
+	period  time.Duration // of ticker
+	ticker  *time.Ticker
+	synced  time.Time
+	looked  time.Time
+	before  time.Duration // the length of the files that are complete
 }
 
-// Create creates the file, whose name ends in .mkv, and starts a recorder.
-// Without Options.Force the error for a file that exists wraps fs.ErrExist.
-func Create(path string, o Options) (*Recorder, error) {
-	r, err := prepare(path, o)
+// New starts a recorder. The error of a file that exists wraps fs.ErrExist; it is
+// made when the first frame has come.
+func New(o Options) (*Recorder, error) {
+	r, err := prepare(o)
 	if err != nil {
 		return nil, fmt.Errorf("record: %w", err)
 	}
@@ -76,90 +117,106 @@ func Create(path string, o Options) (*Recorder, error) {
 	return r, nil
 }
 
-func prepare(path string, o Options) (*Recorder, error) {
-	if !strings.EqualFold(filepath.Ext(path), ".mkv") {
-		return nil, fmt.Errorf("%s: only .mkv files can be written", path)
-	}
-	f, err := create(path, o.Force)
-	if err != nil {
-		return nil, err
-	}
-	o.QueueBytes = cmp.Or(o.QueueBytes, defaultQueueBytes)
+func prepare(o Options) (*Recorder, error) {
+	o.Buffer = cmp.Or(o.Buffer, DefaultBuffer)
+	o.Sync = cmp.Or(o.Sync, DefaultSync)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
-	return &Recorder{
-		path:   path,
-		o:      o,
-		frames: make(chan *capture.Frame, queueFrames),
-		done:   make(chan struct{}),
-		part:   1,
-		spare:  f,
-		due:    time.NewTimer(clusterSpan),
-	}, nil
+	r := &Recorder{
+		o: o, create: container.Create, on: !o.Waiting,
+		names: names{path: clean(o.Path), pattern: isPattern(o.Path), force: o.Force},
+		queue: newQueue(o.Buffer, o.Log), closing: make(chan struct{}), done: make(chan struct{}),
+	}
+	r.keeper = keeper{&r.names, o.Keep, o.Log}
+	if o.Out == nil {
+		if err := r.names.check(); err != nil {
+			return nil, err
+		}
+	}
+	r.period = min(o.Sync/2, time.Second)
+	r.ticker = time.NewTicker(r.period)
+	return r, nil
 }
 
-func create(path string, force bool) (*os.File, error) {
-	existing := os.O_EXCL
-	if force {
-		existing = os.O_TRUNC
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|existing, 0o666)
-	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%w; --force overwrites it", err)
-	}
-	return f, err
-}
-
-// Write takes over one reference to the frame and does not wait for the disk.
-// After a failure it returns that error, which wraps the system's (disk full is
-// syscall.ENOSPC), and after Close one that wraps fs.ErrClosed. A frame dropped
-// because the queue is full is no error.
-func (r *Recorder) Write(f *capture.Frame) error {
+// Write takes over the reference of a received frame and never waits. gap is what
+// is missing since the last one. The error is that which ended the recording for
+// good, or wraps fs.ErrClosed.
+func (r *Recorder) Write(f *capture.Frame, gap Gap) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case r.err != nil:
-		r.drop(f)
-		return r.err
-	case r.closed:
-		r.drop(f)
-		return fmt.Errorf("record: %s: %w", r.path, fs.ErrClosed)
-	case len(r.frames) == cap(r.frames) || r.held+cap(f.Data) > r.o.QueueBytes:
-		r.drop(f)
-		r.overflow()
-	default:
-		r.held += cap(f.Data)
-		r.stats.Queued++
-		r.frames <- f // there is room, and only Write, locked, takes it
+	case r.err != nil || r.closed:
+		f.Release()
+		return cmp.Or(r.err, fs.ErrClosed)
+	case !r.due(f):
+		f.Release()
+		return nil
 	}
+	r.missed.Add(gap)
+	r.queue.put(entry{frame: f, gap: r.missed, on: r.on, part: r.part})
+	r.missed = Gap{}
 	return nil
 }
 
-func (r *Recorder) drop(f *capture.Frame) {
-	f.Release()
-	r.stats.Dropped++
-}
-
-func (r *Recorder) overflow() {
-	if !r.full {
-		r.o.Log.Warn("the disk is too slow: frames are missing in the recording", "queued", r.stats.Queued)
+// due reports whether a frame is wanted. What a timelapse leaves out is no gap.
+func (r *Recorder) due(f *capture.Frame) bool {
+	at := captured(f)
+	if r.o.Every == 0 || !at.Before(r.next) {
+		late := at.Sub(r.next)
+		if r.next = r.next.Add(r.o.Every); late >= r.o.Every {
+			r.next = at.Add(r.o.Every)
+		}
+		return true
 	}
-	r.full = true
+	return false
 }
 
-// Stats returns the counts so far.
-func (r *Recorder) Stats() Stats {
+// Record starts or stops the recording, from the next frame on.
+func (r *Recorder) Record(on bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.stats
+	if on && !r.on {
+		r.part++
+	}
+	r.on = on
 }
 
-// Close waits until all frames are written and the file is complete and on the
-// disk. It returns the first error of the recording, also when called again.
+// Recording reports whether frames are being recorded.
+func (r *Recorder) Recording() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.recording()
+}
+
+func (r *Recorder) recording() bool { return r.on && !r.closed && r.err == nil }
+
+// Segment begins another file with the next frame.
+func (r *Recorder) Segment() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.part++
+}
+
+// Stats returns the figures so far.
+func (r *Recorder) Stats() Stats {
+	r.queue.mu.Lock()
+	waiting, held, most, dropped := r.queue.count, r.queue.held, r.queue.most, r.queue.dropped
+	r.queue.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.stats
+	s.Recording = r.recording()
+	s.Waiting, s.Held, s.Most, s.Dropped = waiting, held, most, dropped
+	return s
+}
+
+// Close writes what waits, completes the file and has it on the disk. It returns
+// the error that kept frames from it, also when called again.
 func (r *Recorder) Close() error {
 	r.mu.Lock()
 	if !r.closed {
 		r.closed = true
-		close(r.frames)
+		close(r.closing)
+		close(r.queue.entries)
 	}
 	r.mu.Unlock()
 	<-r.done
@@ -169,151 +226,297 @@ func (r *Recorder) Close() error {
 // run is the goroutine that writes.
 func (r *Recorder) run() {
 	defer close(r.done)
-	defer r.due.Stop()
-	if err := r.record(); err != nil {
-		r.fail(err)
+	defer r.ticker.Stop()
+	r.look()
+	for r.step() {
 	}
-	if err := r.finish(); err != nil {
-		r.fail(err)
-	}
-	// None are left but after an error, which has counted them as dropped.
-	for f := range r.frames {
-		f.Release()
-	}
+	r.finish()
 }
 
-// record writes until Close, or until the first error.
-func (r *Recorder) record() error {
-	for {
-		select {
-		case f, open := <-r.frames:
-			if !open {
-				return nil
-			}
-			if err := r.put(f); err != nil {
-				return err
-			}
-		case <-r.due.C:
-			if err := r.flush(); err != nil {
-				return err
-			}
-		}
+// step does what is next, and reports whether more is to come.
+func (r *Recorder) step() bool {
+	entries, closing := r.queue.entries, r.closing
+	if r.stuck {
+		entries = nil
+	} else {
+		closing = nil // but not before all entries were taken
 	}
+	select {
+	case e, ok := <-entries:
+		if ok {
+			r.take(e)
+		}
+		return ok && r.err == nil
+	case <-closing:
+		r.try(r.save)
+		return !r.stuck && r.err == nil
+	case <-r.ticker.C:
+		r.tick()
+	}
+	return r.err == nil
 }
 
-// put adds a frame to the file it belongs to.
-func (r *Recorder) put(f *capture.Frame) error {
-	defer r.settle(f)
-	captured := cmp.Or(f.Time, f.At[capture.Received], time.Now())
-	if r.file == nil || r.file.format != f.Format {
-		if err := r.next(f.Format, captured); err != nil {
-			return err
+// take acts on the next entry of the queue.
+func (r *Recorder) take(e entry) {
+	r.idle = !e.on
+	if r.idle {
+		r.queue.roll(&e)
+		r.roll = append(r.roll, e)
+		r.trim()
+	} else {
+		for i := range r.roll {
+			r.roll[i].part = e.part
 		}
+		r.waiting = append(append(r.waiting, r.roll...), e)
+		r.roll = nil
 	}
-	at := r.clock.stamp(captured)
-	if r.file.full(at, len(f.Data)) {
-		if err := r.flush(); err != nil {
-			return err
-		}
-	}
-	r.file.add(at, f.Data)
-	return nil
+	r.try(r.work)
 }
 
-// settle gives back a frame that has left the queue.
-func (r *Recorder) settle(f *capture.Frame) {
-	size := cap(f.Data)
-	f.Release()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.held -= size
-	r.full = r.full && r.held > 0
+// trim lets go what is too old for the pre-roll.
+func (r *Recorder) trim() {
+	newest := captured(r.roll[len(r.roll)-1].frame)
+	n := 0
+	for n < len(r.roll) && (newest.Sub(captured(r.roll[n].frame)) >= r.o.PreRoll || r.queue.crowded()) {
+		r.queue.release(r.roll[n:n+1], false)
+		n++
+	}
+	r.roll = r.roll[n:]
 }
 
-// next begins a file, and ends the one before.
-func (r *Recorder) next(format capture.Format, start time.Time) (err error) {
-	if r.file != nil {
-		if err := r.finish(); err != nil {
-			return err
-		}
-		if r.spare, err = r.continuation(); err != nil {
-			return err
-		}
-		r.o.Log.Info("the pictures changed: recording into another file", "format", format, "file", r.spare.Name())
+// tick does what is due, whether frames come or not.
+func (r *Recorder) tick() {
+	if len(r.queue.entries) == 0 && !r.Recording() {
+		r.idle = true
 	}
-	if r.file, err = newMatroska(r.spare, format, start, r.o); err != nil {
+	// The tick that is nearest to half of the interval.
+	if r.stuck || time.Since(r.synced) > (r.o.Sync-r.period)/2 {
+		r.try(r.save)
+	} else {
+		r.try(r.work)
+	}
+	r.look()
+}
+
+// save writes what waits, and has it on the disk.
+func (r *Recorder) save() error {
+	if err := r.work(); err != nil {
 		return err
 	}
-	r.spare = nil
-	r.clock = clock{first: start, last: -1}
-	return nil
+	return r.sync()
 }
 
-// continuation creates the next file: name-2.mkv after name.mkv. One that exists
-// is stepped over, since stopping a recording that runs would be worse.
-func (r *Recorder) continuation() (*os.File, error) {
-	ext := filepath.Ext(r.path)
+// try does something, and keeps what waits if that fails.
+func (r *Recorder) try(do func() error) {
+	if err := r.attempt(do); err != nil {
+		r.broken(err)
+	} else {
+		r.overcome()
+	}
+}
+
+// attempt does something until it succeeds, as long as room can be made for it.
+func (r *Recorder) attempt(do func() error) error {
 	for {
-		r.part++
-		f, err := create(fmt.Sprintf("%s-%d%s", strings.TrimSuffix(r.path, ext), r.part, ext), r.o.Force)
-		if !errors.Is(err, fs.ErrExist) {
-			return f, err
+		if err := do(); err == nil || !isFull(err) || !r.keeper.makeRoom(r.newest) {
+			return err
 		}
 	}
 }
 
-// flush writes the frames gathered so far.
-func (r *Recorder) flush() error {
-	r.due.Reset(clusterSpan)
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+// work writes what waits, and ends the file where nothing is to be recorded now.
+func (r *Recorder) work() error {
+	for r.written < len(r.waiting) {
+		if err := r.put(r.waiting[r.written]); err != nil {
+			return err
+		}
+		r.written++
+		r.fresh += r.waiting[r.written-1].cost()
+		if r.fresh > r.o.Buffer/syncShare {
+			if err := r.sync(); err != nil {
+				return err
+			}
+		}
+	}
+	if r.idle && r.o.Out == nil {
+		return r.end()
+	}
+	return nil
+}
+
+// put writes a frame to the file it belongs to.
+func (r *Recorder) put(e entry) error {
+	if err := r.o.Kind.Check(e.frame.Format); err != nil {
+		return fatal{err}
+	}
+	if r.file != nil && r.file.ends(e, r.o.Segment) && r.o.Out == nil {
+		if err := r.end(); err != nil {
+			return err
+		}
+	}
 	if r.file == nil {
+		if err := r.open(e); err != nil {
+			return err
+		}
+	}
+	if r.file.format != e.frame.Format {
+		return fatal{errors.New("the pictures changed, which a stream cannot follow; record to a file")}
+	}
+	return r.file.add(e, r.at(e))
+}
+
+// at returns the time of a frame in the file.
+func (r *Recorder) at(e entry) time.Duration {
+	if r.o.Every > 0 {
+		return time.Duration(r.file.frames) * time.Second / filmRate
+	}
+	return captured(e.frame).Sub(r.file.start)
+}
+
+// sync has on the disk what was written.
+func (r *Recorder) sync() error {
+	r.synced = time.Now()
+	if r.file == nil || r.written == 0 {
 		return nil
 	}
-	frames, size := r.file.frames, len(r.file.cluster)
-	if err := r.file.flush(); err != nil {
+	if err := r.file.check(); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.stats.Frames += uint64(frames)
-	r.stats.Bytes += uint64(size)
-	r.stats.Queued -= frames
+	if err := r.file.Sync(); err != nil {
+		return err
+	}
+	r.settle()
 	return nil
 }
 
-// finish ends the file, if there is one. One without a frame is removed.
-func (r *Recorder) finish() (err error) {
-	if r.file != nil {
-		err = cmp.Or(r.flush(), r.file.close())
+// settle gives back the frames that are on the disk.
+func (r *Recorder) settle() {
+	done := r.waiting[:r.written]
+	r.mu.Lock()
+	for _, e := range done {
+		r.stats.Frames++
+		r.stats.Bytes += uint64(len(e.frame.Data))
 	}
-	if r.spare != nil {
-		err = cmp.Or(err, discard(r.spare))
-	}
-	r.file, r.spare = nil, nil
-	return err
+	r.stats.Length = r.before + r.file.end.Sub(r.file.start)
+	r.mu.Unlock()
+	r.queue.release(done, false)
+	r.waiting = slices.Delete(r.waiting, 0, r.written)
+	r.written, r.fresh = 0, 0
 }
 
-// fail makes the first error final; what was not written by then is lost.
-func (r *Recorder) fail(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.err != nil {
+// end completes the file. All that was to be in it is on the disk before, so an
+// error then leaves one that can be repaired.
+func (r *Recorder) end() error {
+	if err := r.sync(); err != nil {
+		return err
+	}
+	r.complete()
+	return nil
+}
+
+func (r *Recorder) complete() {
+	if r.file == nil {
 		return
 	}
-	r.err = fmt.Errorf("record: %w", err)
-	r.stats.Dropped += uint64(r.stats.Queued)
-	r.stats.Queued = 0
+	if err := r.file.Close(); err != nil {
+		r.o.Log.Warn("the recording is not complete; tbcam-view repair makes it so", "file", r.newest, "why", err)
+	}
+	r.leave()
+	r.keeper.tidy(r.newest)
 }
 
-// clock gives frames their times in a file.
-type clock struct {
-	first time.Time
-	last  int64 // ms
+// leave forgets the file. When it was changed last is when its last frame was
+// captured, for those who look for old ones.
+func (r *Recorder) leave() {
+	if r.file.path != "" && r.file.check() == nil {
+		_ = os.Chtimes(r.file.path, r.file.end, r.file.end)
+	}
+	r.before += r.file.end.Sub(r.file.start)
+	r.file = nil
+	r.began("")
 }
 
-// stamp returns the milliseconds since the first frame. Times have to grow, or
-// players and muxers refuse frames: one that does not is put 1 ms after the last.
-func (c *clock) stamp(captured time.Time) int64 {
-	at := captured.Sub(c.first).Round(time.Millisecond).Milliseconds()
-	c.last = max(at, c.last+1)
-	return c.last
+// fatal is an error that waiting cannot cure.
+type fatal struct{ error }
+
+func (f fatal) Unwrap() error { return f.error }
+
+// broken keeps what waits until the disk works again. On a full one the same file
+// goes on then; where that is gone or has failed, another.
+func (r *Recorder) broken(err error) {
+	if !isFull(err) && r.file != nil && r.o.Out == nil {
+		_ = r.file.Close() // what it says is no better than err
+		r.leave()
+		r.written, r.fresh = 0, 0
+	}
+	if first := !r.stuck; first && !errors.As(err, new(fatal)) && r.o.Out == nil {
+		r.o.Log.Error("recording is held up; it goes on when it can", "why", err)
+	}
+	r.stuck = true
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.Problem = err.Error()
+	if errors.As(err, new(fatal)) || r.o.Out != nil {
+		r.err = fmt.Errorf("record: %w", err)
+	}
+}
+
+// overcome notes that the disk works.
+func (r *Recorder) overcome() {
+	if !r.stuck {
+		return
+	}
+	r.stuck = false
+	r.o.Log.Info("recording goes on", "file", r.newest)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.Problem = ""
+}
+
+// look removes old segments and asks how much room is left, now and then.
+func (r *Recorder) look() {
+	if r.o.Out != nil {
+		return
+	}
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(r.names.root(), &disk); err == nil {
+		r.mu.Lock()
+		r.stats.Free = disk.Bavail * uint64(disk.Bsize)
+		r.mu.Unlock()
+	}
+	if time.Since(r.looked) >= lookEvery {
+		r.looked = time.Now()
+		r.keeper.tidy(r.newest)
+	}
+}
+
+// began notes for Stats which file is being written.
+func (r *Recorder) began(path string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.File = path
+	if path != "" {
+		r.stats.Files++
+	}
+}
+
+// finish tries once more to write what waits; what cannot be is lost.
+func (r *Recorder) finish() {
+	var err error
+	if r.err == nil {
+		err = r.attempt(r.save)
+	}
+	r.complete()
+	r.queue.release(r.waiting, true)
+	r.queue.release(r.roll, false)
+	if err != nil {
+		r.mu.Lock()
+		r.err = fmt.Errorf("record: %w", err)
+		r.mu.Unlock()
+	}
+	for e := range r.queue.entries {
+		r.queue.release([]entry{e}, true)
+	}
 }

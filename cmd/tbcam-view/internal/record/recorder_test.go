@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,276 +15,430 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record/container"
 )
 
-func TestClock(t *testing.T) {
-	const us = time.Microsecond
-	for _, c := range []struct {
-		name     string
-		captured []time.Duration // after the first
-		want     []int64         // ms
-	}{
-		{"rounded, not added up", []time.Duration{0, 33_333 * us, 66_666 * us, 100_000 * us}, []int64{0, 33, 67, 100}},
-		{"half a millisecond", []time.Duration{0, 499 * us, 1500 * us}, []int64{0, 1, 2}},
-		{"repeated", []time.Duration{0, 10_000 * us, 10_000 * us, 10_000 * us, 20_000 * us}, []int64{0, 10, 11, 12, 20}},
-		{"backwards", []time.Duration{0, 50_000 * us, 48_000 * us, 53_000 * us}, []int64{0, 50, 51, 53}},
-		{"before the first", []time.Duration{0, -time.Hour, 5_000 * us}, []int64{0, 1, 5}},
-		{"a long pause", []time.Duration{0, 100 * time.Hour}, []int64{0, 360_000_000}},
-	} {
-		start := time.Now()
-		clock := clock{first: start, last: -1}
-		for i, after := range c.captured {
-			if got := clock.stamp(start.Add(after)); got != c.want[i] {
-				t.Errorf("%s: frame %d is at %d ms, want %d", c.name, i, got, c.want[i])
+// TestVariableRate: hours of video whose rate changes all the time, in segments
+// of which the old ones go: each frame is in the right one, with its time to the
+// millisecond.
+func TestVariableRate(t *testing.T) {
+	const (
+		length  = 3 * time.Hour
+		segment = 10 * time.Minute
+		keep    = 75 * time.Minute
+	)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	dir := t.TempDir()
+	var want [][]int64 // ms of each frame, segment by segment
+	var f *film
+	var begun []time.Time
+	synctest.Test(t, func(t *testing.T) {
+		f = newFilm(yuyv)
+		r := begin(t, Options{
+			Path: filepath.Join(dir, "%Y%m%d-%H%M%S.mkv"), Sync: 10 * time.Second,
+			Segment: Limit{Time: segment}, Keep: Limit{Time: keep},
+		}, nil)
+		for after := time.Duration(0); after < length; {
+			time.Sleep(time.Until(f.start.Add(after)))
+			frame := f.frame(after)
+			if len(want) == 0 || frame.Time.Sub(begun[len(begun)-1]) >= segment {
+				want, begun = append(want, nil), append(begun, frame.Time)
 			}
-		}
-	}
-}
-
-// TestFlushedWithinASecond: also when no further frame pushes it.
-func TestFlushedWithinASecond(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := start(t, filepath.Join(t.TempDir(), "a.mkv"), Options{})
-		film := newFilm(mjpeg)
-		for i := range 3 {
-			film.roll(t, r, 1)
-			time.Sleep(clusterSpan)
-			synctest.Wait()
-			if s := r.Stats(); s.Frames != uint64(i+1) || s.Queued != 0 {
-				t.Errorf("after a second: %+v, want %d frames written", s, i+1)
+			last := len(want) - 1
+			want[last] = append(want[last], frame.Time.Sub(begun[last]).Round(time.Millisecond).Milliseconds())
+			if err := r.Write(frame, Gap{}); err != nil {
+				t.Fatal(err)
 			}
+			after += wait(random)
 		}
-		closed(t, r)
-		film.allReleased(t)
-	})
-}
-
-// TestClusterPerSecond: the timer and the frames' own times do not make twice as
-// many clusters.
-func TestClusterPerSecond(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.mkv")
-	synctest.Test(t, func(t *testing.T) {
-		r := start(t, path, Options{})
-		film := newFilm(mjpeg)
-		for range 300 {
-			film.roll(t, r, 1)
-			time.Sleep(time.Second / 30)
-		}
-		closed(t, r)
-	})
-	p, _ := parse(t, path)
-	if n := len(p.Segment.Cluster); n > 11 {
-		t.Errorf("%d clusters for 10 s", n)
-	}
-}
-
-// TestNoCaptureTime: pictures of a plain stream have only a time of arrival.
-func TestNoCaptureTime(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.mkv")
-	r := start(t, path, Options{})
-	film := newFilm(mjpeg)
-	for i := range 3 {
-		f := film.frame(time.Duration(i) * 40 * time.Millisecond)
-		f.At[capture.Received], f.Time = f.Time, time.Time{}
-		if err := r.Write(f); err != nil {
-			t.Fatal(err)
-		}
-	}
-	closed(t, r)
-	wantPackets(t, path, film.want)
-}
-
-func TestExistingFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.mkv")
-	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, err := Create(path, Options{})
-	if !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "--force") {
-		t.Errorf("Create returned %v, want that it exists and --force", err)
-	}
-	if b, _ := os.ReadFile(path); string(b) != "precious" {
-		t.Fatal("the existing file was touched")
-	}
-	r := start(t, path, Options{Force: true})
-	film := newFilm(mjpeg)
-	film.roll(t, r, 5)
-	closed(t, r)
-	wantPackets(t, path, film.want)
-}
-
-func TestCreateRefuses(t *testing.T) {
-	for _, name := range []string{"a.avi", "a", "missing/a.mkv"} {
-		dir := t.TempDir()
-		r, err := Create(filepath.Join(dir, name), Options{})
-		if r != nil || err == nil || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v, %v, want an error in one line", name, r, err)
-		}
-		if got := files(t, dir); got != nil {
-			t.Errorf("%s: left %v", name, got)
-		}
-	}
-}
-
-func TestFormatChange(t *testing.T) {
-	dir := t.TempDir()
-	taken := filepath.Join(dir, "a-2.mkv")
-	if err := os.WriteFile(taken, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	log, lines := logged()
-	r := start(t, filepath.Join(dir, "a.mkv"), Options{Log: log})
-	films := []*film{newFilm(mjpeg), newFilm(yuyv), newFilm(mjpeg)}
-	for i, f := range films {
-		f.roll(t, r, 40+i)
-	}
-	closed(t, r)
-	for i, name := range []string{"a.mkv", "a-3.mkv", "a-4.mkv"} {
-		wantPackets(t, filepath.Join(dir, name), films[i].want)
-		films[i].allReleased(t)
-	}
-	if b, _ := os.ReadFile(taken); string(b) != "precious" {
-		t.Error("a file of somebody else was touched")
-	}
-	if n := strings.Count(lines.String(), "\n"); n != 2 {
-		t.Errorf("%d log lines, want 2:\n%s", n, lines)
-	}
-	if got := r.Stats().Frames; got != 123 {
-		t.Errorf("%d frames, want 123", got)
-	}
-}
-
-func TestFormatChangeForced(t *testing.T) {
-	dir := t.TempDir()
-	second := filepath.Join(dir, "a-2.mkv")
-	if err := os.WriteFile(second, []byte("old"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r := start(t, filepath.Join(dir, "a.mkv"), Options{Force: true})
-	newFilm(mjpeg).roll(t, r, 3)
-	film := newFilm(yuyv)
-	film.roll(t, r, 3)
-	closed(t, r)
-	wantPackets(t, second, film.want)
-}
-
-// TestFormatChangeFails: the file before stays, the frames after are lost.
-func TestFormatChangeFails(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "a.mkv")
-	if err := os.Mkdir(filepath.Join(dir, "a-2.mkv"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	r, err := prepare(path, Options{Force: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, second := newFilm(mjpeg), newFilm(yuyv)
-	first.roll(t, r, 3)
-	second.roll(t, r, 4)
-	go r.run()
-	if err := r.Close(); err == nil {
-		t.Error("Close returned no error")
-	}
-	wantPackets(t, path, first.want)
-	second.allReleased(t)
-	if s := r.Stats(); s.Frames != 3 || s.Dropped != 4 || s.Queued != 0 {
-		t.Errorf("%+v, want 3 frames written and 4 dropped", s)
-	}
-}
-
-func TestNoFrames(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.mkv")
-	closed(t, start(t, path, Options{}))
-	if !gone(path) {
-		t.Error("an empty file is left")
-	}
-}
-
-func TestClosed(t *testing.T) {
-	r := start(t, filepath.Join(t.TempDir(), "a.mkv"), Options{})
-	film := newFilm(mjpeg)
-	film.roll(t, r, 1)
-	closed(t, r)
-	closed(t, r)
-	if err := r.Write(film.frame(0)); !errors.Is(err, fs.ErrClosed) {
-		t.Errorf("Write after Close: %v", err)
-	}
-	film.allReleased(t)
-}
-
-// TestQueueFull stops the disk: the goroutine that writes starts only later.
-func TestQueueFull(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.mkv")
-	log, lines := logged()
-	film := newFilm(yuyv)
-	synctest.Test(t, func(t *testing.T) {
-		first := film.frame(0)
-		r, err := prepare(path, Options{QueueBytes: 3*cap(first.Data) + 1, Log: log})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := r.Write(first); err != nil {
-			t.Fatal(err)
-		}
-		film.roll(t, r, 9)
-		if s := r.Stats(); s.Queued != 3 || s.Dropped != 7 || film.pool.Outstanding() != 3 {
-			t.Errorf("%+v with %d frames held, want 3 queued and 7 dropped", s, film.pool.Outstanding())
-		}
-		go r.run()
+		time.Sleep(lookEvery) // for what has become too old by the end
 		synctest.Wait()
-		film.roll(t, r, 3) // there is room again
-		closed(t, r)
+		closed(t, r, f)
 	})
-	wantPackets(t, path, slices.Delete(film.want, 3, 10))
-	film.allReleased(t)
-	if n := strings.Count(lines.String(), "\n"); n != 1 {
-		t.Errorf("%d log lines, want 1:\n%s", n, lines)
+	names := files(t, dir)
+	first := len(want) - len(names)
+	if oldest := begun[first].Add(segment); f.start.Add(length).Sub(oldest) > keep+lookEvery || len(names) < 7 || len(names) > 9 {
+		t.Fatalf("%d segments of %d are left, the oldest ended at %v", len(names), len(want), oldest)
+	}
+	number := 0
+	for i, times := range want {
+		if i >= first {
+			wantTimes(t, wantFrames(t, filepath.Join(dir, names[i-first]), f.size, number, number+len(times)-1), times)
+		}
+		number += len(times)
+	}
+	t.Logf("%d frames in %d segments", f.shown, len(want))
+}
+
+// wait returns the time to the next frame: mostly that of a camera in changing
+// light, at times a second or two of nothing.
+func wait(random *rand.Rand) time.Duration {
+	if random.IntN(500) == 0 {
+		return time.Duration(random.Int64N(int64(20 * time.Second)))
+	}
+	return 30*time.Millisecond + time.Duration(random.Int64N(int64(200*time.Millisecond)))
+}
+
+func wantTimes(t *testing.T, got []packet, want []int64) {
+	t.Helper()
+	for i, p := range got {
+		if p.At != want[i] {
+			t.Fatalf("frame %d of %d is at %d ms, want %d", i, len(want), p.At, want[i])
+		}
+	}
+}
+
+func TestOneFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.mkv")
+	synctest.Test(t, func(t *testing.T) {
+		f := newFilm(yuyv)
+		r := begin(t, Options{Path: path}, nil)
+		f.roll(t, r, 90)
+		s := r.Stats()
+		if s.Files != 1 || s.File != path || !s.Recording || s.Frames < 60 || s.Frames+uint64(s.Waiting) != 90 || s.Free == 0 {
+			t.Errorf("%+v", s)
+		}
+		closed(t, r, f)
+		if s := r.Stats(); s.Frames != 90 || s.Waiting != 0 || s.Dropped != 0 || s.Bytes != uint64(90*f.size) || s.File != "" || s.Length.Round(10*time.Millisecond) != 2970*time.Millisecond || s.Recording {
+			t.Errorf("%+v", s)
+		}
+		if err := r.Write(f.frame(0), Gap{}); !errors.Is(err, fs.ErrClosed) {
+			t.Errorf("Write after Close: %v", err)
+		}
+		closed(t, r, f)
+		wantFrames(t, path, f.size, 0, 89)
+		if info, err := os.Stat(path); err != nil || info.ModTime().Sub(f.start).Round(time.Second) != 3*time.Second {
+			t.Errorf("the file ended at %v, the pictures began at %v; %v", info.ModTime(), f.start, err)
+		}
+	})
+}
+
+// TestNothingIsLeft where no frame came.
+func TestNothingIsLeft(t *testing.T) {
+	dir := t.TempDir()
+	r := begin(t, Options{Path: dir + "/a.mkv"}, nil)
+	closed(t, r, newFilm(yuyv))
+	if got := files(t, dir); got != nil {
+		t.Errorf("left behind: %q", got)
+	}
+}
+
+// TestSync: no frame is in memory alone for longer than was asked for.
+func TestSync(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.mkv")
+	for _, interval := range []time.Duration{40 * time.Millisecond, time.Second, 10 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFilm(yuyv)
+			const busy = 7 * time.Millisecond // for each frame, so that ticks are served late
+			d := &disk{fault: func(op string) error {
+				switch op {
+				case "write":
+					time.Sleep(busy)
+				case "sync":
+					time.Sleep(interval / 4)
+				}
+				return nil
+			}}
+			r := begin(t, Options{Path: path, Force: true, Sync: interval}, d.create)
+			for range 300 {
+				f.roll(t, r, 1)
+				synctest.Wait()
+				due := time.Since(f.start) - interval - time.Second/30 - busy
+				if s := r.Stats(); int64(s.Frames) < int64(due*30/time.Second) {
+					t.Fatalf("after %v with an interval of %v, %d frames are on the disk", time.Since(f.start), interval, s.Frames)
+				}
+			}
+			closed(t, r, f)
+		})
+	}
+}
+
+func TestSegmentsBySize(t *testing.T) {
+	dir := t.TempDir()
+	f := newFilm(yuyv)
+	synctest.Test(t, func(t *testing.T) {
+		f.start = time.Now()
+		r := begin(t, Options{Path: dir + "/%H%M%S.mkv", Segment: Limit{Size: 20000}}, nil)
+		f.roll(t, r, 100)
+		closed(t, r, f)
+	})
+	names, total := files(t, dir), 0
+	for _, name := range names {
+		total += len(probe(t, dir+"/"+name))
+		if info, err := os.Stat(dir + "/" + name); err != nil || info.Size() > 20200 { // the index comes in the end
+			t.Errorf("%s has %d bytes, %v", name, info.Size(), err)
+		}
+	}
+	if total != 100 || len(names) != 6 {
+		t.Errorf("%d frames in %d files, want 100 in 6", total, len(names))
+	}
+}
+
+// TestSegmentOnDemand, and where the pictures change: with a name that is no
+// pattern, the files are numbered, and one that exists is stepped over.
+func TestSegmentOnDemand(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/a-2.mkv", []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFilm(yuyv)
+		r := begin(t, Options{Path: dir + "/a.mkv"}, nil)
+		f.roll(t, r, 10)
+		r.Segment()
+		f.roll(t, r, 20)
+		f.format = uyvy
+		f.roll(t, r, 30)
+		closed(t, r, f)
+		wantFrames(t, dir+"/a.mkv", f.size, 0, 9)
+		wantFrames(t, dir+"/a-3.mkv", f.size, 10, 29)
+		wantFrames(t, dir+"/a-4.mkv", f.size, 30, 59)
+	})
+	if b, err := os.ReadFile(dir + "/a-2.mkv"); string(b) != "precious" {
+		t.Errorf("the file that existed holds %q, %v", b, err)
+	}
+}
+
+// TestOnDemand: what came before the start is recorded too, and nothing after the
+// stop.
+func TestOnDemand(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFilm(yuyv)
+		r := begin(t, Options{Path: dir + "/a.mkv", Waiting: true, PreRoll: 990 * time.Millisecond}, nil)
+		f.roll(t, r, 90)
+		if r.Recording() || files(t, dir) != nil {
+			t.Error("it records before it should")
+		}
+		r.Record(true)
+		f.roll(t, r, 15) // 90 to 104
+		r.Record(false)
+		f.roll(t, r, 10)
+		if !slices.Equal(files(t, dir), []string{"a.mkv"}) || r.Stats().File != "" {
+			t.Error("the file is not complete after the stop")
+		}
+		r.Record(true)
+		f.roll(t, r, 5) // 115 to 119, and the ten before
+		r.Record(false)
+		time.Sleep(2 * time.Second) // no frame comes any more
+		synctest.Wait()
+		if s := r.Stats(); s.File != "" || s.Frames != 30+15+15 {
+			t.Errorf("%+v", s)
+		}
+		r.Record(true)
+		f.roll(t, r, 3)
+		closed(t, r, f)
+		wantFrames(t, dir+"/a.mkv", f.size, 60, 104)
+		wantFrames(t, dir+"/a-2.mkv", f.size, 105, 119)
+		wantFrames(t, dir+"/a-3.mkv", f.size, 120, 122)
+	})
+}
+
+// TestPreRollIsBounded by its memory.
+func TestPreRollIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFilm(yuyv)
+		r := begin(t, Options{Path: t.TempDir() + "/a.mkv", Waiting: true, PreRoll: time.Hour, Buffer: 100 * leastCost}, nil)
+		f.roll(t, r, 500)
+		if n := f.pool.Outstanding(); n < 90 || n > 101 {
+			t.Errorf("%d frames are held, want about 100", n)
+		}
+		closed(t, r, f)
+	})
+}
+
+func TestTimelapse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.mkv")
+	synctest.Test(t, func(t *testing.T) {
+		f := newFilm(yuyv)
+		r := begin(t, Options{Path: path, Every: 10 * time.Second}, nil)
+		f.roll(t, r, 30*95)
+		closed(t, r, f)
+	})
+	var got []int64
+	for _, p := range probe(t, path) {
+		got = append(got, p.At)
+	}
+	if want := []int64{0, 33, 67, 100, 133, 167, 200, 233, 267, 300}; !slices.Equal(got, want) {
+		t.Errorf("the frames are at %v ms, want %v", got, want)
+	}
+}
+
+// old makes a segment that ended so long ago.
+func old(t *testing.T, path string, size int, ago time.Duration) {
+	t.Helper()
+	if err := errors.Join(os.WriteFile(path, make([]byte, size), 0o600), os.Chtimes(path, time.Time{}, time.Now().Add(-ago))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestKeep(t *testing.T) {
+	for name, c := range map[string]struct {
+		keep Limit
+		left []string
+	}{
+		"size":    {Limit{Size: 3500}, []string{"03.mkv", "04.mkv", "05.mkv", "x.mkv"}},
+		"age":     {Limit{Time: 150 * time.Minute}, []string{"04.mkv", "05.mkv", "x.mkv"}},
+		"both":    {Limit{Size: 1, Time: time.Minute}, []string{"05.mkv", "x.mkv"}},
+		"nothing": {Limit{}, []string{"01.mkv", "02.mkv", "03.mkv", "04.mkv", "05.mkv", "x.mkv"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for i, file := range []string{"01.mkv", "02.mkv", "03.mkv", "04.mkv", "05.mkv"} {
+				old(t, filepath.Join(dir, file), 1000, time.Duration(5-i)*time.Hour)
+			}
+			old(t, dir+"/x.mkv", 1000, 100*time.Hour) // somebody else's
+			var log logged
+			k := keeper{&names{path: dir + "/%d.mkv", pattern: true}, c.keep, log.log()}
+			k.tidy(dir + "/05.mkv")
+			if got := files(t, dir); !slices.Equal(got, c.left) {
+				t.Errorf("left are %q, want %q\n%s", got, c.left, &log)
+			}
+			if n := strings.Count(log.String(), "\n"); n != 6-len(c.left) {
+				t.Errorf("%d lines are logged:\n%s", n, &log)
+			}
+		})
+	}
+}
+
+// TestKeepDirectories: of a directory only what a recorder has put there goes.
+func TestKeepDirectories(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"/01", "/02"} {
+		if err := os.Mkdir(dir+name, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		old(t, dir+name+"/00000001.jpg", 1000, time.Hour)
+		old(t, dir+name+"/frames.csv", 100, time.Hour)
+	}
+	old(t, dir+"/02/diary.txt", 10, time.Hour)
+	var log logged
+	k := keeper{&names{path: dir + "/%d/", pattern: true}, Limit{Size: 1}, log.log()}
+	k.tidy("")
+	if got := files(t, dir); !slices.Equal(got, []string{"02"}) {
+		t.Errorf("left are %q", got)
+	}
+	if got := files(t, dir+"/02"); !slices.Equal(got, []string{"diary.txt"}) {
+		t.Errorf("in 02 are %q", got)
+	}
+	log.wantInOrder(t, "removed an old segment", "cannot be removed")
+}
+
+// TestKeepLeavesNoEmptyDirectories that a pattern made, and no others go.
+func TestKeepLeavesNoEmptyDirectories(t *testing.T) {
+	dir := t.TempDir()
+	for _, day := range []string{"/01", "/02"} {
+		if err := os.MkdirAll(dir+day+"/23", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		old(t, dir+day+"/23/a59.mkv", 1000, time.Hour)
+	}
+	old(t, dir+"/02/diary.txt", 10, time.Hour)
+	var log logged
+	n := &names{path: dir + "/%d/%H/a%M.mkv", pattern: true}
+	k := keeper{n, Limit{Size: 1}, log.log()}
+	k.tidy("")
+	if got := files(t, dir); !slices.Equal(got, []string{"02"}) {
+		t.Errorf("left are %q", got)
+	}
+	if got := files(t, dir+"/02"); !slices.Equal(got, []string{"diary.txt"}) {
+		t.Errorf("in 02 are %q", got)
+	}
+}
+
+func TestStream(t *testing.T) {
+	var out bytes.Buffer
+	f := newFilm(yuyv)
+	synctest.Test(t, func(t *testing.T) {
+		f.start = time.Now()
+		r := begin(t, Options{Out: &out, Path: "-"}, nil)
+		f.roll(t, r, 40)
+		r.Segment() // means nothing here
+		r.Record(false)
+		f.roll(t, r, 5)
+		r.Record(true)
+		f.roll(t, r, 5)
+		closed(t, r, f)
+	})
+	path := filepath.Join(t.TempDir(), "a.mkv")
+	if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := probe(t, path); len(got) != 45 || got[40].Hash != hashOf(45, f.size) {
+		t.Errorf("%d frames", len(got))
+	}
+}
+
+// TestGaps: what is missing is told with the next frame.
+func TestGaps(t *testing.T) {
+	d := &disk{}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFilm(yuyv)
+		r := begin(t, Options{Path: t.TempDir() + "/a.mkv"}, d.create)
+		f.roll(t, r, 1)
+		for _, g := range []Gap{{Lost: capture.Lost{Driver: 2}}, {Link: 3, Break: true}, {}} {
+			if err := r.Write(f.frame(time.Since(f.start)), g); err != nil {
+				t.Fatal(err)
+			}
+		}
+		closed(t, r, f)
+	})
+	want := []string{"before frame 1: {2 0 0} ", "before frame 2: {0 0 0} 3 lost on the link, the connection was lost"}
+	if !slices.Equal(d.gaps, want) {
+		t.Errorf("noted are %q, want %q", d.gaps, want)
 	}
 }
 
 // TestManyWriters is for the race detector.
 func TestManyWriters(t *testing.T) {
-	r := start(t, filepath.Join(t.TempDir(), "a.mkv"), Options{})
+	f := newFilm(yuyv)
+	r := begin(t, Options{Path: t.TempDir() + "/a.mkv", Sync: 20 * time.Millisecond}, nil)
+	frames := make([]*capture.Frame, 80)
+	for i := range frames {
+		frames[i] = f.frame(time.Duration(i) * time.Second / 30)
+	}
 	var writers sync.WaitGroup
-	films := make([]*film, 4)
-	for i := range films {
-		films[i] = newFilm(mjpeg)
+	for part := range slices.Chunk(frames, 20) {
 		writers.Go(func() {
-			films[i].roll(t, r, 20)
-			r.Stats()
+			for _, frame := range part {
+				if err := r.Write(frame, Gap{}); err != nil {
+					t.Error(err)
+				}
+				r.Stats()
+				r.Recording()
+			}
+			r.Segment()
 		})
 	}
 	writers.Wait()
-	writers.Go(func() { closed(t, r) })
-	closed(t, r)
+	writers.Go(func() { closed(t, r, f) })
+	closed(t, r, f)
 	writers.Wait()
 	if s := r.Stats(); s.Frames != 80 {
 		t.Errorf("%+v, want 80 frames", s)
 	}
-	if i := slices.IndexFunc(films, func(f *film) bool { return f.pool.Outstanding() != 0 }); i >= 0 {
-		t.Errorf("frames of writer %d are not released", i)
-	}
 }
 
-// BenchmarkWrite writes 1080p JPEGs of a usual size.
+// BenchmarkWrite records 1080p JPEGs of a usual size.
 func BenchmarkWrite(b *testing.B) {
-	r := start(b, filepath.Join(b.TempDir(), "a.mkv"), Options{})
-	var pool capture.Pool
-	data := bytes.Repeat([]byte{1}, 300<<10)
-	begin := time.Now()
-	b.SetBytes(int64(len(data)))
+	r := begin(b, Options{Path: b.TempDir() + "/a.mkv"}, nil)
+	f := newFilm(yuyv)
+	f.size = 300 << 10
+	b.SetBytes(int64(f.size))
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		for pool.Outstanding() > 8 {
+		for f.pool.Outstanding() > 600 {
 			time.Sleep(100 * time.Microsecond)
 		}
-		f := pool.Get(len(data))
-		f.Format = mjpeg
-		f.Time = begin.Add(time.Duration(i) * time.Second / 30)
-		if err := r.Write(f); err != nil {
+		frame := f.pool.Get(f.size)
+		frame.Format, frame.Time = capture.Format{Pixel: capture.MJPEG, Width: 1920, Height: 1080}, f.start.Add(time.Duration(i)*time.Second/30)
+		if err := r.Write(frame, Gap{}); err != nil {
 			b.Fatal(err)
 		}
 	}
-	closed(b, r)
+	closed(b, r, f)
 }
+
+var _ container.Writer = (*failing)(nil)

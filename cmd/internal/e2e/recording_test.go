@@ -1,0 +1,502 @@
+package e2e
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/cmd/internal/meter"
+	"github.com/tbcam/tbcam/fixtures/pty"
+)
+
+// recorded returns the recorder's part of the last statistics that were printed.
+func recorded(printed string) (all meter.Summary, r meter.Recorder) {
+	end := strings.LastIndexByte(printed, '\n')
+	if end < 0 {
+		return all, r
+	}
+	line := printed[strings.LastIndexByte(printed[:end], '\n')+1 : end]
+	if json.Unmarshal([]byte(line), &all) == nil && all.Recorder != nil {
+		r = *all.Recorder
+	}
+	return all, r
+}
+
+// segments returns the files of a pattern in the order in which they ended.
+func segments(t *testing.T, glob string) []string {
+	t.Helper()
+	files, err := filepath.Glob(glob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := func(path string) time.Time {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.ModTime()
+	}
+	slices.SortFunc(files, func(a, b string) int { return ended(a).Compare(ended(b)) })
+	return files
+}
+
+// resident returns the memory of a program, in KiB.
+func resident(t *testing.T, p *program) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	kib, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib
+}
+
+// soakVariable says how long TestRecordingSoak takes, a minute by default.
+const soakVariable = "TBCAM_SOAK"
+
+// TestRecordingSoak records 1080p30: every frame that was sent is there, and the
+// memory does not grow.
+func TestRecordingSoak(t *testing.T) {
+	t.Parallel()
+	const settled = 20 * time.Second
+	length, err := time.ParseDuration(cmp.Or(os.Getenv(soakVariable), "1m"))
+	if err != nil || length <= settled {
+		t.Fatalf("%s must be more than %v: %v", soakVariable, settled, err)
+	}
+	flag, path := socket(t)
+	dir := t.TempDir()
+	v := viewer(t, flag, "--stats=json", "--record="+dir+"/%Y%m%d-%H%M%S.mkv", "--segment=5s", "--keep=500MB")
+	v.says("waiting")
+	f := newFilm(1920, 1080, 30)
+	stop := f.show(t, path)
+	until(t, "frames", func() bool { return frames(v) > 0 })
+	begin, low, high, waited := time.Now(), 0, 0, int64(0)
+	for now := range time.Tick(time.Second) {
+		if now.Sub(begin) <= settled {
+			_, r := recorded(v.stdout.String())
+			waited = r.WaitingMax
+		} else {
+			rss := resident(t, v)
+			low, high = min(cmp.Or(low, rss), rss), max(high, rss)
+		}
+		if now.Sub(begin) > length {
+			break
+		}
+	}
+	stop()
+	v.says("the sender is gone")
+	if code := v.end(syscall.SIGINT); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	all, r := recorded(v.stdout.String())
+	// What waited for a disk that had been faster before is no growth.
+	waited = (r.WaitingMax - waited) >> 10
+	growth := 100 * float64(high-low-int(waited)) / float64(low)
+	t.Logf("%v of 1080p30: %d frames, %d MB in %d files, %d dropped; %d to %d KiB of memory after %v, %d of them for a slower disk (%.1f %%); %.1f %% of a core",
+		length, r.Frames, r.Bytes/1e6, r.Files, r.Dropped, low, high, settled, waited, growth, all.CPU)
+	if growth > 5 {
+		t.Errorf("the memory is not flat: %d to %d KiB", low, high)
+	}
+	sent := f.numbers()
+	if int(r.Frames) != len(sent) || r.Dropped > 0 {
+		t.Errorf("%d frames were sent and %d recorded", len(sent), r.Frames)
+	}
+	files, kept := segments(t, dir+"/*.mkv"), 0
+	for _, file := range files {
+		kept += len(hashes(t, file))
+	}
+	wantFilm(t, f, sent[len(sent)-kept:], files...)
+}
+
+// TestRecordingToSlowReader: a program that reads the recording and stops for a
+// while costs no frame, and delays no other sink.
+func TestRecordingToSlowReader(t *testing.T) {
+	t.Parallel()
+	flag, path := socket(t)
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	v := prepare(t, "tbcam-view", flag, "--record=-", "--stats=json",
+		"--snapshot="+dir+"/live.png", "--snapshot-every=100ms", "--force")
+	v.Stdout = write
+	v.launch()
+	write.Close()
+	f := newFilm(320, 240, 30)
+	stop := f.show(t, path)
+	first := make([]byte, 1000)
+	if _, err := io.ReadFull(read, first); err != nil {
+		t.Fatal(err)
+	}
+	stats := func() (meter.Summary, meter.Recorder) { return recorded(v.stderr.String()) }
+	until(t, "frames that wait", func() bool { _, r := stats(); return r.Waiting > 60 })
+	before, _ := stats()
+	until(t, "further frames for the other sink", func() bool { now, _ := stats(); return now.Frames > before.Frames+60 })
+	live := modified(t, dir+"/live.png")
+	until(t, "another picture", func() bool { return modified(t, dir+"/live.png").After(live) })
+
+	rest := make(chan []byte)
+	go func() {
+		all, _ := io.ReadAll(read)
+		rest <- all
+	}()
+	until(t, "an empty queue", func() bool { _, r := stats(); return r.Waiting < 30 })
+	stop()
+	v.says("the sender is gone")
+	if code := v.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	file := filepath.Join(dir, "a.mkv")
+	if err := os.WriteFile(file, append(first, <-rest...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantFilm(t, f, f.numbers(), file)
+}
+
+func modified(t *testing.T, path string) time.Time {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.ModTime()
+}
+
+// TestRecordingOnDemand: by lines on standard input and by signals.
+func TestRecordingOnDemand(t *testing.T) {
+	t.Parallel()
+	flag, path := socket(t)
+	dir := t.TempDir()
+	v := prepare(t, "tbcam-view", flag, "--record="+dir+"/a.mp4", "--pre-roll=1s", "--stats=json")
+	commands, err := v.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.launch()
+	f := newFilm(320, 240, 30)
+	f.show(t, path)
+	until(t, "a second of frames", func() bool { return frames(v) > 40 })
+	if files := segments(t, dir+"/*"); files != nil {
+		t.Errorf("it has recorded %q", files)
+	}
+	steps := []struct {
+		what string
+		do   func() error
+		says string
+	}{
+		{"start", func() error { _, err := io.WriteString(commands, "start\n"); return err }, "recording is started"},
+		{"segment", func() error { return v.Process.Signal(syscall.SIGUSR1) }, "another file begins"},
+		{"stop", func() error { return v.Process.Signal(syscall.SIGUSR2) }, "recording is stopped"},
+		{"nonsense", func() error { _, err := io.WriteString(commands, "\x1b[2J\n"); return err }, `command "\x1b[2J" is unknown`},
+		{"start again", func() error { return v.Process.Signal(syscall.SIGUSR2) }, ""},
+	}
+	for _, s := range steps {
+		if err := s.do(); err != nil {
+			t.Fatalf("%s: %v", s.what, err)
+		}
+		v.says(s.says)
+		before := frames(v)
+		until(t, "half a second of frames", func() bool { return frames(v) > before+15 })
+	}
+	if code := v.end(syscall.SIGINT); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	files := segments(t, dir+"/*")
+	if len(files) != 3 {
+		t.Fatalf("recorded are %q, want three files", files)
+	}
+	if n := len(hashes(t, files[0])); n < 45 {
+		t.Errorf("%d frames are in the first file: those of the second before the start are missing", n)
+	}
+	sent, first := f.numbers(), hashes(t, files[0])[0]
+	at := slices.IndexFunc(sent, func(n int) bool { return hashOf(numbered(f.jpeg(), n)) == first })
+	together := len(hashes(t, files[0])) + len(hashes(t, files[1]))
+	if at < 0 || at+together > len(sent) {
+		t.Fatalf("the first frame is number %d, %d follow", at, together)
+	}
+	wantFilm(t, f, sent[at:at+together], files[:2]...) // one follows the other without a gap
+}
+
+// TestRecordingStatus: a line that changes on a terminal, and nothing else there.
+func TestRecordingStatus(t *testing.T) {
+	t.Parallel()
+	flag, path := socket(t)
+	ours, theirs, _ := pty.Pair(t)
+	terminal, err := os.OpenFile(theirs, os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { terminal.Close() })
+	screen, err := os.Open(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { screen.Close() })
+	v := prepare(t, "tbcam-view", flag, "--record="+t.TempDir()+"/a.mkv")
+	v.Stderr = terminal
+	v.launch()
+	f := newFilm(320, 240, 30)
+	f.show(t, path)
+	lines := bufio.NewReader(screen)
+	const clear = "\r\x1b[K"
+	for shown := 0; shown < 3; {
+		text, err := lines.ReadString('K')
+		if err != nil {
+			t.Fatal(err)
+		}
+		var hours, minutes, seconds, frames int
+		n, _ := fmt.Sscanf(text, "recording %d:%d:%d, %d frames", &hours, &minutes, &seconds, &frames)
+		if n == 4 && frames > 40 {
+			t.Log(strings.TrimSuffix(text, clear))
+			if shown++; !strings.Contains(text, "B/s") || !strings.Contains(text, " free for ") {
+				t.Errorf("it lacks rate or room")
+			}
+		}
+	}
+	if code := v.end(syscall.SIGINT); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if out := v.stdout.String(); out != "" {
+		t.Errorf("standard output holds %q", out)
+	}
+}
+
+// TestRecordingSnapshots: pictures by the clock, beside the recording.
+func TestRecordingSnapshots(t *testing.T) {
+	t.Parallel()
+	flag, path := socket(t)
+	dir := t.TempDir()
+	v := viewer(t, flag, "--snapshot="+dir+"/%H%M%S.png", "--snapshot-every=1s", "--record="+dir+"/lapse.mkv", "--every=500ms")
+	f := newFilm(320, 240, 30)
+	f.show(t, path)
+	until(t, "three pictures", func() bool { return len(segments(t, dir+"/*.png")) >= 3 })
+	if code := v.end(syscall.SIGINT); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if n := len(hashes(t, dir+"/lapse.mkv")); n < 4 || n > 12 {
+		t.Errorf("the timelapse has %d frames", n)
+	}
+	got := tool(t, "ffprobe", "-v", "error", "-of", "csv=p=0", "-show_entries", "stream=width,height", segments(t, dir+"/*.png")[0])
+	if strings.TrimSpace(got) != "320,240" {
+		t.Errorf("the picture is %s", got)
+	}
+}
+
+// namespaceVariable tells a test that it has a mount namespace of its own.
+const namespaceVariable = "TBCAM_E2E_NAMESPACE"
+
+// inNamespace runs the test once more where it may mount file systems, and
+// reports whether this is there.
+func inNamespace(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(namespaceVariable) != "" {
+		return true
+	}
+	again := exec.Command(os.Args[0], "-test.v", "-test.run=^"+t.Name()+"$")
+	again.Env = append(os.Environ(), namespaceVariable+"=1", "TBCAM_BIN="+bin)
+	again.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := again.CombinedOutput()
+	if t.Logf("in a namespace:\n%s", out); err != nil {
+		t.Error(err)
+	}
+	return false
+}
+
+// smallDisk mounts one of so many bytes.
+func smallDisk(t *testing.T, size int) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+// TestRecordingFullDisk: other sinks go on; when there is room, so does the
+// recording, and not a frame is missing.
+func TestRecordingFullDisk(t *testing.T) {
+	t.Parallel()
+	if !inNamespace(t) {
+		return
+	}
+	flag, path := socket(t)
+	disk, pictures := smallDisk(t, 4<<20), t.TempDir()
+	ballast := disk + "/ballast"
+	if err := os.WriteFile(ballast, make([]byte, 3<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v := viewer(t, flag, "--stats=json", "--record="+disk+"/a.mkv", "--snapshot="+pictures+"/live.png", "--snapshot-every=100ms", "--force")
+	f := newFilm(320, 240, 30)
+	stop := f.show(t, path)
+	v.says("recording is held up; it goes on when it can (why: ")
+	v.says("no space left on device")
+	before := frames(v)
+	until(t, "further frames for the other sink", func() bool { return frames(v) > before+60 })
+	if _, r := recorded(v.stdout.String()); r.Waiting < 60 || r.Problem == "" {
+		t.Errorf("the statistics say %+v", r)
+	}
+	playable := len(hashes(t, disk+"/a.mkv"))
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	v.says("recording goes on")
+	stop()
+	v.says("the sender is gone")
+	if code := v.end(syscall.SIGINT); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if _, r := recorded(v.stdout.String()); r.Dropped > 0 {
+		t.Errorf("%d frames were dropped", r.Dropped)
+	}
+	t.Logf("%d frames were playable when the disk was full, %d in the end", playable, len(f.numbers()))
+	wantFilm(t, f, f.numbers(), disk+"/a.mkv")
+}
+
+// TestRecordingFullDiskMakesRoom: --keep frees a disk that is smaller than it says.
+func TestRecordingFullDiskMakesRoom(t *testing.T) {
+	t.Parallel()
+	if !inNamespace(t) {
+		return
+	}
+	flag, path := socket(t)
+	disk := smallDisk(t, 2<<20)
+	v := viewer(t, flag, "--stats=json", "--record="+disk+"/%H%M%S.mkv", "--segment=500kB", "--keep=1GB")
+	f := newFilm(320, 240, 60)
+	stop := f.show(t, path)
+	for range 3 {
+		v.says("removed an old segment")
+		_, r := recorded(v.stdout.String())
+		until(t, "another megabyte", func() bool { _, now := recorded(v.stdout.String()); return now.Bytes > r.Bytes+1<<20 })
+	}
+	stop()
+	v.says("the sender is gone")
+	if code := v.end(syscall.SIGINT); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if text := v.stderr.String(); strings.Contains(text, "held up") {
+		t.Error("it was held up")
+	}
+	_, r := recorded(v.stdout.String())
+	sent, files, kept := f.numbers(), segments(t, disk+"/*.mkv"), 0
+	if int(r.Frames) != len(sent) {
+		t.Errorf("%d frames were sent and %d recorded", len(sent), r.Frames)
+	}
+	for _, file := range files {
+		kept += len(hashes(t, file))
+	}
+	wantFilm(t, f, sent[len(sent)-kept:], files...)
+}
+
+// TestRecordingWithoutPermission: from the start it is a mistake; later it is
+// waited for, and the end tells it.
+func TestRecordingWithoutPermission(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	nobody := &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER, // without root's rights over files
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Getuid(), Size: 1}},
+	}
+	flag, path := socket(t)
+	record := func() *program {
+		v := prepare(t, "tbcam-view", flag, "--record="+dir+"/%H%M%S.mkv", "--stats=json")
+		v.SysProcAttr = nobody
+		v.launch()
+		return v
+	}
+	allow := func(mode os.FileMode) {
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	allow(0o500)
+	v := record()
+	if code := v.code(); code != 7 || !strings.Contains(v.stderr.String(), dir+": permission denied\n") {
+		t.Errorf("exit code %d", code)
+	}
+	allow(0o700)
+	v = record()
+	f := newFilm(320, 240, 30)
+	stop := f.show(t, path)
+	until(t, "a recording", func() bool { _, r := recorded(v.stdout.String()); return r.Frames > 0 })
+	allow(0o500)
+	if err := v.Process.Signal(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	v.says("permission denied")
+	allow(0o700)
+	v.says("recording goes on")
+	allow(0o500)
+	if err := v.Process.Signal(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the problem", func() bool { _, r := recorded(v.stdout.String()); return r.Problem != "" })
+	stop()
+	v.says("the sender is gone")
+	if code := v.end(syscall.SIGINT); code != 7 {
+		t.Errorf("exit code %d for a recording that is not complete", code)
+	}
+	allow(0o700)
+	files := segments(t, dir+"/*.mkv")
+	if len(files) != 2 {
+		t.Fatalf("recorded are %q", files)
+	}
+	_, r := recorded(v.stdout.String())
+	wantFilm(t, f, f.numbers()[:r.Frames], files...)
+}
+
+// TestRecordingService runs what the example of a systemd unit says.
+func TestRecordingService(t *testing.T) {
+	t.Parallel()
+	unit, err := os.ReadFile("../../../docs/tbcam-record.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(unit), "ExecStart=/usr/local/bin/tbcam-view ")
+	if !found {
+		t.Fatal("the unit does not start tbcam-view")
+	}
+	command, _, _ := strings.Cut(rest, "\n")
+	flag, path := socket(t)
+	dir := t.TempDir()
+	// systemd replaces these: the directory of StateDirectory=, and %.
+	command = strings.NewReplacer("%S/tbcam", dir, "%%", "%").Replace(command)
+	v := viewer(t, flag, append(strings.Fields(command), "--stats=json")...)
+	f := newFilm(320, 240, 30)
+	stop := f.show(t, path)
+	until(t, "a recording", func() bool { _, r := recorded(v.stdout.String()); return r.Frames > 0 })
+	if err := v.Process.Signal(syscall.SIGUSR1); err != nil { // ExecReload
+		t.Fatal(err)
+	}
+	until(t, "the next file", func() bool { _, r := recorded(v.stdout.String()); return r.Files == 2 })
+	stop()
+	v.says("the sender is gone")
+	if code := v.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	wantFilm(t, f, f.numbers(), segments(t, dir+"/*/*.mkv")...)
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// control lets a user start and stop the recording and begin another file, by
+// signals and, with --pre-roll, by lines of commands. It returns at once.
+func (r *recording) control(ctx context.Context, commands io.Reader) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
+	go func() {
+		defer signal.Stop(signals)
+		for {
+			select {
+			case s := <-signals:
+				r.signal(s)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	if commands != nil {
+		// In the background of a terminal, reading it must not stop this program.
+		signal.Ignore(syscall.SIGTTIN)
+		go r.obey(commands)
+	}
+}
+
+func (r *recording) signal(s os.Signal) {
+	if s == syscall.SIGUSR1 {
+		r.command("segment")
+	} else {
+		r.toggle()
+	}
+}
+
+// toggle starts the recording, or stops it, and says which.
+func (r *recording) toggle() string {
+	if r.Recording() {
+		r.command("stop")
+		return "recording is stopped"
+	}
+	r.command("start")
+	return "recording is started"
+}
+
+// obey acts on lines until there are no more.
+func (r *recording) obey(commands io.Reader) {
+	for lines := bufio.NewScanner(commands); lines.Scan(); {
+		r.command(lines.Text())
+	}
+}
+
+func (r *recording) command(command string) {
+	switch command {
+	case "start":
+		r.Record(true)
+		r.viewer.log.Info("recording is started")
+	case "stop":
+		r.Record(false)
+		r.viewer.log.Info("recording is stopped")
+	case "segment":
+		r.Segment()
+		r.viewer.log.Info("another file begins")
+	case "":
+	default:
+		r.viewer.log.Warn(fmt.Sprintf("command %q is unknown; known are start, stop and segment", command))
+	}
+}

@@ -1,0 +1,202 @@
+package container
+
+import (
+	"cmp"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// riffSize bounds each RIFF chunk of an AVI (OpenDML: the first one at 1 GiB).
+// It is a variable for tests.
+var riffSize int64 = 1 << 30
+
+const (
+	// maxRepeat bounds how often a picture is repeated: for nine hours at 30 a
+	// second. A longer gap is shortened to that.
+	maxRepeat = 1 << 20
+	// maxRate bounds the pictures in a second that a camera may claim.
+	maxRate = 1000
+)
+
+// errFull is of an AVI that has no room left in its index of indexes.
+var errFull = errors.New("an AVI file has room for 1 TiB; record in segments, or to .mkv")
+
+// avi is a Writer. Pictures come at a constant rate: one that is missing is an
+// empty chunk, on which players go on showing the one before.
+type avi struct {
+	*file
+	head    []byte // all before the first chunk of pictures, as it is to be in the file
+	rate    float64
+	slot    int64 // the next picture's
+	skipped int64 // slots that were left out
+	largest int   // picture, bytes
+	parts   []part
+	index   []entry // of the last part, in the file
+
+	chunks []byte  // being gathered, for the last part
+	news   []entry // of them, from the beginning of chunks
+	stale  bool    // the headers in the file are not of now
+}
+
+// part is one RIFF chunk of the file. The last one may lack its index.
+type part struct {
+	riff, movi       int64 // where it and its list begin
+	moviEnd, riffEnd int64
+	ix, ixEnd        int64 // where its index is
+	frames           int64 // in the file, repetitions too
+}
+
+// entry is the place of a picture's data, from the beginning of its part.
+type entry struct{ offset, size uint32 }
+
+// newAVI begins a file, which is the caller's to discard after an error.
+func newAVI(f *file, o Options) (*avi, error) {
+	rate := o.Rate
+	if fps := rate.FPS(); fps < 1.0/maxRate || fps > maxRate {
+		rate = capture.Rate{Num: 30, Den: 1}
+	}
+	a := &avi{file: f, head: aviHead(o.Format, rate, o.Tags), rate: rate.FPS()}
+	a.parts = []part{{movi: int64(len(a.head) - listHead)}}
+	return a, f.append(a.head)
+}
+
+func (a *avi) Write(f *capture.Frame, t time.Duration) error {
+	for slot := a.slotOf(t); a.slot < slot; {
+		if err := a.add(nil); err != nil {
+			return err
+		}
+	}
+	return a.add(f.Data)
+}
+
+// slotOf returns the place of a picture in the constant rate. Each has its own.
+func (a *avi) slotOf(t time.Duration) int64 {
+	slot := int64(math.Round(t.Seconds()*a.rate)) - a.skipped
+	if latest := a.slot + maxRepeat; slot > latest {
+		a.skipped += slot - latest
+		return latest
+	}
+	return max(slot, a.slot)
+}
+
+// add takes a picture, nil for a repetition.
+func (a *avi) add(data []byte) error {
+	if len(a.chunks) > 0 && len(a.chunks)+len(data) > chunkSize {
+		if err := a.Flush(); err != nil {
+			return err
+		}
+	}
+	if a.full(len(data)) {
+		if err := a.nextPart(); err != nil {
+			return err
+		}
+	}
+	a.news = append(a.news, entry{uint32(len(a.chunks) + chunkHead), uint32(len(data))})
+	a.chunks = appendChunk(a.chunks, pictureID, data)
+	a.largest = max(a.largest, len(data))
+	a.slot++
+	return nil
+}
+
+// full reports whether a picture of size bytes belongs to the next part, as this
+// one needs room for its indexes, too.
+func (a *avi) full(size int) bool {
+	frames := int64(len(a.index) + len(a.news))
+	after := a.size + int64(len(a.chunks)+chunkHead+size+1) + indexSize(frames+1)
+	return frames > 0 && after-a.last().riff > riffSize
+}
+
+func (a *avi) last() *part { return &a.parts[len(a.parts)-1] }
+
+// nextPart completes the last part and begins another one.
+func (a *avi) nextPart() error {
+	if len(a.parts) == maxParts {
+		return errFull
+	}
+	if err := a.Flush(); err != nil {
+		return err
+	}
+	empty := partHead(part{movi: riffHead, moviEnd: riffHead + listHead, riffEnd: riffHead + listHead})
+	if err := a.complete(empty); err != nil {
+		return err
+	}
+	at := a.size - int64(len(empty))
+	a.parts = append(a.parts, part{riff: at, movi: at + riffHead, moviEnd: a.size, riffEnd: a.size})
+	a.index = a.index[:0]
+	return nil
+}
+
+// complete appends the indexes of the last part, and what comes after it.
+func (a *avi) complete(next []byte) error {
+	p := a.last()
+	ix, legacy := standardIndex(*p, a.index), []byte(nil)
+	if len(a.parts) == 1 {
+		legacy = legacyIndex(*p, a.index)
+	}
+	at := a.size
+	if err := a.append(ix, legacy, next); err != nil {
+		return err
+	}
+	p.ix, p.ixEnd = at, at+int64(len(ix))
+	p.moviEnd, p.riffEnd = p.ixEnd, p.ixEnd+int64(len(legacy))
+	a.stale = true
+	return nil
+}
+
+// Gap leaves a gap to be seen by its repetitions: there is no place for words.
+func (a *avi) Gap(capture.Lost, string) error { return nil }
+
+func (a *avi) Size() int64 { return a.size + int64(len(a.chunks)) }
+
+func (a *avi) Flush() error {
+	if len(a.news) > 0 {
+		p := a.last()
+		base := uint32(a.size - p.riff)
+		if err := a.append(a.chunks); err != nil {
+			return err
+		}
+		for _, e := range a.news {
+			a.index = append(a.index, entry{base + e.offset, e.size})
+		}
+		p.frames = int64(len(a.index))
+		p.moviEnd, p.riffEnd = a.size, a.size
+		a.chunks, a.news, a.stale = a.chunks[:0], a.news[:0], true
+	}
+	return a.settle()
+}
+
+// settle writes what the headers have to say by now, so that players need no
+// repair of a file that was not closed, but for its index.
+func (a *avi) settle() error {
+	if !a.stale {
+		return nil
+	}
+	updateHead(a.head, a.parts, a.largest)
+	if _, err := a.WriteAt(a.head, 0); err != nil {
+		return err
+	}
+	for _, p := range a.parts[max(1, len(a.parts)-2):] {
+		if _, err := a.WriteAt(partHead(p), p.riff); err != nil {
+			return err
+		}
+	}
+	a.stale = false
+	return nil
+}
+
+func (a *avi) Sync() error { return cmp.Or(a.Flush(), a.sync()) }
+
+func (a *avi) Close() error {
+	err := a.Flush()
+	if len(a.parts) == 1 && len(a.index) == 0 {
+		return cmp.Or(err, a.discard())
+	}
+	return cmp.Or(err, a.finish(), a.sync(), a.file.Close())
+}
+
+// finish completes the last part. Without room for its index the file is whole,
+// but players have none for it.
+func (a *avi) finish() error { return cmp.Or(a.complete(nil), a.sync(), a.settle()) }

@@ -1,0 +1,16 @@
+package container
+
+import "sync"
+
+// buffers are those in which recordings gathered pictures that have ended, for
+// the next one: segment after segment takes no more memory than one.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+func takeBuffer() []byte { return (*buffers.Get().(*[]byte))[:0] }
+
+// giveBuffer takes the buffer over, and leaves none: a second Close gives nothing.
+func giveBuffer(b *[]byte) {
+	taken := *b
+	buffers.Put(&taken)
+	*b = nil
+}

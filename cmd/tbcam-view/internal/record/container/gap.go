@@ -1,0 +1,54 @@
+package container
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// maxGaps bounds the chapters of a recording, and the memory for them.
+const maxGaps = 4096
+
+// maxGapText bounds what one says, in bytes.
+const maxGapText = 200
+
+// gap is where pictures are missing.
+type gap struct {
+	at   int64 // of the next picture, in units of the container
+	text string
+}
+
+// describe says in words what is missing, added to what was said before.
+func describe(before string, lost capture.Lost, text string) string {
+	var parts []string
+	if before != "" {
+		parts = append(parts, before)
+	}
+	for _, c := range []struct {
+		count uint64
+		cause string
+	}{
+		{lost.Driver, "dropped at the camera"},
+		{lost.Damaged, "damaged"},
+		{lost.Superseded, "superseded before sending"},
+	} {
+		if c.count > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", c.count, c.cause))
+		}
+	}
+	if text != "" {
+		parts = append(parts, text)
+	}
+	all := strings.Map(printable, strings.Join(parts, ", "))
+	return strings.ToValidUTF8(all[:min(len(all), maxGapText)], "")
+}
+
+// printable keeps a text on one line.
+func printable(r rune) rune {
+	if !unicode.IsPrint(r) {
+		return ' '
+	}
+	return r
+}

@@ -1,0 +1,170 @@
+package container
+
+import (
+	"cmp"
+	"encoding/binary"
+	"time"
+
+	"github.com/at-wat/ebml-go"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+const (
+	// chunkSpan and chunkSize bound what is gathered in memory: a time, and bytes
+	// of more than one picture.
+	chunkSpan = time.Second
+	chunkSize = 16 << 20
+)
+
+// matroska is a Writer.
+//
+// Clusters are put together here and not by ebml-go, which would copy every
+// picture four times. Each comes to the file with its size, by one write.
+type matroska struct {
+	*file
+	head   header
+	stamps stamps
+	length int64 // ms of recording in the file
+	cues   []cuePoint
+	gaps   []gap
+
+	gap     string // text of the gap before the next picture
+	cluster []byte // the one being gathered
+	notes   []byte // Tags of the gaps in it
+	start   int64  // ms, its first frame
+	end     int64  // ms, when the last frame is taken to end
+}
+
+// newMatroska begins a file, which is the caller's to discard after an error.
+func newMatroska(f *file, o Options) (*matroska, error) {
+	m := &matroska{file: f, head: newHeader(o.Format, o.Tags), stamps: newStamps(time.Millisecond), cluster: takeBuffer()}
+	return m, f.append(m.head.bytes(ending{}))
+}
+
+func (m *matroska) Write(f *capture.Frame, t time.Duration) error {
+	at := m.stamps.of(t)
+	if m.full(at, len(f.Data)) {
+		if err := m.Flush(); err != nil {
+			return err
+		}
+	}
+	if len(m.cluster) == 0 {
+		m.begin(at)
+	}
+	m.note(at)
+	m.end = m.endOf(at)
+	// SimpleBlock: track, time since the cluster's, flags (a key frame).
+	m.cluster = append(m.cluster, ebml.ElementSimpleBlock.Bytes()...)
+	m.cluster = appendSize(m.cluster, int64(4+len(f.Data)))
+	m.cluster = append(m.cluster, 0x80|trackNumber)
+	m.cluster = binary.BigEndian.AppendUint16(m.cluster, uint16(at-m.start))
+	m.cluster = append(m.cluster, 0x80)
+	m.cluster = append(m.cluster, f.Data...)
+	return nil
+}
+
+// endOf takes the time of a picture, and returns until when (ms) it lasts. Of the
+// last one nobody knows that; as long as the one before is a guess.
+func (m *matroska) endOf(at int64) int64 {
+	return at + min(m.stamps.next(at), chunkSpan.Milliseconds())
+}
+
+// full reports whether a picture of this time (ms) and size (bytes) belongs to
+// the next cluster. The span keeps its blocks' times within their 16 bits, too.
+func (m *matroska) full(at int64, size int) bool {
+	return len(m.cluster) > 0 && (at-m.start >= chunkSpan.Milliseconds() || len(m.cluster)+size > chunkSize)
+}
+
+func (m *matroska) begin(at int64) {
+	m.start = at
+	m.cluster = append(m.cluster, ebml.ElementCluster.Bytes()...)
+	m.cluster = appendSize(m.cluster, unknownSize)
+	m.cluster = append(m.cluster, ebml.ElementTimecode.Bytes()...)
+	m.cluster = append(m.cluster, 0x88)
+	m.cluster = binary.BigEndian.AppendUint64(m.cluster, uint64(at))
+}
+
+func (m *matroska) Gap(lost capture.Lost, text string) error {
+	m.gap = describe(m.gap, lost, text)
+	return nil
+}
+
+// note makes a chapter of a gap that ends at this time (ms). There is one
+// element for all Chapters, which is written at the end; until then a tag of the
+// chapter, which is read by Repair, keeps it safe.
+func (m *matroska) note(at int64) {
+	if m.gap == "" || len(m.gaps) == maxGaps {
+		return
+	}
+	g := gap{at, m.gap}
+	m.gaps = append(m.gaps, g)
+	m.notes = append(m.notes, gapTags(g)...)
+	m.gap = ""
+}
+
+func (m *matroska) Size() int64 { return m.size + int64(len(m.cluster)+len(m.notes)) }
+
+func (m *matroska) Flush() error {
+	if len(m.cluster) == 0 {
+		return nil
+	}
+	const idSize, sizeSize = 4, 8
+	appendSize(m.cluster[:idSize], int64(len(m.cluster)-idSize-sizeSize)) // in place
+	at := m.size
+	if err := m.append(m.cluster, m.notes); err != nil {
+		return err
+	}
+	m.index(m.start, at)
+	m.length = m.end
+	m.cluster, m.notes = m.cluster[:0], m.notes[:0]
+	return nil
+}
+
+// index notes where a cluster of this time (ms) begins, but no more often than
+// once per span.
+func (m *matroska) index(start, at int64) {
+	if n := len(m.cues); n > 0 && start-int64(m.cues[n-1].CueTime) < chunkSpan.Milliseconds() {
+		return
+	}
+	m.cues = append(m.cues, cuePoint{
+		CueTime: uint64(start),
+		CueTrackPositions: cueTrackPositions{
+			CueTrack:           trackNumber,
+			CueClusterPosition: uint64(at - m.head.segment()),
+		},
+	})
+}
+
+func (m *matroska) Sync() error { return cmp.Or(m.Flush(), m.sync()) }
+
+func (m *matroska) Close() error {
+	defer giveBuffer(&m.cluster)
+	err := m.Flush()
+	if m.length == 0 {
+		return cmp.Or(err, m.discard())
+	}
+	return cmp.Or(err, m.finish(), m.sync(), m.file.Close())
+}
+
+// finish writes Chapters and Cues, and the header with all that is known now.
+// Without room for these the file is whole, but players have no index.
+func (m *matroska) finish() error {
+	if !m.seekable {
+		return nil
+	}
+	e := ending{duration: m.length}
+	chapters := chaptersOf(m.gaps)
+	if len(chapters) > 0 {
+		e.chapters = m.size - m.head.segment()
+	}
+	e.cues = m.size + int64(len(chapters)) - m.head.segment()
+	err := m.append(chapters, marshal(&struct{ Cues cues }{cues{m.cues}}))
+	if err != nil {
+		e.chapters, e.cues = 0, 0
+	}
+	err = cmp.Or(err, m.sync()) // before there is talk of it
+	e.size = m.size - m.head.segment()
+	_, headErr := m.WriteAt(m.head.bytes(e), 0)
+	return cmp.Or(err, headErr)
+}

@@ -1,0 +1,297 @@
+package container
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/tbcam/tbcam/codec"
+	"github.com/tbcam/tbcam/transport/mjpeg"
+)
+
+// Report is what Repair found and did.
+type Report struct {
+	Kind     Kind
+	Pictures int
+	Duration time.Duration // 0 where the kind has no times
+	Cut      int64         // bytes of what was not whole, at the end or between pictures
+	Whole    bool          // there was nothing to do
+}
+
+// Errors of Repair; ErrBusy is another.
+var (
+	ErrNotRecording = errors.New("is not a recording of tbcam-view; ffmpeg -i FILE -c copy may mend it")
+	ErrNoPicture    = errors.New("has no whole picture; there is nothing to repair")
+	errDamaged      = errors.New("is damaged far from its end; ffmpeg -i FILE -c copy may save more")
+)
+
+// maxCut bounds what is cut off the end. An interruption takes what was gathered
+// since the last Sync: more than that is a damage of another kind, behind which
+// there may be good pictures.
+const maxCut = 512 << 20
+
+// Repair gives a recording that did not come to its end its index and duration,
+// in place and without touching a picture. Only what is not a whole picture is
+// cut off. Being interrupted harms nothing: it can be done again.
+func Repair(path string) (Report, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Report{}, err
+	}
+	if info.IsDir() {
+		return repairDirectory(path)
+	}
+	if !info.Mode().IsRegular() {
+		return Report{}, fmt.Errorf("%s %w", path, ErrNotRecording)
+	}
+	f, err := openLocked(path)
+	if err != nil {
+		return Report{}, err
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil {
+		return Report{}, err
+	}
+	report, err := mend(osFile{f}, info.Size())
+	if errors.Is(err, ErrNotRecording) || errors.Is(err, ErrNoPicture) || errors.Is(err, errDamaged) {
+		err = fmt.Errorf("%s %w", path, err)
+	}
+	return report, err
+}
+
+// openLocked opens a file for a change, unless it is being recorded.
+func openLocked(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// storage is a disk that can be read, too.
+type storage interface {
+	disk
+	io.ReaderAt
+}
+
+// survey is what a recording holds up to some place in it, and how to end it
+// there.
+type survey struct {
+	*file    // its size is behind the last picture
+	report   Report
+	known    int64   // behind an index, if there is one
+	tail     []span  // the last pictures
+	patches  []patch // make what is before size consistent
+	complete func() error
+}
+
+// span is where a picture lies: from start with what belongs to it, from data
+// itself.
+type span struct{ start, data, end int64 }
+
+type patch struct {
+	at   int64
+	data []byte
+}
+
+func newSurvey(kind Kind, f storage) *survey {
+	return &survey{
+		file:     &file{disk: f, seekable: true, named: true},
+		report:   Report{Kind: kind},
+		complete: func() error { return nil },
+	}
+}
+
+// maxTail bounds how many pictures are looked at for having been torn.
+const maxTail = 256
+
+// add counts a picture.
+func (s *survey) add(p span) {
+	s.report.Pictures++
+	s.size, s.known = p.end, p.end
+	if len(s.tail) == maxTail {
+		s.tail = append(s.tail[:0], s.tail[maxTail/2:]...)
+	}
+	s.tail = append(s.tail, p)
+}
+
+// pass makes a damaged place in the middle, which ends at next, something that
+// players pass over, by what has to be written at its beginning.
+func (s *survey) pass(from, next int64, head []byte) {
+	s.patch(from, head)
+	s.report.Cut += next - from
+}
+
+// patch notes what has to be changed.
+func (s *survey) patch(at int64, data []byte) { s.patches = append(s.patches, patch{at, data}) }
+
+// finish ends the recording.
+func (s *survey) finish() error {
+	for _, p := range s.patches {
+		if _, err := s.WriteAt(p.data, p.at); err != nil {
+			return err
+		}
+	}
+	return cmp.Or(s.complete(), s.Truncate(s.size), s.Sync())
+}
+
+// surveyor surveys a recording up to end.
+type surveyor func(f storage, end int64) (*survey, error)
+
+// surveyorOf tells the kind by how the file begins.
+func surveyorOf(f io.ReaderAt) (surveyor, error) {
+	var b [12]byte
+	if _, err := f.ReadAt(b[:], 0); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	switch {
+	case bytes.HasPrefix(b[:], []byte{0x1A, 0x45, 0xDF, 0xA3}):
+		return surveyMatroska, nil
+	case string(b[4:8]) == "ftyp":
+		return surveyMP4, nil
+	case string(b[:4]) == "RIFF" && string(b[8:]) == "AVI ":
+		return surveyAVI, nil
+	case bytes.HasPrefix(b[:], []byte{0xFF, 0xD8, 0xFF}):
+		return surveyMJPEG, nil
+	}
+	return nil, ErrNotRecording
+}
+
+// mend repairs the recording of size bytes in f.
+func mend(f storage, size int64) (Report, error) {
+	look, err := surveyorOf(f)
+	if err != nil {
+		return Report{}, err
+	}
+	rehearsal := &comparer{storage: f, size: size}
+	end := size
+	s, err := look(rehearsal, end)
+	for err == nil && s.tear(f, &end) {
+		s, err = look(rehearsal, end)
+	}
+	if err != nil {
+		return Report{}, err
+	}
+	if s.report.Pictures == 0 {
+		return Report{}, ErrNoPicture
+	}
+	if size-s.known > maxCut {
+		return Report{}, fmt.Errorf("%w (byte %d)", errDamaged, s.known)
+	}
+	s.report.Cut += max(size-s.known, 0) // padding may be added
+	if err := s.finish(); err != nil {
+		return Report{}, err
+	}
+	if s.report.Whole = !rehearsal.differs; s.report.Whole {
+		return s.report, nil
+	}
+	real, err := look(f, end)
+	if err != nil {
+		return Report{}, err
+	}
+	return s.report, real.finish()
+}
+
+// comparer is a storage that only finds out whether writing would change it.
+type comparer struct {
+	storage
+	size    int64
+	differs bool
+}
+
+func (c *comparer) WriteAt(b []byte, at int64) (int, error) {
+	is := make([]byte, len(b))
+	n, err := c.ReadAt(is, at)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, err
+	}
+	c.differs = c.differs || !bytes.Equal(is[:n], b)
+	return len(b), nil
+}
+
+func (c *comparer) Truncate(size int64) error {
+	c.differs = c.differs || size != c.size
+	return nil
+}
+
+func (c *comparer) Sync() error { return nil }
+
+// tear reports whether the last pictures are torn, and sets end to where they
+// begin: after a loss of power a file may have its length, but not all its data.
+func (s *survey) tear(f io.ReaderAt, end *int64) bool {
+	torn := false
+	for i := len(s.tail) - 1; i >= 0 && isTorn(f, s.tail[i]); i-- {
+		*end, torn = s.tail[i].start, true
+	}
+	return torn
+}
+
+// maxPicture bounds the pictures that are looked into, in bytes.
+const maxPicture = 64 << 20
+
+// isTorn reports whether a JPEG lacks its beginning or its end, and zeros, which
+// file systems give for what was not written, are in its place.
+func isTorn(f io.ReaderAt, p span) bool {
+	if p.end-p.data > maxPicture || p.end == p.data {
+		return false
+	}
+	data := make([]byte, p.end-p.data)
+	if _, err := f.ReadAt(data, p.data); err != nil {
+		return false
+	}
+	return tornJPEG(data)
+}
+
+func tornJPEG(data []byte) bool {
+	if data[0] != 0 && data[len(data)-1] != 0 {
+		return false
+	}
+	h, err := codec.ParseHeader(data)
+	return err != nil || !h.Complete
+}
+
+// surveyMJPEG has no index to make: an unfinished picture is all there is to cut.
+func surveyMJPEG(f storage, end int64) (*survey, error) {
+	s := newSurvey(MJPEG, f)
+	r := mjpeg.NewReader(io.NewSectionReader(f, 0, end), maxPicture)
+	for {
+		_, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			s.report.Pictures++
+			s.size = r.Offset()
+		} else if !errors.Is(err, mjpeg.ErrTooLarge) {
+			return nil, err
+		}
+	}
+	// What a camera has put behind its last picture stays.
+	if at, ok := indexOf(f, []byte{0xFF, 0xD8, 0xFF}, s.size, end); ok {
+		s.size = at
+	} else {
+		s.size = end
+	}
+	s.known = s.size
+	return s, nil
+}
+
+// indexOf returns where between from and end some bytes begin.
+func indexOf(f io.ReaderAt, what []byte, from, end int64) (at int64, ok bool) {
+	b := make([]byte, 64<<10)
+	for ; from < end; from += int64(len(b) - len(what) + 1) {
+		n, _ := f.ReadAt(b[:min(int64(len(b)), end-from)], from)
+		if i := bytes.Index(b[:n], what); i >= 0 {
+			return from + int64(i), true
+		}
+	}
+	return end, false
+}

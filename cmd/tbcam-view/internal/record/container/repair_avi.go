@@ -1,0 +1,238 @@
+package container
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"strings"
+	"time"
+)
+
+// maxFrames bounds the pictures of a part, and the memory for their places.
+const maxFrames = 1 << 24
+
+// aviSurvey reads a file that newAVI has begun.
+type aviSurvey struct {
+	*survey
+	f   storage
+	end int64 // of what is read
+	a   *avi
+}
+
+func surveyAVI(f storage, end int64) (*survey, error) {
+	head, err := readAVIHead(f, end)
+	if err != nil {
+		return nil, err
+	}
+	at := int64(len(head))
+	s := newSurvey(AVI, f)
+	s.size, s.known = at, at
+	a := &avi{file: s.file, head: head, largest: int(binary.LittleEndian.Uint32(head[largestAt:]))}
+	a.parts = []part{{movi: at - listHead, moviEnd: at, riffEnd: at}}
+	v := &aviSurvey{s, f, end, a}
+	for ok := true; ok; {
+		if at, ok = v.chunk(at); !ok {
+			at, ok = v.goOn()
+		}
+		if len(a.index) > maxFrames {
+			return nil, errIndex
+		}
+	}
+	s.complete = v.finish
+	s.report.Duration = v.duration()
+	return s, nil
+}
+
+// readAVIHead returns what is before the first chunk of pictures.
+func readAVIHead(f io.ReaderAt, end int64) ([]byte, error) {
+	b := make([]byte, min(end, maxHead))
+	if _, err := f.ReadAt(b, 0); err != nil {
+		return nil, err
+	}
+	const info = allAt + 248
+	if len(b) < info+chunkHead {
+		return nil, ErrNotRecording
+	}
+	for at, id := range map[int]string{
+		24: "avih", 100: "strh", 164: "strf", superAt - 32: "indx", allAt - chunkHead: "dmlh", info: "LIST",
+	} {
+		if string(b[at:at+4]) != id {
+			return nil, ErrNotRecording
+		}
+	}
+	size := int64(binary.LittleEndian.Uint32(b[info+4:]))
+	movi := info + chunkHead + size + size%2
+	if movi+listHead > int64(len(b)) || string(b[movi:movi+4]) != "LIST" || string(b[movi+8:movi+12]) != "movi" {
+		return nil, ErrNotRecording
+	}
+	return b[:movi+listHead], nil
+}
+
+// chunk takes what is at a place behind the head. It returns where the next chunk
+// is, and whether to go on.
+func (v *aviSurvey) chunk(at int64) (next int64, ok bool) {
+	var b [chunkHead]byte
+	if _, err := v.f.ReadAt(b[:], at); err != nil {
+		return at, false
+	}
+	size := int64(binary.LittleEndian.Uint32(b[4:]))
+	id, end := string(b[:4]), at+chunkHead+size
+	next = end + size%2
+	p := v.a.last()
+	switch {
+	case id == "RIFF":
+		return v.part(at)
+	case end > v.end:
+		return at, false
+	case id == pictureID && p.ix == 0 && end-p.riff < 1<<32:
+		v.picture(at, size)
+	case id == indexID && p.ix == 0:
+		p.ix, p.ixEnd, p.moviEnd, p.riffEnd = at, end, end, end
+		p.frames = v.indexed()
+	case id == junkID && at == v.size:
+		v.size, p.moviEnd, p.riffEnd = next, next, next
+	case (id == "idx1" || id == junkID) && p.ix > 0:
+		p.riffEnd = next
+	default:
+		return at, false
+	}
+	v.known = next
+	return next, true
+}
+
+// goOn finds the next picture or index behind a damaged place, which becomes a
+// JUNK chunk. It returns where that is, if there is one.
+func (v *aviSurvey) goOn() (next int64, ok bool) {
+	from := v.size
+	if v.known > from {
+		return v.goOnBehindIndex()
+	}
+	to := min(v.end, from+maxCut)
+	next = v.nextChunk(indexID, from, v.nextChunk(pictureID, from, to))
+	if next == to {
+		return 0, false
+	}
+	v.pass(from, next, junkHead(next-from))
+	v.size = next
+	return next, true
+}
+
+// goOnBehindIndex finds the next part behind the damaged indexes of one.
+func (v *aviSurvey) goOnBehindIndex() (next int64, ok bool) {
+	from := v.known
+	name, ok := indexOf(v.f, []byte("AVIXLIST"), from+2*chunkHead, min(v.end, from+maxCut))
+	next = name - chunkHead
+	if !ok || next%2 != from%2 {
+		return 0, false
+	}
+	v.pass(from, next, junkHead(next-from))
+	v.a.last().riffEnd = next
+	return next, true
+}
+
+// junkHead returns the beginning of a JUNK chunk of so many bytes altogether.
+func junkHead(size int64) []byte { return append([]byte(junkID), le(uint32(size-chunkHead))...) }
+
+// nextChunk returns where before to the next chunk of a kind begins behind a
+// damaged place, and behind the head of another chunk for that place; to if nowhere.
+func (v *aviSurvey) nextChunk(id string, from, to int64) int64 {
+	for at := from + chunkHead; ; at++ {
+		at, ok := indexOf(v.f, []byte(id), at, to)
+		if !ok || (at-from)%2 == 0 && v.isChunk(at, id) {
+			return at
+		}
+	}
+}
+
+// isChunk reports whether a picture or an index is at a place.
+func (v *aviSurvey) isChunk(at int64, id string) bool {
+	var b [chunkHead + 4]byte
+	if _, err := v.f.ReadAt(b[:], at); err != nil {
+		return false
+	}
+	size := int64(binary.LittleEndian.Uint32(b[4:]))
+	begins := map[string]string{pictureID: "\xFF\xD8\xFF", indexID: "\x02\x00\x00\x01"}[id]
+	return at+chunkHead+size <= v.end && strings.HasPrefix(string(b[chunkHead:]), begins)
+}
+
+// indexed returns how many pictures the index of the last part has.
+func (v *aviSurvey) indexed() int64 {
+	p := v.a.last()
+	var b [4]byte
+	if _, err := v.f.ReadAt(b[:], p.ix+chunkHead+4); err != nil {
+		return 0
+	}
+	return min(int64(binary.LittleEndian.Uint32(b[:])), (p.ixEnd-p.ix)/8)
+}
+
+// picture takes a chunk with a picture, or with none for a repetition.
+func (v *aviSurvey) picture(at, size int64) {
+	p := v.a.last()
+	data, end := at+chunkHead, at+chunkHead+size
+	v.a.index = append(v.a.index, entry{uint32(data - p.riff), uint32(size)})
+	p.frames++
+	if size > 0 {
+		v.add(span{at, data, end})
+	}
+	v.size = end + size%2
+	p.moviEnd, p.riffEnd = v.size, v.size
+	if v.size > v.end {
+		v.patch(end, []byte{0}) // the padding
+	}
+}
+
+// part takes the beginning of a further part.
+func (v *aviSurvey) part(at int64) (next int64, ok bool) {
+	var b [riffHead + listHead]byte
+	if _, err := v.f.ReadAt(b[:], at); err != nil || at+int64(len(b)) > v.end {
+		return at, false
+	}
+	if string(b[8:16]) != "AVIXLIST" || string(b[20:]) != "movi" || v.a.last().ix == 0 || len(v.a.parts) == maxParts {
+		return at, false
+	}
+	next = at + int64(len(b))
+	v.reindex()
+	v.a.parts = append(v.a.parts, part{riff: at, movi: at + riffHead, moviEnd: next, riffEnd: next})
+	v.a.index = v.a.index[:0]
+	v.size, v.known = next, next
+	return next, true
+}
+
+// reindex corrects the index of a part that is complete.
+func (v *aviSurvey) reindex() {
+	p := v.a.last()
+	want := standardIndex(*p, v.a.index)
+	is := make([]byte, len(want))
+	if p.ixEnd-p.ix != int64(len(want)) {
+		return // pictures are damaged; the index knows where others are
+	}
+	if _, err := v.f.ReadAt(is, p.ix); err == nil && !bytes.Equal(is, want) {
+		v.patch(p.ix, want)
+		p.frames = int64(len(v.a.index))
+	}
+}
+
+// finish ends the last part behind its last picture. One without a picture goes.
+func (v *aviSurvey) finish() error {
+	p := v.a.last()
+	if p.frames == 0 && len(v.a.parts) > 1 {
+		v.a.parts = v.a.parts[:len(v.a.parts)-1]
+		v.size, v.a.stale = v.a.last().riffEnd, true
+		return v.a.settle()
+	}
+	p.ix, p.frames = 0, int64(len(v.a.index))
+	return v.a.finish()
+}
+
+// duration is of all pictures, at the rate that the head tells.
+func (v *aviSurvey) duration() time.Duration {
+	var frames int64
+	for _, p := range v.a.parts {
+		frames += p.frames
+	}
+	scale, rate := binary.LittleEndian.Uint32(v.a.head[scaleAt:]), binary.LittleEndian.Uint32(v.a.head[rateAt:])
+	seconds := float64(frames) * float64(scale) / float64(max(rate, 1))
+	return time.Duration(min(seconds, maxSeconds) * float64(time.Second))
+}
+
+const maxSeconds = float64(1<<62) / float64(time.Second)

@@ -1,0 +1,192 @@
+package container
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tbcam/tbcam/codec"
+)
+
+// maxLine bounds a line of frames.csv, in bytes.
+const maxLine = 4 << 10
+
+// directorySurvey makes pictures and frames.csv agree.
+type directorySurvey struct {
+	report  Report
+	path    string
+	times   *file // its size is behind the last line that stays
+	length  int64 // of frames.csv, bytes
+	lines   []line
+	before  string // the picture of the line before these
+	changed bool
+}
+
+// line is one of frames.csv.
+type line struct {
+	name    string
+	seconds string
+	start   int64
+}
+
+// repairDirectory gives a picture that is whole but has no line in frames.csv one,
+// without a time, and removes pictures that are not whole.
+func repairDirectory(path string) (Report, error) {
+	f, err := openLocked(filepath.Join(path, timesFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Report{}, fmt.Errorf("%s %w", path, ErrNotRecording)
+	} else if err != nil {
+		return Report{}, err
+	}
+	defer f.Close()
+	s := &directorySurvey{
+		report: Report{Kind: Directory},
+		path:   filepath.Clean(path),
+		times:  &file{disk: osFile{f}, path: f.Name(), seekable: true},
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return Report{}, err
+	}
+	s.length = info.Size()
+	if err := s.read(f); errors.Is(err, ErrNotRecording) {
+		return Report{}, fmt.Errorf("%s %w", f.Name(), err)
+	} else if err != nil {
+		return Report{}, err
+	}
+	return s.report, s.mend()
+}
+
+// read takes the lines that are whole, and keeps the last ones.
+func (s *directorySurvey) read(f *os.File) error {
+	lines := bufio.NewReaderSize(f, maxLine)
+	head := strings.Join(timesHeader, ",") + "\n"
+	first, err := nextLine(lines)
+	if err != nil || first == "" {
+		return cmp.Or(err, s.begin(head))
+	}
+	if first != head {
+		return ErrNotRecording
+	}
+	s.times.size = int64(len(head))
+	for {
+		text, err := nextLine(lines)
+		if err != nil || text == "" {
+			return err
+		}
+		fields := strings.Split(text, ",")
+		if len(fields) < len(timesHeader) || !pictureName.MatchString(fields[0]) || fields[0] <= s.last() {
+			return ErrNotRecording
+		}
+		if len(s.lines) == maxTail {
+			s.before = s.lines[maxTail/2-1].name
+			s.lines = append(s.lines[:0], s.lines[maxTail/2:]...)
+		}
+		s.lines = append(s.lines, line{fields[0], fields[1], s.times.size})
+		s.times.size += int64(len(text))
+		s.report.Pictures++
+	}
+}
+
+// begin writes the head of a file that has none.
+func (s *directorySurvey) begin(head string) error {
+	s.changed = true
+	return s.times.append([]byte(head))
+}
+
+// nextLine returns the next line, "" behind the last one that is whole: what was
+// not written may be zeros.
+func nextLine(r *bufio.Reader) (string, error) {
+	text, err := r.ReadSlice('\n')
+	if errors.Is(err, io.EOF) || errors.Is(err, bufio.ErrBufferFull) || err == nil && text[0] == 0 {
+		return "", nil
+	}
+	return string(text), err
+}
+
+// last returns the name of the last picture that has a line, "" for none.
+func (s *directorySurvey) last() string {
+	if n := len(s.lines); n > 0 {
+		return s.lines[n-1].name
+	}
+	return s.before
+}
+
+// mend takes away the lines of pictures that are not there or torn, and lists or
+// removes the pictures behind the last line.
+func (s *directorySurvey) mend() error {
+	s.unlist()
+	names, err := pictures(s.path)
+	if err != nil {
+		return err
+	}
+	listed := s.last()
+	for _, name := range names {
+		if name > listed {
+			if err := s.list(name); err != nil {
+				return err
+			}
+		}
+	}
+	if n := len(s.lines); n > 0 {
+		seconds, _ := strconv.ParseFloat(s.lines[n-1].seconds, 64) // none is 0
+		s.report.Duration = time.Duration(min(max(seconds, 0), maxSeconds) * float64(time.Second))
+	}
+	if s.report.Pictures == 0 {
+		return fmt.Errorf("%s %w", s.path, ErrNoPicture)
+	}
+	s.report.Whole = !s.changed && s.times.size == s.length
+	if s.report.Whole {
+		return nil
+	}
+	return cmp.Or(s.times.Truncate(s.times.size), s.times.Sync(), syncDir(s.path))
+}
+
+// unlist drops the last lines whose pictures are torn or not there.
+func (s *directorySurvey) unlist() {
+	for len(s.lines) > 0 {
+		n := len(s.lines) - 1
+		data, err := readPicture(filepath.Join(s.path, s.lines[n].name))
+		if err == nil && len(data) > 0 && !tornJPEG(data) || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		s.times.size = s.lines[n].start
+		s.lines = s.lines[:n]
+		s.report.Pictures--
+		s.changed = true
+	}
+}
+
+// list adds a line for a picture that has none, or removes it.
+func (s *directorySurvey) list(name string) error {
+	s.changed = true
+	path := filepath.Join(s.path, name)
+	data, err := readPicture(path)
+	if err != nil {
+		return err
+	}
+	if h, err := codec.ParseHeader(data); err != nil || !h.Complete {
+		s.report.Cut += int64(len(data))
+		return os.Remove(path)
+	}
+	s.report.Pictures++
+	return s.times.append([]byte(name + ",,,\n"))
+}
+
+// readPicture reads a file of up to maxPicture bytes.
+func readPicture(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxPicture))
+}

@@ -1,0 +1,227 @@
+package container
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/at-wat/ebml-go"
+)
+
+// Limits of what is read into memory from a file, which may be anybody's.
+const (
+	maxHead  = 1 << 20 // bytes before the first picture
+	maxNote  = 4 << 10 // bytes of what is said of a gap
+	maxIndex = 1 << 22 // entries: 48 days of one a second
+)
+
+var errIndex = fmt.Errorf("an index of more than %d entries is not made", maxIndex)
+
+// matroskaSurvey reads a file that newMatroska has begun.
+type matroskaSurvey struct {
+	*survey
+	f   storage
+	end int64 // of what is read
+	m   *matroska
+}
+
+func surveyMatroska(f storage, end int64) (*survey, error) {
+	head, at, err := readHeader(f, end)
+	if err != nil {
+		return nil, err
+	}
+	s := newSurvey(Matroska, f)
+	s.size, s.known = at, at
+	v := &matroskaSurvey{s, f, end, &matroska{file: s.file, head: head, stamps: newStamps(time.Millisecond)}}
+	for ok := true; ok; {
+		if at, ok = v.element(at); !ok {
+			at, ok = v.goOn()
+		}
+		if len(v.m.cues) > maxIndex {
+			return nil, errIndex
+		}
+	}
+	if !head.compressed() {
+		s.tail = nil // zeros are a picture, too
+	}
+	s.complete = v.m.finish
+	s.report.Duration = time.Duration(v.m.length) * time.Millisecond
+	return s, nil
+}
+
+// element takes what is at a place outside of clusters. It returns where the next
+// one is, and whether to go on.
+func (v *matroskaSurvey) element(at int64) (next int64, ok bool) {
+	e, ok := elementAt(v.f, at, v.end)
+	if !ok {
+		return at, false
+	}
+	if e.id == idCluster && e.head == 4+8 {
+		return v.cluster(at, e)
+	}
+	next = at + e.head + e.size
+	if next > v.end {
+		return at, false
+	}
+	switch e.id {
+	case idVoid:
+		if at == v.size {
+			v.size = next
+		}
+	case idTags:
+		if at == v.size { // not behind an index
+			v.tags(at+e.head, e.size)
+			v.size = next
+		}
+	case idChapters, idCues:
+	default:
+		return at, false
+	}
+	v.known = next
+	return next, true
+}
+
+// goOn finds the next cluster behind a damaged place, which becomes a Void element.
+// It returns where the element behind that cluster is, if there is one.
+func (v *matroskaSurvey) goOn() (next int64, ok bool) {
+	const smallest = 2
+	from, pictures := v.size, v.report.Pictures
+	if v.known > from { // that is the index
+		return 0, false
+	}
+	cluster := append(bytes.Clone(ebml.ElementCluster.Bytes()), 1) // with a size of eight bytes
+	for at := from + smallest; ; at++ {
+		at, ok = indexOf(v.f, cluster, at, min(v.end, from+maxCut))
+		if !ok {
+			v.size = from
+			return 0, false
+		}
+		v.size = at
+		e, _ := elementAt(v.f, at, v.end)
+		if next, _ = v.cluster(at, e); v.report.Pictures > pictures {
+			v.pass(from, at, voidHead(at-from))
+			return next, true
+		}
+	}
+}
+
+// voidHead returns the beginning of a Void element of so many bytes altogether.
+func voidHead(size int64) []byte {
+	if size <= 128 {
+		return voidOf(int(size))[:2]
+	}
+	return appendSize(bytes.Clone(ebml.ElementVoid.Bytes()), size-1-8)
+}
+
+// cluster takes a cluster, or what there is of its pictures.
+func (v *matroskaSurvey) cluster(at int64, e element) (next int64, ok bool) {
+	var b [10]byte
+	content := at + e.head
+	if n, _ := v.f.ReadAt(b[:], content); n < len(b) || at != v.size {
+		return at, false
+	}
+	start := int64(binary.BigEndian.Uint64(b[2:]))
+	if b[0] != byte(idTimecode) || b[1] != 0x88 || start < 0 || start > maxTime {
+		return at, false
+	}
+	first := content + int64(len(b))
+	next = first
+	end := min(content+e.size, v.end)
+	for ok := true; ok && next < end; {
+		next, ok = v.block(next, end, start)
+	}
+	if next == first {
+		return at, false
+	}
+	v.m.index(start, at)
+	v.m.length = v.m.end
+	if next != content+e.size {
+		v.patch(at+4, appendSize(nil, next-content))
+		return next, false
+	}
+	return next, true
+}
+
+// maxTime bounds times in milliseconds, so that sums do not overflow.
+const maxTime = 1 << 48
+
+// block takes a picture that ends before end, in a cluster of a time (ms).
+func (v *matroskaSurvey) block(at, end, cluster int64) (next int64, ok bool) {
+	const head = 1 + 8
+	var b [head + 4]byte
+	if n, _ := v.f.ReadAt(b[:], at); n < len(b) {
+		return at, false
+	}
+	e, ok := parseElement(b[:])
+	next = at + e.head + e.size
+	if !ok || e.id != idSimpleBlock || e.head != head || e.size < 4 || next > end {
+		return at, false
+	}
+	v.m.end = v.m.endOf(cluster + int64(int16(binary.BigEndian.Uint16(b[head+1:]))))
+	v.add(span{at, at + int64(len(b)), next})
+	return next, true
+}
+
+// tags takes what is said of a gap.
+func (v *matroskaSurvey) tags(at, size int64) {
+	if size > maxNote || len(v.m.gaps) == maxGaps {
+		return
+	}
+	b := make([]byte, size)
+	if _, err := v.f.ReadAt(b, at); err != nil {
+		return
+	}
+	uid := child(b, idTag, idTargets, idChapterUID)
+	text := child(b, idTag, idSimpleTag, idTagString)
+	if ms := bigEndian(uid[:min(len(uid), 8)]) - 1; ms < maxTime {
+		v.m.gaps = append(v.m.gaps, gap{int64(ms), string(text[:min(len(text), maxGapText)])})
+	}
+}
+
+// readHeader returns the header of a file, and where it ends.
+func readHeader(f io.ReaderAt, end int64) (h header, at int64, err error) {
+	b := make([]byte, min(end, maxHead))
+	if _, err := f.ReadAt(b, 0); err != nil {
+		return header{}, 0, err
+	}
+	parts := map[uint32]*[]byte{idEBML: &h.ebml, idInfo: &h.info, idTracks: &h.tracks, idTags: &h.tags, idSeekHead: new([]byte), idVoid: new([]byte)}
+	for {
+		e, ok := parseElement(b[at:])
+		if !ok {
+			return header{}, 0, ErrNotRecording
+		}
+		if e.id == idCluster {
+			break
+		}
+		if e.id == idSegment {
+			at += e.head
+			continue
+		}
+		next := at + e.head + e.size
+		if parts[e.id] == nil || next > int64(len(b)) {
+			return header{}, 0, ErrNotRecording
+		}
+		*parts[e.id] = b[at:next]
+		at = next
+	}
+	if !h.ours() || int64(len(h.bytes(ending{}))) != at {
+		return header{}, 0, ErrNotRecording
+	}
+	return h, at, nil
+}
+
+// ours reports whether all parts are there, with the room for a duration.
+func (h header) ours() bool {
+	if len(h.ebml) == 0 || len(h.tracks) == 0 || len(h.tags) == 0 || len(h.info) < durationSize {
+		return false
+	}
+	e, ok := parseElement(h.info[len(h.info)-durationSize:])
+	return ok && (e.id == idVoid || e.id == idDuration) && e.head+e.size == durationSize
+}
+
+// compressed reports whether the pictures are JPEGs.
+func (h header) compressed() bool {
+	return string(child(h.tracks, idTracks, idTrack, idCodec)) == codecJPEG
+}

@@ -1,0 +1,178 @@
+package container
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// The chunks of an AVI file, after Microsoft's "AVI RIFF File Reference" and
+// "OpenDML AVI File Format Extensions" 1.02. All numbers are little-endian.
+const (
+	pictureID = "00dc" // of the first stream, compressed
+	indexID   = "ix00"
+	junkID    = "JUNK"
+
+	chunkHead = 8  // ID, size
+	listHead  = 12 // LIST, size, type
+	riffHead  = 12 // RIFF, size, type
+
+	// Where numbers are in the head.
+	totalAt     = 48    // avih: frames in the first part
+	largestAt   = 60    // avih: suggested buffer size
+	scaleAt     = 128   // strh: seconds by
+	rateAt      = 132   // strh: frames
+	lengthAt    = 140   // strh: frames
+	suggestedAt = 144   // strh: suggested buffer size
+	entriesAt   = 224   // indx: entries in use
+	superAt     = 244   // indx: its entries
+	allAt       = 16648 // dmlh: frames
+
+	maxParts   = 1024
+	superEntry = 16
+
+	keyFrames = 0x10 // of an entry in idx1
+	noKey     = 1 << 31
+)
+
+// appendChunk appends a chunk, padded to an even length.
+func appendChunk(b []byte, id string, parts ...[]byte) []byte {
+	at := len(b)
+	b = append(append(b, id...), 0, 0, 0, 0)
+	for _, p := range parts {
+		b = append(b, p...)
+	}
+	binary.LittleEndian.PutUint32(b[at+4:], uint32(len(b)-at-chunkHead))
+	if len(b)%2 != at%2 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+func chunk(id string, parts ...[]byte) []byte { return appendChunk(nil, id, parts...) }
+
+func list(kind string, parts ...[]byte) []byte {
+	return chunk("LIST", append([][]byte{[]byte(kind)}, parts...)...)
+}
+
+// le returns numbers of 32 bits.
+func le(values ...uint32) (b []byte) {
+	for _, v := range values {
+		b = binary.LittleEndian.AppendUint32(b, v)
+	}
+	return b
+}
+
+// le16 returns numbers of 16 bits.
+func le16(values ...uint16) (b []byte) {
+	for _, v := range values {
+		b = binary.LittleEndian.AppendUint16(b, v)
+	}
+	return b
+}
+
+// aviHead returns the beginning of a file up to its first chunk of pictures. Its
+// length does not depend on what comes.
+func aviHead(f capture.Format, rate capture.Rate, t Tags) []byte {
+	const trustedTypes = 0x800
+	width, height := uint32(f.Width), uint32(f.Height)
+	period := uint32(1e6 / rate.FPS())
+	hdrl := list("hdrl",
+		chunk("avih", le(period, 0, 0, trustedTypes, 0, 0, 1, 0, width, height, 0, 0, 0, 0)),
+		list("strl",
+			chunk("strh", []byte("vidsMJPG"), le(0, 0, 0, rate.Den, rate.Num, 0, 0, 0, 0xFFFFFFFF, 0),
+				le16(0, 0, uint16(f.Width), uint16(f.Height))),
+			chunk("strf", le(40, width, height), le16(1, 24), []byte("MJPG"), le(width*height*3, 0, 0, 0, 0)),
+			chunk("indx", le16(4, 0), le(0), []byte(pictureID), make([]byte, 12+maxParts*superEntry))),
+		list("odml", chunk("dmlh", make([]byte, 248))))
+	return append(chunk("RIFF", []byte("AVI "), hdrl, information(t)), list("movi")...)
+}
+
+// information returns the tags, by the names of RIFF's INFO list.
+func information(t Tags) []byte {
+	host := ""
+	if t.Host != "" {
+		host = "host " + t.Host
+	}
+	var parts [][]byte
+	for _, c := range []struct{ id, text string }{
+		{"ISFT", t.Program},
+		{"ISRC", t.Camera},
+		{"ICRD", t.Start.UTC().Format("2006-01-02 15:04:05.000")},
+		{"ICMT", strings.Trim(fmt.Sprintf("%s, %s", t.Mode, host), ", ")},
+	} {
+		if c.text != "" {
+			parts = append(parts, chunk(c.id, []byte(c.text), []byte{0}))
+		}
+	}
+	return list("INFO", parts...)
+}
+
+// partHead returns the beginning of a part after the first one.
+func partHead(p part) []byte {
+	b := append([]byte("RIFF"), le(uint32(p.riffEnd-p.riff-chunkHead))...)
+	b = append(b, "AVIXLIST"...)
+	b = append(b, le(uint32(p.moviEnd-p.movi-chunkHead))...)
+	return append(b, "movi"...)
+}
+
+// updateHead puts what is known of the parts and of the largest picture (bytes)
+// into a head.
+func updateHead(head []byte, parts []part, largest int) {
+	put := func(at int64, v int64) { binary.LittleEndian.PutUint32(head[at:], uint32(v)) }
+	var frames, entries int64
+	for _, p := range parts {
+		frames += p.frames
+		if p.ix > 0 {
+			at := superAt + entries*superEntry
+			binary.LittleEndian.PutUint64(head[at:], uint64(p.ix))
+			put(at+8, p.ixEnd-p.ix)
+			put(at+12, p.frames)
+			entries++
+		}
+	}
+	first := parts[0]
+	put(4, first.riffEnd-chunkHead)
+	put(first.movi+4, first.moviEnd-first.movi-chunkHead)
+	put(totalAt, first.frames)
+	put(largestAt, int64(largest))
+	put(suggestedAt, int64(largest))
+	put(lengthAt, frames)
+	put(entriesAt, entries)
+	put(allAt, frames)
+}
+
+// indexSize returns the bytes that the indexes of a part with so many frames need.
+func indexSize(frames int64) int64 { return chunkHead + 24 + 8*frames + chunkHead + 16*frames }
+
+// standardIndex returns the index that lies in a part. Repetitions are no key
+// frames: players do not seek to them.
+func standardIndex(p part, index []entry) []byte {
+	entries := make([]byte, 0, len(index)*8)
+	for _, e := range index {
+		size := e.size
+		if size == 0 {
+			size = noKey
+		}
+		entries = append(entries, le(e.offset, size)...)
+	}
+	base := binary.LittleEndian.AppendUint64(nil, uint64(p.riff))
+	return chunk(indexID, le16(2, 1<<8), le(uint32(len(index))), []byte(pictureID), base, le(0), entries)
+}
+
+// legacyIndex returns the index of the first part for readers that do not know
+// OpenDML. Its offsets are of the chunks, from the type of the movi list.
+func legacyIndex(p part, index []entry) []byte {
+	entries := make([]byte, 0, len(index)*16)
+	for _, e := range index {
+		flags := uint32(keyFrames)
+		if e.size == 0 {
+			flags = 0
+		}
+		entries = append(entries, pictureID...)
+		entries = append(entries, le(flags, e.offset-uint32(p.movi)-2*chunkHead, e.size)...)
+	}
+	return chunk("idx1", entries)
+}

@@ -1,0 +1,195 @@
+package record
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// verbs are those of strftime(3) that a pattern may hold: as package time writes
+// them, and as they look.
+var verbs = map[byte]struct{ layout, looks string }{
+	'Y': {"2006", `\d{4}`},
+	'y': {"06", `\d\d`},
+	'm': {"01", `\d\d`},
+	'd': {"02", `\d\d`},
+	'j': {"002", `\d{3}`},
+	'H': {"15", `\d\d`},
+	'M': {"04", `\d\d`},
+	'S': {"05", `\d\d`},
+	'F': {"2006-01-02", `\d{4}-\d\d-\d\d`},
+}
+
+// Stamp is what distinguishes segments that were given no pattern.
+const Stamp = "-%Y%m%d-%H%M%S"
+
+// Pattern returns the pattern for segments of path: path itself where it is one,
+// else with date and time before the extension.
+func Pattern(path string) string {
+	if isPattern(path) {
+		return path
+	}
+	base, ext := split(path)
+	return base + Stamp + ext
+}
+
+func isPattern(path string) bool { return strings.Contains(path, "%") }
+
+// CheckPattern refuses a pattern with a verb that is not known.
+func CheckPattern(pattern string) error {
+	_, err := expand(pattern, func(string) string { return "" }, func(byte) string { return "" })
+	return err
+}
+
+// Expand returns the path that a pattern has at a time.
+func Expand(pattern string, at time.Time) string {
+	path, _ := expand(pattern, same, func(verb byte) string { return at.Format(verbs[verb].layout) })
+	return path
+}
+
+func same(s string) string { return s }
+
+// expand puts a pattern together from its literal parts and its verbs.
+func expand(pattern string, literal func(string) string, verb func(byte) string) (string, error) {
+	var out strings.Builder
+	for {
+		before, after, found := strings.Cut(pattern, "%")
+		out.WriteString(literal(before))
+		if !found {
+			return out.String(), nil
+		}
+		if after == "" {
+			return "", errors.New("a pattern must not end in %; %% stands for itself")
+		}
+		c := after[0]
+		if _, known := verbs[c]; known {
+			out.WriteString(verb(c))
+		} else if c == '%' {
+			out.WriteString(literal("%"))
+		} else {
+			return "", fmt.Errorf("%%%c is unknown in a pattern; known are %%Y %%y %%m %%d %%j %%H %%M %%S %%F and %%%%", c)
+		}
+		pattern = after[1:]
+	}
+}
+
+// split divides a path where a number can be put in: before its extension, or
+// before the slash of a directory.
+func split(path string) (base, ext string) {
+	if base, ok := strings.CutSuffix(path, "/"); ok {
+		return base, "/"
+	}
+	ext = filepath.Ext(path)
+	return strings.TrimSuffix(path, ext), ext
+}
+
+// clean returns the shortest form of a path, with the slash of a directory.
+func clean(path string) string {
+	if base, ok := strings.CutSuffix(path, "/"); ok {
+		return filepath.Clean(base) + "/"
+	}
+	return filepath.Clean(path)
+}
+
+// names gives the files of a recording their paths.
+type names struct {
+	path    string
+	pattern bool
+	force   bool // the first file, and those numbered after it, may exist
+	parts   int  // files that were made, if this is no pattern
+}
+
+// check reports what keeps the first file from being made, without making it.
+func (n *names) check() error {
+	if !n.pattern {
+		info, err := os.Lstat(n.path)
+		switch {
+		case err == nil && !n.force:
+			return fmt.Errorf("%s: %w; --force overwrites it", n.path, fs.ErrExist)
+		case err == nil && info.IsDir() && !strings.HasSuffix(n.path, "/"):
+			return fmt.Errorf("%s: %w; %[1]s/ records into it", n.path, syscall.EISDIR)
+		}
+	}
+	const writable = 2                                              // W_OK of access(2)
+	if err := syscall.Access(n.root()+"/.", writable); err != nil { // the dot takes no file for one
+		return fmt.Errorf("%s: %w", n.root(), err)
+	}
+	return nil
+}
+
+// root returns the directory that must exist: what a pattern has before it
+// changes.
+func (n *names) root() string {
+	path := strings.TrimSuffix(n.path, "/")
+	if n.pattern {
+		path, _, _ = strings.Cut(path, "%")
+	}
+	return filepath.Dir(path)
+}
+
+// make calls create with path after path until one does not exist yet. Those of
+// a pattern that exist are never overwritten: they may be of this recording.
+func (n *names) make(start time.Time, create func(path string, force bool) error) error {
+	base, ext := split(n.path)
+	number, force := n.parts+1, n.force
+	if n.pattern {
+		base, ext = split(Expand(n.path, start.Local()))
+		number, force = 1, false
+		if err := n.directory(base); err != nil {
+			return err
+		}
+	}
+	for ; ; number++ {
+		path := base + ext
+		if number > 1 {
+			path = fmt.Sprintf("%s-%d%s", base, number, ext)
+		}
+		err := create(path, force)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err == nil {
+			n.parts = number
+		}
+		return err
+	}
+}
+
+// directory makes the directories that are part of the pattern. The one before
+// them is not made: where a disk is not mounted, its files belong nowhere.
+func (n *names) directory(base string) error {
+	if _, err := os.Stat(n.root()); err != nil {
+		return err
+	}
+	return os.MkdirAll(filepath.Dir(base), 0o777)
+}
+
+// files returns the paths that the pattern may have made.
+func (n *names) files() ([]string, error) {
+	base, ext := split(n.path)
+	glob, _ := expand(base, escape, func(byte) string { return "*" })
+	looks, _ := expand(base, regexp.QuoteMeta, func(verb byte) string { return verbs[verb].looks })
+	found, err := filepath.Glob(glob + "*" + escape(strings.TrimSuffix(ext, "/")))
+	if err != nil {
+		return nil, err
+	}
+	ours := regexp.MustCompile("^" + looks + `(-[1-9]\d*)?` + regexp.QuoteMeta(strings.TrimSuffix(ext, "/")) + "$")
+	var files []string
+	for _, path := range found {
+		if ours.MatchString(path) {
+			files = append(files, path)
+		}
+	}
+	return files, nil
+}
+
+// escape quotes what filepath.Match takes for a pattern.
+func escape(s string) string {
+	return regexp.MustCompile(`[\\*?\[]`).ReplaceAllString(s, `\$0`)
+}

@@ -1,0 +1,129 @@
+package record
+
+import (
+	"log/slog"
+	"sync"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// entry is a frame on its way to the disk, and what Record and Segment had asked
+// for when it came.
+type entry struct {
+	frame  *capture.Frame
+	gap    Gap  // before it
+	on     bool // it is to be recorded
+	part   int  // a file holds frames of one part
+	rolled bool // it is charged to the pre-roll
+}
+
+// leastCost is what a small frame is charged, so that a bound in bytes also is
+// one of entries.
+const leastCost = 16 << 10
+
+func (e *entry) cost() int64 { return int64(max(cap(e.frame.Data), leastCost)) }
+
+// queue is the memory for frames between the cable and the disk. It says that the
+// disk is slow before it must drop, and drops the newest frame: one that was taken
+// is written. put and close are for one side, the rest for the other.
+type queue struct {
+	limit   int64 // bytes, of held and of rolled each
+	log     *slog.Logger
+	entries chan entry
+
+	mu      sync.Mutex
+	held    int64 // bytes of frames that were put and not released
+	most    int64 // that held has been
+	rolled  int64 // bytes of those that wait for a start
+	count   int   // frames of held
+	said    int   // what was said of the disk: nothing, slow, too slow
+	dropped uint64
+	missing uint64 // dropped since the last one that was taken
+	already uint64 // dropped when it was last said that the disk keeps up
+}
+
+// What a queue says of the disk.
+const (
+	saidNothing = iota
+	saidSlow
+	saidTooSlow
+)
+
+func newQueue(limit int64, log *slog.Logger) *queue {
+	return &queue{limit: limit, log: log, entries: make(chan entry, limit/leastCost+1)}
+}
+
+// put takes over the frame of e, and never waits.
+func (q *queue) put(e entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.held+e.cost() > q.limit {
+		q.drop(e)
+		return
+	}
+	e.gap.Disk += q.missing
+	q.missing = 0
+	q.held += e.cost()
+	q.most = max(q.most, q.held)
+	q.count++
+	q.entries <- e // there is room, since each entry costs enough
+	if q.said == saidNothing && q.held > q.limit/2 {
+		q.said = saidSlow
+		q.log.Warn("the disk is slow: frames wait in memory",
+			"waiting", humanize.IBytes(uint64(q.held)), "room", humanize.IBytes(uint64(q.limit)))
+	}
+}
+
+func (q *queue) drop(e entry) {
+	e.frame.Release()
+	q.dropped++
+	q.missing++
+	if q.said != saidTooSlow {
+		q.said = saidTooSlow
+		q.log.Warn("the disk is too slow: frames are missing in the recording; --record-buffer takes more memory for them",
+			"waiting", humanize.IBytes(uint64(q.held)))
+	}
+}
+
+// roll charges an entry to the pre-roll.
+func (q *queue) roll(e *entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.held -= e.cost()
+	q.rolled += e.cost()
+	q.count--
+	e.rolled = true
+}
+
+// crowded reports whether the pre-roll has more than its share of the memory.
+func (q *queue) crowded() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.rolled > q.limit
+}
+
+// release gives the frames of entries back; lost ones are counted as dropped.
+func (q *queue) release(entries []entry, lost bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range entries {
+		if e.rolled {
+			q.rolled -= e.cost()
+		} else {
+			q.held -= e.cost()
+			q.count--
+		}
+		if lost {
+			q.dropped++
+		}
+		e.frame.Release()
+	}
+	clear(entries)
+	if q.said != saidNothing && q.held <= q.limit/8 {
+		q.said = saidNothing
+		q.log.Info("the disk keeps up again", "dropped", q.dropped-q.already)
+		q.already = q.dropped
+	}
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/pflag"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/cmd/internal/meter"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record/container"
+)
+
+// defaultSegment is that of --keep alone: without segments nothing could go.
+const defaultSegment = 10 * time.Minute
+
+// recordFlags are those of the recording.
+type recordFlags struct {
+	path, format, buffer   string
+	segment, keep, preRoll string
+	sync, every            time.Duration
+}
+
+// register adds the flags.
+func (r *recordFlags) register(f *pflag.FlagSet) {
+	f.StringVar(&r.path, "record", "", "record to `FILE` without re-encoding: .mkv, .mp4, .avi, .mjpeg, or DIR/ for JPEGs; "+
+		"with %Y %m %d %H %M %S in its name, to one after the other; - is standard output")
+	f.StringVar(&r.format, "record-format", "", "of the recording where the name does not tell: mkv, mp4, avi, mjpeg or jpg")
+	f.StringVar(&r.buffer, "record-buffer", humanize.IBytes(record.DefaultBuffer), "memory for frames that wait for the disk, as a `SIZE`; as much again for --pre-roll")
+	f.DurationVar(&r.sync, "sync-interval", record.DefaultSync, "the most that a loss of power takes from the recording")
+	f.StringVar(&r.segment, "segment", "", "begin another file after so long or so much: `10m|500MB`")
+	f.StringVar(&r.keep, "keep", "", "remove the oldest files of the recording beyond this: `20GB|7d`")
+	f.StringVar(&r.preRoll, "pre-roll", "", "record only on demand (SIGUSR2, or start and stop on standard input), from so `long` before, such as 10s")
+	f.DurationVar(&r.every, "every", 0, "timelapse: record one frame in so long; it plays at 30 a second")
+}
+
+// check refuses flags that cannot work.
+func (r *recordFlags) check() error {
+	if r.path != "" {
+		_, err := r.options(false)
+		return err
+	}
+	for flag, given := range map[string]bool{
+		"--segment": r.segment != "", "--keep": r.keep != "", "--pre-roll": r.preRoll != "", "--every": r.every != 0,
+	} {
+		if given {
+			return fmt.Errorf("%s needs --record FILE", flag)
+		}
+	}
+	return nil
+}
+
+// options returns what the flags ask for.
+func (r *recordFlags) options(force bool) (o record.Options, err error) {
+	o = record.Options{Path: r.path, Force: force, Sync: r.sync, Every: r.every}
+	if o.Buffer, err = record.ParseSize(r.buffer); err != nil {
+		return o, fmt.Errorf("--record-buffer %w", err)
+	}
+	if o.Segment, err = limit("--segment", r.segment); err != nil {
+		return o, err
+	}
+	if o.Keep, err = limit("--keep", r.keep); err != nil {
+		return o, err
+	}
+	if r.preRoll != "" {
+		o.Waiting = true
+		if o.PreRoll, err = time.ParseDuration(r.preRoll); err != nil || o.PreRoll < 0 {
+			return o, fmt.Errorf("--pre-roll %q: want a time such as 10s, or 0s", r.preRoll)
+		}
+	}
+	switch {
+	case o.Sync < 10*time.Millisecond:
+		return o, errors.New("--sync-interval must be at least 10ms")
+	case o.Every < 0:
+		return o, errors.New("--every must not be negative")
+	}
+	return o, r.name(&o)
+}
+
+// limit reads a flag that may be empty.
+func limit(flag, text string) (l record.Limit, err error) {
+	if text == "" {
+		return l, nil
+	}
+	if l, err = record.ParseLimit(text); err != nil {
+		err = fmt.Errorf("%s %w", flag, err)
+	}
+	return l, err
+}
+
+// name sets the kind of the recording and the names of its files.
+func (r *recordFlags) name(o *record.Options) (err error) {
+	kind, known := container.KindOf(r.path)
+	if r.format != "" {
+		if kind, err = container.ParseKind(r.format); err != nil {
+			return fmt.Errorf("--record-format: %w", err)
+		}
+		known = true
+	}
+	o.Kind = kind
+	if r.path == "-" {
+		o.Out = os.Stdout
+		if o.Segment != (record.Limit{}) || o.Keep != (record.Limit{}) {
+			return errors.New("--segment and --keep need files; standard output is one stream")
+		}
+		return nil
+	}
+	if !known {
+		return fmt.Errorf("--record %s: its name does not end in .mkv, .mp4, .avi, .mjpeg or /; --record-format tells what it is to be", r.path)
+	}
+	if kind != container.Directory && strings.HasSuffix(o.Path, "/") {
+		o.Path += "tbcam" + record.Stamp + "." + kind.String()
+	}
+	if o.Keep != (record.Limit{}) && o.Segment == (record.Limit{}) {
+		o.Segment.Time = defaultSegment
+	}
+	if o.Segment != (record.Limit{}) {
+		o.Path = record.Pattern(o.Path)
+	}
+	if strings.Contains(o.Path, "%") {
+		if err := record.CheckPattern(o.Path); err != nil {
+			return fmt.Errorf("--record %s: %w", o.Path, err)
+		}
+	}
+	return nil
+}
+
+// recording connects the recorder with the session.
+type recording struct {
+	*record.Recorder
+	viewer *viewer
+
+	// Of Frame alone.
+	seen   record.Gap // totals when the last frame came
+	begun  uint64     // sessions by then
+	failed bool
+}
+
+func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
+	o, err := v.o.record.options(v.o.force)
+	if err != nil {
+		return cli.Mark(err, cli.ErrUsage)
+	}
+	o.About, o.Log = v.about, v.log
+	recorder, err := record.New(o)
+	if err != nil {
+		return err
+	}
+	r := &recording{Recorder: recorder, viewer: v}
+	v.mu.Lock()
+	v.recorder = r
+	v.mu.Unlock()
+	v.demand.need(true)
+	v.fanout.Tap(func(f *capture.Frame) {
+		if measure != nil {
+			measure(f)
+		}
+		r.take(f)
+	})
+	return nil
+}
+
+// accompany obeys commands and shows how the recording goes, until the returned
+// function is called.
+func (r *recording) accompany(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var commands io.Reader
+	if o := r.viewer.o; o.record.preRoll != "" && o.stream != "-" {
+		commands = os.Stdin
+	}
+	r.control(ctx, commands)
+	var watching sync.WaitGroup
+	watching.Go(func() { r.watch(ctx, r.viewer.screen, r.viewer.o.stats.String() != "") })
+	return func() {
+		cancel()
+		watching.Wait()
+	}
+}
+
+// take hands a frame over with what is missing before it.
+func (r *recording) take(f *capture.Frame) {
+	if err := r.Write(f, r.gap()); err != nil && !r.failed {
+		r.failed = true
+		r.viewer.fail(err)
+	}
+}
+
+// gap returns what is missing since the last call.
+func (r *recording) gap() record.Gap {
+	received := r.viewer.receiver.Stats()
+	now := record.Gap{Lost: r.viewer.lostInAll(), Link: received.Lost}
+	gap := record.Gap{
+		Lost: capture.Lost{
+			Driver:     now.Driver - r.seen.Driver,
+			Damaged:    now.Damaged - r.seen.Damaged,
+			Superseded: now.Superseded - r.seen.Superseded,
+		},
+		Link:  now.Link - r.seen.Link,
+		Break: r.begun > 0 && received.Sessions != r.begun,
+	}
+	r.seen, r.begun = now, received.Sessions
+	return gap
+}
+
+// about names what is being received.
+func (v *viewer) about() (container.Tags, capture.Rate) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return container.Tags{
+		Camera: v.mode.Camera, Host: v.host, Mode: v.mode.Source.String(), Program: "tbcam-view " + version,
+	}, v.mode.Source.Rate
+}
+
+// report returns the figures of the recorder for --stats.
+func (r *recording) report() *meter.Recorder {
+	s := r.Stats()
+	return &meter.Recorder{
+		Recording: s.Recording, File: s.File, Files: s.Files, Seconds: s.Length.Seconds(),
+		Frames: s.Frames, Bytes: s.Bytes, Waiting: s.Waiting, WaitingBytes: s.Held, WaitingMax: s.Most, Dropped: s.Dropped,
+		FreeBytes: s.Free, Problem: s.Problem,
+	}
+}
+
+// out returns where --stats prints: not into the recording.
+func (r *recordFlags) out() io.Writer {
+	if r.path == "-" {
+		return os.Stderr
+	}
+	return os.Stdout
+}

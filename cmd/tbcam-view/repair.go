@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record/container"
+)
+
+func repairCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "repair FILE...",
+		Short: "Give interrupted recordings their index and duration",
+		Long: `Makes recordings seekable that were not ended properly: of a program that was
+killed, or a host that lost power. They get their index and duration in place;
+pictures are not encoded again. Only a last picture that is not whole is cut off.
+
+FILE is one that --record has written, .mkv, .mp4, .avi or .mjpeg, or a directory
+of numbered JPEGs. One that is being recorded is refused. Interrupting the repair
+harms nothing.`,
+		Example: "  tbcam-view repair call.mkv",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cli.Mark(errors.New("repair: no file is named; use tbcam-view repair FILE"), cli.ErrUsage)
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error { return repair(c.OutOrStdout(), args) },
+	}
+}
+
+// repair goes on after a file that it cannot repair. Its error has a line for each.
+func repair(out io.Writer, paths []string) (failed error) {
+	for _, path := range paths {
+		report, err := container.Repair(path)
+		switch {
+		case err == nil:
+			fmt.Fprintf(out, "%s: %s\n", path, said(report))
+		case failed == nil:
+			failed = fmt.Errorf("repair: %w", err)
+		default:
+			failed = fmt.Errorf("%w\ntbcam-view: repair: %w", failed, err)
+		}
+	}
+	return cli.Mark(failed, cli.ErrSink)
+}
+
+// said tells what was done in words.
+func said(r container.Report) string {
+	s := "repaired: "
+	if r.Whole {
+		s = "nothing to repair: "
+	}
+	s += fmt.Sprintf("%d pictures", r.Pictures)
+	if r.Duration > 0 {
+		s += fmt.Sprintf(", %v", r.Duration.Round(time.Millisecond))
+	}
+	if r.Cut > 0 && !r.Whole {
+		s += fmt.Sprintf(", %d bytes of an unfinished picture removed", r.Cut)
+	}
+	return s
+}
