@@ -3,10 +3,11 @@ PREFIX ?= /usr/local
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 STREAM ?= unix:/tmp/tbcam-demo.sock
 T ?= 30s
+N ?= 100000
 D ?= 1h
 
 programs := tbcam-send tbcam-view tbcam-window
-rungs := test-lint test-unit test-cross test-programs test-recording test-vm test-cable
+rungs := test-lint test-unit test-cross test-programs test-recording test-vm test-calls test-cable
 # -v names the tests that are skipped: fixtures/ladder looks for them.
 gotest := go test -count=1 -v
 quiet := | { grep -vE '^( *--- PASS|=== (RUN|PAUSE|CONT|NAME)|PASS$$)' || true; }
@@ -46,7 +47,12 @@ test-lint: ## formatting, vet, static checks, scripts
 .PHONY: test-unit
 test-unit: ## unit tests, with the race detector but for the long simulations
 	@$(gotest) -race $$(go list ./... | grep -vE '/cmd/internal/e2e|/transport/tbsim') $(quiet)
-	@$(gotest) ./transport/tbsim $(quiet)
+	@$(gotest) -race -run 'BackAfterFaults|FewLargeCalls' ./transport/tbsim -schedules 100 $(quiet)
+	@$(gotest) ./transport/tbsim -schedules 10000 $(quiet)
+
+.PHONY: soak-schedules
+soak-schedules: ## run N (100000) fault schedules in virtual time, some 10 ms of CPU each
+	@$(gotest) -timeout 0 -run BackAfterFaults ./transport/tbsim -schedules $(N) $(quiet)
 
 .PHONY: test-cross
 test-cross: ## compile for arm64, with the layouts of the kernel's structs
@@ -73,13 +79,26 @@ test-vm: build ## the programs with real kernel drivers, in a virtual machine
 	@fixtures/install-packages fixtures/vm/packages
 	@fixtures/vm/vm build
 	@fixtures/vm/selftest
-	@TBCAM_BIN=$(CURDIR)/bin fixtures/vm/gotest
+	@TBCAM_BIN=$(CURDIR)/bin fixtures/vm/gotest -skip '^TestCalls'
+
+.PHONY: test-calls
+test-calls: build ## the virtual camera and its applications, with v4l2loopback of Debian 12 and of Debian sid
+	@fixtures/install-packages fixtures/vm/packages
+	@fixtures/vm/vm build
+	@TBCAM_BIN=$(CURDIR)/bin fixtures/vm/gotest -run '^TestCalls'
+	@fixtures/vm/vm build --kernel sid && \
+	  TBCAM_BIN=$(CURDIR)/bin fixtures/vm/gotest --kernel sid -run '^TestCalls|Loopback|Output|Writer|FormatThat|ColorOf' || \
+	  { [ $$? = 77 ] && echo "not run: test-calls: Debian sid has another kernel now"; }
 
 .PHONY: test-cable
 test-cable: build ## the kernel's own USB4STREAM driver, on a simulated cable in a virtual machine
 	@fixtures/install-packages fixtures/vm/packages
 	@fixtures/tbhost/selftest/run && TBCAM_BIN=$(CURDIR)/bin fixtures/vm/cabletest || \
 	  { [ $$? = 77 ] && echo "not run: test-cable: sid's kernel no longer fits fixtures/tbhost"; }
+
+.PHONY: soak-cable
+soak-cable: ## test-cable with each fault 1000 times: hours
+	@CABLE_ROUNDS=$${CABLE_ROUNDS:-1000} CABLE_TIMEOUT=$${CABLE_TIMEOUT:-30000} $(MAKE) --no-print-directory test-cable
 
 .PHONY: vm
 vm: ## run CMD='...' in the virtual machine

@@ -9,12 +9,13 @@ import (
 // Stage is a step of a frame's way; its time is when the step was done.
 type Stage int
 
-// The stages up to the sinks. Captured is the driver's time stamp; Sent is when
-// the first byte was about to be written; Received is when the last byte had
-// been read.
+// The stages up to the sinks. Captured is the driver's time stamp; Taken is when
+// the encoder began with it; Sent is when the first byte was about to be written;
+// Received is when the last byte had been read.
 const (
 	Captured Stage = iota
 	Dequeued
+	Taken
 	Encoded
 	Sent
 	Received
@@ -24,7 +25,7 @@ const (
 
 // String returns the name of the stage as statistics show it.
 func (s Stage) String() string {
-	return [...]string{"captured", "dequeued", "encoded", "sent", "received", "decoded"}[s]
+	return [...]string{"captured", "dequeued", "taken", "encoded", "sent", "received", "decoded"}[s]
 }
 
 // Frame is one picture, raw or JPEG by its format, on its whole way.

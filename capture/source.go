@@ -93,17 +93,20 @@ type Camera struct {
 
 // Control is a V4L2 control (Documentation/userspace-api/media/v4l/control.rst).
 type Control struct {
-	ID       uint32            `json:"id"`
-	Name     string            `json:"name"`
-	Type     string            `json:"type"` // int, bool, menu, button, int64, string, bitmask, intmenu
-	Min      int64             `json:"min"`
-	Max      int64             `json:"max"`
-	Step     int64             `json:"step"`
-	Default  int64             `json:"default"`
-	Value    int64             `json:"value"`
-	ReadOnly bool              `json:"readonly,omitempty"`
-	Inactive bool              `json:"inactive,omitempty"` // another control overrides it
-	Menu     []ControlMenuItem `json:"menu,omitempty"`
+	ID       uint32 `json:"id"`
+	Name     string `json:"name"`
+	Type     string `json:"type"` // int, bool, menu, button, int64, string, bitmask, intmenu
+	Min      int64  `json:"min"`
+	Max      int64  `json:"max"`
+	Step     int64  `json:"step"`
+	Default  int64  `json:"default"`
+	Value    int64  `json:"value"`
+	Text     string `json:"text,omitempty"` // the value of a string control
+	ReadOnly bool   `json:"readonly,omitempty"`
+	Inactive bool   `json:"inactive,omitempty"` // another control overrides it
+	// WriteOnly says that Value is not known, as of a button.
+	WriteOnly bool              `json:"writeonly,omitempty"`
+	Menu      []ControlMenuItem `json:"menu,omitempty"`
 }
 
 // ControlMenuItem is one choice of a menu control.

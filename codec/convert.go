@@ -11,6 +11,9 @@ import (
 // Converter writes raw frames in the formats that sinks want. It is for one
 // goroutine, and never takes over a reference.
 type Converter struct {
+	// Fit is what Convert does to a picture of another shape.
+	Fit Fit
+
 	unpacker
 	ranged, shaped []byte
 }
@@ -44,9 +47,9 @@ func (c *Converter) Planar(dst [3][]byte, strides [3]int, f *capture.Frame) erro
 }
 
 // Convert writes f to dst as a picture of format to, of which dst holds at
-// least Size bytes. A picture of another size is scaled to fit and letterboxed in
-// black; its samples' range is converted, a different matrix is not. The target
-// is any raw format but RGB; the same format and size is a plain copy.
+// least Size bytes. A picture of another size is scaled as Fit says; its samples'
+// range is converted, a different matrix is not. The target is any raw format but
+// RGB; the same format and size is a plain copy.
 func (c *Converter) Convert(dst []byte, to capture.Format, f *capture.Frame) error {
 	if err := c.convert(dst, to, f); err != nil {
 		return fmt.Errorf("codec: convert %v to %v: %w", f.Format, to, err)
@@ -73,11 +76,11 @@ func (c *Converter) convert(dst []byte, to capture.Format, f *capture.Frame) err
 	if from := PlanarFormat(f.Format).Range; from != to.Range {
 		src = c.toRange(src, to.Range)
 	}
-	box := fit(f.Format, to)
-	if box != (rect{0, 0, to.Width, to.Height}) {
+	shown, box := c.Fit.place(f.Format, to)
+	if box != whole(to) {
 		blacken(dst, to)
 	}
-	c.draw(dst, to, box, src)
+	c.draw(dst, to, box, area(src, PlanarFormat(f.Format), shown))
 	return nil
 }
 
@@ -124,25 +127,6 @@ var rangeMaps = [2][2]struct{ offset, factor, bias int }{
 // offset includes a half, for rounding. They give the exact result for all samples.
 func fraction(n, d float64) int { return int(math.Round(n / d * (1 << 14))) }
 func offset(n int) int          { return n<<14 + 1<<13 }
-
-// rect is a rectangle of pixels.
-type rect struct{ x, y, w, h int }
-
-// fit returns where a picture of format from goes in one of format to: as large
-// as fits, centred, and on even pixels, where subsampled chroma is.
-func fit(from, to capture.Format) rect {
-	w, h := to.Width, to.Height
-	switch a, b := to.Width*from.Height, to.Height*from.Width; {
-	case a < b:
-		h = even(a, from.Width, to.Height)
-	case a > b:
-		w = even(b, from.Height, to.Width)
-	}
-	return rect{(to.Width - w) / 2 &^ 1, (to.Height - h) / 2 &^ 1, w, h}
-}
-
-// even returns n/d rounded to an even number, but at least 2 if most allows it.
-func even(n, d, most int) int { return min(max((n+d)/(2*d)*2, 2), most) }
 
 // blacken fills a picture with black.
 func blacken(dst []byte, f capture.Format) {

@@ -166,9 +166,35 @@ func TestFit(t *testing.T) {
 	}
 }
 
+// TestFitCrop: what is shown has the shape of the target and is the middle.
+func TestFitCrop(t *testing.T) {
+	for _, tt := range []struct {
+		w, h, toW, toH int
+		want           rect
+	}{
+		{640, 480, 1280, 720, rect{0, 60, 640, 360}},
+		{1920, 1080, 640, 480, rect{240, 0, 1440, 1080}},
+		{641, 481, 100, 100, rect{78, 0, 482, 481}},
+		{8192, 1, 1, 8192, rect{4094, 0, 2, 1}},
+	} {
+		to := formatOf(capture.GREY, tt.toW, tt.toH)
+		shown, box := FitCrop.place(formatOf(capture.GREY, tt.w, tt.h), to)
+		if shown != tt.want || box != whole(to) {
+			t.Errorf("of %dx%d %v is shown, in %v of %dx%d; want %v", tt.w, tt.h, shown, box, tt.toW, tt.toH, tt.want)
+		}
+	}
+}
+
 // TestLetterbox: a plain picture stays plain inside its box, and the rest is black.
 func TestLetterbox(t *testing.T) {
+	for _, fit := range []Fit{FitContain, FitCrop, FitStretch} {
+		testLetterbox(t, fit)
+	}
+}
+
+func testLetterbox(t *testing.T, fit Fit) {
 	c := newConverter(t)
+	c.Fit = fit
 	colour := [3]byte{90, 60, 200}
 	for _, size := range [][4]int{{64, 48, 128, 72}, {64, 48, 40, 41}, {33, 65, 129, 33}, {640, 8, 31, 31}, {2, 2, 1, 7}} {
 		for _, pixel := range targets() {
@@ -184,7 +210,8 @@ func TestLetterbox(t *testing.T) {
 				if err := c.Convert(dst, to, f); err != nil {
 					t.Fatal(err)
 				}
-				checkLetterbox(t, to, fit(from, to), dst, colour)
+				_, box := fit.place(from, to)
+				checkLetterbox(t, to, box, dst, colour)
 				f.Release()
 			}
 		}

@@ -16,6 +16,8 @@ package codec
 #cgo nocallback tb_rescale
 #cgo noescape ScalePlane
 #cgo nocallback ScalePlane
+#cgo noescape RotatePlane
+#cgo nocallback RotatePlane
 #cgo noescape SplitUVPlane
 #cgo nocallback SplitUVPlane
 #cgo noescape MergeUVPlane
@@ -143,6 +145,22 @@ func (t *turbo) fromRGB(dst picture, rgb []byte, pixel capture.PixelFormat) erro
 func scale(dst, src plane) {
 	C.ScalePlane(src.c(), C.int(src.stride), C.int(src.width), C.int(src.height),
 		dst.c(), C.int(dst.stride), C.int(dst.width), C.int(dst.height), C.kFilterBox)
+}
+
+// turn writes src to dst turned clockwise by 0, 90, 180 or 270 degrees, and then
+// mirrored. dst has the size of the result.
+func turn(dst, src plane, degrees int, mirror bool) {
+	height := src.height
+	if mirror {
+		// A negative height turns src upside down first. That is the same as
+		// mirroring it afterwards, with half a turn more if it lies not on its side.
+		height = -height
+		if degrees%180 == 0 {
+			degrees = 180 - degrees
+		}
+	}
+	C.RotatePlane(src.c(), C.int(src.stride), dst.c(), C.int(dst.stride),
+		C.int(src.width), C.int(height), C.enum_RotationMode(degrees))
 }
 
 // rescale writes ((sample - offset) * factor + bias) >> 14 of each sample.

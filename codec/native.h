@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include <libyuv/planar_functions.h>
+#include <libyuv/rotate.h>
 #include <libyuv/scale.h>
 #include <turbojpeg.h>
 

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the damaged samples to "+fixtures)
+var update = flag.Bool("update", false, "write the golden pictures in testdata, and the damaged samples to "+fixtures)
 
 // none is the cause of samples that need no repair.
 const none = NumCauses

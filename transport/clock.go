@@ -32,11 +32,13 @@ type Clock struct {
 	last [clockSamples]clockSample // a ring
 	n    int                       // samples taken in all
 	best clockSample
+	pace time.Duration // by which the clocks may drift apart per second
 }
 
 const (
 	clockSamples = 16
-	// drift is how far two crystals part per second at worst, 50 ppm each.
+	// drift is how far two crystals part per second at worst, 50 ppm each. While a
+	// clock is being set right by NTP it may run away faster than that.
 	drift = 100 * time.Microsecond
 )
 
@@ -46,10 +48,23 @@ type clockSample struct {
 	taken  int64         // when, on line
 }
 
-// err is the largest error that the sample has at the time now.
-func (s clockSample) err(now int64) time.Duration {
+// err is the largest error that the sample has at the time now, of clocks that
+// drift at a pace.
+func (s clockSample) err(now int64, pace time.Duration) time.Duration {
 	age := time.Duration(now - s.taken)
-	return s.trip/2 + time.Duration(age.Seconds()*float64(drift))
+	return s.trip/2 + time.Duration(age.Seconds()*float64(pace))
+}
+
+// apart is the least pace at which the clocks must have drifted between two
+// samples.
+func (s clockSample) apart(older clockSample) time.Duration {
+	const shortest = 200 * time.Millisecond // below that, rounding would count
+	between := time.Duration(s.taken - older.taken)
+	beyond := (s.offset - older.offset).Abs() - s.trip/2 - older.trip/2
+	if between < shortest || beyond <= 0 {
+		return 0
+	}
+	return time.Duration(float64(beyond) / between.Seconds())
 }
 
 // add takes the times of one exchange; arrived is when the Pong was read.
@@ -67,9 +82,14 @@ func (c *Clock) add(x wire.Clock, arrived int64) {
 	defer c.mu.Unlock()
 	c.last[c.n%clockSamples] = sample
 	c.n++
-	c.best = c.last[0]
-	for _, s := range c.last[:min(c.n, clockSamples)] {
-		if s.err(arrived) < c.best.err(arrived) {
+	samples := c.last[:min(c.n, clockSamples)]
+	c.pace = drift
+	for _, s := range samples {
+		c.pace = max(c.pace, 2*sample.apart(s))
+	}
+	c.best = sample
+	for _, s := range samples {
+		if s.err(arrived, c.pace) < c.best.err(arrived, c.pace) {
 			c.best = s
 		}
 	}
@@ -80,7 +100,7 @@ func (c *Clock) add(x wire.Clock, arrived int64) {
 func (c *Clock) Estimate() (offset, uncertainty time.Duration, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.best.offset, c.best.err(c.line.nanos(time.Now())), c.n > 0
+	return c.best.offset, c.best.err(c.line.nanos(time.Now()), c.pace), c.n > 0
 }
 
 // local maps a time of the sender's clock to ours; unknown stays unknown.

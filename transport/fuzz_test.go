@@ -52,11 +52,12 @@ func FuzzReceiverHandle(f *testing.F) {
 		pool := &capture.Pool{}
 		r := &Receiver{Link: &Pipe{}, Viewer: releaser{}, Pool: pool, Log: slog.New(slog.DiscardHandler), Plain: repaired}
 		opening := [][]byte{
-			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 7}, encode(self("", ""))),
+			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 7}, encode(self("", "", FeatureControls))),
 			wire.Append(nil, wire.Header{Type: wire.Pong, Session: 7, Sequence: 1}, wire.AppendPong(nil, wire.Clock{Received: 1, Pong: 1}, 0)),
 		}
 		rs := newReceiverSession(r, nowhere{bytes.NewReader(bytes.Join(append(opening, script(b)...), nil))})
 		r.listing = &cameraList{done: make(chan struct{})}
+		r.SetControl(capture.Setting{ID: 1}, nil)
 		if err := rs.read(t.Context()); err == nil {
 			t.Error("it ended without an error")
 		}
@@ -90,7 +91,8 @@ func FuzzSenderHandle(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := &Sender{Link: &Pipe{}, Feed: newFeed(time.Hour), Log: slog.New(slog.DiscardHandler)}
-		welcome := wire.Append(nil, wire.Header{Type: wire.Welcome, Session: 7}, encode(self("", "")))
+		s.SetControl = func(s capture.Setting) (capture.Setting, error) { return s, nil }
+		welcome := wire.Append(nil, wire.Header{Type: wire.Welcome, Session: 7}, encode(self("", "", FeatureControls)))
 		ss := newSenderSession(s, nowhere{bytes.NewReader(bytes.Join(append([][]byte{welcome}, script(b)...), nil))})
 		ss.id.Store(7)
 		if err := ss.read(t.Context()); err == nil {
@@ -100,6 +102,9 @@ func FuzzSenderHandle(f *testing.F) {
 			t.Error("the session did not begin")
 		}
 		_ = ss.writeDue() // a goodbye's answer ends it
+		if n := len(ss.remote.newest); n > maxSettings {
+			t.Errorf("%d settings are kept", n)
+		}
 		s.Feed.Stop()
 	})
 }

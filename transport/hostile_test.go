@@ -128,6 +128,13 @@ func TestHostileSender(t *testing.T) {
 				i.record(wire.Header{Type: wire.Frame, Flags: wire.First | wire.Last, Stream: 1}, append(h.Append(nil), data...))
 			}
 		}, "its index is 0, not one of 1 to 2"},
+		"controls no JSON": {func(i *impostor) { i.write(wire.Controls, []byte("{")) }, "read controls: unexpected end"},
+		"controls, too many": {func(i *impostor) {
+			i.write(wire.Controls, encode(controlsMessage{Number: 1, Controls: Controls{List: make([]capture.Control, maxControls+1)}}))
+		}, "1025 controls and 0 answers are too many"},
+		"answers, too many": {func(i *impostor) {
+			i.write(wire.Controls, encode(controlsMessage{Number: 1, Answers: make([]answer, maxSettings+1)}))
+		}, "0 controls and 33 answers are too many"},
 		"later records":   {func(i *impostor) { i.raw(later()) }, "record has an unknown version"},
 		"another session": {func(i *impostor) { i.session++; i.write(wire.Hello, encode(self("", ""))) }, "it offers another session"},
 		"later protocol": {func(i *impostor) {
@@ -151,6 +158,21 @@ func TestHostileSender(t *testing.T) {
 	}
 }
 
+// A device may change any byte: no frame passes over one without its checksum.
+func TestUncheckedOnADevice(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.cable.device = true
+		w.receiver.Start(capture.Want{})
+		w.viewing = start(w.receiver.Run)
+		time.Sleep(time.Second)
+		w.asSender().record(wire.Header{Type: wire.Frame, Flags: wire.First | wire.Unchecked, Stream: 1}, make([]byte, 100))
+		w.waitFor(time.Second, "end", func() bool { return len(w.screen.noted().ends) == 1 })
+		if err := w.screen.noted().ends[0].Error(); !strings.Contains(err, "frame without a checksum over a device") {
+			t.Errorf("it ended with %q", err)
+		}
+	})
+}
+
 // raw writes bytes.
 func (i *impostor) raw(b []byte) { _ = i.conn.WriteBuffers([][]byte{b}) }
 
@@ -168,10 +190,14 @@ func TestHarmlessSender(t *testing.T) {
 		"another stream":   func(i *impostor) { i.record(wire.Header{Type: wire.Frame, Stream: 2}, []byte("?")) },
 		"bye-ack":          func(i *impostor) { i.write(wire.ByeAck, nil) },
 		"a camera":         func(i *impostor) { i.write(wire.Camera, []byte("?")) },
-		"no mode":          func(i *impostor) { i.first(wire.Last, wire.FrameHeader{Size: 3}, 3) },
-		"another mode":     func(i *impostor) { i.mode(grey); i.first(wire.Last, wire.FrameHeader{Mode: 9, Size: 3}, 3) },
-		"no beginning":     func(i *impostor) { i.mode(grey); i.write(wire.Frame, make([]byte, 1000)) },
-		"no end":           func(i *impostor) { i.mode(grey); i.first(0, wire.FrameHeader{Mode: 1, Size: 100}, 50) },
+		"answers to nobody": func(i *impostor) {
+			i.write(wire.Controls, encode(controlsMessage{Number: 5, Answers: []answer{{Number: 1}, {Number: math.MaxUint32, Error: "?"}}}))
+			i.write(wire.Controls, encode(controlsMessage{Number: 2}))
+		},
+		"no mode":      func(i *impostor) { i.first(wire.Last, wire.FrameHeader{Size: 3}, 3) },
+		"another mode": func(i *impostor) { i.mode(grey); i.first(wire.Last, wire.FrameHeader{Mode: 9, Size: 3}, 3) },
+		"no beginning": func(i *impostor) { i.mode(grey); i.write(wire.Frame, make([]byte, 1000)) },
+		"no end":       func(i *impostor) { i.mode(grey); i.first(0, wire.FrameHeader{Mode: 1, Size: 100}, 50) },
 		"twice begun": func(i *impostor) {
 			i.mode(grey)
 			i.first(0, wire.FrameHeader{Mode: 1, Size: 100}, 50)
@@ -256,14 +282,21 @@ func TestHostileViewer(t *testing.T) {
 		do  func(i *impostor)
 		why string
 	}{
-		"welcome no JSON":     {func(i *impostor) { i.write(wire.Welcome, []byte("<html>")) }, "read welcome: invalid character"},
-		"later protocol":      {func(i *impostor) { i.write(wire.Welcome, encode(Peer{Protocol: [2]int{2, 9}})) }, "speaks protocol 2 to 9"},
-		"later records":       {func(i *impostor) { i.raw(later()) }, "record has an unknown version"},
-		"a sender":            {func(i *impostor) { i.write(wire.Hello, encode(self("tbcam-send", ""))) }, "it is a sender, too"},
-		"ping malformed":      {func(i *impostor) { i.write(wire.Ping, []byte{1}) }, "read ping: payload is malformed"},
-		"credit malformed":    {func(i *impostor) { i.write(wire.Credit, []byte{1}) }, "read credit: payload is malformed"},
-		"start no JSON":       {func(i *impostor) { i.write(wire.Start, []byte("go")) }, "read start: invalid character"},
-		"start strange":       {func(i *impostor) { i.write(wire.Start, []byte(`{"number":1,"width":-1,"height":99999}`)) }, "read start: size -1x99999 is outside"},
+		"welcome no JSON":  {func(i *impostor) { i.write(wire.Welcome, []byte("<html>")) }, "read welcome: invalid character"},
+		"later protocol":   {func(i *impostor) { i.write(wire.Welcome, encode(Peer{Protocol: [2]int{2, 9}})) }, "speaks protocol 2 to 9"},
+		"later records":    {func(i *impostor) { i.raw(later()) }, "record has an unknown version"},
+		"a sender":         {func(i *impostor) { i.write(wire.Hello, encode(self("tbcam-send", ""))) }, "it is a sender, too"},
+		"ping malformed":   {func(i *impostor) { i.write(wire.Ping, []byte{1}) }, "read ping: payload is malformed"},
+		"credit malformed": {func(i *impostor) { i.write(wire.Credit, []byte{1}) }, "read credit: payload is malformed"},
+		"start no JSON":    {func(i *impostor) { i.write(wire.Start, []byte("go")) }, "read start: invalid character"},
+		"start strange":    {func(i *impostor) { i.write(wire.Start, []byte(`{"number":1,"width":-1,"height":99999}`)) }, "read start: size -1x99999 is outside"},
+		"set no JSON":      {func(i *impostor) { i.write(wire.Set, []byte("{")) }, "read set: unexpected end"},
+		"set too long":     {func(i *impostor) { i.write(wire.Set, make([]byte, maxSetPayload+1)) }, "read set: 65537 bytes, allowed are 65536"},
+		"set, too many": {func(i *impostor) {
+			i.write(wire.Set, encode(setMessage{Settings: make([]numberSetting, maxSettings+1)}))
+		}, "33 settings are more than 32"},
+		"set not ascending":   {func(i *impostor) { i.write(wire.Set, []byte(`{"set":[{"number":2},{"number":2}]}`)) }, "number 2 comes after 2"},
+		"set without number":  {func(i *impostor) { i.write(wire.Set, []byte(`{"set":[{"id":1}]}`)) }, "number 0 comes after 0"},
 		"start out of number": {func(i *impostor) { i.write(wire.Start, []byte(`{"number":1,"fps":1e999}`)) }, "read start: json"},
 		"start of no format":  {func(i *impostor) { i.write(wire.Start, []byte(`{"number":1,"format":"h264?"}`)) }, "read start: pixel format"},
 	} {
@@ -294,10 +327,11 @@ func TestHarmlessViewer(t *testing.T) {
 			i.write(wire.Credit, wire.AppendCredit(nil, 9))
 			i.write(wire.Credit, wire.AppendCredit(nil, 1))
 		},
-		"boundless credit":  func(i *impostor) { i.write(wire.Credit, wire.AppendCredit(nil, math.MaxUint64)) },
-		"an older start":    func(i *impostor) { i.write(wire.Start, []byte(`{"number":0}`)) },
-		"list, list, list":  func(i *impostor) { i.write(wire.List, nil); i.write(wire.List, nil); i.write(wire.List, nil) },
-		"session of others": func(i *impostor) { i.session++; i.write(wire.Ping, nil); i.session-- },
+		"boundless credit":             func(i *impostor) { i.write(wire.Credit, wire.AppendCredit(nil, math.MaxUint64)) },
+		"an older start":               func(i *impostor) { i.write(wire.Start, []byte(`{"number":0}`)) },
+		"list, list, list":             func(i *impostor) { i.write(wire.List, nil); i.write(wire.List, nil); i.write(wire.List, nil) },
+		"controls without the feature": func(i *impostor) { i.write(wire.Set, []byte(`{"set":[{"number":1,"id":1}]}`)) },
+		"session of others":            func(i *impostor) { i.session++; i.write(wire.Ping, nil); i.session-- },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -381,6 +415,7 @@ func TestFlood(t *testing.T) {
 			for range records {
 				i.write(wire.Ping, wire.AppendPing(nil, 1))
 				i.write(wire.List, nil)
+				i.write(wire.Set, encode(setMessage{Have: 77, Settings: []numberSetting{{Number: 1}}}))
 				i.write(wire.Bye, nil)
 			}
 			check(t, before)

@@ -165,15 +165,7 @@ func parseCamera(h wire.Header, payload []byte) (capture.Camera, error) {
 	}
 	c.Path, c.Name = printable(c.Path, maxText), printable(c.Name, maxText)
 	c.Driver, c.Bus = printable(c.Driver, maxText), printable(c.Bus, maxText)
-	n := len(c.Controls)
-	for i := range c.Controls {
-		control := &c.Controls[i]
-		control.Name, control.Type = printable(control.Name, maxText), printable(control.Type, maxText)
-		n += len(control.Menu)
-		for j := range control.Menu {
-			control.Menu[j].Name = printable(control.Menu[j].Name, maxText)
-		}
-	}
+	n := tidyControls(c.Controls)
 	if len(c.Modes) > maxModes || n > maxControls {
 		return capture.Camera{}, fmt.Errorf("read camera: %d modes and %d controls are too many", len(c.Modes), n)
 	}

@@ -38,6 +38,19 @@ var messages = []struct {
 			Menu: []capture.ControlMenuItem{{Index: 0, Name: "Disabled"}, {Index: 1, Name: "50 Hz"}},
 		}},
 	}, parsed(parseCamera)},
+	{"message-set", wire.Header{Type: wire.Set, Stream: 1}, setMessage{3, []numberSetting{
+		{1, capture.Setting{ID: 0x980900, Value: -5}}, {4, capture.Setting{ID: 0x980901, Text: "abc"}},
+	}}, parsed(parseSet)},
+	{"message-set-none", wire.Header{Type: wire.Set, Stream: 1}, setMessage{Have: 1}, parsed(parseSet)},
+	{"message-controls", wire.Header{Type: wire.Controls, Stream: 1}, controlsMessage{
+		Number: 9,
+		Controls: Controls{Camera: "HD Webcam", Path: "/dev/video0", Opening: 2, Locked: true, List: []capture.Control{
+			{ID: 0x980900, Name: "Brightness", Type: "int", Min: -64, Max: 64, Step: 1, Value: -5},
+			{ID: 0x980901, Name: "Label", Type: "string", Max: 32, Step: 1, Text: "abc", Inactive: true},
+		}},
+		Answers: []answer{{Number: 1, Granted: &capture.Setting{ID: 0x980900, Value: -5}}, {Number: 4, Error: "no such control"}},
+	}, parsed(parseControls)},
+	{"message-controls-none", wire.Header{Type: wire.Controls, Stream: 1}, controlsMessage{Number: 1}, parsed(parseControls)},
 }
 
 func parsed[T any](parse func(wire.Header, []byte) (T, error)) func(wire.Header, []byte) (any, error) {

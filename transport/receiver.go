@@ -52,14 +52,20 @@ type Receiver struct {
 	// repaired where it must be. Its error costs only that picture. Without it a
 	// peer that sends such is refused.
 	Plain func(*capture.Frame) (*capture.Frame, error)
+	// ControlsChanged, if set, is told what Controls returns whenever that is new.
+	// It is called like the Viewer.
+	ControlsChanged func(Controls)
 
-	mu      sync.Mutex
-	want    *capture.Want // nil: no pictures
-	request uint32        // number of the last Start or Stop
-	listing *cameraList   // nil: nobody waits for one
-	current *receiverSession
-	stats   Stats
-	clock   atomic.Pointer[Clock]
+	mu       sync.Mutex
+	want     *capture.Want // nil: no pictures
+	request  uint32        // number of the last Start or Stop
+	listing  *cameraList   // nil: nobody waits for one
+	current  *receiverSession
+	stats    Stats
+	controls Controls         // of the present session
+	setting  uint32           // number of the last setting
+	pending  []pendingSetting // by number
+	clock    atomic.Pointer[Clock]
 }
 
 // cameraList collects the answer to a List.
@@ -162,16 +168,18 @@ type receiverSession struct {
 	granted  atomic.Uint64 // frames that may be sent in all
 
 	// Of the reader.
-	peer    *Peer         // nil before the first Hello
-	begun   bool          // the sender has answered, and the time is known
-	offset  time.Duration // of the sender's clock then; fixed, so that Frame.Time keeps differences
-	status  Status
-	mode    Mode
-	index   uint64           // of the next frame
-	meta    wire.FrameHeader // of partial
-	partial *capture.Frame
-	filled  int // bytes of partial that were received
-	damage  wire.Damage
+	peer         *Peer         // nil before the first Hello
+	controllable bool          // the peer has remote control; fixed before it is current
+	have         atomic.Uint32 // number of the last Controls
+	begun        bool          // the sender has answered, and the time is known
+	offset       time.Duration // of the sender's clock then; fixed, so that Frame.Time keeps differences
+	status       Status
+	mode         Mode
+	index        uint64           // of the next frame
+	meta         wire.FrameHeader // of partial
+	partial      *capture.Frame
+	filled       int // bytes of partial that were received
+	damage       wire.Damage
 }
 
 func newReceiverSession(r *Receiver, conn Conn) *receiverSession {
@@ -234,7 +242,7 @@ func (rs *receiverSession) write(session context.Context) error {
 func (rs *receiverSession) writeOwn(t wire.Type) error {
 	switch t {
 	case wire.Welcome:
-		return rs.writeRecord(wire.Header{Type: t}, encode(self("tbcam-view", rs.receiver.Version)))
+		return rs.writeRecord(wire.Header{Type: t}, encode(self("tbcam-view", rs.receiver.Version, FeatureControls)))
 	case wire.Ping:
 		return rs.writePing()
 	case wire.Start:
@@ -245,6 +253,8 @@ func (rs *receiverSession) writeOwn(t wire.Type) error {
 		if rs.receiver.wantsList() {
 			return rs.writeRecord(wire.Header{Type: t})
 		}
+	case wire.Set:
+		return rs.writeSet()
 	}
 	return nil
 }
@@ -256,6 +266,7 @@ func (rs *receiverSession) writePing() error {
 		rs.ask(wire.Credit)
 		rs.ask(wire.Start)
 		rs.ask(wire.List)
+		rs.ask(wire.Set)
 	}
 	return rs.writeRecord(wire.Header{Type: wire.Ping, Stream: VideoStream}, wire.AppendPing(rs.payload[:0], rs.now()))
 }
@@ -288,7 +299,7 @@ func (rs *receiverSession) read(context.Context) error {
 	case plain:
 		return rs.readPlain(src)
 	}
-	rs.reader = wire.NewReader(src)
+	rs.reader = newReader(src, rs.device)
 	return rs.readAll(rs.handle)
 }
 
@@ -313,6 +324,8 @@ func (rs *receiverSession) handle(h wire.Header, payload []byte) error {
 		return rs.setStatus(h, payload)
 	case wire.Camera:
 		return rs.receiver.addCamera(h, payload)
+	case wire.Controls:
+		return rs.setControls(h, payload)
 	}
 	return nil
 }
@@ -355,6 +368,9 @@ func (rs *receiverSession) hello(h wire.Header, payload []byte) error {
 	rs.id.Store(h.Session)
 	rs.ask(wire.Welcome)
 	if rs.peer == nil {
+		if rs.device {
+			rs.limit.Store(int64(answerWait))
+		}
 		close(rs.greeted)
 	}
 	rs.peer = &peer
@@ -382,10 +398,12 @@ func (rs *receiverSession) pong(payload []byte) error {
 // the sender lives: what a device held may be of one that is gone.
 func (rs *receiverSession) begin(offset time.Duration) {
 	rs.begun, rs.offset = true, offset
+	rs.limit.Store(int64(liveness))
 	rs.granted.Store(window)
 	r := rs.receiver
 	r.clock.Store(rs.clock)
 	r.restartList()
+	rs.beginControls()
 	r.mu.Lock()
 	r.stats.Sessions++
 	r.current = rs
@@ -400,7 +418,7 @@ func (rs *receiverSession) end(err error) {
 	r := rs.receiver
 	r.mu.Lock()
 	r.stats.Stale += rs.stale
-	r.current = nil
+	r.current, r.controls = nil, Controls{}
 	r.mu.Unlock()
 	if rs.begun {
 		r.Viewer.Disconnected(err)
@@ -439,11 +457,14 @@ func (rs *receiverSession) piece(h wire.Header, payload []byte) error {
 	if rs.partial == nil {
 		return nil
 	}
-	if len(payload) > len(rs.partial.Data)-rs.filled {
+	rest := rs.reader.Rest()
+	if len(payload)+rest > len(rs.partial.Data)-rs.filled {
 		return fmt.Errorf("read frame: it has more than the %d bytes it should have", len(rs.partial.Data))
 	}
 	rs.filled += copy(rs.partial.Data[rs.filled:], payload)
-	if h.Flags&wire.Last != 0 {
+	n := rs.reader.ReadRest(rs.partial.Data[rs.filled : rs.filled+rest])
+	rs.filled += n
+	if h.Flags&wire.Last != 0 && n == rest {
 		return rs.complete()
 	}
 	return nil
@@ -496,6 +517,7 @@ func (rs *receiverSession) complete() error {
 	f.At = [capture.NumStages]time.Time{
 		capture.Captured: rs.clock.local(meta.Captured),
 		capture.Dequeued: rs.clock.local(meta.Dequeued),
+		capture.Taken:    rs.clock.local(meta.Taken()),
 		capture.Encoded:  rs.clock.local(meta.Encoded),
 		capture.Sent:     rs.clock.local(meta.Sent),
 		capture.Received: time.Now(),

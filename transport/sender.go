@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,10 +18,11 @@ import (
 
 // greetings are the waits after each Hello of an opening. What is sent to a device
 // whose peer has not opened may be lost, do harm, or put that peer behind: so they
-// are few, and where none was answered the sender closes the device for a while.
+// are few, and where none was answered the sender closes the device for a while. It
+// does so soon after the last one: a viewer that opens in between hears nothing.
 var greetings = [...]time.Duration{
 	250 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
-	time.Second, time.Second, time.Second, time.Second, time.Second,
+	time.Second, time.Second, time.Second, time.Second, 250 * time.Millisecond,
 }
 
 // drainWait is how long a sender whose feed has ended waits until the viewer has
@@ -57,10 +60,15 @@ type Sender struct {
 
 	// Sent, if set, is told of every frame that was written, before its release.
 	Sent func(*capture.Frame)
+	// SetControl, if set, sets a control of the camera for the viewer, and returns
+	// what was granted, which was reported before. It may take a while. Without it
+	// there is no remote control.
+	SetControl func(capture.Setting) (capture.Setting, error)
 
-	current atomic.Pointer[senderSession]
-	status  atomic.Pointer[Status]
-	waiting bool // said that no viewer answers
+	current  atomic.Pointer[senderSession]
+	controls atomic.Pointer[Controls]
+	status   atomic.Pointer[Status]
+	waiting  bool // said that no viewer answers
 }
 
 // Report tells the viewer of the stream's state, now and when one connects.
@@ -82,7 +90,7 @@ func (s *Sender) Run(ctx context.Context) error {
 func (s *Sender) serve(ctx context.Context, conn Conn) error {
 	ss := newSenderSession(s, conn)
 	s.current.Store(ss)
-	err := ss.run(ctx, ss.greet, ss.read, ss.write, ss.list,
+	err := ss.run(ctx, ss.greet, ss.read, ss.write, ss.list, ss.obey,
 		func(session context.Context) error { return ss.pump(ctx, session) },
 		func(session context.Context) error { return ss.leave(ctx, session, ss.welcome, "tbcam-send was ended") },
 	)
@@ -123,6 +131,7 @@ type senderSession struct {
 	lists   chan struct{}              // the viewer asks for the cameras
 	cameras atomic.Pointer[[][]byte]   // a list for the writer to begin with
 	request uint32                     // of the reader: number of the last Start or Stop
+	remote  remote
 
 	// Of the writer.
 	sent uint64   // frames that were written
@@ -136,7 +145,9 @@ func newSenderSession(s *Sender, conn Conn) *senderSession {
 		session: newSession(conn, s.Link), sender: s,
 		welcome: make(chan struct{}), granted: make(chan struct{}, 1), lists: make(chan struct{}, 1),
 		pictures: make(chan Picture), written: make(chan struct{}, 1),
+		remote: remote{wishes: make(chan struct{}, 1)},
 	}
+	ss.remote.number.Store(1)
 	ss.id.Store(max(1, rand.Uint32()))
 	ss.compose = ss.writeOwn
 	return ss
@@ -192,6 +203,8 @@ func (ss *senderSession) handle(h wire.Header, payload []byte) error {
 		return ss.grant(payload)
 	case wire.List:
 		poke(ss.lists)
+	case wire.Set:
+		return ss.wished(h, payload)
 	}
 	return nil
 }
@@ -201,6 +214,7 @@ func (ss *senderSession) accepted(h wire.Header, payload []byte) error {
 	if err != nil {
 		return err
 	}
+	ss.remote.can.Store(ss.sender.SetControl != nil && slices.Contains(peer.Features, FeatureControls))
 	if ss.peer.Swap(&peer) == nil { // or it answered one more Hello
 		close(ss.welcome)
 		ss.sender.Log.Info(fmt.Sprintf("%v watches", peer))
@@ -353,7 +367,7 @@ func (ss *senderSession) write(session context.Context) error {
 func (ss *senderSession) writeOwn(t wire.Type) error {
 	switch t {
 	case wire.Hello:
-		return ss.writeRecord(wire.Header{Type: t}, encode(self("tbcam-send", ss.sender.Version)))
+		return ss.writeRecord(wire.Header{Type: t}, encode(self("tbcam-send", ss.sender.Version, ss.sender.features()...)))
 	case wire.Pong:
 		return ss.writePong()
 	case wire.Camera:
@@ -366,6 +380,8 @@ func (ss *senderSession) writeOwn(t wire.Type) error {
 		if status := ss.sender.status.Load(); status != nil {
 			return ss.writeRecord(wire.Header{Type: t, Stream: VideoStream}, encode(*status))
 		}
+	case wire.Controls:
+		return ss.writeControls()
 	}
 	return nil
 }
@@ -441,6 +457,15 @@ func (ss *senderSession) writeFrame(p Picture) error {
 	return nil
 }
 
+// micros returns the microseconds between two times, at least 1, or 0 where one is
+// not known.
+func micros(from, to time.Time) uint32 {
+	if from.IsZero() || to.IsZero() {
+		return 0
+	}
+	return uint32(min(max(to.Sub(from).Microseconds(), 1), math.MaxUint32))
+}
+
 func (ss *senderSession) frameHeader(p Picture) wire.FrameHeader {
 	at := p.Frame.At
 	return wire.FrameHeader{
@@ -448,6 +473,7 @@ func (ss *senderSession) frameHeader(p Picture) wire.FrameHeader {
 		Sequence:       p.Frame.Sequence,
 		Mode:           ss.mode.Number,
 		Size:           uint32(len(p.Frame.Data)),
+		Encoding:       micros(at[capture.Taken], at[capture.Encoded]),
 		Captured:       ss.line.nanos(at[capture.Captured]),
 		Dequeued:       ss.line.nanos(at[capture.Dequeued]),
 		Encoded:        ss.line.nanos(at[capture.Encoded]),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/bits"
 	"os"
@@ -23,6 +24,13 @@ const (
 	pingEvery = 500 * time.Millisecond
 	// liveness is how long a peer may say nothing before it is taken for dead.
 	liveness = 2 * time.Second
+	// answerWait is how long a sender may say nothing on a device after a Hello: that
+	// may be left over of one that has closed, and whose CLOSE is not seen.
+	answerWait = time.Second
+	// stillness is how long nothing may come on a device between two records. After
+	// more than that a host slept, whose driver may have lost count of as many packets
+	// as a ring holds when it woke: more than padding makes up for.
+	stillness = 1250 * time.Millisecond
 	// byeWait is how long the end waits for the peer to have read the goodbye.
 	byeWait = time.Second
 	// maxPause is the longest wait after a peer broke the protocol; the first is
@@ -47,6 +55,9 @@ var (
 // errStale says that a device holds what belongs to an older session. How much is
 // lost in it cannot be known: only closing it cures that.
 var errStale = errors.New("the device held bytes of an older session")
+
+// errStill says that the device carried nothing for longer than stillness.
+var errStill = errors.New("the stream stood still")
 
 // byeError is the peer's goodbye.
 type byeError struct{ reason string }
@@ -114,6 +125,7 @@ type session struct {
 	due      atomic.Uint32          // bit t: a record of type t is due
 	wake     chan struct{}          // something became due
 	heard    atomic.Int64           // when a record came, on line
+	limit    atomic.Int64           // how long none may come, in nanoseconds
 	farewell atomic.Pointer[string] // why this side ends the session, nil if it does not
 	bye      *byeError              // of the peer; set before the ByeAck is due
 
@@ -133,11 +145,19 @@ type session struct {
 
 func newSession(conn Conn, link Link) *session {
 	s := &session{
-		conn: conn, reader: wire.NewReader(conn), line: newTimeline(), device: !link.Accepts(), padded: true,
+		conn: conn, reader: newReader(conn, !link.Accepts()), line: newTimeline(), device: !link.Accepts(), padded: true,
 		wake: make(chan struct{}, 1), pieces: make([][]byte, 0, 3),
 	}
+	s.limit.Store(int64(liveness))
 	s.touch()
 	return s
+}
+
+func newReader(src io.Reader, device bool) *wire.Reader {
+	if device {
+		return wire.NewReader(src)
+	}
+	return wire.NewDirectReader(src)
 }
 
 // run runs the parts of a session until one of them ends it, and closes the
@@ -162,17 +182,21 @@ func (s *session) now() int64 { return s.line.nanos(time.Now()) }
 
 func (s *session) touch() { s.heard.Store(s.now()) }
 
+// silence is how long no record came.
+func (s *session) silence() time.Duration { return time.Duration(s.now() - s.heard.Load()) }
+
 // watch ends the session when nothing was heard for too long.
 func (s *session) watch(session context.Context) error {
 	for {
-		silent := time.Duration(s.now() - s.heard.Load())
+		silent := s.silence()
 		if s.plain.Load() {
 			return nil // it may be silent for as long as it likes
 		}
-		if silent >= liveness {
-			return fmt.Errorf("%w for %v", ErrPeerDead, liveness)
+		limit := time.Duration(s.limit.Load())
+		if silent >= limit {
+			return fmt.Errorf("%w for %v", ErrPeerDead, limit)
 		}
-		if sleep(session, liveness-silent) != nil {
+		if sleep(session, limit-silent) != nil {
 			return nil
 		}
 	}
@@ -230,6 +254,12 @@ func (s *session) readNext() (wire.Header, []byte, error) {
 			}
 			continue
 		}
+		if s.device && h.Flags&wire.Unchecked != 0 {
+			return h, nil, fmt.Errorf("%w: it sends %v without a checksum over a device", ErrProtocol, h.Type)
+		}
+		if s.device && s.in != 0 && s.silence() > stillness {
+			return h, nil, errStill
+		}
 		s.touch()
 		s.gap = ours && h.Sequence != s.in
 		s.in = h.Sequence + 1
@@ -275,13 +305,19 @@ func (s *session) goodbye(session context.Context, reason string, wait time.Dura
 // writeDue writes the control records that are due, in the order of their types,
 // in which what must be first is first, and a goodbye last.
 func (s *session) writeDue() error {
-	for due := s.due.Swap(0); due != 0; due &= due - 1 {
-		if err := s.writeControl(wire.Type(bits.TrailingZeros32(due))); err != nil {
-			return err
+	due := s.due.Swap(0)
+	for _, part := range [...]uint32{due &^ farewells, due & farewells} {
+		for ; part != 0; part &= part - 1 {
+			if err := s.writeControl(wire.Type(bits.TrailingZeros32(part))); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
+
+// farewells are the records that come last.
+const farewells = 1<<wire.Bye | 1<<wire.ByeAck
 
 func (s *session) writeControl(t wire.Type) error {
 	switch t {
@@ -296,6 +332,9 @@ func (s *session) writeControl(t wire.Type) error {
 // writeRecord writes one record, whose payload is the given pieces, in one call.
 func (s *session) writeRecord(h wire.Header, payload ...[]byte) error {
 	h.Session, h.Sequence = s.id.Load(), s.out
+	if h.Type == wire.Frame && !s.device {
+		h.Flags |= wire.Unchecked
+	}
 	s.out++
 	s.padded = false
 	s.pieces = append(append(s.pieces[:0], wire.AppendHeader(s.header[:0], h, payload...)), payload...)
@@ -326,10 +365,10 @@ func (s *session) writePadding() error {
 }
 
 // self is what this program says of itself.
-func self(program, version string) Peer {
+func self(program, version string, features ...string) Peer {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return Peer{Program: program, Version: version, Host: host, Protocol: [2]int{Protocol, Protocol}}
+	return Peer{Program: program, Version: version, Host: host, Protocol: [2]int{Protocol, Protocol}, Features: features}
 }

@@ -58,9 +58,9 @@ func (t *trace) check(w *world) {
 			ok = s.from == t.cable.viewer && had(wire.Welcome)
 		case wire.Pong:
 			ok = s.from == t.cable.sender && had(wire.Ping)
-		case wire.Start, wire.Stop, wire.Credit, wire.List:
+		case wire.Start, wire.Stop, wire.Credit, wire.List, wire.Set:
 			ok = s.from == t.cable.viewer && had(wire.Pong)
-		case wire.Status:
+		case wire.Status, wire.Controls:
 			ok = s.from == t.cable.sender && had(wire.Welcome)
 		case wire.Mode, wire.Frame:
 			ok = s.from == t.cable.sender && had(wire.Start) && had(wire.Credit)
@@ -304,6 +304,7 @@ func testDamage(w *world, oneIn int, r *rand.Rand, damage func(*rand.Rand, []byt
 		hits++
 		return damage(r, packet)
 	}
+	w.cable.device = true
 	if oneIn < 500 {
 		w.feed.size = func(number uint32) int { return 1 + int(number%5)*3_000 }
 	}

@@ -19,7 +19,7 @@ var (
 
 // Camera describes the pattern as a camera.
 func Camera() capture.Camera {
-	c := capture.Camera{Path: Name, Name: "Test pattern", Driver: "tbcam", Bus: Name}
+	c := capture.Camera{Path: Name, Name: "Test pattern", Driver: "tbcam", Bus: Name, Controls: controls()}
 	for _, pixel := range formats {
 		for _, size := range sizes {
 			for _, rate := range rates {
@@ -133,12 +133,42 @@ func (s *Source) draw(f *capture.Frame) {
 		fillLuma(f, x*w/codeColumns, (x+1)*w/codeColumns,
 			y*h/(codeRows*codeShare), (y+1)*h/(codeRows*codeShare), value)
 	}
+	s.drawBlock(f)
+}
+
+// drawBlock paints the block, and the brightness of the lines below the code.
+func (s *Source) drawBlock(f *capture.Frame) {
+	w, h := f.Format.Width, f.Format.Height
+	if n := knob(idBrightness); n != 0 {
+		brighten(f, h/codeShare, n)
+	}
 	side := h / 8
-	at := int(f.Sequence) * 4 % (2 * (w - side))
+	at := 0
+	switch knob(idBlock) {
+	case 0:
+		return
+	case 1:
+		at = int(f.Sequence) * knob(idSpeed) % (2 * (w - side))
+	}
 	if at > w-side {
 		at = 2*(w-side) - at // on its way back
 	}
 	fillLuma(f, at, at+side, h/2, h/2+side, white)
+}
+
+// brighten adds n to the luma of all lines from top on.
+func brighten(f *capture.Frame, top, n int) {
+	planes, _ := f.Format.Planes()
+	step := 1
+	if f.Format.Pixel == capture.YUYV {
+		step = 2
+	}
+	for y := top; y < f.Format.Height; y++ {
+		line := f.Data[y*planes[0].Stride:][:f.Format.Width*step]
+		for x := 0; x < len(line); x += step {
+			line[x] = byte(min(max(int(line[x])+n, black), white))
+		}
+	}
 }
 
 // fillLuma sets the luma of a rectangle.

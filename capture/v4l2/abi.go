@@ -90,15 +90,16 @@ type buffer struct {
 }
 
 type queryExtCtrl struct {
-	id      uint32
-	typ     uint32
-	name    [32]byte
-	minimum int64
-	maximum int64
-	step    uint64
-	def     int64
-	flags   uint32
-	_       [39]uint32
+	id       uint32
+	typ      uint32
+	name     [32]byte
+	minimum  int64
+	maximum  int64
+	step     uint64
+	def      int64
+	flags    uint32
+	elemSize uint32 // bytes of a string, with its NUL
+	_        [38]uint32
 }
 
 // queryMenu and extControl are packed: their 64-bit values are not aligned.
@@ -111,8 +112,9 @@ type queryMenu struct {
 
 type extControl struct {
 	id    uint32
-	_     [2]uint32
-	value [8]byte
+	size  uint32 // bytes behind the pointer of a string
+	_     uint32
+	value [8]byte // or a pointer
 }
 
 type extControls struct {
@@ -120,6 +122,24 @@ type extControls struct {
 	count    uint32
 	_        [4]uint32
 	controls *extControl
+}
+
+type eventSubscription struct {
+	typ   uint32
+	id    uint32
+	flags uint32
+	_     [5]uint32
+}
+
+type event struct {
+	typ     uint32
+	_       uint32 // the union holds 64-bit values
+	count   uint32 // of a v4l2_event_client_usage, which v4l2loopback has
+	_       [60]byte
+	pending uint32
+	_       uint32   // sequence
+	_       [2]int64 // timestamp
+	_       [9]uint32
 }
 
 // These lines do not compile where a struct has not the kernel's size.
@@ -135,6 +155,8 @@ var (
 	_ [44]byte  = [unsafe.Sizeof(queryMenu{})]byte{}
 	_ [20]byte  = [unsafe.Sizeof(extControl{})]byte{}
 	_ [32]byte  = [unsafe.Sizeof(extControls{})]byte{}
+	_ [32]byte  = [unsafe.Sizeof(eventSubscription{})]byte{}
+	_ [136]byte = [unsafe.Sizeof(event{})]byte{}
 )
 
 // Directions of an ioctl (include/uapi/asm-generic/ioctl.h).
@@ -162,8 +184,12 @@ var (
 	vidiocSParm              = vidioc(read|write, 22, unsafe.Sizeof(streamParm{}))
 	vidiocQueryMenu          = vidioc(read|write, 37, unsafe.Sizeof(queryMenu{}))
 	vidiocGExtCtrls          = vidioc(read|write, 71, unsafe.Sizeof(extControls{}))
+	vidiocSExtCtrls          = vidioc(read|write, 72, unsafe.Sizeof(extControls{}))
 	vidiocEnumFrameSizes     = vidioc(read|write, 74, unsafe.Sizeof(frmSizeEnum{}))
 	vidiocEnumFrameIntervals = vidioc(read|write, 75, unsafe.Sizeof(frmIvalEnum{}))
+	vidiocDQEvent            = vidioc(read, 89, unsafe.Sizeof(event{}))
+	vidiocSubscribeEvent     = vidioc(write, 90, unsafe.Sizeof(eventSubscription{}))
+	vidiocUnsubscribeEvent   = vidioc(write, 91, unsafe.Sizeof(eventSubscription{}))
 	vidiocQueryExtCtrl       = vidioc(read|write, 103, unsafe.Sizeof(queryExtCtrl{}))
 )
 
@@ -245,4 +271,6 @@ const (
 	ctrlFlagInactive  = 0x00000010
 	ctrlFlagWriteOnly = 0x00000040
 	ctrlFlagNextCtrl  = 0x80000000
+
+	eventCtrl = 3
 )

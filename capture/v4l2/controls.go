@@ -36,21 +36,26 @@ func listControls(fd int) []capture.Control {
 
 func newControl(fd int, q *queryExtCtrl) capture.Control {
 	c := capture.Control{
-		ID:       q.id,
-		Name:     text(q.name[:]),
-		Type:     controlTypes[q.typ],
-		Min:      q.minimum,
-		Max:      q.maximum,
-		Step:     int64(q.step),
-		Default:  q.def,
-		Value:    q.def,
-		ReadOnly: q.flags&ctrlFlagReadOnly != 0,
-		Inactive: q.flags&ctrlFlagInactive != 0,
+		ID:        q.id,
+		Name:      text(q.name[:]),
+		Type:      controlTypes[q.typ],
+		Min:       q.minimum,
+		Max:       q.maximum,
+		Step:      int64(q.step),
+		Default:   q.def,
+		Value:     q.def,
+		ReadOnly:  q.flags&ctrlFlagReadOnly != 0,
+		Inactive:  q.flags&ctrlFlagInactive != 0,
+		WriteOnly: q.flags&ctrlFlagWriteOnly != 0 || q.typ == ctrlTypeButton,
 	}
 	if q.typ == ctrlTypeMenu || q.typ == ctrlTypeIntegerMenu {
 		c.Menu = listMenu(fd, q)
 	}
-	if q.typ != ctrlTypeButton && q.typ != ctrlTypeString && q.flags&ctrlFlagWriteOnly == 0 {
+	switch {
+	case c.WriteOnly:
+	case q.typ == ctrlTypeString:
+		c.Text = textOf(fd, q)
+	default:
 		c.Value = currentValue(fd, q)
 	}
 	return c

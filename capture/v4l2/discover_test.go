@@ -110,9 +110,9 @@ func TestDescribeWithoutANode(t *testing.T) {
 }
 
 func TestLoopbackThatDoesNotExist(t *testing.T) {
-	err := CheckLoopback(filepath.Join(t.TempDir(), "video0"))
+	_, err := Loopback(filepath.Join(t.TempDir(), "video0"))
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "modprobe v4l2loopback") {
-		t.Errorf("CheckLoopback: %v", err)
+		t.Errorf("Loopback: %v", err)
 	}
 }
 

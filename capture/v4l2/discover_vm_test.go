@@ -43,10 +43,10 @@ func TestListControls(t *testing.T) {
 	for _, want := range []capture.Control{
 		{Name: "Brightness", Type: "int", Max: 255, Step: 1, Default: 128, Value: 128},
 		{Name: "Boolean", Type: "bool", Max: 1, Step: 1, Default: 1, Value: 1},
-		{Name: "Button", Type: "button"},
+		{Name: "Button", Type: "button", WriteOnly: true},
 		{Name: "Integer 64 Bits", Type: "int64", Min: -1 << 63, Max: 1<<63 - 1, Step: 1},
 		{Name: "Integer 32 Bits", Type: "int", Min: -1 << 31, Max: 1<<31 - 1, Step: 1},
-		{Name: "String", Type: "string", Min: 2, Max: 4, Step: 1},
+		{Name: "String", Type: "string", Min: 2, Max: 4, Step: 1, Text: "  "},
 		{Name: "Bitmask", Type: "bitmask", Max: 0x80402010, Default: 0x80002000, Value: 0x80002000},
 		{Name: "Read-Only Integer 32 Bits", Type: "int", Max: 255, Step: 1, ReadOnly: true},
 		{Name: "Menu", Type: "menu", Min: 1, Max: 4, Step: 1, Default: 3, Value: 3, Menu: []capture.ControlMenuItem{

@@ -19,6 +19,9 @@ type LoopbackNode struct {
 	// Capture and Output are what it announces now. With exclusive_caps=1 it is
 	// an output while nobody writes and a camera from then on; else always both.
 	Capture, Output bool
+	// Exclusive says that it was made with exclusive_caps=1, without which Chromium
+	// does not list it.
+	Exclusive bool
 	// Format and Rate are those that a writer set, or that keep_format=1 keeps;
 	// zero where the next writer may choose.
 	Format capture.Format
@@ -27,9 +30,26 @@ type LoopbackNode struct {
 	Buffers, MaxOpeners int
 	// State is "capture" or "output", or "" before v4l2loopback 0.13.
 	State string
+	// TellsUsage says that Output.Users works.
+	TellsUsage bool
+	// KeepsFormat says that a program had it keep its format.
+	KeepsFormat bool
+	// Err is why it could not be opened and asked; all but Path and Name is
+	// unknown then.
+	Err error
 }
 
-// Loopbacks lists the v4l2loopback nodes that this user may open, by number.
+// Loopback describes the node at path. The error wraps ErrNotLoopback where
+// something else is there.
+func Loopback(path string) (LoopbackNode, error) {
+	n, err := findLoopback(path)
+	if err != nil {
+		return LoopbackNode{}, err
+	}
+	return describeLoopback(n), nil
+}
+
+// Loopbacks lists the v4l2loopback nodes, by number.
 func Loopbacks() ([]LoopbackNode, error) {
 	all, err := nodes()
 	if err != nil {
@@ -37,15 +57,21 @@ func Loopbacks() ([]LoopbackNode, error) {
 	}
 	var loopbacks []LoopbackNode
 	for _, n := range all {
-		if n.err == nil && n.isLoopback() {
+		switch {
+		case n.err == nil && n.isLoopback():
 			loopbacks = append(loopbacks, describeLoopback(n))
+		case n.err != nil && number(sysfs(n.path), "max_openers") > 0: // no other driver has that
+			loopbacks = append(loopbacks, LoopbackNode{Path: n.path, Name: attribute(sysfs(n.path), "name"), Err: n.err})
 		}
 	}
 	return loopbacks, nil
 }
 
+// sysfs returns where the kernel tells of a node.
+func sysfs(path string) string { return filepath.Join("/sys/class/video4linux", filepath.Base(path)) }
+
 func describeLoopback(n node) LoopbackNode {
-	sysfs := filepath.Join("/sys/class/video4linux", filepath.Base(n.path))
+	sysfs := sysfs(n.path)
 	caps := n.cap.caps()
 	l := LoopbackNode{
 		Path:       n.path,
@@ -57,21 +83,33 @@ func describeLoopback(n node) LoopbackNode {
 		MaxOpeners: number(sysfs, "max_openers"),
 		State:      attribute(sysfs, "state"),
 	}
+	// Before 0.13 an idle node that keeps its format announces both ways as well.
+	l.Exclusive = !(l.Capture && l.Output) || l.State == "" && exclusiveParameter(l.Bus)
+	fd, err := openNode(n.path)
+	if err != nil {
+		return l
+	}
+	defer unix.Close(fd)
+	_, err = subscribe(fd)
+	l.TellsUsage, l.KeepsFormat = err == nil, keepsFormat(fd)
 	// The ioctls also tell of a format that nobody holds any more.
 	if attribute(sysfs, "format") != "" {
-		l.Format, l.Rate = currentFormat(n.path)
+		l.Format, l.Rate = currentFormat(fd)
 	}
 	return l
 }
 
+// exclusiveParameter returns the module's option for a node that it made when it
+// was loaded. The end of the bus, platform:v4l2loopback-000, is its index.
+func exclusiveParameter(bus string) bool {
+	options := strings.Split(attribute("/sys/module/v4l2loopback/parameters", "exclusive_caps"), ",")
+	index, err := strconv.Atoi(bus[strings.LastIndex(bus, "-")+1:])
+	return err == nil && index < len(options) && options[index] == "Y"
+}
+
 // currentFormat asks on the side of the writer and, where one is there already,
 // on that of the readers.
-func currentFormat(path string) (capture.Format, capture.Rate) {
-	fd, err := openNode(path)
-	if err != nil {
-		return capture.Format{}, capture.Rate{}
-	}
-	defer unix.Close(fd)
+func currentFormat(fd int) (capture.Format, capture.Rate) {
 	for _, bufType := range []uint32{bufTypeVideoOutput, bufTypeVideoCapture} {
 		if pix, err := getFmt(fd, bufType); err == nil {
 			return formatOf(pix), getRate(fd, bufType)

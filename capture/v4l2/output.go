@@ -31,16 +31,11 @@ type Output struct {
 	path   string
 	format capture.Format
 
+	usage *usage // nil before Users
+
 	mu     sync.Mutex
 	fd     int
 	closed bool
-}
-
-// CheckLoopback reports why path is not a v4l2loopback node that this user may
-// open. The error wraps ErrNotLoopback where that is the reason.
-func CheckLoopback(path string) error {
-	_, err := findLoopback(path)
-	return err
 }
 
 // findLoopback looks at the node that path leads to.
@@ -58,13 +53,46 @@ func findLoopback(path string) (node, error) {
 
 // OpenOutput makes the node at path a camera of that format and rate; a rate of
 // zero leaves the node's. With exclusive_caps=1 it is a camera from the first
-// Write on, if not before. The error wraps ErrNotLoopback, ErrInUse or ErrFormat
-// where that is the reason.
+// Write on, if not before. A format that another program had the node keep, and
+// that nobody uses, gives way. The error wraps ErrNotLoopback, ErrInUse or
+// ErrFormat where that is the reason.
 func OpenOutput(path string, format capture.Format, rate capture.Rate) (*Output, error) {
 	n, err := findLoopback(path)
 	if err != nil {
 		return nil, err
 	}
+	if n.cap.caps()&(capVideoCapture|capVideoOutput) == 0 {
+		if n, err = revive(n); err != nil {
+			return nil, err
+		}
+	}
+	o, err := tryOutput(n, format, rate)
+	if errors.Is(err, ErrFormat) && forgetFormat(n.path) {
+		o, err = tryOutput(n, format, rate)
+	}
+	return o, err
+}
+
+// revive makes a node an output again. Before 0.14 it is nothing once a writer that
+// used write(2) only, as FFmpeg does, is gone. One that streamed leaves it as it
+// was, and asking to stream is enough, if only to be refused.
+func revive(n node) (node, error) {
+	fd, err := openNode(n.path)
+	if err != nil {
+		return n, err
+	}
+	streamOutput(fd)
+	unix.Close(fd)
+	n = inspect(n.path)
+	return n, n.err
+}
+
+func streamOutput(fd int) {
+	bufType := uint32(bufTypeVideoOutput)
+	_ = ioctl(fd, vidiocStreamOn, unsafe.Pointer(&bufType))
+}
+
+func tryOutput(n node, format capture.Format, rate capture.Rate) (*Output, error) {
 	fd, err := openNode(n.path)
 	if err != nil {
 		return nil, err
@@ -79,6 +107,11 @@ func OpenOutput(path string, format capture.Format, rate capture.Rate) (*Output,
 
 // start claims the node. free says that it announces itself as an output.
 func (o *Output) start(free bool, rate capture.Rate) error {
+	// Before 0.14 the driver takes any number of writers: the lock keeps at least
+	// those of tbcam apart.
+	if err := unix.Flock(o.fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return o.inUse("lock")
+	}
 	if !free && !writersExclude(o.fd) && len(holders("/proc", o.path)) > 0 {
 		return o.inUse("open")
 	}
@@ -86,11 +119,10 @@ func (o *Output) start(free bool, rate capture.Rate) error {
 		return err
 	}
 	setRate(o.fd, bufTypeVideoOutput, rate)
-	// Before 0.14 a node whose only writers used write(2) is no output any more
-	// once they are gone; a streaming one leaves it as it was. Since 0.14 the
-	// first write does what is needed, and this fails without harm.
-	bufType := uint32(bufTypeVideoOutput)
-	ioctl(o.fd, vidiocStreamOn, unsafe.Pointer(&bufType))
+	ownPictures(o.fd)
+	// See revive. Since 0.14 the first write does what is needed, and this fails
+	// without harm.
+	streamOutput(o.fd)
 	return nil
 }
 
@@ -108,7 +140,7 @@ func (o *Output) setFormat(free bool) error {
 	}
 	have := formatOf(got)
 	if have.Pixel != o.format.Pixel || have.Width != o.format.Width || have.Height != o.format.Height {
-		return fmt.Errorf("VIDIOC_S_FMT %s: %w: %v was asked, it keeps %v", o.path, ErrFormat, o.format, have)
+		return fmt.Errorf("VIDIOC_S_FMT %s: %w: %v was asked, it keeps %v%s", o.path, ErrFormat, o.format, have, heldBy(o.path))
 	}
 	if size := o.format.Size(); size != 0 && (size > int(got.sizeImage) || got.bytesPerLine != want.bytesPerLine) {
 		return fmt.Errorf("VIDIOC_S_FMT %s: %w: %v: choose an even width and height", o.path, ErrFormat, o.format)
@@ -138,9 +170,6 @@ func (o *Output) setPix(want pixFormat) (pixFormat, error) {
 func (o *Output) inUse(op string) error {
 	return fmt.Errorf("%s %s: %w%s", op, o.path, ErrInUse, heldBy(o.path))
 }
-
-// cidTimeoutImageIO is a control of v4l2loopback.
-const cidTimeoutImageIO = 0x0098f903
 
 // writersExclude reports whether the driver refuses a second writer by itself,
 // which it does since 0.14. That is when this control became a button.
@@ -193,6 +222,9 @@ func (o *Output) Close() error {
 		return nil
 	}
 	o.closed = true
+	if o.usage != nil {
+		o.usage.stop()
+	}
 	if err := unix.Close(o.fd); err != nil {
 		return explain("close", o.path, err)
 	}

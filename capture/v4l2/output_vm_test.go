@@ -116,8 +116,8 @@ func TestJPEGThatIsTooLarge(t *testing.T) {
 
 func TestNotALoopback(t *testing.T) {
 	path := loadVivid(t)
-	if err := CheckLoopback(path); !errors.Is(err, ErrNotLoopback) {
-		t.Errorf("CheckLoopback: %v", err)
+	if _, err := Loopback(path); !errors.Is(err, ErrNotLoopback) {
+		t.Errorf("Loopback: %v", err)
 	}
 	_, err := OpenOutput(path, tiny, capture.Rate{})
 	if !errors.Is(err, ErrNotLoopback) || !strings.Contains(err.Error(), "it is vivid, driver vivid") {
@@ -174,8 +174,8 @@ func TestLoopbackAnnouncesItself(t *testing.T) {
 			t.Errorf("%s: %+v", when, n)
 		}
 	}
-	if err := CheckLoopback(path); err != nil {
-		t.Error(err)
+	if n, err := Loopback(path); err != nil || n.Name != "tbcam" {
+		t.Errorf("%+v, %v", n, err)
 	}
 	check("idle", false, capture.Format{})
 	o := openOutput(t, path, tiny)

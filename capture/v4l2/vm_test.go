@@ -4,15 +4,11 @@ package v4l2
 
 import (
 	"bufio"
-	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/fixtures/vm"
@@ -59,25 +55,15 @@ func next(t testing.TB, s capture.Source) *capture.Frame {
 // of those with which vivid injects faults.
 func setControl(t testing.TB, path, name string, value int32) {
 	t.Helper()
-	fd, err := openNode(path)
+	controls, err := OpenControls(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(fd)
-	for _, c := range listControls(fd) {
-		if c.Name != name {
-			continue
-		}
-		one := extControl{id: c.ID}
-		binary.NativeEndian.PutUint32(one.value[:], uint32(value))
-		all := extControls{count: 1, controls: &one}
-		setExtCtrls := vidioc(read|write, 72, unsafe.Sizeof(all))
-		if err := ioctl(fd, setExtCtrls, unsafe.Pointer(&all)); err != nil {
-			t.Fatalf("VIDIOC_S_EXT_CTRLS %s: %v", name, err)
-		}
-		return
+	defer controls.Close()
+	c := controlNamed(t, controls, name)
+	if _, err := controls.Set(capture.Setting{ID: c.ID, Value: int64(value)}); err != nil {
+		t.Fatal(err)
 	}
-	t.Fatalf("%s has no control %q", path, name)
 }
 
 // descriptors returns how many files this process has open.

@@ -34,6 +34,7 @@ type feed struct {
 	limit   limit
 	log     *slog.Logger
 	report  func(transport.Status)
+	console *console
 
 	pool capture.Pool
 	box  *capture.Mailbox
@@ -68,6 +69,7 @@ func newFeed(base capture.Want, kind codec.Kind, quality int, log *slog.Logger) 
 	f := &feed{
 		base: base, kind: kind, quality: quality, log: log, box: capture.NewMailbox(),
 		cancel: func() {}, done: make(chan struct{}),
+		console: &console{log: log, report: func(transport.Controls) {}},
 	}
 	close(f.done)
 	return f
@@ -163,6 +165,9 @@ func (f *feed) run(ctx context.Context, want capture.Want) {
 		if ctx.Err() != nil {
 			return
 		}
+		if errors.Is(err, capture.ErrGone) {
+			f.console.gone()
+		}
 		if said != err.Error() {
 			said = err.Error()
 			f.log.Warn(said)
@@ -233,6 +238,7 @@ func (f *feed) stream(ctx context.Context, camera capture.Camera, mode capture.M
 		return err
 	}
 	f.log.Info("camera is on", "camera", camera.Name, "mode", source.Mode())
+	defer f.console.on(camera)()
 	f.report(transport.Status{State: transport.Running})
 	*said = ""
 	for {
@@ -262,6 +268,9 @@ func (f *feed) attach(camera capture.Camera, source capture.Source) error {
 		return err
 	}
 	info := &transport.Mode{Camera: camera.Name, Source: source.Mode(), Format: encoder.Format(source.Format())}
+	if said := tooMuch(info.Format, source.Mode().Rate); said != "" {
+		f.log.Warn(said)
+	}
 	f.using.Lock()
 	defer f.using.Unlock()
 	f.mu.Lock()
@@ -349,6 +358,7 @@ func (f *feed) encode(frame *capture.Frame) (transport.Picture, error) {
 		frame.Release()
 		return transport.Picture{}, errStale
 	}
+	frame.At[capture.Taken] = time.Now()
 	out, err := f.encoder.Encode(frame)
 	if err != nil {
 		return transport.Picture{}, err

@@ -35,6 +35,7 @@ type options struct {
 	duration time.Duration
 	stats    cli.StatsFlag
 	verbose  bool
+	console  consoleFlags
 }
 
 func command() *cobra.Command {
@@ -62,6 +63,7 @@ it is ended, through any number of viewers and unplugged cables.`,
 	f.IntVar(&o.quality, "quality", 85, "of JPEGs made here, 1 to 100")
 	f.IntVar(&o.frames, "frames", 0, "end after `N` frames were sent")
 	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
+	o.console.register(f)
 	o.stats.Register(f)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
 	c.AddCommand(listCommand())
@@ -103,6 +105,7 @@ func send(ctx context.Context, o options) error {
 	meter := newMeter(feed)
 	sender := &transport.Sender{Link: link, Feed: feed, Version: version, Log: log, Sent: meter.sent}
 	feed.report = sender.Report
+	feed.console.connect(sender)
 	defer feed.close()
 	defer o.stats.Start(os.Stdout, meter.summary)()
 	return cli.Mark(sender.Run(ctx), cli.ErrStream)
@@ -165,6 +168,8 @@ func (o options) feed(log *slog.Logger) (f *feed, offer string, err error) {
 		}
 	}
 	f = newFeed(want, kind, o.quality, log)
+	f.console.locked, f.console.keepRate = o.console.locked, o.console.keepRate
+	f.console.offer(camera)
 	f.limit = limit{frames: o.frames, duration: o.duration}
 	return f, fmt.Sprintf("%s (%s), %v", camera.Name, camera.Path, mode), nil
 }

@@ -26,13 +26,15 @@ type options struct {
 	stream        string
 	want          cli.WantFlags
 	window        bool
-	loopback      []string
+	loopback      loopbackFlags
 	record        recordFlags
 	snapshot      string
 	snapshotEvery time.Duration
+	transform     transformFlags
 	force         bool
 	frames        uint64
 	duration      time.Duration
+	controls      controlFlags
 	stats         cli.StatsFlag
 	verbose       bool
 }
@@ -62,16 +64,18 @@ Keys in the window: F fullscreen, S snapshot, I statistics, H help, Q quit.`,
 	c.PersistentFlags().StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage+"; here the viewer listens")
 	o.want.Register(f, "of the sender: auto, a `CAMERA`'s device or (part of its) name, or pattern")
 	f.BoolVar(&o.window, "window", false, "show a window; the default where there is a display and nothing else was asked for")
-	f.StringArrayVar(&o.loopback, "loopback", nil, "republish at a v4l2loopback `DEVICE`, or auto; may be given several times")
+	o.loopback.register(f)
 	o.record.register(f)
 	f.StringVar(&o.snapshot, "snapshot", "", "write one picture to `FILE.png` and end")
 	f.DurationVar(&o.snapshotEvery, "snapshot-every", 0, "write a picture that often instead; %Y %m %d %H %M %S in FILE.png tell the time")
 	f.BoolVar(&o.force, "force", false, "overwrite the files of --record and --snapshot")
+	o.transform.Register(f)
 	f.Uint64Var(&o.frames, "frames", 0, "end after `N` frames were received")
 	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
+	o.controls.register(f)
 	o.stats.Register(f)
 	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
-	c.AddCommand(listCommand(&o), repairCommand())
+	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand())
 	cli.AddSetup(c, true)
 	cli.AddManual(c)
 	return c
@@ -136,7 +140,7 @@ func (o *options) check() error {
 	if err := cmp.Or(o.checkSnapshots(), o.record.check()); err != nil {
 		return cli.Mark(err, cli.ErrUsage)
 	}
-	if o.window || o.record.path != "" || o.snapshot != "" || len(o.loopback) > 0 {
+	if o.window || o.record.path != "" || o.snapshot != "" || len(o.loopback.nodes) > 0 {
 		return nil
 	}
 	if os.Getenv("DISPLAY") == "" {

@@ -156,6 +156,7 @@ func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
 		return err
 	}
 	v.recorder = &recording{Recorder: recorder, viewer: v}
+	v.demand.need(true)
 	v.fanout.Tap(func(f *capture.Frame) {
 		if measure != nil {
 			measure(f)

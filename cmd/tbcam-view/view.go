@@ -15,7 +15,6 @@ import (
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/loopback"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/snapshot"
-	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -28,10 +27,14 @@ type viewer struct {
 	pool     *capture.Pool
 	fanout   *sink.Fanout
 	receiver *transport.Receiver
+	demand   *demand
 	recorder *recording // nil without --record
 	screen   *screen
-	window   *windowSink // nil without --window
+	window   *windowSink        // nil without --window
+	cameras  []*loopback.Camera // virtual ones
 	meter    *meter.Meter
+	wishes   *wishes
+	modes    *modes
 
 	frames uint64 // received; of Frame alone
 	over   bool   // no more frames are wanted; of Frame alone
@@ -53,29 +56,41 @@ func view(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	cameras, err := o.loopback.options(want)
+	if err != nil {
+		return err
+	}
+	wishes, err := o.controls.wishes()
+	if err != nil {
+		return err
+	}
 	screen := &screen{file: os.Stderr}
 	log := cli.NewLog(screen, "tbcam-view", cli.Level(o.verbose))
 	ctx, done := context.WithCancel(ctx)
 	defer done()
 	pool := &capture.Pool{}
 	v := &viewer{
-		o: o, log: log, screen: screen, done: done, pool: pool, meter: meter.New(),
-		fanout: sink.NewFanout(codec.NewDecoder(pool, codec.Limits{}), log),
+		o: o, log: log, screen: screen, done: done, pool: pool, meter: meter.New(), wishes: wishes,
 	}
+	v.fanout = sink.NewFanout(v.newDecoder(), log)
 	link, err := cli.ViewerLink(o.stream, log)
 	if err != nil {
 		return err
 	}
 	defer link.Close()
-	if err := v.addSinks(); err != nil {
-		return cli.Mark(err, cli.ErrSink)
-	}
 	plain, err := newPlainPictures(pool)
 	if err != nil {
 		return err
 	}
 	v.receiver = &transport.Receiver{Link: link, Viewer: v, Pool: pool, Version: version, Log: log, Plain: plain.take}
-	v.receiver.Start(want)
+	v.wishes.log, v.wishes.send = log, v.receiver.SetControl
+	v.receiver.ControlsChanged = v.controlsChanged
+	v.demand = &demand{receiver: v.receiver, want: want}
+	v.modes = newModes(want, v.demand.ask)
+	if err := v.addSinks(cameras); err != nil {
+		return cli.Mark(err, cli.ErrSink)
+	}
+	defer v.openDoor()()
 	defer o.stats.Start(o.record.out(), v.summary)()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
 	v.say("waiting for tbcam-send at " + o.stream)
@@ -117,7 +132,7 @@ func (v *viewer) fail(err error) {
 
 // sinks returns how many there are.
 func (v *viewer) sinks() int {
-	n := len(v.o.loopback)
+	n := len(v.o.loopback.nodes)
 	for _, named := range []bool{v.o.window, v.o.record.path != "", v.o.snapshot != ""} {
 		if named {
 			n++
@@ -128,41 +143,43 @@ func (v *viewer) sinks() int {
 
 // addSinks opens what the flags name. The first of the sinks is the one whose
 // latency is measured.
-func (v *viewer) addSinks() error {
+func (v *viewer) addSinks(cameras loopback.Options) error {
 	measure := v.presented
-	add := func(name string, open func() (sink.Sink, error)) error {
-		err := v.fanout.Add(name, open, measure)
-		measure = nil
-		return err
-	}
 	if v.o.window {
 		// The window itself reports when a picture was shown.
 		v.window = &windowSink{viewer: v}
 		if err := v.fanout.Add("window", v.window.open, nil); err != nil {
 			return err
 		}
+		v.demand.need(true)
 		measure = nil
 	}
-	for _, path := range v.o.loopback {
-		open := func() (sink.Sink, error) { return loopback.Open(path, v.pool) }
-		if err := add("loopback "+path, open); err != nil {
+	if len(v.o.loopback.nodes) > 0 {
+		if err := v.addCameras(cameras, measure != nil); err != nil {
 			return err
 		}
+		measure = nil
 	}
-	if v.o.snapshotEvery > 0 {
-		if err := add("snapshots", v.openSnapshots); err != nil {
+	if v.o.snapshot != "" {
+		if err := v.addSnapshot(measure); err != nil {
 			return err
 		}
-	} else if v.o.snapshot != "" {
-		open := func() (sink.Sink, error) { return &snapshotSink{v}, snapshot.Check(v.o.snapshot, v.o.force) }
-		if err := add("snapshot", open); err != nil {
-			return err
-		}
+		measure = nil
 	}
 	if v.o.record.path == "" {
 		return nil
 	}
 	return v.addRecorder(measure)
+}
+
+// addSnapshot adds the sink that writes one picture, or one now and then.
+func (v *viewer) addSnapshot(measure func(*capture.Frame)) error {
+	open := func() (sink.Sink, error) { return &snapshotSink{v}, snapshot.Check(v.o.snapshot, v.o.force) }
+	if v.o.snapshotEvery > 0 {
+		open = v.openSnapshots
+	}
+	v.demand.need(true)
+	return v.fanout.Add("snapshot", open, measure)
 }
 
 // presented counts a frame that has reached its sink.
@@ -175,6 +192,7 @@ func (v *viewer) Connected(peer transport.Peer) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.status, v.host = transport.Status{}, peer.Host
+	v.wishes.connected()
 }
 
 // Mode implements transport.Viewer.
@@ -184,6 +202,7 @@ func (v *viewer) Mode(mode transport.Mode) {
 	v.mu.Lock()
 	v.mode = mode
 	v.mu.Unlock()
+	v.modes.change(func() { v.modes.mode = &mode })
 	if v.window != nil {
 		v.window.title(fmt.Sprintf("%s, %v - tbcam", mode.Camera, mode.Source))
 	}
@@ -211,6 +230,7 @@ func (v *viewer) Frame(f *capture.Frame, lost capture.Lost) {
 
 // Status implements transport.Viewer.
 func (v *viewer) Status(status transport.Status) {
+	v.modes.change(func() { v.modes.status = status })
 	v.mu.Lock()
 	same := status == v.status
 	v.status = status
@@ -222,6 +242,7 @@ func (v *viewer) Status(status transport.Status) {
 	case transport.Waiting, transport.Failed:
 		v.log.Warn("no picture", "why", status.Text)
 		v.say("no picture: " + status.Text)
+		v.announce(status.Text)
 	case transport.Running:
 		v.say("")
 	}
@@ -231,13 +252,16 @@ func (v *viewer) Status(status transport.Status) {
 func (v *viewer) Disconnected(err error) {
 	v.log.Info("the sender is gone", "why", err)
 	v.say("no signal since " + time.Now().Format("15:04:05") + ": waiting for tbcam-send")
+	v.announce("waiting for tbcam-send")
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.before.Add(v.lost)
 	v.lost = capture.Lost{}
+	v.modes.change(func() { v.modes.mode = nil })
 }
 
 func (v *viewer) say(message string) {
+	v.announce(message)
 	if v.window != nil {
 		v.window.message(message)
 	}
@@ -266,8 +290,22 @@ func (v *viewer) summary() meter.Summary {
 		summary.Recorder = v.recorder.report()
 		fates = append(fates, summary.Recorder.Fates()...)
 	}
-	summary.Fates = fates
+	summary.Clock, summary.Fates = v.clock(), fates
 	return summary
+}
+
+// clock returns how well the sender's clock is known.
+func (v *viewer) clock() *meter.Clock {
+	estimate := v.receiver.Clock()
+	if estimate == nil {
+		return nil
+	}
+	offset, uncertainty, ok := estimate.Estimate()
+	if !ok {
+		return nil
+	}
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return &meter.Clock{Offset: ms(offset), Uncertainty: ms(uncertainty)}
 }
 
 // counted says what the measured sink does with frames.
@@ -275,7 +313,7 @@ func (v *viewer) counted() string {
 	switch {
 	case v.window != nil:
 		return "shown"
-	case len(v.o.loopback) > 0:
+	case len(v.cameras) > 0:
 		return "republished"
 	}
 	return "received"

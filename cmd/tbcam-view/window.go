@@ -103,6 +103,7 @@ func (s *windowSink) Present(f *capture.Frame) error {
 	err := w.Present(f)
 	if errors.Is(err, window.ErrClosed) {
 		s.viewer.log.Info("the window was closed; the rest goes on")
+		s.viewer.demand.need(false)
 		return sink.ErrDone
 	}
 	return err

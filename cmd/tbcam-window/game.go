@@ -130,6 +130,9 @@ func (g *game) fitWindow() {
 }
 
 func (g *game) apply(u winlink.Update) {
+	if u.Fullscreen {
+		setFullscreen(true)
+	}
 	if u.Title != nil {
 		ebiten.SetWindowTitle(*u.Title)
 	}

@@ -92,15 +92,16 @@ func New(o Options) *Cable {
 // End returns one host's device: 0 or 1.
 func (c *Cable) End(i int) *End { return c.ends[i] }
 
-// Unplug pulls the cable: what is on it is lost, and what was received but not
-// read. Files that are open stay dead for ever.
+// Unplug pulls the cable: what is on it is lost. Files that are open never carry
+// anything again; but once the cable is back, they show what was received before and
+// not read.
 func (c *Cable) Unplug() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.unplug()
 }
 
-// unplug leaves the TX rings as they are (tbstream_dev_detach_stream).
+// unplug leaves the rings as they are (tbstream_dev_detach_stream).
 func (c *Cable) unplug() {
 	if !c.plugged {
 		return
@@ -110,7 +111,6 @@ func (c *Cable) unplug() {
 	for _, e := range c.ends {
 		e.cut = 0
 		e.loseSent()
-		e.loseReceived()
 		e.wake(wakeAll)
 	}
 }

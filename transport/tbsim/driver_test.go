@@ -658,6 +658,8 @@ func TestUnplug(t *testing.T) {
 			t.Errorf("open: %v", err)
 		}
 		c.Plug()
+		wantPoll(t, b, PollIn|PollOut)
+		want(t, "what an old file had not read", read(b, 10), result{10, nil})
 		want(t, "read of an old file", read(b, 10), again)
 		wantPoll(t, b, PollOut)
 		want(t, "packets into an old file", fill(a, 1), result{255, syscall.EAGAIN})

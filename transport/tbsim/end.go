@@ -43,6 +43,9 @@ type End struct {
 	// count is prod-cons of the RX ring: what the driver believes to be there.
 	// What is there is rx; the two differ by how far the reader is behind.
 	count int
+	// unseen counts the CLOSE packets of the peer that its open device could not
+	// send, and those that this one received and does not show.
+	unseen int
 	wire
 
 	openLuck, readLuck, writeLuck, wireLuck *rand.Rand
@@ -89,8 +92,10 @@ func (e *End) posted() int {
 func (e *End) Behind() int {
 	e.cable.mu.Lock()
 	defer e.cable.mu.Unlock()
-	return e.rx.n - e.landed - e.count
+	return e.behind()
 }
+
+func (e *End) behind() int { return e.rx.n - e.landed - e.count }
 
 // Open opens the device with O_NONBLOCK, as often as one likes
 // (tbstream_dev_fops_open). Its error is ENXIO without a cable, EINVAL without
@@ -159,23 +164,23 @@ func (e *End) stop() {
 	e.leaving = false
 	e.cable.freeAll(&e.tx)
 	e.peer.loseSent()
-	e.loseReceived()
-}
-
-func (e *End) loseReceived() {
 	e.cable.freeAll(&e.rx)
 	e.landed, e.count = 0, 0
 }
 
 // close is the last close of the device (tbstream_dev_fops_release).
 func (e *End) close() {
-	if e.sendsClose() && e.room() > 0 {
+	sent := e.sendsClose() && e.room() > 0
+	if sent {
 		p := e.cable.newPacket(closeSize)
 		p.isClose = true
 		e.tx.push(p)
 		e.pump()
 	}
 	e.await(wakeTx, flushTimeout, func() bool { return e.tx.n == 0 })
+	if last := e.tx.n - 1; !sent || last >= 0 && (*e.tx.at(last)).isClose {
+		e.peer.unseen++
+	}
 	e.sending, e.leaving = false, false
 	e.cable.freeAll(&e.tx)
 	if !e.kernel.polls() {

@@ -16,12 +16,14 @@ const (
 	// Unplug pulls the cable, and puts it back at the end. With N it waits for
 	// UnplugAfter(N); if so much is not sent, nothing happens.
 	Unplug Kind = iota
-	// Damage damages the N-th packet from then on.
+	// Damage damages the N-th packet from then on, if so many leave before the end.
 	Damage
 	// Suspend puts the host to sleep until the end.
 	Suspend
 	// Stall lets nothing leave until the end.
 	Stall
+	// Slow lets at most N bytes per second leave until the end.
+	Slow
 	// NoHopIDs has opens fail with EINVAL until the end, if the device is closed.
 	NoHopIDs
 	// NoRings has opens fail with ENOMEM until the end.
@@ -30,7 +32,7 @@ const (
 )
 
 func (k Kind) String() string {
-	return [...]string{"unplug", "damage", "suspend", "stall", "no HopIDs", "no rings"}[k]
+	return [...]string{"unplug", "damage", "suspend", "stall", "slow", "no HopIDs", "no rings"}[k]
 }
 
 // Event is a fault at a time.
@@ -39,7 +41,7 @@ type Event struct {
 	For time.Duration // until its end
 	Kind
 	End int // of the cable
-	N   int // of Unplug, Damage
+	N   int // of Unplug, Damage, Slow
 }
 
 func (e Event) String() string {
@@ -67,15 +69,22 @@ func Random(seed uint64, duration time.Duration) Schedule {
 		if e.For = time.Duration(spread(luck, 1e5, 5e9)); e.At+e.For > duration {
 			e.For = time.Duration(luck.Int64N(int64(duration - e.At)))
 		}
-		switch {
-		case e.Kind == Damage:
-			e.N = spread(luck, 1, 1000)
-		case e.Kind == Unplug && luck.IntN(2) == 0:
-			e.N = spread(luck, 1, 4<<20)
-		}
+		e.amount(luck)
 		s = append(s, e)
 	}
 	return s
+}
+
+// amount draws N, where the kind has one.
+func (e *Event) amount(luck *rand.Rand) {
+	switch {
+	case e.Kind == Damage:
+		e.N = spread(luck, 1, 1000)
+	case e.Kind == Slow:
+		e.N = spread(luck, 1e4, 1e6)
+	case e.Kind == Unplug && luck.IntN(2) == 0:
+		e.N = spread(luck, 1, 4<<20)
+	}
 }
 
 // spread draws a number from low to high that has any number of digits as likely
@@ -105,10 +114,14 @@ func (c *Cable) apply(event Event) {
 		end = c.applyUnplug(e, event.N)
 	case Damage:
 		e.Damage(event.N)
+		end = func() { e.Damage(0) }
 	case Suspend:
 		e.Suspend(event.For)
 	case Stall:
 		e.Stall(event.For)
+	case Slow:
+		e.SetRate(int64(event.N))
+		end = func() { e.SetRate(0) }
 	case NoHopIDs:
 		_ = e.SetHopIDs(false) // EBUSY: they stay
 		end = e.restore

@@ -55,6 +55,7 @@ func TestEvents(t *testing.T) {
 		{Damage, 1, result{10, nil}, result{0, syscall.EIO}},
 		{Suspend, 0, again, again},
 		{Stall, 0, result{10, nil}, again},
+		{Slow, 10, result{10, nil}, again},
 	} {
 		on(t, only74, func(t *testing.T, c *Cable) {
 			a, b := pair(t, c)

@@ -9,10 +9,11 @@ type wire struct {
 	flying  queue[flight]
 	timer   *time.Timer
 
-	stalls int  // it stands still while there are any
-	wedged bool // for ever
-	cut    int  // unplugs in so many bytes; 0: not
-	damage int  // damages the packet that so many are to leave for; 0: none
+	stalls int   // it stands still while there are any
+	wedged bool  // for ever
+	cut    int   // unplugs in so many bytes; 0: not
+	rate   int64 // bytes per second; 0: that of the cable
+	damage int   // damages the packet that so many are to leave for; 0: none
 }
 
 // flight is a packet on the way.
@@ -52,10 +53,14 @@ func (e *End) passable() bool {
 
 // duration is how long the packet takes to be sent.
 func (e *End) duration(p *packet) time.Duration {
-	if e.cable.options.Rate == 0 {
+	rate := e.rate
+	if rate == 0 {
+		rate = e.cable.options.Rate
+	}
+	if rate == 0 {
 		return 0
 	}
-	return time.Duration(int64(p.size) * int64(time.Second) / e.cable.options.Rate)
+	return time.Duration(int64(p.size) * int64(time.Second) / rate)
 }
 
 // leave completes a packet (tbstream_dev_tx_callback).
@@ -89,6 +94,9 @@ func (e *End) land(p *packet) {
 		e.landed++
 	} else if e.counting {
 		e.count++
+	}
+	if p.isClose && e.behind() > 0 {
+		e.unseen++
 	}
 	if e.kernel.polls() || !p.bad {
 		e.wake(PollIn)
@@ -152,8 +160,16 @@ func (e *End) UnplugAfter(n int) {
 	e.cut = n
 }
 
-// Damage changes a bit of the n-th packet that leaves this end from now on, n >= 1.
-// Its checksum tells, and that is all it does.
+// SetRate lets so many bytes per second leave this end, from the next packet on;
+// 0 is what the cable's Options say.
+func (e *End) SetRate(rate int64) {
+	e.cable.mu.Lock()
+	defer e.cable.mu.Unlock()
+	e.rate = rate
+}
+
+// Damage changes a bit of the n-th packet that leaves this end from now on; 0 takes
+// that back. Its checksum tells, and that is all it does.
 func (e *End) Damage(n int) {
 	e.cable.mu.Lock()
 	defer e.cable.mu.Unlock()

@@ -75,6 +75,7 @@ type FrameHeader struct {
 	Sequence uint32 // of the camera's driver
 	Mode     uint32 // number of the Mode record that describes the frame
 	Size     uint32 // of the whole picture, in bytes
+	Encoding uint32 // what encoding took until Encoded, in microseconds; 0: not known
 	Captured int64
 	Dequeued int64
 	Encoded  int64
@@ -85,10 +86,18 @@ type FrameHeader struct {
 	LostSuperseded uint32 // a newer one was there before it could be sent
 }
 
+// Taken returns when the encoder took the picture, 0 where that is not known.
+func (h *FrameHeader) Taken() int64 {
+	if h.Encoding == 0 || h.Encoded == 0 {
+		return 0
+	}
+	return max(0, h.Encoded-1000*int64(h.Encoding))
+}
+
 // Append appends the header to b.
 func (h *FrameHeader) Append(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, h.Index)
-	for _, v := range [...]uint32{h.Sequence, h.Mode, h.Size, 0} {
+	for _, v := range [...]uint32{h.Sequence, h.Mode, h.Size, h.Encoding} {
 		b = binary.LittleEndian.AppendUint32(b, v)
 	}
 	for _, v := range [...]int64{h.Captured, h.Dequeued, h.Encoded, h.Sent} {
@@ -109,7 +118,7 @@ func ParseFrameHeader(b []byte) (h FrameHeader, rest []byte, err error) {
 	i64 := func(at int) int64 { return int64(binary.LittleEndian.Uint64(b[at:])) }
 	h = FrameHeader{
 		Index:    binary.LittleEndian.Uint64(b),
-		Sequence: u32(8), Mode: u32(12), Size: u32(16),
+		Sequence: u32(8), Mode: u32(12), Size: u32(16), Encoding: u32(20),
 		Captured: i64(24), Dequeued: i64(32), Encoded: i64(40), Sent: i64(48),
 		LostDriver: u32(56), LostDamaged: u32(60), LostSuperseded: u32(64),
 	}

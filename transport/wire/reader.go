@@ -24,19 +24,34 @@ type Reader struct {
 	start  int   // of what was not parsed yet
 	end    int   // of what was read
 	fresh  int   // bytes of the last read, until they were searched
+	ahead  int   // bytes that one read may fetch
+	rest   int   // bytes of the last payload that were not read yet
 	err    error // of the source
 	damage Damage
 }
 
 // NewReader returns a Reader of src, which may return few bytes at a time.
 func NewReader(src io.Reader) *Reader {
-	return &Reader{src: src, buf: make([]byte, bufferSize)}
+	return &Reader{src: src, buf: make([]byte, bufferSize), ahead: MaxRecord}
+}
+
+// NewDirectReader returns a Reader of a line that keeps bytes whole. It fetches
+// little ahead, so that ReadRest reads most of a frame straight to its place.
+func NewDirectReader(src io.Reader) *Reader {
+	return &Reader{src: src, buf: make([]byte, bufferSize), ahead: PacketSize}
 }
 
 // Next returns the next good record. The payload is valid until the next call.
+// That of an Unchecked Frame may be only the beginning, FrameHeaderSize bytes at
+// least; the rest is for ReadRest, or passed over by the next call.
 // The error is that of the source, or wraps ErrVersion when the peer speaks
 // another version, which no resynchronisation can cure.
 func (r *Reader) Next() (Header, []byte, error) {
+	for r.rest > 0 {
+		if r.ReadRest(r.buf[:min(r.rest, len(r.buf))]) == 0 {
+			return Header{}, nil, r.err
+		}
+	}
 	for {
 		r.skipPadding()
 		h, payload, err := Parse(r.buf[r.start:r.end])
@@ -47,6 +62,10 @@ func (r *Reader) Next() (Header, []byte, error) {
 			return h, payload, nil
 		case errors.Is(err, ErrVersion):
 			return Header{}, nil, err
+		case short && !h.checked() && r.end-r.start >= HeaderSize+FrameHeaderSize:
+			payload = r.buf[r.start+HeaderSize : r.end]
+			r.start, r.rest = r.end, h.Length-len(payload)
+			return h, payload, nil
 		case short && r.err == nil && !r.interrupted():
 			r.fill()
 		case short && r.start == r.end:
@@ -58,6 +77,18 @@ func (r *Reader) Next() (Header, []byte, error) {
 			r.resync()
 		}
 	}
+}
+
+// Rest returns how many bytes of the last payload Next did not return.
+func (r *Reader) Rest() int { return r.rest }
+
+// ReadRest reads len(b) of the bytes that Next did not return, of which there are
+// Rest, and returns how many came. If these are fewer, Next returns the error.
+func (r *Reader) ReadRest(b []byte) int {
+	var n int
+	n, r.err = io.ReadFull(r.src, b)
+	r.rest -= n
+	return n
 }
 
 // Damage returns what was passed over so far.
@@ -114,7 +145,7 @@ func (r *Reader) fill() {
 		r.end = copy(r.buf, r.buf[r.start:r.end])
 		r.start = 0
 	}
-	r.fresh, r.err = r.src.Read(r.buf[r.end:])
+	r.fresh, r.err = r.src.Read(r.buf[r.end:min(r.end+r.ahead, len(r.buf))])
 	r.end += r.fresh
 	if r.fresh == 0 && r.err == nil {
 		r.err = io.ErrNoProgress

@@ -8,13 +8,10 @@ import (
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
-	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"testing/iotest"
-	"time"
 )
 
 // sum makes the checksum of a header right.
@@ -30,14 +27,18 @@ type record struct {
 }
 
 // readAll returns all records, and the error that followed them.
-func readAll(src io.Reader) (records []record, damage Damage, err error) {
-	r := NewReader(src)
+func readAll(src io.Reader) ([]record, Damage, error) { return drain(NewReader(src)) }
+
+func drain(r *Reader) (records []record, damage Damage, err error) {
 	for {
 		h, payload, err := r.Next()
 		if err != nil {
 			return records, r.Damage(), err
 		}
-		records = append(records, record{h, string(payload)})
+		rest := make([]byte, r.Rest())
+		if n := r.ReadRest(rest); n == len(rest) {
+			records = append(records, record{h, string(payload) + string(rest)})
+		}
 	}
 }
 
@@ -48,7 +49,11 @@ func TestReader(t *testing.T) {
 		"half of it":     iotest.HalfReader,
 		"data and error": iotest.DataErrReader,
 	} {
+		directly, _, _ := drain(NewDirectReader(wrap(bytes.NewReader(stream()))))
 		records, damage, err := readAll(wrap(bytes.NewReader(stream())))
+		if !slices.Equal(directly, records) {
+			t.Errorf("%s: read directly are\n%+v, not\n%+v", name, directly, records)
+		}
 		if err != io.EOF || damage != (Damage{}) || len(records) != len(cases) {
 			t.Errorf("%s: %d records of %d, %+v, %v", name, len(records), len(cases), damage, err)
 			continue
@@ -240,12 +245,14 @@ func FuzzReader(f *testing.F) {
 		if heal {
 			b = healed(b)
 		}
-		records, _, err := readAll(&pieceReader{b, rand.New(rand.NewPCG(uint64(seed), 0))})
-		if err != io.EOF && !errors.Is(err, ErrVersion) {
-			t.Errorf("ended with %v", err)
-		}
-		for _, got := range records {
-			checkRead(t, b, got)
+		for _, open := range []func(io.Reader) *Reader{NewReader, NewDirectReader} {
+			records, _, err := drain(open(&pieceReader{b, rand.New(rand.NewPCG(uint64(seed), 0))}))
+			if err != io.EOF && !errors.Is(err, ErrVersion) {
+				t.Errorf("ended with %v", err)
+			}
+			for _, got := range records {
+				checkRead(t, b, got)
+			}
 		}
 	})
 }
@@ -273,6 +280,9 @@ func checkRead(t *testing.T, b []byte, got record) {
 	for at := range b {
 		if rest := b[at:]; bytes.HasPrefix(rest, again[:10]) && len(rest) >= len(again) {
 			copy(again[10:12], rest[10:12]) // reserved
+			if !got.header.checked() {
+				copy(again[24:28], rest[24:28]) // ignored
+			}
 			sum(again[:HeaderSize])
 			if bytes.HasPrefix(rest, again) {
 				return
@@ -294,6 +304,32 @@ func (l *loop) Read(b []byte) (int, error) {
 	return n, nil
 }
 
+// Of a large frame a direct reader buffers one packet, and a caller that does not
+// want the rest gets the next record.
+func TestReadRest(t *testing.T) {
+	picture := bytes.Repeat([]byte("tbcam"), 40_000)
+	one := Append(nil, Header{Type: Frame, Flags: Unchecked, Session: 7}, picture)
+	two := Append(slices.Clone(one), Header{Type: Ping, Session: 7, Sequence: 1}, AppendPing(nil, 1))
+
+	r := NewDirectReader(bytes.NewReader(two))
+	_, payload, err := r.Next()
+	if err != nil || len(payload) != PacketSize-HeaderSize || r.Rest() != len(picture)-len(payload) {
+		t.Fatalf("%d bytes, rest %d, %v", len(payload), r.Rest(), err)
+	}
+	if h, _, err := r.Next(); h.Type != Ping || err != nil {
+		t.Errorf("after a frame that nobody read came %v, %v", h.Type, err)
+	}
+
+	r = NewDirectReader(bytes.NewReader(one[:100_000]))
+	_, payload, _ = r.Next()
+	if n := r.ReadRest(make([]byte, r.Rest())); n != 100_000-HeaderSize-len(payload) {
+		t.Errorf("of a frame that was cut %d bytes came", n)
+	}
+	if _, _, err := r.Next(); err != io.EOF {
+		t.Errorf("a frame that was cut ended with %v", err)
+	}
+}
+
 func BenchmarkReader(b *testing.B) {
 	for _, size := range []int{HeaderSize, 200_000, MaxPayload} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
@@ -306,86 +342,5 @@ func BenchmarkReader(b *testing.B) {
 				}
 			}
 		})
-	}
-}
-
-// BenchmarkLine compares records on a line with plain copying, as dd does with
-// bs=256k, of as many bytes.
-func BenchmarkLine(b *testing.B) {
-	lines := map[string]func(*testing.B) (io.ReadCloser, io.WriteCloser){"pipe": newPipe, "socket": newSocket}
-	for _, name := range []string{"pipe", "socket"} {
-		for _, limit := range []int{0, 1_250_000_000} {
-			name, newLine := fmt.Sprintf("%s/limit=%dMB/", name, limit/1e6), lines[name]
-			b.Run(name+"plain", func(b *testing.B) { benchmarkLine(b, newLine, limit, nil, plainReader) })
-			b.Run(name+"records", func(b *testing.B) {
-				benchmarkLine(b, newLine, limit, make([]byte, 0, HeaderSize), recordReader)
-			})
-		}
-	}
-}
-
-func newPipe(b *testing.B) (io.ReadCloser, io.WriteCloser) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	return r, w
-}
-
-func newSocket(b *testing.B) (io.ReadCloser, io.WriteCloser) {
-	l, err := net.Listen("unix", filepath.Join(b.TempDir(), "s"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	w, err := net.Dial("unix", l.Addr().String())
-	if err != nil {
-		b.Fatal(err)
-	}
-	r, err := l.Accept()
-	if err != nil {
-		b.Fatal(err)
-	}
-	return r, w
-}
-
-func plainReader(src io.Reader, into []byte) func() error {
-	return func() error { _, err := io.ReadFull(src, into); return err }
-}
-
-func recordReader(src io.Reader, into []byte) func() error {
-	r := NewReader(src)
-	return func() error { _, payload, err := r.Next(); copy(into, payload); return err }
-}
-
-// benchmarkLine writes blocks, each after a header if there is room for one. A
-// limit is what the line carries in a second.
-func benchmarkLine(b *testing.B, newLine func(*testing.B) (io.ReadCloser, io.WriteCloser), limit int, room []byte, reader func(io.Reader, []byte) func() error) {
-	r, w := newLine(b)
-	defer r.Close()
-	block := make([]byte, MaxPayload)
-	read := reader(r, make([]byte, MaxPayload))
-	b.SetBytes(MaxPayload)
-	b.ReportAllocs()
-	b.ResetTimer()
-	go func() {
-		defer w.Close()
-		begun := time.Now()
-		for n := range b.N {
-			bufs := net.Buffers{block}
-			if room != nil {
-				bufs = net.Buffers{AppendHeader(room, Header{Type: Frame, Session: 1}, block), block}
-			}
-			if _, err := bufs.WriteTo(w); err != nil {
-				b.Error(err)
-			}
-			for limit > 0 && time.Since(begun) < time.Duration(n)*MaxPayload*time.Second/time.Duration(limit) {
-			}
-		}
-	}()
-	for range b.N {
-		if err := read(); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

@@ -32,24 +32,26 @@ type Type uint8
 
 // The record types; those from the sender are marked S, from the viewer V.
 const (
-	Hello   Type = 1 + iota // S: offers a session
-	Welcome                 // V: accepts it
-	Ping                    // V: asks for a Pong; a heartbeat
-	Pong                    // S: answers a Ping; a heartbeat
-	Start                   // V: asks for a stream
-	Stop                    // V: asks to end it
-	Credit                  // V: how many frames the stream may have
-	Mode                    // S: describes the frames that follow
-	Frame                   // S: a piece of a frame
-	Status                  // S: why there are no frames, or that there are
-	List                    // V: asks for the cameras
-	Camera                  // S: describes one camera
-	Bye                     // both: the end, and why
-	ByeAck                  // both: the end was read
+	Hello    Type = 1 + iota // S: offers a session
+	Welcome                  // V: accepts it
+	Ping                     // V: asks for a Pong; a heartbeat
+	Pong                     // S: answers a Ping; a heartbeat
+	Start                    // V: asks for a stream
+	Stop                     // V: asks to end it
+	Credit                   // V: how many frames the stream may have
+	Mode                     // S: describes the frames that follow
+	Frame                    // S: a piece of a frame
+	Status                   // S: why there are no frames, or that there are
+	List                     // V: asks for the cameras
+	Camera                   // S: describes one camera
+	Bye                      // both: the end, and why
+	ByeAck                   // both: the end was read
+	Set                      // V: settings of the camera's controls
+	Controls                 // S: the camera's controls, and answers to settings
 )
 
 var typeNames = [...]string{"", "hello", "welcome", "ping", "pong", "start", "stop", "credit",
-	"mode", "frame", "status", "list", "camera", "bye", "bye-ack"}
+	"mode", "frame", "status", "list", "camera", "bye", "bye-ack", "set", "controls"}
 
 // String returns the name of the type in SPEC.md.
 func (t Type) String() string {
@@ -63,9 +65,12 @@ func (t Type) String() string {
 type Flags uint16
 
 // First and Last mark the pieces of a frame, and Last the last camera of a list.
+// Unchecked says that a Frame's payload has no checksum: the line keeps bytes whole,
+// as sockets do and cables do not.
 const (
 	First Flags = 1 << iota
 	Last
+	Unchecked
 )
 
 // Header is the header of a record, all but the parts that Append computes.
@@ -76,8 +81,10 @@ type Header struct {
 	Session  uint32 // chosen by the sender, never 0
 	Sequence uint32 // counts the records of one direction since the line was opened
 	Length   int    // of the payload, in bytes
-	checksum uint32 // CRC32C of the payload
+	checksum uint32 // CRC32C of the payload, 0 if Unchecked
 }
+
+func (h Header) checked() bool { return h.Type != Frame || h.Flags&Unchecked == 0 }
 
 // Errors of Parse.
 var (
@@ -96,7 +103,9 @@ func AppendHeader(b []byte, h Header, payload ...[]byte) []byte {
 	length, sum := 0, uint32(0)
 	for _, p := range payload {
 		length += len(p)
-		sum = crc32.Update(sum, castagnoli, p)
+		if h.checked() {
+			sum = crc32.Update(sum, castagnoli, p)
+		}
 	}
 	start := len(b)
 	b = append(b, magic...)
@@ -153,7 +162,7 @@ func Parse(b []byte) (Header, []byte, error) {
 		return h, nil, ErrShort
 	}
 	payload := b[HeaderSize : HeaderSize+h.Length]
-	if crc32.Checksum(payload, castagnoli) != h.checksum {
+	if h.checked() && crc32.Checksum(payload, castagnoli) != h.checksum {
 		return h, nil, ErrChecksum
 	}
 	return h, payload, nil

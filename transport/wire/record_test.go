@@ -31,15 +31,18 @@ var cases = []struct {
 	{"frame", Header{Type: Frame, Flags: First | Last, Stream: 1, Session: 7, Sequence: 6}, append(frameHeader.Append(nil), "\xff\xd8\xff\xd9"...)},
 	{"frame-first", Header{Type: Frame, Flags: First, Stream: 1, Session: 7, Sequence: 7}, append(frameHeader.Append(nil), 1, 2)},
 	{"frame-last", Header{Type: Frame, Flags: Last, Stream: 1, Session: 7, Sequence: 8}, []byte{3, 4}},
+	{"frame-unchecked", Header{Type: Frame, Flags: First | Last | Unchecked, Stream: 1, Session: 7, Sequence: 8}, append(frameHeader.Append(nil), "\xff\xd8\xff\xd9"...)},
 	{"list", Header{Type: List, Session: 7, Sequence: 9}, nil},
 	{"camera-end", Header{Type: Camera, Flags: First | Last, Session: 7, Sequence: 10}, nil},
 	{"bye", Header{Type: Bye, Session: 7, Sequence: 11}, []byte("tbcam-view was ended")},
 	{"bye-ack", Header{Type: ByeAck, Session: 7, Sequence: 12}, nil},
+	{"set", Header{Type: Set, Stream: 1, Session: 7, Sequence: 13}, []byte(`{"have":1,"set":[{"number":1,"id":9963776,"value":5}]}`)},
+	{"controls", Header{Type: Controls, Stream: 1, Session: 7, Sequence: 14}, []byte(`{"number":2,"camera":"HD Webcam","opening":1,"answers":[{"number":1,"granted":{"id":9963776,"value":5}}]}`)},
 	{"unknown", Header{Type: 255, Flags: 0xffff, Stream: 0xffff, Session: math.MaxUint32, Sequence: math.MaxUint32}, []byte{0}},
 }
 
 var frameHeader = FrameHeader{
-	Index: 41, Sequence: 43, Mode: 1, Size: 4, Captured: 3600e9, Dequeued: 3601e9, Encoded: 3602e9, Sent: 3603e9,
+	Index: 41, Sequence: 43, Mode: 1, Size: 4, Encoding: 7500, Captured: 3600e9, Dequeued: 3601e9, Encoded: 3602e9, Sent: 3603e9,
 	LostDriver: 1, LostDamaged: 2, LostSuperseded: 3,
 }
 
@@ -101,11 +104,15 @@ func TestParsePrefix(t *testing.T) {
 	}
 }
 
-// Every single bit counts.
+// Every single bit counts, but for those of a payload that has no checksum.
 func TestParseDamaged(t *testing.T) {
 	for _, c := range cases {
 		b := Append(nil, c.header, c.payload)
-		for bit := range 8 * len(b) {
+		counting := len(b)
+		if !c.header.checked() {
+			counting = HeaderSize
+		}
+		for bit := range 8 * counting {
 			b[bit/8] ^= 1 << (bit % 8)
 			if _, _, err := Parse(b); err == nil {
 				t.Errorf("%s: bit %d of byte %d does not count", c.name, bit%8, bit/8)
@@ -144,7 +151,7 @@ func TestParseHostile(t *testing.T) {
 }
 
 func TestTypeString(t *testing.T) {
-	for typ, want := range map[Type]string{Hello: "hello", ByeAck: "bye-ack", 0: "type 0", ByeAck + 1: "type 15", 255: "type 255"} {
+	for typ, want := range map[Type]string{Hello: "hello", ByeAck: "bye-ack", 0: "type 0", Controls: "controls", Controls + 1: "type 17", 255: "type 255"} {
 		if got := typ.String(); got != want {
 			t.Errorf("%d: got %q, want %q", uint8(typ), got, want)
 		}
@@ -169,6 +176,9 @@ func FuzzParse(f *testing.F) {
 		}
 		again := Append(nil, h, payload)
 		copy(again[10:12], b[10:12]) // reserved
+		if !h.checked() {
+			copy(again[24:28], b[24:28]) // ignored
+		}
 		if !bytes.Equal(sum(again[:HeaderSize]), b[:HeaderSize]) {
 			t.Errorf("%+v came from other bytes", h)
 		}

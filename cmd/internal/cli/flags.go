@@ -52,7 +52,7 @@ func (w *WantFlags) Want() (capture.Want, error) {
 		want.Pixel, err = capture.ParsePixelFormat(w.format)
 	}
 	if err == nil && w.size != "" {
-		want.Width, want.Height, err = parseSize(w.size)
+		want.Width, want.Height, err = ParseSize("--size", w.size)
 	}
 	if err == nil {
 		err = want.Check()
@@ -60,11 +60,12 @@ func (w *WantFlags) Want() (capture.Want, error) {
 	return want, Mark(err, ErrUsage)
 }
 
-func parseSize(s string) (width, height int, err error) {
+// ParseSize reads WxH, the value of a flag, in pixels.
+func ParseSize(flag, s string) (width, height int, err error) {
 	var rest string
 	n, _ := fmt.Sscanf(strings.ToLower(s), "%dx%d%s", &width, &height, &rest)
 	if n != 2 || width < 1 || height < 1 || width > capture.MaxDimension || height > capture.MaxDimension {
-		return 0, 0, fmt.Errorf("--size %q: want WxH, for instance 1280x720, up to %dx%[2]d", s, capture.MaxDimension)
+		return 0, 0, fmt.Errorf("%s %q: want WxH, for instance 1280x720, up to %dx%[3]d", flag, s, capture.MaxDimension)
 	}
 	return width, height, nil
 }

@@ -31,7 +31,7 @@ type setup struct {
 
 // AddSetup adds the setup command. allocate says that this side chooses HopIDs.
 func AddSetup(root *cobra.Command, allocate bool) {
-	s := &setup{program: root.Name(), config: tbdev.Config{Root: os.Getenv(rootVariable), Allocate: allocate}}
+	s := &setup{program: root.Name(), config: tbdev.Config{Root: Root(), Allocate: allocate}}
 	other := "the sender's host follows with tbcam-send setup"
 	if !allocate {
 		other = "the viewer's host goes first, with tbcam-view setup"

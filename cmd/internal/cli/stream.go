@@ -84,7 +84,7 @@ func checkDevice(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("open stream %s: it does not exist; see ls /dev/tbstream*, or use unix:%[1]s for a socket", path)
+		return Mark(fmt.Errorf("open stream %s: it does not exist; see ls /dev/tbstream*, or use unix:%[1]s for a socket", path), err)
 	case err != nil:
 		return fmt.Errorf("open stream %s: %w", path, err)
 	case info.Mode().Type() == fs.ModeSocket:

@@ -3,44 +3,62 @@
 package e2e
 
 import (
+	"bytes"
+	"fmt"
 	"image"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tbcam/tbcam/capture/pattern"
 )
 
-// The two ends of the cable in the virtual machine, and what pulls it out.
-const (
-	senderEnd = "/dev/tbstream0"
-	viewerEnd = "/dev/tbstream1"
-	plug      = "/sys/kernel/debug/tbhost/plug"
-)
+// ends are the devices at the two ends of one stream in the virtual machine.
+type ends struct{ sender, viewer string }
 
-// Pictures are small, because everything is slow there.
+// theCable is the stream that fixtures/vm/tbcable sets up.
+var theCable = ends{"/dev/tbstream0", "/dev/tbstream1"}
+
+// Pictures are small, because everything is slow there, and raw, so that each
+// takes ten packets.
 const cableWidth, cableHeight = 160, 120
 
-func cableSender(t *testing.T) *program {
-	return start(t, nil, "tbcam-send", "--camera=pattern", "--size=160x120", "--fps=5", "--stream="+senderEnd)
+func (e ends) send(t *testing.T, more ...string) *program {
+	return start(t, nil, "tbcam-send", append([]string{"--camera=pattern", "--size=160x120", "--fps=5", "--codec=raw", "--stream=" + e.sender}, more...)...)
 }
 
-func cableViewer(t *testing.T, more ...string) *program {
+// watcher is a tbcam-view that records.
+type watcher struct {
+	*program
+	file string
+}
+
+func (e ends) view(t *testing.T, more ...string) watcher {
 	file := filepath.Join(t.TempDir(), "a.mkv")
-	return viewer(t, "--stream="+viewerEnd, append(more, "--stats=json", "--record="+file)...)
+	return watcher{viewer(t, "--stream="+e.viewer, append(more, "--stats=json", "--record="+file)...), file}
 }
 
-// rounds is how often a test repeats its fault: CABLE_ROUNDS, or a few times.
-func rounds(t *testing.T) int {
+// knob is a file by which fixtures/tbhost is told what to do.
+func knob(name string) string { return filepath.Join("/sys/kernel/debug/tbhost", name) }
+
+// random returns a source of random numbers, whose seed is printed.
+func random(t *testing.T) *rand.Rand {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// rounds is how often a test repeats its fault: usual times, or CABLE_ROUNDS.
+func rounds(t *testing.T, usual int) int {
 	t.Helper()
 	text := os.Getenv("CABLE_ROUNDS")
 	if text == "" {
-		return 3
+		return usual
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
@@ -49,79 +67,110 @@ func rounds(t *testing.T) int {
 	return n
 }
 
-// more waits until the viewer has got some more frames.
-func more(t *testing.T, v *program) {
+// more waits until the viewer has counted another frame since a number of them.
+func (w watcher) more(t *testing.T, since int) {
 	t.Helper()
-	before := frames(v)
-	until(t, "more frames", func() bool { return frames(v) >= before+5 })
+	until(t, "more frames", func() bool { return frames(w.program) > since })
 }
 
-// TestVideoOverTheCable: every picture that came holds a counter, and none comes
-// twice or late.
-func TestVideoOverTheCable(t *testing.T) {
-	const count = 150
-	file := filepath.Join(t.TempDir(), "a.mkv")
-	v := viewer(t, "--stream="+viewerEnd, "--record="+file, "--frames="+strconv.Itoa(count))
-	cableSender(t)
-	if code := v.code(); code != 0 {
-		t.Fatalf("exit code %d", code)
+// luma is a picture as the brightness of its samples, in full range.
+type luma []byte
+
+// stamp reads the code in a picture.
+func (l luma) stamp() (pattern.Stamp, error) {
+	return pattern.ReadLuma(image.Rect(0, 0, cableWidth, cableHeight), func(x, y int) byte { return l[y*cableWidth+x] })
+}
+
+// still are the parts of a picture that are the same in all: the colour bars above
+// and below the moving block.
+func (l luma) still() []byte {
+	const code, top, bottom = cableHeight / 4, cableHeight / 2, cableHeight/2 + cableHeight/8
+	return append(bytes.Clone(l[code*cableWidth:top*cableWidth]), l[bottom*cableWidth:]...)
+}
+
+// picturesOf decodes recordings in the order in which they were made, also those
+// that ended with kill -9.
+func picturesOf(t *testing.T, files ...string) []luma {
+	t.Helper()
+	var list strings.Builder
+	for _, file := range files {
+		// What was killed before its first picture was written has no more than a head.
+		if info, err := os.Stat(file); err == nil && info.Size() > cableWidth*cableHeight/8 {
+			fmt.Fprintf(&list, "file '%s'\n", file)
+		}
 	}
-	raw, err := exec.Command("ffmpeg", "-v", "error", "-i", file, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "-").Output()
-	if err != nil {
+	name := filepath.Join(t.TempDir(), "list")
+	if err := os.WriteFile(name, []byte(list.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const size = cableWidth * cableHeight
-	if len(raw) != count*size {
-		t.Fatalf("%d pictures were recorded, want %d", len(raw)/size, count)
+	raw := tool(t, "ffmpeg", "-v", "error", "-f", "concat", "-safe", "0", "-i", name, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "-")
+	var all []luma
+	for rest := []byte(raw); len(rest) >= cableWidth*cableHeight; rest = rest[cableWidth*cableHeight:] {
+		all = append(all, luma(rest[:cableWidth*cableHeight]))
 	}
-	last := -1
-	for i := range count {
-		picture := raw[i*size:][:size]
-		stamp, err := pattern.ReadLuma(image.Rect(0, 0, cableWidth, cableHeight), func(x, y int) byte { return picture[y*cableWidth+x] })
+	return all
+}
+
+// wantPictures checks that every picture that was shown is one that was sent, and
+// newer than the one before, and returns their codes. Those of raw pictures must
+// be right to the last sample.
+func wantPictures(t *testing.T, watchers ...watcher) []pattern.Stamp {
+	t.Helper()
+	var files []string
+	for _, w := range watchers {
+		files = append(files, w.file)
+	}
+	all := picturesOf(t, files...)
+	var stamps []pattern.Stamp
+	for i, picture := range all {
+		stamp, err := picture.stamp()
 		if err != nil {
-			t.Fatalf("picture %d: %v", i, err)
+			t.Errorf("picture %d: %v", i, err)
+			continue
 		}
-		if int(stamp.Counter) <= last {
-			t.Errorf("picture %d has counter %d, the one before %d", i, stamp.Counter, last)
+		if n := len(stamps); n > 0 && !stamp.Time.After(stamps[n-1].Time) {
+			t.Errorf("picture %d has counter %d, of %v; the one before %d, of %v", i, stamp.Counter, stamp.Time, stamps[n-1].Counter, stamps[n-1].Time)
 		}
-		last = int(stamp.Counter)
+		if !bytes.Equal(picture.still(), all[0].still()) {
+			t.Errorf("picture %d, counter %d, was not sent like this", i, stamp.Counter)
+		}
+		stamps = append(stamps, stamp)
 	}
-	t.Logf("%d pictures, the last has counter %d", count, last)
+	return stamps
 }
 
-// TestKillsOverTheCable: either program comes back after kill -9, whenever it is
-// started again.
-func TestKillsOverTheCable(t *testing.T) {
-	v, s := cableViewer(t), cableSender(t)
-	for range rounds(t) {
-		more(t, v)
-		if rand.IntN(2) == 0 {
-			s.end(syscall.SIGKILL)
-			s = cableSender(t)
-			more(t, v)
-		}
-		v.end(syscall.SIGKILL)
-		v = cableViewer(t)
+// TestVideoOverTheCable: for a minute every picture that was sent comes, with its
+// counter, and none comes twice or late.
+func TestVideoOverTheCable(t *testing.T) {
+	t.Parallel() // beside TestPlayersOverTheCable
+	const span, least = time.Minute, 300
+	second := secondStream(t)
+	w := second.view(t)
+	s := second.send(t, "--fps=15", "--duration="+span.String(), "--stats=json")
+	select {
+	case <-s.exited:
+	case <-time.After(span + patience):
+		t.Fatal("the sender does not end")
 	}
-	more(t, v)
+	w.says("all frames were sent")
+	if code := w.end(syscall.SIGINT); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	stamps := wantPictures(t, w)
+	if sent := frames(s); len(stamps) != sent || sent < least {
+		t.Fatalf("%d pictures were recorded, %d sent; want at least %d", len(stamps), sent, least)
+	}
+	first, last := stamps[0], stamps[len(stamps)-1]
+	if took := last.Time.Sub(first.Time); took < span-time.Second {
+		t.Errorf("the pictures are of %v", took)
+	}
+	t.Logf("%d pictures of %v, counters %d to %d", len(stamps), last.Time.Sub(first.Time), first.Counter, last.Counter)
 }
 
-// TestUnplugsOverTheCable: the picture comes back with the cable, and neither
-// program is restarted.
-func TestUnplugsOverTheCable(t *testing.T) {
-	v := cableViewer(t)
-	cableSender(t)
-	for range rounds(t) {
-		more(t, v)
-		set(t, plug, "0")
-		v.says("waiting for the stream")
-		set(t, plug, "1")
-	}
-	more(t, v)
-}
-
-// TestSetupOnConfigFS: what TestSetup does on a tree of files, on the kernel's.
-func TestSetupOnConfigFS(t *testing.T) {
+// secondStream sets up another stream with the programs, until the test is over:
+// what TestSetup does on a tree of files, on the kernel's ConfigFS.
+func secondStream(t *testing.T) ends {
+	t.Helper()
 	const streams = "/sys/kernel/config/thunderbolt/stream/"
 	sides := []struct{ program, host string }{{"tbcam-view", "1"}, {"tbcam-send", "0"}}
 	run := func(name, host string, more ...string) *program {
@@ -131,6 +180,7 @@ func TestSetupOnConfigFS(t *testing.T) {
 		}
 		return p
 	}
+	var devices []string
 	for _, side := range sides {
 		run(side.program, side.host)
 		group := streams + service(t, side.host) + "/second/"
@@ -142,13 +192,22 @@ func TestSetupOnConfigFS(t *testing.T) {
 		if again := run(side.program, side.host); again.stdout.String() != "stream \"second\" is set up\n" {
 			t.Errorf("%s, the second time: %q", side.program, again.stdout.String())
 		}
+		devices = append(devices, "/dev/tbstream"+content(t, group+"index"))
 	}
-	for _, side := range sides {
-		run(side.program, side.host, "--remove")
-		if left, _ := filepath.Glob(streams + "*/second"); side.host == "0" && len(left) > 0 {
+	t.Cleanup(func() {
+		for _, side := range sides {
+			run(side.program, side.host, "--remove")
+		}
+		if left, _ := filepath.Glob(streams + "*/second"); len(left) > 0 {
 			t.Errorf("%v is left", left)
 		}
-	}
+	})
+	return ends{sender: devices[1], viewer: devices[0]}
+}
+
+// group returns the directory in ConfigFS of a host's end of theCable.
+func group(t *testing.T, host string) string {
+	return filepath.Join("/sys/kernel/config/thunderbolt/stream", service(t, host), "tbcam")
 }
 
 // service returns what a host calls the streams of the other one.
@@ -173,9 +232,9 @@ func content(t *testing.T, path string) string {
 	return strings.TrimSpace(string(text))
 }
 
-func set(t *testing.T, path, value string) {
+func set(t *testing.T, path string, value any) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(value), 0); err != nil {
+	if err := os.WriteFile(path, fmt.Append(nil, value), 0); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -37,15 +37,7 @@ func viewer(t *testing.T, flag string, more ...string) *program {
 // counter reads the code of the pattern from a picture file.
 func counter(t *testing.T, path string) uint32 {
 	t.Helper()
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	img, err := png.Decode(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	img := loadPNG(t, path)
 	stamp, err := pattern.ReadImage(img, img.Bounds())
 	if err != nil {
 		t.Fatal(err)
@@ -449,6 +441,9 @@ func TestMistakes(t *testing.T) {
 		{"tbcam-send --camera=pattern --wire=morse " + unix, 2, "mjpeg"},
 		{"tbcam-send --camera=pattern --wire=mjpeg --codec=raw " + unix, 2, "raw"},
 		{"tbcam-send --camera=pattern --stats=xml " + unix, 2, "text or json"},
+		{"tbcam-view --loopback=auto --loopback-format=nv12 " + unix, 2, "want auto, yuyv, yu12, mjpeg"},
+		{"tbcam-view --loopback=auto --loopback-size=wide " + unix, 2, "--loopback-size"},
+		{"tbcam-view --loopback=auto --fit=tight " + unix, 2, "contain"},
 		{"tbcam-send --camera=/dev/video99 " + unix, 3, "/dev/video99"},
 		{"tbcam-send --camera=nobody's " + unix, 3, "nobody's"},
 		{"tbcam-send --camera=pattern --size=333x222 " + unix, 5, "320x240"},

@@ -19,7 +19,7 @@ func TestRepair(t *testing.T) {
 		info, err := os.Stat(file)
 		return err == nil && info.Size() > 500_000
 	})
-	wantMistake(t, 7, "a.mkv is being recorded right now; end that first", "repair", file)
+	wantOneLine(t, 7, "a.mkv is being recorded right now; end that first", "repair", file)
 	v.end(syscall.SIGKILL)
 	for _, says := range []string{": repaired: ", ": nothing to repair: "} {
 		p := start(t, nil, "tbcam-view", "repair", file)
@@ -59,7 +59,7 @@ func TestRepairMistakes(t *testing.T) {
 		{7, "is not a recording", []string{"/dev/zero"}},
 		{7, "repair: ", []string{os.Args[0]}}, // a program that runs
 	} {
-		wantMistake(t, c.code, c.says, append([]string{"repair"}, c.args...)...)
+		wantOneLine(t, c.code, c.says, append([]string{"repair"}, c.args...)...)
 	}
 	p := start(t, nil, "tbcam-view", "repair", text, filepath.Join(dir, "none.mkv"))
 	if code := p.code(); code != 7 || strings.Count(p.stderr.String(), "\ntbcam-view: repair: ") != 1 {
@@ -67,8 +67,8 @@ func TestRepairMistakes(t *testing.T) {
 	}
 }
 
-// wantMistake runs tbcam-view and checks that it says in one line what is wrong.
-func wantMistake(t *testing.T, want int, says string, args ...string) {
+// wantOneLine runs tbcam-view and checks that it says in one line what is wrong.
+func wantOneLine(t *testing.T, want int, says string, args ...string) {
 	t.Helper()
 	p := start(t, nil, "tbcam-view", args...)
 	if code := p.code(); code != want {

@@ -19,14 +19,14 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 	flag, _ := socket(t)
 	dir := keepDir(t)
 	recording := func(n int) string { return filepath.Join(dir, fmt.Sprint(n, ".mkv")) }
-	watch := func(n int) *program {
-		return viewer(t, flag, "--stats=json", "--loopback="+node, "--record="+recording(n))
+	watch := func(n int, more ...string) *program {
+		return viewer(t, flag, append(more, "--stats=json", "--loopback="+node, "--record="+recording(n))...)
 	}
 	send := func() *program {
 		return start(t, nil, "tbcam-send", append(vividMode, flag, "--camera="+camera, "--format=yuyv")...)
 	}
 
-	v, s := watch(1), send()
+	v, s := watch(1, "--loopback-size=320x180"), send()
 	until(t, "pictures", func() bool { return frames(v) > 1 })
 	seen := filepath.Join(t.TempDir(), "seen")
 	background(t, "v4l2-ctl", "-d", node, "--stream-mmap", "--stream-to="+seen)
@@ -45,7 +45,7 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 	until(t, "a recording", func() bool { return fate(v, "recorded") > 0 })
 	v.end(syscall.SIGKILL)
 	s.says("watches no more")
-	watch(2)
+	watch(2) // the application holds the size
 	reads("after the viewer's death")
 	t.Logf("the viewer that was killed left %d pictures", len(probe(t, recording(1)).Packets))
 }

@@ -30,15 +30,15 @@ func TestPictureOfVivid(t *testing.T) {
 
 func testPicture(t *testing.T, camera, node, format, codec string) {
 	source := read(t, camera, vividSize(format), v4l2Mode(strings.ToUpper(format))...)
-	published := source
+	published, publish := source, "yuyv"
 	if format == "nv12" {
-		published = planar(source)
+		published, publish = planar(source), "yu12"
 	}
 	traced(t) // forget the reading above
 
 	flag, _ := socket(t)
 	file := filepath.Join(keepDir(t), "a.mkv")
-	v := viewer(t, flag, "--stats=json", "--loopback="+node, "--record="+file)
+	v := viewer(t, flag, "--stats=json", "--loopback="+node, "--loopback-format="+publish, "--loopback-size=320x180", "--record="+file)
 	s := start(t, nil, "tbcam-send", append(vividMode, flag, "--camera="+camera, "--format="+format, "--codec="+codec, "--quality=90")...)
 	until(t, "pictures", func() bool { return frames(v) > 1 })
 	checkPicture(t, "v4l2-ctl", read(t, node, len(published)), published, codec)

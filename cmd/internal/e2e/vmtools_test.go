@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"image"
 	"math"
 	"os"
 	"os/exec"
@@ -17,6 +18,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/pattern"
 )
 
 // The pictures of vivid here: its smallest, at a rate that an emulated machine
@@ -243,4 +247,17 @@ func traced(t *testing.T) []time.Duration {
 		stamps = append(stamps, stamp)
 	}
 	return stamps
+}
+
+// stampOf reads the pattern's code from a picture with packed or planar luma.
+func stampOf(f *capture.Frame) (pattern.Stamp, error) {
+	if f.Format.Pixel.Compressed() {
+		return pattern.Stamp{}, pattern.ErrNoCode
+	}
+	step := 1
+	if f.Format.Pixel == capture.YUYV {
+		step = 2
+	}
+	bounds := image.Rect(0, 0, f.Format.Width, f.Format.Height)
+	return pattern.ReadLuma(bounds, func(x, y int) byte { return f.Data[(y*f.Format.Width+x)*step] })
 }

@@ -14,8 +14,8 @@ import (
 // stamp to the presentation.
 const (
 	Driver = iota
+	Queue  // all waiting on the sender: for credit, for the encoder, for the line
 	Encode
-	Queue
 	Wire
 	Decode
 	Show
@@ -24,16 +24,7 @@ const (
 )
 
 // StageNames name the stages, in order.
-var StageNames = [numStages]string{"driver", "encode", "queue", "wire", "decode", "show", "total"}
-
-// between are the times that bound each stage but the last two.
-var between = [...][2]capture.Stage{
-	Driver: {capture.Captured, capture.Dequeued},
-	Encode: {capture.Dequeued, capture.Encoded},
-	Queue:  {capture.Encoded, capture.Sent},
-	Wire:   {capture.Sent, capture.Received},
-	Decode: {capture.Received, capture.Decoded},
-}
+var StageNames = [numStages]string{"driver", "queue", "encode", "wire", "decode", "show", "total"}
 
 // longest is the longest latency that is told apart, in microseconds.
 const longest = int64(60 * time.Second / time.Microsecond)
@@ -43,16 +34,32 @@ type Meter struct {
 	mu    sync.Mutex
 	start time.Time
 	shown uint64
-	hist  [numStages]*hdrhistogram.Histogram
+	hist  histograms
+	// The second that runs, the one before it, and which that is since start.
+	second, before histograms
+	seconds        int
+	points         []point // oldest first
+}
+
+// histograms hold the latencies of each stage in microseconds.
+type histograms [numStages]*hdrhistogram.Histogram
+
+func newHistograms(digits int) (h histograms) {
+	for i := range h {
+		h[i] = hdrhistogram.New(1, longest, digits)
+	}
+	return h
+}
+
+func (h *histograms) reset() {
+	for i := range h {
+		h[i].Reset()
+	}
 }
 
 // New returns a meter that starts now.
 func New() *Meter {
-	m := &Meter{start: time.Now()}
-	for i := range m.hist {
-		m.hist[i] = hdrhistogram.New(1, longest, 3)
-	}
-	return m
+	return &Meter{start: time.Now(), hist: newHistograms(3), second: newHistograms(2), before: newHistograms(2)}
 }
 
 // Add counts a frame that was presented (or, on the sender, written) at the
@@ -60,16 +67,31 @@ func New() *Meter {
 func (m *Meter) Add(at *[capture.NumStages]time.Time, presented time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.turn(time.Now())
 	m.shown++
-	for stage, b := range between {
-		m.record(stage, at[b[0]], at[b[1]])
-	}
+	m.record(Driver, at[capture.Captured], at[capture.Dequeued])
+	m.recordEncoding(at)
+	m.record(Wire, at[capture.Sent], at[capture.Received])
+	m.record(Decode, at[capture.Received], at[capture.Decoded])
 	ready := at[capture.Decoded]
 	if ready.IsZero() { // a raw picture
 		ready = at[capture.Received]
 	}
 	m.record(Show, ready, presented)
 	m.record(Total, at[capture.Captured], presented)
+}
+
+// recordEncoding tells encoding from waiting, before it and after. A sender of an
+// older version does not say when encoding began.
+func (m *Meter) recordEncoding(at *[capture.NumStages]time.Time) {
+	begun := at[capture.Taken]
+	if begun.IsZero() {
+		begun = at[capture.Dequeued]
+	}
+	m.record(Encode, begun, at[capture.Encoded])
+	if !begun.IsZero() && !at[capture.Encoded].IsZero() {
+		m.record(Queue, at[capture.Dequeued].Add(at[capture.Encoded].Sub(begun)), at[capture.Sent])
+	}
 }
 
 func (m *Meter) record(stage int, from, to time.Time) {
@@ -79,8 +101,9 @@ func (m *Meter) record(stage int, from, to time.Time) {
 	// A clock estimate is off by microseconds: a stage can seem to end before
 	// it began.
 	micros := min(max(to.Sub(from).Microseconds(), 0), longest)
-	// The value is in range, so that this cannot fail.
+	// The value is in range, so that these cannot fail.
 	_ = m.hist[stage].RecordValue(micros)
+	_ = m.second[stage].RecordValue(micros)
 }
 
 // Latency is the distribution of one stage in milliseconds.
@@ -92,8 +115,8 @@ type Latency struct {
 	Max   float64 `json:"max_ms"`
 }
 
-// Report is a summary since the meter was made.
-type Report struct {
+// Figures are what happened in a time.
+type Figures struct {
 	Seconds float64   `json:"seconds"`
 	Frames  uint64    `json:"frames"`
 	FPS     float64   `json:"fps"`
@@ -102,22 +125,34 @@ type Report struct {
 	Latency []Latency `json:"latency"`
 }
 
+// Report is a summary since the meter was made, and of the last second.
+type Report struct {
+	Figures
+	LastSecond Figures `json:"last_second"`
+}
+
 // Report returns the figures so far; bytes is what crossed the wire. Stages
 // without samples are left out.
 func (m *Meter) Report(bytes uint64) Report {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r := Report{Seconds: time.Since(m.start).Seconds(), Frames: m.shown}
-	r.FPS, r.MBps = float64(m.shown)/r.Seconds, float64(bytes)/1e6/r.Seconds
-	r.CPU = 100 * cpuTime().Seconds() / r.Seconds
-	for i, h := range m.hist {
+	now := point{time.Now(), m.shown, bytes, cpuTime()}
+	m.turn(now.time)
+	r := Report{now.since(point{time: m.start}), now.since(m.secondAgo(now))}
+	r.Latency, r.LastSecond.Latency = m.hist.latencies(), m.before.latencies()
+	return r
+}
+
+func (h *histograms) latencies() []Latency {
+	latencies := []Latency{}
+	for i, h := range h {
 		if h.TotalCount() == 0 {
 			continue
 		}
 		ms := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1000 }
-		r.Latency = append(r.Latency, Latency{StageNames[i], ms(50), ms(95), ms(99), float64(h.Max()) / 1000})
+		latencies = append(latencies, Latency{StageNames[i], ms(50), ms(95), ms(99), float64(h.Max()) / 1000})
 	}
-	return r
+	return latencies
 }
 
 // cpuTime returns the processor time that the process has used.

@@ -9,7 +9,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// times returns stages that are 1, 2, 4, 8 and 16 ms apart.
+// times returns stages that are 1, 2, 4, 8, 16 and 32 ms apart.
 func times(begin time.Time) (at [capture.NumStages]time.Time) {
 	step := time.Millisecond
 	for stage := range at {
@@ -23,9 +23,9 @@ func times(begin time.Time) (at [capture.NumStages]time.Time) {
 func TestStages(t *testing.T) {
 	m := New()
 	at := times(time.Now())
-	m.Add(&at, at[capture.Decoded].Add(32*time.Millisecond))
+	m.Add(&at, at[capture.Decoded].Add(64*time.Millisecond))
 	r := m.Report(1e6)
-	want := map[string]float64{"driver": 1, "encode": 2, "queue": 4, "wire": 8, "decode": 16, "show": 32, "total": 63}
+	want := map[string]float64{"driver": 1, "queue": 2 + 8, "encode": 4, "wire": 16, "decode": 32, "show": 64, "total": 127}
 	if len(r.Latency) != len(want) || r.Frames != 1 {
 		t.Fatalf("the report is %+v", r)
 	}

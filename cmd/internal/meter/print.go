@@ -20,8 +20,16 @@ type Summary struct {
 	Program string `json:"program"`
 	Counted string `json:"counted"` // what happened to Report.Frames: sent, shown, received
 	Report
+	// Clock is how far the sender's times can be off, nil where there are none.
+	Clock    *Clock    `json:"clock,omitempty"`
 	Fates    []Fate    `json:"fates"`
 	Recorder *Recorder `json:"recorder,omitempty"` // of tbcam-view --record
+}
+
+// Clock is the estimate of the clock of the sender's host.
+type Clock struct {
+	Offset      float64 `json:"offset_ms"` // against the viewer's; both count since their hosts came up, or any other time
+	Uncertainty float64 `json:"uncertainty_ms"`
 }
 
 // JSON writes the summary as one line.
@@ -29,19 +37,29 @@ func (s Summary) JSON(w io.Writer) error { return json.NewEncoder(w).Encode(s) }
 
 // Line writes the summary as one line for a person.
 func (s Summary) Line(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%s: %d frames %s, %.1f fps, %.1f MB/s, %.0f %% CPU", s.Program, s.Frames, s.Counted, s.FPS, s.MBps, s.CPU)
-	for _, l := range s.Latency {
+	_, err := fmt.Fprintf(w, "%s: %d frames %s, %s\n", s.Program, s.Frames, s.Counted, s.Overlay())
+	return err
+}
+
+// Overlay returns the last second in a few words, for a line over a picture, and
+// the frames that were lost since the start.
+func (s Summary) Overlay() string {
+	now := s.LastSecond
+	text := fmt.Sprintf("%.1f fps, %.1f MB/s, %.0f %% CPU", now.FPS, now.MBps, now.CPU)
+	for _, l := range now.Latency {
 		if l.Stage == StageNames[Total] {
-			fmt.Fprintf(w, ", latency p50 %.1f ms, p99 %.1f ms", l.P50, l.P99)
+			text += fmt.Sprintf(", latency p50 %.1f ms, p95 %.1f, p99 %.1f, max %.1f", l.P50, l.P95, l.P99, l.Max)
+			if s.Clock != nil {
+				text += fmt.Sprintf(" (±%.2f)", s.Clock.Uncertainty)
+			}
 		}
 	}
 	for _, f := range s.Fates {
 		if f.Count > 0 {
-			fmt.Fprintf(w, ", %s %d", f.Name, f.Count)
+			text += fmt.Sprintf(", %s %d", f.Name, f.Count)
 		}
 	}
-	fmt.Fprintln(w)
-	return err
+	return text
 }
 
 // Table writes the summary as a table.
@@ -55,6 +73,9 @@ func (s Summary) Table(w io.Writer) error {
 	fmt.Fprintf(t, "fps\t%.1f\t\nMB/s\t%.1f\t\nCPU %% of a core\t%.0f\t\n", s.FPS, s.MBps, s.CPU)
 	if err := t.Flush(); err != nil || len(s.Latency) == 0 {
 		return err
+	}
+	if s.Clock != nil {
+		fmt.Fprintf(w, "The sender's times are known to %.2f ms.\n", s.Clock.Uncertainty)
 	}
 	fmt.Fprintf(t, "latency, ms\tp50\tp95\tp99\tmax\t\n")
 	for _, l := range s.Latency {

@@ -15,6 +15,8 @@ type Update struct {
 	Title   *string   `json:"title,omitempty"`
 	Message *string   `json:"message,omitempty"` // over the dimmed picture; "" for none
 	Status  *[]string `json:"status,omitempty"`  // lines of the statistics
+	// Fullscreen has the window fill the screen.
+	Fullscreen bool `json:"fullscreen,omitempty"`
 }
 
 // Merge replaces what newer has.
@@ -24,6 +26,7 @@ func (u *Update) Merge(newer Update) {
 	u.Title = cmp.Or(newer.Title, u.Title)
 	u.Message = cmp.Or(newer.Message, u.Message)
 	u.Status = cmp.Or(newer.Status, u.Status)
+	u.Fullscreen = u.Fullscreen || newer.Fullscreen
 }
 
 // Report is what the window tells tbcam-view.

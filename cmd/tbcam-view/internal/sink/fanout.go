@@ -3,6 +3,7 @@ package sink
 import (
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,7 @@ type Fanout struct {
 type outlet struct {
 	name       string
 	open       func() (Sink, error)
+	need       func() Need
 	sink       Sink // nil while it is closed
 	box        *capture.Mailbox
 	superseded atomic.Uint64
@@ -67,11 +69,19 @@ func (o *Fanout) Tap(tap func(*capture.Frame)) { o.taps = append(o.taps, tap) }
 // failed; presented, if not nil, after each frame and before its release. All
 // sinks are added before Run.
 func (o *Fanout) Add(name string, open func() (Sink, error), presented func(*capture.Frame)) error {
+	return o.AddFor(func() Need { return Decoded }, name, open, presented)
+}
+
+// AddFor adds a sink that takes what need returns, which is asked for each frame
+// by any goroutine.
+func (o *Fanout) AddFor(need func() Need, name string, open func() (Sink, error), presented func(*capture.Frame)) error {
 	s, err := open()
 	if err != nil {
 		return err
 	}
-	o.outlets = append(o.outlets, &outlet{name: name, open: open, sink: s, box: capture.NewMailbox(), presented: presented})
+	o.outlets = append(o.outlets, &outlet{
+		name: name, open: open, need: need, sink: s, box: capture.NewMailbox(), presented: presented,
+	})
 	return nil
 }
 
@@ -80,13 +90,18 @@ func (o *Fanout) Frame(f *capture.Frame) {
 	for _, tap := range o.taps {
 		tap(f.Retain())
 	}
-	if len(o.outlets) == 0 {
+	o.share(f, Received)
+	switch {
+	case !o.needed(Decoded):
 		f.Release()
-		return
-	}
-	if o.received.Put(f) {
+	case o.received.Put(f):
 		o.superseded.Add(1)
 	}
+}
+
+// needed reports whether any sink takes such frames.
+func (o *Fanout) needed(n Need) bool {
+	return slices.ContainsFunc(o.outlets, func(out *outlet) bool { return out.need() == n })
 }
 
 // Run serves the sinks until Close, lets them present what they were handed
@@ -120,17 +135,17 @@ func (o *Fanout) decode(f *capture.Frame) {
 		o.log.Debug("picture dropped", "why", err)
 		return
 	}
-	o.share(raw)
+	o.share(raw, Decoded)
+	raw.Release()
 }
 
-// share gives each sink its reference, and gives up its own.
-func (o *Fanout) share(f *capture.Frame) {
+// share gives each sink that takes such frames a reference of its own.
+func (o *Fanout) share(f *capture.Frame, n Need) {
 	for _, out := range o.outlets {
-		if out.box.Put(f.Retain()) {
+		if out.need() == n && out.box.Put(f.Retain()) {
 			out.superseded.Add(1)
 		}
 	}
-	f.Release()
 }
 
 // Stats says what became of frames that were received whole.

@@ -1,0 +1,121 @@
+package pattern
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// IDs of the controls: as V4L2 numbers them (include/uapi/linux/
+// v4l2-controls.h), or in the range for a driver's own.
+const (
+	idBrightness = 0x00980900
+	idBlock      = 0x0098f900
+	idSpeed      = 0x0098f901
+)
+
+// camera is the one camera of this package: like a real one, it keeps what was
+// set from one opening to the next, and tells all who have it open.
+var camera = struct {
+	mu       sync.Mutex
+	controls []capture.Control
+	open     map[*Controls]bool
+}{open: map[*Controls]bool{}, controls: []capture.Control{
+	{ID: idBrightness, Name: "Brightness", Type: "int", Min: -64, Max: 64, Step: 1},
+	{ID: idBlock, Name: "Block", Type: "menu", Max: 2, Step: 1, Default: 1, Value: 1, Menu: []capture.ControlMenuItem{
+		{Index: 0, Name: "None"}, {Index: 1, Name: "Moving"}, {Index: 2, Name: "Still"},
+	}},
+	{ID: idSpeed, Name: "Block Speed", Type: "int", Min: 0, Max: 32, Step: 4, Default: 4, Value: 4},
+	{ID: capture.DynamicFramerate, Name: "Exposure, Dynamic Framerate", Type: "bool", Max: 1, Step: 1, Default: 1, Value: 1},
+}}
+
+// controls returns a copy of the controls. The speed has no effect but on a block
+// that moves.
+func controls() []capture.Control {
+	camera.mu.Lock()
+	defer camera.mu.Unlock()
+	list := slices.Clone(camera.controls)
+	for i := range list {
+		list[i].Inactive = list[i].ID == idSpeed && value(list, idBlock) != 1
+	}
+	return list
+}
+
+func value(list []capture.Control, id uint32) int {
+	i := slices.IndexFunc(list, func(c capture.Control) bool { return c.ID == id })
+	return int(list[i].Value)
+}
+
+// knob returns the value of a control, without making garbage for each picture.
+func knob(id uint32) int {
+	camera.mu.Lock()
+	defer camera.mu.Unlock()
+	return value(camera.controls, id)
+}
+
+// Controls implements capture.Controls.
+type Controls struct {
+	changed chan struct{} // one was set; closed by Close
+}
+
+// OpenControls opens the controls of the pattern.
+func OpenControls() *Controls {
+	c := &Controls{changed: make(chan struct{}, 1)}
+	camera.mu.Lock()
+	defer camera.mu.Unlock()
+	camera.open[c] = true
+	return c
+}
+
+// List returns the controls with their values.
+func (c *Controls) List() ([]capture.Control, error) { return controls(), nil }
+
+// Set changes a control, to the nearest step.
+func (c *Controls) Set(s capture.Setting) (capture.Setting, error) {
+	list := controls()
+	i := slices.IndexFunc(list, func(c capture.Control) bool { return c.ID == s.ID })
+	if i < 0 {
+		return capture.Setting{}, fmt.Errorf("%w: ID %#x", capture.ErrNoControl, s.ID)
+	}
+	if err := list[i].Check(s); err != nil {
+		return capture.Setting{}, err
+	}
+	s.Value -= (s.Value - list[i].Min) % list[i].Step
+	camera.mu.Lock()
+	defer camera.mu.Unlock()
+	camera.controls[i].Value = s.Value
+	for other := range camera.open {
+		if other != c {
+			other.tell()
+		}
+	}
+	return s, nil
+}
+
+func (c *Controls) tell() {
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Wait returns when another opening has changed a control.
+func (c *Controls) Wait() error {
+	if _, ok := <-c.changed; !ok {
+		return capture.ErrClosed
+	}
+	return nil
+}
+
+// Close wakes Wait.
+func (c *Controls) Close() error {
+	camera.mu.Lock()
+	defer camera.mu.Unlock()
+	if camera.open[c] {
+		delete(camera.open, c)
+		close(c.changed)
+	}
+	return nil
+}

@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/tbcam/tbcam/transport/tbdev"
+)
+
+// StreamKey returns a name that is the same for all values of --stream that mean
+// the same stream on this host.
+func StreamKey(stream string) string {
+	if path, ok := strings.CutPrefix(stream, "unix:"); ok {
+		return "unix:" + realPath(path)
+	}
+	if strings.Contains(stream, "/") {
+		return realPath(stream)
+	}
+	if path, err := tbdev.ByName(tbdev.Streams, stream); err == nil {
+		return realPath(path)
+	}
+	return stream
+}
+
+// realPath resolves links of the directory, and of the file where it is there.
+func realPath(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	} else if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		path = filepath.Join(dir, filepath.Base(path))
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync"
+
+	"github.com/spf13/pflag"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/pattern"
+	"github.com/tbcam/tbcam/capture/v4l2"
+	"github.com/tbcam/tbcam/transport"
+)
+
+// errLocked answers a viewer under --no-remote-control.
+var errLocked = errors.New("the sender forbids it (tbcam-send --no-remote-control)")
+
+// console is the controls of the camera that pictures come from, or would. While
+// it is on, what anybody sets is told to the viewer; while it is off, its node is
+// opened for a moment to set one.
+type console struct {
+	locked   bool // --no-remote-control
+	keepRate bool // --keep-rate
+	log      *slog.Logger
+	report   func(transport.Controls)
+
+	mu       sync.Mutex
+	controls capture.Controls // nil while the camera is off
+	state    transport.Controls
+}
+
+// consoleFlags are the flags that belong to the console.
+type consoleFlags struct{ locked, keepRate bool }
+
+func (o *consoleFlags) register(f *pflag.FlagSet) {
+	f.BoolVar(&o.locked, "no-remote-control", false, "let the viewer see the camera's controls, but not set them")
+	f.BoolVar(&o.keepRate, "keep-rate", false, "have the camera keep its frame rate in the dark, where pictures may get darker (exposure_dynamic_framerate=0)")
+}
+
+// connect makes the console that of the sender's viewers.
+func (c *console) connect(s *transport.Sender) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.SetControl, c.report = c.set, s.ReportControls
+	c.report(c.state)
+}
+
+func openControls(camera capture.Camera) (capture.Controls, error) {
+	if camera.Path == pattern.Name {
+		return pattern.OpenControls(), nil
+	}
+	return v4l2.OpenControls(camera.Path)
+}
+
+// offer tells of the controls of a camera that is off.
+func (c *console) offer(camera capture.Camera) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state = transport.Controls{Path: camera.Path, Camera: camera.Name, Opening: c.state.Opening, Locked: c.locked, List: camera.Controls}
+	c.report(c.state)
+}
+
+// on follows the controls of a camera that was opened, until the returned function
+// is called.
+func (c *console) on(camera capture.Camera) (off func()) {
+	controls, err := openControls(camera)
+	if err != nil {
+		c.log.Warn("the camera's controls are out of reach", "why", err)
+		return func() {}
+	}
+	c.mu.Lock()
+	c.controls = controls
+	c.state = transport.Controls{Path: camera.Path, Camera: camera.Name, Opening: c.state.Opening + 1, Locked: c.locked}
+	c.guardRate()
+	c.tell()
+	c.mu.Unlock()
+	var following sync.WaitGroup
+	following.Go(func() { c.follow(controls) })
+	return func() {
+		c.mu.Lock()
+		c.controls = nil
+		c.mu.Unlock()
+		if err := controls.Close(); err != nil {
+			c.log.Warn("close the camera's controls", "why", err)
+		}
+		following.Wait()
+	}
+}
+
+// gone tells that the camera was unplugged.
+func (c *console) gone() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.state = transport.Controls{Opening: c.state.Opening, Locked: c.locked}
+	c.report(c.state)
+}
+
+// guardRate has the camera keep its frame rate in the dark, if that was asked for
+// and it can.
+func (c *console) guardRate() {
+	if !c.keepRate {
+		return
+	}
+	_, err := c.controls.Set(capture.Setting{ID: capture.DynamicFramerate})
+	switch {
+	case errors.Is(err, capture.ErrNoControl):
+		c.log.Info("the camera has no exposure_dynamic_framerate: --keep-rate changes nothing")
+	case err != nil:
+		c.log.Warn("the camera may halve its frame rate in the dark", "why", err)
+	}
+}
+
+// follow tells of changes until the controls are closed.
+func (c *console) follow(controls capture.Controls) {
+	for controls.Wait() == nil {
+		c.mu.Lock()
+		if c.controls == controls {
+			c.tell()
+		}
+		c.mu.Unlock()
+	}
+}
+
+// tell reports what the camera says of its controls, if that is new.
+func (c *console) tell() {
+	list, err := c.controls.List()
+	if err != nil || c.state.List != nil && reflect.DeepEqual(list, c.state.List) {
+		return
+	}
+	c.state.List = list
+	c.report(c.state)
+}
+
+// set implements transport.Sender.SetControl.
+func (c *console) set(s capture.Setting) (capture.Setting, error) {
+	if c.locked {
+		return capture.Setting{}, errLocked
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.Path == "" {
+		return capture.Setting{}, fmt.Errorf("set a control: %w: it is waited for", capture.ErrGone)
+	}
+	if c.controls == nil {
+		controls, err := openControls(capture.Camera{Path: c.state.Path})
+		if err != nil {
+			return capture.Setting{}, err
+		}
+		defer controls.Close()
+		c.controls = controls
+		defer func() { c.controls = nil }()
+	}
+	granted, err := c.controls.Set(s)
+	if err == nil {
+		c.log.Debug("the viewer sets a control", "id", s.ID, "value", s.Value, "granted", granted.Value)
+		c.tell()
+	}
+	return granted, err
+}

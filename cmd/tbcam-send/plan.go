@@ -1,0 +1,22 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// planned is how many bytes per second one may count on: 5 Gbit/s. Cables were
+// measured with more, and 8 to 10 Gbit/s is what a stream gets at best.
+const planned = 5_000_000_000 / 8
+
+// tooMuch says, if raw pictures of a format may be more than a cable carries, what
+// to do about it.
+func tooMuch(format capture.Format, rate capture.Rate) string {
+	need := float64(format.Size()) * rate.FPS()
+	if need <= planned {
+		return ""
+	}
+	return fmt.Sprintf("%v at %v is %.0f MB/s, and a cable is sure to carry %d: pictures may be left out;"+
+		" use --codec jpeg, or a smaller --size or --fps", format, rate, need/1e6, planned/1_000_000)
+}

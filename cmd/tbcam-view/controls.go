@@ -1,0 +1,325 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/door"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/preset"
+	"github.com/tbcam/tbcam/transport"
+)
+
+// controlFlags are the flags of tbcam-view that belong to the controls.
+type controlFlags struct {
+	preset   string
+	keepRate bool
+}
+
+func (o *controlFlags) register(f *pflag.FlagSet) {
+	f.StringVar(&o.preset, "preset", "", "set the camera's controls to the preset `NAME` (see tbcam-view control --help), and again when it was unplugged")
+	f.BoolVar(&o.keepRate, "keep-rate", false, "have the camera keep its frame rate in the dark (exposure_dynamic_framerate=0)")
+}
+
+// wishes returns what the flags ask for.
+func (o *controlFlags) wishes() (*wishes, error) {
+	w := &wishes{keepRate: o.keepRate}
+	if o.preset == "" {
+		return w, nil
+	}
+	var err error
+	w.preset, err = preset.Load(o.preset)
+	return w, cli.Mark(err, cli.ErrUsage)
+}
+
+func controlsCommand(o *options) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "controls",
+		Short: "List the controls of the sender's camera with their values",
+		Long: `List the controls of the sender's camera with their values: of the one that a
+tbcam-view on this stream shows, else of the one that it would.`,
+		Args: cli.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return o.withRemote(c.Context(), func(r remote, controls transport.Controls) error {
+				return printControls(os.Stdout, controls, asJSON)
+			})
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	return c
+}
+
+func controlCommand(o *options) *cobra.Command {
+	var run controlRun
+	c := &cobra.Command{
+		Use:   "control NAME[=VALUE]...",
+		Short: "Show or set controls of the sender's camera",
+		Long: `Show or set controls of the sender's camera, and print what its driver granted.
+This works beside a tbcam-view that runs on the same stream, which then sets them
+again when the camera was unplugged; and without one, the camera staying off.
+
+A NAME is written as v4l2-ctl does: in lower case, with underscores. A VALUE is a
+number, the text of a menu's choice, on or off, the text of a string, or default.
+A button takes any.`,
+		Example: `  tbcam-view control brightness
+  tbcam-view control auto_exposure="Manual Mode" exposure_time_absolute=150
+  tbcam-view control --save evening
+  tbcam-view --preset evening`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 && run.save == "" && run.load == "" && !run.reset {
+				return cli.Mark(errors.New("which control? See tbcam-view controls, and tbcam-view control --help"), cli.ErrUsage)
+			}
+			return o.withRemote(c.Context(), func(r remote, controls transport.Controls) error {
+				run.ctx, run.remote, run.controls, run.out = c.Context(), r, controls, os.Stdout
+				return run.run(args)
+			})
+		},
+	}
+	c.ValidArgsFunction = func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return o.completeControls(c.Context()), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
+	c.Flags().BoolVar(&run.reset, "reset", false, "first set all controls to their defaults")
+	c.Flags().StringVar(&run.load, "load", "", "then set them to the preset `NAME`")
+	c.Flags().StringVar(&run.save, "save", "", "at the end save all values as the preset `NAME`, in $XDG_CONFIG_HOME/tbcam/presets")
+	return c
+}
+
+// completeControls returns the names of the controls, if a tbcam-view runs that
+// tells them: completion opens no stream.
+func (o *options) completeControls(ctx context.Context) []string {
+	path, err := door.Path(cli.StreamKey(o.stream))
+	if err != nil {
+		return nil
+	}
+	controls, err := doorRemote{path}.controls(ctx)
+	if err != nil {
+		return nil
+	}
+	var keys []string
+	for _, c := range controls.List {
+		if !c.ReadOnly {
+			keys = append(keys, c.Key()+"=")
+		}
+	}
+	return keys
+}
+
+// withRemote runs do with the controls of the sender's camera.
+func (o *options) withRemote(ctx context.Context, do func(remote, transport.Controls) error) error {
+	r, err := o.remote(ctx)
+	if err != nil {
+		return err
+	}
+	controls, err := r.controls(ctx)
+	if err == nil {
+		err = do(r, controls)
+	}
+	if closing := r.close(); err == nil {
+		err = closing
+	}
+	return markControl(err)
+}
+
+// markControl gives mistakes of the user their exit code.
+func markControl(err error) error {
+	if errors.Is(err, capture.ErrNoControl) || errors.Is(err, capture.ErrControlValue) {
+		return cli.Mark(err, cli.ErrUsage)
+	}
+	return err
+}
+
+// controlRun is one run of the command control.
+type controlRun struct {
+	reset      bool
+	load, save string // names of presets
+	ctx        context.Context
+	remote     remote
+	controls   transport.Controls
+	out        io.Writer
+}
+
+func (r *controlRun) run(args []string) error {
+	if r.reset {
+		if err := r.setDefaults(); err != nil {
+			return err
+		}
+	}
+	if r.load != "" {
+		if err := r.setPreset(r.load); err != nil {
+			return err
+		}
+	}
+	for _, arg := range args {
+		if err := r.one(arg); err != nil {
+			return err
+		}
+	}
+	if r.save == "" {
+		return nil
+	}
+	controls, err := r.remote.controls(r.ctx) // what was set may have changed others
+	if err != nil {
+		return err
+	}
+	path, err := preset.Of(controls.Camera, controls.List).Save(r.save)
+	if err == nil {
+		fmt.Fprintln(r.out, "saved", path)
+	}
+	return err
+}
+
+// setDefaults sets what is not at its default, and once more what that made active.
+func (r *controlRun) setDefaults() error {
+	for range 2 {
+		for _, c := range r.controls.List {
+			if c.Settable() != nil || c.WriteOnly || c.Type == "string" || c.Value == c.Default {
+				continue
+			}
+			if err := r.set(capture.Setting{ID: c.ID, Value: c.Default}); err != nil {
+				return err
+			}
+		}
+		controls, err := r.remote.controls(r.ctx)
+		if err != nil {
+			return err
+		}
+		r.controls = controls
+	}
+	return nil
+}
+
+// setPreset sets a preset, as much of it as the camera can have.
+func (r *controlRun) setPreset(name string) error {
+	p, err := preset.Load(name)
+	if err != nil {
+		return cli.Mark(err, cli.ErrUsage)
+	}
+	settings, err := p.Settings(r.controls.List)
+	failed := []error{err}
+	for _, s := range settings {
+		failed = append(failed, r.set(s))
+	}
+	return oneLine(errors.Join(failed...))
+}
+
+// oneLine joins the lines of an error.
+func oneLine(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// one shows or sets one control.
+func (r *controlRun) one(arg string) error {
+	name, value, isSetting := strings.Cut(arg, "=")
+	control, err := capture.FindControl(r.controls.List, name)
+	if err != nil {
+		return err
+	}
+	if !isSetting {
+		r.print(control, control.Setting())
+		return nil
+	}
+	// What was set before may have made it active: the far side knows.
+	control.Inactive = false
+	s, err := control.Parse(value)
+	if err != nil {
+		return err
+	}
+	return r.set(s)
+}
+
+// set sets a control and prints what was granted.
+func (r *controlRun) set(s capture.Setting) error {
+	granted, err := r.remote.set(r.ctx, s)
+	if err != nil {
+		return err
+	}
+	for i := range r.controls.List {
+		if c := &r.controls.List[i]; c.ID == s.ID {
+			c.Value, c.Text = granted.Value, granted.Text
+			r.print(*c, granted)
+		}
+	}
+	return nil
+}
+
+func (r *controlRun) print(c capture.Control, s capture.Setting) {
+	fmt.Fprintf(r.out, "%s=%s\n", c.Key(), c.Format(s))
+}
+
+// listedControl is a control as --json prints it.
+type listedControl struct {
+	Key string `json:"key"`
+	capture.Control
+}
+
+// printControls lists controls for a person or as JSON.
+func printControls(w io.Writer, controls transport.Controls, asJSON bool) error {
+	if asJSON {
+		list := make([]listedControl, len(controls.List))
+		for i, c := range controls.List {
+			list[i] = listedControl{c.Key(), c}
+		}
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(list)
+	}
+	locked := ""
+	if controls.Locked {
+		locked = ", which the sender lets nobody set"
+	}
+	fmt.Fprintf(w, "%s: %d controls%s\n", controls.Camera, len(controls.List), locked)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, c := range controls.List {
+		value := c.Format(c.Setting())
+		if c.WriteOnly {
+			value = "-"
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", c.Key(), c.Type, value, choices(c))
+	}
+	return t.Flush()
+}
+
+// choices says which values a control takes.
+func choices(c capture.Control) string {
+	var parts []string
+	def := capture.Setting{Value: c.Default}
+	switch c.Type {
+	case "button":
+		return ""
+	case "string":
+		parts = append(parts, fmt.Sprintf("%d to %d bytes", c.Min, c.Max))
+	case "menu", "intmenu":
+		var names []string
+		for _, m := range c.Menu {
+			names = append(names, m.Name)
+		}
+		parts = append(parts, strings.Join(names, " | "), "default "+c.Format(def))
+	case "bool":
+		parts = append(parts, "default "+c.Format(def))
+	case "bitmask":
+		parts = append(parts, fmt.Sprintf("of %#x", c.Max), "default "+c.Format(def))
+	default:
+		parts = append(parts, fmt.Sprintf("%d..%d step %d", c.Min, c.Max, c.Step), "default "+c.Format(def))
+	}
+	if c.ReadOnly {
+		parts = append(parts, "read-only")
+	}
+	if c.Inactive {
+		parts = append(parts, "inactive")
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbcam/tbcam/capture/v4l2"
+	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/doctor"
+)
+
+func doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Find out why applications do not see the virtual camera",
+		Long: `Looks at the v4l2loopback module, its version and options, its device nodes and
+your permissions, Secure Boot and DKMS, Flatpak, Snap and PipeWire, and prints what
+cures each thing that it finds. It changes nothing. Exit code 7 says that video
+calls will not work.`,
+		Args: cli.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			home, _ := os.UserHomeDir() // without one it has no Flatpaks
+			m := doctor.Machine{Root: cli.Root(), Home: home, Nodes: v4l2.Loopbacks}
+			findings := m.Examine()
+			if err := doctor.Print(c.OutOrStdout(), findings); err != nil {
+				return err
+			}
+			if !doctor.Works(findings) {
+				return cli.Mark(errors.New("video calls will not work until what is WRONG is cured"), cli.ErrSink)
+			}
+			return nil
+		},
+	}
+}

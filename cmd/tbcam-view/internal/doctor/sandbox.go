@@ -1,0 +1,69 @@
+package doctor
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// callers are applications that have calls, as Flatpak and Snap name them.
+var callers = []string{
+	"com.brave.Browser", "com.discordapp.Discord", "com.github.IsmaelMartinez.teams_for_linux", "com.google.Chrome",
+	"com.obsproject.Studio", "com.slack.Slack", "io.github.ungoogled_software.ungoogled_chromium", "org.chromium.Chromium",
+	"org.mozilla.firefox", "org.signal.Signal", "us.zoom.Zoom",
+	"brave", "chromium", "discord", "firefox", "obs-studio", "opera", "slack", "teams-for-linux", "zoom-client",
+}
+
+// sandboxes looks for what stands between applications and device nodes.
+func (m Machine) sandboxes() []Finding {
+	return slices.Concat(m.flatpaks(), m.snaps(), m.pipeWire())
+}
+
+// flatpaks tells of those that may open no device nodes (flatpak-metadata(5)).
+func (m Machine) flatpaks() []Finding {
+	var findings []Finding
+	for _, base := range []string{"/var/lib/flatpak", filepath.Join(m.Home, ".local/share/flatpak")} {
+		for _, dir := range m.matches(base + "/app/*") {
+			id := filepath.Base(dir)
+			metadata, _ := os.ReadFile(filepath.Join(dir, "current/active/metadata"))
+			if !slices.Contains(callers, id) || mayOpenDevices(string(metadata)) {
+				continue
+			}
+			findings = append(findings, Finding{Hint, "the Flatpak " + id + " opens no device nodes: it sees cameras through the portal only",
+				"flatpak override --user --device=all " + id})
+		}
+	}
+	return findings
+}
+
+func mayOpenDevices(metadata string) bool {
+	for line := range strings.Lines(metadata) {
+		if devices, found := strings.CutPrefix(strings.TrimSpace(line), "devices="); found {
+			return slices.Contains(strings.Split(devices, ";"), "all")
+		}
+	}
+	return false
+}
+
+// snaps tells of those that need a connection to cameras.
+func (m Machine) snaps() []Finding {
+	var findings []Finding
+	for _, dir := range m.matches("/snap/*") {
+		if name := filepath.Base(dir); slices.Contains(callers, name) {
+			findings = append(findings, Finding{Hint, "the Snap " + name + " opens cameras only where that was allowed",
+				"sudo snap connect " + name + ":camera"})
+		}
+	}
+	return findings
+}
+
+// pipeWire tells of what lists cameras for portals, Firefox and GNOME: it does not
+// notice when a v4l2loopback node becomes a camera.
+func (m Machine) pipeWire() []Finding {
+	if !m.exists("/usr/bin/wireplumber") {
+		return nil
+	}
+	return []Finding{{Hint, "applications that see cameras through PipeWire and the portal may miss one that came later",
+		"after tbcam-view has started: systemctl --user restart wireplumber"}}
+}

@@ -1,0 +1,47 @@
+package sink
+
+import (
+	"log/slog"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/codec"
+)
+
+// transforming is a decoder whose pictures are transformed, once for all sinks.
+type transforming struct {
+	decoder     Decoder
+	transformer *codec.Transformer
+	log         *slog.Logger
+	warned      string // of the last picture's crop
+}
+
+// Transforming returns a decoder that applies a transform to what d decodes. It
+// owns both. It warns of a crop that does not fit, once.
+func Transforming(d Decoder, t *codec.Transformer, log *slog.Logger) Decoder {
+	return &transforming{decoder: d, transformer: t, log: log}
+}
+
+func (d *transforming) Decode(f *capture.Frame) (*capture.Frame, error) {
+	raw, err := d.decoder.Decode(f)
+	if err != nil {
+		return nil, err
+	}
+	d.warn(d.transformer.Check(raw.Format))
+	return d.transformer.Apply(raw)
+}
+
+func (d *transforming) warn(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != "" && text != d.warned {
+		d.log.Warn(text)
+	}
+	d.warned = text
+}
+
+func (d *transforming) Close() {
+	d.decoder.Close()
+	d.transformer.Close()
+}

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"sync/atomic"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/cmd/internal/meter"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/glass"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/window"
+	"github.com/tbcam/tbcam/codec"
+	"github.com/tbcam/tbcam/transport"
+)
+
+// latencyFlags are the flags of latency-test.
+type latencyFlags struct {
+	want     cli.WantFlags
+	samples  int
+	duration time.Duration
+	windowed bool
+	asJSON   bool
+}
+
+func latencyCommand(o *options) *cobra.Command {
+	var flags latencyFlags
+	c := &cobra.Command{
+		Use:   "latency-test",
+		Short: "Measure the time from glass to glass: point the sender's camera at this screen",
+		Long: `Measure the time from glass to glass. Point the sender's camera at this host's
+screen: tbcam-view shows codes there, reads them in the pictures that come back, and
+tells how long they took: window, screen, camera, cable and decoding together.
+
+A change is seen in the camera's next picture, which is half a frame period away on
+average; that is in the figures, as it is in what a person sees.`,
+		Args: cli.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return o.latencyTest(c.Context(), flags) },
+	}
+	f := c.Flags()
+	flags.want.Register(f, "of the sender: auto, a `CAMERA`'s device or (part of its) name")
+	f.IntVar(&flags.samples, "samples", 100, "end after `N` changes of the code were seen")
+	f.DurationVar(&flags.duration, "duration", time.Minute, "end so long after the first picture in any case")
+	f.BoolVar(&flags.windowed, "windowed", false, "show the codes in a window instead of on the full screen")
+	f.BoolVar(&flags.asJSON, "json", false, "report as JSON")
+	return c
+}
+
+// latencyTest is one run of the command. It implements transport.Viewer.
+type latencyTest struct {
+	log     *slog.Logger
+	run     int // that the codes name
+	pool    *capture.Pool
+	frames  chan *capture.Frame // to be looked at
+	first   chan struct{}       // closed with the first frame
+	begin   sync.Once
+	visible chan struct{} // closed when the window has shown a code, or is gone
+	fps     atomic.Uint32 // of the camera, rounded
+	glass   *glass.Meter
+	stages  *meter.Meter // from the driver to the decoded picture
+	decoder *codec.Decoder
+	reader  *glass.Reader
+}
+
+// waiting is how many frames may wait to be looked at.
+const waiting = 8
+
+func newLatencyTest(log *slog.Logger) *latencyTest {
+	t := &latencyTest{
+		log: log, run: rand.IntN(glass.MaxRun), pool: &capture.Pool{},
+		frames: make(chan *capture.Frame, waiting), first: make(chan struct{}), visible: make(chan struct{}),
+		glass: glass.NewMeter(), stages: meter.New(),
+	}
+	t.decoder, t.reader = codec.NewDecoder(t.pool, codec.Limits{}), glass.NewReader(t.run)
+	return t
+}
+
+func (t *latencyTest) close() {
+	for len(t.frames) > 0 {
+		(<-t.frames).Release()
+	}
+	t.decoder.Close()
+	t.reader.Close()
+}
+
+// Connected implements transport.Viewer.
+func (t *latencyTest) Connected(peer transport.Peer) { t.log.Info(fmt.Sprintf("%v is there", peer)) }
+
+// Mode implements transport.Viewer.
+func (t *latencyTest) Mode(mode transport.Mode) {
+	t.log.Info("camera is on", "camera", mode.Camera, "mode", mode.Source)
+	t.fps.Store(uint32(mode.Source.Rate.FPS() + 0.5))
+}
+
+// Frame implements transport.Viewer.
+func (t *latencyTest) Frame(f *capture.Frame, _ capture.Lost) {
+	t.begin.Do(func() { close(t.first) })
+	select {
+	case t.frames <- f:
+	default:
+		f.Release()
+		t.glass.Skipped()
+	}
+}
+
+// Status implements transport.Viewer.
+func (t *latencyTest) Status(status transport.Status) {
+	if status.State == transport.Waiting || status.State == transport.Failed {
+		t.log.Warn("no picture", "why", status.Text)
+	}
+}
+
+// Disconnected implements transport.Viewer.
+func (t *latencyTest) Disconnected(err error) { t.log.Info("the sender is gone", "why", err) }
+
+// look reads the codes in the frames until the context ends.
+func (t *latencyTest) look(ctx context.Context) {
+	for {
+		select {
+		case f := <-t.frames:
+			t.lookAt(f)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (t *latencyTest) lookAt(f *capture.Frame) {
+	raw, err := t.decoder.Decode(f)
+	if err != nil {
+		t.glass.Unreadable()
+		return
+	}
+	defer raw.Release()
+	ready := raw.At[capture.Decoded]
+	if ready.IsZero() { // it came raw
+		ready = raw.At[capture.Received]
+	}
+	t.stages.Add(&raw.At, ready)
+	if number, ok := t.reader.Read(raw); ok {
+		t.glass.Seen(number, ready)
+	} else {
+		t.glass.Unreadable()
+	}
+}
+
+// show changes the code in the window until enough changes were seen, the time is
+// over, or the window was closed.
+func (t *latencyTest) show(ctx context.Context, w *window.Window, flags latencyFlags) error {
+	schedule := glass.NewSchedule(float64(t.fps.Load()), rand.New(rand.NewPCG(rand.Uint64(), 0)))
+	end := time.Now().Add(flags.duration)
+	for number := 1; time.Now().Before(end); number++ {
+		if n, _ := t.glass.Samples(); n >= flags.samples {
+			return nil
+		}
+		code, err := glass.Paint(t.run, number, t.pool)
+		if err != nil {
+			return err
+		}
+		t.glass.Shown(number, time.Now())
+		if err := w.Present(code); err != nil {
+			if errors.Is(err, window.ErrClosed) {
+				return nil
+			}
+			return err
+		}
+		if err := t.wait(ctx, schedule.Next()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait lets a code stay, and the first one also until the window is there.
+func (t *latencyTest) wait(ctx context.Context, stay time.Duration) error {
+	select {
+	case <-t.visible:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-time.After(stay):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// follow notes when the window is visible, until it is gone.
+func (t *latencyTest) follow(w *window.Window) {
+	var once sync.Once
+	visible := func() { once.Do(func() { close(t.visible) }) }
+	defer visible()
+	for e := range w.Events() {
+		if e.Kind == window.Shown {
+			visible()
+		}
+	}
+}
+
+func (o *options) latencyTest(ctx context.Context, flags latencyFlags) error {
+	want, err := flags.want.Want()
+	if err == nil && (flags.samples < 1 || flags.duration <= 0) {
+		err = cli.Mark(errors.New("--samples and --duration must be positive"), cli.ErrUsage)
+	}
+	if err != nil {
+		return err
+	}
+	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
+	link, err := cli.ViewerLink(o.stream, log)
+	if err != nil {
+		return err
+	}
+	defer link.Close()
+	w, err := window.Open(window.Options{Title: "tbcam latency test", Log: log})
+	if err != nil {
+		return cli.Mark(err, cli.ErrSink)
+	}
+	defer w.Close()
+	if !flags.windowed {
+		w.SetFullscreen()
+	}
+	t := newLatencyTest(log)
+	defer t.close()
+	go t.follow(w)
+	receiver := &transport.Receiver{Link: link, Viewer: t, Pool: t.pool, Version: version, Log: log}
+	receiver.Start(want)
+	log.Info("waiting for tbcam-send; point its camera at the window", "stream", o.stream)
+	if err := t.measure(ctx, receiver, w, flags); err != nil {
+		return err
+	}
+	return t.report(os.Stdout, flags.asJSON)
+}
+
+// measure runs the test to its end.
+func (t *latencyTest) measure(ctx context.Context, receiver *transport.Receiver, w *window.Window, flags latencyFlags) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	var failed error
+	running.Go(func() {
+		defer cancel()
+		failed = cli.Mark(receiver.Run(ctx), cli.ErrStream)
+	})
+	running.Go(func() { t.look(ctx) })
+	var err error
+	select {
+	case <-t.first:
+		err = cli.Mark(t.show(ctx, w, flags), cli.ErrSink)
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	cancel()
+	running.Wait()
+	return cmp.Or(failed, err)
+}
+
+// latencyReport is what latency-test prints.
+type latencyReport struct {
+	FPS   uint32          `json:"fps"` // of the camera
+	Glass glass.Report    `json:"glass_to_glass"`
+	Tbcam []meter.Latency `json:"stages"` // from the driver's time stamp to the decoded picture
+}
+
+var errNoCode = errors.New("no code was read: point the camera at the window, so that the whole code is in the picture, sharp, and neither too bright nor too dark")
+
+func (t *latencyTest) report(out io.Writer, asJSON bool) error {
+	r := latencyReport{t.fps.Load(), t.glass.Report(), t.stages.Report(0).Latency}
+	if r.Glass.Samples == 0 {
+		return fmt.Errorf("%w (%d pictures)", errNoCode, r.Glass.Pictures)
+	}
+	if asJSON {
+		return json.NewEncoder(out).Encode(r)
+	}
+	return r.table(out)
+}
+
+func (r latencyReport) table(out io.Writer) error {
+	g := r.Glass
+	fmt.Fprintf(out, "%d changes seen in %d pictures at %d fps, %d without a code, %d not looked at\n\n", g.Samples, g.Pictures, r.FPS, g.Unreadable, g.Skipped)
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(t, "latency, ms\tp50\tp95\tp99\tmax\t\n")
+	fmt.Fprintf(t, "glass to glass\t%.1f\t%.1f\t%.1f\t%.1f\t\n", g.P50, g.P95, g.P99, g.Max)
+	for _, l := range r.Tbcam {
+		name := l.Stage
+		if name == meter.StageNames[meter.Total] {
+			name = "of it from driver to decoded"
+		}
+		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.1f\t%.1f\t\n", name, l.P50, l.P95, l.P99, l.Max)
+	}
+	return t.Flush()
+}

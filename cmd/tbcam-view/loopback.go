@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/loopback"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
+	"github.com/tbcam/tbcam/codec"
+)
+
+// loopbackFlags are the flags of virtual cameras.
+type loopbackFlags struct {
+	nodes             []string
+	format, size, fit string
+	onDemand          bool
+}
+
+func (l *loopbackFlags) register(f *pflag.FlagSet) {
+	f.StringArrayVar(&l.nodes, "loopback", nil, "republish at a v4l2loopback `DEVICE`, or auto; may be given several times")
+	f.StringVar(&l.format, "loopback-format", "auto", "of virtual cameras: auto, yuyv, yu12, or mjpeg, which is not decoded where it fits")
+	f.StringVar(&l.size, "loopback-size", "", "of virtual cameras, `WxH` in pixels; else what the device has, or --size, or 1280x720")
+	f.StringVar(&l.fit, "fit", "contain", "of pictures of another shape into virtual cameras: contain (between bars), crop or stretch")
+	f.BoolVar(&l.onDemand, "on-demand", true, "have the far camera on for virtual cameras only while an application reads one, where v4l2loopback can tell (0.13)")
+}
+
+// options returns what the flags ask of every virtual camera.
+func (l *loopbackFlags) options(want capture.Want) (o loopback.Options, err error) {
+	o = loopback.Options{
+		Want:     capture.Format{Width: want.Width, Height: want.Height},
+		Rate:     rateOf(want.FPS),
+		OnDemand: l.onDemand,
+	}
+	if l.format != "auto" {
+		o.Format.Pixel, err = capture.ParsePixelFormat(l.format)
+		if err == nil && !slices.Contains(loopback.Formats, o.Format.Pixel) {
+			err = fmt.Errorf("--loopback-format %s: want auto, %s", l.format, strings.Join(loopback.FormatNames(), ", "))
+		}
+	}
+	if err == nil && l.size != "" {
+		o.Format.Width, o.Format.Height, err = cli.ParseSize("--loopback-size", l.size)
+	}
+	if err == nil {
+		o.Fit, err = codec.ParseFit(l.fit)
+	}
+	return o, cli.Mark(err, cli.ErrUsage)
+}
+
+// rateOf returns a rate, zero for the camera's own.
+func rateOf(fps float64) capture.Rate {
+	const den = 1001 // as in 30000/1001
+	if fps == float64(int(fps)) {
+		return capture.Rate{Num: uint32(fps), Den: 1}
+	}
+	return capture.Rate{Num: uint32(fps*den + 0.5), Den: den}
+}
+
+// addCameras adds the virtual cameras. What cannot be used now is tried again; it
+// is an error only where nothing else shows pictures. The first one is measured.
+func (v *viewer) addCameras(o loopback.Options, measure bool) error {
+	o.Pool, o.Log, o.Need = v.pool, v.log, v.demand.need
+	var failed []error
+	for i, node := range v.o.loopback.nodes {
+		o.Node, o.Shown = node, nil
+		if measure && i == 0 {
+			o.Shown = v.presented
+		}
+		c := loopback.New(o)
+		if err := c.Start(); err != nil {
+			failed = append(failed, err)
+		}
+		v.cameras = append(v.cameras, c)
+		open := func() (sink.Sink, error) { return c, nil }
+		if err := v.fanout.AddFor(v.o.transform.need(c.Takes), "loopback "+node, open, nil); err != nil {
+			return err
+		}
+	}
+	if len(failed) == v.sinks() {
+		return failed[0]
+	}
+	for _, err := range failed {
+		v.log.Error(err.Error())
+	}
+	return nil
+}
+
+// announce tells the virtual cameras what to show while there is no picture.
+func (v *viewer) announce(text string) {
+	for _, c := range v.cameras {
+		c.Notice(text)
+	}
+}

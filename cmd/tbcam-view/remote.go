@@ -1,0 +1,192 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/door"
+	"github.com/tbcam/tbcam/transport"
+)
+
+// remote is a way to the far camera's controls: through the tbcam-view that has
+// the stream, or over the stream itself.
+type remote interface {
+	controls(ctx context.Context) (transport.Controls, error)
+	set(ctx context.Context, s capture.Setting) (capture.Setting, error)
+	close() error
+}
+
+// remote finds the way.
+func (o *options) remote(ctx context.Context) (remote, error) {
+	path, err := door.Path(cli.StreamKey(o.stream))
+	if err != nil {
+		return nil, err
+	}
+	r := doorRemote{path}
+	if _, err := r.controls(ctx); !errors.Is(err, door.ErrNobody) {
+		return r, err
+	}
+	return o.dial(ctx)
+}
+
+// doorRemote asks the tbcam-view that runs.
+type doorRemote struct{ path string }
+
+func (r doorRemote) controls(ctx context.Context) (transport.Controls, error) {
+	answer, err := door.Ask(ctx, r.path, door.Request{})
+	if err != nil {
+		return transport.Controls{}, err
+	}
+	if answer.Controls == nil {
+		return transport.Controls{}, errNoAnswer
+	}
+	return *answer.Controls, nil
+}
+
+func (r doorRemote) set(ctx context.Context, s capture.Setting) (capture.Setting, error) {
+	answer, err := door.Ask(ctx, r.path, door.Request{Set: &s})
+	if err != nil {
+		return capture.Setting{}, err
+	}
+	if answer.Granted == nil {
+		return capture.Setting{}, errNoAnswer
+	}
+	return *answer.Granted, nil
+}
+
+func (r doorRemote) close() error { return nil }
+
+var errNoAnswer = errors.New("the tbcam-view that runs does not understand: it is of another version")
+
+// streamRemote has a session of its own. The camera stays off.
+type streamRemote struct {
+	quiet
+	receiver *transport.Receiver
+	cancel   context.CancelFunc
+	ended    chan struct{} // closed when the receiver has ended
+	err      error         // why, once it has
+	changed  chan struct{} // there are controls; or it is known that there will be none
+}
+
+func (o *options) dial(ctx context.Context) (*streamRemote, error) {
+	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
+	link, err := cli.ViewerLink(o.stream, log)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	r := &streamRemote{cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{}, 1)}
+	r.receiver = &transport.Receiver{Link: link, Viewer: r, Pool: &capture.Pool{}, Version: version, Log: log}
+	r.receiver.ControlsChanged = func(transport.Controls) { r.poke() }
+	go func() {
+		defer close(r.ended)
+		defer link.Close()
+		r.err = cli.Mark(r.receiver.Run(ctx), cli.ErrStream)
+	}()
+	log.Info("waiting for tbcam-send", "stream", o.stream)
+	return r, nil
+}
+
+func (r *streamRemote) poke() {
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Connected implements transport.Viewer.
+func (r *streamRemote) Connected(peer transport.Peer) {
+	if !slices.Contains(peer.Features, transport.FeatureControls) {
+		r.poke()
+	}
+}
+
+// controls lists them anew: the camera is off, and nobody tells of changes then.
+func (r *streamRemote) controls(ctx context.Context) (transport.Controls, error) {
+	ctx, cancel := r.untilEnd(ctx)
+	defer cancel()
+	cameras, err := r.receiver.Cameras(ctx)
+	if err != nil {
+		return transport.Controls{}, cmp.Or(r.reason(), err)
+	}
+	select {
+	case <-r.changed:
+		r.poke() // for the next call
+	case <-ctx.Done():
+		return transport.Controls{}, cmp.Or(r.reason(), ctx.Err())
+	}
+	c := r.receiver.Controls()
+	if c.Path == "" {
+		return c, noControls(cameras)
+	}
+	for _, camera := range cameras {
+		if camera.Path == c.Path {
+			c.List = camera.Controls
+		}
+	}
+	return c, nil
+}
+
+func noControls(cameras []capture.Camera) error {
+	if len(cameras) == 0 {
+		return fmt.Errorf("%w at the sender's host", capture.ErrNoCamera)
+	}
+	return transport.ErrNoRemoteControl
+}
+
+func (r *streamRemote) set(ctx context.Context, s capture.Setting) (capture.Setting, error) {
+	ctx, cancel := r.untilEnd(ctx)
+	defer cancel()
+	return setAndWait(ctx, r.receiver.SetControl, s)
+}
+
+// setAndWait sets a control and waits for what was granted.
+func setAndWait(ctx context.Context, set func(capture.Setting, func(capture.Setting, error)), s capture.Setting) (capture.Setting, error) {
+	var granted capture.Setting
+	done := make(chan error, 1)
+	set(s, func(g capture.Setting, err error) {
+		granted = g
+		done <- err
+	})
+	select {
+	case err := <-done:
+		return granted, err
+	case <-ctx.Done():
+		return capture.Setting{}, fmt.Errorf("set the control: no answer of the sender: %w", ctx.Err())
+	}
+}
+
+// untilEnd returns a context that ends also with the receiver.
+func (r *streamRemote) untilEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-r.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// reason returns why the receiver has ended, if it has.
+func (r *streamRemote) reason() error {
+	select {
+	case <-r.ended:
+		return r.err
+	default:
+		return nil
+	}
+}
+
+func (r *streamRemote) close() error {
+	r.cancel()
+	<-r.ended
+	return r.err
+}

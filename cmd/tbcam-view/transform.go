@@ -1,0 +1,47 @@
+package main
+
+import (
+	"github.com/spf13/pflag"
+
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
+	"github.com/tbcam/tbcam/codec"
+)
+
+// transformFlags are the flags that change the shape of what is shown.
+type transformFlags struct{ codec.Transform }
+
+// Register adds the flags.
+func (t *transformFlags) Register(f *pflag.FlagSet) {
+	f.Func("rotate", "turn the picture clockwise by `DEGREES`: 90, 180 or 270; recordings keep the camera's", func(s string) (err error) {
+		t.Rotate, err = codec.ParseRotate(s)
+		return err
+	})
+	f.BoolVar(&t.Mirror, "mirror", false, "let left and right change places, after turning; not in recordings")
+	f.Func("crop", "show only the part `WxH+X+Y` of the camera's picture, in pixels before turning; not in recordings", func(s string) (err error) {
+		t.Crop, err = codec.ParseCrop(s)
+		return err
+	})
+}
+
+// newDecoder returns what makes raw pictures for all sinks.
+func (v *viewer) newDecoder() sink.Decoder {
+	d := codec.NewDecoder(v.pool, codec.Limits{})
+	if v.o.transform.Identity() {
+		return d
+	}
+	return sink.Transforming(d, codec.NewTransformer(v.pool, v.o.transform.Transform), v.log)
+}
+
+// need returns what a sink needs that takes such frames: decoded ones where it
+// would get the camera's JPEGs, if their shape is to change.
+func (t *transformFlags) need(takes func() sink.Need) func() sink.Need {
+	if t.Identity() {
+		return takes
+	}
+	return func() sink.Need {
+		if takes() == sink.Nothing {
+			return sink.Nothing
+		}
+		return sink.Decoded
+	}
+}

@@ -1,0 +1,66 @@
+package codec
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// Fit is how a picture fills another shape.
+type Fit int
+
+// The ways. Pixels are taken for square.
+const (
+	FitContain Fit = iota // all of the picture, centred between black bars
+	FitCrop               // the middle of the picture, without bars
+	FitStretch            // all of the picture, distorted
+)
+
+var fitNames = []string{"contain", "crop", "stretch"}
+
+// String returns the name that ParseFit reads.
+func (f Fit) String() string { return fitNames[f] }
+
+// ParseFit reads "contain", "crop" or "stretch".
+func ParseFit(s string) (Fit, error) {
+	if i := slices.Index(fitNames, s); i >= 0 {
+		return Fit(i), nil
+	}
+	return 0, fmt.Errorf("fit %q is unknown; known are %s", s, strings.Join(fitNames, ", "))
+}
+
+// place returns which part of a picture of format from is shown, and where in one
+// of format to.
+func (f Fit) place(from, to capture.Format) (shown, box rect) {
+	shown, box = whole(from), whole(to)
+	switch f {
+	case FitContain:
+		box = fit(from, to)
+	case FitCrop:
+		shown = fit(to, from)
+	}
+	return shown, box
+}
+
+// rect is a rectangle of pixels.
+type rect struct{ x, y, w, h int }
+
+func whole(f capture.Format) rect { return rect{0, 0, f.Width, f.Height} }
+
+// fit returns where a rectangle of the shape of from goes in a picture of format
+// to: as large as fits, centred, and on even pixels, where subsampled chroma is.
+func fit(from, to capture.Format) rect {
+	w, h := to.Width, to.Height
+	switch a, b := to.Width*from.Height, to.Height*from.Width; {
+	case a < b:
+		h = even(a, from.Width, to.Height)
+	case a > b:
+		w = even(b, from.Height, to.Width)
+	}
+	return rect{(to.Width - w) / 2 &^ 1, (to.Height - h) / 2 &^ 1, w, h}
+}
+
+// even returns n/d rounded to an even number, but at least 2 if most allows it.
+func even(n, d, most int) int { return min(max((n+d)/(2*d)*2, 2), most) }

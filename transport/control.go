@@ -1,0 +1,397 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/wire"
+)
+
+// FeatureControls is the feature of peers that know Set and Controls.
+const FeatureControls = "controls"
+
+// Bounds of Set and Controls.
+const (
+	maxSettings   = 32       // in one Set, and so answers in one Controls
+	maxSetPayload = 64 << 10 // bytes
+	maxPending    = 1024     // settings that a Receiver keeps until they are answered
+)
+
+// Errors of Receiver.SetControl, beside those that the sender states.
+var (
+	// ErrNoRemoteControl: the sender is of a version without it.
+	ErrNoRemoteControl = errors.New("the sender has no remote control: update tbcam-send")
+	// ErrSuperseded: the control was set again before the sender came to it.
+	ErrSuperseded = errors.New("a newer value was set")
+	// ErrTooManySettings: the sender answers none of them.
+	ErrTooManySettings = errors.New("too many settings wait for the sender")
+)
+
+// Controls is what a sender tells of the controls of its camera: the one that is
+// on, was last, or would be.
+type Controls struct {
+	Camera string `json:"camera,omitempty"` // its name; none: there is no camera
+	Path   string `json:"path,omitempty"`   // of its device, as Receiver.Cameras has it
+	// Opening counts the openings of cameras: what a camera forgets when it loses
+	// power may have to be set again.
+	Opening uint32            `json:"opening,omitempty"`
+	Locked  bool              `json:"locked,omitempty"` // the sender lets nobody set them
+	List    []capture.Control `json:"controls,omitempty"`
+}
+
+// The payload of a Set record: all settings that are not answered yet, in order.
+type setMessage struct {
+	Have     uint32          `json:"have"` // number of the last Controls that was read
+	Settings []numberSetting `json:"set,omitempty"`
+}
+
+type numberSetting struct {
+	Number uint32 `json:"number"` // from 1, ascending
+	capture.Setting
+}
+
+// The payload of a Controls record.
+type controlsMessage struct {
+	Number uint32 `json:"number"` // from 1, ascending with every change
+	Controls
+	Answers []answer `json:"answers,omitempty"` // to the settings of the last Set
+}
+
+// answer is what became of a setting.
+type answer struct {
+	Number  uint32           `json:"number"`
+	Granted *capture.Setting `json:"granted,omitempty"`
+	Error   string           `json:"error,omitempty"`
+}
+
+func parseSet(h wire.Header, payload []byte) (setMessage, error) {
+	m, err := decode[setMessage](h, payload, maxSetPayload)
+	if err != nil {
+		return setMessage{}, err
+	}
+	if len(m.Settings) > maxSettings {
+		return setMessage{}, fmt.Errorf("read set: %d settings are more than %d", len(m.Settings), maxSettings)
+	}
+	last := uint32(0)
+	for _, s := range m.Settings {
+		if s.Number <= last {
+			return setMessage{}, fmt.Errorf("read set: number %d comes after %d", s.Number, last)
+		}
+		last = s.Number
+	}
+	return m, nil
+}
+
+func parseControls(h wire.Header, payload []byte) (controlsMessage, error) {
+	m, err := decode[controlsMessage](h, payload, wire.MaxPayload)
+	if err != nil {
+		return controlsMessage{}, err
+	}
+	m.Camera, m.Path = printable(m.Camera, maxText), printable(m.Path, maxText)
+	if n := tidyControls(m.List); n > maxControls || len(m.Answers) > maxSettings {
+		return controlsMessage{}, fmt.Errorf("read controls: %d controls and %d answers are too many", n, len(m.Answers))
+	}
+	for i := range m.Answers {
+		a := &m.Answers[i]
+		a.Error = printable(a.Error, maxReason)
+		if a.Granted != nil {
+			a.Granted.Text = printable(a.Granted.Text, maxText)
+		}
+	}
+	return m, nil
+}
+
+// tidyControls makes the texts of a peer's controls printable, and returns how
+// many controls and choices there are together.
+func tidyControls(controls []capture.Control) int {
+	n := len(controls)
+	for i := range controls {
+		c := &controls[i]
+		c.Name, c.Type, c.Text = printable(c.Name, maxText), printable(c.Type, maxText), printable(c.Text, maxText)
+		n += len(c.Menu)
+		for j := range c.Menu {
+			c.Menu[j].Name = printable(c.Menu[j].Name, maxText)
+		}
+	}
+	return n
+}
+
+// bounded returns as many of the controls as a peer accepts.
+func (c Controls) bounded() Controls {
+	c.Camera, c.Path = printable(c.Camera, maxText), printable(c.Path, maxText)
+	n := 0
+	for i := range c.List {
+		if n += 1 + len(c.List[i].Menu); n > maxControls {
+			c.List = c.List[:i]
+			break
+		}
+	}
+	// What the answers may take beside it, however much of them is escaped.
+	for len(c.List) > 0 && len(encode(c)) > wire.MaxPayload/2 {
+		c.List = c.List[:len(c.List)-1]
+	}
+	return c
+}
+
+// ReportControls tells the viewer of the controls of the camera, now and when
+// one connects. The list is not changed any more.
+func (s *Sender) ReportControls(c Controls) {
+	c = c.bounded()
+	s.controls.Store(&c)
+	if ss := s.current.Load(); ss != nil {
+		ss.remote.changed(ss)
+	}
+}
+
+// features returns what the sender knows beside the base of the protocol.
+func (s *Sender) features() []string {
+	if s.SetControl == nil {
+		return nil
+	}
+	return []string{FeatureControls}
+}
+
+// remote is the sender's part of remote control in one session.
+type remote struct {
+	can    atomic.Bool   // the viewer knows it
+	number atomic.Uint32 // of the newest Controls
+	wishes chan struct{} // there is a new Set
+
+	mu      sync.Mutex
+	newest  []numberSetting // of the last Set
+	answers []answer        // to these
+}
+
+// changed has the newest Controls written.
+func (r *remote) changed(ss *senderSession) {
+	r.number.Add(1)
+	if r.can.Load() {
+		ss.ask(wire.Controls)
+	}
+}
+
+// wished takes note of a Set. It is answered by the goroutine of obey: what comes
+// meanwhile takes the place of what came before.
+func (ss *senderSession) wished(h wire.Header, payload []byte) error {
+	m, err := parseSet(h, payload)
+	if err != nil || !ss.remote.can.Load() {
+		return err
+	}
+	if m.Have != ss.remote.number.Load() {
+		ss.ask(wire.Controls)
+	}
+	if len(m.Settings) > 0 {
+		ss.remote.mu.Lock()
+		ss.remote.newest = m.Settings
+		ss.remote.mu.Unlock()
+		poke(ss.remote.wishes)
+	}
+	return nil
+}
+
+// obey carries out settings, one after the other, each once.
+func (ss *senderSession) obey(session context.Context) error {
+	done := uint32(0)
+	for {
+		select {
+		case <-ss.remote.wishes:
+		case <-session.Done():
+			return nil
+		}
+		for session.Err() == nil {
+			next, ok := ss.remote.next(done)
+			if !ok {
+				break
+			}
+			done = next.Number
+			ss.remote.answer(carryOut(ss.sender.SetControl, next))
+			ss.remote.changed(ss)
+		}
+	}
+}
+
+func carryOut(set func(capture.Setting) (capture.Setting, error), wish numberSetting) answer {
+	wish.Text = printable(wish.Text, maxText)
+	granted, err := set(wish.Setting)
+	if err != nil {
+		return answer{Number: wish.Number, Error: printable(err.Error(), maxReason)}
+	}
+	granted.Text = printable(granted.Text, maxText)
+	return answer{Number: wish.Number, Granted: &granted}
+}
+
+// next returns the first setting of the newest Set after number done.
+func (r *remote) next(done uint32) (numberSetting, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.newest {
+		if s.Number > done {
+			return s, true
+		}
+	}
+	return numberSetting{}, false
+}
+
+// answer adds an answer and forgets those that the viewer does not wait for.
+func (r *remote) answer(a answer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answers = slices.DeleteFunc(append(r.answers, a), func(a answer) bool {
+		return !slices.ContainsFunc(r.newest, func(s numberSetting) bool { return s.Number == a.Number })
+	})
+}
+
+// writeControls writes what holds now.
+func (ss *senderSession) writeControls() error {
+	m := controlsMessage{Number: ss.remote.number.Load()} // before the rest: that may be newer, never older
+	if c := ss.sender.controls.Load(); c != nil {
+		m.Controls = *c
+	}
+	ss.remote.mu.Lock()
+	m.Answers = slices.Clone(ss.remote.answers)
+	ss.remote.mu.Unlock()
+	return ss.writeRecord(wire.Header{Type: wire.Controls, Stream: VideoStream}, encode(m))
+}
+
+// Controls returns what the sender told last of the controls of its camera; the
+// list is shared and must not be changed. Receiver.ControlsChanged tells when
+// there is more.
+func (r *Receiver) Controls() Controls {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.controls
+}
+
+// SetControl asks the sender to set a control, and does not wait. done, if not
+// nil, is called once from another goroutine, which must not wait in it, with
+// what the driver granted. An older setting of the same control that was not
+// answered yet is not carried out any more.
+func (r *Receiver) SetControl(s capture.Setting, done func(granted capture.Setting, err error)) {
+	if done == nil {
+		done = func(capture.Setting, error) {}
+	}
+	s.Text = printable(s.Text, maxText)
+	r.mu.Lock()
+	var older []pendingSetting
+	r.pending = slices.DeleteFunc(r.pending, func(p pendingSetting) bool {
+		if p.ID == s.ID {
+			older = append(older, p)
+		}
+		return p.ID == s.ID
+	})
+	err := ErrTooManySettings
+	if len(r.pending) < maxPending {
+		r.setting++
+		r.pending, err = append(r.pending, pendingSetting{numberSetting{r.setting, s}, done}), nil
+	}
+	rs := r.current
+	r.mu.Unlock()
+	for _, p := range older {
+		go p.done(s, ErrSuperseded)
+	}
+	switch {
+	case err != nil:
+		go done(s, err)
+	case rs != nil && !rs.controllable:
+		go r.refuse()
+	case rs != nil:
+		rs.ask(wire.Set)
+	}
+}
+
+// pendingSetting waits for the sender's answer.
+type pendingSetting struct {
+	numberSetting
+	done func(capture.Setting, error)
+}
+
+// refuse answers what waits where the sender has no remote control.
+func (r *Receiver) refuse() {
+	r.mu.Lock()
+	pending := r.pending
+	r.pending = nil
+	r.mu.Unlock()
+	for _, p := range pending {
+		p.done(p.Setting, ErrNoRemoteControl)
+	}
+}
+
+// beginControls is called when the session begins.
+func (rs *receiverSession) beginControls() {
+	if rs.controllable = slices.Contains(rs.peer.Features, FeatureControls); !rs.controllable {
+		rs.receiver.refuse()
+	}
+}
+
+// writeSet says what the viewer wants, and what it knows.
+func (rs *receiverSession) writeSet() error {
+	if !rs.controllable {
+		return nil
+	}
+	m := setMessage{Have: rs.have.Load()}
+	r := rs.receiver
+	r.mu.Lock()
+	for _, p := range r.pending[:min(len(r.pending), maxSettings)] {
+		m.Settings = append(m.Settings, p.numberSetting)
+	}
+	r.mu.Unlock()
+	return rs.writeRecord(wire.Header{Type: wire.Set, Stream: VideoStream}, encode(m))
+}
+
+// setControls takes what the sender tells.
+func (rs *receiverSession) setControls(h wire.Header, payload []byte) error {
+	m, err := parseControls(h, payload)
+	if err != nil || m.Number == rs.have.Load() {
+		return err
+	}
+	rs.have.Store(m.Number)
+	r := rs.receiver
+	r.mu.Lock()
+	r.controls = m.Controls
+	r.mu.Unlock()
+	if r.ControlsChanged != nil {
+		r.ControlsChanged(m.Controls)
+	}
+	r.answered(m.Answers)
+	return nil
+}
+
+// answered ends the settings that the sender has answered, and sends those that
+// had no room before.
+func (r *Receiver) answered(answers []answer) {
+	r.mu.Lock()
+	var ready []pendingSetting
+	r.pending = slices.DeleteFunc(r.pending, func(p pendingSetting) bool {
+		i := slices.IndexFunc(answers, func(a answer) bool { return a.Number == p.Number })
+		if i < 0 {
+			return false
+		}
+		ready = append(ready, p.with(answers[i]))
+		return true
+	})
+	more, rs := len(ready) > 0 && len(r.pending) > 0, r.current
+	r.mu.Unlock()
+	for _, p := range ready {
+		p.done(p.Setting, nil)
+	}
+	if more && rs != nil {
+		rs.ask(wire.Set)
+	}
+}
+
+// with returns the setting with its answer in place of its wish.
+func (p pendingSetting) with(a answer) pendingSetting {
+	done := p.done
+	switch {
+	case a.Granted != nil:
+		p.Setting = *a.Granted
+	case a.Error != "":
+		p.done = func(s capture.Setting, _ error) { done(s, errors.New(a.Error)) }
+	}
+	return p
+}

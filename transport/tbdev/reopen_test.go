@@ -1,0 +1,50 @@
+package tbdev
+
+import (
+	"errors"
+	"log/slog"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tbcam/tbcam/fixtures/pty"
+)
+
+// The device is found anew for each opening. A stream that is set up once more while
+// it is used is gone for a moment, and then may have another number.
+func TestDeviceChanges(t *testing.T) {
+	first, _, _ := pty.Pair(t)
+	second, _, _ := pty.Pair(t)
+	answers := []struct {
+		path string
+		err  error
+	}{{path: first}, {err: notSetUp(t.TempDir(), "tbcam")}, {path: second + "-gone"}, {path: second}}
+	l := &Link{Log: slog.New(slog.DiscardHandler), Resolve: func() (string, error) {
+		answer := answers[0]
+		answers = answers[1:]
+		return answer.path, answer.err
+	}}
+	c, err := l.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if c, err = l.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if l.locked != second || len(answers) != 0 {
+		t.Errorf("%q is open, and %d answers are left", l.locked, len(answers))
+	}
+	c.Close()
+	l.Close()
+}
+
+// A stream that was never there is a mistake of the user's.
+func TestNotSetUpAtFirst(t *testing.T) {
+	for _, cause := range []error{notSetUp(t.TempDir(), "tbcam"), unix.ENOENT} {
+		l := &Link{Log: slog.New(slog.DiscardHandler), Resolve: func() (string, error) { return "", cause }}
+		if _, err := l.Open(t.Context()); !errors.Is(err, cause) {
+			t.Errorf("Open ended with %v, want %v", err, cause)
+		}
+	}
+}

@@ -1,0 +1,357 @@
+package tbsim
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport"
+)
+
+var schedules = flag.Int("schedules", 500, "fault schedules in TestBackAfterFaults, over all lines")
+
+// Programs of a stage, and the ends of the line that they use.
+const (
+	theSender = iota
+	theViewer
+)
+
+// trouble is a fault of the line, or what happens to the program at that end: then
+// it is started again after a while.
+type trouble struct {
+	what string // "killed" or "ended"; else it is the Event's Kind
+	Event
+}
+
+func (x trouble) String() string {
+	if x.what == "" {
+		return x.Event.String()
+	}
+	return fmt.Sprintf("at %v for %v: program %d %s", x.At, x.For, x.End, x.what)
+}
+
+// How long it may take to be back after a fault (SPEC.md, "Life and death").
+const (
+	onSocket    = time.Second
+	seenDeath   = 3 * time.Second // on a device, if each end can see that the peer closed
+	silentDeath = 6 * time.Second // if it cannot
+)
+
+// line is what a schedule runs on.
+type line interface {
+	fmt.Stringer
+	link(end int) transport.Link // of a program that starts
+	strike(Event)
+	kinds() []Kind // of the faults that it has
+	// bound is how long it may take to be back after such a trouble.
+	bound(trouble) time.Duration
+	unseen() int // deaths of a peer that nothing told of
+	open() int   // file handles
+}
+
+// stage is a sender and a viewer on a line.
+type stage struct {
+	*testing.T
+	line     line
+	film     *movie
+	audience *audience
+	pool     capture.Pool // of the viewer
+	programs [2]*program
+	log      strings.Builder
+	times    tally
+}
+
+// program is a process that runs.
+type program struct {
+	*mortal
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// mortal is the Link of a process that may be killed.
+type mortal struct {
+	transport.Link
+	dead chan struct{} // closed by die
+
+	mu   sync.Mutex
+	conn transport.Conn // nil before the first
+}
+
+func (m *mortal) Open(ctx context.Context) (transport.Conn, error) {
+	select {
+	case <-m.dead:
+		<-ctx.Done()
+		return nil, ctx.Err()
+	default:
+	}
+	conn, err := m.Link.Open(ctx)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.conn = conn
+	return conn, err
+}
+
+// die closes what is open, and opens nothing more.
+func (m *mortal) die() {
+	close(m.dead)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.conn != nil {
+		m.conn.Close()
+	}
+}
+
+func (s *stage) start(i int) {
+	m := &mortal{Link: s.line.link(i), dead: make(chan struct{})}
+	ctx, cancel := context.WithCancel(s.Context())
+	p := &program{mortal: m, cancel: cancel, done: make(chan struct{})}
+	s.programs[i] = p
+	log := s.logger(i)
+	run := (&transport.Sender{Link: m, Feed: s.film, Log: log}).Run
+	if i == theViewer {
+		receiver := &transport.Receiver{Link: m, Viewer: s.audience, Pool: &s.pool, Log: log}
+		receiver.Start(capture.Want{})
+		run = receiver.Run
+	}
+	go func() {
+		defer close(p.done)
+		if err := run(ctx); err != nil {
+			s.Errorf("program %d ended: %v", i, err)
+		}
+		m.Close()
+	}()
+}
+
+// logger shows what a program says, if there is but one seed.
+func (s *stage) logger(i int) *slog.Logger {
+	if *oneSeed < 0 {
+		return slog.New(slog.DiscardHandler)
+	}
+	debug := &slog.HandlerOptions{Level: slog.LevelDebug}
+	return slog.New(slog.NewTextHandler(s.Output(), debug)).With("program", i)
+}
+
+// kill ends a program as SIGKILL does: its descriptors are closed wherever it is.
+func (s *stage) kill(i int) {
+	s.programs[i].die()
+	synctest.Wait() // until it can write nothing more
+	s.programs[i].cancel()
+}
+
+// end ends a program as SIGTERM does.
+func (s *stage) end(i int) {
+	s.programs[i].cancel()
+	s.await(i)
+}
+
+// patience is how long a program may take to end: its host may sleep meanwhile.
+const patience = 10 * time.Second
+
+// await waits until a program is no more.
+func (s *stage) await(i int) {
+	select {
+	case <-s.programs[i].done:
+	case <-time.After(patience):
+		s.Errorf("program %d does not end", i)
+		<-s.programs[i].done
+	}
+}
+
+// run has the troubles happen, and returns when all are over.
+func (s *stage) run(troubles []trouble) {
+	type step struct {
+		at time.Duration
+		do func()
+	}
+	var steps []step
+	for _, x := range troubles {
+		end := func() {}
+		begin := func() { s.line.strike(x.Event) }
+		switch x.what {
+		case "killed":
+			begin = func() { s.kill(x.End) }
+			end = func() { s.start(x.End) }
+		case "ended":
+			begin = func() { s.end(x.End) }
+			end = func() { s.start(x.End) }
+		}
+		steps = append(steps, step{x.At, begin}, step{x.At + x.For, end})
+	}
+	slices.SortStableFunc(steps, func(a, b step) int { return int(a.at - b.at) })
+	begun := time.Now()
+	for _, step := range steps {
+		time.Sleep(time.Until(begun.Add(step.at)))
+		step.do()
+	}
+	time.Sleep(5 * time.Millisecond) // a host resumes
+}
+
+// outage is how long a picture that is due may be missing.
+const outage = 600 * time.Millisecond
+
+// back checks that from now on it takes no longer than the bound until pictures
+// that are captured from now on come without interruption, and notes how long. The
+// bound is longer where more deaths than unseen were not told of.
+func (s *stage) back(what string, bound time.Duration, unseen int) {
+	whole := time.Now()
+	s.audience.watch(whole)
+	time.Sleep(bound)
+	if !s.audience.steady() && s.line.unseen() > unseen {
+		what, bound = "a death unseen", silentDeath
+		time.Sleep(time.Until(whole.Add(bound)))
+	}
+	d := s.audience.begin().Sub(whole)
+	s.times[what] = append(s.times[what], d)
+	fmt.Fprintf(&s.log, "%s: back after %v\n", what, d)
+	if !s.audience.steady() {
+		s.Errorf("not back within %v", bound)
+	}
+}
+
+// test runs a seed's schedule.
+func (s *stage) test(luck *rand.Rand) {
+	first := luck.IntN(2)
+	late := time.Duration(spread(luck, 1e3, 9e9))
+	fmt.Fprintf(&s.log, "program %d started, the other after %v\n", first, late)
+	s.start(first)
+	time.Sleep(late)
+	unseen := s.line.unseen()
+	s.start(1 - first)
+	s.back(fmt.Sprint("started ", 1-first), s.line.bound(trouble{what: "started"}), unseen)
+
+	troubles := s.draw(luck)
+	bound := time.Duration(0)
+	for _, x := range troubles {
+		fmt.Fprintln(&s.log, x)
+		bound = max(bound, s.line.bound(x))
+	}
+	unseen = s.line.unseen()
+	s.run(troubles)
+	s.back(name(troubles), bound, unseen)
+}
+
+// name is what troubles are counted as.
+func name(troubles []trouble) string {
+	x := troubles[0]
+	switch {
+	case len(troubles) > 1:
+		return fmt.Sprint(len(troubles), " at once")
+	case x.what != "":
+		return fmt.Sprint(x.what, " ", x.End)
+	}
+	return fmt.Sprint(x.Kind, " ", x.End)
+}
+
+// shortestSleep is less than any host takes to freeze its processes, sleep, and
+// thaw them. What a shorter one would lose count of, transport would not notice.
+const shortestSleep = 1500 * time.Millisecond
+
+// draw draws one fault, at times more.
+func (s *stage) draw(luck *rand.Rand) (troubles []trouble) {
+	kinds := s.line.kinds()
+	for range 1 + luck.IntN(7)/5 + luck.IntN(7)/6 {
+		x := trouble{Event: Event{
+			At:  time.Duration(spread(luck, 1e6, 1e9)),
+			For: time.Duration(spread(luck, 1e6, 6e9)),
+			End: luck.IntN(2),
+		}}
+		if n := luck.IntN(len(kinds) + 4); n < len(kinds) {
+			x.Kind = kinds[n]
+			x.amount(luck)
+			if x.Kind == Suspend {
+				x.For += shortestSleep
+			}
+		} else {
+			x.what = []string{"killed", "ended"}[n%2]
+		}
+		if slices.ContainsFunc(troubles, func(y trouble) bool { return y.what != "" && x.what != "" && y.End == x.End }) {
+			continue // one program lives once
+		}
+		troubles = append(troubles, x)
+	}
+	return troubles
+}
+
+// finish ends both programs and checks that nothing is left.
+func (s *stage) finish() {
+	for i, p := range s.programs {
+		if p != nil {
+			s.end(i)
+		}
+	}
+	if n := s.film.pool.Outstanding() + s.pool.Outstanding(); n != 0 {
+		s.Errorf("%d frames were not released", n)
+	}
+	time.Sleep(2 * time.Second) // a program that was killed is closing
+	if n := s.line.open(); n != 0 {
+		s.Errorf("%d files are open", n)
+	}
+}
+
+// tally is how long recoveries took.
+type tally map[string][]time.Duration
+
+func (y tally) String() string {
+	var b strings.Builder
+	names := []string{}
+	for name := range y {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		d := y[name]
+		slices.Sort(d)
+		fmt.Fprintf(&b, "%-14s %5d times: median %6v, 99%% %6v, at most %6v\n", name, len(d),
+			d[len(d)/2].Round(1e6), d[len(d)*99/100].Round(1e6), d[len(d)-1].Round(1e6))
+	}
+	return b.String()
+}
+
+// TestBackAfterFaults: the picture comes back by itself in the time that SPEC.md
+// gives, and no wrong or older one was shown.
+func TestBackAfterFaults(t *testing.T) {
+	for i, k := range Kernels {
+		t.Run(k.String(), func(t *testing.T) {
+			t.Parallel()
+			testLine(t, i, func(luck *rand.Rand, seed uint64) line { return newWire(luck, seed, k) })
+		})
+	}
+	t.Run("socket", func(t *testing.T) {
+		t.Parallel()
+		testLine(t, len(Kernels), func(*rand.Rand, uint64) line { return newSockets() })
+	})
+}
+
+func testLine(t *testing.T, number int, lay func(*rand.Rand, uint64) line) {
+	begin, end := uint64(0), uint64(*schedules/(len(Kernels)+1))
+	if *oneSeed >= 0 {
+		begin, end = uint64(*oneSeed), uint64(*oneSeed)+1
+	}
+	times := tally{}
+	for seed := begin; seed < end; seed++ {
+		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				luck := rand.New(rand.NewPCG(seed, uint64(number)))
+				film := newMovie()
+				film.pace(time.Duration(spread(luck, 30e6, 120e6)), spread(luck, 1e3, 80e3))
+				s := &stage{T: t, film: film, audience: &audience{t: t, film: film}, line: lay(luck, seed), times: times}
+				s.test(luck)
+				s.finish()
+				if t.Failed() {
+					t.Logf("%v\n%v", s.line, s.log.String())
+					t.Logf("repeat with: go test ./transport/tbsim -v -run '%s' -seed %d", t.Name(), seed)
+				}
+			})
+		})
+	}
+	t.Logf("back\n%v", times)
+}
