@@ -52,6 +52,8 @@ calls (v4l2loopback), and records them; any of these, together.
 Without flags it opens a window on the stream "tbcam". It runs until it is ended,
 through any number of senders and unplugged cables.
 
+While it records, SIGUSR1 begins another file, and SIGUSR2 stops and starts.
+
 Keys in the window (H shows them too):
 
 ` + keysHelp(winlink.Keys) + `
@@ -61,6 +63,7 @@ In the panel of controls:
 		Example: `  tbcam-view
   tbcam-view --loopback auto
   tbcam-view --record call.mkv --window
+  tbcam-view --record '/video/%Y-%m-%d/%H%M%S.mkv' --segment 10m --keep 200GB,30d
   tbcam-view --stream unix:/tmp/tbcam.sock --snapshot now.png`,
 		Version: version,
 		Args:    cli.NoArgs,

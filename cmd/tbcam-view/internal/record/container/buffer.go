@@ -8,9 +8,13 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 func takeBuffer() []byte { return (*buffers.Get().(*[]byte))[:0] }
 
-// giveBuffer takes the buffer over, and leaves none: a second Close gives nothing.
+// giveBuffer takes the buffer over, unless it still holds what could not be
+// written. None is left, so that a second Close gives nothing.
 func giveBuffer(b *[]byte) {
-	taken := *b
-	buffers.Put(&taken)
+	if len(*b) > 0 || cap(*b) == 0 {
+		return
+	}
+	empty := *b
+	buffers.Put(&empty)
 	*b = nil
 }
