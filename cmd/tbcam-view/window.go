@@ -33,23 +33,25 @@ const (
 	statusEvery = time.Second
 )
 
-// windowHooks is what the window's user can do to the rest. None of them waits.
+// windowHooks is what the window's user can do to the rest. None of them waits,
+// and any may be nil.
 type windowHooks struct {
-	recordToggle func() (string, error)             // begins or ends a recording, and says so; nil: there is no recorder
-	recording    func() bool                        // nil: never
-	controls     func() []capture.Control           // of the camera, as they are known; nil: none
-	setControl   func(id uint32, value int64) error // nil: not possible
+	recordToggle func() (string, error)   // begins or ends a recording, and says so
+	recording    func() bool              // whether there is one
+	controls     func() []capture.Control // of the camera, as they are known
+	// setControl has a control set. failed may be called later, from any goroutine.
+	setControl func(id uint32, value int64, failed func(error))
 }
 
 // windowSink keeps a window open: it acts on its keys, and opens it again, with
 // what it showed, when its process has ended.
 type windowSink struct {
 	viewer  *viewer
-	hooks   windowHooks
 	closing chan struct{}
 	kept    sync.WaitGroup // keep, and snapshots that are being written
 
 	mu      sync.Mutex
+	hooks   windowHooks
 	window  *window.Window // nil while there is none
 	closed  bool           // its user closed it
 	shots   shots
@@ -61,7 +63,20 @@ type windowSink struct {
 }
 
 func newWindowSink(v *viewer) *windowSink {
-	return &windowSink{viewer: v, hooks: v.windowHooks(), closing: make(chan struct{})}
+	return &windowSink{viewer: v, closing: make(chan struct{})}
+}
+
+// connect says what the window's keys do.
+func (s *windowSink) connect(h windowHooks) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hooks = h
+}
+
+func (s *windowSink) connected() windowHooks {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hooks
 }
 
 // opened is a window with what converts its pictures.
@@ -224,11 +239,12 @@ func (s *windowSink) quit() {
 
 // record begins or ends a recording.
 func (s *windowSink) record(w *window.Window) {
-	if s.hooks.recordToggle == nil {
+	toggle := s.connected().recordToggle
+	if toggle == nil {
 		w.Notice("nothing to record to: tbcam-view was started without --record")
 		return
 	}
-	text, err := s.hooks.recordToggle()
+	text, err := toggle()
 	if err != nil {
 		s.viewer.log.Warn(err.Error())
 		text = err.Error()
@@ -237,11 +253,8 @@ func (s *windowSink) record(w *window.Window) {
 }
 
 func (s *windowSink) setControl(w *window.Window, e window.Event) {
-	if s.hooks.setControl == nil {
-		return // the window shows no controls
-	}
-	if err := s.hooks.setControl(e.Control, e.Value); err != nil {
-		w.Notice(err.Error())
+	if set := s.connected().setControl; set != nil { // else the window shows no controls
+		set(e.Control, e.Value, func(err error) { w.Notice(err.Error()) })
 	}
 }
 
@@ -256,7 +269,7 @@ func (s *windowSink) received(f *capture.Frame) {
 	s.shots.received(f)
 }
 
-// Present takes over the reference.
+// Present takes over the reference. It returns no error but sink.ErrDone.
 func (s *windowSink) Present(f *capture.Frame) error {
 	s.mu.Lock()
 	w, closed := s.window, s.closed
@@ -278,11 +291,10 @@ func (s *windowSink) Present(f *capture.Frame) error {
 		f.Release()
 		return nil
 	}
-	err := w.Present(f)
-	if errors.Is(err, window.ErrClosed) || errors.Is(err, window.ErrGone) {
-		return nil // keep knows what to do
+	if err := w.Present(f); err != nil { // if the window is gone, keep knows what to do
+		s.viewer.log.Debug("picture not shown", "why", err)
 	}
-	return err
+	return nil
 }
 
 // Close closes the window.
@@ -357,15 +369,6 @@ func (s *windowSink) title(fps float64) string {
 		rate = fmt.Sprintf("%.4g fps", m.Rate.FPS())
 	}
 	return fmt.Sprintf("%s, %v %dx%d, %s - tbcam", s.mode.Camera, m.Pixel, m.Width, m.Height, rate)
-}
-
-// notice shows a text for a moment.
-func (s *windowSink) notice(text string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.window != nil {
-		s.window.Notice(text)
-	}
 }
 
 // message shows a text over the picture: a heading, and below it lines of detail.

@@ -259,7 +259,7 @@ func (g *game) point(d did) error {
 		g.setFullscreen(!ebiten.IsFullscreen())
 		g.dirty = true
 	}
-	if g.grabbed == thePicture && d.down && !d.pressed && d.moved != (image.Point{}) {
+	if g.grabbed == thePicture && (d.down || d.released) && !d.pressed && d.moved != (image.Point{}) {
 		g.drag(float64(d.moved.X), float64(d.moved.Y))
 	}
 	if g.grabbed == thePanel {
@@ -277,20 +277,22 @@ func (g *game) wheel(d did, inPanel bool) {
 	g.magnify(math.Pow(wheelZoom, d.wheel), d.mouse)
 }
 
-// pointPanel acts on the mouse's button, which went down in the panel.
+// pointPanel acts on the mouse, whose button went down in the panel.
 func (g *game) pointPanel(d did) error {
 	at := d.mouse.Sub(image.Pt(g.over.width-g.over.panelWidth(), 0))
 	var changes []controls.Change
-	switch {
-	case d.pressed:
+	if d.pressed {
 		changes = g.over.list.Press(g.over.style, at)
-	case d.released:
-		changes = g.over.list.Release()
+	}
+	switch {
+	case !d.down: // perhaps at once, or after a move since the last look
+		g.over.list.Drag(g.over.style, at)
+		changes = append(changes, g.over.list.Release()...)
 		g.grabbed = nobody
-	case d.moved != image.Point{}:
-		changes = g.over.list.Drag(g.over.style, at)
-	default:
+	case !d.pressed && d.moved == image.Point{}:
 		return nil
+	case !d.pressed:
+		changes = g.over.list.Drag(g.over.style, at)
 	}
 	return g.change(changes)
 }

@@ -32,7 +32,6 @@ var repeating = []ebiten.Key{
 // input is what is known of the user's devices since the last look.
 type input struct {
 	keys   []ebiten.Key
-	held   bool // a key was held that makes others the desktop's
 	repeat ebiten.Key
 	again  time.Time // when the key repeats, zero for never
 
@@ -61,7 +60,7 @@ func (d *did) something() bool {
 // poll returns what the user did since the last look.
 func (in *input) poll() (d did) {
 	d.keys = in.pollKeys()
-	d.shift = ebiten.IsKeyPressed(ebiten.KeyShift)
+	d.shift = wasHeld(ebiten.KeyShiftLeft) || wasHeld(ebiten.KeyShiftRight)
 	d.mouse = image.Pt(ebiten.CursorPosition())
 	d.moved, in.mouse = d.mouse.Sub(in.mouse), d.mouse
 	_, d.wheel = ebiten.Wheel()
@@ -74,11 +73,9 @@ func (in *input) poll() (d did) {
 
 func (in *input) pollKeys() (names []string) {
 	in.keys = inpututil.AppendJustPressedKeys(in.keys[:0])
-	held := ebiten.IsKeyPressed(ebiten.KeyAlt) || ebiten.IsKeyPressed(ebiten.KeyMeta)
-	if held || in.held { // also when it is let go of at the same time
+	if slices.ContainsFunc(desktop, wasHeld) {
 		in.keys, in.again = in.keys[:0], time.Time{}
 	}
-	in.held = held
 	for _, k := range in.keys {
 		names = append(names, keyName(k))
 		if slices.Contains(repeating, k) {
@@ -89,6 +86,15 @@ func (in *input) pollKeys() (names []string) {
 		names = append(names, keyName(in.repeat))
 	}
 	return names
+}
+
+// desktop are the keys that make others the desktop's while they are held.
+var desktop = []ebiten.Key{ebiten.KeyAltLeft, ebiten.KeyAltRight, ebiten.KeyMetaLeft, ebiten.KeyMetaRight}
+
+// wasHeld reports whether a key is held or was since the last look, in which time
+// another one may have been pressed with it.
+func wasHeld(k ebiten.Key) bool {
+	return ebiten.IsKeyPressed(k) || inpututil.IsKeyJustPressed(k) || inpututil.IsKeyJustReleased(k)
 }
 
 // repeats reports whether a held key is to act again now.

@@ -75,6 +75,7 @@ func (o *overlay) resize(width, height int, scale float64) bool {
 		o.style = paint.NewStyle(scale)
 	}
 	o.width, o.height = width, height
+	o.list.Reveal()
 	o.refresh()
 	return true
 }

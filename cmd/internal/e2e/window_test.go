@@ -174,6 +174,17 @@ func TestDisplayDies(t *testing.T) {
 	})
 }
 
+// TestWindowClosed: Q ends the window, and the viewer if there is nothing else.
+func TestWindowClosed(t *testing.T) {
+	w := watch(t, "--record="+filepath.Join(t.TempDir(), "a.mkv"))
+	w.display.Xdotool(t, "key", "q")
+	w.says("the rest goes on")
+	w.recordsOn(t)
+	if code := w.end(syscall.SIGINT); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 // TestNoDisplayAtTheStart: a display that is not there ends a viewer with nothing
 // else to do before anything has come.
 func TestNoDisplayAtTheStart(t *testing.T) {

@@ -123,6 +123,9 @@ func keep(t *testing.T, name string, screen image.Image) {
 	if dir == "" {
 		return
 	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	f, err := os.Create(filepath.Join(dir, "window-"+name))
 	if err != nil {
 		t.Fatal(err)

@@ -102,6 +102,14 @@ func TestControls(t *testing.T) {
 	set(1, 0) // all defaults
 	set(2, 32)
 	set(3, 1)
+	d.Xdotool(t, append(at(170, 78), "click", "1")...) // down and up at once
+	set(1, 0)
+	drain(d.Window)
+	d.Xdotool(t, at(30, 78)...) // is no drag
+	d.Xdotool(t, "key", "s")
+	if e := nextBut(t, d.Window); e.Kind != Snapshot {
+		t.Errorf("%+v", e)
+	}
 	d.Xdotool(t, "key", "Escape")
 	d.until(t, func(s image.Image) error { return wrongBars(s, place, wide) })
 }

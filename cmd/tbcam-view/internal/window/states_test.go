@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/fixtures/xvfb"
 )
 
 var update = flag.Bool("update", false, "write the golden pictures of what the window shows now")
@@ -83,6 +84,9 @@ var states = []struct {
 	{"controls", keys("c", "Down"), nothing},
 	{"controls-scrolled", keys("Next", "Next"), nothing},
 	{"controls-help", keys("h"), keys("Escape", "Escape")},
+	{"small-controls", both(size(240, 160), keys("c")), keys("c")},
+	{"small-statistics", keys("i", "i"), keys("i")},
+	{"small-no-signal", say("No signal\nthe camera is on but sends no pictures\nsince 14:03:12"), both(say(""), size(640, 360))},
 	{"controls-none", both(noControls, keys("c")), keys("c")},
 	{"recording", func(_ *testing.T, d *desk) { d.SetRecording(true) }, func(_ *testing.T, d *desk) { d.SetRecording(false) }},
 	{"notice", func(_ *testing.T, d *desk) {
@@ -144,6 +148,29 @@ func TestStates(t *testing.T) {
 		d.golden(t, s.name, place)
 		s.undo(t, d)
 	}
+}
+
+// TestHiDPIStates looks at a monitor of twice the usual dots, where texts and the
+// panel are twice as large, and the mouse finds what it points at.
+func TestHiDPIStates(t *testing.T) {
+	display := xvfb.Start(t)
+	display.SetDPI(t, "192")
+	d := openOn(t, display)
+	large := wide
+	large.Width, large.Height = 1120, 640
+	d.show(t, large, scene(large))
+	d.SetControls(camera())
+	d.SetStatus(status)
+	keys("i", "c")(t, d)
+	_, place := d.Display.Window(t, "tbcam")
+	d.golden(t, "hidpi", place)
+	drain(d.Window)
+	d.Xdotool(t, "mousemove", fmt.Sprint(place.Max.X-60), fmt.Sprint(place.Min.Y+2*157), "click", "1")
+	if e := nextBut(t, d.Window); e.Kind != SetControl || e.Control != 3 || e.Value != 0 {
+		t.Errorf("%+v, want the white balance off", e)
+	}
+	d.Xdotool(t, "key", "h")
+	d.golden(t, "hidpi-help", place)
 }
 
 // golden waits until a part of the screen looks as the golden picture of that

@@ -14,8 +14,8 @@ import (
 // What the window is told is cut so that it fits into a message, whatever
 // characters it has.
 const (
-	maxText     = 300      // bytes of a title, a message or a notice
-	maxLine     = 100      // bytes of a line of the statistics
+	maxText     = 300      // bytes of a title, a message, a notice or the line of statistics
+	maxLine     = 100      // bytes of a line of their table
 	maxStatus   = 24       // lines
 	maxControls = 36 << 10 // bytes of JSON
 )
@@ -47,8 +47,10 @@ func (w *Window) SetRecording(on bool) {
 // SetStatus sets the statistics: a line that says it all, and the lines of a table.
 func (w *Window) SetStatus(lines []string) {
 	clipped := make([]string, min(len(lines), maxStatus))
+	limit := maxText
 	for i := range clipped {
-		clipped[i] = clip(lines[i], maxLine)
+		clipped[i] = clip(lines[i], limit)
+		limit = maxLine
 	}
 	w.out.put(func(u *winlink.Update) { u.Status = &clipped })
 }

@@ -158,8 +158,11 @@ func (l *List) Key(name string, shift bool) (changes []Change, ok bool) {
 // choose makes the control with a number the chosen one, and brings it into view.
 func (l *List) choose(i int) {
 	l.chosen = max(0, min(i, len(l.all)-1))
-	l.layout.reveal = true
+	l.Reveal()
 }
+
+// Reveal scrolls to the chosen control when the panel is drawn next.
+func (l *List) Reveal() { l.layout.reveal = true }
 
 // move changes a control by steps: of its own, of its menu, or off and on.
 func (l *List) move(c *capture.Control, steps int) []Change {

@@ -45,7 +45,8 @@ func (l *List) pressRow(s *paint.Style, at image.Point) []Change {
 	return nil
 }
 
-// Drag acts on a move of the mouse while its button is down.
+// Drag acts on a move of the mouse while its button is down. It need not return
+// where the mouse is: Release does in the end.
 func (l *List) Drag(s *paint.Style, at image.Point) []Change {
 	if c := l.current(); l.dragged && c != nil {
 		return l.drag(s, c, at.X)
