@@ -10,7 +10,7 @@ import (
 
 // ErrUsageUnknown says that the driver does not tell when applications read a
 // node: v4l2loopback does since 0.13.
-var ErrUsageUnknown = errors.New("this version of v4l2loopback does not tell when an application reads the camera")
+var ErrUsageUnknown = errors.New("this version of v4l2loopback does not tell when an application reads the camera; 0.13 and newer do")
 
 // The event that tells it, V4L2_EVENT_PRI_CLIENT_USAGE of v4l2loopback.c, has two
 // numbers: V4L2_EVENT_PRIVATE_START at first, and one of its own later.

@@ -4,16 +4,21 @@ import (
 	"sync"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/transport"
 )
 
 // demand asks the sender for pictures while any sink needs them.
 type demand struct {
-	receiver *transport.Receiver
+	receiver asker
 	want     capture.Want
 
 	mu    sync.Mutex
 	needs int
+}
+
+// asker is a transport.Receiver.
+type asker interface {
+	Start(want capture.Want)
+	Stop()
 }
 
 // need notes that one more sink needs pictures, or one less.

@@ -245,6 +245,7 @@ func (v *viewer) Status(status transport.Status) {
 	case transport.Waiting, transport.Failed:
 		v.log.Warn("no picture", "why", status.Text)
 		v.say("no picture: " + status.Text)
+		v.announce(status.Text)
 	case transport.Running:
 		v.say("")
 	}

@@ -381,7 +381,7 @@ func (c *Camera) openAny() error {
 			return nil
 		}
 	}
-	if c.o.Node == Auto && errors.Is(err, v4l2.ErrInUse) {
+	if c.o.Node == Auto && (errors.Is(err, v4l2.ErrInUse) || errors.Is(err, v4l2.ErrFormat)) {
 		return fmt.Errorf("%w: %w", errNoneFree, err)
 	}
 	return err
@@ -400,7 +400,7 @@ func (c *Camera) openNode(n v4l2.LoopbackNode) error {
 		if c.painter == nil {
 			painter.close() // another node may get another format
 		}
-		return err
+		return withRemedy(err)
 	}
 	c.node, c.output, c.painter = n.Path, o, painter
 	c.jpegs.Store(painter.format.Pixel.Compressed())
@@ -408,6 +408,17 @@ func (c *Camera) openNode(n v4l2.LoopbackNode) error {
 	c.tell(n)
 	c.watch()
 	return nil
+}
+
+// withRemedy says what the user can do.
+func withRemedy(err error) error {
+	switch {
+	case errors.Is(err, v4l2.ErrInUse):
+		return fmt.Errorf("%w; end that, or use --loopback auto", err)
+	case errors.Is(err, v4l2.ErrFormat):
+		return fmt.Errorf("%w; end what reads it, or leave --loopback-size and --loopback-format out", err)
+	}
+	return err
 }
 
 // tell says once what users may not expect of the node.

@@ -3,6 +3,7 @@ package loopback
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -206,6 +207,29 @@ func TestPictureTooLarge(t *testing.T) {
 		s.film(tiny, time.Second/30, time.Second)
 		if len(s.opened) != 1 || s.last().sequence != s.next {
 			t.Errorf("%d openings", len(s.opened))
+		}
+	})
+}
+
+// TestAutoTakesWhatIsFree, stays there, and says what to do where nothing is free.
+func TestAutoTakesWhatIsFree(t *testing.T) {
+	o := on()
+	o.Node = Auto
+	play(t, o, &fake{taken: "/dev/video1"}, func(s *stage) {
+		s.start()
+		s.locked(func() { s.fail, s.taken = errors.New("a fault"), "" })
+		s.wait(2 * retry)
+		if len(s.opened) != 2 || s.camera.node != s.node.Path {
+			t.Errorf("%d openings, the last of %s", len(s.opened), s.camera.node)
+		}
+	})
+	play(t, o, &fake{taken: "/dev/video1", refuse: v4l2.ErrInUse}, func(s *stage) {
+		if err := s.camera.Start(); err == nil || !strings.Contains(err.Error(), "run: "+AddCommand) {
+			t.Errorf("Start: %v", err)
+		}
+		s.wait(5 * retry)
+		if n := s.said("free"); n != 0 {
+			t.Errorf("what Start said is said %d times more", n)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package loopback
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -24,10 +25,12 @@ type written struct {
 	format   capture.Format
 }
 
-// fake is a machine with one node, which is its own output.
+// fake is a machine with a node, which is its own output, and perhaps one that
+// others use.
 type fake struct {
 	node  v4l2.LoopbackNode
-	tells bool // the driver tells who reads
+	taken string // path of a node that another program writes to
+	tells bool   // the driver tells who reads
 
 	mu      sync.Mutex
 	users   chan int
@@ -39,14 +42,23 @@ type fake struct {
 }
 
 func (f *fake) Node(string) (v4l2.LoopbackNode, error) { return f.node, nil }
-func (f *fake) Nodes() ([]v4l2.LoopbackNode, error)    { return []v4l2.LoopbackNode{f.node}, nil }
-func (f *fake) Create(string) (string, error)          { return "", fs.ErrPermission }
-func (f *fake) Loaded() bool                           { return true }
-func (f *fake) Load() error                            { return errors.ErrUnsupported }
-func (f *fake) locked(do func())                       { f.mu.Lock(); defer f.mu.Unlock(); do() }
-func (f *fake) open(_ string, format capture.Format, _ capture.Rate) (output, error) {
+func (f *fake) Nodes() ([]v4l2.LoopbackNode, error) {
+	all := []v4l2.LoopbackNode{f.node}
+	if f.taken != "" {
+		all = append(all, v4l2.LoopbackNode{Path: f.taken, Name: Label})
+	}
+	return all, nil
+}
+func (f *fake) Create(string) (string, error) { return "", fs.ErrPermission }
+func (f *fake) Loaded() bool                  { return true }
+func (f *fake) Load() error                   { return errors.ErrUnsupported }
+func (f *fake) locked(do func())              { f.mu.Lock(); defer f.mu.Unlock(); do() }
+func (f *fake) open(path string, format capture.Format, _ capture.Rate) (output, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.taken != "" && path == f.taken {
+		return nil, v4l2.ErrInUse
+	}
 	if f.refuse != nil {
 		return nil, f.refuse
 	}
@@ -113,7 +125,7 @@ func play(t *testing.T, o Options, f *fake, do func(*stage)) {
 		s := &stage{fake: f, t: t}
 		f.users = make(chan int) // in the test's own time
 		f.node.Path, f.node.Capture = "/dev/video7", true
-		o.Node, o.Pool, o.Log = "/dev/video7", &s.pool, slog.New(slog.NewTextHandler(&s.log, nil))
+		o.Node, o.Pool, o.Log = cmp.Or(o.Node, "/dev/video7"), &s.pool, slog.New(slog.NewTextHandler(&s.log, nil))
 		o.Need = func(yes bool) { f.locked(func() { s.needs = append(s.needs, yes) }) }
 		s.camera = newCamera(o, f, f.open)
 		do(s)

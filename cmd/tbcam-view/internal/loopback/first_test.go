@@ -73,6 +73,8 @@ func TestFirstPictureOnDemand(t *testing.T) {
 	cancel()
 	fan.Close()
 	programs.Wait()
+	camera.Stop()
+	camera.reading.Wait()
 	if err := link.Close(); err != nil {
 		t.Error(err)
 	}
@@ -107,9 +109,10 @@ type patternFeed struct {
 	encoder codec.Encoder
 	info    transport.Mode
 	frames  chan *capture.Frame
+	reading sync.WaitGroup
 
 	mu   sync.Mutex
-	stop func() // nil while the camera is off
+	stop func() // of the last Start
 }
 
 func newPatternFeed(t *testing.T, pool *capture.Pool) *patternFeed {
@@ -119,13 +122,14 @@ func newPatternFeed(t *testing.T, pool *capture.Pool) *patternFeed {
 	}
 	t.Cleanup(encoder.Close)
 	mode := capture.Mode{Pixel: capture.YUYV, Width: 1280, Height: 720, Rate: capture.Rate{Num: 30, Den: 1}}
-	p := &patternFeed{t: t, pool: pool, encoder: encoder, frames: make(chan *capture.Frame)}
+	p := &patternFeed{t: t, stop: func() {}, pool: pool, encoder: encoder, frames: make(chan *capture.Frame)}
 	p.info = transport.Mode{Camera: pattern.Name, Source: mode}
 	p.info.Format = encoder.Format(capture.Format{Pixel: mode.Pixel, Width: mode.Width, Height: mode.Height})
 	return p
 }
 
 func (p *patternFeed) Start(capture.Want) {
+	p.Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	source, err := pattern.Open(p.info.Source, p.pool)
@@ -135,7 +139,7 @@ func (p *patternFeed) Start(capture.Want) {
 	}
 	off := make(chan struct{})
 	p.stop = sync.OnceFunc(func() { close(off); source.Close() })
-	go func() {
+	p.reading.Go(func() {
 		for {
 			f, err := source.Read()
 			if err != nil {
@@ -148,15 +152,13 @@ func (p *patternFeed) Start(capture.Want) {
 				return
 			}
 		}
-	}()
+	})
 }
 
 func (p *patternFeed) Stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stop != nil {
-		p.stop()
-	}
+	p.stop()
 }
 
 func (p *patternFeed) Cameras() []capture.Camera { return nil }

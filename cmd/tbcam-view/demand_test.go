@@ -1,0 +1,27 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// asked notes what the sender is asked.
+type asked []string
+
+func (a *asked) Start(want capture.Want) { *a = append(*a, fmt.Sprint("start ", want.Camera)) }
+func (a *asked) Stop()                   { *a = append(*a, "stop") }
+
+// TestDemand: the sender is asked when the first sink needs pictures, and told when
+// the last needs none.
+func TestDemand(t *testing.T) {
+	var a asked
+	d := &demand{receiver: &a, want: capture.Want{Camera: "front"}}
+	for _, yes := range []bool{true, true, false, true, false, false, true, false} {
+		d.need(yes)
+	}
+	if got := fmt.Sprint(a); got != "[start front stop start front stop]" {
+		t.Errorf("the sender is asked %s", got)
+	}
+}
