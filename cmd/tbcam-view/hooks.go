@@ -33,15 +33,15 @@ func (v *viewer) isRecording() bool {
 	return r != nil && r.Recording()
 }
 
-// setFromWindow has a control set, and says in the window why that is not done.
-func (v *viewer) setFromWindow(id uint32, value int64) error {
+// setFromWindow has a control set, and says why where that is not done.
+func (v *viewer) setFromWindow(id uint32, value int64, failed func(error)) {
 	if v.receiver.Controls().Locked {
-		return errors.New("the sender forbids it (tbcam-send --no-remote-control)")
+		failed(errors.New("the sender forbids it (tbcam-send --no-remote-control)"))
+		return
 	}
 	v.setControl(capture.Setting{ID: id, Value: value}, func(_ capture.Setting, err error) {
 		if err != nil && !errors.Is(err, transport.ErrSuperseded) { // by the next move of a slider
-			v.window.notice(err.Error())
+			failed(err)
 		}
 	})
-	return nil
 }

@@ -18,8 +18,10 @@ func TestModes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		granted := transport.Mode{Number: 2, Camera: "HD"}
 		var asked []capture.Want
+		begun := capture.Want{Camera: "HD", Width: 640, Height: 480}
 		var m *modes
-		m = newModes(func(w capture.Want) {
+		needed := true
+		m = newModes(begun, func(w capture.Want) bool {
 			asked = append(asked, w)
 			time.AfterFunc(time.Millisecond, func() { // the sender answers
 				m.change(func() {
@@ -31,13 +33,11 @@ func TestModes(t *testing.T) {
 					}
 				})
 			})
+			return needed
 		})
 		if _, err := m.now(); err == nil || !strings.Contains(err.Error(), "waits for tbcam-send") {
 			t.Errorf("before there is a mode: %v", err)
 		}
-		begun := capture.Want{Camera: "HD", Width: 640, Height: 480}
-		m.begin(begun)
-		time.Sleep(time.Second)
 		faster := begun
 		faster.FPS = 60
 		if mode, err := m.set(t.Context(), capture.Want{FPS: 60}); err != nil || mode != granted {
@@ -59,9 +59,15 @@ func TestModes(t *testing.T) {
 		if mode, err := m.now(); err != nil || mode != granted {
 			t.Errorf("in the end it has %+v, %v", mode, err)
 		}
+		needed = false
+		if _, err := m.set(t.Context(), capture.Want{FPS: 30}); err == nil || !strings.Contains(err.Error(), "no application looks") {
+			t.Errorf("while nobody needs pictures: %v", err)
+		}
+		asked = asked[:len(asked)-2]
+		time.Sleep(time.Second)
 		refused, slower := faster, faster
 		refused.Pixel, slower.FPS = capture.NV12, 5
-		if want := []capture.Want{begun, faster, refused, faster, slower, faster}; !reflect.DeepEqual(asked, want) {
+		if want := []capture.Want{faster, refused, faster, slower, faster}; !reflect.DeepEqual(asked, want) {
 			t.Errorf("asked %+v\nwant  %+v", asked, want)
 		}
 	})

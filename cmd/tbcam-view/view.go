@@ -148,6 +148,7 @@ func (v *viewer) addSinks(cameras loopback.Options) error {
 	if v.o.window {
 		// The window itself reports when a picture was shown.
 		v.window = newWindowSink(v)
+		v.window.connect(v.windowHooks())
 		if err := v.fanout.Add("window", v.window.open, nil); err != nil {
 			return err
 		}

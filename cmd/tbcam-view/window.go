@@ -62,7 +62,7 @@ type windowSink struct {
 }
 
 func newWindowSink(v *viewer) *windowSink {
-	return &windowSink{viewer: v, hooks: v.windowHooks(), closing: make(chan struct{})}
+	return &windowSink{viewer: v, closing: make(chan struct{})}
 }
 
 // opened is a window with what converts its pictures.
@@ -357,15 +357,6 @@ func (s *windowSink) title(fps float64) string {
 		rate = fmt.Sprintf("%.4g fps", m.Rate.FPS())
 	}
 	return fmt.Sprintf("%s, %v %dx%d, %s - tbcam", s.mode.Camera, m.Pixel, m.Width, m.Height, rate)
-}
-
-// notice shows a text for a moment.
-func (s *windowSink) notice(text string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.window != nil {
-		s.window.Notice(text)
-	}
 }
 
 // message shows a text over the picture: a heading, and below it lines of detail.
