@@ -43,7 +43,7 @@ func (t *teller) look() {
 		t.title = title
 		t.window.SetTitle(title)
 	}
-	hooks := &t.sink.hooks
+	hooks := t.sink.connected()
 	if hooks.controls != nil {
 		t.window.SetControls(hooks.controls())
 	}

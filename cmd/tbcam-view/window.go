@@ -36,21 +36,22 @@ const (
 // windowHooks is what the window's user can do to the rest. None of them waits,
 // and any may be nil.
 type windowHooks struct {
-	recordToggle func() (string, error)             // begins or ends a recording, and says so
-	recording    func() bool                        // whether there is one
-	controls     func() []capture.Control           // of the camera, as they are known
-	setControl   func(id uint32, value int64) error // begins to have a control set
+	recordToggle func() (string, error)   // begins or ends a recording, and says so
+	recording    func() bool              // whether there is one
+	controls     func() []capture.Control // of the camera, as they are known
+	// setControl has a control set. failed may be called later, from any goroutine.
+	setControl func(id uint32, value int64, failed func(error))
 }
 
 // windowSink keeps a window open: it acts on its keys, and opens it again, with
 // what it showed, when its process has ended.
 type windowSink struct {
 	viewer  *viewer
-	hooks   windowHooks
 	closing chan struct{}
 	kept    sync.WaitGroup // keep, and snapshots that are being written
 
 	mu      sync.Mutex
+	hooks   windowHooks
 	window  *window.Window // nil while there is none
 	closed  bool           // its user closed it
 	shots   shots
@@ -63,6 +64,19 @@ type windowSink struct {
 
 func newWindowSink(v *viewer) *windowSink {
 	return &windowSink{viewer: v, closing: make(chan struct{})}
+}
+
+// connect says what the window's keys do.
+func (s *windowSink) connect(h windowHooks) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hooks = h
+}
+
+func (s *windowSink) connected() windowHooks {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hooks
 }
 
 // opened is a window with what converts its pictures.
@@ -225,11 +239,12 @@ func (s *windowSink) quit() {
 
 // record begins or ends a recording.
 func (s *windowSink) record(w *window.Window) {
-	if s.hooks.recordToggle == nil {
+	toggle := s.connected().recordToggle
+	if toggle == nil {
 		w.Notice("nothing to record to: tbcam-view was started without --record")
 		return
 	}
-	text, err := s.hooks.recordToggle()
+	text, err := toggle()
 	if err != nil {
 		s.viewer.log.Warn(err.Error())
 		text = err.Error()
@@ -238,11 +253,8 @@ func (s *windowSink) record(w *window.Window) {
 }
 
 func (s *windowSink) setControl(w *window.Window, e window.Event) {
-	if s.hooks.setControl == nil {
-		return // the window shows no controls
-	}
-	if err := s.hooks.setControl(e.Control, e.Value); err != nil {
-		w.Notice(err.Error())
+	if set := s.connected().setControl; set != nil { // else the window shows no controls
+		set(e.Control, e.Value, func(err error) { w.Notice(err.Error()) })
 	}
 }
 

@@ -44,14 +44,14 @@ func (f *far) hooks() windowHooks {
 			defer f.mu.Unlock()
 			return []capture.Control{f.control}
 		},
-		setControl: func(id uint32, value int64) error {
+		setControl: func(id uint32, value int64, failed func(error)) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			if f.refuses || id != f.control.ID {
-				return errors.New("the sender forbids it")
+				go failed(errors.New("the sender forbids it"))
+				return
 			}
 			f.control.Value = value &^ 1
-			return nil
 		},
 	}
 }
@@ -95,7 +95,7 @@ func TestHooks(t *testing.T) {
 	v := &viewer{o: options{window: true}, log: slog.New(slog.DiscardHandler), done: func() {}, meter: meter.New()}
 	s := newWindowSink(v)
 	f := &far{control: capture.Control{ID: 7, Name: "Gain", Type: "int", Max: 100, Step: 1}}
-	s.hooks = f.hooks()
+	s.connect(f.hooks())
 	if _, err := s.open(); err != nil {
 		t.Fatal(err)
 	}
