@@ -215,16 +215,21 @@ func (c *Camera) run() {
 func (c *Camera) tick() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.output == nil && c.reopen(false) != nil {
+	if c.output == nil {
+		_ = c.reopen(false) // which says why not, and tries again
 		return
 	}
+	_ = c.show()
+}
+
+// show writes the last picture again, or a placeholder.
+func (c *Camera) show() error {
 	if c.dark.Swap(false) || c.last == nil || time.Since(c.lastAt) >= max(stale, 3*c.period) {
 		c.blank()
-		c.showPlaceholder()
-		return
+		return c.showPlaceholder()
 	}
 	c.timer.Reset(c.period)
-	c.write(c.last)
+	return c.write(c.last)
 }
 
 // blank forgets the last picture.
@@ -235,20 +240,20 @@ func (c *Camera) blank() {
 	}
 }
 
-func (c *Camera) showPlaceholder() {
+func (c *Camera) showPlaceholder() error {
 	c.timer.Reset(placeholderEvery)
 	if lines := c.lines(); c.placeholder == nil || !slices.Equal(lines, c.text) {
 		f, err := c.painter.write(lines)
 		if err != nil {
 			c.o.Log.Debug("no placeholder", "why", err)
-			return
+			return err
 		}
 		if c.placeholder != nil {
 			c.placeholder.Release()
 		}
 		c.placeholder, c.text = f, lines
 	}
-	c.write(c.placeholder)
+	return c.write(c.placeholder)
 }
 
 // lines returns the text of the placeholder.
@@ -347,7 +352,6 @@ func (c *Camera) reopen(create bool) error {
 		return err
 	}
 	c.said = ""
-	c.timer.Reset(0)
 	return nil
 }
 
@@ -404,9 +408,13 @@ func (c *Camera) openNode(n v4l2.LoopbackNode) error {
 	}
 	c.node, c.output, c.painter = n.Path, o, painter
 	c.jpegs.Store(painter.format.Pixel.Compressed())
+	c.watch()
+	// With exclusive_caps=1 it is a camera only now.
+	if err := c.show(); c.output == nil {
+		return err
+	}
 	c.o.Log.Info("virtual camera is there", "node", n.Path, "name", n.Name, "format", painter.format)
 	c.tell(n)
-	c.watch()
 	return nil
 }
 
