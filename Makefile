@@ -39,8 +39,8 @@ test: deps ## run every rung that needs no second host, and print how long each 
 .PHONY: test-lint
 test-lint: ## formatting, vet, static checks, scripts
 	@test -z "$$(gofmt -l . | tee /dev/stderr)"
-	@go vet ./... && go vet -tags vm,cable ./...
-	@go tool staticcheck ./... && go tool staticcheck -tags vm,cable ./...
+	@go vet ./... && go vet -tags vm,cable,power ./...
+	@go tool staticcheck ./... && go tool staticcheck -tags vm,cable,power ./...
 	@go mod tidy -diff
 	@shellcheck -S warning .ci/run $$(grep -rlE '^#!.*bash' fixtures)
 
@@ -80,6 +80,7 @@ test-vm: build ## the programs with real kernel drivers, in a virtual machine
 	@fixtures/vm/vm build
 	@fixtures/vm/selftest
 	@TBCAM_BIN=$(CURDIR)/bin fixtures/vm/gotest -skip '^TestCalls'
+	@$(gotest) -tags power -run TestPowerCut ./cmd/tbcam-view/internal/record/container $(quiet)
 
 .PHONY: test-calls
 test-calls: build ## the virtual camera and its applications, with v4l2loopback of Debian 12 and of Debian sid

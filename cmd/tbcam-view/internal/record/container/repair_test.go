@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tbcam/tbcam/capture"
 )
@@ -364,6 +365,32 @@ func TestNoPermission(t *testing.T) {
 	for _, err := range []error{repairing, creating} {
 		if !errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v", err)
+		}
+	}
+}
+
+// TestManyGaps: a link that loses pictures all the time does not make the file
+// grow without a bound, and the first gaps are those that are told.
+func TestManyGaps(t *testing.T) {
+	for kind, most := range map[Kind]int{Matroska: maxGaps, MP4: 255} {
+		disk := newMemory(nil)
+		w, err := open(&file{disk: disk, path: ".", seekable: true, named: true}, options(kind, jpegs))
+		must(t, err)
+		for i := range maxGaps + 100 {
+			must(t, w.Gap(capture.Lost{Driver: 1}, strings.Repeat("long ", 100)))
+			must(t, w.Write(&capture.Frame{Data: picture(jpegs, 0)}, time.Duration(i)*10*time.Millisecond))
+		}
+		must(t, w.Flush())
+		interrupted := bytes.Clone(disk.data)
+		must(t, w.Close())
+		path := filepath.Join(t.TempDir(), "a."+kind.String())
+		must(t, os.WriteFile(path, disk.data, 0o600))
+		if n := len(probe(t, kind, path).Chapters); n > most || n < 30 {
+			t.Errorf("%v: %d chapters, want up to %d", kind, n, most)
+		}
+		repaired := newMemory(interrupted)
+		if _, err := mend(repaired, int64(len(interrupted))); err != nil || !bytes.Equal(repaired.data, disk.data) {
+			t.Errorf("%v: the repaired file is another one (%v)", kind, err)
 		}
 	}
 }
