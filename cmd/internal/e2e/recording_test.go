@@ -500,3 +500,60 @@ func TestRecordingService(t *testing.T) {
 	}
 	wantFilm(t, f, f.numbers(), segments(t, dir+"/*/*.mkv")...)
 }
+
+// TestRecordingGaps: what is missing has a chapter with the cause, whether the
+// camera dropped it or the sender was away.
+func TestRecordingGaps(t *testing.T) {
+	t.Parallel()
+	flag, path := socket(t)
+	file := filepath.Join(t.TempDir(), "a.mkv")
+	v := viewer(t, flag, "--stats=json", "--record="+file)
+	f := newFilm(320, 240, 30)
+	stop := f.show(t, path)
+	until(t, "frames", func() bool { return frames(v) > 10 })
+	f.mu.Lock()
+	f.lost.Driver += 3
+	f.mu.Unlock()
+	before := frames(v)
+	until(t, "further frames", func() bool { return frames(v) > before+10 })
+	stop()
+	v.says("the sender is gone")
+	again := newFilm(320, 240, 30)
+	stop = again.show(t, path)
+	before = frames(v)
+	until(t, "frames of another session", func() bool { return frames(v) > before+10 })
+	stop()
+	if code := v.end(syscall.SIGINT); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	chapters := tool(t, "ffprobe", "-v", "error", "-show_chapters", file)
+	for _, cause := range []string{"3 dropped at the camera", "the connection was lost"} {
+		if !strings.Contains(chapters, cause) {
+			t.Errorf("no chapter says %q:\n%s", cause, chapters)
+		}
+	}
+}
+
+// TestRecordingReaderGone: who reads the recording ends; other sinks do not.
+func TestRecordingReaderGone(t *testing.T) {
+	t.Parallel()
+	flag, path := socket(t)
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := prepare(t, "tbcam-view", flag, "--record=-", "--stats=json", "--snapshot="+t.TempDir()+"/live.png", "--snapshot-every=100ms", "--force")
+	v.Stdout = write
+	v.launch()
+	write.Close()
+	newFilm(320, 240, 30).show(t, path)
+	shown := func() int { all, _ := recorded(v.stderr.String()); return int(all.Frames) }
+	until(t, "frames", func() bool { return shown() > 0 })
+	read.Close()
+	v.says("broken pipe")
+	before := shown()
+	until(t, "further frames for the other sink", func() bool { return shown() > before+30 })
+	if code := v.end(syscall.SIGINT); code != 7 {
+		t.Errorf("exit code %d", code)
+	}
+}
