@@ -14,6 +14,8 @@ package codec
 #cgo nocallback tb_from_rgb
 #cgo noescape tb_rescale
 #cgo nocallback tb_rescale
+#cgo noescape tb_rgba
+#cgo nocallback tb_rgba
 #cgo noescape ScalePlane
 #cgo nocallback ScalePlane
 #cgo noescape RotatePlane
@@ -206,4 +208,11 @@ func pack(dst plane, luma, chroma0, chroma1 plane, chromaFirst bool) {
 	} else {
 		C.I422ToYUY2(y, ys, u, us, v, vs, d, ds, w, h)
 	}
+}
+
+// rgba writes a picture without subsampling as RGBA; see tb_rgba.
+func rgba(dst plane, src picture, offset int, factors *[5]int32) {
+	C.tb_rgba(src[0].c(), C.int(src[0].stride), src[1].c(), C.int(src[1].stride), src[2].c(), C.int(src[2].stride),
+		dst.c(), C.int(dst.stride), C.int(src[0].width), C.int(src[0].height),
+		C.int(offset), (*C.int32_t)(&factors[0]))
 }

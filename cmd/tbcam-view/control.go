@@ -41,13 +41,14 @@ func (r *recording) signal(s os.Signal) {
 	}
 }
 
-// toggle starts the recording, or stops it.
-func (r *recording) toggle() {
+// toggle starts the recording, or stops it, and says which.
+func (r *recording) toggle() string {
 	if r.Recording() {
 		r.command("stop")
-	} else {
-		r.command("start")
+		return "recording is stopped"
 	}
+	r.command("start")
+	return "recording is started"
 }
 
 // obey acts on lines until there are no more.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/cmd/internal/winlink"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -53,7 +54,12 @@ through any number of senders and unplugged cables.
 
 While it records, SIGUSR1 begins another file, and SIGUSR2 stops and starts.
 
-Keys in the window: F fullscreen, S snapshot, I statistics, H help, Q quit.`,
+Keys in the window (H shows them too):
+
+` + keysHelp(winlink.Keys) + `
+In the panel of controls:
+
+` + keysHelp(winlink.PanelKeys),
 		Example: `  tbcam-view
   tbcam-view --loopback auto
   tbcam-view --record call.mkv --window

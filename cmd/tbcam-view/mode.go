@@ -42,6 +42,12 @@ func (m *modes) change(what func()) {
 	m.changed = make(chan struct{})
 }
 
+func (m *modes) wanted() capture.Want {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.want
+}
+
 // now returns the mode that the camera has.
 func (m *modes) now() (transport.Mode, error) {
 	m.mu.Lock()
@@ -58,14 +64,12 @@ func (m *modes) now() (transport.Mode, error) {
 func (m *modes) set(ctx context.Context, change capture.Want) (transport.Mode, error) {
 	m.turn.Lock()
 	defer m.turn.Unlock()
-	var before, want capture.Want
-	m.change(func() {
-		before, want = m.want, change.Over(m.want)
-		m.mode, m.status = nil, transport.Status{}
-	})
+	before := m.wanted()
+	want := change.Over(before)
 	if err := want.Check(); err != nil {
 		return transport.Mode{}, err
 	}
+	m.change(func() { m.mode, m.status = nil, transport.Status{} })
 	if !m.ask(want) {
 		m.ask(before)
 		return transport.Mode{}, errors.New("no camera is on: no application looks at the virtual camera")

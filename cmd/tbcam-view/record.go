@@ -165,13 +165,16 @@ func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
 	if err != nil {
 		return err
 	}
-	v.recorder = &recording{Recorder: recorder, viewer: v}
+	r := &recording{Recorder: recorder, viewer: v}
+	v.mu.Lock()
+	v.recorder = r
+	v.mu.Unlock()
 	v.demand.need(true)
 	v.fanout.Tap(func(f *capture.Frame) {
 		if measure != nil {
 			measure(f)
 		}
-		v.recorder.take(f)
+		r.take(f)
 	})
 	return nil
 }

@@ -93,7 +93,7 @@ func view(ctx context.Context, o options) (err error) {
 	defer v.openDoor()()
 	defer o.stats.Start(o.record.out(), v.summary)()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
-	v.say("waiting for tbcam-send at " + o.stream)
+	v.say("Waiting for tbcam-send\nat " + o.stream)
 	return v.run(ctx)
 }
 
@@ -147,11 +147,13 @@ func (v *viewer) addSinks(cameras loopback.Options) error {
 	measure := v.presented
 	if v.o.window {
 		// The window itself reports when a picture was shown.
-		v.window = &windowSink{viewer: v}
+		v.window = newWindowSink(v)
+		v.window.connect(v.windowHooks())
 		if err := v.fanout.Add("window", v.window.open, nil); err != nil {
 			return err
 		}
 		v.demand.need(true)
+		v.fanout.Tap(v.window.received)
 		measure = nil
 	}
 	if len(v.o.loopback.nodes) > 0 {
@@ -188,7 +190,7 @@ func (v *viewer) presented(f *capture.Frame) { v.meter.Add(&f.At, time.Now()) }
 // Connected implements transport.Viewer.
 func (v *viewer) Connected(peer transport.Peer) {
 	v.log.Info(fmt.Sprintf("%v is there", peer))
-	v.say("waiting for the camera")
+	v.say("Waiting for the camera")
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.status, v.host = transport.Status{}, peer.Host
@@ -204,7 +206,7 @@ func (v *viewer) Mode(mode transport.Mode) {
 	v.mu.Unlock()
 	v.modes.change(func() { v.modes.mode = &mode })
 	if v.window != nil {
-		v.window.title(fmt.Sprintf("%s, %v - tbcam", mode.Camera, mode.Source))
+		v.window.setMode(mode)
 	}
 }
 
@@ -241,7 +243,7 @@ func (v *viewer) Status(status transport.Status) {
 	switch status.State {
 	case transport.Waiting, transport.Failed:
 		v.log.Warn("no picture", "why", status.Text)
-		v.say("no picture: " + status.Text)
+		v.say(noSignal(status.Text))
 		v.announce(status.Text)
 	case transport.Running:
 		v.say("")
@@ -251,7 +253,7 @@ func (v *viewer) Status(status transport.Status) {
 // Disconnected implements transport.Viewer.
 func (v *viewer) Disconnected(err error) {
 	v.log.Info("the sender is gone", "why", err)
-	v.say("no signal since " + time.Now().Format("15:04:05") + ": waiting for tbcam-send")
+	v.say(gone(err))
 	v.announce("waiting for tbcam-send")
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -286,8 +288,8 @@ func (v *viewer) summary() meter.Summary {
 		meter.Fate{Name: "superseded before showing", Count: decoded.Superseded + v.unseen()},
 	)
 	summary := meter.Summary{Program: "tbcam-view", Counted: v.counted(), Report: v.meter.Report(received.Bytes)}
-	if v.recorder != nil {
-		summary.Recorder = v.recorder.report()
+	if r := v.recording(); r != nil {
+		summary.Recorder = r.report()
 		fates = append(fates, summary.Recorder.Fates()...)
 	}
 	summary.Clock, summary.Fates = v.clock(), fates
@@ -306,6 +308,13 @@ func (v *viewer) clock() *meter.Clock {
 	}
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	return &meter.Clock{Offset: ms(offset), Uncertainty: ms(uncertainty)}
+}
+
+// recording returns the recorder, nil where there is none.
+func (v *viewer) recording() *recording {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.recorder
 }
 
 // counted says what the measured sink does with frames.

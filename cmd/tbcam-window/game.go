@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
-	"strings"
+	"time"
 
 	"github.com/hajimehoshi/ebiten/v2"
 
@@ -25,20 +25,31 @@ const settled = 2
 // dimmed is the brightness of the picture under a message.
 const dimmed = 0.3
 
+// grab is what the mouse's button went down on.
+type grab int
+
+const (
+	nobody grab = iota
+	thePicture
+	thePanel
+)
+
 // game is the window as ebiten calls it, in one goroutine.
 type game struct {
 	conn   *winlink.Conn
 	shader *ebiten.Shader
 	probe  *ebiten.Image // one pixel; see waitForDrawing
 	inbox  inbox
-	input  input
+
+	input   input
+	again   time.Time // when it was arranged to look at held keys again
+	grabbed grab
 
 	slots   *winlink.Reader // nil before the first format
-	picture *picture        // nil before the first picture
-
-	message, status, help label
-	showStatus, showHelp  bool
-	width, height         int // of the screen in its pixels
+	picture *picture        // nil before the first format
+	pose    view.Pose
+	turning turning
+	over    *overlay
 
 	updates int    // calls of Update, until it is called only when something has happened
 	dirty   bool   // the screen is not what it should be
@@ -50,17 +61,18 @@ func newGame(conn *winlink.Conn) (*game, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compile shader: %w", err)
 	}
-	g := &game{conn: conn, shader: shader, probe: newTexture(1, 1), dirty: true}
-	g.help.set(help)
-	return g, nil
+	return &game{
+		conn: conn, shader: shader, probe: newTexture(1, 1),
+		pose: view.NewPose(), over: newOverlay(), dirty: true,
+	}, nil
 }
 
 // LayoutF makes the screen as large as the window in the monitor's pixels.
 func (g *game) LayoutF(width, height float64) (float64, float64) {
 	scale := ebiten.Monitor().DeviceScaleFactor()
 	w, h := math.Round(width*scale), math.Round(height*scale)
-	if int(w) != g.width || int(h) != g.height {
-		g.width, g.height, g.dirty = int(w), int(h), true
+	if g.over.resize(int(w), int(h), scale) {
+		g.dirty = true
 	}
 	return w, h
 }
@@ -73,7 +85,7 @@ func (g *game) Update() error {
 	if g.updates < settled {
 		g.updates++
 		if g.updates == settled {
-			g.start()
+			return g.start()
 		}
 		return nil
 	}
@@ -83,27 +95,28 @@ func (g *game) Update() error {
 	}
 	g.apply(update)
 	g.upload()
-	moved, acts := g.input.poll()
-	if !told && !moved {
+	d := g.input.poll()
+	if !told && !d.something() {
 		// Perhaps another window was in front, of which ebiten says nothing.
 		g.dirty = true
 	}
-	for _, act := range acts {
-		if err := g.act(act); err != nil {
-			return err
-		}
+	if again := g.input.again; !again.IsZero() && again != g.again {
+		g.again = again
+		g.inbox.nudge(time.Until(again))
 	}
-	return nil
+	return g.do(d)
 }
 
 // start begins to listen to tbcam-view.
-func (g *game) start() {
+func (g *game) start() error {
 	ebiten.SetTPS(ebiten.SyncWithFPS) // or ebiten may wake up without an Update
 	// Deprecated in favour of SetScreenClearedEveryFrame(false), with which an
 	// idle window still takes 5 % of a core instead of nothing.
 	//lint:ignore SA1019 see above
 	ebiten.SetFPSMode(ebiten.FPSModeVsyncOffMinimum)
+	err := g.report(winlink.Report{Action: winlink.Started, On: g.wantsRGBA()})
 	go g.inbox.receive(g.conn)
+	return err
 }
 
 // adopt changes over to pictures of another format.
@@ -114,6 +127,9 @@ func (g *game) adopt(slots *winlink.Reader) {
 		g.picture.free()
 	}
 	g.slots, g.picture = slots, newPicture(g.shader, slots.Format, slots.Layout)
+	if g.over.frozen { // that picture is gone
+		g.freeze(false)
+	}
 	if first {
 		g.fitWindow()
 	}
@@ -123,65 +139,34 @@ func (g *game) adopt(slots *winlink.Reader) {
 func (g *game) fitWindow() {
 	monitor := ebiten.Monitor()
 	mw, mh := monitor.Size()
-	f := g.slots.Format
-	w, h := view.WindowSize(f.Width, f.Height, mw, mh, monitor.DeviceScaleFactor())
+	width, height := g.pose.Turned(g.slots.Format.Width, g.slots.Format.Height)
+	w, h := view.WindowSize(width, height, mw, mh, monitor.DeviceScaleFactor())
 	ebiten.SetWindowSize(w, h)
 	ebiten.SetWindowPosition((mw-w)/2, (mh-h)/2)
 }
 
 func (g *game) apply(u winlink.Update) {
 	if u.Fullscreen {
-		setFullscreen(true)
+		g.setFullscreen(true)
 	}
 	if u.Title != nil {
 		ebiten.SetWindowTitle(*u.Title)
 	}
-	if u.Message != nil && g.message.set(*u.Message) {
-		g.dirty = true
+	if u.Notice != nil {
+		g.inbox.nudge(noticeTime)
 	}
-	if u.Status != nil && g.status.set(strings.Join(*u.Status, "\n")) {
-		g.dirty = g.dirty || g.showStatus
-	}
+	seen, expired := g.over.apply(u), g.over.expire()
+	g.dirty = g.dirty || seen || expired
 }
 
 // upload takes the newest picture, if it is a new one.
 func (g *game) upload() {
-	if g.slots == nil {
+	if g.slots == nil || g.over.frozen {
 		return
 	}
 	if planes, id, ok := g.slots.Take(); ok {
 		g.picture.upload(planes)
 		g.drawn, g.dirty = id, true
-	}
-}
-
-func (g *game) act(act string) error {
-	switch act {
-	case "f", "double click":
-		setFullscreen(!ebiten.IsFullscreen())
-	case "escape":
-		setFullscreen(false)
-	case "i":
-		g.showStatus, g.dirty = !g.showStatus, true
-	case "h":
-		g.showHelp, g.dirty = !g.showHelp, true
-	case "s":
-		return g.conn.Send(winlink.Report{Action: winlink.Snapshot}, nil)
-	case "q":
-		return ebiten.Termination
-	}
-	return nil
-}
-
-func setFullscreen(on bool) {
-	if on == ebiten.IsFullscreen() {
-		return
-	}
-	ebiten.SetFullscreen(on)
-	if on {
-		ebiten.SetCursorMode(ebiten.CursorModeHidden)
-	} else {
-		ebiten.SetCursorMode(ebiten.CursorModeVisible)
 	}
 }
 
@@ -193,28 +178,16 @@ func (g *game) Draw(screen *ebiten.Image) {
 	g.dirty = false
 	screen.Clear()
 	if g.picture != nil {
-		g.picture.draw(screen, g.brightness())
+		g.picture.draw(screen, &g.pose, g.brightness())
 	}
-	g.drawTexts(screen)
+	g.over.draw(screen)
 }
 
 func (g *game) brightness() float32 {
-	if g.message.text != "" {
+	if g.over.message != "" {
 		return dimmed
 	}
 	return 1
-}
-
-func (g *game) drawTexts(screen *ebiten.Image) {
-	// The font is small: larger windows get it in larger pixels.
-	scale := float64(max(1, (g.height+270)/540))
-	g.message.draw(screen, scale+1, 0.5, 0.5)
-	if g.showStatus {
-		g.status.draw(screen, scale, 0, 0)
-	}
-	if g.showHelp {
-		g.help.draw(screen, scale, 0.5, 0.9)
-	}
 }
 
 // DrawFinalScreen puts what Draw made on the screen, pixel for pixel whatever
@@ -226,20 +199,6 @@ func (g *game) DrawFinalScreen(screen ebiten.FinalScreen, offscreen *ebiten.Imag
 	}
 	g.waitForDrawing(offscreen)
 	// A failure means that tbcam-view is gone, which ends the process by itself.
-	_ = g.conn.Send(winlink.Report{Action: winlink.Shown, ID: g.drawn, At: winlink.Monotonic()}, nil)
+	_ = g.report(winlink.Report{Action: winlink.Shown, ID: g.drawn, At: winlink.Monotonic()})
 	g.drawn = 0
-}
-
-// waitForDrawing waits until the graphics card has drawn what it was told so far:
-// a pixel that depends on it cannot be read earlier.
-//
-// It does so twice because ebiten has two queues of commands, which take turns
-// whenever a pixel is read and at the end of a frame, and gives memory back only
-// at the end of a frame: with one reading a frame, one queue would never be there.
-func (g *game) waitForDrawing(i *ebiten.Image) {
-	var pixel [4]byte
-	for range 2 {
-		g.probe.DrawImage(i, nil)
-		g.probe.ReadPixels(pixel[:])
-	}
 }

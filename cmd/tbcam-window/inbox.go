@@ -19,6 +19,7 @@ type inbox struct {
 	update winlink.Update  // newer values have replaced older ones
 	slots  *winlink.Reader // of a new format, nil without one
 	retry  *time.Timer     // runs while something is in the inbox, else nil
+	frozen bool            // the window wants no pictures
 }
 
 // retryAfter is how long the window may take to look before it is woken again.
@@ -57,8 +58,26 @@ func (in *inbox) put(u winlink.Update, memory *os.File) error {
 		in.slots = slots
 	}
 	in.update.Merge(u)
-	in.wake()
+	if !in.frozen || !u.Quiet() {
+		in.wake()
+	}
 	return nil
+}
+
+// setFrozen says whether the window is to sleep through new pictures.
+func (in *inbox) setFrozen(frozen bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.frozen = frozen
+}
+
+// nudge wakes the window after some time.
+func (in *inbox) nudge(after time.Duration) {
+	time.AfterFunc(after, func() {
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.wake()
+	})
 }
 
 // wake wakes the window, again and again until it looks: a wake-up is lost while

@@ -2,6 +2,7 @@ package main
 
 import (
 	"image"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,57 +10,132 @@ import (
 	"github.com/hajimehoshi/ebiten/v2/inpututil"
 )
 
-const help = `F, double click  full screen
-Esc              leave full screen
-S                snapshot
-I                statistics
-H                this help
-Q                quit`
-
 // doubleClick is the longest time between the clicks of a double click.
 const doubleClick = 400 * time.Millisecond
 
+// trembling is how far the mouse may move between them, in pixels.
+const trembling = 8
+
+// A key that repeats does so after repeatAfter, every repeatEvery.
+const (
+	repeatAfter = 350 * time.Millisecond
+	repeatEvery = 50 * time.Millisecond
+)
+
+// repeating are the keys that do more the longer they are held.
+var repeating = []ebiten.Key{
+	ebiten.KeyArrowUp, ebiten.KeyArrowDown, ebiten.KeyArrowLeft, ebiten.KeyArrowRight,
+	ebiten.KeyPageUp, ebiten.KeyPageDown, ebiten.KeyEqual, ebiten.KeyMinus,
+	ebiten.KeyNumpadAdd, ebiten.KeyNumpadSubtract,
+}
+
 // input is what is known of the user's devices since the last look.
 type input struct {
-	keys  []ebiten.Key
-	held  bool // a key was held that makes others the desktop's
-	mouse image.Point
-	click time.Time // the last one
+	keys   []ebiten.Key
+	repeat ebiten.Key
+	again  time.Time // when the key repeats, zero for never
+
+	mouse   image.Point
+	click   time.Time   // the last one, zero after a double click
+	clicked image.Point // where that was
 }
 
-// poll returns what the user did since the last look: letters of keys as they
-// are labelled, "escape" or "double click"; and whether the mouse has moved.
-func (in *input) poll() (moved bool, acts []string) {
+// did is what the user did since the last look.
+type did struct {
+	// keys are letters as they are labelled on them, or ebiten's names in lower case.
+	keys  []string
+	shift bool
+
+	mouse                           image.Point // on the screen, in its pixels
+	moved                           image.Point // since the last look
+	wheel                           float64     // lines, up if positive
+	pressed, down, released, double bool        // the left button
+}
+
+// something reports whether the user did anything at all.
+func (d *did) something() bool {
+	return len(d.keys) > 0 || d.moved != image.Point{} || d.wheel != 0 || d.pressed || d.released
+}
+
+// poll returns what the user did since the last look.
+func (in *input) poll() (d did) {
+	d.keys = in.pollKeys()
+	d.shift = wasHeld(ebiten.KeyShiftLeft) || wasHeld(ebiten.KeyShiftRight)
+	d.mouse = image.Pt(ebiten.CursorPosition())
+	d.moved, in.mouse = d.mouse.Sub(in.mouse), d.mouse
+	_, d.wheel = ebiten.Wheel()
+	d.pressed = inpututil.IsMouseButtonJustPressed(ebiten.MouseButtonLeft)
+	d.down = ebiten.IsMouseButtonPressed(ebiten.MouseButtonLeft)
+	d.released = inpututil.IsMouseButtonJustReleased(ebiten.MouseButtonLeft)
+	d.double = in.doubleClick(d)
+	return d
+}
+
+func (in *input) pollKeys() (names []string) {
 	in.keys = inpututil.AppendJustPressedKeys(in.keys[:0])
-	held := ebiten.IsKeyPressed(ebiten.KeyAlt) || ebiten.IsKeyPressed(ebiten.KeyMeta)
-	if held || in.held { // also when it is let go of at the same time
-		in.keys = in.keys[:0]
+	if slices.ContainsFunc(desktop, wasHeld) {
+		in.keys, in.again = in.keys[:0], time.Time{}
 	}
-	in.held = held
 	for _, k := range in.keys {
-		acts = append(acts, keyName(k))
+		names = append(names, keyName(k))
+		if slices.Contains(repeating, k) {
+			in.repeat, in.again = k, time.Now().Add(repeatAfter)
+		}
 	}
-	if inpututil.IsMouseButtonJustPressed(ebiten.MouseButtonLeft) && in.doubleClick() {
-		acts = append(acts, "double click")
+	if in.repeats() {
+		names = append(names, keyName(in.repeat))
 	}
-	mouse := image.Pt(ebiten.CursorPosition())
-	moved, in.mouse = mouse != in.mouse, mouse
-	return moved, acts
+	return names
 }
 
-func (in *input) doubleClick() bool {
-	now := time.Now()
-	if now.Sub(in.click) > doubleClick {
-		in.click = now
+// desktop are the keys that make others the desktop's while they are held.
+var desktop = []ebiten.Key{ebiten.KeyAltLeft, ebiten.KeyAltRight, ebiten.KeyMetaLeft, ebiten.KeyMetaRight}
+
+// wasHeld reports whether a key is held or was since the last look, in which time
+// another one may have been pressed with it.
+func wasHeld(k ebiten.Key) bool {
+	return ebiten.IsKeyPressed(k) || inpututil.IsKeyJustPressed(k) || inpututil.IsKeyJustReleased(k)
+}
+
+// repeats reports whether a held key is to act again now.
+func (in *input) repeats() bool {
+	if !ebiten.IsKeyPressed(in.repeat) {
+		in.again = time.Time{}
+	}
+	if in.again.IsZero() || time.Now().Before(in.again) {
 		return false
 	}
-	in.click = time.Time{}
+	in.again = time.Now().Add(repeatEvery)
 	return true
 }
 
+// doubleClick reports whether the button went down twice in a short time without
+// the mouse having gone anywhere.
+func (in *input) doubleClick(d did) bool {
+	if away := d.mouse.Sub(in.clicked); max(away.X, -away.X, away.Y, -away.Y) > trembling {
+		in.click = time.Time{}
+	}
+	if !d.pressed {
+		return false
+	}
+	now := time.Now()
+	if now.Sub(in.click) <= doubleClick {
+		in.click = time.Time{}
+		return true
+	}
+	in.click, in.clicked = now, d.mouse
+	return false
+}
+
 // keyName returns the letter on a key, or that of a US keyboard in its place
-// where the letter is of another script.
+// where the letter is of another script; digits are where they always are.
 func keyName(k ebiten.Key) string {
+	switch {
+	case k >= ebiten.KeyDigit0 && k <= ebiten.KeyDigit9:
+		return string(rune('0' + k - ebiten.KeyDigit0))
+	case k >= ebiten.KeyNumpad0 && k <= ebiten.KeyNumpad9:
+		return string(rune('0' + k - ebiten.KeyNumpad0))
+	}
 	if name := ebiten.KeyName(k); len(name) == 1 {
 		return strings.ToLower(name)
 	}

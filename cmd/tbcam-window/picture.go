@@ -3,6 +3,7 @@ package main
 import (
 	_ "embed"
 	"image"
+	"math"
 
 	"github.com/hajimehoshi/ebiten/v2"
 
@@ -14,14 +15,13 @@ import (
 //go:embed picture.kage
 var kage []byte
 
-// border is the width of the border around rgb in pixels; see picture.kage.
-const border = 1
+const border = winlink.Border
 
 // picture is the newest picture on the graphics card.
 type picture struct {
-	width, height int // pixels
-	planes        [3]*ebiten.Image
-	rgb           *ebiten.Image // with a border
+	width, height int              // pixels
+	planes        [3]*ebiten.Image // none if the pictures come as RGBA
+	rgb           *ebiten.Image    // with a border
 
 	// The shader from planes to rgb, and what it is called with.
 	shader   *ebiten.Shader
@@ -30,7 +30,7 @@ type picture struct {
 }
 
 // newPicture makes room for pictures of a format.
-func newPicture(shader *ebiten.Shader, f capture.Format, layout winlink.Layout) *picture {
+func newPicture(shader *ebiten.Shader, f winlink.Format, layout winlink.Layout) *picture {
 	w, h := f.Width+2*border, f.Height+2*border
 	p := &picture{
 		width:    f.Width,
@@ -39,11 +39,14 @@ func newPicture(shader *ebiten.Shader, f capture.Format, layout winlink.Layout) 
 		shader:   shader,
 		vertices: rectangle(w, h),
 	}
+	if f.RGBA {
+		return p
+	}
 	for i, plane := range layout.Planes {
 		p.planes[i] = newTexture(plane.Stride/4, plane.Lines)
 	}
 	p.options.Blend = ebiten.BlendCopy
-	p.options.Uniforms = uniforms(f)
+	p.options.Uniforms = uniforms(f.Format)
 	copy(p.options.Images[:], p.planes[:])
 	if f.Pixel == capture.GREY {
 		p.options.Images[1], p.options.Images[2] = p.planes[0], p.planes[0]
@@ -78,30 +81,48 @@ func uniforms(f capture.Format) map[string]any {
 	}
 }
 
-// upload takes a picture over from planes in memory.
+// upload takes a picture over from planes in memory, or from RGBA in the first.
 func (p *picture) upload(planes [3][]byte) {
+	if p.planes[0] == nil {
+		p.rgb.WritePixels(planes[0])
+		return
+	}
 	for i, texture := range p.planes {
 		if texture != nil {
 			texture.WritePixels(planes[i])
 		}
 	}
+	p.convert()
+}
+
+// convert makes RGB of the planes.
+func (p *picture) convert() {
 	p.rgb.DrawTrianglesShader(p.vertices, []uint16{0, 1, 2, 1, 2, 3}, p.shader, &p.options)
 }
 
-// draw draws the picture as large as the screen allows, in its middle.
-func (p *picture) draw(screen *ebiten.Image, brightness float32) {
+// draw draws the picture where its pose says.
+func (p *picture) draw(screen *ebiten.Image, pose *view.Pose, brightness float32) {
 	size := screen.Bounds().Size()
-	x, y, w, h := view.Letterbox(p.width, p.height, size.X, size.Y)
+	w, h := pose.Turned(p.width, p.height)
+	box := pose.Place(w, h, size.X, size.Y)
+	m := pose.Matrix(box, p.width, p.height)
 	var o ebiten.DrawImageOptions
 	o.GeoM.Translate(-border, -border)
-	o.GeoM.Scale(float64(w)/float64(p.width), float64(h)/float64(p.height))
-	o.GeoM.Translate(float64(x), float64(y))
+	o.GeoM.Concat(geometry(m))
 	o.ColorScale.Scale(brightness, brightness, brightness, 1)
-	if w != p.width || h != p.height {
+	if box.W != float64(w) || box.H != float64(h) {
 		o.Filter = ebiten.FilterLinear
 	}
-	place := screen.SubImage(image.Rect(x, y, x+w, y+h)).(*ebiten.Image)
-	place.DrawImage(p.rgb, &o)
+	place := image.Rect(int(math.Round(box.X)), int(math.Round(box.Y)), int(math.Round(box.X+box.W)), int(math.Round(box.Y+box.H)))
+	screen.SubImage(place).(*ebiten.Image).DrawImage(p.rgb, &o)
+}
+
+// geometry returns a matrix as ebiten has it.
+func geometry(m [6]float64) (g ebiten.GeoM) {
+	for i, v := range m {
+		g.SetElement(i/3, i%3, v)
+	}
+	return g
 }
 
 // free gives the textures back.

@@ -63,7 +63,7 @@ func TestPlayersOverTheCable(t *testing.T) {
 		v := viewer(t, "--stream="+theCable.viewer, "--loopback="+nodes[1])
 		until(t, "the viewer to open the stream", func() bool { return holds(v, theCable.viewer) })
 		play(t, fmt.Sprintf(gstSender, camera.path, theCable.sender), nil)
-		wantInStep(t, camera, watch(t, nodes[1]))
+		wantInStep(t, camera, watchCamera(t, nodes[1]))
 	})
 }
 
@@ -76,8 +76,8 @@ func holds(p *program, path string) bool {
 	})
 }
 
-// watch reads the pictures of a virtual camera, as soon as it is one.
-func watch(t *testing.T, path string) *gallery {
+// watchCamera reads the pictures of a virtual camera, as soon as it is one.
+func watchCamera(t *testing.T, path string) *gallery {
 	g := &gallery{}
 	var watching sync.WaitGroup
 	closed := make(chan struct{})

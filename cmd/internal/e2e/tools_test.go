@@ -97,8 +97,14 @@ func env(settings ...string) []string {
 // start starts a program.
 func start(t *testing.T, settings []string, name string, args ...string) *program {
 	t.Helper()
+	return startIn(t, "", settings, name, args...)
+}
+
+// startIn starts a program in a directory, "" for the test's.
+func startIn(t *testing.T, dir string, settings []string, name string, args ...string) *program {
+	t.Helper()
 	p := prepare(t, name, args...)
-	p.Env = env(settings...)
+	p.Dir, p.Env = dir, env(settings...)
 	p.launch()
 	return p
 }

@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MaxMessage bounds a message in bytes, in both directions.
-const MaxMessage = 16 << 10
+// MaxMessage bounds a message in bytes, in both directions. Controls are the
+// largest: a camera has some dozens, with menus.
+const MaxMessage = 64 << 10
 
 // Conn carries messages as JSON, one per packet: the socket keeps their
 // boundaries, so a message is whole or not there, and a length is never trusted.

@@ -8,8 +8,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/tbcam/tbcam/capture"
 )
 
 // ErrSlot: the other process put something into the shared memory that cannot be.
@@ -40,7 +38,7 @@ type Writer struct {
 //
 // The memory is allocated at once and sealed: whatever the other process does
 // to the file, writing here raises no SIGBUS.
-func NewWriter(f capture.Format) (*Writer, *os.File, error) {
+func NewWriter(f Format) (*Writer, *os.File, error) {
 	layout, err := NewLayout(f)
 	if err != nil {
 		return nil, nil, fmt.Errorf("share pictures: %w", err)
@@ -114,13 +112,13 @@ func (w *Writer) Close() error { return os.NewSyscallError("munmap", unix.Munmap
 // Reader is the side of the window. It is used by one goroutine at a time.
 type Reader struct {
 	Layout
-	Format capture.Format
+	Format Format
 	memory []byte
 	mine   uint32
 }
 
 // NewReader maps the memory that came with a format, and closes the file.
-func NewReader(f capture.Format, file *os.File) (*Reader, error) {
+func NewReader(f Format, file *os.File) (*Reader, error) {
 	defer file.Close()
 	layout, err := NewLayout(f)
 	if err != nil {
@@ -131,7 +129,7 @@ func NewReader(f capture.Format, file *os.File) (*Reader, error) {
 		return nil, fmt.Errorf("map pictures: %w", err)
 	}
 	if info.Size() < int64(layout.memory()) {
-		return nil, fmt.Errorf("map pictures: %d bytes are too few for %v", info.Size(), f)
+		return nil, fmt.Errorf("map pictures: %d bytes are too few for %v", info.Size(), f.Format)
 	}
 	memory, err := mapShared(file, layout.memory())
 	if err != nil {

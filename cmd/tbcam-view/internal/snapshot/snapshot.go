@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"image/png"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,19 +28,38 @@ func Check(path string, force bool) error {
 	return nil
 }
 
-// Write writes a raw frame to path, which appears only when it is complete. The
-// frame stays the caller's.
+// Write writes a raw frame to path as PNG. The frame stays the caller's.
 func Write(path string, f *capture.Frame) error {
 	img, err := codec.ToRGBA(f)
 	if err != nil {
 		return fmt.Errorf("snapshot %s: %w", path, err)
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".tbcam-*.png")
+	return create(path, func(w io.Writer) error { return png.Encode(w, img) })
+}
+
+// Save writes a raw frame to base.png, and the JPEG that it came as, if it did,
+// to base.jpg, byte for byte. Neither may be there. The frames stay the caller's.
+func Save(base string, raw, jpeg *capture.Frame) error {
+	if err := errors.Join(Check(base+".png", false), Check(base+".jpg", false)); err != nil {
+		return err
+	}
+	if jpeg != nil {
+		err := create(base+".jpg", func(w io.Writer) error { _, err := w.Write(jpeg.Data); return err })
+		if err != nil {
+			return err
+		}
+	}
+	return Write(base+".png", raw)
+}
+
+// create makes a file, which appears only when it is complete.
+func create(path string, write func(io.Writer) error) error {
+	file, err := os.CreateTemp(filepath.Dir(path), ".tbcam-*")
 	if err != nil {
 		return fmt.Errorf("snapshot %s: %w", path, err)
 	}
 	defer os.Remove(file.Name()) // fails when all went well: it was renamed
-	err = errors.Join(png.Encode(file, img), file.Chmod(0o644), file.Close())
+	err = errors.Join(write(file), file.Chmod(0o644), file.Close())
 	if err == nil {
 		err = os.Rename(file.Name(), path)
 	}

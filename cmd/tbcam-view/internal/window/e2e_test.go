@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/fixtures/xvfb"
 )
 
@@ -63,7 +64,11 @@ func openDesk(t *testing.T) *desk {
 func openOn(t *testing.T, display *xvfb.Display) *desk {
 	t.Helper()
 	t.Setenv("DISPLAY", display.Name)
-	w, err := Open(Options{Title: "tbcam test", Path: build(t)})
+	converter := codec.NewConverter()
+	w, err := Open(Options{
+		Title: "tbcam test", Path: build(t),
+		Planar: codec.PlanarFormat, Convert: converter.Planar, RGBA: converter.RGBA,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +76,11 @@ func openOn(t *testing.T, display *xvfb.Display) *desk {
 		if err := w.Close(); err != nil {
 			t.Error(err)
 		}
+		converter.Close()
 	})
+	if e := next(t, w); e.Kind != Started {
+		t.Fatalf("the first event is %+v", e)
+	}
 	return &desk{Display: display, Window: w, pool: newPool(t)}
 }
 
@@ -100,22 +109,24 @@ func (d *desk) until(t *testing.T, wrong func(image.Image) error) {
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		screen = d.Screenshot(t)
 		if err = wrong(screen); err == nil {
-			keep(t, screen)
 			return
 		}
 	}
-	keep(t, screen)
+	keep(t, strings.NewReplacer("/", "-", " ", "").Replace(t.Name())+".png", screen)
 	t.Errorf("screen: %v", err)
 }
 
-// keep stores a screenshot for human eyes where TBCAM_SCREENSHOTS says.
-func keep(t *testing.T, screen image.Image) {
+// keep stores a screenshot for human eyes where TBCAM_ARTEFACTS says.
+func keep(t *testing.T, name string, screen image.Image) {
 	t.Helper()
-	dir := os.Getenv("TBCAM_SCREENSHOTS")
+	dir := os.Getenv("TBCAM_ARTEFACTS")
 	if dir == "" {
 		return
 	}
-	f, err := os.CreateTemp(dir, strings.NewReplacer("/", "-", " ", "").Replace(t.Name())+"-*.png")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(filepath.Join(dir, "window-"+name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,23 +223,40 @@ func wrongOutside(screen image.Image, window, picture image.Rectangle) error {
 	return nil
 }
 
+// TestColours shows bars as the graphics card converts them, and as it is done
+// for a window without one.
 func TestColours(t *testing.T) {
-	d := openDesk(t)
-	for _, pixel := range []capture.PixelFormat{capture.YUV420, capture.YUV422P, capture.YUV444, capture.GREY} {
-		for _, matrix := range []capture.Matrix{capture.BT601, capture.BT709} {
-			for _, rng := range []capture.Range{capture.Limited, capture.Full} {
-				// An odd size: lines do not end with a texel or a chroma sample.
-				f := capture.Format{Pixel: pixel, Width: 645, Height: 481, Matrix: matrix, Range: rng}
-				t.Run(fmt.Sprint(pixel, " matrix ", matrix, " range ", rng), func(t *testing.T) {
-					d.show(t, f, bars(f))
-					_, place := d.Display.Window(t, "tbcam")
-					if place.Dx() != f.Width || place.Dy() != f.Height {
-						t.Errorf("window of %v for a picture of %dx%d", place, f.Width, f.Height)
-					}
-					d.until(t, func(screen image.Image) error { return wrongBars(screen, place, f) })
-				})
+	for _, convert := range []string{"gpu", "cpu"} {
+		t.Setenv("TBCAM_CONVERT", convert)
+		d := openDesk(t)
+		for _, pixel := range []capture.PixelFormat{capture.YUV420, capture.YUV422P, capture.YUV444, capture.GREY} {
+			for _, matrix := range []capture.Matrix{capture.BT601, capture.BT709} {
+				for _, rng := range []capture.Range{capture.Limited, capture.Full} {
+					// An odd size: lines do not end with a texel or a chroma sample.
+					f := capture.Format{Pixel: pixel, Width: 645, Height: 481, Matrix: matrix, Range: rng}
+					t.Run(fmt.Sprint(convert, " ", pixel, " matrix ", matrix, " range ", rng), func(t *testing.T) {
+						d.show(t, f, bars(f))
+						_, place := d.Display.Window(t, "tbcam")
+						if place.Dx() != f.Width || place.Dy() != f.Height {
+							t.Errorf("window of %v for a picture of %dx%d", place, f.Width, f.Height)
+						}
+						d.until(t, func(screen image.Image) error { return wrongBars(screen, place, f) })
+					})
+				}
 			}
 		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestNoGraphicsCard: here there is none, which the window finds out by itself.
+func TestNoGraphicsCard(t *testing.T) {
+	d := openDesk(t)
+	d.show(t, wide, bars(wide))
+	if !d.format.RGBA {
+		t.Error("pictures are converted by a shader that runs on the processor")
 	}
 }
 
@@ -332,77 +360,6 @@ func TestFullscreen(t *testing.T) {
 	d.until(t, windowed)
 }
 
-// lit counts bright pixels in a part of the screen, as those of a text are.
-func lit(screen image.Image, part image.Rectangle) (n int) {
-	for y := part.Min.Y; y < part.Max.Y; y++ {
-		for x := part.Min.X; x < part.Max.X; x++ {
-			if screen.At(x, y).(color.RGBA).R > 0xf0 {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-func (d *desk) untilLit(t *testing.T, part image.Rectangle, want bool) {
-	t.Helper()
-	d.until(t, func(screen image.Image) error {
-		if n := lit(screen, part); n > 50 != want {
-			return fmt.Errorf("%d bright pixels in %v", n, part)
-		}
-		return nil
-	})
-}
-
-func TestTexts(t *testing.T) {
-	d := openDesk(t)
-	middle := image.Rect(400, 350, 880, 450)
-	d.SetMessage("waiting for the laptop")
-	d.untilLit(t, middle, true) // before there is any picture
-	d.show(t, wide, bars(wide))
-	_, window := d.Display.Window(t, "tbcam")
-	top, bottom := image.Rectangle{window.Min, window.Min.Add(image.Pt(300, 80))}, window
-	bottom.Min.Y += 220
-	d.untilLit(t, middle, true)
-	d.until(t, func(s image.Image) error { // 0.3 of the first sample, which is grey
-		return wrongPixel(s, window.Min.X+5, window.Min.Y+5, color.RGBA{60, 60, 60, 255})
-	})
-	d.SetMessage("")
-	d.until(t, func(s image.Image) error { return wrongBars(s, window, wide) })
-
-	d.SetStatus([]string{"30.0 frames/s", "42 ms from camera to screen"})
-	d.Xdotool(t, "key", "i")
-	d.untilLit(t, top, true)
-	d.SetStatus([]string{"1280x720 mjpeg, größer", "日本"})
-	d.untilLit(t, top, true)
-	d.Xdotool(t, "key", "h")
-	d.untilLit(t, bottom, true)
-	d.Xdotool(t, "key", "i")
-	d.Xdotool(t, "key", "h")
-	d.untilLit(t, top, false)
-	d.untilLit(t, bottom, false)
-	d.SetTitle("tbcam: größer")
-	d.Xdotool(t, "search", "--sync", "--name", "tbcam: größer")
-}
-
-func TestKeys(t *testing.T) {
-	d := openDesk(t)
-	d.show(t, wide, bars(wide))
-	d.Xdotool(t, "key", "s")
-	if e := next(t, d.Window); e.Kind != Snapshot {
-		t.Errorf("s: %+v", e)
-	}
-	d.Xdotool(t, "key", "alt+s") // the desktop's
-	d.Xdotool(t, "key", "x")
-	d.Xdotool(t, "key", "q")
-	if e := next(t, d.Window); e.Kind != Quit {
-		t.Errorf("q: %+v", e)
-	}
-	if err := ended(t, d.Window); err != ErrClosed {
-		t.Errorf("gone: %v", err)
-	}
-}
-
 func TestCloseButton(t *testing.T) {
 	d := openDesk(t)
 	d.show(t, wide, bars(wide))
@@ -483,18 +440,40 @@ func TestExposed(t *testing.T) {
 	d.until(t, func(s image.Image) error { return wrongBars(s, place, wide) })
 }
 
-// TestIdle prints what the window costs while nothing is new.
+// TestIdle compares what a window costs at 30 pictures per second with one whose
+// camera is paused, with statistics and controls open.
 func TestIdle(t *testing.T) {
 	d := openDesk(t)
 	d.show(t, wide, bars(wide))
+	d.SetControls(camera())
+	d.Xdotool(t, "key", "i")
+	d.Xdotool(t, "key", "i")
+	d.Xdotool(t, "key", "c")
+	d.SetStatus([]string{"30 fps", "table"})
+	const span = 3 * time.Second
+	percent := func(run func()) float64 {
+		before, begin := d.cpu(t), time.Now()
+		run()
+		return 100 * (d.cpu(t) - before).Seconds() / time.Since(begin).Seconds()
+	}
+	busy := percent(func() {
+		for end := time.Now().Add(span); time.Now().Before(end); time.Sleep(time.Second / 30) {
+			d.last++
+			fr := frame(t, d.pool, wide, d.last, 0)
+			bars(wide)(fr.Data)
+			if err := d.Present(fr); err != nil {
+				t.Fatal(err)
+			}
+			for len(d.Events()) > 0 {
+				<-d.Events()
+			}
+		}
+	})
 	time.Sleep(500 * time.Millisecond) // the last frames of ebiten
-	before := d.cpu(t)
-	const idle = 3 * time.Second
-	time.Sleep(idle)
-	used := d.cpu(t) - before
-	t.Logf("an idle window takes %.1f %% of a core", 100*used.Seconds()/idle.Seconds())
-	if used > idle/5 {
-		t.Errorf("%v in %v", used, idle)
+	idle := percent(func() { time.Sleep(span) })
+	t.Logf("of a core: %.1f %% at 30 pictures/s, %.1f %% while the camera is paused", busy, idle)
+	if idle > 5 || busy == 0 {
+		t.Error("an idle window may take 5 %, and one with pictures takes more than nothing")
 	}
 }
 

@@ -20,17 +20,26 @@ type Event struct {
 	// was about to put it on the screen. What the screen and a compositor add is
 	// not known to the window.
 	ShownAt  time.Time
-	Sequence uint32
+	Sequence uint32 // also of Snapshot: of the picture that its user saw
 	At       [capture.NumStages]time.Time
+
+	On      bool   // of Statistics: somebody looks at them
+	Control uint32 // of SetControl: its ID, and the value to set
+	Value   int64
 }
 
 // Kind is the kind of an event.
 type Kind int
 
-// The kinds of events. Quit is the last: the user closed the window.
+// The kinds of events. Started is the first; Quit is the last: the user closed
+// the window.
 const (
 	Shown Kind = iota
+	Started
 	Snapshot
+	Record
+	Statistics
+	SetControl
 	Quit
 )
 
@@ -63,8 +72,16 @@ func (w *Window) handle(r winlink.Report) error {
 	switch r.Action {
 	case winlink.Shown:
 		w.shown(r)
+	case winlink.Started:
+		w.started(r)
 	case winlink.Snapshot:
-		w.deliver(Event{Kind: Snapshot})
+		w.snapshot()
+	case winlink.Record:
+		w.deliver(Event{Kind: Record})
+	case winlink.Statistics:
+		w.deliver(Event{Kind: Statistics, On: r.On})
+	case winlink.SetControl:
+		w.deliver(Event{Kind: SetControl, Control: r.Control, Value: r.Value})
 	case winlink.Quit:
 		w.end(ErrClosed)
 		w.deliver(Event{Kind: Quit})
@@ -82,12 +99,28 @@ func (w *Window) deliver(e Event) {
 	}
 }
 
+// started notes how the window wants its pictures.
+func (w *Window) started(r winlink.Report) {
+	w.mu.Lock()
+	w.rgba = r.On && w.options.RGBA != nil
+	w.mu.Unlock()
+	w.deliver(Event{Kind: Started})
+}
+
+func (w *Window) snapshot() {
+	w.mu.Lock()
+	p := w.showing
+	w.mu.Unlock()
+	w.deliver(Event{Kind: Snapshot, Sequence: p.sequence, At: p.at})
+}
+
 // shown delivers that a picture was shown, if that can be true.
 func (w *Window) shown(r winlink.Report) {
 	w.mu.Lock()
 	p, ok := w.pending.take(r)
 	if ok {
 		w.stats.Shown++
+		w.showing = p
 	}
 	w.mu.Unlock()
 	if !ok {

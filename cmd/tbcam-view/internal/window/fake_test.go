@@ -67,7 +67,7 @@ func fakeWindow(act func(*winlink.Conn, *fakeScreen)) {
 	}
 }
 
-func (s *fakeScreen) take(f capture.Format, memory *os.File) {
+func (s *fakeScreen) take(f winlink.Format, memory *os.File) {
 	fd, err := syscall.Dup(int(memory.Fd()))
 	if err != nil {
 		panic(err)

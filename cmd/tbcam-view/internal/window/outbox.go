@@ -4,7 +4,6 @@ import (
 	"os"
 	"sync"
 
-	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/winlink"
 )
 
@@ -29,6 +28,17 @@ func (o *outbox) put(change func(*winlink.Update)) {
 		return
 	}
 	change(&o.update)
+	o.announce()
+}
+
+// enclose adds to the update that waits, or to the next one: it makes none.
+func (o *outbox) enclose(more winlink.Update) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.update.Merge(more)
+}
+
+func (o *outbox) announce() {
 	select {
 	case o.ready <- struct{}{}:
 	default:
@@ -36,7 +46,7 @@ func (o *outbox) put(change func(*winlink.Update)) {
 }
 
 // putFormat takes over the memory for pictures of a new format.
-func (o *outbox) putFormat(format capture.Format, memory *os.File) {
+func (o *outbox) putFormat(format winlink.Format, memory *os.File) {
 	o.put(func(u *winlink.Update) {
 		o.dropMemory()
 		u.Format, o.memory = &format, memory

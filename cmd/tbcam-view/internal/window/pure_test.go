@@ -8,8 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/winlink"
@@ -97,7 +99,7 @@ func TestPlanes(t *testing.T) {
 		for i := range f.Data {
 			f.Data[i] = byte(i + 1)
 		}
-		layout, err := winlink.NewLayout(planar(f.Format))
+		layout, err := winlink.NewLayout(winlink.Format{Format: planar(f.Format)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,21 +143,31 @@ func TestTextsFit(t *testing.T) {
 		lines[i] = long
 	}
 	w.SetStatus(lines)
+	w.Notice(long)
+	for i := range 2 * winlink.MaxLatency {
+		w.AddLatency(time.Duration(i) * 1234567 * time.Microsecond)
+	}
+	w.SetControls(slices.Repeat([]capture.Control{{Name: long[:40], Type: "menu", Max: 1 << 40}}, 1000))
 	u, _ := w.out.take()
 	packet, err := json.Marshal(u)
 	if err != nil || len(packet) > winlink.MaxMessage-500 { // there is also a format
 		t.Errorf("%d bytes, %v", len(packet), err)
+	}
+	if n := len(*u.Controls); n < 100 || n == 1000 {
+		t.Errorf("%d controls fit", n)
 	}
 	if got := clip("größer", 4); got != "gr\u00f6" || clip("größer", 3) != "gr" {
 		t.Errorf("clipped to %q", got)
 	}
 }
 
+func width(w int) winlink.Format { return winlink.Format{Format: capture.Format{Width: w}} }
+
 func TestOutbox(t *testing.T) {
 	o := newOutbox()
 	first, second := newFile(t), newFile(t)
-	o.putFormat(capture.Format{Width: 1}, first)
-	o.putFormat(capture.Format{Width: 2}, second)
+	o.putFormat(width(1), first)
+	o.putFormat(width(2), second)
 	o.put(func(u *winlink.Update) { u.Picture = true })
 	u, memory := o.take()
 	if u.Format.Width != 2 || !u.Picture || memory != second {
@@ -166,10 +178,10 @@ func TestOutbox(t *testing.T) {
 	}
 	memory.Close()
 
-	o.putFormat(capture.Format{Width: 3}, newFile(t))
+	o.putFormat(width(3), newFile(t))
 	o.close()
 	late := newFile(t)
-	o.putFormat(capture.Format{Width: 4}, late)
+	o.putFormat(width(4), late)
 	if late.Close() == nil {
 		t.Error("memory for a window that is gone was left open")
 	}

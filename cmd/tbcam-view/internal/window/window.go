@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os/exec"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -42,6 +41,9 @@ type Options struct {
 	// bytes). Without them only planar formats can be shown.
 	Planar  func(capture.Format) capture.Format
 	Convert func(dst [3][]byte, strides [3]int, f *capture.Frame) error
+	// RGBA writes a picture as R, G, B and A with a given number of bytes per
+	// line, for a window without a graphics card. Without it the window converts.
+	RGBA func(dst []byte, stride int, f *capture.Frame) error
 }
 
 // Window is a window on the screen. Its methods may be called from any
@@ -58,12 +60,15 @@ type Window struct {
 	done    chan struct{} // closed by watch, last of all
 	once    sync.Once
 
-	mu      sync.Mutex
-	slots   *winlink.Writer // nil before the first picture and at the end
-	format  capture.Format  // of the pictures in the slots
-	pending pictures
-	stats   Stats
-	err     error // why the window is gone
+	mu       sync.Mutex
+	slots    *winlink.Writer // nil before the first picture and at the end
+	format   winlink.Format  // of the pictures in the slots
+	rgba     bool            // the window wants RGBA
+	pending  pictures
+	showing  picture           // that was shown last
+	controls []capture.Control // that the window was told of last
+	stats    Stats
+	err      error // why the window is gone
 }
 
 // Stats counts pictures since Open.
@@ -135,10 +140,7 @@ func (w *Window) Present(f *capture.Frame) error {
 	if w.err != nil {
 		return w.err
 	}
-	if err := w.fit(w.options.Planar(f.Format)); err != nil {
-		return fmt.Errorf("show %v: %w", f.Format, err)
-	}
-	if err := w.options.Convert(w.slots.Next(), w.slots.Strides(), f); err != nil {
+	if err := w.write(f); err != nil {
 		return fmt.Errorf("show %v: %w", f.Format, err)
 	}
 	superseded, err := w.slots.Publish(w.pending.add(f))
@@ -155,8 +157,37 @@ func (w *Window) Present(f *capture.Frame) error {
 	return nil
 }
 
+// write writes a picture to the next slot.
+func (w *Window) write(f *capture.Frame) error {
+	if err := w.fit(winlink.Format{Format: w.options.Planar(f.Format), RGBA: w.rgba}); err != nil {
+		return err
+	}
+	if w.rgba {
+		return w.writeRGBA(f)
+	}
+	return w.options.Convert(w.slots.Next(), w.slots.Strides(), f)
+}
+
+// writeRGBA writes a picture with its border.
+func (w *Window) writeRGBA(f *capture.Frame) error {
+	const pixel, border = 4, winlink.Border
+	dst, stride := w.slots.Next()[0], w.slots.Strides()[0]
+	if err := w.options.RGBA(dst[border*(stride+pixel):], stride, f); err != nil {
+		return err
+	}
+	for y := border; y <= f.Format.Height; y++ {
+		line := dst[y*stride:][:stride]
+		copy(line[:pixel], line[pixel:])
+		copy(line[stride-pixel:], line[stride-2*pixel:])
+	}
+	copy(dst[:stride], dst[stride:])
+	last := (f.Format.Height + border) * stride
+	copy(dst[last:], dst[last-stride:last])
+	return nil
+}
+
 // fit provides new slots when the format differs from that of the last picture.
-func (w *Window) fit(format capture.Format) error {
+func (w *Window) fit(format winlink.Format) error {
 	if w.slots != nil && format == w.format {
 		return nil
 	}
@@ -178,38 +209,6 @@ func (w *Window) freeSlots() {
 		w.options.Log.Error("window", "error", err)
 	}
 	w.slots = nil
-}
-
-// Texts are cut so that they fit into a message, whatever characters they have.
-const (
-	maxText   = 300 // bytes of a title or a message
-	maxLine   = 100 // bytes of a line of the statistics
-	maxStatus = 20  // lines
-)
-
-// SetTitle sets the text of the title bar.
-func (w *Window) SetTitle(title string) {
-	title = clip(title, maxText)
-	w.out.put(func(u *winlink.Update) { u.Title = &title })
-}
-
-// SetMessage shows a line of text over the dimmed picture; "" ends that.
-func (w *Window) SetMessage(message string) {
-	message = clip(message, maxText)
-	w.out.put(func(u *winlink.Update) { u.Message = &message })
-}
-
-// SetStatus sets the lines that the window shows while its user wants statistics.
-func (w *Window) SetStatus(lines []string) {
-	clipped := make([]string, min(len(lines), maxStatus))
-	for i := range clipped {
-		clipped[i] = clip(lines[i], maxLine)
-	}
-	w.out.put(func(u *winlink.Update) { u.Status = &clipped })
-}
-
-func clip(s string, limit int) string {
-	return strings.ToValidUTF8(s[:min(len(s), limit)], "")
 }
 
 // Stats returns the counts so far.

@@ -56,7 +56,7 @@ func createDirectory(path string, o Options) (Writer, error) {
 		return nil, cmp.Or(err, fmt.Errorf("%s: pictures of another recording: %w; --force overwrites them", path, fs.ErrExist))
 	}
 	if d.times, err = create(filepath.Join(path, timesFile), o.Force); err != nil {
-		return nil, err
+		return nil, errors.Join(err, d.unmake())
 	}
 	if err := d.begin(); err != nil {
 		return nil, errors.Join(err, d.discard())
@@ -198,9 +198,13 @@ func (d *directory) Close() error {
 
 // discard removes what Create has made.
 func (d *directory) discard() error {
-	err := d.times.discard()
-	if d.made {
-		err = cmp.Or(err, os.Remove(d.path))
+	return cmp.Or(d.times.discard(), d.unmake())
+}
+
+// unmake removes the directory, if it was not there before.
+func (d *directory) unmake() error {
+	if !d.made {
+		return nil
 	}
-	return err
+	return os.Remove(d.path)
 }

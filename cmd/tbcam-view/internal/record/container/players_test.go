@@ -1,6 +1,7 @@
 package container
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -338,5 +339,47 @@ func TestSeek(t *testing.T) {
 		if len(p.Packets) != 1 || p.Packets[0].Hash != f.want[first].Hash {
 			t.Errorf("%v: found %v, want picture %d", kind, p.Packets, first)
 		}
+	}
+}
+
+// TestRepairedPlays damages the head of a second in the middle, tears the last
+// picture, and has all players play what a repair makes of it.
+func TestRepairedPlays(t *testing.T) {
+	for kind, start := range chunkStarts {
+		t.Run(kind.String(), func(t *testing.T) {
+			t.Parallel()
+			data, _ := filmed(t, kind, 200)
+			middle := len(data)/2 + bytes.Index(data[len(data)/2:], []byte(start))
+			clear(data[middle : middle+4])
+			path := filepath.Join(t.TempDir(), "a."+kind.String())
+			must(t, os.WriteFile(path, data[:len(data)-100], 0o600))
+			report, err := Repair(path)
+			must(t, err)
+			if report.Pictures < 150 || report.Pictures > 198 {
+				t.Errorf("%+v", report)
+			}
+			var want []string
+			next := 0
+			for _, p := range probe(t, kind, path).Packets {
+				for next < 200 && hashOf(picture(jpegs, next)) != p.Hash {
+					next++
+				}
+				want = append(want, p.Hash)
+			}
+			if next == 200 || len(want) != report.Pictures {
+				t.Errorf("ffprobe finds %d pictures, Repair %d", len(want), report.Pictures)
+			}
+			remux(t, kind, path, want)
+			out := tool(t, "gst-launch-1.0", "-v", "filesrc", "location="+path, "!", demuxers[kind], "!", "jpegdec",
+				"!", "identity", "silent=false", "!", "fakesink")
+			if n := strings.Count(out, "last-message = chain"); n != report.Pictures {
+				t.Errorf("GStreamer played %d pictures, want %d", n, report.Pictures)
+			}
+			dir := t.TempDir()
+			tool(t, "mpv", "--no-config", "--msg-level=all=warn", "--ao=null", "--untimed", "--vo=image", "--vo-image-outdir="+dir, path)
+			if shown, err := os.ReadDir(dir); err != nil || len(shown) != report.Pictures {
+				t.Errorf("mpv showed %d pictures, want %d (%v)", len(shown), report.Pictures, err)
+			}
+		})
 	}
 }

@@ -18,7 +18,7 @@ type Report struct {
 	Kind     Kind
 	Pictures int
 	Duration time.Duration // 0 where the kind has no times
-	Cut      int64         // bytes of what was not whole
+	Cut      int64         // bytes of what was not whole, at the end or between pictures
 	Whole    bool          // there was nothing to do
 }
 
@@ -26,7 +26,13 @@ type Report struct {
 var (
 	ErrNotRecording = errors.New("is not a recording of tbcam-view; ffmpeg -i FILE -c copy may mend it")
 	ErrNoPicture    = errors.New("has no whole picture; there is nothing to repair")
+	errDamaged      = errors.New("is damaged far from its end; ffmpeg -i FILE -c copy may save more")
 )
+
+// maxCut bounds what is cut off the end. An interruption takes what was gathered
+// since the last Sync: more than that is a damage of another kind, behind which
+// there may be good pictures.
+const maxCut = 512 << 20
 
 // Repair gives a recording that did not come to its end its index and duration,
 // in place and without touching a picture. Only what is not a whole picture is
@@ -51,7 +57,7 @@ func Repair(path string) (Report, error) {
 		return Report{}, err
 	}
 	report, err := mend(osFile{f}, info.Size())
-	if errors.Is(err, ErrNotRecording) || errors.Is(err, ErrNoPicture) {
+	if errors.Is(err, ErrNotRecording) || errors.Is(err, ErrNoPicture) || errors.Is(err, errDamaged) {
 		err = fmt.Errorf("%s %w", path, err)
 	}
 	return report, err
@@ -117,6 +123,13 @@ func (s *survey) add(p span) {
 	s.tail = append(s.tail, p)
 }
 
+// pass makes a damaged place in the middle, which ends at next, something that
+// players pass over, by what has to be written at its beginning.
+func (s *survey) pass(from, next int64, head []byte) {
+	s.patch(from, head)
+	s.report.Cut += next - from
+}
+
 // patch notes what has to be changed.
 func (s *survey) patch(at int64, data []byte) { s.patches = append(s.patches, patch{at, data}) }
 
@@ -170,7 +183,10 @@ func mend(f storage, size int64) (Report, error) {
 	if s.report.Pictures == 0 {
 		return Report{}, ErrNoPicture
 	}
-	s.report.Cut = max(size-s.known, 0) // padding may be added
+	if size-s.known > maxCut {
+		return Report{}, fmt.Errorf("%w (byte %d)", errDamaged, s.known)
+	}
+	s.report.Cut += max(size-s.known, 0) // padding may be added
 	if err := s.finish(); err != nil {
 		return Report{}, err
 	}
@@ -259,22 +275,23 @@ func surveyMJPEG(f storage, end int64) (*survey, error) {
 		}
 	}
 	// What a camera has put behind its last picture stays.
-	unfinished, err := indexOf(f, []byte{0xFF, 0xD8, 0xFF}, s.size, end)
-	s.size, s.known = unfinished, unfinished
-	return s, err
+	if at, ok := indexOf(f, []byte{0xFF, 0xD8, 0xFF}, s.size, end); ok {
+		s.size = at
+	} else {
+		s.size = end
+	}
+	s.known = s.size
+	return s, nil
 }
 
-// indexOf returns where between from and end some bytes are, end if nowhere.
-func indexOf(f io.ReaderAt, what []byte, from, end int64) (int64, error) {
+// indexOf returns where between from and end some bytes begin.
+func indexOf(f io.ReaderAt, what []byte, from, end int64) (at int64, ok bool) {
 	b := make([]byte, 64<<10)
-	for at := from; at < end; at += int64(len(b) - len(what) + 1) {
-		n, err := f.ReadAt(b[:min(int64(len(b)), end-at)], at)
+	for ; from < end; from += int64(len(b) - len(what) + 1) {
+		n, _ := f.ReadAt(b[:min(int64(len(b)), end-from)], from)
 		if i := bytes.Index(b[:n], what); i >= 0 {
-			return at + int64(i), nil
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return end, err
+			return from + int64(i), true
 		}
 	}
-	return end, nil
+	return end, false
 }

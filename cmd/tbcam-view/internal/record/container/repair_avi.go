@@ -1,8 +1,10 @@
 package container
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -29,7 +31,10 @@ func surveyAVI(f storage, end int64) (*survey, error) {
 	a.parts = []part{{movi: at - listHead, moviEnd: at, riffEnd: at}}
 	v := &aviSurvey{s, f, end, a}
 	for ok := true; ok; {
-		if at, ok = v.chunk(at); len(a.index) > maxFrames {
+		if at, ok = v.chunk(at); !ok {
+			at, ok = v.goOn()
+		}
+		if len(a.index) > maxFrames {
 			return nil, errIndex
 		}
 	}
@@ -83,13 +88,81 @@ func (v *aviSurvey) chunk(at int64) (next int64, ok bool) {
 		v.picture(at, size)
 	case id == indexID && p.ix == 0:
 		p.ix, p.ixEnd, p.moviEnd, p.riffEnd = at, end, end, end
-	case id == "idx1" && p.ix > 0:
-		p.riffEnd = end
+		p.frames = v.indexed()
+	case id == junkID && at == v.size:
+		v.size, p.moviEnd, p.riffEnd = next, next, next
+	case (id == "idx1" || id == junkID) && p.ix > 0:
+		p.riffEnd = next
 	default:
 		return at, false
 	}
 	v.known = next
 	return next, true
+}
+
+// goOn finds the next picture or index behind a damaged place, which becomes a
+// JUNK chunk. It returns where that is, if there is one.
+func (v *aviSurvey) goOn() (next int64, ok bool) {
+	from := v.size
+	if v.known > from {
+		return v.goOnBehindIndex()
+	}
+	to := min(v.end, from+maxCut)
+	next = v.nextChunk(indexID, from, v.nextChunk(pictureID, from, to))
+	if next == to {
+		return 0, false
+	}
+	v.pass(from, next, junkHead(next-from))
+	v.size = next
+	return next, true
+}
+
+// goOnBehindIndex finds the next part behind the damaged indexes of one.
+func (v *aviSurvey) goOnBehindIndex() (next int64, ok bool) {
+	from := v.known
+	name, ok := indexOf(v.f, []byte("AVIXLIST"), from+2*chunkHead, min(v.end, from+maxCut))
+	next = name - chunkHead
+	if !ok || next%2 != from%2 {
+		return 0, false
+	}
+	v.pass(from, next, junkHead(next-from))
+	v.a.last().riffEnd = next
+	return next, true
+}
+
+// junkHead returns the beginning of a JUNK chunk of so many bytes altogether.
+func junkHead(size int64) []byte { return append([]byte(junkID), le(uint32(size-chunkHead))...) }
+
+// nextChunk returns where before to the next chunk of a kind begins behind a
+// damaged place, and behind the head of another chunk for that place; to if nowhere.
+func (v *aviSurvey) nextChunk(id string, from, to int64) int64 {
+	for at := from + chunkHead; ; at++ {
+		at, ok := indexOf(v.f, []byte(id), at, to)
+		if !ok || (at-from)%2 == 0 && v.isChunk(at, id) {
+			return at
+		}
+	}
+}
+
+// isChunk reports whether a picture or an index is at a place.
+func (v *aviSurvey) isChunk(at int64, id string) bool {
+	var b [chunkHead + 4]byte
+	if _, err := v.f.ReadAt(b[:], at); err != nil {
+		return false
+	}
+	size := int64(binary.LittleEndian.Uint32(b[4:]))
+	begins := map[string]string{pictureID: "\xFF\xD8\xFF", indexID: "\x02\x00\x00\x01"}[id]
+	return at+chunkHead+size <= v.end && strings.HasPrefix(string(b[chunkHead:]), begins)
+}
+
+// indexed returns how many pictures the index of the last part has.
+func (v *aviSurvey) indexed() int64 {
+	p := v.a.last()
+	var b [4]byte
+	if _, err := v.f.ReadAt(b[:], p.ix+chunkHead+4); err != nil {
+		return 0
+	}
+	return min(int64(binary.LittleEndian.Uint32(b[:])), (p.ixEnd-p.ix)/8)
 }
 
 // picture takes a chunk with a picture, or with none for a repetition.
@@ -118,10 +191,25 @@ func (v *aviSurvey) part(at int64) (next int64, ok bool) {
 		return at, false
 	}
 	next = at + int64(len(b))
+	v.reindex()
 	v.a.parts = append(v.a.parts, part{riff: at, movi: at + riffHead, moviEnd: next, riffEnd: next})
 	v.a.index = v.a.index[:0]
-	v.known = next
+	v.size, v.known = next, next
 	return next, true
+}
+
+// reindex corrects the index of a part that is complete.
+func (v *aviSurvey) reindex() {
+	p := v.a.last()
+	want := standardIndex(*p, v.a.index)
+	is := make([]byte, len(want))
+	if p.ixEnd-p.ix != int64(len(want)) {
+		return // pictures are damaged; the index knows where others are
+	}
+	if _, err := v.f.ReadAt(is, p.ix); err == nil && !bytes.Equal(is, want) {
+		v.patch(p.ix, want)
+		p.frames = int64(len(v.a.index))
+	}
 }
 
 // finish ends the last part behind its last picture. One without a picture goes.
@@ -132,7 +220,7 @@ func (v *aviSurvey) finish() error {
 		v.size, v.a.stale = v.a.last().riffEnd, true
 		return v.a.settle()
 	}
-	p.ix = 0
+	p.ix, p.frames = 0, int64(len(v.a.index))
 	return v.a.finish()
 }
 

@@ -1,10 +1,13 @@
 package container
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/at-wat/ebml-go"
 )
 
 // Limits of what is read into memory from a file, which may be anybody's.
@@ -33,7 +36,10 @@ func surveyMatroska(f storage, end int64) (*survey, error) {
 	s.size, s.known = at, at
 	v := &matroskaSurvey{s, f, end, &matroska{file: s.file, head: head, stamps: newStamps(time.Millisecond)}}
 	for ok := true; ok; {
-		if at, ok = v.element(at); len(v.m.cues) > maxIndex {
+		if at, ok = v.element(at); !ok {
+			at, ok = v.goOn()
+		}
+		if len(v.m.cues) > maxIndex {
 			return nil, errIndex
 		}
 	}
@@ -60,6 +66,10 @@ func (v *matroskaSurvey) element(at int64) (next int64, ok bool) {
 		return at, false
 	}
 	switch e.id {
+	case idVoid:
+		if at == v.size {
+			v.size = next
+		}
 	case idTags:
 		if at == v.size { // not behind an index
 			v.tags(at+e.head, e.size)
@@ -71,6 +81,38 @@ func (v *matroskaSurvey) element(at int64) (next int64, ok bool) {
 	}
 	v.known = next
 	return next, true
+}
+
+// goOn finds the next cluster behind a damaged place, which becomes a Void element.
+// It returns where the element behind that cluster is, if there is one.
+func (v *matroskaSurvey) goOn() (next int64, ok bool) {
+	const smallest = 2
+	from, pictures := v.size, v.report.Pictures
+	if v.known > from { // that is the index
+		return 0, false
+	}
+	cluster := append(bytes.Clone(ebml.ElementCluster.Bytes()), 1) // with a size of eight bytes
+	for at := from + smallest; ; at++ {
+		at, ok = indexOf(v.f, cluster, at, min(v.end, from+maxCut))
+		if !ok {
+			v.size = from
+			return 0, false
+		}
+		v.size = at
+		e, _ := elementAt(v.f, at, v.end)
+		if next, _ = v.cluster(at, e); v.report.Pictures > pictures {
+			v.pass(from, at, voidHead(at-from))
+			return next, true
+		}
+	}
+}
+
+// voidHead returns the beginning of a Void element of so many bytes altogether.
+func voidHead(size int64) []byte {
+	if size <= 128 {
+		return voidOf(int(size))[:2]
+	}
+	return appendSize(bytes.Clone(ebml.ElementVoid.Bytes()), size-1-8)
 }
 
 // cluster takes a cluster, or what there is of its pictures.
@@ -117,11 +159,7 @@ func (v *matroskaSurvey) block(at, end, cluster int64) (next int64, ok bool) {
 	if !ok || e.id != idSimpleBlock || e.head != head || e.size < 4 || next > end {
 		return at, false
 	}
-	stamp := cluster + int64(int16(binary.BigEndian.Uint16(b[head+1:])))
-	if stamp <= v.m.stamps.last {
-		return at, false
-	}
-	v.m.end = v.m.endOf(stamp)
+	v.m.end = v.m.endOf(cluster + int64(int16(binary.BigEndian.Uint16(b[head+1:]))))
 	v.add(span{at, at + int64(len(b)), next})
 	return next, true
 }

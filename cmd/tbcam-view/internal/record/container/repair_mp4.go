@@ -28,7 +28,10 @@ func surveyMP4(f storage, end int64) (*survey, error) {
 	s.size, s.known = at, at
 	v := &mp4Survey{s, f, end, &mp4{file: s.file, head: head}, nil, 0}
 	for ok := true; ok; {
-		if at, ok = v.box(at); len(v.m.index) > maxIndex {
+		if at, ok = v.box(at); !ok {
+			at, ok = v.goOn()
+		}
+		if len(v.m.index) > maxIndex {
 			return nil, errIndex
 		}
 	}
@@ -54,7 +57,7 @@ func readMP4Head(f io.ReaderAt, end int64) ([]byte, error) {
 	switch {
 	case len(find(head, "moov", "mvhd")) != 112, len(find(head, "moov", "trak", "tkhd")) != 96,
 		len(mdhd) != 36, binary.BigEndian.Uint32(mdhd[20:]) != timescale,
-		len(find(head, "moov", "mvex")) < extendsSize,
+		!bytes.HasPrefix(find(head, "moov", "mvex"), u32(extendsSize)),
 		find(room, "free") == nil && find(room, "chpl") == nil:
 		return nil, ErrNotRecording
 	}
@@ -85,12 +88,43 @@ func (v *mp4Survey) box(at int64) (next int64, ok bool) {
 		return next, true
 	case "moof":
 		return v.fragment(at, size)
+	case "free":
+		if at == v.size {
+			v.size = next
+		}
+		return next, true
 	case "mfra":
 		if at == v.size {
 			v.known = next
 		}
 	}
 	return next, false
+}
+
+// goOn finds the next fragment behind a damaged place, which becomes a free box.
+// It returns where the box behind that fragment is, if there is one.
+func (v *mp4Survey) goOn() (next int64, ok bool) {
+	const smallest, nameAt = 8, 4
+	from, pictures := v.size, v.report.Pictures
+	if v.known > from { // that is the index
+		return 0, false
+	}
+	v.notes = nil
+	for at := from + smallest; ; at++ {
+		name, ok := indexOf(v.f, []byte("moof"), at+nameAt, min(v.end, from+maxCut))
+		at = name - nameAt
+		if !ok {
+			return 0, false
+		}
+		_, size, ok := boxAt(v.f, at, v.end)
+		if !ok {
+			continue
+		}
+		if next, _ = v.fragment(at, size); v.report.Pictures > pictures {
+			v.pass(from, at, append(u32(uint32(at-from)), "free"...))
+			return next, true
+		}
+	}
 }
 
 // message takes what is said of a gap.
@@ -112,7 +146,8 @@ func (v *mp4Survey) message(at, size int64) {
 // fragment takes a moof box and the mdat box behind it, or what there is of its
 // pictures.
 func (v *mp4Survey) fragment(at, size int64) (next int64, ok bool) {
-	if size > chunkSize {
+	name, mdat, ok := boxAt(v.f, at+size, v.end)
+	if !ok || name != "mdat" || size > chunkSize {
 		return at, false
 	}
 	moof := make([]byte, size)
@@ -120,8 +155,7 @@ func (v *mp4Survey) fragment(at, size int64) (next int64, ok bool) {
 		return at, false
 	}
 	start, run, count := parseFragment(moof)
-	name, mdat, ok := boxAt(v.f, at+size, v.end)
-	if !ok || name != "mdat" || run == nil || start < v.m.length && start <= v.m.last.at {
+	if run == nil {
 		return at, false
 	}
 	data := at + size + 8
@@ -189,7 +223,7 @@ func (v *mp4Survey) samples(run []byte, data, end, time int64) (taken int) {
 // correct makes the last picture before a fragment last until it, see mp4.correct.
 func (v *mp4Survey) correct(start int64) {
 	duration := uint32(min(start-v.m.last.at, math.MaxUint32))
-	if v.m.last.duration > 0 && v.lasts != duration {
+	if v.m.last.duration > 0 && start > v.m.last.at && v.lasts != duration {
 		v.patch(v.m.last.duration, u32(duration))
 	}
 }

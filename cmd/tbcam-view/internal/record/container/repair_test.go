@@ -228,6 +228,58 @@ func TestRepairLostData(t *testing.T) {
 	}
 }
 
+// chunks says how what comes next after a damaged place begins.
+var chunkStarts = map[Kind]string{Matroska: "\x1F\x43\xB6\x75\x01", MP4: "moof", AVI: "00dc"}
+
+// TestRepairHole: where a container has a structure, a damage anywhere behind the head costs what it hits, and in
+// Matroska and MP4 what follows in the same second, but no other picture.
+func TestRepairHole(t *testing.T) {
+	const pictures, holes = 100, 200
+	for kind := range chunkStarts {
+		t.Run(kind.String(), func(t *testing.T) {
+			t.Parallel()
+			interrupted, ended := filmed(t, kind, pictures)
+			for seed := range uint64(holes) {
+				random := rand.New(rand.NewPCG(seed, 12))
+				whole := [][]byte{interrupted, ended}[seed%2]
+				all := ends(t, whole, pictures)
+				from := all[0] + random.IntN(all[pictures-1]-all[0])
+				to := min(from+1+random.IntN(3000), len(whole))
+				data := bytes.Clone(whole)
+				if seed%4 < 2 {
+					clear(data[from:to])
+				} else {
+					copy(data[from:to], randomBytes(random, to-from))
+				}
+				disk := newMemory(data)
+				report, err := mend(disk, int64(len(data)))
+				must(t, err)
+				next := len(whole)
+				if i := bytes.Index(whole[to:], []byte(chunkStarts[kind])); i >= 0 {
+					next = to + i
+				}
+				kept := 0
+				for i, end := range all {
+					p := picture(jpegs, i)
+					if end > from && end-len(p) < next {
+						continue
+					}
+					kept++
+					if !bytes.Equal(disk.data[end-len(p):end], p) {
+						t.Fatalf("seed %d, damage at %d to %d: picture %d is lost", seed, from, to, i)
+					}
+				}
+				if report.Pictures < kept || report.Pictures > pictures {
+					t.Errorf("seed %d, damage at %d to %d: %+v, want %d pictures", seed, from, to, report, kept)
+				}
+				if again, err := mend(disk, int64(len(disk.data))); err != nil || !again.Whole || again.Pictures != report.Pictures {
+					t.Errorf("seed %d: %+v, repaired once more: %+v, %v", seed, report, again, err)
+				}
+			}
+		})
+	}
+}
+
 func TestRepairRefuses(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, content string) string {

@@ -13,6 +13,7 @@ import (
 const (
 	pictureID = "00dc" // of the first stream, compressed
 	indexID   = "ix00"
+	junkID    = "JUNK"
 
 	chunkHead = 8  // ID, size
 	listHead  = 12 // LIST, size, type

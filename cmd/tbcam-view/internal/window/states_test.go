@@ -1,0 +1,284 @@
+package window
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/fixtures/xvfb"
+)
+
+var update = flag.Bool("update", false, "write the golden pictures of what the window shows now")
+
+// scene paints bars with a white block in the upper left corner, so that it is
+// seen which way the picture is turned.
+func scene(f capture.Format) func([]byte) {
+	return func(data []byte) {
+		bars(f)(data)
+		for y := range f.Height / 3 {
+			line := data[y*f.Width:][:f.Width/4]
+			for x := range line {
+				line[x] = 235
+			}
+		}
+	}
+}
+
+// camera has controls of each kind, more than a small window has room for.
+func camera() []capture.Control {
+	menu := []capture.ControlMenuItem{{Index: 1, Name: "Manual Mode"}, {Index: 3, Name: "Aperture Priority Mode"}}
+	return []capture.Control{
+		{ID: 1, Name: "Brightness", Type: "int", Min: -64, Max: 64, Step: 1, Value: 0},
+		{ID: 2, Name: "Contrast", Type: "int", Max: 95, Step: 1, Default: 32, Value: 50},
+		{ID: 3, Name: "White Balance, Automatic", Type: "bool", Max: 1, Step: 1, Default: 1, Value: 1},
+		{ID: 4, Name: "Auto Exposure", Type: "menu", Max: 3, Default: 3, Value: 3, Menu: menu},
+		{ID: 5, Name: "Exposure Time, Absolute", Type: "int", Min: 3, Max: 2047, Step: 1, Default: 250, Value: 250, Inactive: true},
+		{ID: 6, Name: "Focus Now", Type: "button"},
+		{ID: 7, Name: "Exposure, Dynamic Framerate", Type: "bool", Max: 1, Step: 1, Default: 0, Value: 0},
+		{ID: 8, Name: "Power Line Frequency", Type: "menu", Max: 1, Menu: []capture.ControlMenuItem{{Index: 0, Name: "50 Hz"}, {Index: 1, Name: "60 Hz"}}},
+		{ID: 9, Name: "Zoom, Absolute", Type: "int", Min: 100, Max: 500, Step: 10, Default: 100, Value: 100},
+	}
+}
+
+// status is what tbcam-view tells.
+var status = []string{
+	"30 fps · 42 ms, p99 61 ms · 3.1 MB/s",
+	"       frames shown   1234",
+	"               sent   1240",
+	"        latency, ms    p50    p95    p99    max",
+	"             driver   0.70   1.09   2.04   5.93",
+	"               wire   0.15   0.24   2.17   3.44",
+	"              total  41.90  55.20  61.30  83.00",
+}
+
+// states are what the window can look like: what is done to a window that shows
+// the scene in 640x360, one after another, and undone.
+var states = []struct {
+	name string
+	do   func(t *testing.T, d *desk)
+	undo func(t *testing.T, d *desk)
+}{
+	{"picture", nothing, nothing},
+	{"letterbox", size(500, 400), size(640, 360)},
+	{"mirrored", keys("m"), keys("m")},
+	{"rotated", keys("r"), keys("r", "r", "r")},
+	{"mirrored-rotated", keys("m", "r"), keys("r", "r", "r", "m")},
+	{"zoomed", keys("plus", "plus", "Right", "Right", "Down"), keys("0")},
+	{"frozen", keys("space"), keys("space")},
+	{"no-signal", say("No signal\nthe sender is gone (the peer said goodbye: tbcam-send was ended); waiting for tbcam-send\nsince 14:03:12"), say("")},
+	{"statistics-line", keys("i"), nothing},
+	{"statistics-graph", keys("i"), keys("i")},
+	{"help", keys("h"), keys("h")},
+	{"help-narrow", both(size(300, 400), keys("h")), both(keys("h"), size(640, 360))},
+	{"controls", keys("c", "Down"), nothing},
+	{"controls-scrolled", keys("Next", "Next"), nothing},
+	{"controls-help", keys("h"), keys("Escape", "Escape")},
+	{"small-controls", both(size(240, 160), keys("c")), keys("c")},
+	{"small-statistics", keys("i", "i"), keys("i")},
+	{"small-no-signal", say("No signal\nthe camera is on but sends no pictures\nsince 14:03:12"), both(say(""), size(640, 360))},
+	{"controls-none", both(noControls, keys("c")), keys("c")},
+	{"recording", func(_ *testing.T, d *desk) { d.SetRecording(true) }, func(_ *testing.T, d *desk) { d.SetRecording(false) }},
+	{"notice", func(_ *testing.T, d *desk) {
+		d.Notice("saved /home/somebody/Pictures/tbcam-20260102-150405.000.png and .jpg")
+	}, nothing},
+}
+
+func nothing(*testing.T, *desk) {}
+
+// keys presses keys as fast as people do: of two presses of a key while the
+// window draws it sees one.
+func keys(names ...string) func(*testing.T, *desk) {
+	return func(t *testing.T, d *desk) {
+		for i, k := range names {
+			if i > 0 {
+				time.Sleep(150 * time.Millisecond)
+			}
+			d.Xdotool(t, "key", k)
+		}
+	}
+}
+
+func say(text string) func(*testing.T, *desk) {
+	return func(_ *testing.T, d *desk) { d.SetMessage(text) }
+}
+
+func size(width, height int) func(*testing.T, *desk) {
+	return func(t *testing.T, d *desk) {
+		id, _ := d.Display.Window(t, "tbcam")
+		d.Xdotool(t, "windowsize", "--sync", fmt.Sprint(id), strconv.Itoa(width), strconv.Itoa(height))
+	}
+}
+
+func both(first, second func(*testing.T, *desk)) func(*testing.T, *desk) {
+	return func(t *testing.T, d *desk) {
+		first(t, d)
+		second(t, d)
+	}
+}
+
+func noControls(_ *testing.T, d *desk) { d.SetControls(nil) }
+
+// TestStates compares the window in each state with a golden picture.
+func TestStates(t *testing.T) {
+	d := openDesk(t)
+	d.SetMessage("Waiting for tbcam-send\nat tbcam")
+	_, place := d.Display.Window(t, "tbcam")
+	d.golden(t, "waiting", place)
+	d.SetMessage("")
+	for i := range 240 {
+		d.AddLatency(time.Duration(40e6 + 6e6*math.Sin(float64(i)/9) + 40e6*float64(i%97/96)))
+	}
+	d.show(t, wide, scene(wide))
+	d.SetControls(camera())
+	d.SetStatus(status)
+	for _, s := range states {
+		s.do(t, d)
+		_, place := d.Display.Window(t, "tbcam")
+		d.golden(t, s.name, place)
+		s.undo(t, d)
+	}
+}
+
+// TestHiDPIStates looks at a monitor of twice the usual dots, where texts and the
+// panel are twice as large, and the mouse finds what it points at.
+func TestHiDPIStates(t *testing.T) {
+	display := xvfb.Start(t)
+	display.SetDPI(t, "192")
+	d := openOn(t, display)
+	large := wide
+	large.Width, large.Height = 1120, 640
+	d.show(t, large, scene(large))
+	d.SetControls(camera())
+	d.SetStatus(status)
+	keys("i", "c")(t, d)
+	_, place := d.Display.Window(t, "tbcam")
+	d.golden(t, "hidpi", place)
+	drain(d.Window)
+	d.Xdotool(t, "mousemove", fmt.Sprint(place.Max.X-60), fmt.Sprint(place.Min.Y+2*157), "click", "1")
+	if e := nextBut(t, d.Window); e.Kind != SetControl || e.Control != 3 || e.Value != 0 {
+		t.Errorf("%+v, want the white balance off", e)
+	}
+	d.Xdotool(t, "key", "h")
+	d.golden(t, "hidpi-help", place)
+}
+
+// golden waits until a part of the screen looks as the golden picture of that
+// name does, and keeps what it looks like.
+func (d *desk) golden(t *testing.T, name string, place image.Rectangle) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".png")
+	if *update {
+		time.Sleep(time.Second)
+		_, place = d.Display.Window(t, "tbcam")
+		if err := write(path, crop(d.Screenshot(t), place)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := read(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run(name, func(t *testing.T) {
+		d.until(t, func(screen image.Image) error {
+			_, place = d.Display.Window(t, "tbcam") // it may turn
+			return differs(crop(screen, place), want)
+		})
+		keep(t, "state-"+name+".png", crop(d.Screenshot(t), place))
+	})
+}
+
+// The tolerance: graphics drivers round, and filter edges, each in its own way.
+// In one pixel of many a colour may be more than a little off.
+const (
+	little = 24 // of 255
+	many   = 200
+)
+
+// differs returns how a picture differs from the golden one, if it does.
+func differs(got, want *image.RGBA) error {
+	if got.Rect != want.Rect {
+		return fmt.Errorf("it is %v, not %v", got.Rect.Size(), want.Rect.Size())
+	}
+	off := 0
+	for i := 0; i < len(want.Pix); i += 4 {
+		for c := range 3 {
+			if d := int(got.Pix[i+c]) - int(want.Pix[i+c]); d < -little || d > little {
+				off++
+				break
+			}
+		}
+	}
+	if off > len(want.Pix)/4/many {
+		return fmt.Errorf("%d of %d pixels differ", off, len(want.Pix)/4)
+	}
+	return nil
+}
+
+// TestDiffers: the tolerance lets no mistake through that a person would see.
+func TestDiffers(t *testing.T) {
+	want, err := read("testdata/statistics-line.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*image.RGBA){
+		"another state": func(m *image.RGBA) {
+			other, err := read("testdata/picture.png")
+			if err != nil {
+				t.Fatal(err)
+			}
+			copy(m.Pix, other.Pix)
+		},
+		"one pixel to the right": func(m *image.RGBA) { copy(m.Pix[4:], m.Pix[:len(m.Pix)-4]) },
+		"darker": func(m *image.RGBA) {
+			draw.Draw(m, m.Rect, image.NewUniform(color.RGBA{A: 60}), image.Point{}, draw.Over)
+		},
+	} {
+		got := image.NewRGBA(want.Rect)
+		copy(got.Pix, want.Pix)
+		if err := differs(got, want); err != nil {
+			t.Errorf("the same: %v", err)
+		}
+		change(got)
+		if differs(got, want) == nil {
+			t.Errorf("%s: no difference", name)
+		}
+	}
+}
+
+func crop(screen image.Image, place image.Rectangle) *image.RGBA {
+	m := image.NewRGBA(image.Rectangle{Max: place.Size()})
+	draw.Draw(m, m.Rect, screen, place.Min, draw.Src)
+	return m
+}
+
+func read(path string) (*image.RGBA, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w; -update writes it", err)
+	}
+	defer f.Close()
+	m, err := png.Decode(f)
+	if err != nil {
+		return nil, err
+	}
+	return crop(m, m.Bounds()), nil
+}
+
+func write(path string, m image.Image) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(png.Encode(f, m), f.Close())
+}

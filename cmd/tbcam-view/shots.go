@@ -1,0 +1,118 @@
+package main
+
+import (
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// How many pictures are kept: JPEGs that may still be decoded, and decoded ones
+// that the window may still show.
+const (
+	maxJPEGs  = 8
+	maxUnseen = 4
+)
+
+// shots keeps the picture that the window shows, for a snapshot, and those that
+// it may show next: each with the JPEG that it came as. It is not safe for
+// concurrent use.
+type shots struct {
+	jpegs  []*capture.Frame // as received, the oldest first
+	unseen []shot           // presented after the one that is shown, the oldest first
+	shown  shot
+}
+
+// shot is a picture; jpeg is nil if it came raw.
+type shot struct{ raw, jpeg *capture.Frame }
+
+// received takes over the reference of a frame as it came.
+func (s *shots) received(f *capture.Frame) {
+	if !f.Format.Pixel.Compressed() {
+		f.Release()
+		return
+	}
+	s.jpegs = append(s.jpegs, f)
+	if len(s.jpegs) > maxJPEGs {
+		s.jpegs[0].Release()
+		s.jpegs = s.jpegs[1:]
+	}
+}
+
+// presented takes over the reference of a decoded frame.
+func (s *shots) presented(f *capture.Frame) {
+	s.unseen = append(s.unseen, shot{f, s.jpegOf(f)})
+	if len(s.unseen) > maxUnseen {
+		s.unseen[0].release()
+		s.unseen = s.unseen[1:]
+	}
+}
+
+func (s *shots) jpegOf(f *capture.Frame) *capture.Frame {
+	for _, j := range s.jpegs {
+		if j.Sequence == f.Sequence && j.Time.Equal(f.Time) {
+			return j.Retain()
+		}
+	}
+	return nil
+}
+
+// seen says which picture the window shows, by its number and time.
+func (s *shots) seen(sequence uint32, captured time.Time) {
+	for i, u := range s.unseen {
+		if u.raw.Sequence != sequence || !u.raw.At[capture.Captured].Equal(captured) {
+			continue
+		}
+		s.shown.release()
+		for _, older := range s.unseen[:i] {
+			older.release()
+		}
+		s.shown, s.unseen = u, s.unseen[i+1:]
+		return
+	}
+}
+
+// current returns the picture that is shown, which the caller releases. Both
+// frames are nil before the first one.
+func (s *shots) current() shot { return s.shown.retain() }
+
+// newest returns the picture that was presented last, which the caller releases,
+// or nil.
+func (s *shots) newest() *capture.Frame {
+	last := s.shown
+	if n := len(s.unseen); n > 0 {
+		last = s.unseen[n-1]
+	}
+	if last.raw == nil {
+		return nil
+	}
+	return last.raw.Retain()
+}
+
+// release gives everything back.
+func (s *shots) release() {
+	for _, j := range s.jpegs {
+		j.Release()
+	}
+	for _, u := range s.unseen {
+		u.release()
+	}
+	s.shown.release()
+	*s = shots{}
+}
+
+func (s shot) retain() shot {
+	for _, f := range []*capture.Frame{s.raw, s.jpeg} {
+		if f != nil {
+			f.Retain()
+		}
+	}
+	return s
+}
+
+func (s shot) release() {
+	for _, f := range []*capture.Frame{s.raw, s.jpeg} {
+		if f != nil {
+			f.Release()
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tbcam/tbcam/cmd/internal/meter"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/window"
+)
+
+// teller tells one window what changes while it is open, and nothing that it was
+// told before: a message wakes it.
+type teller struct {
+	sink   *windowSink
+	window *window.Window
+
+	statistics bool // somebody looks at them
+	recording  bool
+	title      string
+	shown      [2]int  // pictures in this second and in the last one
+	fps        float64 // of those
+}
+
+// count notes what an event changes.
+func (t *teller) count(e window.Event) {
+	switch e.Kind {
+	case window.Shown:
+		t.shown[0]++
+	case window.Statistics:
+		if t.statistics = e.On; t.statistics {
+			t.window.SetStatus(t.table())
+		}
+	}
+}
+
+// look tells of the title, the controls and the recording.
+func (t *teller) look() {
+	t.sink.mu.Lock()
+	title := t.sink.title(t.fps)
+	t.sink.mu.Unlock()
+	if title != t.title {
+		t.title = title
+		t.window.SetTitle(title)
+	}
+	hooks := t.sink.connected()
+	if hooks.controls != nil {
+		t.window.SetControls(hooks.controls())
+	}
+	if hooks.recording == nil {
+		return
+	}
+	if on := hooks.recording(); on != t.recording {
+		t.recording = on
+		t.window.SetRecording(on)
+	}
+}
+
+// figures tells of what is counted.
+func (t *teller) figures() {
+	t.fps = float64(t.shown[0]+t.shown[1]) / (2 * statusEvery.Seconds())
+	t.shown = [2]int{0, t.shown[0]}
+	t.sink.checkStall()
+	if t.statistics {
+		t.window.SetStatus(t.table())
+	}
+}
+
+// table returns the figures as a line and as a table, without the fates
+// that befell no frame.
+func (t *teller) table() []string {
+	summary := t.sink.viewer.summary()
+	summary.Fates = slices.DeleteFunc(summary.Fates, func(f meter.Fate) bool { return f.Count == 0 })
+	var table strings.Builder
+	_ = summary.Table(&table) // a Builder never fails
+	lines := strings.Split(strings.Trim(table.String(), "\n"), "\n")
+	lines[0] = t.line(summary) // in the place of the heading
+	return lines
+}
+
+// line returns what matters most.
+func (t *teller) line(s meter.Summary) string {
+	line := fmt.Sprintf("%.0f fps", t.fps)
+	for _, l := range s.Latency {
+		if l.Stage == meter.StageNames[meter.Total] {
+			line += fmt.Sprintf(" · %.0f ms, p99 %.0f ms", l.P50, l.P99)
+		}
+	}
+	return line + fmt.Sprintf(" · %.1f MB/s", s.MBps)
+}

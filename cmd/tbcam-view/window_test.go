@@ -1,0 +1,176 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"image/color"
+	"log/slog"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/meter"
+	"github.com/tbcam/tbcam/fixtures/xvfb"
+	"github.com/tbcam/tbcam/transport"
+)
+
+// far is a camera whose controls the window's user changes: it grants even values
+// alone.
+type far struct {
+	mu        sync.Mutex
+	control   capture.Control
+	recording bool
+	refuses   bool
+}
+
+func (f *far) hooks() windowHooks {
+	return windowHooks{
+		recordToggle: func() (string, error) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.recording = !f.recording
+			return "recording", nil
+		},
+		recording: func() bool {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.recording
+		},
+		controls: func() []capture.Control {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return []capture.Control{f.control}
+		},
+		setControl: func(id uint32, value int64, failed func(error)) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if f.refuses || id != f.control.ID {
+				go failed(errors.New("the sender forbids it"))
+				return
+			}
+			f.control.Value = value &^ 1
+		},
+	}
+}
+
+// is waits until the camera is as a condition says.
+func (f *far) is(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	waitFor(t, what, func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return ok()
+	})
+}
+
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// buildWindow puts the window's program into PATH.
+func buildWindow(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	out, err := exec.Command("go", "build", "-o", dir, "../tbcam-window").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+}
+
+// TestHooks: keys in a real window reach the hooks, and what they change is seen.
+func TestHooks(t *testing.T) {
+	buildWindow(t)
+	display := xvfb.Start(t)
+	t.Setenv("DISPLAY", display.Name)
+	var pool capture.Pool
+	v := &viewer{o: options{window: true}, log: slog.New(slog.DiscardHandler), done: func() {}, meter: meter.New()}
+	s := newWindowSink(v)
+	f := &far{control: capture.Control{ID: 7, Name: "Gain", Type: "int", Max: 100, Step: 1}}
+	s.connect(f.hooks())
+	if _, err := s.open(); err != nil {
+		t.Fatal(err)
+	}
+	s.setMode(transport.Mode{Camera: "far", Source: capture.Mode{Pixel: capture.GREY, Width: 640, Height: 360}})
+	present := func(value byte) {
+		t.Helper()
+		frame := pool.Get(640 * 360)
+		frame.Format = capture.Format{Pixel: capture.GREY, Width: 640, Height: 360, Range: capture.Full}
+		for i := range frame.Data {
+			frame.Data[i] = value
+		}
+		if err := s.Present(frame); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shows := func(what string, x, y int, is func(color.RGBA) bool) {
+		t.Helper()
+		waitFor(t, what, func() bool {
+			_, w := display.Window(t, "tbcam")
+			return is(display.Screenshot(t).At(w.Min.X+x, w.Min.Y+y).(color.RGBA))
+		})
+	}
+	present(100)
+	shows("the picture", 300, 180, func(c color.RGBA) bool { return c == color.RGBA{100, 100, 100, 255} })
+	shows("no signal", 300, 100, func(c color.RGBA) bool { return c == color.RGBA{30, 30, 30, 255} }) // nothing comes
+	present(200)
+	shows("the next picture", 300, 100, func(c color.RGBA) bool { return c == color.RGBA{200, 200, 200, 255} })
+
+	display.Xdotool(t, "key", "v")
+	f.is(t, "a recording", func() bool { return f.recording })
+	shows("the red dot", 584, 22, func(c color.RGBA) bool { return c.R > 200 && c.G < 120 })
+
+	display.Xdotool(t, "key", "c")
+	display.Xdotool(t, "key", "End")
+	f.is(t, "the largest value", func() bool { return f.control.Value == 100 })
+	display.Xdotool(t, "key", "Left")
+	f.is(t, "a granted value", func() bool { return f.control.Value == 98 })
+
+	f.mu.Lock()
+	f.refuses = true
+	f.mu.Unlock()
+	display.Xdotool(t, "key", "Home")
+	shows("a notice", 150, 336, func(c color.RGBA) bool { return c.R < 60 })
+
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := pool.Outstanding(); n != 0 {
+		t.Errorf("%d frames were not released", n)
+	}
+}
+
+// TestTitleOfTheWindow: what is known is in it, and what is not is left out.
+func TestTitleOfTheWindow(t *testing.T) {
+	s := newWindowSink(&viewer{})
+	for _, c := range []struct {
+		do   func()
+		fps  float64
+		want string
+	}{
+		{func() {}, 0, "tbcam"},
+		{func() {
+			s.setMode(transport.Mode{Camera: "HD", Source: capture.Mode{Pixel: capture.MJPEG, Width: 1280, Height: 720, Rate: capture.Rate{Num: 30, Den: 1}}})
+		}, 0, "HD, mjpeg 1280x720, 30 fps - tbcam"},
+		{func() {}, 14.9, "HD, mjpeg 1280x720, 15 fps - tbcam"},
+		{func() { s.message(noSignal("unplugged")) }, 14.9, "HD, mjpeg 1280x720, no signal - tbcam"},
+		{func() { s.message("") }, 30, "HD, mjpeg 1280x720, 30 fps - tbcam"},
+	} {
+		c.do()
+		if got := s.title(c.fps); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+	s.message(noSignal("unplugged"))
+	if want := fmt.Sprintf("No signal\nunplugged\nsince %s", time.Now().Format("15:04")); s.text[:len(want)] != want {
+		t.Errorf("the message is %q", s.text)
+	}
+}

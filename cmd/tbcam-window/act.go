@@ -1,0 +1,298 @@
+package main
+
+import (
+	"image"
+	"math"
+
+	"github.com/hajimehoshi/ebiten/v2"
+
+	"github.com/tbcam/tbcam/cmd/internal/winlink"
+	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/controls"
+	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/view"
+)
+
+// Factors of zooming by a line of the wheel and by a key, and how far an arrow
+// moves the picture in device-independent pixels.
+const (
+	wheelZoom = 1.15
+	keyZoom   = 1.25
+	arrowPan  = 40
+)
+
+// do acts on what the user did.
+func (g *game) do(d did) error {
+	for _, key := range d.keys {
+		if err := g.key(key, d.shift); err != nil {
+			return err
+		}
+	}
+	return g.point(d)
+}
+
+// key acts on a key.
+func (g *game) key(key string, shift bool) error {
+	if g.over.panel {
+		if changes, ok := g.over.list.Key(key, shift); ok {
+			return g.change(changes)
+		}
+	}
+	if act, ok := acts[key]; ok {
+		g.dirty = true
+		return act(g)
+	}
+	return nil
+}
+
+// acts are what keys do, by their names.
+var acts = map[string]func(*game) error{
+	"f":      func(g *game) error { g.setFullscreen(!ebiten.IsFullscreen()); return nil },
+	"escape": (*game).escape,
+	"m":      func(g *game) error { g.pose.Mirror(); return nil },
+	"r":      func(g *game) error { g.rotate(); return nil },
+	"=":      func(g *game) error { g.zoomKey(keyZoom); return nil },
+	"+":      func(g *game) error { g.zoomKey(keyZoom); return nil },
+	"-":      func(g *game) error { g.zoomKey(1 / keyZoom); return nil },
+	"0":      func(g *game) error { g.pose.Whole(); g.zoomed(); return nil },
+	"space":  func(g *game) error { g.freeze(!g.over.frozen); return nil },
+	"s":      func(g *game) error { return g.report(winlink.Report{Action: winlink.Snapshot}) },
+	"v":      func(g *game) error { return g.report(winlink.Report{Action: winlink.Record}) },
+	"i":      (*game).nextStatistics,
+	"c":      func(g *game) error { g.setPanel(!g.over.panel); return nil },
+	"t":      func(g *game) error { g.keepOnTop(); return nil },
+	"b":      func(g *game) error { g.undecorate(); return nil },
+	"h":      func(g *game) error { g.setHelp(!g.over.help); return nil },
+	"q":      func(*game) error { return ebiten.Termination },
+
+	"arrowleft":      func(g *game) error { g.pan(arrowPan, 0); return nil },
+	"arrowright":     func(g *game) error { g.pan(-arrowPan, 0); return nil },
+	"arrowup":        func(g *game) error { g.pan(0, arrowPan); return nil },
+	"arrowdown":      func(g *game) error { g.pan(0, -arrowPan); return nil },
+	"numpadadd":      func(g *game) error { g.zoomKey(keyZoom); return nil },
+	"numpadsubtract": func(g *game) error { g.zoomKey(1 / keyZoom); return nil },
+}
+
+func (g *game) report(r winlink.Report) error { return g.conn.Send(r, nil) }
+
+// escape leaves what is in front: the help, the panel, or full screen.
+func (g *game) escape() error {
+	switch {
+	case g.over.help:
+		g.setHelp(false)
+	case g.over.panel:
+		g.setPanel(false)
+	default:
+		g.setFullscreen(false)
+	}
+	return nil
+}
+
+// rotate turns the picture by a quarter, and the window with it.
+func (g *game) rotate() {
+	g.pose.Rotate()
+	if g.picture == nil || ebiten.IsFullscreen() || ebiten.IsWindowMaximized() {
+		return
+	}
+	w, h := ebiten.WindowSize()
+	x, y := ebiten.WindowPosition()
+	mw, mh := ebiten.Monitor().Size()
+	size := g.turning.next(image.Pt(w, h), image.Pt(mw, mh))
+	ebiten.SetWindowSize(size.X, size.Y)
+	ebiten.SetWindowPosition(max(0, x+(w-size.X)/2), max(0, y+(h-size.Y)/2))
+}
+
+// turning is the size of a window that turns with its picture. Where a turned one
+// does not fit on the monitor it is smaller, but what is turned back is as large
+// as it was.
+type turning struct{ wanted, got image.Point }
+
+// next returns the size after another quarter.
+func (t *turning) next(window, monitor image.Point) image.Point {
+	if window != t.got { // its user changed it
+		t.wanted = window
+	}
+	t.wanted = image.Pt(t.wanted.Y, t.wanted.X)
+	w, h := view.WindowSize(t.wanted.X, t.wanted.Y, monitor.X, monitor.Y, 1)
+	t.got = image.Pt(w, h)
+	return t.got
+}
+
+// turned returns the size of the picture as it is seen, and the screen's.
+func (g *game) turned() (width, height int, screen image.Point) {
+	width, height = g.pose.Turned(g.picture.width, g.picture.height)
+	return width, height, image.Pt(g.over.width, g.over.height)
+}
+
+// magnify zooms at a point of the screen.
+func (g *game) magnify(factor float64, at image.Point) {
+	if g.picture == nil {
+		return
+	}
+	w, h, screen := g.turned()
+	g.pose.Magnify(factor, float64(at.X), float64(at.Y), w, h, screen)
+	g.zoomed()
+}
+
+func (g *game) zoomKey(factor float64) {
+	g.magnify(factor, image.Pt(g.over.width/2, g.over.height/2))
+}
+
+// zoomed shows the new magnification.
+func (g *game) zoomed() {
+	g.over.zoom, g.over.chips.stale, g.dirty = g.pose.Zoom(), true, true
+}
+
+// pan moves the picture by device-independent pixels.
+func (g *game) pan(dx, dy float64) {
+	g.drag(dx*g.over.style.Scale, dy*g.over.style.Scale)
+}
+
+// drag moves the picture by pixels of the screen.
+func (g *game) drag(dx, dy float64) {
+	if g.picture == nil {
+		return
+	}
+	w, h, screen := g.turned()
+	g.pose.Pan(dx, dy, w, h, screen)
+	g.dirty = true
+}
+
+func (g *game) freeze(on bool) {
+	g.over.frozen, g.over.chips.stale = on, true
+	g.inbox.setFrozen(on)
+	g.dirty = true
+}
+
+// nextStatistics shows more of them, or none, and tells tbcam-view, which
+// computes them only for somebody who looks.
+func (g *game) nextStatistics() error {
+	before := g.over.level
+	g.over.level = (before + 1) % levels
+	g.over.statistics.stale = true
+	if before == graphOfStatistics || before == noStatistics {
+		return g.report(winlink.Report{Action: winlink.Statistics, On: before == noStatistics})
+	}
+	return nil
+}
+
+func (g *game) setHelp(on bool) {
+	g.over.help, g.over.keys.stale = on, true
+}
+
+func (g *game) setPanel(on bool) {
+	g.over.panel = on
+	g.over.refresh()
+	g.setCursor()
+}
+
+func (g *game) setFullscreen(on bool) {
+	if on != ebiten.IsFullscreen() {
+		ebiten.SetFullscreen(on)
+		g.setCursor()
+	}
+}
+
+// setCursor hides the mouse's pointer in full screen, where it has nothing to do.
+func (g *game) setCursor() {
+	mode := ebiten.CursorModeVisible
+	if ebiten.IsFullscreen() && !g.over.panel {
+		mode = ebiten.CursorModeHidden
+	}
+	ebiten.SetCursorMode(mode)
+}
+
+func (g *game) keepOnTop() {
+	on := !ebiten.IsWindowFloating()
+	ebiten.SetWindowFloating(on)
+	if on {
+		g.tell("always on top")
+	} else {
+		g.tell("no longer on top")
+	}
+}
+
+func (g *game) undecorate() {
+	on := !ebiten.IsWindowDecorated()
+	ebiten.SetWindowDecorated(on)
+	if on {
+		g.tell("with a border")
+	} else {
+		g.tell("without a border")
+	}
+}
+
+// tell shows a notice of the window's own.
+func (g *game) tell(text string) {
+	g.over.tell(text)
+	g.inbox.nudge(noticeTime)
+}
+
+// change reports what is to be set at the camera.
+func (g *game) change(changes []controls.Change) error {
+	g.over.controls.stale, g.dirty = true, true
+	if len(changes) > 0 {
+		// By then the camera has granted it, or not.
+		g.inbox.nudge(controls.Hold)
+	}
+	for _, c := range changes {
+		if err := g.report(winlink.Report{Action: winlink.SetControl, Control: c.ID, Value: c.Value}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// point acts on the mouse.
+func (g *game) point(d did) error {
+	inPanel := g.over.panel && d.mouse.X >= g.over.width-g.over.panelWidth()
+	if d.pressed {
+		g.grabbed = nobody
+		if inPanel {
+			g.grabbed = thePanel
+		} else if g.pose.Zoom() > 1 {
+			g.grabbed = thePicture
+		}
+	}
+	if d.wheel != 0 {
+		g.wheel(d, inPanel)
+	}
+	if d.double && !inPanel {
+		g.setFullscreen(!ebiten.IsFullscreen())
+		g.dirty = true
+	}
+	if g.grabbed == thePicture && (d.down || d.released) && !d.pressed && d.moved != (image.Point{}) {
+		g.drag(float64(d.moved.X), float64(d.moved.Y))
+	}
+	if g.grabbed == thePanel {
+		return g.pointPanel(d)
+	}
+	return nil
+}
+
+func (g *game) wheel(d did, inPanel bool) {
+	if inPanel {
+		g.over.list.Wheel(-int(math.Round(d.wheel * float64(g.over.style.Px(40)))))
+		g.over.controls.stale, g.dirty = true, true
+		return
+	}
+	g.magnify(math.Pow(wheelZoom, d.wheel), d.mouse)
+}
+
+// pointPanel acts on the mouse, whose button went down in the panel.
+func (g *game) pointPanel(d did) error {
+	at := d.mouse.Sub(image.Pt(g.over.width-g.over.panelWidth(), 0))
+	var changes []controls.Change
+	if d.pressed {
+		changes = g.over.list.Press(g.over.style, at)
+	}
+	switch {
+	case !d.down: // perhaps at once, or after a move since the last look
+		g.over.list.Drag(g.over.style, at)
+		changes = append(changes, g.over.list.Release()...)
+		g.grabbed = nobody
+	case !d.pressed && d.moved == image.Point{}:
+		return nil
+	case !d.pressed:
+		changes = g.over.list.Drag(g.over.style, at)
+	}
+	return g.change(changes)
+}

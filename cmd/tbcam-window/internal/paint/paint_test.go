@@ -1,0 +1,126 @@
+package paint
+
+import (
+	"image"
+	"image/color"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestClean(t *testing.T) {
+	s := NewStyle(1)
+	for text, want := range map[string]string{
+		"größer ← 50 Hz": "größer ← 50 Hz", "日本": "??", "a\x1b[2J\x00\tb": "a?[2J??b", "\xff": "\ufffd", "two\nlines": "two\nlines",
+	} {
+		if got := s.Body.Clean(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestWrap: no line is wider than it may be, and none of the text is lost.
+func TestWrap(t *testing.T) {
+	f := NewStyle(1).Body
+	text := "saved /home/somebody/with/a/long/name/tbcam-20260102-150405.000.png and\n.jpg"
+	for _, width := range []int{1, 60, 200, 10000} {
+		lines := f.Wrap(text, width)
+		for _, l := range lines {
+			if f.Width(l) > width && len([]rune(l)) > 1 {
+				t.Errorf("%q is wider than %d", l, width)
+			}
+		}
+		join := strings.NewReplacer(" ", "", "\n", "")
+		if got := join.Replace(strings.Join(lines, "")); got != join.Replace(text) {
+			t.Errorf("%d: %q", width, lines)
+		}
+	}
+	if got := f.Wrap(text, 10000); len(got) != 2 {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestCut(t *testing.T) {
+	f := NewStyle(1).Body
+	if got := f.Cut("short", 100); got != "short" {
+		t.Errorf("%q", got)
+	}
+	if got := f.Cut("much too long for that", 80); f.Width(got) > 80 || !strings.HasSuffix(got, "…") || len(got) < 8 {
+		t.Errorf("%q", got)
+	}
+	if got := f.Cut("x", 0); got != "…" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestCeiling(t *testing.T) {
+	calm := slices.Repeat([]float32{40}, 100)
+	for _, c := range []struct {
+		latency   []float32
+		top, mark float64
+	}{
+		{nil, 10, 5},
+		{[]float32{1}, 10, 5},
+		{calm, 60, 30},
+		{append(slices.Clone(calm), 900), 60, 30}, // one hiccup
+		{slices.Repeat([]float32{300}, 9), 400, 200},
+		{slices.Repeat([]float32{60000}, 9), 100000, 50000},
+	} {
+		if top, mark := ceiling(c.latency); top != c.top || mark != c.mark {
+			t.Errorf("%v: %v and %v", c.latency, top, mark)
+		}
+	}
+}
+
+// TestSizes draws everything in rooms of all sizes and monitors of all scales:
+// nothing is wider than its room.
+func TestSizes(t *testing.T) {
+	rows := []Row{{"F, double click", "full screen"}, {"Q", "quit"}, {"0", "whole picture"}}
+	long := strings.Repeat("no room for this, ", 20)
+	for _, scale := range []float64{1, 1.25, 2} {
+		s := NewStyle(scale)
+		for _, width := range []int{1, 50, 300, 2000} {
+			for name, m := range map[string]*image.RGBA{
+				"message":    s.Message("No signal\n"+long+"\nsince", width),
+				"statistics": s.Statistics(make([]float32, 600), []string{long, "short"}, width),
+				"pill":       s.Pill(long, width, Live),
+			} {
+				if least := s.Px(60); m.Rect.Dx() > max(width, least) {
+					t.Errorf("%s is %v in %d", name, m.Rect, width)
+				}
+			}
+		}
+		for columns := 1; columns <= 4; columns++ {
+			if m := s.Help(rows, columns); !opaque(m, Accent) || !opaque(m, Text) {
+				t.Errorf("%d columns: there is no text", columns)
+			}
+		}
+	}
+}
+
+// opaque reports whether a colour is somewhere in a picture.
+func opaque(m *image.RGBA, c color.RGBA) bool {
+	for i := 0; i < len(m.Pix); i += 4 {
+		if m.RGBAAt(i/4%m.Rect.Dx(), i/4/m.Rect.Dx()) == c {
+			return true
+		}
+	}
+	return false
+}
+
+// TestFill: a round corner is smooth, and symmetric.
+func TestFill(t *testing.T) {
+	m := image.NewRGBA(image.Rect(0, 0, 40, 30))
+	Fill(m, m.Rect, 10, color.RGBA{255, 255, 255, 255})
+	if m.RGBAAt(0, 0).A != 0 || m.RGBAAt(20, 0).A != 255 || m.RGBAAt(0, 15).A != 255 || m.RGBAAt(3, 3).A < 100 {
+		t.Error("the corner is not round")
+	}
+	for y := range 15 {
+		for x := range 20 {
+			c := m.RGBAAt(x, y)
+			if c != m.RGBAAt(39-x, y) || c != m.RGBAAt(x, 29-y) || c != m.RGBAAt(39-x, 29-y) {
+				t.Fatalf("%d,%d differs from its mirror images", x, y)
+			}
+		}
+	}
+}

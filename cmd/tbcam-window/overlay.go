@@ -1,0 +1,245 @@
+package main
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"strings"
+	"time"
+
+	"github.com/hajimehoshi/ebiten/v2"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/winlink"
+	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/controls"
+	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/paint"
+)
+
+// noticeTime is how long a notice stays.
+const noticeTime = 4 * time.Second
+
+// level is how much of the statistics is shown.
+type level int
+
+const (
+	noStatistics level = iota
+	lineOfStatistics
+	graphOfStatistics
+	levels
+)
+
+// overlay is all that is shown over the picture.
+type overlay struct {
+	style         *paint.Style
+	width, height int // of the screen in its pixels
+
+	message   string
+	noticed   string
+	until     time.Time // then the notice ends
+	status    []string
+	latency   []float32
+	level     level
+	help      bool
+	panel     bool
+	list      controls.List
+	recording bool
+	frozen    bool
+	zoom      float64
+
+	// In the order in which they are drawn.
+	controls, statistics, chips, notice, text, keys layer
+}
+
+func newOverlay() *overlay {
+	o := &overlay{style: paint.NewStyle(1), zoom: 1}
+	o.statistics = layer{paint: o.paintStatistics}
+	o.chips = layer{paint: o.paintChips, x: 1}
+	o.notice = layer{paint: o.paintNotice, x: 0.5, y: 1}
+	o.controls = layer{paint: o.paintControls, x: 1, whole: true}
+	o.text = layer{paint: o.paintMessage, x: 0.5, y: 0.5}
+	o.keys = layer{paint: o.paintHelp, x: 0.5, y: 0.5}
+	return o
+}
+
+func (o *overlay) layers() []*layer {
+	return []*layer{&o.controls, &o.statistics, &o.chips, &o.notice, &o.text, &o.keys}
+}
+
+// resize says how large the screen is, and how many of its pixels make up a
+// device-independent one. It reports whether that is new.
+func (o *overlay) resize(width, height int, scale float64) bool {
+	if width == o.width && height == o.height && scale == o.style.Scale {
+		return false
+	}
+	if scale != o.style.Scale {
+		o.style = paint.NewStyle(scale)
+	}
+	o.width, o.height = width, height
+	o.list.Reveal()
+	o.refresh()
+	return true
+}
+
+// refresh draws everything anew.
+func (o *overlay) refresh() {
+	for _, l := range o.layers() {
+		l.stale = true
+	}
+}
+
+// apply takes over what tbcam-view told, and reports whether that is seen.
+func (o *overlay) apply(u winlink.Update) (seen bool) {
+	if u.Message != nil && *u.Message != o.message {
+		o.message = *u.Message
+		o.text.stale, seen = true, true
+	}
+	if u.Notice != nil {
+		o.tell(*u.Notice)
+		seen = true
+	}
+	if u.Status != nil {
+		o.status = *u.Status
+		o.statistics.stale = true
+		seen = seen || o.level != noStatistics
+	}
+	if len(u.Latency) > 0 {
+		// It is seen with the next picture.
+		o.latency = append(o.latency, u.Latency...)
+		o.latency = o.latency[max(0, len(o.latency)-winlink.MaxLatency):]
+		o.statistics.stale = o.statistics.stale || o.level == graphOfStatistics
+	}
+	if u.Recording != nil && *u.Recording != o.recording {
+		o.recording = *u.Recording
+		o.chips.stale, seen = true, true
+	}
+	if u.Controls != nil {
+		o.setControls(*u.Controls)
+		seen = seen || o.panel
+	}
+	return seen
+}
+
+func (o *overlay) setControls(all []capture.Control) {
+	o.list.Set(all)
+	o.controls.stale = true
+}
+
+// tell shows a notice.
+func (o *overlay) tell(text string) {
+	o.noticed, o.until, o.notice.stale = text, time.Now().Add(noticeTime), true
+}
+
+// expire ends what has had its time: the notice, and values that the camera did
+// not grant. It reports whether anything ended.
+func (o *overlay) expire() bool {
+	settled := o.list.Settle() && o.panel
+	o.controls.stale = o.controls.stale || settled
+	if o.noticed == "" || time.Now().Before(o.until) {
+		return settled
+	}
+	o.noticed, o.notice.stale = "", true
+	return true
+}
+
+// margin is the room between boxes and the edges of the screen.
+func (o *overlay) margin() int { return o.style.Px(8) }
+
+// panelWidth returns the width of the panel of controls, 0 while it is closed.
+func (o *overlay) panelWidth() int {
+	if !o.panel {
+		return 0
+	}
+	return controls.Width(o.style, o.width)
+}
+
+// room returns the part of the screen that is for the boxes.
+func (o *overlay) room() image.Rectangle {
+	width := o.width - o.panelWidth()
+	if width < o.style.Px(120) { // too little: over the panel
+		width = o.width
+	}
+	return image.Rect(0, 0, width, o.height).Inset(o.margin())
+}
+
+func (o *overlay) draw(screen *ebiten.Image) {
+	for _, l := range o.layers() {
+		room := o.room()
+		if l.whole {
+			room = image.Rect(0, 0, o.width, o.height)
+		}
+		l.draw(screen, room)
+	}
+}
+
+func (o *overlay) paintMessage() *image.RGBA {
+	if o.message == "" {
+		return nil
+	}
+	return o.style.Message(o.message, max(o.room().Dx(), 1))
+}
+
+func (o *overlay) paintNotice() *image.RGBA {
+	if o.noticed == "" {
+		return nil
+	}
+	return o.style.Pill(o.noticed, o.room().Dx(), color.RGBA{})
+}
+
+func (o *overlay) paintStatistics() *image.RGBA {
+	switch {
+	case o.level == noStatistics || len(o.status) == 0:
+		return nil
+	case o.level == lineOfStatistics:
+		return o.style.Pill(o.status[0], o.room().Dx(), color.RGBA{})
+	}
+	return o.style.Statistics(o.latency, o.status[1:], o.room().Dx())
+}
+
+// paintChips draws what is not as usual: a recording, a frozen or zoomed picture.
+func (o *overlay) paintChips() *image.RGBA {
+	var texts []string
+	dot := color.RGBA{}
+	if o.recording {
+		texts, dot = append(texts, "REC"), paint.Live
+	}
+	if o.frozen {
+		texts = append(texts, "frozen")
+	}
+	if o.zoom > 1 {
+		texts = append(texts, fmt.Sprintf("%.1f×", o.zoom))
+	}
+	if texts == nil {
+		return nil
+	}
+	return o.style.Pill(strings.Join(texts, " · "), o.room().Dx(), dot)
+}
+
+// helpColumns is from which width of the screen on, in device-independent pixels,
+// the help has two columns.
+const helpColumns = 560
+
+func (o *overlay) paintHelp() *image.RGBA {
+	if !o.help {
+		return nil
+	}
+	keys := winlink.Keys
+	if o.panel {
+		keys = winlink.PanelKeys
+	}
+	rows := make([]paint.Row, len(keys))
+	for i, k := range keys {
+		rows[i] = paint.Row{k.Name, k.Does}
+	}
+	columns := 1
+	if !o.panel && o.room().Dx() >= o.style.Px(helpColumns) {
+		columns = 2
+	}
+	return o.style.Help(rows, columns)
+}
+
+func (o *overlay) paintControls() *image.RGBA {
+	if !o.panel || o.height == 0 {
+		return nil
+	}
+	return o.list.Draw(o.style, o.panelWidth(), o.height)
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/hajimehoshi/ebiten/v2"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/winlink"
+)
+
+// Converting pictures is the work of the graphics card; where there is none, the
+// processor that plays one takes twenty times as long as tbcam-view. Nothing says
+// which it is: so the window measures what a picture costs.
+const (
+	// convertVariable overrides the measurement: gpu or cpu.
+	convertVariable = "TBCAM_CONVERT"
+	// tryWidth and tryHeight are the size of the pictures that are measured.
+	tryWidth, tryHeight = 512, 512
+	// dear is more processor time than a graphics card's driver takes for such a
+	// picture; software OpenGL takes 6 ms.
+	dear = 2 * time.Millisecond
+	// tries is how many pictures are measured: the first ones compile the shader.
+	tries = 3
+)
+
+// wantsRGBA reports whether tbcam-view had better convert the pictures.
+func (g *game) wantsRGBA() bool {
+	switch os.Getenv(convertVariable) {
+	case "gpu":
+		return false
+	case "cpu":
+		return true
+	}
+	return g.conversion() > dear
+}
+
+// conversion returns the processor time of the shader, at best.
+func (g *game) conversion() time.Duration {
+	f := capture.Format{Pixel: capture.YUV420, Width: tryWidth, Height: tryHeight}
+	layout, err := winlink.NewLayout(winlink.Format{Format: f})
+	if err != nil {
+		panic(err) // the format is a good one
+	}
+	p := newPicture(g.shader, winlink.Format{Format: f}, layout)
+	defer p.free()
+	least := time.Hour
+	for range tries {
+		before := processorTime()
+		p.convert()
+		g.waitForDrawing(p.rgb)
+		least = min(least, processorTime()-before)
+	}
+	return least
+}
+
+// waitForDrawing waits until the graphics card has drawn what it was told so far:
+// a pixel that depends on it cannot be read earlier.
+//
+// It does so twice because ebiten has two queues of commands, which take turns
+// whenever a pixel is read and at the end of a frame, and gives memory back only
+// at the end of a frame: with one reading a frame, one queue would never be there.
+func (g *game) waitForDrawing(i *ebiten.Image) {
+	var pixel [4]byte
+	for range 2 {
+		g.probe.DrawImage(i, nil)
+		g.probe.ReadPixels(pixel[:])
+	}
+}
+
+// processorTime returns what this process has taken, all its threads together.
+func processorTime() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0 // it never fails
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
