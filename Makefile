@@ -108,7 +108,7 @@ vm: ## run CMD='...' in the virtual machine
 
 .PHONY: bench
 bench: deps ## benchmarks with their yardsticks
-	@go test -run '^$$' -bench . -benchmem ./transport/... ./codec/... ./capture/... ./cmd/tbcam-view/internal/record ./cmd/tbcam-view/internal/record/...
+	@go test -run '^$$' -bench . -benchmem ./transport/... ./codec/... ./capture/... ./cmd/tbcam-view/internal/record/...
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for T (30s)
