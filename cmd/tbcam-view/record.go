@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -160,6 +161,11 @@ func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
 	if o.Out != nil {
 		// Otherwise a reader that goes away ends all sinks (package os/signal, SIGPIPE).
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	}
+	if v.sinks() == 1 {
+		// A recording leaves hardly any garbage. Collected early, it lets the memory
+		// stay flat for days; the pauses matter only to those who watch.
+		debug.SetGCPercent(10)
 	}
 	recorder, err := record.New(o)
 	if err != nil {
