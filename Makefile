@@ -34,7 +34,7 @@ demo: build ## run sender, viewer and window on this machine; without a display,
 .PHONY: test
 test: deps ## run every rung that needs no second host, and print how long each took
 	@fixtures/install-packages fixtures/vm/packages
-	@MAKE='$(MAKE)' fixtures/ladder $(rungs)
+	@MAKE='$(MAKE)' TBCAM_ARTEFACTS=$${TBCAM_ARTEFACTS:-$(CURDIR)/artefacts} fixtures/ladder $(rungs)
 
 .PHONY: test-lint
 test-lint: ## formatting, vet, static checks, scripts
@@ -135,4 +135,4 @@ install: ## install programs, man pages and completion below DESTDIR and PREFIX
 
 .PHONY: clean
 clean: ## remove what was built here
-	rm -rf bin demo.png
+	rm -rf bin artefacts demo.png

@@ -66,25 +66,47 @@ func (t *teller) figures() {
 	}
 }
 
-// table returns the figures as a line and as a table, without the fates
-// that befell no frame.
+// table returns the figures of the last second as a line, and as another one
+// above the table of all, without the fates that befell no frame.
 func (t *teller) table() []string {
 	summary := t.sink.viewer.summary()
 	summary.Fates = slices.DeleteFunc(summary.Fates, func(f meter.Fate) bool { return f.Count == 0 })
 	var table strings.Builder
 	_ = summary.Table(&table) // a Builder never fails
 	lines := strings.Split(strings.Trim(table.String(), "\n"), "\n")
-	lines[0] = t.line(summary) // in the place of the heading
-	return lines
+	lines[0] = lastSecond(summary) // in the place of the heading
+	return append([]string{t.line(summary)}, lines...)
 }
 
 // line returns what matters most.
 func (t *teller) line(s meter.Summary) string {
 	line := fmt.Sprintf("%.0f fps", t.fps)
-	for _, l := range s.Latency {
+	if l, ok := total(s); ok {
+		line += fmt.Sprintf(" · %.0f ms, p99 %.0f ms", l.P50, l.P99)
+	}
+	return line + fmt.Sprintf(" · %.1f MB/s", s.LastSecond.MBps)
+}
+
+// lastSecond returns how old pictures were in the last second, and how well that
+// is known.
+func lastSecond(s meter.Summary) string {
+	l, ok := total(s)
+	if !ok {
+		return "last second: no picture"
+	}
+	line := fmt.Sprintf("last second: p50 %.1f, p95 %.1f, p99 %.1f, max %.1f ms", l.P50, l.P95, l.P99, l.Max)
+	if s.Clock != nil {
+		line += fmt.Sprintf(" ±%.2f", s.Clock.Uncertainty)
+	}
+	return line
+}
+
+// total returns how old pictures were in the last second when they were shown.
+func total(s meter.Summary) (meter.Latency, bool) {
+	for _, l := range s.LastSecond.Latency {
 		if l.Stage == meter.StageNames[meter.Total] {
-			line += fmt.Sprintf(" · %.0f ms, p99 %.0f ms", l.P50, l.P99)
+			return l, true
 		}
 	}
-	return line + fmt.Sprintf(" · %.1f MB/s", s.MBps)
+	return meter.Latency{}, false
 }

@@ -228,6 +228,30 @@ func TestStatisticsKey(t *testing.T) {
 	keep(t, "window-statistics-graph.png", w.display.Screenshot(t))
 }
 
+// TestControlsPanel: C opens the panel, in which the far camera's brightness is
+// changed and reset; the picture shows it.
+func TestControlsPanel(t *testing.T) {
+	w := watch(t)
+	bar := func() uint32 {
+		at := windowBounds(t, w.display)
+		r, _, _, _ := w.display.Screenshot(t).At(at.Min.X+40, at.Max.Y-20).RGBA()
+		return r >> 8
+	}
+	usual := bar()
+	w.display.Xdotool(t, "key", "c")
+	for end := time.Now().Add(patience); bar() > usual-30; { // the panel's list comes from the sender
+		if time.Now().After(end) {
+			t.Fatalf("the bar is as bright as before, %d", usual)
+		}
+		w.display.Xdotool(t, "key", "Home")
+		time.Sleep(300 * time.Millisecond)
+	}
+	time.Sleep(time.Second) // for the value that was granted
+	keep(t, "window-controls.png", w.display.Screenshot(t))
+	w.display.Xdotool(t, "key", "BackSpace")
+	until(t, "the default", func() bool { return bar() == usual })
+}
+
 // TestSnapshotKey: S writes the picture and, where the camera sends JPEG, the file
 // that it sent, byte for byte; the window says where.
 func TestSnapshotKey(t *testing.T) {
