@@ -111,7 +111,10 @@ func TestRecordingSoak(t *testing.T) {
 	growth := 100 * float64(high-base-int(waited)) / float64(base)
 	t.Logf("%v of 1080p30: %d frames, %d MB in %d files, %d dropped; %d to %d KiB of memory after %v, %d of them for a slower disk (%.1f %%); %.1f %% of a core",
 		length, r.Frames, r.Bytes/1e6, r.Files, r.Dropped, base, high, settled, waited, growth, all.CPU)
-	if growth > 5 {
+	// Go takes memory in spans and gives it back late: of a process as small as this
+	// a megabyte more or less says nothing.
+	const grain = 1 << 10
+	if float64(high-base-int(waited)-grain) > 0.05*float64(base) {
 		t.Errorf("the memory is not flat: %d to %d KiB", base, high)
 	}
 	sent := f.numbers()
