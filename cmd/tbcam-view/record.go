@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"runtime/debug"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
@@ -108,6 +112,9 @@ func (r *recordFlags) name(o *record.Options) (err error) {
 	}
 	o.Kind = kind
 	if r.path == "-" {
+		if term.IsTerminal(int(os.Stdout.Fd())) {
+			return errors.New("--record -: standard output is a terminal; lead it to a file or a program")
+		}
 		o.Out = os.Stdout
 		if o.Segment != (record.Limit{}) || o.Keep != (record.Limit{}) {
 			return errors.New("--segment and --keep need files; standard output is one stream")
@@ -151,6 +158,15 @@ func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
 		return cli.Mark(err, cli.ErrUsage)
 	}
 	o.About, o.Log = v.about, v.log
+	if o.Out != nil {
+		// Otherwise a reader that goes away ends all sinks (package os/signal, SIGPIPE).
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	}
+	if v.sinks() == 1 {
+		// A recording leaves hardly any garbage. Collected early, it lets the memory
+		// stay flat for days; the pauses matter only to those who watch.
+		debug.SetGCPercent(10)
+	}
 	recorder, err := record.New(o)
 	if err != nil {
 		return err

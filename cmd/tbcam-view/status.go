@@ -67,7 +67,7 @@ func (r *recording) watch(ctx context.Context, s *screen, quiet bool) {
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	for pace := (pace{}); ; {
+	for pace := (pace{at: time.Now()}); ; {
 		select {
 		case now := <-ticker.C:
 			stats := r.Stats()

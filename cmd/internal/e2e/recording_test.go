@@ -85,14 +85,14 @@ func TestRecordingSoak(t *testing.T) {
 	f := newFilm(1920, 1080, 30)
 	stop := f.show(t, path)
 	until(t, "frames", func() bool { return frames(v) > 0 })
-	begin, low, high, waited := time.Now(), 0, 0, int64(0)
+	begin, base, high, waited := time.Now(), 0, 0, int64(0)
 	for now := range time.Tick(time.Second) {
 		if now.Sub(begin) <= settled {
 			_, r := recorded(v.stdout.String())
 			waited = r.WaitingMax
 		} else {
 			rss := resident(t, v)
-			low, high = min(cmp.Or(low, rss), rss), max(high, rss)
+			base, high = cmp.Or(base, rss), max(high, rss)
 		}
 		if now.Sub(begin) > length {
 			break
@@ -104,13 +104,18 @@ func TestRecordingSoak(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	all, r := recorded(v.stdout.String())
-	// What waited for a disk that had been faster before is no growth.
-	waited = (r.WaitingMax - waited) >> 10
-	growth := 100 * float64(high-low-int(waited)) / float64(low)
+	// What waited for a disk that had been faster before is no growth. It takes
+	// its room twice, since a container gathers it for one write, and half as much
+	// again while that buffer grows.
+	waited = (r.WaitingMax - waited) * 5 / 2 >> 10
+	growth := 100 * float64(high-base-int(waited)) / float64(base)
 	t.Logf("%v of 1080p30: %d frames, %d MB in %d files, %d dropped; %d to %d KiB of memory after %v, %d of them for a slower disk (%.1f %%); %.1f %% of a core",
-		length, r.Frames, r.Bytes/1e6, r.Files, r.Dropped, low, high, settled, waited, growth, all.CPU)
-	if growth > 5 {
-		t.Errorf("the memory is not flat: %d to %d KiB", low, high)
+		length, r.Frames, r.Bytes/1e6, r.Files, r.Dropped, base, high, settled, waited, growth, all.CPU)
+	// Go takes memory in spans and gives it back late: of a process as small as this
+	// a megabyte more or less says nothing.
+	const grain = 1 << 10
+	if float64(high-base-int(waited)-grain) > 0.05*float64(base) {
+		t.Errorf("the memory is not flat: %d to %d KiB", base, high)
 	}
 	sent := f.numbers()
 	if int(r.Frames) != len(sent) || r.Dropped > 0 {
@@ -499,4 +504,61 @@ func TestRecordingService(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	wantFilm(t, f, f.numbers(), segments(t, dir+"/*/*.mkv")...)
+}
+
+// TestRecordingGaps: what is missing has a chapter with the cause, whether the
+// camera dropped it or the sender was away.
+func TestRecordingGaps(t *testing.T) {
+	t.Parallel()
+	flag, path := socket(t)
+	file := filepath.Join(t.TempDir(), "a.mkv")
+	v := viewer(t, flag, "--stats=json", "--record="+file)
+	f := newFilm(320, 240, 30)
+	stop := f.show(t, path)
+	until(t, "frames", func() bool { return frames(v) > 10 })
+	f.mu.Lock()
+	f.lost.Driver += 3
+	f.mu.Unlock()
+	before := frames(v)
+	until(t, "further frames", func() bool { return frames(v) > before+10 })
+	stop()
+	v.says("the sender is gone")
+	again := newFilm(320, 240, 30)
+	stop = again.show(t, path)
+	before = frames(v)
+	until(t, "frames of another session", func() bool { return frames(v) > before+10 })
+	stop()
+	if code := v.end(syscall.SIGINT); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	chapters := tool(t, "ffprobe", "-v", "error", "-show_chapters", file)
+	for _, cause := range []string{"3 dropped at the camera", "the connection was lost"} {
+		if !strings.Contains(chapters, cause) {
+			t.Errorf("no chapter says %q:\n%s", cause, chapters)
+		}
+	}
+}
+
+// TestRecordingReaderGone: who reads the recording ends; other sinks do not.
+func TestRecordingReaderGone(t *testing.T) {
+	t.Parallel()
+	flag, path := socket(t)
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := prepare(t, "tbcam-view", flag, "--record=-", "--stats=json", "--snapshot="+t.TempDir()+"/live.png", "--snapshot-every=100ms", "--force")
+	v.Stdout = write
+	v.launch()
+	write.Close()
+	newFilm(320, 240, 30).show(t, path)
+	shown := func() int { all, _ := recorded(v.stderr.String()); return int(all.Frames) }
+	until(t, "frames", func() bool { return shown() > 0 })
+	read.Close()
+	v.says("broken pipe")
+	before := shown()
+	until(t, "further frames for the other sink", func() bool { return shown() > before+30 })
+	if code := v.end(syscall.SIGINT); code != 7 {
+		t.Errorf("exit code %d", code)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -391,4 +392,76 @@ func TestBusyFile(t *testing.T) {
 		}
 		wantFrames(t, path, f.size, 0, 9)
 	})
+}
+
+// TestManyFaults makes a disk fail in all ways at random: each frame is in a file,
+// and each file has frames that follow one another.
+func TestManyFaults(t *testing.T) {
+	for range 4 {
+		seed := uint64(time.Now().UnixNano())
+		random := rand.New(rand.NewPCG(seed, 0))
+		dir := t.TempDir()
+		synctest.Test(t, func(t *testing.T) {
+			t.Logf("seed %d", seed)
+			var bad error
+			d := &disk{}
+			faults := func(string) error {
+				switch random.IntN(40) {
+				case 0:
+					bad = syscall.ENOSPC
+				case 1:
+					bad = syscall.EIO
+				case 2:
+					time.Sleep(time.Duration(random.Int64N(int64(time.Second))))
+				default:
+					if random.IntN(3) == 0 {
+						bad = nil
+					}
+				}
+				return bad
+			}
+			f := newFilm(yuyv)
+			r := begin(t, Options{Path: dir + "/a.mkv"}, d.create)
+			d.set(faults)
+			f.roll(t, r, 900)
+			d.set(nil)
+			f.roll(t, r, 30)
+			closed(t, r, f)
+			if s := r.Stats(); s.Frames != 930 || s.Dropped > 0 {
+				t.Errorf("%+v", s)
+			}
+			wantCovered(t, dir, f)
+		})
+	}
+}
+
+// wantCovered fails the test unless the files begin no later than the ones before
+// have ended, and have all frames together.
+func wantCovered(t *testing.T, dir string, f *film) {
+	t.Helper()
+	number := make(map[string]int)
+	for i := range f.shown {
+		number[hashOf(i, f.size)] = i
+	}
+	next := 0
+	for part := 1; next < f.shown; part++ {
+		path := fmt.Sprintf("%s/a-%d.mkv", dir, part)
+		if part == 1 {
+			path = dir + "/a.mkv"
+		}
+		if _, err := os.Stat(path); err != nil && part < 1000 {
+			continue // no frame had come to it
+		}
+		got := probe(t, path)
+		first := number[got[0].Hash]
+		if first > next {
+			t.Fatalf("%s begins with frame %d, %d is missing", path, first, next)
+		}
+		for i, p := range got {
+			if number[p.Hash] != first+i {
+				t.Fatalf("%s: after frame %d comes %d", path, first+i-1, number[p.Hash])
+			}
+		}
+		next = max(next, first+len(got))
+	}
 }

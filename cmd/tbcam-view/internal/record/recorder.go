@@ -412,16 +412,18 @@ func (r *Recorder) end() error {
 	if err := r.sync(); err != nil {
 		return err
 	}
-	r.complete()
+	r.complete(nil)
 	return nil
 }
 
-func (r *Recorder) complete() {
+// complete closes the file. What keeps the index from it is said, unless err has
+// kept frames from it, too.
+func (r *Recorder) complete(err error) {
 	if r.file == nil {
 		return
 	}
-	if err := r.file.Close(); err != nil {
-		r.o.Log.Warn("the recording is not complete; tbcam-view repair makes it so", "file", r.newest, "why", err)
+	if closing := r.file.Close(); closing != nil && err == nil {
+		r.o.Log.Warn("the recording is not complete; tbcam-view repair makes it so", "file", r.newest, "why", closing)
 	}
 	r.leave()
 	r.keeper.tidy(r.newest)
@@ -508,7 +510,7 @@ func (r *Recorder) finish() {
 	if r.err == nil {
 		err = r.attempt(r.save)
 	}
-	r.complete()
+	r.complete(err)
 	r.queue.release(r.waiting, true)
 	r.queue.release(r.roll, false)
 	if err != nil {

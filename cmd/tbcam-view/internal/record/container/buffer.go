@@ -2,19 +2,27 @@ package container
 
 import "sync"
 
-// buffers are those in which recordings gathered pictures that have ended, for
-// the next one: segment after segment takes no more memory than one.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
+// spare is a buffer in which a recording gathered pictures that has ended, for the
+// next one: segment after segment takes no more memory than one.
+var spare struct {
+	sync.Mutex
+	buffer []byte
+}
 
-func takeBuffer() []byte { return (*buffers.Get().(*[]byte))[:0] }
+func takeBuffer() []byte {
+	spare.Lock()
+	defer spare.Unlock()
+	b := spare.buffer
+	spare.buffer = nil
+	return b
+}
 
 // giveBuffer takes the buffer over, unless it still holds what could not be
 // written. None is left, so that a second Close gives nothing.
 func giveBuffer(b *[]byte) {
-	if len(*b) > 0 || cap(*b) == 0 {
-		return
+	spare.Lock()
+	defer spare.Unlock()
+	if len(*b) == 0 && cap(*b) > cap(spare.buffer) {
+		spare.buffer, *b = *b, nil
 	}
-	empty := *b
-	buffers.Put(&empty)
-	*b = nil
 }
