@@ -262,6 +262,27 @@ func TestViewerWithoutControls(t *testing.T) {
 	})
 }
 
+// What a viewer does not say in its last Set is not carried out any more.
+func TestSettingsAreTakenBack(t *testing.T) {
+	inWorld(t, func(w *world) {
+		k := w.knobs(3)
+		k.slow = 100 * time.Millisecond
+		w.sending = start(w.sender.Run)
+		i := w.impostor(w.cable.viewer)
+		i.read(wire.Hello)
+		i.write(wire.Welcome, encode(self("tbcam-view", "fickle", FeatureControls)))
+		i.write(wire.Set, encode(setMessage{Settings: []numberSetting{
+			{1, capture.Setting{ID: 1, Value: 1}}, {2, capture.Setting{ID: 2, Value: 2}}, {3, capture.Setting{ID: 3, Value: 3}},
+		}}))
+		time.Sleep(150 * time.Millisecond) // the second is being carried out
+		i.write(wire.Set, encode(setMessage{}))
+		time.Sleep(time.Second)
+		if n := k.times(); n != 2 {
+			t.Errorf("%d were carried out, want 2", n)
+		}
+	})
+}
+
 // had reports whether such a record was sent.
 func (t *trace) had(typ wire.Type) (had bool) {
 	t.cable.set(func() { had = slices.ContainsFunc(t.steps, func(s step) bool { return s.h.Type == typ }) })
