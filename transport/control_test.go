@@ -228,10 +228,18 @@ func TestTooManySettings(t *testing.T) {
 // A sender of a version without remote control is told from one that is slow.
 func TestSenderWithoutControls(t *testing.T) {
 	inWorld(t, func(w *world) {
-		early := w.set(1, 1)
+		var again <-chan outcome // set when the early one is refused
+		early := make(chan outcome, 1)
+		w.receiver.SetControl(capture.Setting{ID: 1, Value: 1}, func(s capture.Setting, err error) {
+			again = w.set(1, 2)
+			early <- outcome{s, err}
+		})
 		w.startBoth()
 		trace := w.trace()
 		if o := w.outcome(early, time.Second); !errors.Is(o.err, ErrNoRemoteControl) {
+			t.Errorf("got %+v", o)
+		}
+		if o := w.outcome(again, time.Second); !errors.Is(o.err, ErrNoRemoteControl) {
 			t.Errorf("got %+v", o)
 		}
 		if o := w.outcome(w.set(1, 1), time.Second); !errors.Is(o.err, ErrNoRemoteControl) {
