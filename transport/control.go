@@ -185,12 +185,10 @@ func (ss *senderSession) wished(h wire.Header, payload []byte) error {
 	if m.Have != ss.remote.number.Load() {
 		ss.ask(wire.Controls)
 	}
-	if len(m.Settings) > 0 {
-		ss.remote.mu.Lock()
-		ss.remote.newest = m.Settings
-		ss.remote.mu.Unlock()
-		poke(ss.remote.wishes)
-	}
+	ss.remote.mu.Lock()
+	ss.remote.newest = m.Settings
+	ss.remote.mu.Unlock()
+	poke(ss.remote.wishes)
 	return nil
 }
 
@@ -318,13 +316,6 @@ func (r *Receiver) refuse() {
 	r.mu.Unlock()
 	for _, p := range pending {
 		p.done(p.Setting, ErrNoRemoteControl)
-	}
-}
-
-// beginControls is called when the session begins.
-func (rs *receiverSession) beginControls() {
-	if rs.controllable = slices.Contains(rs.peer.Features, FeatureControls); !rs.controllable {
-		rs.receiver.refuse()
 	}
 }
 

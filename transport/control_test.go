@@ -228,10 +228,18 @@ func TestTooManySettings(t *testing.T) {
 // A sender of a version without remote control is told from one that is slow.
 func TestSenderWithoutControls(t *testing.T) {
 	inWorld(t, func(w *world) {
-		early := w.set(1, 1)
+		var again <-chan outcome // set when the early one is refused
+		early := make(chan outcome, 1)
+		w.receiver.SetControl(capture.Setting{ID: 1, Value: 1}, func(s capture.Setting, err error) {
+			again = w.set(1, 2)
+			early <- outcome{s, err}
+		})
 		w.startBoth()
 		trace := w.trace()
 		if o := w.outcome(early, time.Second); !errors.Is(o.err, ErrNoRemoteControl) {
+			t.Errorf("got %+v", o)
+		}
+		if o := w.outcome(again, time.Second); !errors.Is(o.err, ErrNoRemoteControl) {
 			t.Errorf("got %+v", o)
 		}
 		if o := w.outcome(w.set(1, 1), time.Second); !errors.Is(o.err, ErrNoRemoteControl) {
@@ -258,6 +266,27 @@ func TestViewerWithoutControls(t *testing.T) {
 		}
 		if trace.had(wire.Controls) {
 			t.Error("it was told")
+		}
+	})
+}
+
+// What a viewer does not say in its last Set is not carried out any more.
+func TestSettingsAreTakenBack(t *testing.T) {
+	inWorld(t, func(w *world) {
+		k := w.knobs(3)
+		k.slow = 100 * time.Millisecond
+		w.sending = start(w.sender.Run)
+		i := w.impostor(w.cable.viewer)
+		i.read(wire.Hello)
+		i.write(wire.Welcome, encode(self("tbcam-view", "fickle", FeatureControls)))
+		i.write(wire.Set, encode(setMessage{Settings: []numberSetting{
+			{1, capture.Setting{ID: 1, Value: 1}}, {2, capture.Setting{ID: 2, Value: 2}}, {3, capture.Setting{ID: 3, Value: 3}},
+		}}))
+		time.Sleep(150 * time.Millisecond) // the second is being carried out
+		i.write(wire.Set, encode(setMessage{}))
+		time.Sleep(time.Second)
+		if n := k.times(); n != 2 {
+			t.Errorf("%d were carried out, want 2", n)
 		}
 	})
 }

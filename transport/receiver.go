@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -403,11 +404,14 @@ func (rs *receiverSession) begin(offset time.Duration) {
 	r := rs.receiver
 	r.clock.Store(rs.clock)
 	r.restartList()
-	rs.beginControls()
+	rs.controllable = slices.Contains(rs.peer.Features, FeatureControls)
 	r.mu.Lock()
 	r.stats.Sessions++
 	r.current = rs
 	r.mu.Unlock()
+	if !rs.controllable { // what is set from now on is refused by SetControl
+		r.refuse()
+	}
 	r.Viewer.Connected(*rs.peer)
 	rs.ask(wire.Ping) // and with it, all that the sender must know
 }

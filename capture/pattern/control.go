@@ -72,7 +72,7 @@ func OpenControls() *Controls {
 // List returns the controls with their values.
 func (c *Controls) List() ([]capture.Control, error) { return controls(), nil }
 
-// Set changes a control, to the nearest step.
+// Set changes a control, to the step at or below the value.
 func (c *Controls) Set(s capture.Setting) (capture.Setting, error) {
 	list := controls()
 	i := slices.IndexFunc(list, func(c capture.Control) bool { return c.ID == s.ID })

@@ -84,11 +84,13 @@ func (c *Controls) Set(s capture.Setting) (capture.Setting, error) {
 	return control.Setting(), err
 }
 
+// find asks for one control. With ctrlFlagNextCtrl in it, an ID of the peer's would
+// be answered with another control.
 func (c *Controls) find(id uint32) (capture.Control, error) {
 	q := queryExtCtrl{id: id}
 	if err := ioctl(c.fd, vidiocQueryExtCtrl, unsafe.Pointer(&q)); err != nil && !errors.Is(err, unix.EINVAL) {
 		return capture.Control{}, explain("VIDIOC_QUERY_EXT_CTRL", c.path, err)
-	} else if err != nil || controlTypes[q.typ] == "" || q.flags&ctrlFlagDisabled != 0 {
+	} else if err != nil || q.id != id || controlTypes[q.typ] == "" || q.flags&ctrlFlagDisabled != 0 {
 		return capture.Control{}, fmt.Errorf("%w: ID %#x", capture.ErrNoControl, id)
 	}
 	return newControl(c.fd, &q), nil

@@ -77,8 +77,11 @@ func TestSetControls(t *testing.T) {
 			t.Errorf("%s: read back is %q, want %q", c.name, control.Format(again.Setting()), c.want)
 		}
 	}
-	if _, err := controls.Set(capture.Setting{ID: math.MaxInt32}); !errors.Is(err, capture.ErrNoControl) {
-		t.Errorf("an unknown one: %v", err)
+	const class = 0x00980001 // V4L2_CID_USER_CLASS; what follows it is Brightness
+	for _, id := range []uint32{math.MaxInt32, class, ctrlFlagNextCtrl | class} {
+		if _, err := controls.Set(capture.Setting{ID: id}); !errors.Is(err, capture.ErrNoControl) {
+			t.Errorf("ID %#x: %v", id, err)
+		}
 	}
 	for range 2 {
 		if err := controls.Close(); err != nil {

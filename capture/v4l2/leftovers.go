@@ -1,10 +1,9 @@
 package v4l2
 
 import (
-	"encoding/binary"
-	"unsafe"
-
 	"golang.org/x/sys/unix"
+
+	"github.com/tbcam/tbcam/capture"
 )
 
 // Controls of v4l2loopback, of V4L2LOOPBACK_CID_BASE in v4l2loopback.c.
@@ -15,13 +14,9 @@ const (
 	cidTimeoutImageIO
 )
 
-var vidiocSetExtCtrls = vidioc(read|write, 72, unsafe.Sizeof(extControls{}))
-
 // reset sets a control of the node to 0.
 func reset(fd int, id uint32) error {
-	one := extControl{id: id}
-	all := extControls{count: 1, controls: &one}
-	return ioctl(fd, vidiocSetExtCtrls, unsafe.Pointer(&all))
+	return writeControl(fd, capture.Control{ID: id}, capture.Setting{})
 }
 
 // ownPictures has readers see nothing but what is written: not the module's own
@@ -34,9 +29,7 @@ func ownPictures(fd int) {
 
 // keepsFormat reports whether the node keeps its format when its writer leaves.
 func keepsFormat(fd int) bool {
-	one := extControl{id: cidKeepFormat}
-	all := extControls{count: 1, controls: &one}
-	return ioctl(fd, vidiocGExtCtrls, unsafe.Pointer(&all)) == nil && binary.NativeEndian.Uint32(one.value[:]) != 0
+	return currentValue(fd, &queryExtCtrl{id: cidKeepFormat}) != 0
 }
 
 // forgetFormat makes a node forget the format that another program had it keep.

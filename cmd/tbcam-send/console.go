@@ -69,6 +69,7 @@ func (c *console) on(camera capture.Camera) (off func()) {
 	controls, err := openControls(camera)
 	if err != nil {
 		c.log.Warn("the camera's controls are out of reach", "why", err)
+		c.offer(camera) // else a setting would go to the camera before
 		return func() {}
 	}
 	c.mu.Lock()

@@ -17,6 +17,6 @@ func tooMuch(format capture.Format, rate capture.Rate) string {
 	if need <= planned {
 		return ""
 	}
-	return fmt.Sprintf("%v at %v is %.0f MB/s, and a cable is sure to carry %d: pictures may be left out;"+
-		" use --codec jpeg, or a smaller --size or --fps", format, rate, need/1e6, planned/1_000_000)
+	return fmt.Sprintf("%v at %.4g fps is %.0f MB/s, and a cable is sure to carry %d: pictures may be left out;"+
+		" use --codec jpeg, or a smaller --size or --fps", format, rate.FPS(), need/1e6, planned/1_000_000)
 }

@@ -16,8 +16,8 @@ func TestTooMuch(t *testing.T) {
 	}{
 		{capture.NV12, 1920, 1080, 60, ""},
 		{capture.YUYV, 3840, 2160, 30, ""},
-		{capture.NV12, 3840, 2160, 60, "746 MB/s"},
-		{capture.YUYV, 3840, 2160, 60, "995 MB/s"},
+		{capture.NV12, 3840, 2160, 60, "nv12 3840x2160 at 60 fps is 746 MB/s"},
+		{capture.YUYV, 3840, 2160, 60, "yuyv 3840x2160 at 60 fps is 995 MB/s"},
 		{capture.MJPEG, 3840, 2160, 60, ""}, // its size is not known
 	} {
 		format := capture.Format{Pixel: c.pixel, Width: c.width, Height: c.height}

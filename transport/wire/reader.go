@@ -7,7 +7,7 @@ import (
 )
 
 // bufferSize holds a record of the largest size and as much of what follows, so
-// that one read fetches at least 256 KiB.
+// that there is always room for a read of 256 KiB.
 const bufferSize = 2 * MaxRecord
 
 // Damage counts what a Reader passed over.
