@@ -46,6 +46,7 @@ type viewer struct {
 	mode   transport.Mode // of what is being received
 	host   string         // and its host
 	failed error          // the first sink that ended for good
+	ended  int            // sinks that have ended for good, or were closed by the user
 }
 
 func view(ctx context.Context, o options) (err error) {
@@ -117,22 +118,33 @@ func (v *viewer) run(ctx context.Context) error {
 	return cmp.Or(err, v.failed)
 }
 
-// fail notes that a sink has ended for good, and ends the run where it was the
-// only one.
+// fail notes that a sink has ended for good, and ends the run with the last one.
 func (v *viewer) fail(err error) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.failed = cmp.Or(v.failed, cli.Mark(err, cli.ErrSink))
-	if v.sinks() == 1 {
-		v.done()
-	} else {
+	v.mu.Unlock()
+	if !v.end() {
 		v.log.Error(err.Error())
 	}
 }
 
-// sinks returns how many there are.
+// end notes that a sink has ended, and ends the run if that was the last one,
+// which it reports.
+func (v *viewer) end() (last bool) {
+	v.mu.Lock()
+	v.ended++
+	v.mu.Unlock()
+	if last = v.sinks() == 0; last {
+		v.done()
+	}
+	return last
+}
+
+// sinks returns how many there are that have not ended.
 func (v *viewer) sinks() int {
-	n := len(v.o.loopback.nodes)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := len(v.o.loopback.nodes) - v.ended
 	for _, named := range []bool{v.o.window, v.o.record.path != "", v.o.snapshot != ""} {
 		if named {
 			n++
@@ -149,10 +161,10 @@ func (v *viewer) addSinks(cameras loopback.Options) error {
 		// The window itself reports when a picture was shown.
 		v.window = newWindowSink(v)
 		v.window.connect(v.windowHooks())
+		v.demand.need(true)
 		if err := v.fanout.Add("window", v.window.open, nil); err != nil {
 			return err
 		}
-		v.demand.need(true)
 		v.fanout.Tap(v.window.received)
 		measure = nil
 	}
