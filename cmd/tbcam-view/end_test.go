@@ -89,3 +89,22 @@ func TestRecordingThatFailed(t *testing.T) {
 		t.Errorf("%d frames were not released", n)
 	}
 }
+
+// TestSenderIsGone: what a sender said last is not why there is no camera now.
+func TestSenderIsGone(t *testing.T) {
+	v, _, _ := newViewer(options{})
+	v.modes = newModes(capture.Want{}, v.demand.ask)
+	for _, c := range []struct {
+		what string
+		do   func()
+		want string
+	}{
+		{"unplugged", func() { v.Status(transport.Status{State: transport.Waiting, Text: "no such device"}) }, "no such device"},
+		{"gone", func() { v.Disconnected(errors.New("bye")) }, "waits for tbcam-send"},
+	} {
+		c.do()
+		if _, err := v.modes.now(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", c.what, err, c.want)
+		}
+	}
+}

@@ -94,7 +94,7 @@ func view(ctx context.Context, o options) (err error) {
 	defer v.openDoor()()
 	defer o.stats.Start(o.record.out(), v.summary)()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
-	v.say("Waiting for tbcam-send\nat " + o.stream)
+	v.say("Waiting for tbcam-send\nat "+o.stream, waitingForSender+" at "+o.stream)
 	return v.run(ctx)
 }
 
@@ -202,7 +202,7 @@ func (v *viewer) presented(f *capture.Frame) { v.meter.Add(&f.At, time.Now()) }
 // Connected implements transport.Viewer.
 func (v *viewer) Connected(peer transport.Peer) {
 	v.log.Info(fmt.Sprintf("%v is there", peer))
-	v.say("Waiting for the camera")
+	v.say("Waiting for the camera", "waiting for the camera")
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.status, v.host = transport.Status{}, peer.Host
@@ -212,7 +212,7 @@ func (v *viewer) Connected(peer transport.Peer) {
 // Mode implements transport.Viewer.
 func (v *viewer) Mode(mode transport.Mode) {
 	v.log.Info("camera is on", "camera", mode.Camera, "mode", mode.Source)
-	v.say("")
+	v.say("", "")
 	v.mu.Lock()
 	v.mode = mode
 	v.mu.Unlock()
@@ -255,27 +255,31 @@ func (v *viewer) Status(status transport.Status) {
 	switch status.State {
 	case transport.Waiting, transport.Failed:
 		v.log.Warn("no picture", "why", status.Text)
-		v.say(noSignal(status.Text))
-		v.announce(status.Text)
+		v.say(noSignal(status.Text), status.Text)
 	case transport.Running:
-		v.say("")
+		v.say("", "")
 	}
 }
 
 // Disconnected implements transport.Viewer.
 func (v *viewer) Disconnected(err error) {
 	v.log.Info("the sender is gone", "why", err)
-	v.say(gone(err))
-	v.announce("waiting for tbcam-send")
+	v.say(gone(err), waitingForSender)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.before.Add(v.lost)
 	v.lost = capture.Lost{}
-	v.modes.change(func() { v.modes.mode = nil })
+	v.modes.change(func() { v.modes.mode, v.modes.status = nil, transport.Status{} })
 }
 
-func (v *viewer) say(message string) {
-	v.announce(message)
+const waitingForSender = "waiting for tbcam-send"
+
+// say tells the window what to show over the picture, and the virtual cameras what
+// they wait for; both are "" when pictures are to come.
+func (v *viewer) say(message, notice string) {
+	for _, c := range v.cameras {
+		c.Notice(notice)
+	}
 	if v.window != nil {
 		v.window.message(message)
 	}

@@ -408,7 +408,7 @@ func gone(err error) string {
 	if errors.Is(err, io.EOF) {
 		why = "without a goodbye"
 	}
-	return noSignal("the sender is gone (" + why + "); waiting for tbcam-send")
+	return noSignal("the sender is gone (" + why + "); " + waitingForSender)
 }
 
 // noSignal returns what the window says while there is no picture.
