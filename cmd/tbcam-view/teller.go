@@ -78,13 +78,13 @@ func (t *teller) table() []string {
 	return lines
 }
 
-// line returns what matters most.
+// line returns what matters most of the last second.
 func (t *teller) line(s meter.Summary) string {
 	line := fmt.Sprintf("%.0f fps", t.fps)
-	for _, l := range s.Latency {
+	for _, l := range s.LastSecond.Latency {
 		if l.Stage == meter.StageNames[meter.Total] {
 			line += fmt.Sprintf(" · %.0f ms, p99 %.0f ms", l.P50, l.P99)
 		}
 	}
-	return line + fmt.Sprintf(" · %.1f MB/s", s.MBps)
+	return line + fmt.Sprintf(" · %.1f MB/s", s.LastSecond.MBps)
 }
