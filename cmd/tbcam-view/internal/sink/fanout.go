@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"slices"
@@ -210,7 +211,7 @@ func (out *outlet) serve() error {
 	out.sink = nil
 	for f := range out.box.Frames() {
 		if err := out.present(s, f); err != nil {
-			return errors.Join(err, s.Close())
+			return cmp.Or(err, s.Close())
 		}
 	}
 	return s.Close()
