@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -58,7 +59,7 @@ func (c *Converter) Convert(dst []byte, to capture.Format, f *capture.Frame) err
 }
 
 func (c *Converter) convert(dst []byte, to capture.Format, f *capture.Frame) error {
-	if err := errors.Join(checkRaw(f), checkTarget(dst, to)); err != nil {
+	if err := cmp.Or(checkRaw(f), checkTarget(dst, to)); err != nil {
 		return err
 	}
 	to.Matrix = f.Format.Matrix

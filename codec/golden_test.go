@@ -2,12 +2,10 @@ package codec
 
 import (
 	"image"
-	"image/png"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/fixtures/golden"
 )
 
 // drawing is a picture of which every corner and direction tells: an F, black on
@@ -88,56 +86,12 @@ func TestGoldenFit(t *testing.T) {
 	}
 }
 
-// checkGolden compares a frame with testdata/NAME.png, to within 1/255.
+// checkGolden compares a frame with testdata/NAME.png.
 func checkGolden(t *testing.T, name string, f *capture.Frame) {
 	t.Helper()
 	got, err := ToRGBA(f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join("testdata", name+".png")
-	if *update {
-		savePNG(t, path, got)
-	}
-	want := loadPNG(t, path)
-	if got.Bounds() != want.Bounds() {
-		t.Fatalf("%s is %v, the picture %v", path, want.Bounds(), got.Bounds())
-	}
-	for y := range got.Rect.Max.Y {
-		for x := range got.Rect.Max.X {
-			if r, g, b, _ := want.At(x, y).RGBA(); !near(got.RGBAAt(x, y).R, r) || !near(got.RGBAAt(x, y).G, g) || !near(got.RGBAAt(x, y).B, b) {
-				t.Fatalf("(%d, %d) is %v, in %s %v; look at the new one, written by go test -update",
-					x, y, got.At(x, y), path, want.At(x, y))
-			}
-		}
-	}
-}
-
-// near compares a sample with a 16-bit one.
-func near(a byte, b uint32) bool { return max(int(a)-int(b>>8), int(b>>8)-int(a)) <= 1 }
-
-func savePNG(t *testing.T, path string, m image.Image) {
-	t.Helper()
-	file, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if err := png.Encode(file, m); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func loadPNG(t *testing.T, path string) image.Image {
-	t.Helper()
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	m, err := png.Decode(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	golden.Check(t, name, got)
 }

@@ -2,14 +2,13 @@ package codec
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write the golden pictures in testdata, and the damaged samples to "+fixtures)
+	"github.com/tbcam/tbcam/fixtures/golden"
+)
 
 // none is the cause of samples that need no repair.
 const none = NumCauses
@@ -123,7 +122,7 @@ func TestFixtures(t *testing.T) {
 	for _, s := range samples {
 		want := s.make(readFixture(t, s.base))
 		path := filepath.Join(fixtures, s.name+".jpg")
-		if *update {
+		if *golden.Update {
 			if err := os.WriteFile(path, want, 0o644); err != nil {
 				t.Fatal(err)
 			}

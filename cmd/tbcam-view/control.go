@@ -41,14 +41,12 @@ func (r *recording) signal(s os.Signal) {
 	}
 }
 
-// toggle starts the recording, or stops it, and says which.
+// toggle starts the recording, or stops it, and says what command does.
 func (r *recording) toggle() string {
 	if r.Recording() {
-		r.command("stop")
-		return "recording is stopped"
+		return r.command("stop")
 	}
-	r.command("start")
-	return "recording is started"
+	return r.command("start")
 }
 
 // obey acts on lines until there are no more.
@@ -58,19 +56,26 @@ func (r *recording) obey(commands io.Reader) {
 	}
 }
 
-func (r *recording) command(command string) {
+// command obeys, and logs and returns what it has done.
+func (r *recording) command(command string) (said string) {
 	switch command {
 	case "start":
 		r.Record(true)
-		r.viewer.log.Info("recording is started")
+		said = "recording is started"
+		if !r.Recording() {
+			said = "recording has ended for good: " + r.Stats().Problem
+		}
 	case "stop":
 		r.Record(false)
-		r.viewer.log.Info("recording is stopped")
+		said = "recording is stopped"
 	case "segment":
 		r.Segment()
-		r.viewer.log.Info("another file begins")
+		said = "another file begins"
 	case "":
+		return ""
 	default:
-		r.viewer.log.Warn(fmt.Sprintf("command %q is unknown; known are start, stop and segment", command))
+		said = fmt.Sprintf("command %q is unknown; known are start, stop and segment", command)
 	}
+	r.viewer.log.Info(said)
+	return said
 }

@@ -162,7 +162,7 @@ func (t *latencyTest) show(ctx context.Context, w *window.Window, flags latencyF
 	schedule := glass.NewSchedule(float64(t.fps.Load()), rand.New(rand.NewPCG(rand.Uint64(), 0)))
 	end := time.Now().Add(flags.duration)
 	for number := 1; time.Now().Before(end); number++ {
-		if n, _ := t.glass.Samples(); n >= flags.samples {
+		if t.glass.Samples() >= flags.samples {
 			return nil
 		}
 		code, err := glass.Paint(t.run, number, t.pool)

@@ -88,10 +88,3 @@ func (v *viewer) addCameras(o loopback.Options, measure bool) error {
 	}
 	return nil
 }
-
-// announce tells the virtual cameras what to show while there is no picture.
-func (v *viewer) announce(text string) {
-	for _, c := range v.cameras {
-		c.Notice(text)
-	}
-}

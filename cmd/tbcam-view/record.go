@@ -206,6 +206,7 @@ func (r *recording) accompany(ctx context.Context) (stop func()) {
 func (r *recording) take(f *capture.Frame) {
 	if err := r.Write(f, r.gap()); err != nil && !r.failed {
 		r.failed = true
+		r.viewer.demand.need(false)
 		r.viewer.fail(err)
 	}
 }

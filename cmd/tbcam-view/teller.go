@@ -78,7 +78,7 @@ func (t *teller) table() []string {
 	return append([]string{t.line(summary)}, lines...)
 }
 
-// line returns what matters most.
+// line returns what matters most of the last second.
 func (t *teller) line(s meter.Summary) string {
 	line := fmt.Sprintf("%.0f fps", t.fps)
 	if l, ok := total(s); ok {

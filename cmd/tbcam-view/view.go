@@ -46,6 +46,7 @@ type viewer struct {
 	mode   transport.Mode // of what is being received
 	host   string         // and its host
 	failed error          // the first sink that ended for good
+	ended  int            // sinks that have ended for good, or were closed by the user
 }
 
 func view(ctx context.Context, o options) (err error) {
@@ -93,7 +94,7 @@ func view(ctx context.Context, o options) (err error) {
 	defer v.openDoor()()
 	defer o.stats.Start(o.record.out(), v.summary)()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
-	v.say("Waiting for tbcam-send\nat " + o.stream)
+	v.say("Waiting for tbcam-send\nat "+o.stream, waitingForSender+" at "+o.stream)
 	return v.run(ctx)
 }
 
@@ -117,22 +118,33 @@ func (v *viewer) run(ctx context.Context) error {
 	return cmp.Or(err, v.failed)
 }
 
-// fail notes that a sink has ended for good, and ends the run where it was the
-// only one.
+// fail notes that a sink has ended for good, and ends the run with the last one.
 func (v *viewer) fail(err error) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	v.failed = cmp.Or(v.failed, cli.Mark(err, cli.ErrSink))
-	if v.sinks() == 1 {
-		v.done()
-	} else {
+	v.mu.Unlock()
+	if !v.end() {
 		v.log.Error(err.Error())
 	}
 }
 
-// sinks returns how many there are.
+// end notes that a sink has ended, and ends the run if that was the last one,
+// which it reports.
+func (v *viewer) end() (last bool) {
+	v.mu.Lock()
+	v.ended++
+	v.mu.Unlock()
+	if last = v.sinks() == 0; last {
+		v.done()
+	}
+	return last
+}
+
+// sinks returns how many there are that have not ended.
 func (v *viewer) sinks() int {
-	n := len(v.o.loopback.nodes)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := len(v.o.loopback.nodes) - v.ended
 	for _, named := range []bool{v.o.window, v.o.record.path != "", v.o.snapshot != ""} {
 		if named {
 			n++
@@ -149,10 +161,10 @@ func (v *viewer) addSinks(cameras loopback.Options) error {
 		// The window itself reports when a picture was shown.
 		v.window = newWindowSink(v)
 		v.window.connect(v.windowHooks())
+		v.demand.need(true)
 		if err := v.fanout.Add("window", v.window.open, nil); err != nil {
 			return err
 		}
-		v.demand.need(true)
 		v.fanout.Tap(v.window.received)
 		measure = nil
 	}
@@ -190,7 +202,7 @@ func (v *viewer) presented(f *capture.Frame) { v.meter.Add(&f.At, time.Now()) }
 // Connected implements transport.Viewer.
 func (v *viewer) Connected(peer transport.Peer) {
 	v.log.Info(fmt.Sprintf("%v is there", peer))
-	v.say("Waiting for the camera")
+	v.say("Waiting for the camera", "waiting for the camera")
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.status, v.host = transport.Status{}, peer.Host
@@ -200,7 +212,7 @@ func (v *viewer) Connected(peer transport.Peer) {
 // Mode implements transport.Viewer.
 func (v *viewer) Mode(mode transport.Mode) {
 	v.log.Info("camera is on", "camera", mode.Camera, "mode", mode.Source)
-	v.say("")
+	v.say("", "")
 	v.mu.Lock()
 	v.mode = mode
 	v.mu.Unlock()
@@ -243,27 +255,31 @@ func (v *viewer) Status(status transport.Status) {
 	switch status.State {
 	case transport.Waiting, transport.Failed:
 		v.log.Warn("no picture", "why", status.Text)
-		v.say(noSignal(status.Text))
-		v.announce(status.Text)
+		v.say(noSignal(status.Text), status.Text)
 	case transport.Running:
-		v.say("")
+		v.say("", "")
 	}
 }
 
 // Disconnected implements transport.Viewer.
 func (v *viewer) Disconnected(err error) {
 	v.log.Info("the sender is gone", "why", err)
-	v.say(gone(err))
-	v.announce("waiting for tbcam-send")
+	v.say(gone(err), waitingForSender)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.before.Add(v.lost)
 	v.lost = capture.Lost{}
-	v.modes.change(func() { v.modes.mode = nil })
+	v.modes.change(func() { v.modes.mode, v.modes.status = nil, transport.Status{} })
 }
 
-func (v *viewer) say(message string) {
-	v.announce(message)
+const waitingForSender = "waiting for tbcam-send"
+
+// say tells the window what to show over the picture, and the virtual cameras what
+// they wait for; both are "" when pictures are to come.
+func (v *viewer) say(message, notice string) {
+	for _, c := range v.cameras {
+		c.Notice(notice)
+	}
 	if v.window != nil {
 		v.window.message(message)
 	}

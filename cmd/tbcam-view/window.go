@@ -232,8 +232,8 @@ func (s *windowSink) quit() {
 	s.closed = true
 	s.mu.Unlock()
 	s.viewer.demand.need(false)
-	if s.viewer.sinks() == 1 {
-		s.viewer.done()
+	if !s.viewer.end() {
+		s.viewer.log.Info("the window was closed; the rest goes on")
 	}
 }
 
@@ -284,7 +284,6 @@ func (s *windowSink) Present(f *capture.Frame) error {
 	s.mu.Unlock()
 	switch {
 	case closed:
-		s.viewer.log.Info("the window was closed; the rest goes on")
 		f.Release()
 		return sink.ErrDone
 	case w == nil:
@@ -409,7 +408,7 @@ func gone(err error) string {
 	if errors.Is(err, io.EOF) {
 		why = "without a goodbye"
 	}
-	return noSignal("the sender is gone (" + why + "); waiting for tbcam-send")
+	return noSignal("the sender is gone (" + why + "); " + waitingForSender)
 }
 
 // noSignal returns what the window says while there is no picture.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/png"
 	"io/fs"
 	"math/rand/v2"
 	"net"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/capture/pattern"
+	"github.com/tbcam/tbcam/fixtures/golden"
 	"github.com/tbcam/tbcam/fixtures/pty"
 	"github.com/tbcam/tbcam/fixtures/xvfb"
 )
@@ -37,7 +37,7 @@ func viewer(t *testing.T, flag string, more ...string) *program {
 // counter reads the code of the pattern from a picture file.
 func counter(t *testing.T, path string) uint32 {
 	t.Helper()
-	img := loadPNG(t, path)
+	img := golden.Read(t, path)
 	stamp, err := pattern.ReadImage(img, img.Bounds())
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +190,7 @@ func TestWindowShowsTheCounter(t *testing.T) {
 	}
 	until(t, "a counter on the screen", shows(0))
 	until(t, "a later counter on the screen", shows(first.Counter+10))
-	keep(t, "window.png", display.Screenshot(t))
+	golden.Keep(t, "window", display.Screenshot(t))
 	display.Xdotool(t, "key", "q")
 	if code := v.code(); code != 0 {
 		t.Errorf("exit code %d after Q", code)
@@ -211,23 +211,6 @@ func windowBounds(t *testing.T, display *xvfb.Display) image.Rectangle {
 	}
 	at := image.Pt(value["X"], value["Y"])
 	return image.Rectangle{at, at.Add(image.Pt(value["WIDTH"], value["HEIGHT"]))}
-}
-
-// keep writes a picture where CI keeps it, if TBCAM_ARTEFACTS says where.
-func keep(t *testing.T, name string, img image.Image) {
-	t.Helper()
-	dir := os.Getenv("TBCAM_ARTEFACTS")
-	if dir == "" {
-		return
-	}
-	file, err := os.Create(filepath.Join(dir, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if err := png.Encode(file, img); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestViewerChoosesTheMode(t *testing.T) {

@@ -3,13 +3,12 @@ package e2e
 import (
 	"image"
 	"image/color"
-	"image/png"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/tbcam/tbcam/capture/pattern"
+	"github.com/tbcam/tbcam/fixtures/golden"
 	"github.com/tbcam/tbcam/fixtures/xvfb"
 )
 
@@ -51,14 +50,14 @@ func TestTransform(t *testing.T) {
 			if n := strings.Count(v.stderr.String(), "tbcam-view: crop "); n != min(1, len(c.says)) || !strings.Contains(v.stderr.String(), c.says) {
 				t.Errorf("it says %q; want %q, once", v.stderr.String(), c.says)
 			}
-			img := loadPNG(t, snapshot)
+			img := golden.Read(t, snapshot)
 			if size := img.Bounds().Size(); size != c.size {
 				t.Fatalf("the snapshot is %v, want %v", size, c.size)
 			}
 			readCode(t, "the snapshot", reshaped{img, whole, c.from})
 
 			tool(t, "ffmpeg", "-v", "error", "-i", recording, "-frames:v", "1", recording+".png")
-			readCode(t, "the recording", loadPNG(t, recording+".png"))
+			readCode(t, "the recording", golden.Read(t, recording+".png"))
 		})
 	}
 }
@@ -77,21 +76,7 @@ func TestTransformInWindow(t *testing.T) {
 		_, err := pattern.ReadImage(turnedBack, turnedBack.Bounds())
 		return err == nil && at.Dy() > at.Dx()
 	})
-	keep(t, "turned.png", display.Screenshot(t))
-}
-
-func loadPNG(t *testing.T, path string) image.Image {
-	t.Helper()
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	img, err := png.Decode(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return img
+	golden.Keep(t, "turned", display.Screenshot(t))
 }
 
 func readCode(t *testing.T, what string, img image.Image) {

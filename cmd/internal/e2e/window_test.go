@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture/pattern"
+	"github.com/tbcam/tbcam/fixtures/golden"
 	"github.com/tbcam/tbcam/fixtures/xvfb"
 )
 
@@ -140,7 +141,7 @@ func TestWindowDiesWhilePaused(t *testing.T) {
 	}
 	until(t, "another window", func() bool { return w.child(t) != dead })
 	until(t, "the dimmed picture again", dimmed)
-	keep(t, "window-died-while-paused.png", w.display.Screenshot(t))
+	golden.Keep(t, "window-died-while-paused", w.display.Screenshot(t))
 }
 
 // TestDisplayDies: with a recording the viewer goes on, without anything else to
@@ -219,13 +220,13 @@ func TestStatisticsKey(t *testing.T) {
 	}
 	w.display.Xdotool(t, "key", "i")
 	time.Sleep(1500 * time.Millisecond) // for something to look at
-	keep(t, "window-statistics-line.png", w.display.Screenshot(t))
+	golden.Keep(t, "window-statistics-line", w.display.Screenshot(t))
 	if r := bar(); r < 180 {
 		t.Errorf("a line of statistics covers the bar: its red is %d", r)
 	}
 	w.display.Xdotool(t, "key", "i")
 	until(t, "the table", func() bool { return bar() < 100 })
-	keep(t, "window-statistics-graph.png", w.display.Screenshot(t))
+	golden.Keep(t, "window-statistics-graph", w.display.Screenshot(t))
 }
 
 // TestControlsPanel: C opens the panel, in which the far camera's brightness is
@@ -247,7 +248,7 @@ func TestControlsPanel(t *testing.T) {
 		time.Sleep(300 * time.Millisecond)
 	}
 	time.Sleep(time.Second) // for the value that was granted
-	keep(t, "window-controls.png", w.display.Screenshot(t))
+	golden.Keep(t, "window-controls", w.display.Screenshot(t))
 	w.display.Xdotool(t, "key", "BackSpace")
 	until(t, "the default", func() bool { return bar() == usual })
 }
@@ -288,7 +289,7 @@ func TestSnapshotKey(t *testing.T) {
 		files, err = filepath.Glob(filepath.Join(dir, "tbcam-*.png"))
 		return err == nil && len(files) > 0
 	})
-	keep(t, "window-snapshot.png", display.Screenshot(t))
+	golden.Keep(t, "window-snapshot", display.Screenshot(t))
 	v.says("saved " + dir)
 	jpeg, err := os.ReadFile(strings.TrimSuffix(files[0], ".png") + ".jpg")
 	if err != nil || !bytes.Equal(jpeg, picture) {

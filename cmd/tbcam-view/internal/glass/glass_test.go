@@ -3,17 +3,15 @@ package glass
 import (
 	"fmt"
 	"image"
-	"image/png"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/codec"
+	"github.com/tbcam/tbcam/fixtures/golden"
 )
 
 // view is how a camera sees the screen.
@@ -95,19 +93,11 @@ func paint(t testing.TB, run, number int, pool *capture.Pool) *capture.Frame {
 // TBCAM_ARTEFACTS says where.
 func keep(t *testing.T, name string, f *capture.Frame) {
 	t.Helper()
-	dir := os.Getenv("TBCAM_ARTEFACTS")
-	if dir == "" || f.Format.Pixel != capture.YUV420 {
+	if f.Format.Pixel != capture.YUV420 {
 		return
 	}
 	img := &image.Gray{Pix: f.Data, Stride: f.Format.Width, Rect: image.Rect(0, 0, f.Format.Width, f.Format.Height)}
-	file, err := os.Create(filepath.Join(dir, name+".png"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if err := png.Encode(file, img); err != nil {
-		t.Fatal(err)
-	}
+	golden.Keep(t, name, img)
 }
 
 // A code is read wherever it is, and as cameras see screens.

@@ -78,11 +78,11 @@ func (m *Meter) Skipped() {
 	m.gap = true
 }
 
-// Samples returns how many there are, and whether any code was seen.
-func (m *Meter) Samples() (n int, seen bool) {
+// Samples returns how many there are.
+func (m *Meter) Samples() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.samples), m.newest != 0
+	return len(m.samples)
 }
 
 // Report is the distribution in milliseconds.

@@ -272,7 +272,7 @@ func (c *Camera) write(f *capture.Frame) error {
 	case errors.Is(err, v4l2.ErrFormat): // a JPEG that is too large
 		c.o.Log.Debug("picture dropped", "why", err)
 	case err != nil:
-		c.fail(errors.Join(err, c.output.Close()))
+		c.fail(cmp.Or(err, c.output.Close()))
 		c.output, c.users = nil, nil
 	}
 	return err

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"slices"
@@ -52,9 +53,13 @@ type outlet struct {
 	need       func() Need
 	sink       Sink // nil while it is closed
 	box        *capture.Mailbox
+	done       atomic.Bool // it wants no more frames
 	superseded atomic.Uint64
 	presented  func(*capture.Frame)
 }
+
+// takes reports whether the sink takes such frames.
+func (out *outlet) takes(n Need) bool { return !out.done.Load() && out.need() == n }
 
 // NewFanout returns a fan-out without sinks. It owns the decoder.
 func NewFanout(decoder Decoder, log *slog.Logger) *Fanout {
@@ -101,7 +106,7 @@ func (o *Fanout) Frame(f *capture.Frame) {
 
 // needed reports whether any sink takes such frames.
 func (o *Fanout) needed(n Need) bool {
-	return slices.ContainsFunc(o.outlets, func(out *outlet) bool { return out.need() == n })
+	return slices.ContainsFunc(o.outlets, func(out *outlet) bool { return out.takes(n) })
 }
 
 // Run serves the sinks until Close, lets them present what they were handed
@@ -119,6 +124,9 @@ func (o *Fanout) Run() {
 		out.box.Close()
 	}
 	sinks.Wait()
+	for _, out := range o.outlets { // what came when its sink had failed
+		out.box.Discard()
+	}
 }
 
 // Close ends Run. Frame must not be called any more.
@@ -142,7 +150,7 @@ func (o *Fanout) decode(f *capture.Frame) {
 // share gives each sink that takes such frames a reference of its own.
 func (o *Fanout) share(f *capture.Frame, n Need) {
 	for _, out := range o.outlets {
-		if out.need() == n && out.box.Put(f.Retain()) {
+		if out.takes(n) && out.box.Put(f.Retain()) {
 			out.superseded.Add(1)
 		}
 	}
@@ -165,7 +173,6 @@ func (o *Fanout) Stats() Stats {
 
 // run keeps a sink open until it is done or there are no more frames.
 func (out *outlet) run(closing <-chan struct{}, log *slog.Logger) {
-	defer out.box.Discard()
 	said := ""
 	for {
 		err := out.serve()
@@ -173,6 +180,7 @@ func (out *outlet) run(closing <-chan struct{}, log *slog.Logger) {
 			return
 		}
 		if errors.Is(err, ErrDone) {
+			out.done.Store(true)
 			break
 		}
 		if err.Error() != said {
@@ -203,7 +211,7 @@ func (out *outlet) serve() error {
 	out.sink = nil
 	for f := range out.box.Frames() {
 		if err := out.present(s, f); err != nil {
-			return errors.Join(err, s.Close())
+			return cmp.Or(err, s.Close())
 		}
 	}
 	return s.Close()

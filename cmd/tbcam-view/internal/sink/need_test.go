@@ -1,8 +1,10 @@
 package sink
 
 import (
+	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/tbcam/tbcam/capture"
 )
@@ -44,4 +46,39 @@ func TestOnlyWhatIsNeeded(t *testing.T) {
 	if len(raw.got) != 6 || !slices.Equal(decoded.got, []uint32{4, 6}) || stats.Damaged != 1 {
 		t.Errorf("received %v, decoded %v, %+v", raw.got, decoded.got, stats)
 	}
+}
+
+// counting is a decoder that takes its time, and counts pictures.
+type counting struct {
+	passing
+	takes time.Duration
+	count int
+}
+
+func (d *counting) Decode(f *capture.Frame) (*capture.Frame, error) {
+	time.Sleep(d.takes)
+	d.count++
+	return d.passing.Decode(f)
+}
+
+// TestNothingIsDecodedForASinkThatIsDone: a window that was closed, beside a
+// recorder.
+func TestNothingIsDecodedForASinkThatIsDone(t *testing.T) {
+	d := &counting{}
+	play(t, 9, nil, func(o *Fanout) {
+		o.decoder = d
+		addTo(t, o, &recorded{fail: ErrDone, at: 2})
+	})
+	if d.count != 2 {
+		t.Errorf("%d pictures were decoded, want 2", d.count)
+	}
+}
+
+// TestPictureForASinkThatHasFailed: what is decoded at the end, when the sink waits
+// to be opened again, is released; play checks it.
+func TestPictureForASinkThatHasFailed(t *testing.T) {
+	play(t, 2, nil, func(o *Fanout) {
+		o.decoder = &counting{takes: period * 3 / 2}
+		addTo(t, o, &recorded{fail: errors.New("broken"), at: 1})
+	})
 }

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"image/png"
@@ -40,7 +41,7 @@ func Write(path string, f *capture.Frame) error {
 // Save writes a raw frame to base.png, and the JPEG that it came as, if it did,
 // to base.jpg, byte for byte. Neither may be there. The frames stay the caller's.
 func Save(base string, raw, jpeg *capture.Frame) error {
-	if err := errors.Join(Check(base+".png", false), Check(base+".jpg", false)); err != nil {
+	if err := cmp.Or(Check(base+".png", false), Check(base+".jpg", false)); err != nil {
 		return err
 	}
 	if jpeg != nil {
@@ -59,7 +60,7 @@ func create(path string, write func(io.Writer) error) error {
 		return fmt.Errorf("snapshot %s: %w", path, err)
 	}
 	defer os.Remove(file.Name()) // fails when all went well: it was renamed
-	err = errors.Join(write(file), file.Chmod(0o644), file.Close())
+	err = cmp.Or(write(file), file.Chmod(0o644), file.Close())
 	if err == nil {
 		err = os.Rename(file.Name(), path)
 	}

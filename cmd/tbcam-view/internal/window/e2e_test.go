@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"image/png"
 	"math"
 	"os"
 	"os/exec"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/codec"
+	"github.com/tbcam/tbcam/fixtures/golden"
 	"github.com/tbcam/tbcam/fixtures/xvfb"
 )
 
@@ -112,27 +112,8 @@ func (d *desk) until(t *testing.T, wrong func(image.Image) error) {
 			return
 		}
 	}
-	keep(t, strings.NewReplacer("/", "-", " ", "").Replace(t.Name())+".png", screen)
+	golden.Keep(t, "window-"+strings.NewReplacer("/", "-", " ", "").Replace(t.Name()), screen)
 	t.Errorf("screen: %v", err)
-}
-
-// keep stores a screenshot for human eyes where TBCAM_ARTEFACTS says.
-func keep(t *testing.T, name string, screen image.Image) {
-	t.Helper()
-	dir := os.Getenv("TBCAM_ARTEFACTS")
-	if dir == "" {
-		return
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Create(filepath.Join(dir, "window-"+name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(png.Encode(f, screen), f.Close()); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // samples are colour bars as Y', Cb and Cr. All are colours in all matrices and

@@ -1,25 +1,20 @@
 package window
 
 import (
-	"errors"
-	"flag"
 	"fmt"
 	"image"
 	"image/color"
 	"image/draw"
-	"image/png"
 	"math"
-	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/fixtures/golden"
 	"github.com/tbcam/tbcam/fixtures/xvfb"
 )
-
-var update = flag.Bool("update", false, "write the golden pictures of what the window shows now")
 
 // scene paints bars with a white block in the upper left corner, so that it is
 // seen which way the picture is turned.
@@ -178,23 +173,18 @@ func TestHiDPIStates(t *testing.T) {
 func (d *desk) golden(t *testing.T, name string, place image.Rectangle) {
 	t.Helper()
 	path := filepath.Join("testdata", name+".png")
-	if *update {
+	if *golden.Update {
 		time.Sleep(time.Second)
 		_, place = d.Display.Window(t, "tbcam")
-		if err := write(path, crop(d.Screenshot(t), place)); err != nil {
-			t.Fatal(err)
-		}
+		golden.Write(t, path, crop(d.Screenshot(t), place))
 	}
-	want, err := read(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := golden.Read(t, path)
 	t.Run(name, func(t *testing.T) {
 		d.until(t, func(screen image.Image) error {
 			_, place = d.Display.Window(t, "tbcam") // it may turn
 			return differs(crop(screen, place), want)
 		})
-		keep(t, "state-"+name+".png", crop(d.Screenshot(t), place))
+		golden.Keep(t, "window-state-"+name, crop(d.Screenshot(t), place))
 	})
 }
 
@@ -227,17 +217,10 @@ func differs(got, want *image.RGBA) error {
 
 // TestDiffers: the tolerance lets no mistake through that a person would see.
 func TestDiffers(t *testing.T) {
-	want, err := read("testdata/statistics-line.png")
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := golden.Read(t, "testdata/statistics-line.png")
 	for name, change := range map[string]func(*image.RGBA){
 		"another state": func(m *image.RGBA) {
-			other, err := read("testdata/picture.png")
-			if err != nil {
-				t.Fatal(err)
-			}
-			copy(m.Pix, other.Pix)
+			copy(m.Pix, golden.Read(t, "testdata/picture.png").Pix)
 		},
 		"one pixel to the right": func(m *image.RGBA) { copy(m.Pix[4:], m.Pix[:len(m.Pix)-4]) },
 		"darker": func(m *image.RGBA) {
@@ -260,25 +243,4 @@ func crop(screen image.Image, place image.Rectangle) *image.RGBA {
 	m := image.NewRGBA(image.Rectangle{Max: place.Size()})
 	draw.Draw(m, m.Rect, screen, place.Min, draw.Src)
 	return m
-}
-
-func read(path string) (*image.RGBA, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w; -update writes it", err)
-	}
-	defer f.Close()
-	m, err := png.Decode(f)
-	if err != nil {
-		return nil, err
-	}
-	return crop(m, m.Bounds()), nil
-}
-
-func write(path string, m image.Image) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(png.Encode(f, m), f.Close())
 }
