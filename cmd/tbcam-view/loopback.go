@@ -25,8 +25,24 @@ func (l *loopbackFlags) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&l.nodes, "loopback", nil, "republish at a v4l2loopback `DEVICE`, or auto; may be given several times")
 	f.StringVar(&l.format, "loopback-format", "auto", "of virtual cameras: auto, yuyv, yu12, or mjpeg, which is not decoded where it fits")
 	f.StringVar(&l.size, "loopback-size", "", "of virtual cameras, `WxH` in pixels; else what the device has, or --size, or 1280x720")
-	f.StringVar(&l.fit, "fit", "contain", "of pictures of another shape into virtual cameras: contain (between bars), crop or stretch")
+	f.StringVar(&l.fit, "fit", codec.FitContain.String(), "of pictures of another shape into virtual cameras: contain (between bars), crop or stretch")
 	f.BoolVar(&l.onDemand, "on-demand", true, "have the far camera on for virtual cameras only while an application reads one, where v4l2loopback can tell (0.13)")
+}
+
+// check refuses what is said of virtual cameras where there is none.
+func (l *loopbackFlags) check() error {
+	if len(l.nodes) > 0 {
+		return nil
+	}
+	for flag, given := range map[string]bool{
+		"--loopback-format": l.format != "auto", "--loopback-size": l.size != "",
+		"--fit": l.fit != codec.FitContain.String(), "--on-demand=false": !l.onDemand,
+	} {
+		if given {
+			return fmt.Errorf("%s needs --loopback DEVICE, or auto", flag)
+		}
+	}
+	return nil
 }
 
 // options returns what the flags ask of every virtual camera.

@@ -146,7 +146,7 @@ func (o *options) check() error {
 	if o.duration < 0 {
 		return cli.Mark(errors.New("--duration must not be negative"), cli.ErrUsage)
 	}
-	if err := cmp.Or(o.checkSnapshots(), o.record.check()); err != nil {
+	if err := cmp.Or(o.loopback.check(), o.checkSnapshots(), o.record.check()); err != nil {
 		return cli.Mark(err, cli.ErrUsage)
 	}
 	if o.window || o.record.path != "" || o.snapshot != "" || len(o.loopback.nodes) > 0 {

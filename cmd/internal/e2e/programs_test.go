@@ -427,6 +427,7 @@ func TestMistakes(t *testing.T) {
 		{"tbcam-view --loopback=auto --loopback-format=nv12 " + unix, 2, "want auto, yuyv, yu12, mjpeg"},
 		{"tbcam-view --loopback=auto --loopback-size=wide " + unix, 2, "--loopback-size"},
 		{"tbcam-view --loopback=auto --fit=tight " + unix, 2, "contain"},
+		{"tbcam-view --record=/a.mkv --fit=crop " + unix, 2, "--fit needs --loopback"},
 		{"tbcam-send --camera=/dev/video99 " + unix, 3, "/dev/video99"},
 		{"tbcam-send --camera=nobody's " + unix, 3, "nobody's"},
 		{"tbcam-send --camera=pattern --size=333x222 " + unix, 5, "320x240"},

@@ -312,3 +312,17 @@ func BenchmarkRead1080p(b *testing.B) {
 		}
 	}
 }
+
+// TestScheduleOfAnyRate: also of one that no camera has, which a peer may claim.
+func TestScheduleOfAnyRate(t *testing.T) {
+	for fps, period := range map[float64]time.Duration{
+		0: time.Second / 30, 1: time.Second, 60: time.Second / 60, 1000: time.Millisecond, 4e9: time.Second / 30,
+	} {
+		s := NewSchedule(fps, rand.New(rand.NewPCG(1, 2)))
+		for range 100 {
+			if stay := s.Next(); stay < 3*period || stay >= 5*period {
+				t.Fatalf("at %v fps a code stays for %v", fps, stay)
+			}
+		}
+	}
+}

@@ -13,10 +13,14 @@ type Schedule struct {
 	random *rand.Rand
 }
 
-// NewSchedule returns a schedule for a camera; 0 frames per second are taken for
-// 30.
+// fastest is the most frames per second that are believed: the peer says how many
+// there are.
+const fastest = 1000
+
+// NewSchedule returns a schedule for a camera; what no camera has, such as 0 frames
+// per second, is taken for 30.
 func NewSchedule(fps float64, random *rand.Rand) Schedule {
-	if fps < 1 {
+	if fps < 1 || fps > fastest {
 		fps = 30
 	}
 	return Schedule{time.Duration(float64(time.Second) / fps), random}
