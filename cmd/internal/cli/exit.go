@@ -14,7 +14,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// Exit codes, as docs/exit-codes.md and the man pages list them.
+// Exit codes, as README.md lists them.
 const (
 	ExitOK          = 0
 	ExitFailure     = 1 // anything not listed

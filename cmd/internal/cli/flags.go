@@ -184,8 +184,10 @@ func AddManual(root *cobra.Command) {
 	root.AddCommand(&cobra.Command{
 		Use:    "man DIR",
 		Hidden: true,
-		Args:   cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return Mark(fmt.Errorf("name one directory; see %s --help", c.CommandPath()), ErrUsage)
+			}
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return err
 			}
