@@ -191,8 +191,7 @@ func AddManual(root *cobra.Command) {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return err
 			}
-			// A fixed date keeps the pages reproducible.
-			header := &doc.GenManHeader{Section: "1", Source: "tbcam", Date: &time.Time{}}
+			header := &doc.GenManHeader{Section: "1", Source: "tbcam"} // of today, or of SOURCE_DATE_EPOCH
 			root.DisableAutoGenTag = true
 			hide(root, "completion")
 			return doc.GenManTree(root, header, args[0])

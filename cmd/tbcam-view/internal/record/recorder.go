@@ -420,7 +420,7 @@ func (r *Recorder) complete() {
 	if r.file == nil {
 		return
 	}
-	if err := r.file.Close(); err != nil {
+	if err := r.file.Close(); err != nil && r.o.Out == nil { // a pipe was told to have failed, and cannot be repaired
 		r.o.Log.Warn("the recording is not complete; tbcam-view repair makes it so", "file", r.newest, "why", err)
 	}
 	r.leave()
