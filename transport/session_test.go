@@ -325,7 +325,7 @@ func testDamage(w *world, oneIn int, r *rand.Rand, damage func(*rand.Rand, []byt
 		w.Errorf("%d sessions; %v\n%v", s.Sessions, got.ends, w.log)
 	}
 	for _, err := range got.ends {
-		if !errors.Is(err, ErrPeerDead) && !errors.Is(err, io.EOF) {
+		if !errors.Is(err, ErrPeerDead) && !errors.Is(err, errStill) && !errors.Is(err, io.EOF) {
 			w.Errorf("a session ended with: %v", err)
 		}
 	}
