@@ -22,7 +22,7 @@ type Pipe struct {
 }
 
 // Open waits until the FIFO has a reader, if pictures go out; a reader of a FIFO
-// need not wait. Standard input and output open once: then Open returns io.EOF.
+// need not wait. Standard input and output open once: then Open's error wraps io.EOF.
 func (p *Pipe) Open(ctx context.Context) (Conn, error) {
 	again := p.opened.Swap(true)
 	if p.Path == "-" {
@@ -54,7 +54,7 @@ func (p *Pipe) Open(ctx context.Context) (Conn, error) {
 func (p *Pipe) standard(again bool) (Conn, error) {
 	switch {
 	case again:
-		return nil, io.EOF
+		return nil, fmt.Errorf("stream %v has ended: %w", p, io.EOF)
 	case p.Out:
 		return &pipeConn{File: os.Stdout}, nil
 	}

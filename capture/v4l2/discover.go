@@ -212,8 +212,11 @@ func noCamera(what string, all []node) error {
 			closed = cmp.Or(closed, fmt.Sprintf("; %v", err))
 		}
 	}
-	if len(cameras) > 0 {
+	switch {
+	case len(cameras) > 0:
 		what += "; there is " + join(cameras)
+	case sensor == "" && closed == "":
+		what += "; plug one in, or use --camera pattern"
 	}
 	return fmt.Errorf("%w: %s%s%s", capture.ErrNoCamera, what, sensor, closed)
 }

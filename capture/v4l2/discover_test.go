@@ -63,7 +63,7 @@ func TestMatchSaysWhatThereIs(t *testing.T) {
 	}{
 		{"ambiguous", laptop, "integrated", []string{`"integrated" may be`, "/dev/video0", "/dev/video2"}},
 		{"unknown", laptop, "brio", []string{`"brio"`, "/dev/video4 (HD Pro Webcam C920)"}},
-		{"nothing", nil, "", []string{"none found"}},
+		{"nothing", nil, "", []string{"none found", "--camera pattern"}},
 		{"not allowed", []node{closed}, "auto", []string{"permission denied"}},
 		{"by the media controller", []node{testNode(0, "rkisp", "mainpath", camera|capIOMC)}, "", []string{"libcamera"}},
 		{"by its driver", []node{testNode(0, "intel-ipu6-isys", "ipu6", camera)}, "", []string{"libcamera"}},

@@ -80,6 +80,9 @@ A button takes any.`,
 			if len(args) == 0 && run.save == "" && run.load == "" && !run.reset {
 				return cli.Mark(errors.New("which control? See tbcam-view controls, and tbcam-view control --help"), cli.ErrUsage)
 			}
+			if err := run.check(); err != nil {
+				return cli.Mark(err, cli.ErrUsage)
+			}
 			return o.withRemote(c.Context(), func(r remote, controls transport.Controls) error {
 				run.ctx, run.remote, run.controls, run.out = c.Context(), r, controls, os.Stdout
 				return run.run(args)
@@ -147,6 +150,19 @@ type controlRun struct {
 	remote     remote
 	controls   transport.Controls
 	out        io.Writer
+}
+
+// check refuses names of presets before anything is set.
+func (r *controlRun) check() error {
+	if r.load != "" {
+		if _, err := preset.Load(r.load); err != nil {
+			return err
+		}
+	}
+	if r.save != "" {
+		return preset.CheckName(r.save)
+	}
+	return nil
 }
 
 func (r *controlRun) run(args []string) error {

@@ -95,7 +95,9 @@ func listCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the sender's cameras with their modes and controls",
-		Args:  cli.NoArgs,
+		Long: `List the sender's cameras with their modes and controls. None is turned on. This
+needs the stream for itself: end a tbcam-view that runs on it first.`,
+		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cameras, err := o.list(c.Context())
 			if err != nil {

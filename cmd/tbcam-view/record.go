@@ -41,9 +41,9 @@ func (r *recordFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&r.format, "record-format", "", "of the recording where the name does not tell: mkv, mp4, avi, mjpeg or jpg")
 	f.StringVar(&r.buffer, "record-buffer", humanize.IBytes(record.DefaultBuffer), "memory for frames that wait for the disk, as a `SIZE`; as much again for --pre-roll")
 	f.DurationVar(&r.sync, "sync-interval", record.DefaultSync, "the most that a loss of power takes from the recording")
-	f.StringVar(&r.segment, "segment", "", "begin another file after so long or so much: `10m|500MB`")
-	f.StringVar(&r.keep, "keep", "", "remove the oldest files of the recording beyond this: `20GB|7d`")
-	f.StringVar(&r.preRoll, "pre-roll", "", "record only on demand (SIGUSR2, or start and stop on standard input), from so `long` before, such as 10s")
+	f.StringVar(&r.segment, "segment", "", "begin another file after `10m|500MB`, or the first of both with a comma")
+	f.StringVar(&r.keep, "keep", "", "remove the oldest files of the recording beyond `20GB|7d`, or either of both with a comma")
+	f.StringVar(&r.preRoll, "pre-roll", "", "record only on demand (SIGUSR2, or start and stop on standard input), from `10s` before; 0s for none")
 	f.DurationVar(&r.every, "every", 0, "timelapse: record one frame in so long; it plays at 30 a second")
 }
 
@@ -55,6 +55,7 @@ func (r *recordFlags) check() error {
 	}
 	for flag, given := range map[string]bool{
 		"--segment": r.segment != "", "--keep": r.keep != "", "--pre-roll": r.preRoll != "", "--every": r.every != 0,
+		"--record-format": r.format != "",
 	} {
 		if given {
 			return fmt.Errorf("%s needs --record FILE", flag)
@@ -116,6 +117,9 @@ func (r *recordFlags) name(o *record.Options) (err error) {
 			return errors.New("--record -: standard output is a terminal; lead it to a file or a program")
 		}
 		o.Out = os.Stdout
+		if kind == container.AVI || kind == container.Directory {
+			return fmt.Errorf("--record-format %v needs files; to standard output go mkv, mp4 and mjpeg", kind)
+		}
 		if o.Segment != (record.Limit{}) || o.Keep != (record.Limit{}) {
 			return errors.New("--segment and --keep need files; standard output is one stream")
 		}
@@ -176,6 +180,9 @@ func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
 	v.recorder = r
 	v.mu.Unlock()
 	v.demand.need(true)
+	// A reader of the recording or of --stats that goes away must not end other
+	// sinks, nor leave a file without its index: writing fails with EPIPE instead.
+	signal.Ignore(syscall.SIGPIPE)
 	v.fanout.Tap(func(f *capture.Frame) {
 		if measure != nil {
 			measure(f)

@@ -36,6 +36,8 @@ type viewer struct {
 	wishes   *wishes
 	modes    *modes
 
+	ending <-chan struct{} // closed when the run is to end
+
 	frames uint64 // received; of Frame alone
 	over   bool   // no more frames are wanted; of Frame alone
 
@@ -47,6 +49,7 @@ type viewer struct {
 	host   string         // and its host
 	failed error          // the first sink that ended for good
 	ended  int            // sinks that have ended for good, or were closed by the user
+	taken  bool           // the picture of --snapshot
 }
 
 func view(ctx context.Context, o options) (err error) {
@@ -67,11 +70,12 @@ func view(ctx context.Context, o options) (err error) {
 	}
 	screen := &screen{file: os.Stderr}
 	log := cli.NewLog(screen, "tbcam-view", cli.Level(o.verbose))
+	signals := ctx
 	ctx, done := context.WithCancel(ctx)
 	defer done()
 	pool := &capture.Pool{}
 	v := &viewer{
-		o: o, log: log, screen: screen, done: done, pool: pool, meter: meter.New(), wishes: wishes,
+		o: o, log: log, screen: screen, done: done, ending: ctx.Done(), pool: pool, meter: meter.New(), wishes: wishes,
 	}
 	v.fanout = sink.NewFanout(v.newDecoder(), log)
 	link, err := cli.ViewerLink(o.stream, log)
@@ -95,7 +99,18 @@ func view(ctx context.Context, o options) (err error) {
 	defer o.stats.Start(o.record.out(), v.summary)()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
 	v.say("Waiting for tbcam-send\nat "+o.stream, waitingForSender+" at "+o.stream)
-	return v.run(ctx)
+	return cmp.Or(v.run(ctx), v.missing(signals))
+}
+
+// missing returns an error where a signal came before the picture of --snapshot:
+// a script must not take it for there.
+func (v *viewer) missing(signals context.Context) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.o.snapshot == "" || v.o.snapshotEvery > 0 || v.taken {
+		return nil
+	}
+	return signals.Err()
 }
 
 // run receives until the context ends, and then lets the sinks finish.
@@ -263,7 +278,11 @@ func (v *viewer) Status(status transport.Status) {
 
 // Disconnected implements transport.Viewer.
 func (v *viewer) Disconnected(err error) {
-	v.log.Info("the sender is gone", "why", err)
+	select {
+	case <-v.ending: // it is this side that goes
+	default:
+		v.log.Info("the sender is gone", "why", err)
+	}
 	v.say(gone(err), waitingForSender)
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -360,6 +379,9 @@ func (s *snapshotSink) Present(f *capture.Frame) error {
 	if err := snapshot.Write(s.v.o.snapshot, f); err != nil {
 		s.v.fail(err)
 	}
+	s.v.mu.Lock()
+	defer s.v.mu.Unlock()
+	s.v.taken = true
 	return sink.ErrDone
 }
 

@@ -184,13 +184,14 @@ func AddManual(root *cobra.Command) {
 	root.AddCommand(&cobra.Command{
 		Use:    "man DIR",
 		Hidden: true,
-		Args:   cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return Mark(fmt.Errorf("name one directory; see %s --help", c.CommandPath()), ErrUsage)
+			}
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return err
 			}
-			// A fixed date keeps the pages reproducible.
-			header := &doc.GenManHeader{Section: "1", Source: "tbcam", Date: &time.Time{}}
+			header := &doc.GenManHeader{Section: "1", Source: "tbcam"} // of today, or of SOURCE_DATE_EPOCH
 			root.DisableAutoGenTag = true
 			hide(root, "completion")
 			return doc.GenManTree(root, header, args[0])

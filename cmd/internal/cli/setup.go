@@ -108,7 +108,10 @@ func (s *setup) load() error {
 	if _, err := os.Stat(filepath.Join(s.config.Root, tbdev.Streams)); err == nil {
 		return nil
 	}
-	return s.command("modprobe", "thunderbolt_stream")
+	if err := s.command("modprobe", "thunderbolt_stream"); err != nil {
+		return fmt.Errorf("%w; it needs root, and Linux 7.2 or newer with CONFIG_USB4_STREAM", err)
+	}
+	return nil
 }
 
 func (s *setup) command(name string, args ...string) error {

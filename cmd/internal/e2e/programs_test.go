@@ -374,6 +374,52 @@ func TestSignalsEndInOrder(t *testing.T) {
 	}
 }
 
+// TestInterruptedSnapshot: there is no picture, and the exit code says so.
+func TestInterruptedSnapshot(t *testing.T) {
+	flag, _ := socket(t)
+	v := viewer(t, flag, "--snapshot="+filepath.Join(t.TempDir(), "a.png"))
+	v.says("waiting for tbcam-send")
+	if code := v.end(syscall.SIGINT); code != 130 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestReaderGoesAway: whoever reads the statistics may leave, and the recording is
+// whole; where the recording is what was read, it ends with an error.
+func TestReaderGoesAway(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.mkv")
+	for _, c := range []struct {
+		record, frames string
+		code           int
+	}{{file, "60", 0}, {"-", "600", 7}} {
+		flag, _ := socket(t)
+		sender(t, flag)
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := prepare(t, "tbcam-view", flag, "--stats=json", "--record="+c.record, "--frames="+c.frames)
+		p.Stdout = w
+		p.launch()
+		w.Close()
+		if _, err := r.Read(make([]byte, 10)); err != nil {
+			t.Error(err)
+		}
+		r.Close()
+		if code := p.code(); code != c.code {
+			t.Errorf("--record=%s: exit code %d, want %d", c.record, code, c.code)
+		}
+		for _, untrue := range []string{"the sender is gone", "repair"} {
+			if strings.Contains(p.stderr.String(), untrue) {
+				t.Errorf("--record=%s: it says %q", c.record, p.stderr.String())
+			}
+		}
+	}
+	if said := tool(t, filepath.Join(bin, "tbcam-view"), "repair", file); !strings.Contains(said, "nothing to repair") {
+		t.Errorf("the recording has no end: %s", said)
+	}
+}
+
 // TestGarbageIsSurvived: a hostile stream costs nothing but its own session.
 func TestGarbageIsSurvived(t *testing.T) {
 	flag, path := socket(t)
@@ -449,7 +495,11 @@ func TestMistakes(t *testing.T) {
 		{"tbcam-view --record=a.mkv --sync-interval=1us " + unix, 2, "10ms"},
 		{"tbcam-view --record=a.mkv --pre-roll=-1s " + unix, 2, "--pre-roll"},
 		{"tbcam-view --record=- --segment=10m " + unix, 2, "standard output"},
+		{"tbcam-view --record=- --record-format=avi " + unix, 2, "standard output"},
+		{"tbcam-view --record=- --record-format=jpg " + unix, 2, "standard output"},
 		{"tbcam-view --segment=10m " + unix, 2, "--record"},
+		{"tbcam-view control --save=a/b " + unix, 2, "slash"},
+		{"tbcam-view man", 2, "directory"},
 		{"tbcam-view --snapshot-every=1s " + unix, 2, "--snapshot"},
 		{"tbcam-view --record=" + dir + "/none/a.mkv " + unix, 7, "none"},
 		{"tbcam-view --snapshot=" + existing + " " + unix, 7, "--force"},

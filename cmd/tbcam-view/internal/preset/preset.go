@@ -58,10 +58,18 @@ func (p Preset) Settings(controls []capture.Control) ([]capture.Setting, error) 
 	return settings, errors.Join(failed...)
 }
 
+// CheckName refuses what is no name of a preset.
+func CheckName(name string) error {
+	if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, "/\x00") {
+		return fmt.Errorf("preset %q: a name has no slash, and begins with no dot", name)
+	}
+	return nil
+}
+
 // path returns where a preset is kept.
 func path(name string) (string, error) {
-	if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, "/\x00") {
-		return "", fmt.Errorf("preset %q: a name has no slash, and begins with no dot", name)
+	if err := CheckName(name); err != nil {
+		return "", err
 	}
 	dir, err := os.UserConfigDir() // $XDG_CONFIG_HOME
 	return filepath.Join(dir, "tbcam", "presets", name+".json"), err

@@ -19,9 +19,10 @@ type Limit struct {
 // or 20GiB, or one of each with a comma between them.
 func ParseLimit(s string) (l Limit, err error) {
 	for _, part := range strings.Split(s, ",") {
-		if d, ok := parseTime(part); ok && l.Time == 0 {
+		d, isTime := parseTime(part) // 5m is a time, and never 5 MB as well
+		if isTime && l.Time == 0 {
 			l.Time = d
-		} else if size, err := ParseSize(part); err == nil && l.Size == 0 {
+		} else if size, err := ParseSize(part); err == nil && !isTime && l.Size == 0 {
 			l.Size = size
 		} else {
 			return Limit{}, fmt.Errorf("%q: want a time such as 10m or 7d, a size such as 500MB, or one of each with a comma", s)

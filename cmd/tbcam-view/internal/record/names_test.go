@@ -107,7 +107,7 @@ func TestParseLimit(t *testing.T) {
 			t.Errorf("%s: %+v, %v; want %+v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "0", "10", "-5m", "0MB", "7days", "1h,2h", "1GB,2GB", "1h,1GB,1h", "99999999999GB", "d"} {
+	for _, text := range []string{"", "0", "10", "-5m", "0MB", "7days", "1h,2h", "10m,5m", "1GB,2GB", "1h,1GB,1h", "99999999999GB", "d"} {
 		if got, err := ParseLimit(text); err == nil {
 			t.Errorf("%q is taken for %+v", text, got)
 		}

@@ -422,7 +422,8 @@ func (r *Recorder) complete(err error) {
 	if r.file == nil {
 		return
 	}
-	if closing := r.file.Close(); closing != nil && err == nil {
+	// A pipe was told to have failed, and cannot be repaired.
+	if closing := r.file.Close(); closing != nil && err == nil && r.o.Out == nil {
 		r.o.Log.Warn("the recording is not complete; tbcam-view repair makes it so", "file", r.newest, "why", closing)
 	}
 	r.leave()

@@ -45,5 +45,5 @@ func checkDisplay() error {
 	case os.Getenv("WAYLAND_DISPLAY") != "":
 		return fmt.Errorf("%w: DISPLAY is not set; under Wayland the window needs Xwayland", ErrNoDisplay)
 	}
-	return fmt.Errorf("%w: DISPLAY is not set", ErrNoDisplay)
+	return fmt.Errorf("%w: DISPLAY is not set; run this in the desktop's session", ErrNoDisplay)
 }
