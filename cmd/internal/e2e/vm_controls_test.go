@@ -86,7 +86,7 @@ func TestWebcamKeepsItsRate(t *testing.T) {
 	wantAnswer(t, "exposure_dynamic_framerate=on", flag, "control", "exposure_dynamic_framerate")
 	v := watching(t, flag, "--keep-rate")
 	until(t, "frames", func() bool { return frames(v) > 0 }) // now it has the stream, and not the next command
-	kept := func() bool { // false, too, while there is no camera
+	kept := func() bool {                                    // false, too, while there is no camera
 		p := start(t, nil, "tbcam-view", "control", "exposure_dynamic_framerate", flag)
 		return p.code() == 0 && p.stdout.String() == "exposure_dynamic_framerate=off\n"
 	}
