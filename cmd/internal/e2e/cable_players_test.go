@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -52,7 +53,9 @@ func TestPlayersOverTheCable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			camera := newPatternCamera(t, vm.LoadLoopback(t))
 			g := &gallery{}
-			play(t, fmt.Sprintf(player, theCable.viewer), g)
+			reader := play(t, fmt.Sprintf(player, theCable.viewer), g)
+			// Packets that come during its open(2) would hold back others for ever.
+			until(t, "the player to open the stream", func() bool { return holds(reader, theCable.viewer) })
 			start(t, nil, "tbcam-send", "--wire=mjpeg", "--camera="+camera.path, "--stream="+theCable.sender)
 			wantInStep(t, camera, g)
 		})
@@ -61,14 +64,14 @@ func TestPlayersOverTheCable(t *testing.T) {
 		nodes := vm.Load(t, "v4l2loopback", "devices=2", "exclusive_caps=1,1")
 		camera := newPatternCamera(t, nodes[0])
 		v := viewer(t, "--stream="+theCable.viewer, "--loopback="+nodes[1], "--loopback-size=160x120")
-		until(t, "the viewer to open the stream", func() bool { return holds(v, theCable.viewer) })
+		until(t, "the viewer to open the stream", func() bool { return holds(v.Cmd, theCable.viewer) })
 		play(t, fmt.Sprintf(gstSender, camera.path, theCable.sender), nil)
 		wantInStep(t, camera, watchCamera(t, nodes[1]))
 	})
 }
 
 // holds reports whether a program has a file open.
-func holds(p *program, path string) bool {
+func holds(p *exec.Cmd, path string) bool {
 	descriptors, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.Process.Pid))
 	return slices.ContainsFunc(descriptors, func(d string) bool {
 		target, err := os.Readlink(d)
