@@ -104,6 +104,20 @@ func (p *Pool) Get(size int) *Frame {
 	return f
 }
 
+// Reserve makes n unused frames of size bytes, within what a pool keeps, and has
+// the kernel give their memory now: so a process whose queues fill later does not
+// grow then.
+func (p *Pool) Reserve(n, size int) {
+	frames := make([]*Frame, n)
+	for i := range frames {
+		frames[i] = p.Get(size)
+		clear(frames[i].Data[:cap(frames[i].Data)])
+	}
+	for _, f := range frames {
+		f.Release()
+	}
+}
+
 func (p *Pool) take() *Frame {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -38,6 +38,14 @@ func TestPoolReuses(t *testing.T) {
 	}
 }
 
+func TestPoolReserve(t *testing.T) {
+	var p Pool
+	p.Reserve(20, 1000)
+	if len(p.idle) != 20 || p.held < 20*1000 || p.Outstanding() != 0 {
+		t.Errorf("%d frames with %d bytes are there, %d are out", len(p.idle), p.held, p.Outstanding())
+	}
+}
+
 func TestPoolKeepsFew(t *testing.T) {
 	for size, want := range map[int]int{10: keepIdleSmall, 1 << 20: 51, 8 << 20: keepIdle} {
 		var p Pool

@@ -154,6 +154,7 @@ type recording struct {
 	seen   record.Gap // totals when the last frame came
 	begun  uint64     // sessions by then
 	failed bool
+	format capture.Format // for which memory is reserved
 }
 
 func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
@@ -162,10 +163,6 @@ func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
 		return cli.Mark(err, cli.ErrUsage)
 	}
 	o.About, o.Log = v.about, v.log
-	if o.Out != nil {
-		// Otherwise a reader that goes away ends all sinks (package os/signal, SIGPIPE).
-		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	}
 	if v.sinks() == 1 {
 		// A recording leaves hardly any garbage. Collected early, it lets the memory
 		// stay flat for days; the pauses matter only to those who watch.
@@ -209,8 +206,30 @@ func (r *recording) accompany(ctx context.Context) (stop func()) {
 	}
 }
 
+// reserved bounds the memory in bytes that reserve takes for frames, and as much
+// again for what a container gathers of them.
+const reserved = 16 << 20
+
+// reserve takes, with the first frame of a format, the memory that is needed while
+// the disk pauses for twice the sync interval: it need not be found then, and the
+// process stays as large as it is.
+func (r *recording) reserve(f *capture.Frame) {
+	if r.format == f.Format {
+		return
+	}
+	r.format = f.Format
+	r.viewer.mu.Lock()
+	fps := r.viewer.mode.Source.Rate.FPS()
+	r.viewer.mu.Unlock()
+	size := len(f.Data) + len(f.Data)/4 // of others
+	frames := min(int(2*r.viewer.o.record.sync.Seconds()*max(1, fps)), reserved/size)
+	r.viewer.pool.Reserve(frames, size)
+	container.Reserve(frames * size)
+}
+
 // take hands a frame over with what is missing before it.
 func (r *recording) take(f *capture.Frame) {
+	r.reserve(f)
 	if err := r.Write(f, r.gap()); err != nil && !r.failed {
 		r.failed = true
 		r.viewer.demand.need(false)

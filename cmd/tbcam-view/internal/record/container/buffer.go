@@ -9,6 +9,15 @@ var spare struct {
 	buffer []byte
 }
 
+// Reserve makes a buffer of so many bytes for the next recording, and has the
+// kernel give its memory now.
+func Reserve(bytes int) {
+	b := make([]byte, bytes)
+	clear(b)
+	b = b[:0]
+	giveBuffer(&b)
+}
+
 func takeBuffer() []byte {
 	spare.Lock()
 	defer spare.Unlock()
