@@ -164,9 +164,9 @@ func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
 	}
 	o.About, o.Log = v.about, v.log
 	if v.sinks() == 1 {
-		// A recording leaves hardly any garbage. Collected early, it lets the memory
-		// stay flat for days; the pauses matter only to those who watch.
-		debug.SetGCPercent(10)
+		// Nearly all of the heap are reserved buffers, in which nothing is to be looked
+		// for: to collect each megabyte of garbage costs little, and memory stays flat.
+		debug.SetGCPercent(3)
 	}
 	recorder, err := record.New(o)
 	if err != nil {
