@@ -61,7 +61,7 @@ func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 			return c, nil
 		}
 		why, curable := diagnose(err)
-		if !curable && !(l.opened && gone(err)) {
+		if !curable && !(l.opened && changing(err)) {
 			return nil, err
 		}
 		if why != said {
@@ -169,15 +169,16 @@ func diagnose(err error) (why string, curable bool) {
 		return "the peer has not set the stream up yet", true
 	case errors.Is(err, unix.ENOMEM):
 		return "no DMA ring is free: remove another stream or unload thunderbolt_net", true
-	case errors.Is(err, ErrLocked):
-		return err.Error(), false
 	}
-	return err.Error(), false
+	return err.Error(), errors.Is(err, ErrNotConnected)
 }
 
-// gone reports whether the stream is not there. One that was there before may come
-// back: setting it up once more removes it first, and so does loading the module.
-func gone(err error) bool { return errors.Is(err, ErrNotSetUp) || errors.Is(err, fs.ErrNotExist) }
+// changing reports whether the stream is not there, or no longer the only one. One
+// that was there before may come back: setting it up once more removes it first, and
+// so does loading the module.
+func changing(err error) bool {
+	return errors.Is(err, ErrNotSetUp) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrAmbiguous)
+}
 
 // ErrLocked says that another process uses the device. Several openers would
 // steal each other's bytes.

@@ -18,7 +18,7 @@ func TestDeviceChanges(t *testing.T) {
 	answers := []struct {
 		path string
 		err  error
-	}{{path: first}, {err: notSetUp(t.TempDir(), "tbcam")}, {path: second + "-gone"}, {path: second}}
+	}{{path: first}, {err: notSetUp(t)}, {path: second + "-gone"}, {path: second}}
 	l := &Link{Log: slog.New(slog.DiscardHandler), Resolve: func() (string, error) {
 		answer := answers[0]
 		answers = answers[1:]
@@ -41,10 +41,15 @@ func TestDeviceChanges(t *testing.T) {
 
 // A stream that was never there is a mistake of the user's.
 func TestNotSetUpAtFirst(t *testing.T) {
-	for _, cause := range []error{notSetUp(t.TempDir(), "tbcam"), unix.ENOENT} {
+	for _, cause := range []error{notSetUp(t), unix.ENOENT} {
 		l := &Link{Log: slog.New(slog.DiscardHandler), Resolve: func() (string, error) { return "", cause }}
 		if _, err := l.Open(t.Context()); !errors.Is(err, cause) {
 			t.Errorf("Open ended with %v, want %v", err, cause)
 		}
 	}
+}
+
+func notSetUp(t *testing.T) error {
+	_, err := (&Finder{Root: t.TempDir(), Selector: Selector{Name: "tbcam"}}).Device()
+	return err
 }
