@@ -83,6 +83,11 @@ func (s *setup) run(ctx context.Context) error {
 	if s.remove {
 		return errors.Join(s.config.Remove(), s.unpersist())
 	}
+	if s.persist {
+		if err := checkPersist(); err != nil {
+			return err
+		}
+	}
 	if err := s.load(); err != nil {
 		return err
 	}
@@ -140,6 +145,19 @@ func (s *setup) command(name string, args ...string) error {
 	})
 }
 
+// checkPersist refuses a program that others than root could replace: the unit of
+// --persist runs it as root.
+func checkPersist() error {
+	self, err := os.Executable()
+	if err == nil {
+		err = checkRootOnly(self)
+	}
+	if err != nil {
+		return fmt.Errorf("--persist would have root run this program: %w; run sudo make install first, and then the installed one", err)
+	}
+	return nil
+}
+
 // file is one that --persist writes.
 type file struct{ path, text string }
 
@@ -157,7 +175,7 @@ func (s *setup) files() ([]file, error) {
 			`TAG+="systemd", ENV{SYSTEMD_WANTS}+="` + s.program + `-setup@%k.service"` + "\n" +
 			`KERNEL=="tbstream*", GROUP="video", MODE="0660", TAG+="uaccess"` + "\n"},
 		{"/etc/systemd/system/" + unit, "[Unit]\nDescription=USB4STREAM " + s.config.Selector.Name + " on %i\n\n" +
-			"[Service]\nType=oneshot\nExecStart=" + self + " setup --service=%i --stream=" + s.config.Selector.Name + "\n"},
+			"[Service]\nType=oneshot\nExecStart=" + quoteExec(self) + " setup --service=%i --stream=" + s.config.Selector.Name + "\n"},
 	}, nil
 }
 
