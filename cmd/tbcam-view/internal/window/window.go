@@ -87,7 +87,7 @@ func Open(o Options) (*Window, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDisplay(); err != nil {
+	if err := CheckDisplay(); err != nil {
 		return nil, err
 	}
 	conn, child, err := winlink.Pair()
