@@ -41,6 +41,8 @@ type Mode struct {
 	Camera string         `json:"camera"`
 	Source capture.Mode   `json:"source"` // what the camera's driver granted
 	Format capture.Format `json:"format"` // of the frames on the wire
+	// Request is the number of the request that this answers, 0 if none.
+	Request uint32 `json:"request,omitempty"`
 }
 
 // State says whether a stream has pictures.
@@ -51,6 +53,7 @@ const (
 	Running State = "running"
 	Waiting State = "waiting" // it goes on by itself, for instance at a replug
 	Failed  State = "failed"  // it needs another Start
+	Refused State = "refused" // the last Start cannot be had; what ran before goes on
 	Idle    State = "idle"    // nobody asked for it
 )
 
@@ -58,11 +61,14 @@ const (
 type Status struct {
 	State State  `json:"state"`
 	Text  string `json:"text,omitempty"`
+	// Request is the number of the request that this answers, 0 if none.
+	Request uint32 `json:"request,omitempty"`
 }
 
 // bounded returns what fits in a record, however much of it is escaped there.
 func (s Status) bounded() Status {
-	return Status{State(printable(string(s.State), 16)), printable(s.Text, maxReason)}
+	s.State, s.Text = State(printable(string(s.State), 16)), printable(s.Text, maxReason)
+	return s
 }
 
 // request is the payload of Start and Stop. Both are said again with every

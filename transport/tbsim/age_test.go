@@ -58,9 +58,9 @@ func (c *camera) run(ctx context.Context) {
 	}
 }
 
-func (c *camera) Start(capture.Want)        {}
-func (c *camera) Stop()                     {}
-func (c *camera) Cameras() []capture.Camera { return nil }
+func (c *camera) Start(uint32, capture.Want) {}
+func (c *camera) Stop()                      {}
+func (c *camera) Cameras() []capture.Camera  { return nil }
 
 func (c *camera) Next(ctx context.Context) (transport.Picture, error) {
 	select {
