@@ -82,6 +82,7 @@ type reel struct {
 
 func (r *reel) Start(uint32, capture.Want) {}
 func (r *reel) Stop()                      {}
+func (r *reel) Lost() capture.Lost         { return capture.Lost{} }
 func (r *reel) Cameras() []capture.Camera  { return nil }
 
 func (r *reel) Next(ctx context.Context) (Picture, error) {

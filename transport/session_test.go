@@ -265,12 +265,43 @@ func (f *lateFeed) Next(context.Context) (Picture, error) { return f.feed.Next(c
 
 func TestLostTotalsArrive(t *testing.T) {
 	inWorld(t, func(w *world) {
+		w.feed.lose(capture.Lost{Driver: 100}) // before this session
+		w.feed.period = time.Hour
 		w.startBoth()
-		w.waitForFrames(1, time.Second)
-		if got, want := w.screen.noted().lost, (capture.Lost{Driver: 1, Damaged: 2, Superseded: 3}); got != want {
-			t.Errorf("got %+v, want %+v", got, want)
+		w.sender.Report(Status{State: Running})
+		time.Sleep(time.Second)
+		w.feed.lose(capture.Lost{Driver: 1, Damaged: 2, Superseded: 3})
+		time.Sleep(pingEvery + 10*time.Millisecond)
+		if got := w.screen.noted(); len(got.numbers) != 0 || got.lost != (capture.Lost{Driver: 1, Damaged: 2, Superseded: 3}) {
+			t.Errorf("without a frame: got %+v", got.lost)
+		}
+		w.feed.lose(capture.Lost{Driver: 1 << 32, Damaged: 1})
+		w.waitForFrames(1, 2*time.Hour)
+		if got, want := w.screen.noted().lost, (capture.Lost{Driver: 1, Damaged: 3, Superseded: 3}); got != want {
+			t.Errorf("with a frame: got %+v, want %+v", got, want)
 		}
 	})
+}
+
+// Counts never go back, and pass over the end of 32 bits.
+func TestLostTotals(t *testing.T) {
+	lost := capture.Lost{}
+	for _, c := range []struct {
+		totals lostTotals
+		want   capture.Lost
+	}{
+		{lostTotals{1, 2, 3}, capture.Lost{Driver: 1, Damaged: 2, Superseded: 3}},
+		{lostTotals{0, 2, 4}, capture.Lost{Driver: 1, Damaged: 2, Superseded: 4}},
+		{lostTotals{1 << 30, 2, 4}, capture.Lost{Driver: 1 << 30, Damaged: 2, Superseded: 4}},
+		{lostTotals{3 << 30, 2, 4}, capture.Lost{Driver: 1 << 30, Damaged: 2, Superseded: 4}},
+		{lostTotals{2<<30 - 1, 2, 4}, capture.Lost{Driver: 2<<30 - 1, Damaged: 2, Superseded: 4}},
+		{lostTotals{3 << 30, 2, 4}, capture.Lost{Driver: 3 << 30, Damaged: 2, Superseded: 4}},
+		{lostTotals{5, 2, 4}, capture.Lost{Driver: 1<<32 + 5, Damaged: 2, Superseded: 4}},
+	} {
+		if c.totals.advance(&lost); lost != c.want {
+			t.Errorf("%+v: got %+v, want %+v", c.totals, lost, c.want)
+		}
+	}
 }
 
 // What is lost or changed on the way costs the frames that were hit, and never

@@ -367,6 +367,12 @@ func (f *feed) encode(frame *capture.Frame) (transport.Picture, error) {
 	return transport.Picture{Frame: out, Info: f.encoded.out, Lost: lost}, nil
 }
 
+// Lost implements transport.Feed.
+func (f *feed) Lost() capture.Lost {
+	lost, _ := f.fates()
+	return lost
+}
+
 // fates returns the totals of pictures that were not sent, and what the encoders
 // repaired and dropped.
 func (f *feed) fates() (capture.Lost, codec.Counts) {

@@ -102,6 +102,7 @@ func (c *screenCamera) Next(ctx context.Context) (transport.Picture, error) {
 	return transport.Picture{Frame: f, Info: &c.info}, nil
 }
 
+func (c *screenCamera) Lost() capture.Lost        { return capture.Lost{} }
 func (c *screenCamera) Cameras() []capture.Camera { return nil }
 
 // close ends it, and checks that no picture is left over.

@@ -99,6 +99,7 @@ type audience struct{ fan *sink.Fanout }
 func (audience) Connected(transport.Peer)                 {}
 func (audience) Mode(transport.Mode)                      {}
 func (a audience) Frame(f *capture.Frame, _ capture.Lost) { a.fan.Frame(f) }
+func (audience) Lost(capture.Lost)                        {}
 func (audience) Status(transport.Status)                  {}
 func (audience) Disconnected(error)                       {}
 
@@ -161,6 +162,7 @@ func (p *patternFeed) Stop() {
 	p.stop()
 }
 
+func (p *patternFeed) Lost() capture.Lost        { return capture.Lost{} }
 func (p *patternFeed) Cameras() []capture.Camera { return nil }
 
 func (p *patternFeed) Next(ctx context.Context) (transport.Picture, error) {
