@@ -26,8 +26,10 @@ type Viewer interface {
 	Connected(peer Peer)
 	// Mode describes the frames that follow.
 	Mode(mode Mode)
-	// Frame takes over the reference. lost are the sender's totals.
+	// Frame takes over the reference. lost are the sender's totals of the session.
 	Frame(f *capture.Frame, lost capture.Lost)
+	// Lost tells the sender's totals when they have grown without a frame.
+	Lost(lost capture.Lost)
 	Status(status Status)
 	Disconnected(err error)
 }
@@ -175,6 +177,7 @@ type receiverSession struct {
 	begun        bool          // the sender has answered, and the time is known
 	offset       time.Duration // of the sender's clock then; fixed, so that Frame.Time keeps differences
 	status       Status
+	lost         capture.Lost // the sender's totals
 	mode         Mode
 	index        uint64           // of the next frame
 	meta         wire.FrameHeader // of partial
@@ -439,12 +442,19 @@ func (rs *receiverSession) setMode(h wire.Header, payload []byte) error {
 }
 
 func (rs *receiverSession) setStatus(h wire.Header, payload []byte) error {
-	status, err := parseStatus(h, payload)
-	if err == nil && status != rs.status {
-		rs.status = status
-		rs.receiver.Viewer.Status(status)
+	message, err := parseStatus(h, payload)
+	if err != nil {
+		return err
 	}
-	return err
+	if message.Status != rs.status {
+		rs.status = message.Status
+		rs.receiver.Viewer.Status(message.Status)
+	}
+	before := rs.lost
+	if message.Lost.advance(&rs.lost); rs.lost != before {
+		rs.receiver.Viewer.Lost(rs.lost)
+	}
+	return nil
 }
 
 // piece adds a record to the frame that is being received. Without one it is
@@ -530,11 +540,8 @@ func (rs *receiverSession) complete() error {
 		s.Frames++
 		s.Bytes += uint64(len(f.Data))
 	})
-	rs.receiver.Viewer.Frame(f, capture.Lost{
-		Driver:     uint64(meta.LostDriver),
-		Damaged:    uint64(meta.LostDamaged),
-		Superseded: uint64(meta.LostSuperseded),
-	})
+	lostTotals{meta.LostDriver, meta.LostDamaged, meta.LostSuperseded}.advance(&rs.lost)
+	rs.receiver.Viewer.Frame(f, rs.lost)
 	rs.grant(meta.Index + 1)
 	return nil
 }

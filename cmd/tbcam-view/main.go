@@ -142,6 +142,7 @@ type quiet struct{}
 func (quiet) Connected(transport.Peer)               {}
 func (quiet) Mode(transport.Mode)                    {}
 func (quiet) Frame(f *capture.Frame, _ capture.Lost) { f.Release() }
+func (quiet) Lost(capture.Lost)                      {}
 func (quiet) Status(transport.Status)                {}
 func (quiet) Disconnected(error)                     {}
 
