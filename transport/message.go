@@ -41,6 +41,8 @@ type Mode struct {
 	Camera string         `json:"camera"`
 	Source capture.Mode   `json:"source"` // what the camera's driver granted
 	Format capture.Format `json:"format"` // of the frames on the wire
+	// Request is the number of the request that this answers, 0 if none.
+	Request uint32 `json:"request,omitempty"`
 }
 
 // State says whether a stream has pictures.
@@ -51,6 +53,7 @@ const (
 	Running State = "running"
 	Waiting State = "waiting" // it goes on by itself, for instance at a replug
 	Failed  State = "failed"  // it needs another Start
+	Refused State = "refused" // the last Start cannot be had; what ran before goes on
 	Idle    State = "idle"    // nobody asked for it
 )
 
@@ -58,6 +61,9 @@ const (
 type Status struct {
 	State State  `json:"state"`
 	Text  string `json:"text,omitempty"`
+	// Request is the number of the request that this answers, 0 if none.
+	Request uint32 `json:"request,omitempty"`
+	Cause   Cause  `json:"cause,omitempty"` // of Waiting, Failed and Refused
 }
 
 // lostTotals are the counts of a capture.Lost on the wire, where they wrap around.
@@ -96,7 +102,9 @@ type statusMessage struct {
 
 // bounded returns what fits in a record, however much of it is escaped there.
 func (s Status) bounded() Status {
-	return Status{State(printable(string(s.State), 16)), printable(s.Text, maxReason)}
+	s.State, s.Cause = State(printable(string(s.State), 16)), Cause(printable(string(s.Cause), 16))
+	s.Text = printable(s.Text, maxReason)
+	return s
 }
 
 // request is the payload of Start and Stop. Both are said again with every

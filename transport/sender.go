@@ -40,8 +40,9 @@ type Picture struct {
 // by different goroutines of a session; none but Next and Cameras may wait for a
 // camera.
 type Feed interface {
-	// Start asks for pictures, or for other ones; Stop ends that.
-	Start(want capture.Want)
+	// Start asks for pictures, or for other ones; Stop ends that. A Mode and a
+	// Status that answer it carry the number of the request.
+	Start(number uint32, want capture.Want)
 	Stop()
 	// Next waits for the newest picture, which the caller then owns. It is
 	// called only when that can be sent at once. io.EOF says that there will be
@@ -246,7 +247,7 @@ func (ss *senderSession) requested(h wire.Header, payload []byte) error {
 		if base := totalsOf(ss.sender.Feed.Lost()); ss.base.Load() == nil {
 			ss.base.Store(&base)
 		}
-		ss.sender.Feed.Start(r.Want)
+		ss.sender.Feed.Start(r.Number, r.Want)
 	} else {
 		ss.sender.Feed.Stop()
 	}

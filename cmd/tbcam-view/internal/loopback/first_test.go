@@ -129,7 +129,7 @@ func newPatternFeed(t *testing.T, pool *capture.Pool) *patternFeed {
 	return p
 }
 
-func (p *patternFeed) Start(capture.Want) {
+func (p *patternFeed) Start(uint32, capture.Want) {
 	p.Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
