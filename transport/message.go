@@ -20,7 +20,7 @@ const (
 	maxText   = 256 // bytes of a name
 	maxReason = 512 // bytes of a reason: of a Status, of a Bye
 	// MaxFrame is the largest picture in bytes, enough for 8192x4096 in 4:2:2.
-	MaxFrame = 64 << 20
+	MaxFrame = capture.MaxFrame
 )
 
 // Peer is what each side says of itself, in Hello and Welcome.
