@@ -358,7 +358,7 @@ func TestSenderEndsAfterItsFrames(t *testing.T) {
 }
 
 func TestSignalsEndInOrder(t *testing.T) {
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		flag, _ := socket(t)
 		file := filepath.Join(t.TempDir(), "a.mkv")
 		v, s := viewer(t, flag, "--stats=json", "--record="+file), sender(t, flag)
@@ -372,6 +372,41 @@ func TestSignalsEndInOrder(t *testing.T) {
 		}
 		tool(t, "ffprobe", "-v", "error", file)
 	}
+}
+
+// TestHangUp: a terminal that closes may send SIGHUP twice, and the recording is
+// whole; nohup keeps both programs running.
+func TestHangUp(t *testing.T) {
+	flag, _ := socket(t)
+	dir := t.TempDir()
+	hangUp := func(p *program) {
+		if err := p.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v := viewer(t, flag, "--stats=json", "--record="+filepath.Join(dir, "a.mkv"))
+	s := nohup(t, "tbcam-send", "--camera=pattern", flag)
+	until(t, "frames", func() bool { return frames(v) > 5 })
+	hangUp(s)
+	hangUp(v)
+	hangUp(v)
+	if code := v.code(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	tool(t, "ffprobe", "-v", "error", filepath.Join(dir, "a.mkv"))
+	kept := nohup(t, "tbcam-view", flag, "--stats=json", "--record="+filepath.Join(dir, "b.mkv"))
+	until(t, "frames of the sender that was hung up", func() bool { return frames(kept) > 0 })
+	before := frames(kept)
+	hangUp(kept)
+	until(t, "frames after the hang-up", func() bool { return frames(kept) > before+30 })
+}
+
+// nohup starts a program that ignores SIGHUP from its start.
+func nohup(t *testing.T, name string, args ...string) *program {
+	p := prepare(t, "nohup", append([]string{filepath.Join(bin, name)}, args...)...)
+	p.Path = "/usr/bin/nohup"
+	p.launch()
+	return p
 }
 
 // TestInterruptedSnapshot: there is no picture, and the exit code says so.
