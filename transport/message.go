@@ -20,7 +20,7 @@ const (
 	maxText   = 256 // bytes of a name
 	maxReason = 512 // bytes of a reason: of a Status, of a Bye
 	// MaxFrame is the largest picture in bytes, enough for 8192x4096 in 4:2:2.
-	MaxFrame = 64 << 20
+	MaxFrame = capture.MaxFrame
 )
 
 // Peer is what each side says of itself, in Hello and Welcome.
@@ -63,6 +63,7 @@ type Status struct {
 	Text  string `json:"text,omitempty"`
 	// Request is the number of the request that this answers, 0 if none.
 	Request uint32 `json:"request,omitempty"`
+	Cause   Cause  `json:"cause,omitempty"` // of Waiting, Failed and Refused
 }
 
 // lostTotals are the counts of a capture.Lost on the wire, where they wrap around.
@@ -101,7 +102,8 @@ type statusMessage struct {
 
 // bounded returns what fits in a record, however much of it is escaped there.
 func (s Status) bounded() Status {
-	s.State, s.Text = State(printable(string(s.State), 16)), printable(s.Text, maxReason)
+	s.State, s.Cause = State(printable(string(s.State), 16)), Cause(printable(string(s.Cause), 16))
+	s.Text = printable(s.Text, maxReason)
 	return s
 }
 

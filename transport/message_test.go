@@ -52,7 +52,7 @@ var messages = []struct {
 	}, parsed(parseControls)},
 	{"message-controls-none", wire.Header{Type: wire.Controls, Stream: 1}, controlsMessage{Number: 1}, parsed(parseControls)},
 	{"message-status-lost", wire.Header{Type: wire.Status, Stream: 1}, statusMessage{Status{State: Running}, lostTotals{1, math.MaxUint32, 3}}, parsed(parseStatus)},
-	{"message-status-refused", wire.Header{Type: wire.Status, Stream: 1}, statusMessage{Status: Status{Refused, "no such mode", 3}}, parsed(parseStatus)},
+	{"message-status-refused", wire.Header{Type: wire.Status, Stream: 1}, statusMessage{Status: Status{Refused, "no such mode", 3, NoMode}}, parsed(parseStatus)},
 }
 
 func parsed[T any](parse func(wire.Header, []byte) (T, error)) func(wire.Header, []byte) (any, error) {
