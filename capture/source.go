@@ -15,6 +15,8 @@ var (
 	ErrBusy = errors.New("camera is busy")
 	// ErrNoCamera: there is no such camera.
 	ErrNoCamera = errors.New("no such camera")
+	// ErrAmbiguous: several cameras have the name that was asked for.
+	ErrAmbiguous = fmt.Errorf("%w: several have that name", ErrNoCamera)
 	// ErrNoMode: the camera has no such mode.
 	ErrNoMode = errors.New("camera has no such mode")
 )
