@@ -110,10 +110,21 @@ func (s *supervisor) current() *request {
 // report tells the viewer what became of a request, unless there is a newer one:
 // nobody is told of what another viewer asked for.
 func (s *supervisor) report(r *request, state transport.State, text string) {
+	s.answer(r, transport.Status{State: state, Text: text})
+}
+
+// reportError tells it why there are no frames, in words that name nothing of this
+// host, and for its program.
+func (s *supervisor) reportError(r *request, state transport.State, err error) {
+	s.answer(r, transport.Status{State: state, Text: textForViewer(err), Cause: transport.CauseOf(err)})
+}
+
+func (s *supervisor) answer(r *request, status transport.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.newest == r {
-		s.feed.report(transport.Status{State: state, Text: text, Request: r.number})
+		status.Request = r.number
+		s.feed.report(status)
 	}
 }
 
@@ -221,7 +232,7 @@ func (s *supervisor) decide(r *request) time.Duration {
 	case err != nil && s.open != nil && s.offAt.IsZero():
 		s.decided = r
 		s.logOnce(err)
-		s.report(r, transport.Refused, textForViewer(err))
+		s.reportError(r, transport.Refused, err)
 		return checkEvery
 	case err == nil && s.open.is(camera, mode):
 		s.decided, s.want = r, want
@@ -284,10 +295,10 @@ func (s *supervisor) fail(r *request, err error) time.Duration {
 	var refused *refusal
 	s.hopeless = errors.Is(err, capture.ErrNoMode) || errors.As(err, &refused)
 	if s.hopeless {
-		s.report(r, transport.Failed, textForViewer(err))
+		s.reportError(r, transport.Failed, err)
 		return never
 	}
-	s.report(r, transport.Waiting, textForViewer(err))
+	s.reportError(r, transport.Waiting, err)
 	s.retryAt = time.Now().Add(retryCamera)
 	return retryCamera
 }

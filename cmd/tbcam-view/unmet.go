@@ -16,16 +16,18 @@ func (v *viewer) onlySnapshot() bool {
 	return v.o.snapshot != "" && v.o.snapshotEvery == 0 && v.sinks() == 1
 }
 
-// giveUpSnapshot ends a run that was to take one snapshot of what the far side lacks.
-func (v *viewer) giveUpSnapshot(status transport.Status) {
+// giveUpSnapshot ends a run that was to take one snapshot of what the far side lacks,
+// and reports whether it did.
+func (v *viewer) giveUpSnapshot(status transport.Status) bool {
 	lacks := status.Cause == transport.NoCamera || status.Cause == transport.NoMode || status.State == transport.Failed
 	if !lacks || !v.onlySnapshot() || !v.demand.requested(status.Request) {
-		return
+		return false
 	}
 	v.mu.Lock()
 	v.failed = cmp.Or(v.failed, status.Cause.Err(status.Text))
 	v.mu.Unlock()
 	v.done()
+	return true
 }
 
 // missingSnapshot returns an error where a signal came, or the time of --timeout was

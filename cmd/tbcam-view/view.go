@@ -275,9 +275,10 @@ func (v *viewer) Status(status transport.Status) {
 	switch status.State {
 	case transport.Waiting, transport.Failed:
 		v.outage.reset()
-		v.log.Warn("no picture", "err", status.Text)
-		v.say(noSignal(status.Text), status.Text)
-		v.giveUpSnapshot(status)
+		if !v.giveUpSnapshot(status) {
+			v.log.Warn("no picture", "err", status.Text)
+			v.say(noSignal(status.Text), status.Text)
+		}
 	case transport.Running:
 		v.setRunning(status.Text)
 	case transport.Idle:
