@@ -94,13 +94,14 @@ func TestAVISlots(t *testing.T) {
 		{"too fast", []time.Duration{0, period / 2, period, period * 3 / 2, 4 * period}, []int64{0, 1, 2, 3, 4}},
 		{"a gap", []time.Duration{0, time.Second, time.Second + period}, []int64{0, 30, 31}},
 		{"backwards", []time.Duration{0, time.Second, 0}, []int64{0, 30, 31}},
-		{"years", []time.Duration{0, 1e5 * time.Hour, 1e5*time.Hour + time.Second}, []int64{0, 1 + maxRepeat, 31 + maxRepeat}},
+		{"years", []time.Duration{0, 1e5 * time.Hour, 1e5*time.Hour + time.Second}, []int64{0, 1 + maxRepeats, 2 + maxRepeats}},
 	} {
 		a := avi{rate: 30}
 		for i, at := range c.at {
 			if got := a.slotOf(at); got != c.want[i] {
 				t.Errorf("%s: picture %d has place %d, want %d", c.name, i, got, c.want[i])
 			}
+			a.repeats += c.want[i] - a.slot
 			a.slot = c.want[i] + 1
 		}
 	}
