@@ -373,3 +373,26 @@ func BenchmarkWrite(b *testing.B) {
 		})
 	}
 }
+
+// TestModes: these are frames of a room, which only their owner reads, unless he
+// has said otherwise of a file that is overwritten.
+func TestModes(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0))
+	for _, kind := range all {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "a")
+		w, err := Create(path, options(kind, jpegs))
+		must(t, err)
+		must(t, w.Write(&capture.Frame{Data: sampleJPEG()}, 0))
+		must(t, w.Close())
+		must(t, filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
+			must(t, err)
+			info, err := d.Info()
+			must(t, err)
+			if mode := info.Mode().Perm(); mode&0o077 != 0 {
+				t.Errorf("%v: %s has mode %v", kind, path, mode)
+			}
+			return nil
+		}))
+	}
+}
