@@ -131,19 +131,17 @@ func preferred(m, than Mode) bool {
 }
 
 // cost is the rank of a format at its size: camera JPEGs above 640x480, below it
-// the raw formats that need the least conversion, greyscale last.
+// the raw formats in the order of their table, greyscale last.
 func cost(m Mode) int {
-	order := []PixelFormat{YUYV, UYVY, YVYU, YUV422P, NV12, YUV420, NV21, YVU420, YUV444, RGB24, BGR24}
-	if m.Pixel.Compressed() {
-		if m.Width*m.Height > rawPixels {
-			return -1
-		}
-		return len(order)
+	switch {
+	case m.Pixel.Compressed() && m.Width*m.Height > rawPixels:
+		return -1
+	case m.Pixel.Compressed():
+		return len(pixelTable)
+	case m.Pixel.Info().Planar == GREY:
+		return len(pixelTable) + ranks[m.Pixel]
 	}
-	if i := slices.Index(order, m.Pixel); i >= 0 {
-		return i
-	}
-	return len(order) + 1
+	return ranks[m.Pixel]
 }
 
 // nearest names up to three modes close to the wanted one.

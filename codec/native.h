@@ -3,6 +3,7 @@
  * and the bytes per line of each; greyscale pictures lack the last two. */
 #include <stdint.h>
 
+#include <libyuv/convert_argb.h>
 #include <libyuv/planar_functions.h>
 #include <libyuv/rotate.h>
 #include <libyuv/scale.h>
