@@ -143,6 +143,7 @@ func (p *plainStream) hand(f *capture.Frame) {
 
 func (p *plainStream) countDamaged(bytes int) {
 	p.lost.Damaged++
+	p.session.receiver.Viewer.Lost(p.lost)
 	p.session.receiver.count(func(s *Stats) {
 		s.Damage.Records++
 		s.Damage.Bytes += uint64(bytes)

@@ -80,7 +80,7 @@ func newFeed(base capture.Want, kind codec.Kind, quality int, log *slog.Logger) 
 
 // Start opens the camera, in place of the one that is open, and does not wait
 // for either.
-func (f *feed) Start(want capture.Want) {
+func (f *feed) Start(number uint32, want capture.Want) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	f.mu.Lock()
@@ -405,6 +405,12 @@ func (f *feed) warnOfFormat(format capture.Format) {
 		f.encoded.warned = true
 		f.log.Warn("camera sends another size than its driver granted", "camera", f.encoded.out.Camera, "granted", f.encoded.in, "sends", format)
 	}
+}
+
+// Lost implements transport.Feed.
+func (f *feed) Lost() capture.Lost {
+	lost, _ := f.fates()
+	return lost
 }
 
 // fates returns the totals of pictures that were not sent, and what the encoders

@@ -17,7 +17,7 @@ type demand struct {
 
 // asker is a transport.Receiver.
 type asker interface {
-	Start(want capture.Want)
+	Start(want capture.Want) (request uint32)
 	Stop()
 }
 

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/cmd/internal/winlink"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/window"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -140,6 +142,7 @@ type quiet struct{}
 func (quiet) Connected(transport.Peer)               {}
 func (quiet) Mode(transport.Mode)                    {}
 func (quiet) Frame(f *capture.Frame, _ capture.Lost) { f.Release() }
+func (quiet) Lost(capture.Lost)                      {}
 func (quiet) Status(transport.Status)                {}
 func (quiet) Disconnected(error)                     {}
 
@@ -154,8 +157,8 @@ func (o *options) check() error {
 	if o.window || o.record.path != "" || o.snapshot != "" || len(o.loopback.nodes) > 0 {
 		return nil
 	}
-	if os.Getenv("DISPLAY") == "" {
-		return cli.Mark(errors.New("there is no display for a window; use --loopback auto, --record FILE.mkv or --snapshot FILE.png"), cli.ErrSink)
+	if err := window.CheckDisplay(); err != nil {
+		return cli.Mark(fmt.Errorf("%w; or use --loopback auto, --record FILE.mkv or --snapshot FILE.png", err), cli.ErrSink)
 	}
 	o.window = true
 	return nil

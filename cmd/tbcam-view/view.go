@@ -257,6 +257,13 @@ func (v *viewer) Frame(f *capture.Frame, lost capture.Lost) {
 	}
 }
 
+// Lost implements transport.Viewer.
+func (v *viewer) Lost(lost capture.Lost) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.lost = lost
+}
+
 // Status implements transport.Viewer.
 func (v *viewer) Status(status transport.Status) {
 	v.modes.change(func() { v.modes.status = status })
