@@ -516,7 +516,7 @@ func TestMistakes(t *testing.T) {
 		{"tbcam-view --record=/dev/stdout --segment=10m " + unix, 2, "one stream"},
 		{"tbcam-view --record=/dev/null --record-format=avi " + unix, 2, "needs files"},
 		{"tbcam-view --record=" + dir + "/none/a.mkv " + unix, 7, "none"},
-		{"tbcam-view --snapshot=" + existing + " " + unix, 7, "--force"},
+		{"tbcam-view --snapshot=" + existing + ".png " + unix, 7, "--force"},
 		{"tbcam-view --loopback=/dev/null " + unix, 7, "/dev/null"},
 		{"tbcam-view --loopback=/dev/video99 " + unix, 7, "/dev/video99"},
 		{"tbcam-view --record=a.mkv --stream=unix:" + existing, 6, "not a socket"},
