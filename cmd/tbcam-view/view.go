@@ -78,7 +78,7 @@ func view(ctx context.Context, o options) (err error) {
 		o: o, log: log, screen: screen, done: done, ending: ctx.Done(), pool: pool, meter: meter.New(), wishes: wishes,
 	}
 	v.fanout = sink.NewFanout(v.newDecoder(), log)
-	link, err := cli.ViewerLink(o.stream, log)
+	link, err := cli.ViewerLink(o.stream, o.allow, log)
 	if err != nil {
 		return err
 	}
