@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -43,8 +44,8 @@ type Link struct {
 	closing sync.WaitGroup // of the last connection
 	closed  time.Time      // when that was done
 
-	lock   net.Listener // of the device, held between openings too; nil before the first
-	locked string       // the device that it is of
+	lock   *net.UnixListener // of the device, held between openings too; nil before the first
+	locked string            // the device that it is of
 }
 
 // Open waits until the device can be opened and is ours alone.
@@ -93,7 +94,23 @@ func (l *Link) openFile(path string) (File, error) {
 	if err := l.acquire(path); err != nil {
 		return nil, err
 	}
-	return openDevice(path)
+	number, err := descriptorOf(l.lock)
+	if err != nil {
+		return nil, err
+	}
+	// The kernel lets go of the highest descriptor of a killed process first, and the
+	// lock must outlive the device: the next program would share its rings.
+	return openDevice(path, number+1)
+}
+
+// descriptorOf returns the number of a descriptor.
+func descriptorOf(c syscall.Conn) (number int, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	err = raw.Control(func(fd uintptr) { number = int(fd) })
+	return number, err
 }
 
 // acquire takes the lock of the device, in place of the lock of another.

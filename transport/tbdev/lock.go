@@ -32,10 +32,10 @@ const (
 // behind, and whose peer credentials tell who holds it. Its name ends in a random
 // number, so that no other user can take it first; all locks of the device are found
 // by what is before that.
-func acquire(path string) (net.Listener, error) {
+func acquire(path string) (*net.UnixListener, error) {
 	prefix := "@tbcam" + filepath.Clean(path) + "@"
 	for try := 1; ; try++ {
-		lock, err := net.Listen("unix", fmt.Sprintf("%s%08x", prefix, rand.Uint32()))
+		lock, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: fmt.Sprintf("%s%08x", prefix, rand.Uint32())})
 		if err != nil {
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}

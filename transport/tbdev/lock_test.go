@@ -51,7 +51,7 @@ func TestLockOfOtherUser(t *testing.T) {
 		if err := errors.Join(os.WriteFile(device, nil, 0o600), os.Chmod(device, mode)); err != nil {
 			t.Fatal(err)
 		}
-		var lock net.Listener
+		var lock *net.UnixListener
 		var err error
 		otheruser.Do(t, func() { lock, err = acquire(device) })
 		if err != nil {

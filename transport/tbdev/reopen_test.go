@@ -3,6 +3,7 @@ package tbdev
 import (
 	"errors"
 	"log/slog"
+	"os"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +38,36 @@ func TestDeviceChanges(t *testing.T) {
 	}
 	c.Close()
 	l.Close()
+}
+
+// The lock of a program that is killed outlives its device whatever other files were
+// closed before the device was opened again.
+func TestLockIsBelowTheDevice(t *testing.T) {
+	path, _, _ := pty.Pair(t)
+	var low []*os.File
+	for range 8 {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			t.Fatal(err)
+		}
+		low = append(low, f)
+	}
+	l := device(path)
+	defer l.Close()
+	for i := range 2 {
+		c, err := l.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		lock, err := descriptorOf(l.lock)
+		if fd := c.(*linkConn).file.(*descriptor).fd; err != nil || fd < lock {
+			t.Errorf("opening %d: the device is %d, its lock %d: %v", i, fd, lock, err)
+		}
+		c.Close()
+		for _, f := range low {
+			f.Close()
+		}
+	}
 }
 
 // A stream that was never there is a mistake of the user's.
