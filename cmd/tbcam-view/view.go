@@ -82,7 +82,7 @@ func view(ctx context.Context, o options) (err error) {
 	}
 	v.outage = &outage{report: v.reportOutage}
 	v.fanout = sink.NewFanout(v.outage.observe(v.newDecoder()), log)
-	link, err := cli.ViewerLink(o.stream, log)
+	link, err := cli.ViewerLink(o.stream, o.allow, log)
 	if err != nil {
 		return err
 	}
