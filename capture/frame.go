@@ -28,6 +28,10 @@ func (s Stage) String() string {
 	return [...]string{"captured", "dequeued", "taken", "encoded", "sent", "received", "decoded"}[s]
 }
 
+// MaxFrame is the largest frame in bytes, as it is sent and when it is decoded:
+// enough for 8192x4096 in 4:2:2.
+const MaxFrame = 64 << 20
+
 // Frame is one picture, raw or JPEG by its format, on its whole way.
 //
 // It has one owner, who passes it on or calls Release once. After the fan-out,

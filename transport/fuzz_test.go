@@ -84,6 +84,7 @@ type releaser struct{}
 func (releaser) Connected(Peer)                         {}
 func (releaser) Mode(Mode)                              {}
 func (releaser) Frame(f *capture.Frame, _ capture.Lost) { f.Release() }
+func (releaser) Lost(capture.Lost)                      {}
 func (releaser) Status(Status)                          {}
 func (releaser) Disconnected(error)                     {}
 

@@ -26,8 +26,10 @@ type Viewer interface {
 	Connected(peer Peer)
 	// Mode describes the frames that follow.
 	Mode(mode Mode)
-	// Frame takes over the reference. lost are the sender's totals.
+	// Frame takes over the reference. lost are the sender's totals of the session.
 	Frame(f *capture.Frame, lost capture.Lost)
+	// Lost tells the sender's totals when they have grown without a frame.
+	Lost(lost capture.Lost)
 	Status(status Status)
 	Disconnected(err error)
 }
@@ -77,13 +79,24 @@ type cameraList struct {
 }
 
 // Start asks for pictures, now and in every session to come, until Stop. The
-// want must pass its Check.
-func (r *Receiver) Start(want capture.Want) { r.ask(&want) }
+// want must pass its Check. It returns the number of the request, which a Mode and a
+// Status that answer it carry.
+func (r *Receiver) Start(want capture.Want) (request uint32) { return r.ask(&want) }
 
 // Stop asks for no more pictures; the session lives on.
 func (r *Receiver) Stop() { r.ask(nil) }
 
-func (r *Receiver) ask(want *capture.Want) {
+// Keep has another want asked for in every session to come, but does not ask for it
+// now: what ran before a Start that was Refused goes on.
+func (r *Receiver) Keep(want capture.Want) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.want != nil {
+		r.want = &want
+	}
+}
+
+func (r *Receiver) ask(want *capture.Want) (request uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.want = want
@@ -91,6 +104,7 @@ func (r *Receiver) ask(want *capture.Want) {
 	if r.current != nil {
 		r.current.ask(wire.Start)
 	}
+	return r.request
 }
 
 // Cameras asks the sender what it has. It waits for a session first.
@@ -175,6 +189,7 @@ type receiverSession struct {
 	begun        bool          // the sender has answered, and the time is known
 	offset       time.Duration // of the sender's clock then; fixed, so that Frame.Time keeps differences
 	status       Status
+	lost         capture.Lost // the sender's totals
 	mode         Mode
 	index        uint64           // of the next frame
 	meta         wire.FrameHeader // of partial
@@ -439,12 +454,19 @@ func (rs *receiverSession) setMode(h wire.Header, payload []byte) error {
 }
 
 func (rs *receiverSession) setStatus(h wire.Header, payload []byte) error {
-	status, err := parseStatus(h, payload)
-	if err == nil && status != rs.status {
-		rs.status = status
-		rs.receiver.Viewer.Status(status)
+	message, err := parseStatus(h, payload)
+	if err != nil {
+		return err
 	}
-	return err
+	if message.Status != rs.status {
+		rs.status = message.Status
+		rs.receiver.Viewer.Status(message.Status)
+	}
+	before := rs.lost
+	if message.Lost.advance(&rs.lost); rs.lost != before {
+		rs.receiver.Viewer.Lost(rs.lost)
+	}
+	return nil
 }
 
 // piece adds a record to the frame that is being received. Without one it is
@@ -530,11 +552,8 @@ func (rs *receiverSession) complete() error {
 		s.Frames++
 		s.Bytes += uint64(len(f.Data))
 	})
-	rs.receiver.Viewer.Frame(f, capture.Lost{
-		Driver:     uint64(meta.LostDriver),
-		Damaged:    uint64(meta.LostDamaged),
-		Superseded: uint64(meta.LostSuperseded),
-	})
+	lostTotals{meta.LostDriver, meta.LostDamaged, meta.LostSuperseded}.advance(&rs.lost)
+	rs.receiver.Viewer.Frame(f, rs.lost)
 	rs.grant(meta.Index + 1)
 	return nil
 }

@@ -33,20 +33,24 @@ const drainWait = 10 * time.Second
 type Picture struct {
 	Frame *capture.Frame
 	Info  *Mode        // the same pointer as long as nothing in it changes
-	Lost  capture.Lost // totals since the stream began
+	Lost  capture.Lost // totals of the Feed when it was taken
 }
 
 // Feed is what a Sender serves: the cameras of this host. Its methods are called
 // by different goroutines of a session; none but Next and Cameras may wait for a
 // camera.
 type Feed interface {
-	// Start asks for pictures, or for other ones; Stop ends that.
-	Start(want capture.Want)
+	// Start asks for pictures, or for other ones; Stop ends that. A Mode and a
+	// Status that answer it carry the number of the request.
+	Start(number uint32, want capture.Want)
 	Stop()
 	// Next waits for the newest picture, which the caller then owns. It is
 	// called only when that can be sent at once. io.EOF says that there will be
 	// none any more; another error that the cameras cannot be served.
 	Next(ctx context.Context) (Picture, error)
+	// Lost counts the frames that were lost since the feed was made. It grows also
+	// while Next returns none.
+	Lost() capture.Lost
 	// Cameras lists what there is, and may take a while.
 	Cameras() []capture.Camera
 }
@@ -131,6 +135,7 @@ type senderSession struct {
 	lists   chan struct{}              // the viewer asks for the cameras
 	cameras atomic.Pointer[[][]byte]   // a list for the writer to begin with
 	request uint32                     // of the reader: number of the last Start or Stop
+	base    atomic.Pointer[lostTotals] // of the feed at the first Start, nil before
 	remote  remote
 
 	// Of the writer.
@@ -239,7 +244,10 @@ func (ss *senderSession) requested(h wire.Header, payload []byte) error {
 	}
 	ss.request = r.Number
 	if h.Type == wire.Start {
-		ss.sender.Feed.Start(r.Want)
+		if base := totalsOf(ss.sender.Feed.Lost()); ss.base.Load() == nil {
+			ss.base.Store(&base)
+		}
+		ss.sender.Feed.Start(r.Number, r.Want)
 	} else {
 		ss.sender.Feed.Stop()
 	}
@@ -378,12 +386,22 @@ func (ss *senderSession) writeOwn(t wire.Type) error {
 		}
 	case wire.Status:
 		if status := ss.sender.status.Load(); status != nil {
-			return ss.writeRecord(wire.Header{Type: t, Stream: VideoStream}, encode(*status))
+			message := statusMessage{*status, ss.lostTotals(ss.sender.Feed.Lost())}
+			return ss.writeRecord(wire.Header{Type: t, Stream: VideoStream}, encode(message))
 		}
 	case wire.Controls:
 		return ss.writeControls()
 	}
 	return nil
+}
+
+// lostTotals returns what the feed lost since the session's first Start.
+func (ss *senderSession) lostTotals(lost capture.Lost) lostTotals {
+	base := ss.base.Load()
+	if base == nil {
+		return lostTotals{}
+	}
+	return totalsOf(lost).since(*base)
 }
 
 // writePong answers a Ping, and has said again what the viewer must know.
@@ -467,7 +485,7 @@ func micros(from, to time.Time) uint32 {
 }
 
 func (ss *senderSession) frameHeader(p Picture) wire.FrameHeader {
-	at := p.Frame.At
+	at, lost := p.Frame.At, ss.lostTotals(p.Lost)
 	return wire.FrameHeader{
 		Index:          ss.sent,
 		Sequence:       p.Frame.Sequence,
@@ -478,8 +496,8 @@ func (ss *senderSession) frameHeader(p Picture) wire.FrameHeader {
 		Dequeued:       ss.line.nanos(at[capture.Dequeued]),
 		Encoded:        ss.line.nanos(at[capture.Encoded]),
 		Sent:           ss.line.nanos(at[capture.Sent]),
-		LostDriver:     uint32(p.Lost.Driver),
-		LostDamaged:    uint32(p.Lost.Damaged),
-		LostSuperseded: uint32(p.Lost.Superseded),
+		LostDriver:     lost.Driver,
+		LostDamaged:    lost.Damaged,
+		LostSuperseded: lost.Superseded,
 	}
 }

@@ -265,12 +265,43 @@ func (f *lateFeed) Next(context.Context) (Picture, error) { return f.feed.Next(c
 
 func TestLostTotalsArrive(t *testing.T) {
 	inWorld(t, func(w *world) {
+		w.feed.lose(capture.Lost{Driver: 100}) // before this session
+		w.feed.period = time.Hour
 		w.startBoth()
-		w.waitForFrames(1, time.Second)
-		if got, want := w.screen.noted().lost, (capture.Lost{Driver: 1, Damaged: 2, Superseded: 3}); got != want {
-			t.Errorf("got %+v, want %+v", got, want)
+		w.sender.Report(Status{State: Running})
+		time.Sleep(time.Second)
+		w.feed.lose(capture.Lost{Driver: 1, Damaged: 2, Superseded: 3})
+		time.Sleep(pingEvery + 10*time.Millisecond)
+		if got := w.screen.noted(); len(got.numbers) != 0 || got.lost != (capture.Lost{Driver: 1, Damaged: 2, Superseded: 3}) {
+			t.Errorf("without a frame: got %+v", got.lost)
+		}
+		w.feed.lose(capture.Lost{Driver: 1 << 32, Damaged: 1})
+		w.waitForFrames(1, 2*time.Hour)
+		if got, want := w.screen.noted().lost, (capture.Lost{Driver: 1, Damaged: 3, Superseded: 3}); got != want {
+			t.Errorf("with a frame: got %+v, want %+v", got, want)
 		}
 	})
+}
+
+// Counts never go back, and pass over the end of 32 bits.
+func TestLostTotals(t *testing.T) {
+	lost := capture.Lost{}
+	for _, c := range []struct {
+		totals lostTotals
+		want   capture.Lost
+	}{
+		{lostTotals{1, 2, 3}, capture.Lost{Driver: 1, Damaged: 2, Superseded: 3}},
+		{lostTotals{0, 2, 4}, capture.Lost{Driver: 1, Damaged: 2, Superseded: 4}},
+		{lostTotals{1 << 30, 2, 4}, capture.Lost{Driver: 1 << 30, Damaged: 2, Superseded: 4}},
+		{lostTotals{3 << 30, 2, 4}, capture.Lost{Driver: 1 << 30, Damaged: 2, Superseded: 4}},
+		{lostTotals{2<<30 - 1, 2, 4}, capture.Lost{Driver: 2<<30 - 1, Damaged: 2, Superseded: 4}},
+		{lostTotals{3 << 30, 2, 4}, capture.Lost{Driver: 3 << 30, Damaged: 2, Superseded: 4}},
+		{lostTotals{5, 2, 4}, capture.Lost{Driver: 1<<32 + 5, Damaged: 2, Superseded: 4}},
+	} {
+		if c.totals.advance(&lost); lost != c.want {
+			t.Errorf("%+v: got %+v, want %+v", c.totals, lost, c.want)
+		}
+	}
 }
 
 // What is lost or changed on the way costs the frames that were hit, and never
@@ -694,25 +725,25 @@ func TestStatus(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.startBoth()
 		for _, c := range []struct{ said, want Status }{
-			{Status{Waiting, "the camera is unplugged"}, Status{Waiting, "the camera is unplugged"}},
-			{Status{Waiting, "a\x1b[31mb\r\nc\u202e"}, Status{Waiting, "a\uFFFD[31mb\uFFFD\uFFFDc\uFFFD"}},
-			{Status{Failed, strings.Repeat("<", 5000)}, Status{Failed, strings.Repeat("<", maxReason)}},
+			{Status{State: Waiting, Text: "the camera is unplugged"}, Status{State: Waiting, Text: "the camera is unplugged"}},
+			{Status{State: Waiting, Text: "a\x1b[31mb\r\nc\u202e"}, Status{State: Waiting, Text: "a\uFFFD[31mb\uFFFD\uFFFDc\uFFFD"}},
+			{Status{State: Failed, Text: strings.Repeat("<", 5000)}, Status{State: Failed, Text: strings.Repeat("<", maxReason)}},
 			{Status{State: Running}, Status{State: Running}},
 		} {
 			w.sender.Report(c.said)
 			w.sender.Report(c.said)
 			time.Sleep(2 * time.Second)
 			if got := w.screen.noted().statuses; len(got) == 0 || got[len(got)-1] != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
+				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		}
 		if got := w.screen.noted().statuses; len(got) != 4 {
-			t.Errorf("%d statuses: %q", len(got), got)
+			t.Errorf("%d statuses: %+v", len(got), got)
 		}
 		w.cable.cut() // the next session says it again
 		time.Sleep(time.Second)
 		if got := w.screen.noted().statuses; len(got) != 5 || got[4].State != Running {
-			t.Errorf("%d statuses: %q", len(got), got)
+			t.Errorf("%d statuses: %+v", len(got), got)
 		}
 	})
 }

@@ -48,6 +48,7 @@ type feed struct {
 	last   uint32 // number of pictures until io.EOF; 0: no end
 	err    error  // in place of io.EOF
 	info   *Mode
+	lost   capture.Lost
 	lister func() []capture.Camera
 
 	mu      sync.Mutex
@@ -64,7 +65,7 @@ func newFeed(period time.Duration) *feed {
 	return &feed{period: period, size: mixed, info: mjpeg720, box: capture.NewMailbox(), made: map[uint32]Picture{}, at: map[uint32]time.Time{}}
 }
 
-func (f *feed) Start(want capture.Want) {
+func (f *feed) Start(_ uint32, want capture.Want) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.starts = append(f.starts, want)
@@ -114,7 +115,7 @@ func (f *feed) picture() *capture.Frame {
 	p.Format, p.Sequence, p.Time = f.info.Format, f.number, time.Now()
 	p.At[capture.Captured], p.At[capture.Dequeued] = p.Time, p.Time
 	f.at[f.number] = p.Time
-	f.made[f.number] = Picture{Info: f.info, Lost: capture.Lost{Driver: 1, Damaged: 2, Superseded: 3}}
+	f.made[f.number] = Picture{Info: f.info, Lost: f.lost}
 	return p
 }
 
@@ -139,6 +140,19 @@ func (f *feed) show(info *Mode) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.info = info
+}
+
+// lose counts frames as lost.
+func (f *feed) lose(more capture.Lost) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lost.Add(more)
+}
+
+func (f *feed) Lost() capture.Lost {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lost
 }
 
 // asked returns the Starts and counts the Stops so far.
@@ -172,7 +186,7 @@ func (f *feed) nextOfAll(ctx context.Context) (Picture, error) {
 	case f.last != 0 && f.number == f.last:
 		return Picture{}, io.EOF
 	}
-	return Picture{Frame: f.picture(), Info: f.info}, nil
+	return Picture{Frame: f.picture(), Info: f.info, Lost: f.lost}, nil
 }
 
 func (f *feed) Cameras() []capture.Camera {
@@ -220,6 +234,7 @@ func (s *screen) Frame(f *capture.Frame, lost capture.Lost) {
 	})
 }
 
+func (s *screen) Lost(l capture.Lost)  { s.note(func() { s.lost = l }) }
 func (s *screen) Connected(p Peer)     { s.note(func() { s.peers = append(s.peers, p) }) }
 func (s *screen) Mode(m Mode)          { s.note(func() { s.modes = append(s.modes, m) }) }
 func (s *screen) Status(st Status)     { s.note(func() { s.statuses = append(s.statuses, st) }) }

@@ -115,6 +115,9 @@ func (t *latencyTest) Frame(f *capture.Frame, _ capture.Lost) {
 	}
 }
 
+// Lost implements transport.Viewer: the test counts what it skips itself.
+func (t *latencyTest) Lost(capture.Lost) {}
+
 // Status implements transport.Viewer.
 func (t *latencyTest) Status(status transport.Status) {
 	if status.State == transport.Waiting || status.State == transport.Failed {

@@ -58,9 +58,10 @@ func (c *camera) run(ctx context.Context) {
 	}
 }
 
-func (c *camera) Start(capture.Want)        {}
-func (c *camera) Stop()                     {}
-func (c *camera) Cameras() []capture.Camera { return nil }
+func (c *camera) Start(uint32, capture.Want) {}
+func (c *camera) Stop()                      {}
+func (c *camera) Lost() capture.Lost         { return capture.Lost{} }
+func (c *camera) Cameras() []capture.Camera  { return nil }
 
 func (c *camera) Next(ctx context.Context) (transport.Picture, error) {
 	select {
@@ -82,6 +83,7 @@ func (s *screen) present(jpeg []byte) {
 
 func (s *screen) Connected(transport.Peer) {}
 func (s *screen) Mode(transport.Mode)      {}
+func (s *screen) Lost(capture.Lost)        {}
 func (s *screen) Status(transport.Status)  {}
 func (s *screen) Disconnected(error)       {}
 

@@ -54,9 +54,10 @@ func (m *movie) content(n uint32) []byte {
 	return noise[at : at+m.size]
 }
 
-func (m *movie) Start(capture.Want)        { m.set(true) }
-func (m *movie) Stop()                     { m.set(false) }
-func (m *movie) Cameras() []capture.Camera { return nil }
+func (m *movie) Start(uint32, capture.Want) { m.set(true) }
+func (m *movie) Stop()                      { m.set(false) }
+func (m *movie) Lost() capture.Lost         { return capture.Lost{} }
+func (m *movie) Cameras() []capture.Camera  { return nil }
 
 func (m *movie) set(on bool) {
 	m.mu.Lock()
@@ -154,6 +155,7 @@ func (a *audience) count(captured time.Time) {
 
 func (a *audience) Connected(transport.Peer) {}
 func (a *audience) Mode(transport.Mode)      {}
+func (a *audience) Lost(capture.Lost)        {}
 func (a *audience) Status(transport.Status)  {}
 func (a *audience) Disconnected(error)       {}
 

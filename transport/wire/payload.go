@@ -69,7 +69,7 @@ const FrameHeaderSize = 72
 
 // FrameHeader begins the payload of the First record of a frame. Times are
 // nanoseconds on the sender's monotonic clock, 0 where a stage was not passed.
-// The counts are totals since the stream began and wrap around.
+// The counts are totals since the session's first Start and wrap around.
 type FrameHeader struct {
 	Index    uint64 // of the frame in the stream and session, from 0
 	Sequence uint32 // of the camera's driver

@@ -41,6 +41,7 @@ type slowViewer struct {
 
 func (v *slowViewer) Connected(transport.Peer) {}
 func (v *slowViewer) Mode(transport.Mode)      {}
+func (v *slowViewer) Lost(capture.Lost)        {}
 func (v *slowViewer) Status(transport.Status)  {}
 func (v *slowViewer) Disconnected(error)       {}
 

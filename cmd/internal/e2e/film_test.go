@@ -153,9 +153,16 @@ func (f *film) wrote(frame *capture.Frame) {
 }
 
 // Start, Stop and Cameras implement the rest of transport.Feed.
-func (f *film) Start(capture.Want)        {}
-func (f *film) Stop()                     {}
-func (f *film) Cameras() []capture.Camera { return nil }
+func (f *film) Start(uint32, capture.Want) {}
+func (f *film) Stop()                      {}
+func (f *film) Cameras() []capture.Camera  { return nil }
+
+// Lost implements transport.Feed.
+func (f *film) Lost() capture.Lost {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lost
+}
 
 // numbers returns those of the frames that were sent.
 func (f *film) numbers() []int {

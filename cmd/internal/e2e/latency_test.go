@@ -43,7 +43,7 @@ func newScreenCamera(t *testing.T, display *xvfb.Display, delay time.Duration) *
 }
 
 // Start looks at the screen until the camera is closed.
-func (c *screenCamera) Start(capture.Want) {
+func (c *screenCamera) Start(uint32, capture.Want) {
 	c.start.Do(func() {
 		var ctx context.Context
 		ctx, c.stop = context.WithCancel(context.Background())
@@ -102,6 +102,7 @@ func (c *screenCamera) Next(ctx context.Context) (transport.Picture, error) {
 	return transport.Picture{Frame: f, Info: &c.info}, nil
 }
 
+func (c *screenCamera) Lost() capture.Lost        { return capture.Lost{} }
 func (c *screenCamera) Cameras() []capture.Camera { return nil }
 
 // close ends it, and checks that no picture is left over.

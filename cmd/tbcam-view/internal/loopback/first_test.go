@@ -99,6 +99,7 @@ type audience struct{ fan *sink.Fanout }
 func (audience) Connected(transport.Peer)                 {}
 func (audience) Mode(transport.Mode)                      {}
 func (a audience) Frame(f *capture.Frame, _ capture.Lost) { a.fan.Frame(f) }
+func (audience) Lost(capture.Lost)                        {}
 func (audience) Status(transport.Status)                  {}
 func (audience) Disconnected(error)                       {}
 
@@ -128,7 +129,7 @@ func newPatternFeed(t *testing.T, pool *capture.Pool) *patternFeed {
 	return p
 }
 
-func (p *patternFeed) Start(capture.Want) {
+func (p *patternFeed) Start(uint32, capture.Want) {
 	p.Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -161,6 +162,7 @@ func (p *patternFeed) Stop() {
 	p.stop()
 }
 
+func (p *patternFeed) Lost() capture.Lost        { return capture.Lost{} }
 func (p *patternFeed) Cameras() []capture.Camera { return nil }
 
 func (p *patternFeed) Next(ctx context.Context) (transport.Picture, error) {

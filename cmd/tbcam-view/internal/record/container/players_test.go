@@ -223,7 +223,7 @@ func TestGaps(t *testing.T) {
 		}
 		for _, path := range []string{f.path, interrupted} {
 			got := fmt.Sprint(probe(t, kind, path).Chapters)
-			const text = "2 dropped at the camera, 1 damaged, 5 superseded before sending, no signal "
+			const text = "2 dropped at the camera, 1 damaged, 5 superseded before sending, no\uFFFDsignal\uFFFD"
 			want := fmt.Sprintf("[{1.200000 map[title:%s]} {2.400000 map[title:%s]}]", text, text)
 			if got != want {
 				t.Errorf("%v: chapters are %s\nwant %s", kind, got, want)
