@@ -345,7 +345,7 @@ func describe(n node) (capture.Camera, error) {
 		return capture.Camera{}, err
 	}
 	if len(modes) > 0 && !slices.ContainsFunc(modes, func(m capture.Mode) bool { return !isBayer(m.Pixel) }) {
-		return capture.Camera{}, n.refuse(errLibcamera)
+		return capture.Camera{}, n.refuse(fmt.Errorf("delivers only %s, raw sensor data: it %w", capture.FormatNames(modes), errLibcamera))
 	}
 	return capture.Camera{
 		Path:     n.path,

@@ -33,6 +33,7 @@ type options struct {
 	record        recordFlags
 	snapshot      string
 	snapshotEvery time.Duration
+	snapshotSkip  int // frames before the first, -1 for by their luminance
 	transform     transformFlags
 	force         bool
 	frames        uint64
@@ -78,8 +79,7 @@ In the panel of controls:
 	f.BoolVar(&o.window, "window", false, "show a window; the default where there is a display and nothing else was asked for")
 	o.loopback.register(f)
 	o.record.register(f)
-	f.StringVar(&o.snapshot, "snapshot", "", "write one picture to `FILE.png` and end")
-	f.DurationVar(&o.snapshotEvery, "snapshot-every", 0, "write a picture that often instead; %Y %m %d %H %M %S in FILE.png tell the time")
+	o.registerSnapshots(f)
 	f.BoolVar(&o.force, "force", false, "overwrite the files of --record and --snapshot")
 	o.transform.Register(f)
 	f.Uint64Var(&o.frames, "frames", 0, "end after `N` frames were received")

@@ -14,7 +14,6 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/loopback"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/snapshot"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -83,7 +82,7 @@ func viewUntil(ctx context.Context, o options, c *completion) error {
 		return err
 	}
 	defer v.openDoor()()
-	defer o.stats.Start(o.record.out(), v.summary)()
+	defer o.stats.Start(o.out(), v.summary)()
 	v.log.Info("waiting for tbcam-send", "stream", o.stream)
 	v.say("Waiting for tbcam-send\nat "+o.stream, waitingForSender+" at "+o.stream)
 	return v.result(ctx, limited, v.run())
@@ -241,16 +240,6 @@ func (v *viewer) addSinks(cameras loopback.Options) error {
 		return nil
 	}
 	return v.addRecorder(measure)
-}
-
-// addSnapshot adds the sink that writes one picture, or one now and then.
-func (v *viewer) addSnapshot(measure func(*capture.Frame)) error {
-	open := func() (sink.Sink, error) { return &snapshotSink{v}, snapshot.Check(v.o.snapshot, v.o.force) }
-	if v.o.snapshotEvery > 0 {
-		open = v.openSnapshots
-	}
-	v.demand.need(true)
-	return v.fanout.Add("snapshot", open, measure)
 }
 
 // presented counts a frame that has reached its sink.
@@ -453,20 +442,3 @@ func (v *viewer) unseen() uint64 {
 	}
 	return v.window.superseded()
 }
-
-// snapshotSink writes the first good picture and ends the run.
-type snapshotSink struct{ v *viewer }
-
-func (s *snapshotSink) Present(f *capture.Frame) error {
-	defer f.Release()
-	defer s.v.done()
-	if err := snapshot.Write(s.v.o.snapshot, f); err != nil {
-		s.v.fail(err)
-	}
-	s.v.mu.Lock()
-	defer s.v.mu.Unlock()
-	s.v.taken = true
-	return sink.ErrDone
-}
-
-func (s *snapshotSink) Close() error { return nil }

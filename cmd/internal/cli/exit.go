@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/tbdev"
 )
 
 // Exit codes, as README.md lists them.
@@ -91,9 +92,27 @@ func Main(root *cobra.Command) {
 		os.Exit(ExitInterrupted) // the user knows
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", root.Name(), oneLine(err.Error()))
+		fmt.Fprintf(os.Stderr, "%s: %s\n", root.Name(), oneLine(err.Error()+remedy(err)))
 	}
 	os.Exit(ExitCode(err))
+}
+
+// remedies are what helps against errors of packages that know no flags.
+var remedies = []struct {
+	err  error
+	text string
+}{
+	{tbdev.ErrAmbiguous, "choose one with --stream NAME@PEER, for instance the PEER 0-1.1"},
+}
+
+// remedy returns the remedy of an error, behind a semicolon.
+func remedy(err error) string {
+	for _, r := range remedies {
+		if errors.Is(err, r.err) {
+			return "; " + r.text
+		}
+	}
+	return ""
 }
 
 // untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP ends. The
