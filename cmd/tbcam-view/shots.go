@@ -6,11 +6,13 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// How many pictures are kept: JPEGs that may still be decoded, and decoded ones
-// that the window may still show.
+// How many frames are kept: JPEGs that may still be decoded, and decoded ones that
+// the window may still show; and of how many bytes. Of decoded ones that are larger
+// the last is kept, and taken for the one that is shown.
 const (
 	maxJPEGs  = 8
 	maxUnseen = 4
+	maxKept   = 32 << 20 // of the JPEGs, and of each decoded frame
 )
 
 // shots keeps the picture that the window shows, for a snapshot, and those that
@@ -32,10 +34,17 @@ func (s *shots) received(f *capture.Frame) {
 		return
 	}
 	s.jpegs = append(s.jpegs, f)
-	if len(s.jpegs) > maxJPEGs {
+	for len(s.jpegs) > maxJPEGs || sizeOf(s.jpegs) > maxKept {
 		s.jpegs[0].Release()
 		s.jpegs = s.jpegs[1:]
 	}
+}
+
+func sizeOf(frames []*capture.Frame) (bytes int) {
+	for _, f := range frames {
+		bytes += len(f.Data)
+	}
+	return bytes
 }
 
 // presented takes over the reference of a decoded frame.
@@ -44,6 +53,9 @@ func (s *shots) presented(f *capture.Frame) {
 	if len(s.unseen) > maxUnseen {
 		s.unseen[0].release()
 		s.unseen = s.unseen[1:]
+	}
+	if len(f.Data) > maxKept {
+		s.seen(f.Sequence, f.At[capture.Captured])
 	}
 }
 

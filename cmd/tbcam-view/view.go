@@ -73,7 +73,7 @@ func view(ctx context.Context, o options) (err error) {
 	signals := ctx
 	ctx, done := context.WithCancel(ctx)
 	defer done()
-	pool := &capture.Pool{}
+	pool := &capture.Pool{Limit: o.limitMemory()}
 	v := &viewer{
 		o: o, log: log, screen: screen, done: done, ending: ctx.Done(), pool: pool, meter: meter.New(), wishes: wishes,
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/codec"
 )
 
 // reopen is how long a sink that failed is left alone.
@@ -26,9 +27,13 @@ type Sink interface {
 	Close() error
 }
 
+// hurry is how long the last frame may take to decode when the fan-out ends.
+const hurry = 500 * time.Millisecond
+
 // Decoder turns received frames into raw ones; codec.Decoder is one.
 type Decoder interface {
 	Decode(f *capture.Frame) (*capture.Frame, error)
+	// Close ends a Decode that is running. It is called by any goroutine, and twice.
 	Close()
 }
 
@@ -44,6 +49,7 @@ type Fanout struct {
 	damaged    atomic.Uint64
 	superseded atomic.Uint64 // not decoded, since a newer one was there
 	closing    chan struct{}
+	hurry      *time.Timer // of Close; ends decoding
 }
 
 // outlet is a sink, its opening and its mailbox.
@@ -119,6 +125,7 @@ func (o *Fanout) Run() {
 	for f := range o.received.Frames() {
 		o.decode(f)
 	}
+	o.hurry.Stop()
 	o.decoder.Close()
 	for _, out := range o.outlets {
 		out.box.Close()
@@ -131,6 +138,7 @@ func (o *Fanout) Run() {
 
 // Close ends Run. Frame must not be called any more.
 func (o *Fanout) Close() {
+	o.hurry = time.AfterFunc(hurry, o.decoder.Close)
 	o.received.Close()
 	close(o.closing)
 }
@@ -138,9 +146,13 @@ func (o *Fanout) Close() {
 func (o *Fanout) decode(f *capture.Frame) {
 	raw, err := o.decoder.Decode(f)
 	if err != nil {
-		// The sinks keep the last good picture.
-		o.damaged.Add(1)
-		o.log.Debug("picture dropped", "why", err)
+		// The sinks keep the last good frame.
+		o.log.Debug("frame dropped", "err", err)
+		if errors.Is(err, codec.ErrNoRoom) { // they are slow
+			o.superseded.Add(1)
+		} else {
+			o.damaged.Add(1)
+		}
 		return
 	}
 	o.share(raw, Decoded)
