@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -14,55 +13,106 @@ import (
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
-// hugeMode describes JPEGs of the largest size.
-var hugeMode = transport.Mode{
-	Number: 1, Camera: "hostile",
-	Source: capture.Mode{Pixel: capture.MJPEG, Width: 8192, Height: 8192, Rate: capture.Rate{Num: 30, Den: 1}},
-	Format: capture.Format{Pixel: capture.MJPEG, Width: 8192, Height: 8192, Range: capture.Full},
+// What the programs may have in memory at most, whatever their peer does.
+const (
+	viewMemory   = 600 * hostile.MiB
+	windowMemory = 400 * hostile.MiB
+	sendMemory   = 300 * hostile.MiB
+)
+
+// inTime is how long a program may take to end.
+const inTime = 2 * time.Second
+
+// flood is a sender that sends as fast as it may.
+type flood struct {
+	*hostile.Peer
+	index uint64
+	mode  transport.Mode
 }
 
-// send sends frames of a mode, as fast as the viewer allows.
-func send(t *testing.T, p *hostile.Peer, mode transport.Mode, n int, data []byte) {
+func newFlood(t *testing.T, path string) *flood {
+	f := &flood{Peer: offer(t, path)}
+	go f.Drain()
+	return f
+}
+
+// send sends a frame of a mode several times.
+func (f *flood) send(t *testing.T, n int, format capture.Format, data []byte) {
 	t.Helper()
-	if err := p.WriteMessage(wire.Mode, transport.VideoStream, mode); err != nil {
+	f.mode.Number++
+	f.mode.Camera, f.mode.Format = "hostile", format
+	f.mode.Source = capture.Mode{Pixel: format.Pixel, Width: format.Width, Height: format.Height, Rate: capture.Rate{Num: 30, Den: 1}}
+	if err := f.WriteMessage(wire.Mode, transport.VideoStream, f.mode); err != nil {
 		t.Fatal(err)
 	}
-	for index := range uint64(n) {
-		until(t, "credit", func() bool { return p.Credit() > index })
-		head := wire.FrameHeader{Index: index, Sequence: uint32(index), Mode: mode.Number, Captured: p.Now()}
-		if err := p.WriteFrame(head, data); err != nil {
-			time.Sleep(time.Second)
+	for range n {
+		until(t, "credit", func() bool { return f.Credit() > f.index })
+		head := wire.FrameHeader{Index: f.index, Sequence: uint32(f.index), Mode: f.mode.Number, Captured: f.Now()}
+		if err := f.WriteFrame(head, data); err != nil {
 			t.Fatal(err)
 		}
+		f.index++
 	}
 }
 
-// TestHostileJPEGs: whatever a JPEG claims, the programs' memory is bounded, and
-// they end in time.
-func TestHostileJPEGs(t *testing.T) {
-	for name, data := range map[string][]byte{
-		"progressive": jpegbomb.Progressive(8192, 8192, 190),
-		"padded":      jpegbomb.Flat(8192, 8192, capture.MaxFrame),
-	} {
-		t.Run(name, func(t *testing.T) {
-			display := xvfb.Start(t)
-			flag, path := socket(t)
-			w := &watched{display: display, program: start(t, []string{"DISPLAY=" + display.Name},
-				"tbcam-view", flag, "--window", "--stats=json", "-v", "--record="+filepath.Join(t.TempDir(), "a.mkv"))}
-			p := offer(t, path)
-			go p.Drain()
-			begun := time.Now()
-			send(t, p, hugeMode, 10, data)
-			child := w.child(t)
-			t.Log("sent in", time.Since(begun))
-			time.Sleep(3 * time.Second)
-			t.Logf("viewer %d MiB, window %d MiB", hostile.PeakMemory(t, w.Process.Pid)>>20, hostile.PeakMemory(t, child)>>20)
-			p.Close()
-			begun = time.Now()
-			code := w.end(syscall.SIGTERM)
-			t.Logf("ended with %d in %v", code, time.Since(begun))
-			t.Log(w.stderr.String())
-			t.Log(w.stdout.String())
-		})
+func jpegOf(width, height int) capture.Format {
+	return capture.Format{Pixel: capture.MJPEG, Width: width, Height: height, Range: capture.Full}
+}
+
+func wantMemory(t *testing.T, program string, pid int, most int64) {
+	t.Helper()
+	peak := hostile.PeakMemory(t, pid)
+	t.Logf("%s: at most %d MiB", program, peak/hostile.MiB)
+	if peak > most {
+		t.Errorf("%s had %d MiB, want at most %d", program, peak/hostile.MiB, most/hostile.MiB)
 	}
+}
+
+// endInTime ends a program by a signal.
+func endInTime(t *testing.T, p *program) {
+	t.Helper()
+	begun := time.Now()
+	p.end(syscall.SIGTERM)
+	if took := time.Since(begun); took > inTime {
+		t.Errorf("%s ended after %v, want %v", p.Path, took, inTime)
+	}
+}
+
+// TestHostileFrames: small JPEGs that cost much, and the largest frames that
+// there are. Memory is bounded, and what is being decoded delays no end.
+func TestHostileFrames(t *testing.T) {
+	display := xvfb.Start(t)
+	flag, path := socket(t)
+	w := &watched{program: start(t, []string{"DISPLAY=" + display.Name}, "tbcam-view", flag, "--window"), display: display}
+	f := newFlood(t, path)
+	f.send(t, 20, jpegOf(8192, 8192), jpegbomb.Progressive(8192, 8192, 190))
+	f.send(t, 8, jpegOf(8192, 8192), jpegbomb.Flat(8192, 8192, capture.MaxFrame))
+	yuyv := capture.Format{Pixel: capture.YUYV, Width: 8192, Height: 4096}
+	f.send(t, 6, yuyv, make([]byte, yuyv.Size()))
+	f.send(t, 8, jpegOf(5792, 5792), jpegbomb.Progressive(5792, 5792, 16))
+	wantMemory(t, "tbcam-view", w.Process.Pid, viewMemory)
+	wantMemory(t, "tbcam-window", w.child(t), windowMemory)
+	endInTime(t, w.program)
+}
+
+// TestHostileWants: a viewer that always wants another mode.
+func TestHostileWants(t *testing.T) {
+	flag, path := socket(t)
+	l := hostile.Listen(t, path)
+	s := start(t, nil, "tbcam-send", flag, "--camera=pattern", "--quality=100")
+	p := accept(t, l)
+	go p.Drain()
+	for n := range 30 {
+		size := [][2]int{{3840, 2160}, {1920, 1080}, {1280, 720}}[n%3]
+		want := map[string]any{"number": n + 1, "want": map[string]any{"width": size[0], "height": size[1]}}
+		if err := p.WriteMessage(wire.Start, transport.VideoStream, want); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.WriteVideo(wire.Credit, wire.AppendCredit(nil, uint64(1+2*n))); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	wantMemory(t, "tbcam-send", s.Process.Pid, sendMemory)
+	endInTime(t, s)
 }

@@ -32,9 +32,12 @@ const (
 	patience = 1500 * time.Millisecond
 )
 
-// MaxPixels bounds what is shared with the window, which keeps some of it as RGBA:
-// it is more than a screen of 4K has.
-const MaxPixels = 4096 * 2304
+// How many pixels are shared with the window, which keeps several frames: as many as
+// a screen of 4K has, and fewer of RGBA, which without a graphics card stays in memory.
+const (
+	maxPixels = 4096 * 2160
+	maxRGBA   = 2560 * 1600
+)
 
 // Options of a window; the zero value works.
 type Options struct {
@@ -48,9 +51,9 @@ type Options struct {
 	Planar  func(capture.Format) capture.Format
 	Convert func(dst [3][]byte, strides [3]int, f *capture.Frame) error
 	// Shrink takes over a frame and returns it, or a smaller one in its place, of at
-	// most MaxPixels. Without it frames of any size are shown, at a cost of memory
-	// in both processes.
-	Shrink func(f *capture.Frame) (*capture.Frame, error)
+	// most so many pixels. Without it frames of any size are shown, at a cost of
+	// memory in both processes.
+	Shrink func(f *capture.Frame, pixels int) (*capture.Frame, error)
 	// RGBA writes a picture as R, G, B and A with a given number of bytes per
 	// line, for a window without a graphics card. Without it the window converts.
 	RGBA func(dst []byte, stride int, f *capture.Frame) error
@@ -129,7 +132,7 @@ func newWindow(o Options, conn *winlink.Conn) *Window {
 		o.Convert = copyPlanes
 	}
 	if o.Shrink == nil {
-		o.Shrink = func(f *capture.Frame) (*capture.Frame, error) { return f, nil }
+		o.Shrink = func(f *capture.Frame, _ int) (*capture.Frame, error) { return f, nil }
 	}
 	return &Window{
 		options: o,
@@ -153,7 +156,11 @@ func (w *Window) Present(f *capture.Frame) error {
 		f.Release()
 		return w.err
 	}
-	f, err := w.options.Shrink(f)
+	pixels := maxPixels
+	if w.rgba {
+		pixels = maxRGBA
+	}
+	f, err := w.options.Shrink(f, pixels)
 	if err != nil {
 		return fmt.Errorf("show a frame: %w", err)
 	}
