@@ -151,3 +151,13 @@ func continuousRates(fd int, pixel webcam.PixelFormat, s size) []capture.Rate {
 var bayer = regexp.MustCompile(`^(BA81|GBRG|GRBG|RGGB|BYR2|BD10|[BGR][ABGR]1[0246]|p[BGgR](AA|CC|EE)|[ab][BGgR]A8|ip3.)$`)
 
 func isBayer(p capture.PixelFormat) bool { return bayer.MatchString(p.FourCC()) }
+
+// infrared matches the codes of cameras that see infrared or depth: brightness alone
+// (videodev2.h, "Grey formats" and "Depth formats").
+var infrared = regexp.MustCompile(`^(GREY|Y0[46] |Y1[0246].|Y8I |Z16 |CNF4|INZI)$`)
+
+// isInfrared reports whether a camera has no other format than brightness alone,
+// as the sensors for face recognition in laptops do.
+func isInfrared(c capture.Camera) bool {
+	return len(c.Modes) > 0 && !slices.ContainsFunc(c.Modes, func(m capture.Mode) bool { return !infrared.MatchString(m.Pixel.FourCC()) })
+}

@@ -6,13 +6,12 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// How many frames are kept: JPEGs that may still be decoded, and decoded ones that
-// the window may still show; and of how many bytes. Of decoded ones that are larger
-// the last is kept, and taken for the one that is shown.
+// How many pictures are kept: JPEGs that may still be decoded, and decoded ones
+// that the window may still show; fewer of large ones, but one.
 const (
 	maxJPEGs  = 8
 	maxUnseen = 4
-	maxKept   = 32 << 20 // of the JPEGs, and of each decoded frame
+	maxKept   = 64 << 20 // bytes of each
 )
 
 // shots keeps the picture that the window shows, for a snapshot, and those that
@@ -34,15 +33,16 @@ func (s *shots) received(f *capture.Frame) {
 		return
 	}
 	s.jpegs = append(s.jpegs, f)
-	for len(s.jpegs) > maxJPEGs || sizeOf(s.jpegs) > maxKept {
+	for len(s.jpegs) > maxJPEGs || len(s.jpegs) > 1 && bytesOf(s.jpegs) > maxKept {
 		s.jpegs[0].Release()
 		s.jpegs = s.jpegs[1:]
 	}
 }
 
-func sizeOf(frames []*capture.Frame) (bytes int) {
+// bytesOf returns the memory of frames.
+func bytesOf(frames []*capture.Frame) (bytes int) {
 	for _, f := range frames {
-		bytes += len(f.Data)
+		bytes += cap(f.Data)
 	}
 	return bytes
 }
@@ -50,12 +50,9 @@ func sizeOf(frames []*capture.Frame) (bytes int) {
 // presented takes over the reference of a decoded frame.
 func (s *shots) presented(f *capture.Frame) {
 	s.unseen = append(s.unseen, shot{f, s.jpegOf(f)})
-	if len(s.unseen) > maxUnseen {
+	for len(s.unseen) > max(1, min(maxUnseen, maxKept/max(1, cap(f.Data)))) {
 		s.unseen[0].release()
 		s.unseen = s.unseen[1:]
-	}
-	if len(f.Data) > maxKept {
-		s.seen(f.Sequence, f.At[capture.Captured])
 	}
 }
 

@@ -27,9 +27,6 @@ type Sink interface {
 	Close() error
 }
 
-// hurry is how long the last frame may take to decode when the fan-out ends.
-const hurry = 500 * time.Millisecond
-
 // Decoder turns received frames into raw ones; codec.Decoder is one.
 type Decoder interface {
 	Decode(f *capture.Frame) (*capture.Frame, error)
@@ -49,7 +46,6 @@ type Fanout struct {
 	damaged    atomic.Uint64
 	superseded atomic.Uint64 // not decoded, since a newer one was there
 	closing    chan struct{}
-	hurry      *time.Timer // of Close; ends decoding
 }
 
 // outlet is a sink, its opening and its mailbox.
@@ -125,7 +121,6 @@ func (o *Fanout) Run() {
 	for f := range o.received.Frames() {
 		o.decode(f)
 	}
-	o.hurry.Stop()
 	o.decoder.Close()
 	for _, out := range o.outlets {
 		out.box.Close()
@@ -138,10 +133,13 @@ func (o *Fanout) Run() {
 
 // Close ends Run. Frame must not be called any more.
 func (o *Fanout) Close() {
-	o.hurry = time.AfterFunc(hurry, o.decoder.Close)
 	o.received.Close()
 	close(o.closing)
 }
+
+// Hurry ends decoding: whatever is being decoded, Run waits no longer for it. It may
+// be called by any goroutine.
+func (o *Fanout) Hurry() { o.decoder.Close() }
 
 func (o *Fanout) decode(f *capture.Frame) {
 	raw, err := o.decoder.Decode(f)

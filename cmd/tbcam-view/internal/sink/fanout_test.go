@@ -172,12 +172,12 @@ func (d endless) Decode(f *capture.Frame) (*capture.Frame, error) {
 
 func (d endless) Close() { d.once.Do(func() { close(d.closed) }) }
 
-// TestEndWhileDecoding: the end does not wait for what is being decoded, or the
-// virtual time would stand still.
-func TestEndWhileDecoding(t *testing.T) {
+// TestHurry: the end does not wait for what is being decoded.
+func TestHurry(t *testing.T) {
 	stats := play(t, 1, nil, func(o *Fanout) {
 		o.decoder = endless{new(sync.Once), make(chan struct{})}
 		addTo(t, o, &recorded{})
+		time.AfterFunc(10*period, o.Hurry)
 	})
 	if stats.Damaged != 1 {
 		t.Errorf("%d frames were not decoded, want 1", stats.Damaged)
