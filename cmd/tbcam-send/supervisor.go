@@ -109,12 +109,18 @@ func (s *supervisor) current() *request {
 
 // report tells the viewer what became of a request, unless there is a newer one:
 // nobody is told of what another viewer asked for.
-func (s *supervisor) report(r *request, state transport.State, text string) {
+func (s *supervisor) report(r *request, status transport.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.newest == r {
-		s.feed.report(transport.Status{State: state, Text: text, Request: r.number})
+		status.Request = r.number
+		s.feed.report(status)
 	}
+}
+
+// reportError reports why there are no frames, or not those that were asked for.
+func (s *supervisor) reportError(r *request, state transport.State, err error) {
+	s.report(r, transport.Status{State: state, Text: textForViewer(err), Cause: transport.CauseOf(err)})
 }
 
 func (s *supervisor) run(ctx context.Context) {
@@ -221,7 +227,7 @@ func (s *supervisor) decide(r *request) time.Duration {
 	case err != nil && s.open != nil && s.offAt.IsZero():
 		s.decided = r
 		s.logOnce(err)
-		s.report(r, transport.Refused, textForViewer(err))
+		s.reportError(r, transport.Refused, err)
 		return checkEvery
 	case err == nil && s.open.is(camera, mode):
 		s.decided, s.want = r, want
@@ -229,7 +235,7 @@ func (s *supervisor) decide(r *request) time.Duration {
 		return checkEvery
 	case err == nil && !s.open.has(camera):
 		if wait := s.openings.wait(time.Now()); wait > 0 {
-			s.report(r, transport.Waiting, "the camera was opened too often")
+			s.report(r, transport.Status{State: transport.Waiting, Text: "the camera was opened too often"})
 			return wait
 		}
 		s.openings.take(time.Now())
@@ -264,7 +270,7 @@ func (s *supervisor) resume(r *request) {
 	s.open.touch()
 	s.open.paused.Store(false)
 	s.offAt, s.unusable, s.lastError = time.Time{}, false, ""
-	s.report(r, transport.Running, "")
+	s.report(r, transport.Status{State: transport.Running})
 }
 
 // attempt opens the camera, unless err says that there is none.
@@ -284,10 +290,10 @@ func (s *supervisor) fail(r *request, err error) time.Duration {
 	var refused *refusal
 	s.hopeless = errors.Is(err, capture.ErrNoMode) || errors.As(err, &refused)
 	if s.hopeless {
-		s.report(r, transport.Failed, textForViewer(err))
+		s.reportError(r, transport.Failed, err)
 		return never
 	}
-	s.report(r, transport.Waiting, textForViewer(err))
+	s.reportError(r, transport.Waiting, err)
 	s.retryAt = time.Now().Add(retryCamera)
 	return retryCamera
 }
@@ -315,7 +321,7 @@ func (s *supervisor) turnOn(r *request, camera capture.Camera, mode capture.Mode
 	s.feed.log.Info("camera is on", "camera", camera.Name, "mode", source.Mode())
 	s.open = newOpening(camera, mode, source, s.feed.console.on(camera), s.feed.put)
 	s.last, s.lastError = camera, ""
-	s.report(r, transport.Running, "")
+	s.report(r, transport.Status{State: transport.Running})
 	return nil
 }
 
@@ -361,10 +367,10 @@ func (s *supervisor) check(r *request) {
 	switch {
 	case err != nil && !s.unusable:
 		s.feed.log.Warn("camera delivers nothing usable", "err", err)
-		s.report(r, transport.Running, "nothing usable from the camera: "+err.Error())
+		s.report(r, transport.Status{State: transport.Running, Text: "nothing usable from the camera: " + err.Error()})
 	case err == nil && s.unusable:
 		s.feed.log.Info("camera delivers usable frames again")
-		s.report(r, transport.Running, "")
+		s.report(r, transport.Status{State: transport.Running})
 	}
 	s.unusable = err != nil
 }
