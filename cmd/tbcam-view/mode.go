@@ -92,7 +92,7 @@ func (m *modes) await(ctx context.Context) (transport.Mode, error) {
 		switch {
 		case mode != nil:
 			return *mode, nil
-		case status.State == transport.Failed, status.State == transport.Waiting:
+		case status.State == transport.Failed, status.State == transport.Waiting, status.State == transport.Refused:
 			return transport.Mode{}, errors.New(status.Text)
 		}
 		select {
