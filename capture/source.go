@@ -52,6 +52,11 @@ func (l *Lost) Add(more Lost) {
 	l.Superseded += more.Superseded
 }
 
+// Since returns the counts that came after those of before.
+func (l Lost) Since(before Lost) Lost {
+	return Lost{l.Driver - before.Driver, l.Damaged - before.Damaged, l.Superseded - before.Superseded}
+}
+
 // Rate is a frame rate of Num pictures in Den seconds.
 type Rate struct {
 	Num uint32 `json:"num"`

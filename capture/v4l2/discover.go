@@ -144,7 +144,7 @@ func Unusable() []error {
 	}
 	var reasons []error
 	for _, n := range all {
-		if err := n.notCamera(); n.err != nil || errors.Is(err, errLibcamera) {
+		if _, err := describe(n); n.err != nil || errors.Is(err, errLibcamera) {
 			reasons = append(reasons, err)
 		}
 	}
@@ -345,7 +345,7 @@ func describe(n node) (capture.Camera, error) {
 		return capture.Camera{}, err
 	}
 	if len(modes) > 0 && !slices.ContainsFunc(modes, func(m capture.Mode) bool { return !isBayer(m.Pixel) }) {
-		return capture.Camera{}, n.refuse(errLibcamera)
+		return capture.Camera{}, n.refuse(fmt.Errorf("delivers only %s, raw sensor data: it %w", capture.FormatNames(modes), errLibcamera))
 	}
 	return capture.Camera{
 		Path:     n.path,

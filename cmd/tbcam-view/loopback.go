@@ -79,7 +79,7 @@ func rateOf(fps float64) capture.Rate {
 // addCameras adds the virtual cameras. What cannot be used now is tried again; it
 // is an error only where nothing else shows pictures. The first one is measured.
 func (v *viewer) addCameras(o loopback.Options, measure bool) error {
-	o.Pool, o.Log, o.Need = v.pool, v.log, v.demand.need
+	o.Pool, o.Log, o.Need, o.Decoded = v.pool, v.log, v.demand.need, v.outage.note
 	var failed []error
 	for i, node := range v.o.loopback.nodes {
 		o.Node, o.Shown = node, nil

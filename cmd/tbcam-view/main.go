@@ -33,10 +33,12 @@ type options struct {
 	record        recordFlags
 	snapshot      string
 	snapshotEvery time.Duration
+	snapshotSkip  int // frames before the first, -1 for by their luminance
 	transform     transformFlags
 	force         bool
 	frames        uint64
 	duration      time.Duration
+	timeout       cli.TimeoutFlag // of --snapshot, and of the commands that have it
 	controls      controlFlags
 	stats         cli.StatsFlag
 	verbose       bool
@@ -77,12 +79,12 @@ In the panel of controls:
 	f.BoolVar(&o.window, "window", false, "show a window; the default where there is a display and nothing else was asked for")
 	o.loopback.register(f)
 	o.record.register(f)
-	f.StringVar(&o.snapshot, "snapshot", "", "write one picture to `FILE.png` and end")
-	f.DurationVar(&o.snapshotEvery, "snapshot-every", 0, "write a picture that often instead; %Y %m %d %H %M %S in FILE.png tell the time")
+	o.registerSnapshots(f)
 	f.BoolVar(&o.force, "force", false, "overwrite the files of --record and --snapshot")
 	o.transform.Register(f)
 	f.Uint64Var(&o.frames, "frames", 0, "end after `N` frames were received")
 	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
+	o.timeout.Register(f)
 	o.controls.register(f)
 	o.stats.Register(f)
 	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
@@ -109,11 +111,25 @@ needs the stream for itself: end a tbcam-view that runs on it first.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	o.timeout.Register(c.Flags())
 	return c
 }
 
 // list asks the sender for its cameras; none is turned on for that.
 func (o *options) list(ctx context.Context) ([]capture.Camera, error) {
+	ctx, stop := o.timeout.Context(ctx)
+	defer stop()
+	cameras, err := o.askCameras(ctx)
+	switch {
+	case err != nil:
+		return nil, o.timeout.Explain(ctx, err, "the sender's cameras")
+	case len(cameras) == 0:
+		return nil, fmt.Errorf("%w at the sender's host", capture.ErrNoCamera)
+	}
+	return cameras, nil
+}
+
+func (o *options) askCameras(ctx context.Context) ([]capture.Camera, error) {
 	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
 	link, err := cli.ViewerLink(o.stream, log)
 	if err != nil {
@@ -151,7 +167,7 @@ func (o *options) check() error {
 	if o.duration < 0 {
 		return cli.Mark(errors.New("--duration must not be negative"), cli.ErrUsage)
 	}
-	if err := cmp.Or(o.loopback.check(), o.checkSnapshots(), o.record.check()); err != nil {
+	if err := cmp.Or(o.loopback.check(), o.checkSnapshots(), o.checkTimeout(), o.record.check()); err != nil {
 		return cli.Mark(err, cli.ErrUsage)
 	}
 	if o.window || o.record.path != "" || o.snapshot != "" || len(o.loopback.nodes) > 0 {

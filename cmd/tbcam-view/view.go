@@ -14,7 +14,6 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/loopback"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/snapshot"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -35,6 +34,7 @@ type viewer struct {
 	meter    *meter.Meter
 	wishes   *wishes
 	modes    *modes
+	outage   *outage
 
 	ending <-chan struct{} // closed when the run is to end
 
@@ -42,6 +42,7 @@ type viewer struct {
 	over   bool   // no more frames are wanted; of Frame alone
 
 	mu     sync.Mutex
+	notice string       // what is waited for, "" when frames are to come
 	lost   capture.Lost // the sender's totals of this session
 	before capture.Lost // and of those before it
 	status transport.Status
@@ -71,13 +72,16 @@ func view(ctx context.Context, o options) (err error) {
 	screen := &screen{file: os.Stderr}
 	log := cli.NewLog(screen, "tbcam-view", cli.Level(o.verbose))
 	signals := ctx
-	ctx, done := context.WithCancel(ctx)
+	limited, cancel := o.timeout.Context(ctx)
+	defer cancel()
+	ctx, done := context.WithCancel(limited)
 	defer done()
 	pool := &capture.Pool{}
 	v := &viewer{
 		o: o, log: log, screen: screen, done: done, ending: ctx.Done(), pool: pool, meter: meter.New(), wishes: wishes,
 	}
-	v.fanout = sink.NewFanout(v.newDecoder(), log)
+	v.outage = &outage{report: v.reportOutage}
+	v.fanout = sink.NewFanout(v.outage.observe(v.newDecoder()), log)
 	link, err := cli.ViewerLink(o.stream, log)
 	if err != nil {
 		return err
@@ -91,26 +95,15 @@ func view(ctx context.Context, o options) (err error) {
 	v.wishes.log, v.wishes.send = log, v.receiver.SetControl
 	v.receiver.ControlsChanged = v.controlsChanged
 	v.demand = &demand{receiver: v.receiver, want: want}
-	v.modes = newModes(want, v.demand.ask)
+	v.modes = newModes(want, v.demand)
 	if err := v.addSinks(cameras); err != nil {
 		return cli.Mark(err, cli.ErrSink)
 	}
 	defer v.openDoor()()
-	defer o.stats.Start(o.record.out(), v.summary)()
+	defer o.stats.Start(o.out(), v.summary)()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
 	v.say("Waiting for tbcam-send\nat "+o.stream, waitingForSender+" at "+o.stream)
-	return cmp.Or(v.run(ctx), v.missing(signals))
-}
-
-// missing returns an error where a signal came before the picture of --snapshot:
-// a script must not take it for there.
-func (v *viewer) missing(signals context.Context) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.o.snapshot == "" || v.o.snapshotEvery > 0 || v.taken {
-		return nil
-	}
-	return signals.Err()
+	return cmp.Or(v.run(ctx), v.missingSnapshot(signals, limited))
 }
 
 // run receives until the context ends, and then lets the sinks finish.
@@ -201,16 +194,6 @@ func (v *viewer) addSinks(cameras loopback.Options) error {
 	return v.addRecorder(measure)
 }
 
-// addSnapshot adds the sink that writes one picture, or one now and then.
-func (v *viewer) addSnapshot(measure func(*capture.Frame)) error {
-	open := func() (sink.Sink, error) { return &snapshotSink{v}, snapshot.Check(v.o.snapshot, v.o.force) }
-	if v.o.snapshotEvery > 0 {
-		open = v.openSnapshots
-	}
-	v.demand.need(true)
-	return v.fanout.Add("snapshot", open, measure)
-}
-
 // presented counts a frame that has reached its sink.
 func (v *viewer) presented(f *capture.Frame) { v.meter.Add(&f.At, time.Now()) }
 
@@ -227,11 +210,12 @@ func (v *viewer) Connected(peer transport.Peer) {
 // Mode implements transport.Viewer.
 func (v *viewer) Mode(mode transport.Mode) {
 	v.log.Info("camera is on", "camera", mode.Camera, "mode", mode.Source)
+	v.outage.reset()
 	v.say("", "")
 	v.mu.Lock()
 	v.mode = mode
 	v.mu.Unlock()
-	v.modes.change(func() { v.modes.mode = &mode })
+	v.modes.setMode(mode)
 	if v.window != nil {
 		v.window.setMode(mode)
 	}
@@ -242,6 +226,7 @@ func (v *viewer) Frame(f *capture.Frame, lost capture.Lost) {
 	v.mu.Lock()
 	v.lost = lost
 	v.mu.Unlock()
+	v.outage.noteReceived()
 	if v.over {
 		f.Release()
 		return
@@ -260,13 +245,15 @@ func (v *viewer) Frame(f *capture.Frame, lost capture.Lost) {
 // Lost implements transport.Viewer.
 func (v *viewer) Lost(lost capture.Lost) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
+	more := lost.Since(v.lost)
 	v.lost = lost
+	v.mu.Unlock()
+	v.outage.noteLost(more)
 }
 
 // Status implements transport.Viewer.
 func (v *viewer) Status(status transport.Status) {
-	v.modes.change(func() { v.modes.status = status })
+	v.modes.setStatus(status)
 	v.mu.Lock()
 	same := status == v.status
 	v.status = status
@@ -276,11 +263,38 @@ func (v *viewer) Status(status transport.Status) {
 	}
 	switch status.State {
 	case transport.Waiting, transport.Failed:
-		v.log.Warn("no picture", "why", status.Text)
-		v.say(noSignal(status.Text), status.Text)
+		v.outage.reset()
+		if !v.giveUpSnapshot(status) {
+			v.log.Warn("no picture", "err", status.Text)
+			v.say(noSignal(status.Text), status.Text)
+		}
 	case transport.Running:
-		v.say("", "")
+		v.setRunning(status.Text)
+	case transport.Idle:
+		v.outage.reset()
 	}
+}
+
+// setRunning takes note that the camera is on, and why there is nothing to show of it.
+func (v *viewer) setRunning(trouble string) {
+	if trouble != "" {
+		v.outage.noteStated(trouble)
+		return
+	}
+	v.outage.reset()
+	v.say("", "")
+}
+
+// reportOutage says why nothing is shown of a camera that is on, or with "" that
+// frames show again.
+func (v *viewer) reportOutage(cause string) {
+	if cause == "" {
+		v.log.Info("frames show again")
+		v.say("", "")
+		return
+	}
+	v.log.Warn("nothing to show", "err", cause)
+	v.say(noSignal(cause), cause)
 }
 
 // Disconnected implements transport.Viewer.
@@ -290,12 +304,13 @@ func (v *viewer) Disconnected(err error) {
 	default:
 		v.log.Info("the sender is gone", "why", err)
 	}
+	v.outage.reset()
 	v.say(gone(err), waitingForSender)
+	v.modes.clear()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.before.Add(v.lost)
 	v.lost = capture.Lost{}
-	v.modes.change(func() { v.modes.mode, v.modes.status = nil, transport.Status{} })
 }
 
 const waitingForSender = "waiting for tbcam-send"
@@ -303,6 +318,9 @@ const waitingForSender = "waiting for tbcam-send"
 // say tells the window what to show over the picture, and the virtual cameras what
 // they wait for; both are "" when pictures are to come.
 func (v *viewer) say(message, notice string) {
+	v.mu.Lock()
+	v.notice = notice
+	v.mu.Unlock()
 	for _, c := range v.cameras {
 		c.Notice(notice)
 	}
@@ -376,20 +394,3 @@ func (v *viewer) unseen() uint64 {
 	}
 	return v.window.superseded()
 }
-
-// snapshotSink writes the first good picture and ends the run.
-type snapshotSink struct{ v *viewer }
-
-func (s *snapshotSink) Present(f *capture.Frame) error {
-	defer f.Release()
-	defer s.v.done()
-	if err := snapshot.Write(s.v.o.snapshot, f); err != nil {
-		s.v.fail(err)
-	}
-	s.v.mu.Lock()
-	defer s.v.mu.Unlock()
-	s.v.taken = true
-	return sink.ErrDone
-}
-
-func (s *snapshotSink) Close() error { return nil }

@@ -45,8 +45,8 @@ type Link struct {
 	closing sync.WaitGroup // of the last connection
 	closed  time.Time      // when that was done
 
-	lock   net.Listener // of the device, held between openings too; nil before the first
-	locked string       // the device that it is of
+	lock   *net.UnixListener // of the device, held between openings too; nil before the first
+	locked string            // the device that it is of
 }
 
 // Open waits until the device can be opened and is ours alone.
@@ -61,7 +61,7 @@ func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 			return c, nil
 		}
 		why, curable := diagnose(err)
-		if !curable && !(l.opened && gone(err)) {
+		if !curable && !(l.opened && changing(err)) {
 			return nil, err
 		}
 		if why != said {
@@ -95,7 +95,23 @@ func (l *Link) openFile(path string) (File, error) {
 	if err := l.acquire(path); err != nil {
 		return nil, err
 	}
-	return openDevice(path)
+	number, err := descriptorOf(l.lock)
+	if err != nil {
+		return nil, err
+	}
+	// The kernel lets go of the highest descriptor of a killed process first, and the
+	// lock must outlive the device: the next program would share its rings.
+	return openDevice(path, number+1)
+}
+
+// descriptorOf returns the number of a descriptor.
+func descriptorOf(c syscall.Conn) (number int, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	err = raw.Control(func(fd uintptr) { number = int(fd) })
+	return number, err
 }
 
 // acquire takes the lock of the device, in place of the lock of another.
@@ -169,15 +185,16 @@ func diagnose(err error) (why string, curable bool) {
 		return "the peer has not set the stream up yet", true
 	case errors.Is(err, unix.ENOMEM):
 		return "no DMA ring is free: remove another stream or unload thunderbolt_net", true
-	case errors.Is(err, ErrLocked):
-		return err.Error(), false
 	}
-	return err.Error(), false
+	return err.Error(), errors.Is(err, ErrNotConnected)
 }
 
-// gone reports whether the stream is not there. One that was there before may come
-// back: setting it up once more removes it first, and so does loading the module.
-func gone(err error) bool { return errors.Is(err, ErrNotSetUp) || errors.Is(err, fs.ErrNotExist) }
+// changing reports whether the stream is not there, or no longer the only one. One
+// that was there before may come back: setting it up once more removes it first, and
+// so does loading the module.
+func changing(err error) bool {
+	return errors.Is(err, ErrNotSetUp) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrAmbiguous)
+}
 
 // ErrLocked says that another process uses the device. Several openers would
 // steal each other's bytes.
@@ -185,9 +202,9 @@ var ErrLocked = errors.New("another process uses it")
 
 // acquire takes the lock of a device: an abstract Unix socket, which cannot be
 // left behind, and whose peer credentials tell who holds it.
-func acquire(path string) (net.Listener, error) {
+func acquire(path string) (*net.UnixListener, error) {
 	name := "@tbcam" + filepath.Clean(path)
-	l, err := net.Listen("unix", name)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		if pid := holder(name); pid != 0 {
 			return nil, fmt.Errorf("%w: process %d; end it first", ErrLocked, pid)

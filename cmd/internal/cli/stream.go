@@ -17,7 +17,7 @@ import (
 const DefaultStream = "tbcam"
 
 // StreamUsage describes --stream.
-const StreamUsage = "the way to the peer: NAME of a USB4STREAM, the `PATH` of a device such as /dev/tbstream0, or unix:PATH"
+const StreamUsage = "the way to the peer: NAME or NAME@PEER of a USB4STREAM, the `PATH` of a device such as /dev/tbstream0, or unix:PATH"
 
 // SenderLink returns the sender's end of what --stream names.
 func SenderLink(stream string, log *slog.Logger) (transport.Link, error) {
@@ -69,15 +69,25 @@ func checkPath(path string) error {
 }
 
 func deviceLink(stream string, pause time.Duration, log *slog.Logger) (transport.Link, error) {
-	resolve := func() (string, error) { return tbdev.ByName(tbdev.Streams, stream) }
-	if strings.Contains(stream, "/") {
-		resolve = func() (string, error) { return stream, checkDevice(stream) }
+	resolve := func() (string, error) { return stream, checkDevice(stream) }
+	if !strings.Contains(stream, "/") {
+		var err error
+		if resolve, err = findDevice(stream); err != nil {
+			return nil, Mark(err, ErrStream)
+		}
 	}
 	// What is wrong from the start is a mistake, not something to wait for.
-	if _, err := resolve(); err != nil {
+	if _, err := resolve(); err != nil && !errors.Is(err, tbdev.ErrNotConnected) {
 		return nil, Mark(err, ErrStream)
 	}
 	return &tbdev.Link{Resolve: resolve, Pause: pause, Log: log}, nil
+}
+
+// findDevice returns what finds the device of NAME or NAME@PEER.
+func findDevice(stream string) (func() (string, error), error) {
+	selector, err := tbdev.ParseSelector(stream)
+	finder := &tbdev.Finder{Root: Root(), Selector: selector}
+	return finder.Device, err
 }
 
 func checkDevice(path string) error {

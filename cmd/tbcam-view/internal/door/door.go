@@ -38,6 +38,7 @@ type Response struct {
 	Granted  *capture.Setting    `json:"granted,omitempty"`
 	Mode     *transport.Mode     `json:"mode,omitempty"`
 	Error    string              `json:"error,omitempty"`
+	Cause    transport.Cause     `json:"cause,omitempty"` // of Error
 }
 
 // Bounds of what passes through a door. Only programs of the same user come to
@@ -146,7 +147,7 @@ func Ask(ctx context.Context, path string, q Request) (Response, error) {
 		return Response{}, fmt.Errorf("ask the tbcam-view that runs: %w", cmp.Or(ctx.Err(), err))
 	}
 	if r.Error != "" {
-		return Response{}, errors.New(r.Error)
+		return Response{}, r.Cause.Err(r.Error)
 	}
 	return r, nil
 }
