@@ -109,23 +109,18 @@ func (s *supervisor) current() *request {
 
 // report tells the viewer what became of a request, unless there is a newer one:
 // nobody is told of what another viewer asked for.
-func (s *supervisor) report(r *request, state transport.State, text string) {
-	s.answer(r, transport.Status{State: state, Text: text})
-}
-
-// reportError tells it why there are no frames, in words that name nothing of this
-// host, and for its program.
-func (s *supervisor) reportError(r *request, state transport.State, err error) {
-	s.answer(r, transport.Status{State: state, Text: textForViewer(err), Cause: transport.CauseOf(err)})
-}
-
-func (s *supervisor) answer(r *request, status transport.Status) {
+func (s *supervisor) report(r *request, status transport.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.newest == r {
 		status.Request = r.number
 		s.feed.report(status)
 	}
+}
+
+// reportError reports why there are no frames, or not those that were asked for.
+func (s *supervisor) reportError(r *request, state transport.State, err error) {
+	s.report(r, transport.Status{State: state, Text: textForViewer(err), Cause: transport.CauseOf(err)})
 }
 
 func (s *supervisor) run(ctx context.Context) {
@@ -240,7 +235,7 @@ func (s *supervisor) decide(r *request) time.Duration {
 		return checkEvery
 	case err == nil && !s.open.has(camera):
 		if wait := s.openings.wait(time.Now()); wait > 0 {
-			s.report(r, transport.Waiting, "the camera was opened too often")
+			s.report(r, transport.Status{State: transport.Waiting, Text: "the camera was opened too often"})
 			return wait
 		}
 		s.openings.take(time.Now())
@@ -275,7 +270,7 @@ func (s *supervisor) resume(r *request) {
 	s.open.touch()
 	s.open.paused.Store(false)
 	s.offAt, s.unusable, s.lastError = time.Time{}, false, ""
-	s.report(r, transport.Running, "")
+	s.report(r, transport.Status{State: transport.Running})
 }
 
 // attempt opens the camera, unless err says that there is none.
@@ -326,7 +321,7 @@ func (s *supervisor) turnOn(r *request, camera capture.Camera, mode capture.Mode
 	s.feed.log.Info("camera is on", "camera", camera.Name, "mode", source.Mode())
 	s.open = newOpening(camera, mode, source, s.feed.console.on(camera), s.feed.put)
 	s.last, s.lastError = camera, ""
-	s.report(r, transport.Running, "")
+	s.report(r, transport.Status{State: transport.Running})
 	return nil
 }
 
@@ -372,10 +367,10 @@ func (s *supervisor) check(r *request) {
 	switch {
 	case err != nil && !s.unusable:
 		s.feed.log.Warn("camera delivers nothing usable", "err", err)
-		s.report(r, transport.Running, "nothing usable from the camera: "+err.Error())
+		s.report(r, transport.Status{State: transport.Running, Text: "nothing usable from the camera: " + err.Error()})
 	case err == nil && s.unusable:
 		s.feed.log.Info("camera delivers usable frames again")
-		s.report(r, transport.Running, "")
+		s.report(r, transport.Status{State: transport.Running})
 	}
 	s.unusable = err != nil
 }

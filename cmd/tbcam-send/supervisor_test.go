@@ -235,23 +235,24 @@ func TestRefusedRequest(t *testing.T) {
 	onStage(t, func(s *stage) {
 		s.Start(1, capture.Want{FPS: 7})
 		synctest.Wait()
-		s.want(transport.Status{State: transport.Failed, Text: "the nearest are yuyv 160x120", Request: 1}, 0, 0)
+		s.want(transport.Status{State: transport.Failed, Text: "the nearest are yuyv 160x120", Request: 1, Cause: transport.NoMode}, 0, 0)
 		s.Stop()
 		s.want(transport.Status{State: transport.Idle}, 0, 0)
 		s.Start(1, capture.Want{})
 		s.next()
 		for n, c := range []struct {
-			want capture.Want
-			says string
+			want  capture.Want
+			says  string
+			cause transport.Cause
 		}{
-			{capture.Want{FPS: 7}, "Test pattern: camera has no such mode"},
-			{capture.Want{Camera: "other"}, "only pattern is offered"},
-			{capture.Want{Camera: "/etc/passwd"}, "only pattern is offered"},
+			{capture.Want{FPS: 7}, "Test pattern: camera has no such mode", transport.NoMode},
+			{capture.Want{Camera: "other"}, "only pattern is offered", transport.NoCamera},
+			{capture.Want{Camera: "/etc/passwd"}, "only pattern is offered", transport.NoCamera},
 		} {
 			number := uint32(2 + n)
 			s.Start(number, c.want)
 			time.Sleep(time.Second)
-			s.want(transport.Status{State: transport.Refused, Text: c.says, Request: number}, 1, 0)
+			s.want(transport.Status{State: transport.Refused, Text: c.says, Request: number, Cause: c.cause}, 1, 0)
 			if p, _ := s.next(); p.Info.Request != 1 {
 				t.Errorf("mode is %+v", p.Info)
 			}
