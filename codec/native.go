@@ -18,6 +18,10 @@ package codec
 #cgo nocallback ScalePlane
 #cgo noescape RotatePlane
 #cgo nocallback RotatePlane
+#cgo noescape Convert16To8Plane
+#cgo nocallback Convert16To8Plane
+#cgo noescape RGB565ToARGB
+#cgo nocallback RGB565ToARGB
 #cgo noescape SplitUVPlane
 #cgo nocallback SplitUVPlane
 #cgo noescape MergeUVPlane
@@ -40,8 +44,6 @@ import (
 	"fmt"
 	"sync/atomic"
 	"unsafe"
-
-	"github.com/tbcam/tbcam/capture"
 )
 
 // This file is the only one that calls C. The callers of its functions see to
@@ -148,13 +150,21 @@ func (l *libjpeg) err() error {
 	return errors.New(string(text))
 }
 
-// fromRGB converts packed RGB pixels to full-range BT.601 planes of 4:4:4.
-func (t *turbo) fromRGB(dst picture, rgb []byte, pixel capture.PixelFormat) error {
-	order := C.int(C.TJPF_RGB)
-	if pixel == capture.BGR24 {
-		order = C.TJPF_BGR
-	}
-	if C.tb_from_rgb(t.handle, order, bytesToC(rgb), C.int(dst[0].width), C.int(dst[0].height),
+// pixelOrders are the TJPFs, by the offsets of red, green and blue and the bytes
+// of a pixel.
+var pixelOrders = map[[4]int]C.int{
+	{0, 1, 2, 3}: C.TJPF_RGB,
+	{2, 1, 0, 3}: C.TJPF_BGR,
+	{0, 1, 2, 4}: C.TJPF_RGBX,
+	{2, 1, 0, 4}: C.TJPF_BGRX,
+	{1, 2, 3, 4}: C.TJPF_XRGB,
+	{3, 2, 1, 4}: C.TJPF_XBGR,
+}
+
+// fromRGB converts packed RGB pixels of an order that pixelOrders has to
+// full-range BT.601 planes of 4:4:4.
+func (t *turbo) fromRGB(dst picture, rgb []byte, order [4]int) error {
+	if C.tb_from_rgb(t.handle, pixelOrders[order], bytesToC(rgb), C.int(dst[0].width), C.int(dst[0].height),
 		dst[0].c(), C.int(dst[0].stride), dst[1].c(), C.int(dst[1].stride), dst[2].c(), C.int(dst[2].stride)) < 0 {
 		return t.err()
 	}
@@ -187,6 +197,18 @@ func turn(dst, src plane, degrees int, mirror bool) {
 func rescale(dst, src plane, offset, factor, bias int) {
 	C.tb_rescale(src.c(), C.int(src.stride), dst.c(), C.int(dst.stride),
 		C.int(dst.width), C.int(dst.height), C.int16_t(offset), C.int16_t(factor), C.int(bias))
+}
+
+// narrow writes the upper 8 bits of samples that have so many in the lower bits
+// of little-endian words.
+func narrow(dst, src plane, bits int) {
+	C.Convert16To8Plane((*C.uint16_t)(unsafe.Pointer(src.c())), C.int(src.stride/2), dst.c(), C.int(dst.stride),
+		C.int(1)<<(24-bits), C.int(dst.width), C.int(dst.height))
+}
+
+// expandRGB565 writes pixels of 32 bits in the order of bgrx.
+func expandRGB565(dst, src plane) {
+	C.RGB565ToARGB(src.c(), C.int(src.stride), dst.c(), C.int(dst.stride), C.int(dst.width), C.int(dst.height))
 }
 
 // split writes the even bytes of src to even and the odd ones to odd.

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
-	"unicode"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport/wire"
@@ -134,16 +132,8 @@ func decode[T any](h wire.Header, payload []byte, limit int) (T, error) {
 	return message, nil
 }
 
-// printable makes a peer's text safe for a terminal and a log.
-func printable(s string, limit int) string {
-	s = strings.ToValidUTF8(s[:min(len(s), limit)], "\uFFFD")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '\uFFFD'
-	}, s)
-}
+// printable cuts a peer's text and makes it safe for a terminal and a log.
+func printable(s string, limit int) string { return capture.Printable(s[:min(len(s), limit)]) }
 
 func parsePeer(h wire.Header, payload []byte) (Peer, error) {
 	p, err := decode[Peer](h, payload, maxHello)

@@ -27,6 +27,7 @@ func main() { cli.Main(command()) }
 // options are the flags.
 type options struct {
 	stream        string
+	allow         cli.AllowFlag
 	want          cli.WantFlags
 	window        bool
 	loopback      loopbackFlags
@@ -38,6 +39,7 @@ type options struct {
 	force         bool
 	frames        uint64
 	duration      time.Duration
+	timeout       cli.TimeoutFlag // of --snapshot, and of the commands that have it
 	controls      controlFlags
 	stats         cli.StatsFlag
 	verbose       bool
@@ -67,13 +69,14 @@ In the panel of controls:
   tbcam-view --loopback auto
   tbcam-view --record call.mkv --window
   tbcam-view --record '/video/%Y-%m-%d/%H%M%S.mkv' --segment 10m --keep 200GB,30d
-  tbcam-view --stream unix:/tmp/tbcam.sock --snapshot now.png`,
+  tbcam-view --stream unix:$XDG_RUNTIME_DIR/tbcam.sock --snapshot now.png`,
 		Version: version,
 		Args:    cli.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return view(c.Context(), o) },
 	}
 	f := c.Flags()
 	c.PersistentFlags().StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage+"; here the viewer listens")
+	o.allow.Register(c.PersistentFlags())
 	o.want.Register(f, "of the sender: auto, a `CAMERA`'s device or (part of its) name, or pattern")
 	f.BoolVar(&o.window, "window", false, "show a window; the default where there is a display and nothing else was asked for")
 	o.loopback.register(f)
@@ -83,6 +86,7 @@ In the panel of controls:
 	o.transform.Register(f)
 	f.Uint64Var(&o.frames, "frames", 0, "end after `N` frames were received")
 	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
+	o.timeout.Register(f)
 	o.controls.register(f)
 	o.stats.Register(f)
 	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
@@ -109,13 +113,27 @@ needs the stream for itself: end a tbcam-view that runs on it first.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	o.timeout.Register(c.Flags())
 	return c
 }
 
 // list asks the sender for its cameras; none is turned on for that.
 func (o *options) list(ctx context.Context) ([]capture.Camera, error) {
+	ctx, stop := o.timeout.Context(ctx)
+	defer stop()
+	cameras, err := o.askCameras(ctx)
+	switch {
+	case err != nil:
+		return nil, o.timeout.Explain(ctx, err, "the sender's cameras")
+	case len(cameras) == 0:
+		return nil, fmt.Errorf("%w at the sender's host", capture.ErrNoCamera)
+	}
+	return cameras, nil
+}
+
+func (o *options) askCameras(ctx context.Context) ([]capture.Camera, error) {
 	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
-	link, err := cli.ViewerLink(o.stream, log)
+	link, err := cli.ViewerLink(o.stream, o.allow, log)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +169,7 @@ func (o *options) check() error {
 	if o.duration < 0 {
 		return cli.Mark(errors.New("--duration must not be negative"), cli.ErrUsage)
 	}
-	if err := cmp.Or(o.loopback.check(), o.checkSnapshots(), o.record.check()); err != nil {
+	if err := cmp.Or(o.loopback.check(), o.checkSnapshots(), o.checkTimeout(), o.record.check()); err != nil {
 		return cli.Mark(err, cli.ErrUsage)
 	}
 	if o.window || o.record.path != "" || o.snapshot != "" || len(o.loopback.nodes) > 0 {

@@ -48,8 +48,11 @@ type Options struct {
 	// Shown, if not nil, is called after each new picture was written, and before
 	// its release.
 	Shown func(*capture.Frame)
-	Pool  *capture.Pool
-	Log   *slog.Logger
+	// Decoded, if not nil, is told of each JPEG of a node that has JPEGs why it cannot
+	// be decoded, nil that it can.
+	Decoded func(error)
+	Pool    *capture.Pool
+	Log     *slog.Logger
 }
 
 // output is an open node; v4l2.Output is one.
@@ -155,8 +158,11 @@ func (c *Camera) Present(f *capture.Frame) error {
 		return nil
 	}
 	painted, err := c.painter.paint(f)
+	if c.o.Decoded != nil && c.jpegs.Load() {
+		c.o.Decoded(err)
+	}
 	if err != nil {
-		c.o.Log.Debug("picture dropped", "why", err)
+		c.o.Log.Debug("frame dropped", "err", err)
 		return nil
 	}
 	if err := c.write(painted); err != nil {
