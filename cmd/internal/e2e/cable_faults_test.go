@@ -167,9 +167,10 @@ func TestDamageOnTheCable(t *testing.T) {
 	w.more(t, 0)
 	damaged := max(120, rounds(t, 0)) // fewer may hit padding only
 	for range damaged {
-		// A picture takes ten packets, padding nine; what the viewer sends, ten.
-		host := fmt.Sprintf("host%d/", source.IntN(2))
-		set(t, knob(host+[]string{"damage", "overrun"}[source.IntN(2)]), 1+source.IntN(40))
+		// A picture takes ten packets, padding nine; what the viewer sends, two.
+		end := source.IntN(2)
+		host := fmt.Sprintf("host%d/", end)
+		set(t, knob(host+[]string{"damage", "overrun"}[source.IntN(2)]), 1+source.IntN([]int{40, 4}[end]))
 		until(t, "a packet", func() bool { return idle(t, host+"damage") && idle(t, host+"overrun") })
 	}
 	w.more(t, frames(w.program)+15)
