@@ -11,6 +11,10 @@ import (
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
+// maxPlain bounds a frame of plain MJPEG, in bytes: its reader keeps the stream in a
+// buffer of twice that.
+const maxPlain = MaxFrame / 2
+
 // maxSniff bounds what is read before it is clear what the peer speaks.
 const maxSniff = 8 << 20
 
@@ -55,7 +59,7 @@ func (rs *receiverSession) readPlain(src io.Reader) error {
 	r := rs.receiver
 	rs.peer, rs.begun = &Peer{Program: "plain MJPEG", Host: printable(r.Link.String(), maxText)}, true
 	r.Viewer.Connected(*rs.peer)
-	frames := mjpeg.NewReader(src, MaxFrame)
+	frames := mjpeg.NewReader(src, maxPlain)
 	p := plainStream{session: rs}
 	defer p.drop()
 	for sequence := uint32(0); ; sequence++ {
@@ -86,6 +90,10 @@ type plainStream struct {
 // take makes a frame of data, and hands over what need not wait.
 func (p *plainStream) take(data []byte, sequence uint32) {
 	r := p.session.receiver
+	if !r.Pool.Room(len(data)) {
+		p.countDamaged(len(data))
+		return
+	}
 	f := r.Pool.Get(len(data))
 	copy(f.Data, data)
 	f.Sequence, f.Time = sequence, time.Now()

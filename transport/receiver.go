@@ -513,6 +513,9 @@ func (rs *receiverSession) beginFrame(payload []byte) ([]byte, error) {
 	if err := checkSize(rs.mode.Format, int(meta.Size)); err != nil {
 		return nil, err
 	}
+	if !rs.receiver.Pool.Room(int(meta.Size)) { // lost, as those of which a part is
+		return nil, nil
+	}
 	rs.meta, rs.filled = meta, 0
 	rs.partial = rs.receiver.Pool.Get(int(meta.Size))
 	rs.partial.Format, rs.partial.Sequence = rs.mode.Format, meta.Sequence

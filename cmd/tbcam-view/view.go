@@ -101,7 +101,7 @@ func newRun(ctx context.Context, o options) (*viewer, error) {
 	screen := &screen{file: os.Stderr}
 	v := &viewer{
 		o: o, log: cli.NewLog(screen, "tbcam-view", cli.Level(o.verbose)), screen: screen,
-		pool: &capture.Pool{}, meter: meter.New(), wishes: wishes,
+		pool: &capture.Pool{Limit: o.limitMemory()}, meter: meter.New(), wishes: wishes,
 	}
 	v.ctx, v.done = context.WithCancel(ctx)
 	v.ending = v.ctx.Done()
