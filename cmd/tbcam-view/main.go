@@ -86,7 +86,6 @@ In the panel of controls:
 	o.transform.Register(f)
 	f.Uint64Var(&o.frames, "frames", 0, "end after `N` frames were received")
 	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
-	o.timeout.Register(f)
 	o.controls.register(f)
 	o.stats.Register(f)
 	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")

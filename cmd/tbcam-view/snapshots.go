@@ -16,11 +16,12 @@ import (
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/snapshot"
 )
 
-// registerSnapshots adds the flags of snapshots.
+// registerSnapshots adds the flags of snapshots, and how long one is waited for.
 func (o *options) registerSnapshots(f *pflag.FlagSet) {
 	f.StringVar(&o.snapshot, "snapshot", "", "write one picture to `FILE.png` or FILE.jpg and end; - is standard output (PNG)")
 	f.DurationVar(&o.snapshotEvery, "snapshot-every", 0, "write a picture that often instead; %Y %m %d %H %M %S in FILE.png tell the time")
 	f.IntVar(&o.snapshotSkip, "skip", -1, "skip `N` frames before the first snapshot, instead of waiting until the camera's exposure has settled")
+	o.timeout.Register(f)
 }
 
 // checkSnapshots refuses flags of snapshots that cannot work.
