@@ -69,14 +69,14 @@ func captureRGBA(t *testing.T, path string, pixel capture.PixelFormat) *image.RG
 }
 
 // compareBars compares the middle of each of the eight bars; grey formats show its
-// luma alone.
+// luma alone, for which vivid takes BT.709.
 func compareBars(t *testing.T, pixel capture.PixelFormat, got, want *image.RGBA) {
 	t.Helper()
 	for bar := range 8 {
 		at := image.Pt(20+40*bar, 60)
 		g, w := got.RGBAAt(at.X, at.Y), want.RGBAAt(at.X, at.Y)
 		if pixel.Info().Planar == capture.GREY {
-			luma := uint8(0.299*float64(w.R) + 0.587*float64(w.G) + 0.114*float64(w.B) + 0.5)
+			luma := uint8(0.2126*float64(w.R) + 0.7152*float64(w.G) + 0.0722*float64(w.B) + 0.5)
 			w.R, w.G, w.B = luma, luma, luma
 		}
 		for i, pair := range [][2]uint8{{g.R, w.R}, {g.G, w.G}, {g.B, w.B}} {
