@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"image"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tbcam/tbcam/capture"
@@ -40,6 +42,29 @@ func TestVividFormats(t *testing.T) {
 				t.Errorf("only %d formats were there", tried)
 			}
 		})
+	}
+}
+
+// TestGrabber: the viewer learns that the signal is gone, and gets frames of the new
+// size when it is back.
+func TestGrabber(t *testing.T) {
+	camera := vm.Load(t, "vivid", "node_types=0x1", "num_inputs=2", "input_types=0xd")[0] // HDMI behind a tuner
+	control := func(setting string) { tool(t, "v4l2-ctl", "-d", camera, "-c", setting) }
+	flag, _ := socket(t)
+	dir := t.TempDir()
+	s := start(t, nil, "tbcam-send", flag, "--camera="+camera, "--input=hdmi", "--format=yuyv")
+	v := viewer(t, flag, "--stats=json", "--record="+filepath.Join(dir, "a.mkv"))
+	s.says("1280x720")
+	until(t, "frames", func() bool { return frames(v) > 1 })
+	control("dv_timings_signal_mode=1")
+	v.says("no signal")
+	s.says("no signal on input 1 HDMI")
+	control("dv_timings_signal_mode=4") // the timings of another control, by default the smallest
+	s.says("640x480")
+	before := frames(v)
+	until(t, "frames of the new size", func() bool { return frames(v) > before+1 })
+	if list := start(t, nil, "tbcam-send", "list"); list.code() != 0 || !strings.Contains(list.stdout.String(), "input 1 HDMI") {
+		t.Errorf("listed is\n%s", list.stdout.String())
 	}
 }
 
