@@ -29,7 +29,9 @@ func (c *copier) Encode(f *capture.Frame) (*capture.Frame, error) {
 		c.countError(err)
 		return nil, fmt.Errorf("codec: check frame %d of %v: %w", f.Sequence, f.Format, err)
 	}
-	f.Format.Width, f.Format.Height = h.Width, h.Height // a driver may say otherwise
+	pixel := f.Format.Pixel
+	f.Format = h.Format() // a driver may say otherwise
+	f.Format.Pixel = pixel
 	f = c.repair(f, h)
 	f.At[capture.Encoded] = time.Now()
 	return f, nil

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -47,10 +48,13 @@ type limit struct {
 	until    time.Time     // set at the first frame
 }
 
-// encoding is what an encoder depends on.
+// encoding is what an encoder depends on, and makes.
 type encoding struct {
 	in  capture.Format
 	out *transport.Mode
+
+	other  capture.Format // of the last frame, if that was not out's
+	warned bool           // that a format is not what the driver said
 }
 
 func newFeed(base capture.Want, kind codec.Kind, quality int, log *slog.Logger) *feed {
@@ -108,7 +112,7 @@ func (f *feed) attach(camera capture.Camera, source capture.Source, number uint3
 	defer f.using.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.setEncoder(encoder, encoding{source.Format(), info})
+	f.setEncoder(encoder, encoding{in: source.Format(), out: info})
 	f.source = source
 	return nil
 }
@@ -217,8 +221,45 @@ func (f *feed) encode(frame *capture.Frame) (transport.Picture, error) {
 	if err != nil {
 		return transport.Picture{}, err
 	}
+	if err := f.follow(out.Format); err != nil {
+		out.Release()
+		return transport.Picture{}, err
+	}
 	lost, _ := f.fates()
 	return transport.Picture{Frame: out, Info: f.encoded.out, Lost: lost}, nil
+}
+
+var errAlone = errors.New("no other frame has its size")
+
+// follow adopts the format that a camera's JPEGs have where the driver said
+// another one, with the second frame in a row: a damaged header must not change
+// the mode. Called while using is held.
+func (f *feed) follow(format capture.Format) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e := &f.encoded
+	switch format {
+	case e.out.Format:
+		e.other = capture.Format{}
+		return nil
+	case e.other:
+		f.warnOfFormat(format)
+		mode := *e.out
+		mode.Format = format
+		e.out, e.other = &mode, capture.Format{}
+		return nil
+	}
+	e.other = format
+	f.lost.Damaged++
+	return fmt.Errorf("%w: %v", errAlone, format)
+}
+
+// warnOfFormat warns once for each opening of the camera.
+func (f *feed) warnOfFormat(format capture.Format) {
+	if !f.encoded.warned {
+		f.encoded.warned = true
+		f.log.Warn("camera sends another size than its driver granted", "camera", f.encoded.out.Camera, "granted", f.encoded.in, "sends", format)
+	}
 }
 
 // Lost implements transport.Feed.

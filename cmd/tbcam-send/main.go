@@ -26,6 +26,7 @@ func main() { cli.Main(command()) }
 // options are the flags.
 type options struct {
 	stream   string
+	allow    cli.AllowFlag
 	want     cli.WantFlags
 	codec    string
 	quality  int
@@ -52,13 +53,14 @@ Without flags it offers the first camera over the stream "tbcam". It runs until
 it is ended, through any number of viewers and unplugged cables.`,
 		Example: `  tbcam-send
   tbcam-send --camera /dev/video2 --size 1280x720 --fps 30
-  tbcam-send --camera pattern --stream unix:/tmp/tbcam.sock`,
+  tbcam-send --camera pattern --stream unix:$XDG_RUNTIME_DIR/tbcam.sock`,
 		Version: version,
 		Args:    cli.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return send(c.Context(), o) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage)
+	o.allow.Register(f)
 	o.want.Register(f, "auto, a `CAMERA`'s device or (part of its) name, or pattern")
 	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber, by number or (part of its) name; list shows them")
 	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; list shows them")
@@ -100,7 +102,7 @@ func send(ctx context.Context, o options) error {
 	if o.wire == plainWire {
 		return o.sendPlain(ctx, feed, offer, log)
 	}
-	link, err := cli.SenderLink(o.stream, log)
+	link, err := cli.SenderLink(o.stream, o.allow, log)
 	if err != nil {
 		return err
 	}
@@ -120,7 +122,7 @@ func send(ctx context.Context, o options) error {
 const plainWire = "mjpeg"
 
 func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *slog.Logger) error {
-	link, err := cli.PlainLink(o.stream, log)
+	link, err := cli.PlainLink(o.stream, o.allow, log)
 	if err != nil {
 		return err
 	}
