@@ -127,10 +127,13 @@ func selectInput(fd int, c capture.Camera, name string) error {
 		return nil
 	}
 	wanted, err := matchInput(c, name)
-	if err != nil || wanted.Current {
-		return err // setting it again may fail while it is in use
+	if err != nil {
+		return err
 	}
 	index := uint32(wanted.Number)
+	if current, err := currentInput(fd); err == nil && current == index {
+		return nil // setting it again may fail while it is in use
+	}
 	if err := ioctl(fd, vidiocSInput, unsafe.Pointer(&index)); err != nil {
 		return explain("VIDIOC_S_INPUT", c.Path, err)
 	}

@@ -7,7 +7,6 @@ import (
 	"image"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -26,19 +25,15 @@ func TestVividFormats(t *testing.T) {
 			if out, err := exec.Command("v4l2-ctl", "-d", path, "-c", "osd_text_mode=2").CombinedOutput(); err != nil {
 				t.Fatalf("turn the text off: %v: %s", err, out)
 			}
-			camera, err := v4l2.Describe(path)
-			if err != nil {
-				t.Fatal(err)
-			}
 			want := captureRGBA(t, path, capture.RGB24)
 			tried := 0
 			for _, pixel := range capture.RawFormats() {
-				if slices.ContainsFunc(camera.Modes, func(m capture.Mode) bool { return m.Pixel == pixel }) {
-					compareBars(t, pixel, captureRGBA(t, path, pixel), want)
+				if got := captureRGBA(t, path, pixel); got != nil {
+					compareBars(t, pixel, got, want)
 					tried++
 				}
 			}
-			if tried < 20 {
+			if want == nil || tried < 20 {
 				t.Errorf("only %d formats were there", tried)
 			}
 		})
@@ -68,7 +63,7 @@ func TestGrabber(t *testing.T) {
 	}
 }
 
-// captureRGBA returns a frame of the camera.
+// captureRGBA returns a frame of the camera, nil if it has not the format.
 func captureRGBA(t *testing.T, path string, pixel capture.PixelFormat) *image.RGBA {
 	t.Helper()
 	pool := new(capture.Pool)
@@ -78,8 +73,8 @@ func captureRGBA(t *testing.T, path string, pixel capture.PixelFormat) *image.RG
 		t.Fatal(err)
 	}
 	defer source.Close()
-	if source.Mode() != mode {
-		t.Fatalf("%v was granted instead of %v", source.Mode(), mode)
+	if source.Mode().Pixel != pixel {
+		return nil
 	}
 	frame, err := source.Read()
 	if err != nil {
