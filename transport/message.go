@@ -189,7 +189,20 @@ const (
 	maxCameras  = 64
 	maxModes    = 4096 // of one camera
 	maxControls = 1024 // of one camera; the choices of its menus count, too
+	maxInputs   = 64   // of one camera
 )
+
+// tidyInputs makes a camera's inputs safe to show.
+func tidyInputs(inputs []capture.Input) {
+	for i := range inputs {
+		in := &inputs[i]
+		in.Name, in.Problem, in.Standard = printable(in.Name, maxText), printable(in.Problem, maxText), printable(in.Standard, maxText)
+		in.Standards = in.Standards[:min(len(in.Standards), maxInputs)]
+		for k := range in.Standards {
+			in.Standards[k] = printable(in.Standards[k], maxText)
+		}
+	}
+}
 
 func parseCamera(h wire.Header, payload []byte) (capture.Camera, error) {
 	c, err := decode[capture.Camera](h, payload, wire.MaxPayload)
@@ -198,9 +211,10 @@ func parseCamera(h wire.Header, payload []byte) (capture.Camera, error) {
 	}
 	c.Path, c.Name = printable(c.Path, maxText), printable(c.Name, maxText)
 	c.Driver, c.Bus = printable(c.Driver, maxText), printable(c.Bus, maxText)
+	tidyInputs(c.Inputs)
 	n := tidyControls(c.Controls)
-	if len(c.Modes) > maxModes || n > maxControls {
-		return capture.Camera{}, fmt.Errorf("read camera: %d modes and %d controls are too many", len(c.Modes), n)
+	if len(c.Modes) > maxModes || n > maxControls || len(c.Inputs) > maxInputs {
+		return capture.Camera{}, fmt.Errorf("read camera: %d modes, %d controls and %d inputs are too many", len(c.Modes), n, len(c.Inputs))
 	}
 	return c, nil
 }

@@ -53,6 +53,9 @@ var messages = []struct {
 	{"message-controls-none", wire.Header{Type: wire.Controls, Stream: 1}, controlsMessage{Number: 1}, parsed(parseControls)},
 	{"message-status-lost", wire.Header{Type: wire.Status, Stream: 1}, statusMessage{Status{State: Running}, lostTotals{1, math.MaxUint32, 3}}, parsed(parseStatus)},
 	{"message-status-refused", wire.Header{Type: wire.Status, Stream: 1}, statusMessage{Status: Status{Refused, "no such mode", 3, NoMode}}, parsed(parseStatus)},
+	{"message-mode-interlaced", wire.Header{Type: wire.Mode, Stream: 1}, Mode{Number: 2, Camera: "Grabber", Source: capture.Mode{
+		Pixel: capture.UYVY, Width: 720, Height: 576, Rate: capture.Rate{Num: 25, Den: 1}, Field: capture.TopFirst,
+	}, Format: capture.Format{Pixel: capture.MJPEG, Width: 720, Height: 576}}, parsed(parseMode)},
 }
 
 func parsed[T any](parse func(wire.Header, []byte) (T, error)) func(wire.Header, []byte) (any, error) {
