@@ -201,7 +201,7 @@ type receiverSession struct {
 func newReceiverSession(r *Receiver, conn Conn) *receiverSession {
 	rs := &receiverSession{session: newSession(conn, r.Link), receiver: r, greeted: make(chan struct{})}
 	rs.clock = &Clock{line: rs.line}
-	rs.compose = rs.writeOwn
+	rs.compose, rs.behind = rs.writeOwn, behindSender
 	return rs
 }
 

@@ -154,7 +154,7 @@ func newSenderSession(s *Sender, conn Conn) *senderSession {
 	}
 	ss.remote.number.Store(1)
 	ss.id.Store(max(1, rand.Uint32()))
-	ss.compose = ss.writeOwn
+	ss.compose, ss.behind = ss.writeOwn, behindViewer
 	return ss
 }
 

@@ -107,8 +107,6 @@ func (n *node) notCamera() error {
 		return n.refuse(errors.New("does not capture video"))
 	case caps&capIOMC != 0, sensor:
 		return n.refuse(errLibcamera)
-	case caps&capVideoCapture == 0:
-		return n.refuse(errors.New("has only the multi-planar API, which tbcam does not speak"))
 	case caps&capStreaming == 0:
 		return n.refuse(errors.New("cannot stream"))
 	}
@@ -340,7 +338,7 @@ func describe(n node) (capture.Camera, error) {
 		return capture.Camera{}, err
 	}
 	defer unix.Close(fd)
-	modes, err := listModes(fd, n.path)
+	modes, err := listModes(fd, n.path, captureType(n.cap.caps()))
 	if err != nil {
 		return capture.Camera{}, err
 	}

@@ -26,6 +26,7 @@ func main() { cli.Main(command()) }
 // options are the flags.
 type options struct {
 	stream   string
+	allow    cli.AllowFlag
 	want     cli.WantFlags
 	codec    string
 	quality  int
@@ -50,13 +51,14 @@ Without flags it offers the first camera over the stream "tbcam". It runs until
 it is ended, through any number of viewers and unplugged cables.`,
 		Example: `  tbcam-send
   tbcam-send --camera /dev/video2 --size 1280x720 --fps 30
-  tbcam-send --camera pattern --stream unix:/tmp/tbcam.sock`,
+  tbcam-send --camera pattern --stream unix:$XDG_RUNTIME_DIR/tbcam.sock`,
 		Version: version,
 		Args:    cli.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return send(c.Context(), o) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage)
+	o.allow.Register(f)
 	o.want.Register(f, "auto, a `CAMERA`'s device or (part of its) name, or pattern")
 	f.StringVar(&o.codec, "codec", "auto", "auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
 	f.StringVar(&o.wire, "wire", "tbcam", "tbcam, or mjpeg: plain MJPEG for GStreamer, FFmpeg and others; then --stream may be a FIFO or -")
@@ -96,7 +98,7 @@ func send(ctx context.Context, o options) error {
 	if o.wire == plainWire {
 		return o.sendPlain(ctx, feed, offer, log)
 	}
-	link, err := cli.SenderLink(o.stream, log)
+	link, err := cli.SenderLink(o.stream, o.allow, log)
 	if err != nil {
 		return err
 	}
@@ -116,7 +118,7 @@ func send(ctx context.Context, o options) error {
 const plainWire = "mjpeg"
 
 func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *slog.Logger) error {
-	link, err := cli.PlainLink(o.stream, log)
+	link, err := cli.PlainLink(o.stream, o.allow, log)
 	if err != nil {
 		return err
 	}
