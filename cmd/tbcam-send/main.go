@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -93,7 +94,12 @@ func listCommand() *cobra.Command {
 	return c
 }
 
+// heap is what the garbage collector keeps the heap below, in bytes: a viewer may ask
+// for one large mode after the other.
+const heap = 192 << 20
+
 func send(ctx context.Context, o options) error {
+	debug.SetMemoryLimit(heap)
 	log := cli.NewLog(os.Stderr, "tbcam-send", cli.Level(o.verbose))
 	feed, offer, err := o.feed(log)
 	if err != nil {
