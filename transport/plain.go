@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"time"
@@ -17,7 +18,12 @@ const maxSniff = 8 << 20
 // picture came before any record. It returns what it read.
 func sniff(src io.Reader) (head []byte, plain bool, err error) {
 	s := &sniffer{src: src}
-	_, err = mjpeg.NewReader(s, maxSniff).Next()
+	// Almost always a record is all that it takes.
+	first := make([]byte, wire.PacketSize)
+	n, err := s.Read(first)
+	if err == nil {
+		_, err = mjpeg.NewReader(io.MultiReader(bytes.NewReader(first[:n]), s), maxSniff).Next()
+	}
 	if errors.Is(err, errNotPlain) || errors.Is(err, mjpeg.ErrTooLarge) {
 		return s.head, false, nil
 	}
@@ -78,6 +84,12 @@ func (rs *receiverSession) plainPicture(picture []byte, sequence uint32) {
 	f, err := r.Plain(f)
 	if err != nil {
 		r.Log.Debug("picture dropped", "why", err)
+		rs.countDamaged(len(picture))
+		return
+	}
+	if f.Format != rs.mode.Format && !r.modes.take(modeLimit) {
+		f.Release()
+		r.Log.Debug("picture dropped", "err", "its format changes too often")
 		rs.countDamaged(len(picture))
 		return
 	}
