@@ -1,7 +1,6 @@
 # Everything that is done with tbcam from a checkout: `make help`.
 PREFIX ?= /usr/local
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-STREAM ?= unix:/tmp/tbcam-demo.sock
 T ?= 30s
 N ?= 100000
 D ?= 1h

@@ -76,7 +76,7 @@ var fluency = []float32{24, 12, 0}
 // ChooseMode returns the mode of the camera that fits best: what was asked for
 // exactly, and the best of that by the fitness distance of the W3C media capture
 // specification. Without such a mode the error wraps ErrNoMode and names the
-// nearest ones.
+// nearest ones, and the formats that the camera has where that is why.
 func ChooseMode(modes []Mode, want Want) (Mode, error) {
 	var asked []Mode
 	for _, m := range modes {
@@ -91,7 +91,33 @@ func ChooseMode(modes []Mode, want Want) (Mode, error) {
 			}
 		}
 	}
-	return Mode{}, fmt.Errorf("%w: %v; %s", ErrNoMode, want, nearest(modes, want))
+	return Mode{}, explainNoMode(modes, want)
+}
+
+// explainNoMode returns the error for a camera without a mode that fits.
+func explainNoMode(modes []Mode, want Want) error {
+	usable := func(m Mode) bool { return m.Pixel.Supported() }
+	hasWanted := func(m Mode) bool { return matches(m, Want{Pixel: want.Pixel}) }
+	switch {
+	case len(modes) == 0:
+		return fmt.Errorf("%w: camera lists no formats", ErrNoMode)
+	case !slices.ContainsFunc(modes, usable):
+		return fmt.Errorf("%w: camera delivers only %s, which tbcam cannot decode", ErrNoMode, FormatNames(modes))
+	case !slices.ContainsFunc(modes, hasWanted):
+		return fmt.Errorf("%w: %v; camera has %s; the nearest are %s", ErrNoMode, want, FormatNames(modes), nearest(modes, want))
+	}
+	return fmt.Errorf("%w: %v; the nearest are %s", ErrNoMode, want, nearest(modes, want))
+}
+
+// FormatNames lists the pixel formats of modes, each once, for a message.
+func FormatNames(modes []Mode) string {
+	var names []string
+	for _, m := range modes {
+		if !slices.Contains(names, m.Pixel.String()) {
+			names = append(names, m.Pixel.String())
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 func matches(m Mode, want Want) bool {
@@ -131,19 +157,17 @@ func preferred(m, than Mode) bool {
 }
 
 // cost is the rank of a format at its size: camera JPEGs above 640x480, below it
-// the raw formats that need the least conversion, greyscale last.
+// the raw formats in the order of their table, greyscale last.
 func cost(m Mode) int {
-	order := []PixelFormat{YUYV, UYVY, YVYU, YUV422P, NV12, YUV420, NV21, YVU420, YUV444, RGB24, BGR24}
-	if m.Pixel.Compressed() {
-		if m.Width*m.Height > rawPixels {
-			return -1
-		}
-		return len(order)
+	switch {
+	case m.Pixel.Compressed() && m.Width*m.Height > rawPixels:
+		return -1
+	case m.Pixel.Compressed():
+		return len(pixelTable)
+	case m.Pixel.Info().Planar == GREY:
+		return len(pixelTable) + ranks[m.Pixel]
 	}
-	if i := slices.Index(order, m.Pixel); i >= 0 {
-		return i
-	}
-	return len(order) + 1
+	return ranks[m.Pixel]
 }
 
 // nearest names up to three modes close to the wanted one.
@@ -153,9 +177,6 @@ func nearest(modes []Mode, want Want) string {
 	c.Height = prop.Int(cmp.Or(want.Height, idealHeight))
 	c.FrameRate = prop.Float(cmp.Or(want.FPS, idealFPS))
 	near := slices.DeleteFunc(slices.Clone(modes), func(m Mode) bool { return !m.Pixel.Supported() })
-	if len(near) == 0 {
-		return "it has none that tbcam can use"
-	}
 	miss := func(m Mode) float64 {
 		d, _ := distance(m, c)
 		if want.Pixel != 0 && m.Pixel != want.Pixel {
@@ -168,5 +189,5 @@ func nearest(modes []Mode, want Want) string {
 	for _, m := range near[:min(3, len(near))] {
 		texts = append(texts, m.String())
 	}
-	return "the nearest are " + strings.Join(texts, ", ")
+	return strings.Join(texts, ", ")
 }

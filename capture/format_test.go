@@ -31,6 +31,25 @@ var formats = []struct {
 	{"grey", GREY, 0x59455247, "GREY", []Plane{{0, 4, 4}}, 16},
 	{"rgb24", RGB24, 0x33424752, "RGB3", []Plane{{0, 12, 4}}, 48},
 	{"bgr24", BGR24, 0x33524742, "BGR3", []Plane{{0, 12, 4}}, 48},
+	{"nv16", NV16, 0x3631564e, "NV16", []Plane{{0, 4, 4}, {16, 4, 4}}, 32},
+	{"nv61", NV61, 0x3136564e, "NV61", []Plane{{0, 4, 4}, {16, 4, 4}}, 32},
+	{"nv24", NV24, 0x3432564e, "NV24", []Plane{{0, 4, 4}, {16, 8, 4}}, 48},
+	{"nv42", NV42, 0x3234564e, "NV42", []Plane{{0, 4, 4}, {16, 8, 4}}, 48},
+	{"xr24", XBGR32, 0x34325258, "XR24", []Plane{{0, 16, 4}}, 64},
+	{"ar24", ABGR32, 0x34325241, "AR24", []Plane{{0, 16, 4}}, 64},
+	{"bgr4", BGR32, 0x34524742, "BGR4", []Plane{{0, 16, 4}}, 64},
+	{"xb24", RGBX32, 0x34324258, "XB24", []Plane{{0, 16, 4}}, 64},
+	{"ab24", RGBA32, 0x34324241, "AB24", []Plane{{0, 16, 4}}, 64},
+	{"bx24", XRGB32, 0x34325842, "BX24", []Plane{{0, 16, 4}}, 64},
+	{"ba24", ARGB32, 0x34324142, "BA24", []Plane{{0, 16, 4}}, 64},
+	{"rgb4", RGB32, 0x34424752, "RGB4", []Plane{{0, 16, 4}}, 64},
+	{"rx24", BGRX32, 0x34325852, "RX24", []Plane{{0, 16, 4}}, 64},
+	{"ra24", BGRA32, 0x34324152, "RA24", []Plane{{0, 16, 4}}, 64},
+	{"rgb565", RGB565, 0x50424752, "RGBP", []Plane{{0, 8, 4}}, 32},
+	{"y10", Y10, 0x20303159, "Y10 ", []Plane{{0, 8, 4}}, 32},
+	{"y12", Y12, 0x20323159, "Y12 ", []Plane{{0, 8, 4}}, 32},
+	{"y14", Y14, 0x20343159, "Y14 ", []Plane{{0, 8, 4}}, 32},
+	{"y16", Y16, 0x20363159, "Y16 ", []Plane{{0, 8, 4}}, 32},
 }
 
 func TestFormats(t *testing.T) {
@@ -53,8 +72,8 @@ func TestFormats(t *testing.T) {
 			}
 		}
 	}
-	if len(formats) != len(names) || len(RawFormats()) != len(names)-2 {
-		t.Errorf("%d formats of %d are in the table, %d are raw", len(formats), len(names), len(RawFormats()))
+	if len(formats) != len(pixelTable) || len(RawFormats()) != len(pixelTable)-2 {
+		t.Errorf("%d formats of %d are in the table, %d are raw", len(formats), len(pixelTable), len(RawFormats()))
 	}
 }
 

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,10 @@ const (
 func (s Stage) String() string {
 	return [...]string{"captured", "dequeued", "taken", "encoded", "sent", "received", "decoded"}[s]
 }
+
+// MaxFrame is the largest frame in bytes, as it is sent and when it is decoded:
+// enough for 8192x4096 in 4:2:2.
+const MaxFrame = 64 << 20
 
 // Frame is one picture, raw or JPEG by its format, on its whole way.
 //
@@ -81,7 +86,17 @@ func (f *Frame) Release() {
 const (
 	keepIdle      = 16
 	keepIdleSmall = 128
-	smallIdle     = 64 << 20 // bytes, of those beyond keepIdle with the others
+	smallIdle     = 64 << 20  // bytes, of those beyond keepIdle with the others
+	maxIdle       = 128 << 20 // bytes in all
+)
+
+// Compressed frames differ in size. A buffer with headroom is used again for those
+// that are a bit larger; one that is wasteful times too large is not used, or small
+// frames that a recorder holds would take the memory of large ones.
+const (
+	maxHeadroom = 1 << 20
+	wasteful    = 2
+	smallBuffer = 64 << 10 // is never too large
 )
 
 // Pool hands out frames and reuses their buffers. It is safe for concurrent use.
@@ -94,10 +109,9 @@ type Pool struct {
 
 // Get returns a frame with size bytes of undefined content, owned by the caller.
 func (p *Pool) Get(size int) *Frame {
-	f := p.take()
-	if cap(f.Data) < size {
-		// Compressed pictures differ in size: headroom saves growing again.
-		f.Data = make([]byte, size, size+size/4)
+	f := p.take(size)
+	if f.Data == nil {
+		f.Data = make([]byte, size, size+min(size/4, maxHeadroom))
 	}
 	f.Data = f.Data[:size]
 	f.refs.Store(1)
@@ -118,30 +132,45 @@ func (p *Pool) Reserve(n, size int) {
 	}
 }
 
-func (p *Pool) take() *Frame {
+// take returns the idle frame that was used last of those with a fitting buffer,
+// or one without a buffer.
+func (p *Pool) take(size int) *Frame {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.out++
-	n := len(p.idle)
-	if n == 0 {
-		return &Frame{pool: p}
+	for i, f := range slices.Backward(p.idle) {
+		if room := cap(f.Data); room >= size && room <= max(wasteful*size, smallBuffer) {
+			p.remove(i)
+			return f
+		}
 	}
-	f := p.idle[n-1]
-	p.idle = p.idle[:n-1]
-	p.held -= cap(f.Data)
-	return f
+	return &Frame{pool: p}
 }
 
+// remove takes a frame out of the idle ones.
+func (p *Pool) remove(i int) {
+	p.held -= cap(p.idle[i].Data)
+	p.idle = slices.Delete(p.idle, i, i+1)
+}
+
+// put keeps a frame, and lets go of those that were not used for the longest time
+// when there are too many.
 func (p *Pool) put(f *Frame) {
 	f.Format, f.Sequence, f.Time, f.At = Format{}, 0, time.Time{}, [NumStages]time.Time{}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.out--
-	n := len(p.idle)
-	if n < keepIdle || n < keepIdleSmall && p.held+cap(f.Data) <= smallIdle {
-		p.idle = append(p.idle, f)
-		p.held += cap(f.Data)
+	p.idle = append(p.idle, f)
+	p.held += cap(f.Data)
+	for p.full() {
+		p.remove(0)
 	}
+}
+
+// full reports whether there are more idle frames than a pool keeps.
+func (p *Pool) full() bool {
+	n := len(p.idle)
+	return p.held > maxIdle || n > keepIdleSmall || n > keepIdle && p.held > smallIdle
 }
 
 // Outstanding returns how many frames are not released yet; tests end with none.

@@ -47,10 +47,10 @@ func TestPoolReserve(t *testing.T) {
 }
 
 func TestPoolKeepsFew(t *testing.T) {
-	for size, want := range map[int]int{10: keepIdleSmall, 1 << 20: 51, 8 << 20: keepIdle} {
+	for size, want := range map[int]int{10: keepIdleSmall, 1 << 20: 51, 6 << 20: keepIdle, 8 << 20: 14, 60 << 20: 2, MaxFrame + maxIdle: 0} {
 		var p Pool
 		var frames []*Frame
-		for range keepIdleSmall + 5 {
+		for range want + 3 {
 			frames = append(frames, p.Get(size))
 		}
 		for _, f := range frames {
@@ -65,6 +65,39 @@ func TestPoolKeepsFew(t *testing.T) {
 		if p.held != 0 {
 			t.Errorf("none is idle, and they hold %d bytes", p.held)
 		}
+	}
+}
+
+// TestPoolOfChangingSizes: small frames do not hold the memory of large ones, and
+// buffers of a size that does not come any more give way to others.
+func TestPoolOfChangingSizes(t *testing.T) {
+	var p Pool
+	get := func(size int) *Frame {
+		f := p.Get(size)
+		if room := cap(f.Data); room > max(wasteful*size, smallBuffer) {
+			t.Fatalf("%d bytes are in a buffer of %d", size, room)
+		}
+		return f
+	}
+	for range keepIdle + 1 {
+		get(8 << 20).Release()
+	}
+	var held []*Frame
+	for range 4 {
+		held = append(held, get(30<<20))
+	}
+	for _, f := range held {
+		f.Release()
+	}
+	get(200 << 10).Release()
+	get(1 << 20).Release()
+	for _, size := range []int{200 << 10, 1 << 20, 30 << 20} {
+		if n := testing.AllocsPerRun(100, func() { get(size).Release() }); n != 0 {
+			t.Errorf("%d bytes: it allocates %v times", size, n)
+		}
+	}
+	if p.held > maxIdle {
+		t.Errorf("%d bytes are held", p.held)
 	}
 }
 

@@ -15,6 +15,8 @@ var (
 	ErrBusy = errors.New("camera is busy")
 	// ErrNoCamera: there is no such camera.
 	ErrNoCamera = errors.New("no such camera")
+	// ErrAmbiguous: several cameras have the name that was asked for.
+	ErrAmbiguous = fmt.Errorf("%w: several have that name", ErrNoCamera)
 	// ErrNoMode: the camera has no such mode.
 	ErrNoMode = errors.New("camera has no such mode")
 )
@@ -48,6 +50,11 @@ func (l *Lost) Add(more Lost) {
 	l.Driver += more.Driver
 	l.Damaged += more.Damaged
 	l.Superseded += more.Superseded
+}
+
+// Since returns the counts that came after those of before.
+func (l Lost) Since(before Lost) Lost {
+	return Lost{l.Driver - before.Driver, l.Damaged - before.Damaged, l.Superseded - before.Superseded}
 }
 
 // Rate is a frame rate of Num pictures in Den seconds.

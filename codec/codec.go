@@ -52,7 +52,8 @@ func Choose(kind Kind, in capture.Format) (Kind, error) {
 // Encoder turns captured frames into what goes over the wire. All but Counts
 // is for one goroutine.
 type Encoder interface {
-	// Format returns what Encode makes of frames of format in.
+	// Format returns what Encode makes of frames of format in. Of a camera's own
+	// JPEGs the header may say another size; it is the frame's that counts.
 	Format(in capture.Format) capture.Format
 	// Encode takes the caller's reference over in every case and returns a
 	// frame that the caller owns, with Encoded set and the other stamps and the

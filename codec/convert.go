@@ -49,8 +49,8 @@ func (c *Converter) Planar(dst [3][]byte, strides [3]int, f *capture.Frame) erro
 
 // Convert writes f to dst as a picture of format to, of which dst holds at
 // least Size bytes. A picture of another size is scaled as Fit says; its samples'
-// range is converted, a different matrix is not. The target is any raw format but
-// RGB; the same format and size is a plain copy.
+// range is converted, a different matrix is not. The target is any raw format of
+// Y'CbCr with 8 bits; the same format and size is a plain copy.
 func (c *Converter) Convert(dst []byte, to capture.Format, f *capture.Frame) error {
 	if err := c.convert(dst, to, f); err != nil {
 		return fmt.Errorf("codec: convert %v to %v: %w", f.Format, to, err)
@@ -67,8 +67,8 @@ func (c *Converter) convert(dst []byte, to capture.Format, f *capture.Frame) err
 		copy(dst, f.Data)
 		return nil
 	}
-	if packedRGB[to.Pixel] {
-		return errors.New("RGB is no target of conversions")
+	if info := to.Pixel.Info(); info.IsRGB() || info.Layout == capture.Words {
+		return fmt.Errorf("%v is no target of conversions", to.Pixel)
 	}
 	src, err := c.planar(f)
 	if err != nil {
@@ -131,7 +131,7 @@ func offset(n int) int          { return n<<14 + 1<<13 }
 
 // blacken fills a picture with black.
 func blacken(dst []byte, f capture.Format) {
-	black := byte(16)
+	info, black := f.Pixel.Info(), byte(16)
 	if f.Range == capture.Full {
 		black = 0
 	}
@@ -139,9 +139,9 @@ func blacken(dst []byte, f capture.Format) {
 	for i, l := range planes[:n] {
 		b := dst[l.Offset:][:l.Stride*l.Lines]
 		switch {
-		case f.Pixel == capture.UYVY:
+		case info.ChromaFirst:
 			fill(b, neutral, black)
-		case packed422[f.Pixel]:
+		case info.Layout == capture.Packed422:
 			fill(b, black, neutral)
 		case i == 0:
 			fill(b, black)
@@ -153,18 +153,19 @@ func blacken(dst []byte, f capture.Format) {
 
 // draw fills the box of the picture in dst with src, which has its range.
 func (c *Converter) draw(dst []byte, to capture.Format, box rect, src picture) {
-	switch {
-	case packed422[to.Pixel]:
+	switch info := to.Pixel.Info(); info.Layout {
+	case capture.Packed422:
 		area := packedPlane(to, dst).at(box.x, box.y, box.w, box.h, 2)
-		mid := c.shape(src, capture.YUV422P, box)
+		mid := c.shape(src, info.Planar, box)
 		c0, c1 := chromaOrder(mid, to.Pixel)
-		pack(area, mid[0], c0, c1, to.Pixel == capture.UYVY)
-	case interleaved[to.Pixel]:
+		pack(area, mid[0], c0, c1, info.ChromaFirst)
+	case capture.SemiPlanar:
 		luma := plane{dst, to.Width, to.Width, to.Height}.at(box.x, box.y, box.w, box.h, 1)
-		mid := c.shape(src, capture.YUV420, box)
+		mid := c.shape(src, info.Planar, box)
 		scale(luma, mid[0])
 		c0, c1 := chromaOrder(mid, to.Pixel)
-		merge(chromaOf(to, dst).at(box.x/2, box.y/2, c0.width, c0.height, 2), c0, c1)
+		subX, subY := info.Subsampling()
+		merge(chromaOf(to, dst).at(box.x/subX, box.y/subY, c0.width, c0.height, 2), c0, c1)
 	default:
 		resample(area(planesOf(to, dst), to, box), src)
 	}

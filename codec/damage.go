@@ -28,6 +28,7 @@ const (
 	Truncated   // ends within a marker segment or before the first scan
 	Malformed   // a marker segment contradicts T.81
 	Unsupported // lossless, arithmetic or 12-bit coding, CMYK, odd subsampling
+	TooLarge    // wider or higher than capture.MaxDimension, or larger than capture.MaxFrame when decoded
 	WrongSize   // not the stream's width and height, or not a raw picture's length
 	BadData     // the entropy-coded data is corrupt; only decoding shows it
 
@@ -37,7 +38,7 @@ const (
 var causeTexts = [NumCauses]string{
 	"bytes before SOI", "bytes between markers", "no Huffman tables", "no EOI", "bytes after EOI",
 	"no SOI", "no SOF", "no SOS", "truncated header", "malformed header", "unsupported kind of JPEG",
-	"wrong size", "corrupt image data",
+	"too large", "wrong size", "corrupt image data",
 }
 
 // String returns a few words for statistics.

@@ -12,25 +12,25 @@ import (
 // capture.MaxDimension.
 type Limits struct{ Width, Height int }
 
-// Decoder turns what came over the wire into raw pictures. It is for one
-// goroutine.
+// Decoder turns what came over the wire into raw frames. It is for one goroutine,
+// but for Close.
 type Decoder struct {
-	turbo  turbo
-	pool   *capture.Pool
-	limits Limits
-	padded []byte // planes of sizes and subsamplings that no raw format has
+	libjpeg libjpeg
+	pool    *capture.Pool
+	limits  Limits
+	chroma  []byte // planes of subsamplings that no raw format has
 }
 
 // NewDecoder returns a decoder whose frames come from pool.
 func NewDecoder(pool *capture.Pool, limits Limits) *Decoder {
 	limits.Width = cmp.Or(limits.Width, capture.MaxDimension)
 	limits.Height = cmp.Or(limits.Height, capture.MaxDimension)
-	return &Decoder{turbo: newDecompressor(), pool: pool, limits: limits}
+	return &Decoder{pool: pool, limits: limits}
 }
 
-// Close frees the decoder's memory; JPEGs fail to decode from then on. It may
-// be called twice.
-func (d *Decoder) Close() { d.turbo.close() }
+// Close ends a Decode that is running; JPEGs fail to decode from then on. It may
+// be called twice, and from any goroutine.
+func (d *Decoder) Close() { d.libjpeg.stop() }
 
 // Decode takes the caller's reference over in every case and returns a raw
 // frame that the caller owns, with Decoded set and all else but the pixel format
@@ -68,57 +68,54 @@ func (d *Decoder) decode(f *capture.Frame) (*capture.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !d.admits(h, f.Format) {
-		return nil, fmt.Errorf("%w: it is %dx%d", WrongSize, h.Width, h.Height)
-	}
-	jpeg := f.Data[h.Start:h.End]
-	if err := d.turbo.agrees(jpeg, h); err != nil {
+	if err := d.admit(h, f.Format); err != nil {
 		return nil, err
 	}
 	format := f.Format
 	format.Pixel = h.planar()
 	g := d.pool.Get(format.Size())
 	g.Derive(format, f)
-	if err := d.decompress(g, jpeg, h); err != nil {
+	if err := d.decompress(g, f.Data[h.Start:h.End], h); err != nil {
 		g.Release()
 		return nil, err
 	}
 	return g, nil
 }
 
-// admits reports whether the picture has the size announced, within the limits.
-func (d *Decoder) admits(h Header, f capture.Format) bool {
-	return h.Width == f.Width && h.Height == f.Height &&
-		h.Width <= d.limits.Width && h.Height <= d.limits.Height
+// admit reports what is wrong with the frame's size: it has to be the one
+// announced, within the limits.
+func (d *Decoder) admit(h Header, f capture.Format) error {
+	switch {
+	case h.Width > d.limits.Width || h.Height > d.limits.Height:
+		return fmt.Errorf("%w: it is %dx%d, the limit is %dx%d", TooLarge, h.Width, h.Height, d.limits.Width, d.limits.Height)
+	case h.Width != f.Width || h.Height != f.Height:
+		return fmt.Errorf("%w: it is %dx%d", WrongSize, h.Width, h.Height)
+	}
+	return nil
 }
 
 // decompress fills g, whose pixel format is h.planar.
 func (d *Decoder) decompress(g *capture.Frame, jpeg []byte, h Header) error {
 	out := planesOf(g.Format, g.Data)
 	like := headerOf(g.Format)
-	if h.SubX == like.SubX && h.SubY == like.SubY && h.Width%h.SubX == 0 && h.Height%h.SubY == 0 {
-		return d.turbo.decompress(out, jpeg, h)
+	if h.SubX == like.SubX && h.SubY == like.SubY {
+		return d.libjpeg.decode(out, jpeg)
 	}
-	p := h.planes(&d.padded)
-	if err := d.turbo.decompress(p, jpeg, h); err != nil {
+	p := out
+	p[1], p[2] = h.chromaPlanes(&d.chroma)
+	if err := d.libjpeg.decode(p, jpeg); err != nil {
 		return err
 	}
-	p[0].width, p[0].height = h.Width, h.Height
-	resample(out, p)
+	out[1].draw(p[1])
+	out[2].draw(p[2])
 	return nil
 }
 
-// planes returns planes in scratch, rounded up to whole groups of subsampled
-// pixels as TurboJPEG writes them.
-func (h Header) planes(scratch *[]byte) (p picture) {
-	cw, ch := h.chroma(h.Width, h.Height)
-	w, ht := cw*h.SubX, ch*h.SubY
-	luma, chroma := w*ht, cw*ch
-	b := grow(scratch, luma+2*chroma)
-	p[0] = plane{b, w, w, ht}
-	p[1] = plane{b[luma:], cw, cw, ch}
-	p[2] = plane{b[luma+chroma:], cw, cw, ch}
-	return p
+// chromaPlanes returns planes in scratch of the size of the header's chroma.
+func (h Header) chromaPlanes(scratch *[]byte) (cb, cr plane) {
+	w, ht := h.chroma(h.Width, h.Height)
+	b := grow(scratch, 2*w*ht)
+	return plane{b, w, w, ht}, plane{b[w*ht:], w, w, ht}
 }
 
 // chroma returns how many chroma samples a rectangle of pixels has.

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"image"
 	"image/jpeg"
+	"math/rand/v2"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/fixtures/jpegbomb"
 )
 
 // TestDecode compares with the decoder of Go's library.
@@ -33,6 +37,9 @@ func TestDecode(t *testing.T) {
 		{"good-422-optimized", capture.YUV422P, true},
 		{"good-422-avi1", capture.YUV422P, true},
 		{"good-422-jfif9", capture.YUV422P, true},
+		{"good-422-adobe2", capture.YUV422P, true},
+		{"good-422-exif6", capture.YUV422P, true},
+		{"good-422-scan-parameters", capture.YUV422P, true},
 		{"good-420-progressive", capture.YUV420, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -125,6 +132,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"unsupported-arithmetic", Unsupported},
 		{"unsupported-rgb", Unsupported},
 		{"unsupported-12-bit", Unsupported},
+		{"unsupported-adobe0", Unsupported},
+		{"too-wide", TooLarge},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			pool := newPool(t)
@@ -141,10 +150,14 @@ func TestDecodeBadData(t *testing.T) {
 	good := readFixture(t, "good-422-restart")
 	h, _ := ParseHeader(good)
 	for name, data := range map[string][]byte{
-		"hole":          append(bytes.Clone(good[:h.Scan+500]), good[h.Scan+1500:]...),
-		"no table":      replaceSegment(good, 0xDB, nil),
-		"bogus table":   insertBefore(good, markerSOS, []byte{0xFF, markerDHT, 0, 19, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}),
-		"bogus restart": bytes.ReplaceAll(good, []byte{0xFF, 0xD3}, []byte{0xFF, 0xD7}),
+		"hole":                             append(bytes.Clone(good[:h.Scan+500]), good[h.Scan+1500:]...),
+		"no table":                         replaceSegment(good, 0xDB, nil),
+		"bogus table":                      insertBefore(good, markerSOS, []byte{0xFF, markerDHT, 0, 19, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}),
+		"bogus restart":                    bytes.ReplaceAll(good, []byte{0xFF, 0xD3}, []byte{0xFF, 0xD7}),
+		"no restart":                       bytes.ReplaceAll(good, []byte{0xFF, 0xD3}, nil),
+		"padding and then a hole":          append(beforeRestarts(good[:h.Scan+500], []byte{0}), good[h.Scan+1500:]...),
+		"padding and then a bogus restart": bytes.ReplaceAll(beforeRestarts(good, []byte{0}), []byte{0xFF, 0xD3}, []byte{0xFF, 0xD7}),
+		"more than padding":                beforeRestarts(good, make([]byte, 100)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			pool := newPool(t)
@@ -158,15 +171,56 @@ func TestDecodeBadData(t *testing.T) {
 
 // TestDecodeManyScans: a small progressive JPEG must not keep the decoder busy.
 func TestDecodeManyScans(t *testing.T) {
+	format := formatOf(capture.MJPEG, 100, 50)
+	for scans, many := range map[int]bool{1: false, 16: false, 17: true, 190: true} {
+		pool := newPool(t)
+		g, err := newDecoder(t, pool).Decode(frameOf(pool, format, jpegbomb.Progressive(100, 50, scans)))
+		if many != errors.Is(err, BadData) || many != (g == nil) || many != (err != nil && strings.Contains(err.Error(), "16 scans")) {
+			t.Errorf("%d scans: %v, error is %v", scans, g, err)
+		}
+		if g != nil {
+			g.Release()
+		}
+	}
+}
+
+// TestDecodeIsStateless: tables of the frame before are not this one's.
+func TestDecodeIsStateless(t *testing.T) {
 	pool := newPool(t)
-	good := readFixture(t, "good-420-progressive")
-	h, _ := ParseHeader(good)
-	first := h.Scan + bytes.Index(good[h.Scan:], []byte{0xFF, markerDHT})
-	scans := bytes.Repeat(good[h.SOS:first], 600)
-	bomb := append(append(bytes.Clone(good[:h.SOS]), scans...), eoi...)
-	_, err := newDecoder(t, pool).Decode(frameOf(pool, sampleFormat, bomb))
-	if !errors.Is(err, BadData) {
+	d := newDecoder(t, pool)
+	good := readFixture(t, "good-422")
+	g, err := d.Decode(frameOf(pool, sampleFormat, good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Release()
+	if _, err := d.Decode(frameOf(pool, sampleFormat, replaceSegment(good, 0xDB, nil))); !errors.Is(err, ErrDamaged) {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// TestDecodeEndsAtClose: the end of a program does not wait for a large frame.
+func TestDecodeEndsAtClose(t *testing.T) {
+	pool := newPool(t)
+	format := formatOf(capture.YUV420, 2048, 2048)
+	raw := pool.Get(format.Size())
+	raw.Format = format
+	noise := rand.NewChaCha8([32]byte{})
+	noise.Read(raw.Data)
+	jpeg, err := newEncoder(t, JPEG, 100, pool).Encode(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer jpeg.Release()
+	d, result := NewDecoder(pool, Limits{}), make(chan error)
+	go func() {
+		_, err := d.Decode(jpeg.Retain())
+		result <- err
+	}()
+	time.Sleep(5 * time.Millisecond) // of the 100 that it takes
+	d.Close()
+	if err := <-result; err == nil || errors.Is(err, ErrDamaged) {
+		t.Errorf("the error is %v", err)
 	}
 }
 
@@ -174,7 +228,7 @@ func TestDecodeLimits(t *testing.T) {
 	pool := newPool(t)
 	d := NewDecoder(pool, Limits{Width: 159})
 	defer d.Close()
-	if _, err := d.Decode(frameOf(pool, sampleFormat, readFixture(t, "good-422"))); !errors.Is(err, WrongSize) {
+	if _, err := d.Decode(frameOf(pool, sampleFormat, readFixture(t, "good-422"))); !errors.Is(err, TooLarge) || !strings.Contains(err.Error(), "159x8192") {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -62,7 +62,7 @@ func TestNewEncoderRefuses(t *testing.T) {
 // TestEncode: every raw format and odd sizes survive encoding and decoding, in
 // the subsampling and range they had, and nothing outside the picture is touched.
 func TestEncode(t *testing.T) {
-	for _, pixel := range capture.RawFormats() {
+	for _, pixel := range distinct() {
 		for _, size := range [][2]int{{320, 240}, {321, 241}, {318, 1}, {1, 1}, {2, 3}, {17, 33}} {
 			for _, r := range []capture.Range{capture.Limited, capture.Full} {
 				format := formatOf(pixel, size[0], size[1])
@@ -109,18 +109,13 @@ func testEncode(t *testing.T, format capture.Format) {
 
 // photoAs returns a raw picture in its planar format, rearranged by plain code.
 func photoAs(t *testing.T, to, from capture.Format, raw []byte) []byte {
-	if packedRGB[from.Pixel] {
+	if from.Pixel.Info().IsRGB() {
 		return photo(to)
 	}
 	data := make([]byte, to.Size())
 	for y := range from.Height {
 		for x := range from.Width {
-			src, dst := where(from, x, y), where(to, x, y)
-			for i := range dst {
-				if dst[i] >= 0 {
-					data[dst[i]] = raw[src[i]]
-				}
-			}
+			put(to, data, x, y, get(from, raw, x, y))
 		}
 	}
 	return data
@@ -193,7 +188,7 @@ func TestEncodeAfterClose(t *testing.T) {
 }
 
 func TestEncodeAllocates(t *testing.T) {
-	for _, pixel := range capture.RawFormats() {
+	for _, pixel := range distinct() {
 		pool := newPool(t)
 		e := newEncoder(t, JPEG, 80, pool)
 		format := formatOf(pixel, 161, 121)

@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 
 	"github.com/tbcam/tbcam/capture"
 )
@@ -20,6 +21,7 @@ const (
 	markerEOI  = 0xD9
 	markerSOS  = 0xDA
 	markerAPP0 = 0xE0
+	markerAPPE = 0xEE
 	markerCOM  = 0xFE
 )
 
@@ -32,9 +34,18 @@ var (
 // limited-range samples; without it a JPEG's samples are full range (JFIF).
 const limitedRange = "CS=ITU601"
 
+// jfif and adobe begin the segments that say how colours are coded (JFIF 1.02;
+// Adobe Technical Note 5116), whose payloads have at least so many bytes.
+var jfif, adobe = []byte("JFIF\x00"), []byte("Adobe")
+
+const (
+	jfifSize  = 14
+	adobeSize = 12
+)
+
 // Header is what a JPEG says of itself before its first scan.
 type Header struct {
-	Width, Height int  // pixels, 1 to 65535
+	Width, Height int  // pixels, 1 to capture.MaxDimension
 	Components    int  // 1 (greyscale) or 3 (Y', Cb, Cr)
 	SubX, SubY    int  // luma samples per chroma sample: 1x1, 2x1, 2x2, 1x2 or 4x1
 	Progressive   bool // else sequential
@@ -46,7 +57,12 @@ type Header struct {
 	// first entropy-coded byte, and after the EOI marker or the last byte.
 	Start, SOS, Scan, End int
 
-	junk bool // bytes between marker segments that belong to none
+	junk      bool    // bytes between marker segments that belong to none
+	scans     bool    // there are several scans: samples come in parts
+	ids       [3]byte // of the components
+	jfif      bool    // has a JFIF segment: colours are Y'CbCr
+	adobe     bool    // has an Adobe segment
+	transform byte    // of the Adobe segment; 0 is RGB
 }
 
 // Format returns the format of frames with such a header.
@@ -55,8 +71,9 @@ func (h Header) Format() capture.Format {
 }
 
 // ParseHeader reads the marker segments before the first scan (T.81 section
-// B.2) and finds the picture's end. It tolerates bytes before SOI and between
-// segments. The error is a Cause; the header is then of no use.
+// B.2) and finds the frame's end: of several JPEGs in data (MPO, or what an older
+// frame left there) it is the first. It tolerates bytes before SOI and between
+// segments. The error wraps a Cause; the header is then of no use.
 func ParseHeader(data []byte) (Header, error) {
 	start := bytes.Index(data, soi)
 	if start < 0 {
@@ -73,8 +90,36 @@ func ParseHeader(data []byte) (Header, error) {
 		}
 		at = s.end
 	}
-	h.End, h.Complete = findEnd(data, h.Scan)
+	if err := h.check(); err != nil {
+		return Header{}, err
+	}
+	h.End, h.Complete = h.findEnd(data)
 	return h, nil
+}
+
+// check refuses frames that cannot be shown: in RGB, or too large.
+func (h *Header) check() error {
+	if h.rgb() {
+		return fmt.Errorf("%w: RGB, not Y'CbCr", Unsupported)
+	}
+	f := h.Format()
+	f.Pixel = h.planar()
+	// Decoded coefficients, of two bytes, wait for those of later scans.
+	if size := f.Size(); size > capture.MaxFrame || h.scans && 2*size > capture.MaxFrame {
+		return fmt.Errorf("%w: it is %dx%d, and decoding takes more than %d MiB", TooLarge, h.Width, h.Height, capture.MaxFrame>>20)
+	}
+	return nil
+}
+
+// rgb reports whether libjpeg takes the components for R, G and B.
+func (h *Header) rgb() bool {
+	switch {
+	case h.Components != 3 || h.jfif:
+		return false
+	case h.adobe:
+		return h.transform == 0
+	}
+	return h.ids == [3]byte{'R', 'G', 'B'}
 }
 
 // take notes what one marker segment says.
@@ -93,8 +138,12 @@ func (h *Header) take(s segment, data []byte) error {
 		h.Huffman = true
 	case s.marker == markerCOM && bytes.HasPrefix(payload, []byte(limitedRange)):
 		h.Range = capture.Limited
+	case s.marker == markerAPP0 && len(payload) >= jfifSize && bytes.HasPrefix(payload, jfif):
+		h.jfif = true
+	case s.marker == markerAPPE && len(payload) >= adobeSize && bytes.HasPrefix(payload, adobe):
+		h.adobe, h.transform = true, payload[adobeSize-1]
 	case s.marker == markerSOS:
-		return h.takeSOS(s, len(data))
+		return h.takeSOS(s, data)
 	}
 	return nil
 }
@@ -104,64 +153,98 @@ func (h *Header) takeSOF(marker byte, p []byte) error {
 	switch {
 	case h.Width != 0, len(p) < 6, len(p) != 6+3*int(p[5]):
 		return Malformed
-	case marker > markerSOF2, p[0] != 8:
-		return Unsupported
+	case marker > markerSOF2:
+		return fmt.Errorf("%w: lossless, hierarchical or with arithmetic coding", Unsupported)
+	case p[0] != 8:
+		return fmt.Errorf("%w: %d bits a sample", Unsupported, p[0])
 	}
 	h.Progressive = marker == markerSOF2
 	h.Height = int(binary.BigEndian.Uint16(p[1:]))
 	h.Width = int(binary.BigEndian.Uint16(p[3:]))
 	h.Components = int(p[5])
-	if h.Width == 0 || h.Height == 0 { // T.81 allows a height of 0, to be told after the scan
-		return Unsupported
+	switch {
+	case h.Width == 0 || h.Height == 0: // T.81 allows a height of 0, to be told after the scan
+		return fmt.Errorf("%w: %dx%d", Unsupported, h.Width, h.Height)
+	case h.Width > capture.MaxDimension || h.Height > capture.MaxDimension:
+		return fmt.Errorf("%w: it is %dx%d, the limit is %dx%d", TooLarge, h.Width, h.Height, capture.MaxDimension, capture.MaxDimension)
 	}
 	return h.takeSampling(p[6:])
 }
 
-// takeSampling reads the sampling factors of a frame header's components.
+// takeSampling reads the components of a frame header: identifier, sampling
+// factors and table of each.
 func (h *Header) takeSampling(p []byte) error {
 	h.SubX, h.SubY = 1, 1
-	if h.Components == 1 {
+	switch {
+	case h.Components == 1:
 		return nil
+	case h.Components != 3:
+		return fmt.Errorf("%w: %d components", Unsupported, h.Components)
 	}
-	if h.Components != 3 || p[4] != p[7] {
-		return Unsupported
-	}
+	h.ids = [3]byte{p[0], p[3], p[6]}
 	lumaX, lumaY := int(p[1]>>4), int(p[1]&15)
 	chromaX, chromaY := int(p[4]>>4), int(p[4]&15)
-	if chromaX == 0 || chromaY == 0 || lumaX%chromaX != 0 || lumaY%chromaY != 0 {
-		return Unsupported
+	if p[4] == p[7] && chromaX != 0 && chromaY != 0 && lumaX%chromaX == 0 && lumaY%chromaY == 0 {
+		h.SubX, h.SubY = lumaX/chromaX, lumaY/chromaY
+		switch [2]int{h.SubX, h.SubY} {
+		case [2]int{1, 1}, [2]int{2, 1}, [2]int{2, 2}, [2]int{1, 2}, [2]int{4, 1}:
+			return nil
+		}
 	}
-	h.SubX, h.SubY = lumaX/chromaX, lumaY/chromaY
-	switch [2]int{h.SubX, h.SubY} {
-	case [2]int{1, 1}, [2]int{2, 1}, [2]int{2, 2}, [2]int{1, 2}, [2]int{4, 1}:
-		return nil
-	}
-	return Unsupported
+	return fmt.Errorf("%w: sampling factors %#02x, %#02x, %#02x", Unsupported, p[1], p[4], p[7])
 }
 
-func (h *Header) takeSOS(s segment, size int) error {
+// takeSOS reads a scan header (T.81 section B.2.3).
+func (h *Header) takeSOS(s segment, data []byte) error {
 	switch {
 	case h.Width == 0:
 		return NoSOF
-	case s.end >= size:
+	case s.end >= len(data):
 		return Truncated
+	case s.payload == s.end:
+		return Malformed
 	}
 	h.SOS, h.Scan = s.start, s.end
+	h.scans = h.Progressive || int(data[s.payload]) < h.Components
 	return nil
 }
 
-// findEnd returns the offset after EOI, or the length of data without one.
-// Looking from the end first saves going through the entropy-coded data, where
-// no EOI can be (T.81 section B.1.1.5).
-func findEnd(data []byte, scan int) (end int, found bool) {
-	padded := bytes.TrimRight(data[scan:], "\x00")
-	if bytes.HasSuffix(padded, eoi) {
-		return scan + len(padded), true
+// findEnd returns the offset after EOI, or the length of data without one. No EOI
+// can be in entropy-coded data (T.81 section B.1.1.5), but in the segments
+// between scans.
+func (h *Header) findEnd(data []byte) (end int, found bool) {
+	at := h.Scan
+	for h.scans {
+		s, ok := nextInScan(data, at)
+		switch {
+		case !ok:
+			return len(data), false
+		case s.marker == markerEOI:
+			return s.end, true
+		}
+		at = s.end
 	}
-	if i := bytes.Index(data[scan:], eoi); i >= 0 {
-		return scan + i + len(eoi), true
+	if i := bytes.Index(data[at:], eoi); i >= 0 {
+		return at + i + len(eoi), true
 	}
 	return len(data), false
+}
+
+// nextInScan returns the first marker segment after entropy-coded data, in which
+// FF is followed by 00 or is a restart marker.
+func nextInScan(data []byte, at int) (segment, bool) {
+	for ; ; at++ {
+		i := bytes.IndexByte(data[at:], 0xFF)
+		if i < 0 || at+i+1 == len(data) {
+			return segment{}, false
+		}
+		at += i
+		m := data[at+1]
+		if m != 0 && m != 0xFF && (m < markerRST0 || m >= markerSOI) {
+			s, err := nextSegment(data, at)
+			return s, err == nil
+		}
+	}
 }
 
 // segment is a marker with its parameters: data[start:end], of which

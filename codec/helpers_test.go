@@ -4,6 +4,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -79,9 +80,24 @@ func guarded(t testing.TB, n int) []byte {
 	return m[size-n : size : size]
 }
 
+// scenes remembers what scene returned: the tests ask for few points many times.
+var scenes = make([][3]float32, 640*480)
+
 // scene returns the colour of a photo-like picture at a point, R, G, B in 0..1:
 // soft light, edges and fine texture.
 func scene(x, y int) (r, g, b float64) {
+	if x >= 640 || y >= 480 {
+		return paint(x, y)
+	}
+	known := &scenes[y*640+x]
+	if *known == [3]float32{} {
+		r, g, b = paint(x, y)
+		*known = [3]float32{float32(r), float32(g), float32(b)}
+	}
+	return float64(known[0]), float64(known[1]), float64(known[2])
+}
+
+func paint(x, y int) (r, g, b float64) {
 	u, v := float64(x)/320, float64(y)/240
 	light := 0.5 + 0.3*math.Sin(3*u+2*v) + 0.1*noise(x/24, y/24)
 	texture := 0.04*noise(x/2, y/2) + 0.02*noise(x, y)
@@ -105,7 +121,7 @@ func noise(x, y int) float64 {
 // Cr, or R, G, B. It is the textbook formula, without any of the code under test.
 func sampleOf(f capture.Format, x, y int) [3]float64 {
 	r, g, b := scene(x, y)
-	if packedRGB[f.Pixel] {
+	if f.Pixel.Info().IsRGB() {
 		return [3]float64{255 * r, 255 * g, 255 * b}
 	}
 	return toYCbCr(f, r, g, b)
@@ -125,7 +141,8 @@ func toYCbCr(f capture.Format, r, g, b float64) [3]float64 {
 }
 
 // where returns the offset of the samples of pixel (x, y) in a picture, in the
-// order of sampleOf; -1 for those it lacks. Written from the V4L2 documentation.
+// order of sampleOf; -1 for those it lacks, and for formats whose samples are no
+// bytes: see get and put. Written from the V4L2 documentation.
 func where(f capture.Format, x, y int) [3]int {
 	w, h := f.Width, f.Height
 	cw, ch := (w+1)/2, (h+1)/2
@@ -138,6 +155,26 @@ func where(f capture.Format, x, y int) [3]int {
 		return [3]int{packed + x%2*2, packed + 3, packed + 1}
 	case capture.UYVY:
 		return [3]int{packed + 1 + x%2*2, packed, packed + 2}
+	case capture.NV16, capture.NV61:
+		c := w*h + (y*cw+x/2)*2
+		if f.Pixel == capture.NV61 {
+			return [3]int{luma, c + 1, c}
+		}
+		return [3]int{luma, c, c + 1}
+	case capture.NV24:
+		c := w*h + luma*2
+		return [3]int{luma, c, c + 1}
+	case capture.NV42:
+		c := w*h + luma*2
+		return [3]int{luma, c + 1, c}
+	case capture.XBGR32, capture.ABGR32, capture.BGR32: // B G R X
+		return [3]int{4*luma + 2, 4*luma + 1, 4 * luma}
+	case capture.RGBX32, capture.RGBA32: // R G B X
+		return [3]int{4 * luma, 4*luma + 1, 4*luma + 2}
+	case capture.XRGB32, capture.ARGB32, capture.RGB32: // X R G B
+		return [3]int{4*luma + 1, 4*luma + 2, 4*luma + 3}
+	case capture.BGRX32, capture.BGRA32: // X B G R
+		return [3]int{4*luma + 3, 4*luma + 2, 4*luma + 1}
 	case capture.NV12:
 		c := w*h + (y/2*cw+x/2)*2
 		return [3]int{luma, c, c + 1}
@@ -160,7 +197,49 @@ func where(f capture.Format, x, y int) [3]int {
 	case capture.BGR24:
 		return [3]int{3*luma + 2, 3*luma + 1, 3 * luma}
 	}
+	if f.Pixel != capture.GREY {
+		return [3]int{-1, -1, -1}
+	}
 	return [3]int{luma, -1, -1}
+}
+
+// wordBits holds how many low bits of a little-endian word are the luma.
+var wordBits = map[capture.PixelFormat]int{capture.Y10: 10, capture.Y12: 12, capture.Y14: 14, capture.Y16: 16}
+
+// get returns the samples of pixel (x, y), rounded down to 8 bits; -1 for those
+// that the format lacks. RGB565 is not for it.
+func get(f capture.Format, data []byte, x, y int) (s [3]float64) {
+	if bits := wordBits[f.Pixel]; bits > 0 {
+		at := 2 * (y*f.Width + x)
+		return [3]float64{float64((int(data[at]) | int(data[at+1])<<8) >> (bits - 8)), -1, -1}
+	}
+	for i, at := range where(f, x, y) {
+		s[i] = -1
+		if at >= 0 {
+			s[i] = float64(data[at])
+		}
+	}
+	return s
+}
+
+// put sets the samples of pixel (x, y).
+func put(f capture.Format, data []byte, x, y int, s [3]float64) {
+	v := [3]int{}
+	for i := range s {
+		v[i] = int(min(max(math.Round(s[i]), 0), 255))
+	}
+	word, at := v[0]<<max(wordBits[f.Pixel]-8, 0), 2*(y*f.Width+x)
+	if f.Pixel == capture.RGB565 {
+		word = v[0]>>3<<11 | v[1]>>2<<5 | v[2]>>3
+	}
+	if f.Pixel == capture.RGB565 || wordBits[f.Pixel] > 0 {
+		data[at], data[at+1] = byte(word), byte(word>>8)
+	}
+	for i, at := range where(f, x, y) {
+		if at >= 0 {
+			data[at] = byte(v[i])
+		}
+	}
 }
 
 // photo returns the scene as a raw picture; where pixels share chroma, the last
@@ -169,12 +248,7 @@ func photo(f capture.Format) []byte {
 	data := make([]byte, f.Size())
 	for y := range f.Height {
 		for x := range f.Width {
-			s := sampleOf(f, x, y)
-			for i, at := range where(f, x, y) {
-				if at >= 0 {
-					data[at] = byte(math.Round(s[i]))
-				}
-			}
+			put(f, data, x, y, sampleOf(f, x, y))
 		}
 	}
 	return data
@@ -188,6 +262,18 @@ func psnr(a, b []byte) float64 {
 		sum += d * d
 	}
 	return 10 * math.Log10(255*255*float64(len(a))/sum)
+}
+
+// distinct lists the raw formats without those that differ from another in their
+// code alone, as X from A.
+func distinct() []capture.PixelFormat {
+	seen := make(map[[4]int]bool)
+	return slices.DeleteFunc(capture.RawFormats(), func(p capture.PixelFormat) bool {
+		order := p.Info().RGB
+		known := seen[order] && p.Info().Layout == capture.PackedRGB
+		seen[order] = true
+		return known
+	})
 }
 
 func formatOf(pixel capture.PixelFormat, width, height int) capture.Format {

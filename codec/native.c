@@ -15,44 +15,6 @@ long tb_compress(tjhandle handle, int subsamp, int quality, int width, int heigh
 	return (long)size;
 }
 
-/* Reports whether the last call only warned. The message is all that tells of
- * what; it is of the first warning, unless an error followed. */
-static int warned(tjhandle handle, const char *of)
-{
-	return tjGetErrorCode(handle) == TJERR_WARNING && strstr(tjGetErrorStr2(handle), of) != NULL;
-}
-
-int tb_subsampling(tjhandle handle, const uint8_t *jpeg, unsigned long size, int width, int height)
-{
-	int w = 0, h = 0, subsamp = -1, colours = -1;
-
-	if (tjDecompressHeader3(handle, jpeg, size, &w, &h, &subsamp, &colours) < 0 && !warned(handle, ""))
-		return -1;
-	if (w != width || h != height || (colours != TJCS_YCbCr && colours != TJCS_GRAY))
-		return -2;
-	return subsamp;
-}
-
-/* Some cameras pad the image data before EOI, some write nonsense for a JFIF
- * version: that is no damage. Bytes left over before any other marker mean that
- * the decoder lost its way. */
-static int harmless(tjhandle handle)
-{
-	return warned(handle, "extraneous bytes before marker 0xd9") || warned(handle, "unknown JFIF revision");
-}
-
-int tb_decompress(tjhandle handle, const uint8_t *jpeg, unsigned long size, int width, int height,
-		  uint8_t *y, int y_stride, uint8_t *u, int u_stride, uint8_t *v, int v_stride)
-{
-	uint8_t *planes[] = {y, u, v};
-	int strides[] = {y_stride, u_stride, v_stride};
-
-	if (tjDecompressToYUVPlanes(handle, jpeg, size, planes, width, strides, height,
-				    TJFLAG_LIMITSCANS) == 0 || harmless(handle))
-		return 0;
-	return -1;
-}
-
 int tb_from_rgb(tjhandle handle, int pixel_format, const uint8_t *rgb, int width, int height,
 		uint8_t *y, int y_stride, uint8_t *u, int u_stride, uint8_t *v, int v_stride)
 {

@@ -1,15 +1,13 @@
 package codec
 
 /*
-#cgo pkg-config: libturbojpeg
+#cgo pkg-config: libturbojpeg libjpeg
 #cgo CFLAGS: -O3
 #cgo LDFLAGS: -lyuv
 #cgo noescape tb_compress
 #cgo nocallback tb_compress
-#cgo noescape tb_subsampling
-#cgo nocallback tb_subsampling
-#cgo noescape tb_decompress
-#cgo nocallback tb_decompress
+#cgo noescape tb_decode
+#cgo nocallback tb_decode
 #cgo noescape tb_from_rgb
 #cgo nocallback tb_from_rgb
 #cgo noescape tb_rescale
@@ -20,6 +18,10 @@ package codec
 #cgo nocallback ScalePlane
 #cgo noescape RotatePlane
 #cgo nocallback RotatePlane
+#cgo noescape Convert16To8Plane
+#cgo nocallback Convert16To8Plane
+#cgo noescape RGB565ToARGB
+#cgo nocallback RGB565ToARGB
 #cgo noescape SplitUVPlane
 #cgo nocallback SplitUVPlane
 #cgo noescape MergeUVPlane
@@ -37,11 +39,11 @@ package codec
 import "C"
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"unsafe"
-
-	"github.com/tbcam/tbcam/capture"
 )
 
 // This file is the only one that calls C. The callers of its functions see to
@@ -74,9 +76,6 @@ type turbo struct{ handle C.tjhandle }
 // newCompressor returns a handle for compress and fromRGB.
 func newCompressor() turbo { return turbo{C.tjInitCompress()} }
 
-// newDecompressor returns a handle for subsampling and decompress.
-func newDecompressor() turbo { return turbo{C.tjInitDecompress()} }
-
 // close frees the handle. It may be called twice.
 func (t *turbo) close() {
 	if t.handle != nil {
@@ -107,36 +106,65 @@ func (t *turbo) compress(out []byte, p picture, h Header, quality int) (int, err
 	return int(n), nil
 }
 
-// agrees checks that TurboJPEG reads the header as ParseHeader did, so that
-// decompress writes no more than the planes hold.
-func (t *turbo) agrees(jpeg []byte, h Header) error {
-	got := C.tb_subsampling(t.handle, bytesToC(jpeg), C.ulong(len(jpeg)), C.int(h.Width), C.int(h.Height))
-	switch {
-	case got == -1:
-		return fmt.Errorf("%w: %w", Malformed, t.err())
-	case got != h.subsampling():
+// maxScans bounds the work that a small JPEG can ask for. Progressive ones have
+// about ten.
+const maxScans = 16
+
+// libjpeg decodes JPEGs. It is for one goroutine, but for stop.
+type libjpeg struct {
+	stopped atomic.Uint32
+	shapes  [3]C.struct_tb_shape
+	message [200]byte // JMSG_LENGTH_MAX of jpeglib.h
+}
+
+// stop ends a decode that runs, and each that begins later. It may be called from
+// any goroutine.
+func (l *libjpeg) stop() { l.stopped.Store(1) }
+
+// decode fills p, whose planes have the size of the JPEG's components.
+func (l *libjpeg) decode(p picture, jpeg []byte) error {
+	for i, q := range p {
+		l.shapes[i] = C.struct_tb_shape{width: C.uint32_t(q.width), height: C.uint32_t(q.height), stride: C.uint32_t(q.stride)}
+	}
+	l.message[0] = 0
+	result := C.tb_decode(bytesToC(jpeg), C.ulong(len(jpeg)), &l.shapes[0], p[0].c(), p[1].c(), p[2].c(), maxScans,
+		(*C.uint32_t)(unsafe.Pointer(&l.stopped)), (*C.char)(unsafe.Pointer(&l.message[0])))
+	switch result {
+	case C.TB_OK:
+		return nil
+	case C.TB_MALFORMED:
+		return fmt.Errorf("%w: %w", Malformed, l.err())
+	case C.TB_UNSUPPORTED:
 		return Unsupported
+	case C.TB_STOPPED:
+		return errClosed
 	}
-	return nil
+	return fmt.Errorf("%w: %w", BadData, l.err())
 }
 
-// decompress decodes a JPEG whose header agrees. The planes are padded to whole
-// groups of subsampled pixels.
-func (t *turbo) decompress(p picture, jpeg []byte, h Header) error {
-	if C.tb_decompress(t.handle, bytesToC(jpeg), C.ulong(len(jpeg)), C.int(h.Width), C.int(h.Height),
-		p[0].c(), C.int(p[0].stride), p[1].c(), C.int(p[1].stride), p[2].c(), C.int(p[2].stride)) < 0 {
-		return fmt.Errorf("%w: %w", BadData, t.err())
-	}
-	return nil
+var errClosed = errors.New("the decoder is closed")
+
+// err returns what the last call complained of.
+func (l *libjpeg) err() error {
+	text, _, _ := bytes.Cut(l.message[:], []byte{0})
+	return errors.New(string(text))
 }
 
-// fromRGB converts packed RGB pixels to full-range BT.601 planes of 4:4:4.
-func (t *turbo) fromRGB(dst picture, rgb []byte, pixel capture.PixelFormat) error {
-	order := C.int(C.TJPF_RGB)
-	if pixel == capture.BGR24 {
-		order = C.TJPF_BGR
-	}
-	if C.tb_from_rgb(t.handle, order, bytesToC(rgb), C.int(dst[0].width), C.int(dst[0].height),
+// pixelOrders are the TJPFs, by the offsets of red, green and blue and the bytes
+// of a pixel.
+var pixelOrders = map[[4]int]C.int{
+	{0, 1, 2, 3}: C.TJPF_RGB,
+	{2, 1, 0, 3}: C.TJPF_BGR,
+	{0, 1, 2, 4}: C.TJPF_RGBX,
+	{2, 1, 0, 4}: C.TJPF_BGRX,
+	{1, 2, 3, 4}: C.TJPF_XRGB,
+	{3, 2, 1, 4}: C.TJPF_XBGR,
+}
+
+// fromRGB converts packed RGB pixels of an order that pixelOrders has to
+// full-range BT.601 planes of 4:4:4.
+func (t *turbo) fromRGB(dst picture, rgb []byte, order [4]int) error {
+	if C.tb_from_rgb(t.handle, pixelOrders[order], bytesToC(rgb), C.int(dst[0].width), C.int(dst[0].height),
 		dst[0].c(), C.int(dst[0].stride), dst[1].c(), C.int(dst[1].stride), dst[2].c(), C.int(dst[2].stride)) < 0 {
 		return t.err()
 	}
@@ -169,6 +197,18 @@ func turn(dst, src plane, degrees int, mirror bool) {
 func rescale(dst, src plane, offset, factor, bias int) {
 	C.tb_rescale(src.c(), C.int(src.stride), dst.c(), C.int(dst.stride),
 		C.int(dst.width), C.int(dst.height), C.int16_t(offset), C.int16_t(factor), C.int(bias))
+}
+
+// narrow writes the upper 8 bits of samples that have so many in the lower bits
+// of little-endian words.
+func narrow(dst, src plane, bits int) {
+	C.Convert16To8Plane((*C.uint16_t)(unsafe.Pointer(src.c())), C.int(src.stride/2), dst.c(), C.int(dst.stride),
+		C.int(1)<<(24-bits), C.int(dst.width), C.int(dst.height))
+}
+
+// expandRGB565 writes pixels of 32 bits in the order of bgrx.
+func expandRGB565(dst, src plane) {
+	C.RGB565ToARGB(src.c(), C.int(src.stride), dst.c(), C.int(dst.stride), C.int(dst.width), C.int(dst.height))
 }
 
 // split writes the even bytes of src to even and the odd ones to odd.

@@ -1,8 +1,10 @@
-/* What codec needs of TurboJPEG 2.x, in a form that takes no pointers to
- * pointers, and the loops that libyuv lacks. Planes are Y', Cb, Cr: a pointer
- * and the bytes per line of each; greyscale pictures lack the last two. */
+/* What codec needs of TurboJPEG 2.x and libjpeg, in a form that takes no pointers
+ * to pointers, and the loops that libyuv lacks. Planes are Y', Cb, Cr: a pointer
+ * and the bytes per line of each; greyscale frames lack the last two. */
+#include <stddef.h>
 #include <stdint.h>
 
+#include <libyuv/convert_argb.h>
 #include <libyuv/planar_functions.h>
 #include <libyuv/rotate.h>
 #include <libyuv/scale.h>
@@ -14,14 +16,23 @@ long tb_compress(tjhandle handle, int subsamp, int quality, int width, int heigh
 		 const uint8_t *y, int y_stride, const uint8_t *u, int u_stride,
 		 const uint8_t *v, int v_stride, uint8_t *out, unsigned long size);
 
-/* Returns the TJSAMP of a JPEG, -1 after an error, or -2 if it has another size
- * or other components than Y', Cb and Cr or Y' alone. */
-int tb_subsampling(tjhandle handle, const uint8_t *jpeg, unsigned long size, int width, int height);
+/* A plane to decode to: its size in samples and the bytes per line. */
+struct tb_shape {
+	uint32_t width, height, stride;
+};
 
-/* Decodes a JPEG of that size and of the subsampling that tb_subsampling
- * returned; returns 0, or -1 if it is damaged. */
-int tb_decompress(tjhandle handle, const uint8_t *jpeg, unsigned long size, int width, int height,
-		  uint8_t *y, int y_stride, uint8_t *u, int u_stride, uint8_t *v, int v_stride);
+enum tb_result {
+	TB_OK,
+	TB_MALFORMED,   /* the header is damaged */
+	TB_UNSUPPORTED, /* its components are not those of the planes */
+	TB_DAMAGED,     /* the rest is damaged, or has more scans than max_scans */
+	TB_STOPPED,     /* *stop became nonzero */
+};
+
+/* Decodes a JPEG to planes of these shapes, and returns a tb_result, with the
+ * reason in message (of JMSG_LENGTH_MAX bytes) where libjpeg has one. */
+int tb_decode(const uint8_t *jpeg, unsigned long size, const struct tb_shape shapes[3],
+	      uint8_t *y, uint8_t *u, uint8_t *v, int max_scans, const uint32_t *stop, char *message);
 
 /* Converts packed RGB pictures to full-range BT.601 planes without subsampling;
  * returns 0, or -1. */

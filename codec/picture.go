@@ -22,34 +22,18 @@ func (p plane) fits() bool {
 // picture is Y', Cb and Cr; greyscale pictures lack the last two.
 type picture [3]plane
 
-// How the raw formats differ.
-var (
-	packed422   = set(capture.YUYV, capture.UYVY, capture.YVYU)
-	interleaved = set(capture.NV12, capture.NV21)
-	packedRGB   = set(capture.RGB24, capture.BGR24)
-	crFirst     = set(capture.YVYU, capture.NV21, capture.YVU420)
-)
-
-func set(formats ...capture.PixelFormat) map[capture.PixelFormat]bool {
-	m := make(map[capture.PixelFormat]bool)
-	for _, f := range formats {
-		m[f] = true
-	}
-	return m
-}
-
-// PlanarFormat returns the planar format that holds pictures of a raw format
-// without loss: YUV420, YUV422P, YUV444 or GREY. RGB becomes full-range BT.601;
-// other samples keep their matrix and range.
+// PlanarFormat returns the planar format of 8 bits that holds frames of a raw
+// format with all their chroma: YUV420, YUV422P, YUV444 or GREY. RGB becomes
+// full-range BT.601; other samples keep their matrix and range, and the upper 8
+// of their bits.
 func PlanarFormat(in capture.Format) capture.Format {
-	out := in
-	switch {
-	case packed422[in.Pixel]:
-		out.Pixel = capture.YUV422P
-	case interleaved[in.Pixel], in.Pixel == capture.YVU420:
-		out.Pixel = capture.YUV420
-	case packedRGB[in.Pixel]:
-		out.Pixel, out.Matrix, out.Range = capture.YUV444, capture.BT601, capture.Full
+	info, out := in.Pixel.Info(), in
+	if info.Layout == capture.Coded {
+		return out
+	}
+	out.Pixel = info.Planar
+	if info.IsRGB() {
+		out.Matrix, out.Range = capture.BT601, capture.Full
 	}
 	return out
 }
@@ -60,7 +44,7 @@ func planesOf(f capture.Format, data []byte) (p picture) {
 	for i, l := range planes[:n] {
 		p[i] = plane{data[l.Offset:], l.Stride, l.Stride, l.Lines}
 	}
-	if crFirst[f.Pixel] {
+	if f.Pixel.Info().CrFirst {
 		p[1], p[2] = p[2], p[1]
 	}
 	return p
@@ -76,19 +60,21 @@ func grow(b *[]byte, n int) []byte {
 
 // unpacker makes planar pictures of raw frames. It is for one goroutine.
 type unpacker struct {
-	turbo   turbo // a compressor, for RGB
-	scratch []byte
+	turbo    turbo // a compressor, for RGB
+	scratch  []byte
+	expanded []byte // RGB of less than 8 bits as 32-bit pixels
 }
 
 // planar returns the frame as its PlanarFormat. The planes are the frame's own
 // where its layout allows, and else stay valid until the next call.
 func (u *unpacker) planar(f *capture.Frame) (picture, error) {
 	to := PlanarFormat(f.Format)
-	if to.Pixel == f.Format.Pixel || f.Format.Pixel == capture.YVU420 {
+	layout := f.Format.Pixel.Info().Layout
+	if layout == capture.Planar {
 		return planesOf(f.Format, f.Data), nil
 	}
 	p := planesOf(to, grow(&u.scratch, to.Size()))
-	if interleaved[f.Format.Pixel] {
+	if layout == capture.SemiPlanar {
 		p[0] = lumaOf(f)
 		splitChroma(p, f)
 		return p, nil
@@ -98,19 +84,33 @@ func (u *unpacker) planar(f *capture.Frame) (picture, error) {
 
 // into writes the frame to the planes of its PlanarFormat.
 func (u *unpacker) into(dst picture, f *capture.Frame) error {
-	switch pixel := f.Format.Pixel; {
-	case packedRGB[pixel]:
-		return u.turbo.fromRGB(dst, f.Data, pixel)
-	case packed422[pixel]:
-		c0, c1 := chromaOrder(dst, pixel)
-		unpack(dst[0], c0, c1, packedPlane(f.Format, f.Data), pixel == capture.UYVY)
-	case interleaved[pixel]:
+	switch info := f.Format.Pixel.Info(); info.Layout {
+	case capture.PackedRGB:
+		return u.turbo.fromRGB(dst, f.Data, info.RGB)
+	case capture.RGB16:
+		return u.turbo.fromRGB(dst, u.expand(f), bgrx)
+	case capture.Words:
+		narrow(dst[0], packedPlane(f.Format, f.Data), info.Bits)
+	case capture.Packed422:
+		c0, c1 := chromaOrder(dst, info.Pixel)
+		unpack(dst[0], c0, c1, packedPlane(f.Format, f.Data), info.ChromaFirst)
+	case capture.SemiPlanar:
 		scale(dst[0], lumaOf(f))
 		splitChroma(dst, f)
 	default:
 		resample(dst, planesOf(f.Format, f.Data))
 	}
 	return nil
+}
+
+// bgrx is the order of what expand returns, as PixelInfo.RGB has it.
+var bgrx = [4]int{2, 1, 0, 4}
+
+// expand returns a frame of RGB565 as pixels of 32 bits, until the next call.
+func (u *unpacker) expand(f *capture.Frame) []byte {
+	b := grow(&u.expanded, 4*f.Format.Width*f.Format.Height)
+	expandRGB565(plane{b, 4 * f.Format.Width, f.Format.Width, f.Format.Height}, packedPlane(f.Format, f.Data))
+	return b
 }
 
 // lumaOf returns the first plane of a frame that is not packed.
@@ -130,7 +130,7 @@ func splitChroma(dst picture, f *capture.Frame) {
 	split(c0, c1, chromaOf(f.Format, f.Data))
 }
 
-// packedPlane returns the only plane of a packed 4:2:2 picture in data.
+// packedPlane returns the only plane of a packed picture in data.
 func packedPlane(f capture.Format, data []byte) plane {
 	planes, _ := f.Planes()
 	return plane{data, planes[0].Stride, f.Width, f.Height}
@@ -138,7 +138,7 @@ func packedPlane(f capture.Format, data []byte) plane {
 
 // chromaOrder returns the chroma planes in the order in which a format has them.
 func chromaOrder(p picture, pixel capture.PixelFormat) (first, second plane) {
-	if crFirst[pixel] {
+	if pixel.Info().CrFirst {
 		return p[2], p[1]
 	}
 	return p[1], p[2]

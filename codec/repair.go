@@ -24,14 +24,14 @@ func (c *copier) Close() {}
 
 func (c *copier) Encode(f *capture.Frame) (*capture.Frame, error) {
 	h, err := ParseHeader(f.Data)
-	if err == nil && (h.Width != f.Format.Width || h.Height != f.Format.Height) {
-		err = fmt.Errorf("%w: it is %dx%d", WrongSize, h.Width, h.Height)
-	}
 	if err != nil {
 		defer f.Release()
 		c.countError(err)
 		return nil, fmt.Errorf("codec: check frame %d of %v: %w", f.Sequence, f.Format, err)
 	}
+	pixel := f.Format.Pixel
+	f.Format = h.Format() // a driver may say otherwise
+	f.Format.Pixel = pixel
 	f = c.repair(f, h)
 	f.At[capture.Encoded] = time.Now()
 	return f, nil

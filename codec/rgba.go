@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"encoding/binary"
 	"fmt"
 	"image"
 
@@ -15,8 +16,8 @@ func ToRGBA(f *capture.Frame) (*image.RGBA, error) {
 		return nil, fmt.Errorf("codec: convert %v to RGBA: %w", f.Format, err)
 	}
 	m := image.NewRGBA(image.Rect(0, 0, f.Format.Width, f.Format.Height))
-	if packedRGB[f.Format.Pixel] {
-		fromRGB(m.Pix, f.Data, f.Format.Pixel == capture.BGR24)
+	if info := f.Format.Pixel.Info(); info.IsRGB() {
+		fromRGB(m.Pix, f.Data, info)
 		return m, nil
 	}
 	to := f.Format
@@ -31,14 +32,24 @@ func ToRGBA(f *capture.Frame) (*image.RGBA, error) {
 	return m, nil
 }
 
-func fromRGB(rgba, rgb []byte, blueFirst bool) {
-	r, b := 0, 2
-	if blueFirst {
-		r, b = 2, 0
+func fromRGB(rgba, rgb []byte, info *capture.PixelInfo) {
+	if info.Layout == capture.RGB16 {
+		fromRGB565(rgba, rgb)
+		return
 	}
+	r, g, b, size := info.RGB[0], info.RGB[1], info.RGB[2], info.RGB[3]
 	for i := range len(rgba) / 4 {
-		p := rgb[3*i : 3*i+3]
-		copy(rgba[4*i:], []byte{p[r], p[1], p[b], 0xFF})
+		p := rgb[size*i : size*(i+1)]
+		copy(rgba[4*i:], []byte{p[r], p[g], p[b], 0xFF})
+	}
+}
+
+// fromRGB565 repeats the upper bits in the lower ones, so that white stays white.
+func fromRGB565(rgba, rgb []byte) {
+	for i := range len(rgba) / 4 {
+		v := binary.LittleEndian.Uint16(rgb[2*i:])
+		r, g, b := byte(v>>11), byte(v>>5&63), byte(v&31)
+		copy(rgba[4*i:], []byte{r<<3 | r>>2, g<<2 | g>>4, b<<3 | b>>2, 0xFF})
 	}
 }
 

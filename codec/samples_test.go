@@ -36,6 +36,19 @@ var samples = []struct {
 	{"good-422-padded-scan", "good-422", none, func(b []byte) []byte {
 		return slices.Insert(slices.Clone(b), len(b)-2, make([]byte, 30)...)
 	}},
+	{"good-422-restart-padded", "good-422-restart", none, func(b []byte) []byte {
+		return beforeRestarts(b, []byte{0})
+	}},
+	{"good-422-adobe2", "good-422", none, func(b []byte) []byte {
+		return replaceSegment(b, markerAPP0, []byte("\xFF\xEE\x00\x0EAdobe\x00\x64\x00\x00\x00\x00\x02"))
+	}},
+	{"good-422-exif6", "good-422", none, func(b []byte) []byte {
+		return insertBefore(b, markerAPP0, []byte("\xFF\xE1\x00\x22Exif\x00\x00II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00"))
+	}},
+	{"good-422-scan-parameters", "good-422", none, func(b []byte) []byte {
+		at := segmentOf(b, markerSOS).end - 2
+		return slices.Replace(slices.Clone(b), at, at+1, 0)
+	}},
 
 	{"junk-before-soi", "good-422", JunkBefore, func(b []byte) []byte {
 		return append([]byte("\x00\xFF\xD8\x12junk\xFF"), b...)
@@ -56,6 +69,12 @@ var samples = []struct {
 	}},
 	{"old-rest-after-eoi", "good-422", JunkAfter, func(b []byte) []byte {
 		return append(slices.Clone(b), b[len(b)/2:len(b)-2]...)
+	}},
+	{"stale-tail", "good-422", JunkAfter, func(b []byte) []byte {
+		return append(slices.Clone(b), b[len(b)/2:]...)
+	}},
+	{"second-image", "good-422", JunkAfter, func(b []byte) []byte {
+		return append(slices.Clone(b), b...)
 	}},
 
 	{"empty", "good-422", NoSOI, func([]byte) []byte { return nil }},
@@ -79,6 +98,15 @@ var samples = []struct {
 	{"unsupported-12-bit", "good-422", Unsupported, inSOF(0, 12)},
 	{"unsupported-height-later", "good-422", Unsupported, func(b []byte) []byte { return inSOF(1, 0)(inSOF(2, 0)(b)) }},
 	{"unsupported-sampling", "good-422", Unsupported, inSOF(7, 0x31)},
+	{"unsupported-adobe0", "good-422", Unsupported, func(b []byte) []byte {
+		return replaceSegment(b, markerAPP0, []byte("\xFF\xEE\x00\x0EAdobe\x00\x64\x00\x00\x00\x00\x00"))
+	}},
+	{"too-wide", "good-422", TooLarge, inSOF(3, 0x20)},
+	{"too-many-pixels", "good-420", TooLarge, func(b []byte) []byte { return inSOF(1, 0x1F)(inSOF(3, 0x1F)(b)) }},
+	{"too-many-scans-pixels", "good-420-progressive", TooLarge, func(b []byte) []byte {
+		at := segmentOf(b, markerSOF2).payload + 1
+		return slices.Replace(slices.Clone(b), at, at+4, 0x16, 0, 0x16, 0)
+	}},
 	{"wrong-size", "good-422", WrongSize, inSOF(2, 121)},
 }
 
@@ -96,6 +124,18 @@ func segmentOf(data []byte, marker byte) segment {
 func replaceSegment(data []byte, marker byte, with []byte) []byte {
 	s := segmentOf(data, marker)
 	return slices.Concat(data[:s.start], with, data[s.end:])
+}
+
+// beforeRestarts inserts padding before each restart marker.
+func beforeRestarts(data, padding []byte) []byte {
+	padded := data[:segmentOf(data, markerSOS).end:segmentOf(data, markerSOS).end]
+	for at := len(padded); at < len(data); at++ {
+		if data[at] == 0xFF && data[at+1] >= markerRST0 && data[at+1] < markerSOI {
+			padded = append(padded, padding...)
+		}
+		padded = append(padded, data[at])
+	}
+	return padded
 }
 
 func insertBefore(data []byte, marker byte, what []byte) []byte {

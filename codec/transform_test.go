@@ -25,7 +25,7 @@ func transforms(crop image.Rectangle) []Transform {
 // nothing outside the pictures is touched, and the frame itself stays as it was.
 func TestTransform(t *testing.T) {
 	for _, size := range []image.Point{{64, 48}, {65, 49}, {1, 1}, {3, 2}, {2, 5}} {
-		for _, pixel := range capture.RawFormats() {
+		for _, pixel := range distinct() {
 			for _, tr := range transforms(image.Rect(13, 9, 60, 44)) {
 				testTransform(t, formatOf(pixel, size.X, size.Y), tr)
 			}
@@ -63,15 +63,10 @@ func testTransform(t *testing.T, from capture.Format, tr Transform) {
 func checkTurned(t *testing.T, from capture.Format, tr Transform, source []byte, g *capture.Frame, x, y int) {
 	t.Helper()
 	at := cameFrom(tr, from, g.Format, x, y)
-	want, slack := [3]float64{}, [3]float64{}
-	for i, offset := range where(from, at.X, at.Y) {
-		if offset >= 0 {
-			want[i] = float64(source[offset])
-		}
-	}
+	want, slack := get(from, source, at.X, at.Y), [3]float64{}
 	switch {
-	case packedRGB[from.Pixel]:
-		want, slack = sampleOf(g.Format, at.X, at.Y), [3]float64{2, 2, 2}
+	case from.Pixel.Info().IsRGB():
+		want, slack = sampleOf(g.Format, at.X, at.Y), roughly(from.Pixel)
 	case PlanarFormat(from).Pixel != g.Format.Pixel:
 		slack = [3]float64{0, 12, 12} // interpolated; the scene's chroma is noisy
 	}
@@ -260,7 +255,7 @@ func TestTransformAllocates(t *testing.T) {
 	pool := newPool(t)
 	r := NewTransformer(pool, Transform{Rotate: 90, Crop: image.Rect(1, 1, 30, 30)})
 	defer r.Close()
-	for _, pixel := range capture.RawFormats() {
+	for _, pixel := range distinct() {
 		f := frameOf(pool, formatOf(pixel, 65, 49), photo(formatOf(pixel, 65, 49)))
 		var failed error
 		if n := testing.AllocsPerRun(10, func() {

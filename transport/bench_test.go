@@ -24,7 +24,7 @@ func BenchmarkStream(b *testing.B) {
 		},
 		"unix": func(b *testing.B) (Link, Link) {
 			path := filepath.Join(b.TempDir(), "s")
-			l, err := ListenUnix(path)
+			l, err := ListenUnix(path, nil, slog.New(slog.DiscardHandler))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -80,10 +80,10 @@ type reel struct {
 	info       *Mode
 }
 
-func (r *reel) Start(capture.Want)        {}
-func (r *reel) Stop()                     {}
-func (r *reel) Lost() capture.Lost        { return capture.Lost{} }
-func (r *reel) Cameras() []capture.Camera { return nil }
+func (r *reel) Start(uint32, capture.Want) {}
+func (r *reel) Stop()                      {}
+func (r *reel) Lost() capture.Lost         { return capture.Lost{} }
+func (r *reel) Cameras() []capture.Camera  { return nil }
 
 func (r *reel) Next(ctx context.Context) (Picture, error) {
 	if r.left--; r.left < 0 {

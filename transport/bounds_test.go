@@ -130,7 +130,7 @@ func TestAnnouncementFlood(t *testing.T) {
 		},
 		"statuses": {
 			func(i *impostor, number uint32) {
-				i.write(wire.Status, encode(Status{Running, fmt.Sprint(number)}))
+				i.write(wire.Status, encode(Status{State: Running, Text: fmt.Sprint(number)}))
 			},
 			func(n notes) int { return len(n.statuses) }, statusLimit, "it changes its status too often",
 		},
@@ -205,7 +205,7 @@ func TestRequestFlood(t *testing.T) {
 // slowStarter takes a second for a Start.
 type slowStarter struct{ *feed }
 
-func (s *slowStarter) Start(want capture.Want) {
+func (s *slowStarter) Start(number uint32, want capture.Want) {
 	time.Sleep(time.Second)
-	s.feed.Start(want)
+	s.feed.Start(number, want)
 }

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
-	"unicode"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport/wire"
@@ -20,7 +18,7 @@ const (
 	maxText   = 256 // bytes of a name
 	maxReason = 512 // bytes of a reason: of a Status, of a Bye
 	// MaxFrame is the largest picture in bytes, enough for 8192x4096 in 4:2:2.
-	MaxFrame = 64 << 20
+	MaxFrame = capture.MaxFrame
 )
 
 // Peer is what each side says of itself, in Hello and Welcome.
@@ -41,6 +39,8 @@ type Mode struct {
 	Camera string         `json:"camera"`
 	Source capture.Mode   `json:"source"` // what the camera's driver granted
 	Format capture.Format `json:"format"` // of the frames on the wire
+	// Request is the number of the request that this answers, 0 if none.
+	Request uint32 `json:"request,omitempty"`
 }
 
 // State says whether a stream has pictures.
@@ -51,6 +51,7 @@ const (
 	Running State = "running"
 	Waiting State = "waiting" // it goes on by itself, for instance at a replug
 	Failed  State = "failed"  // it needs another Start
+	Refused State = "refused" // the last Start cannot be had; what ran before goes on
 	Idle    State = "idle"    // nobody asked for it
 )
 
@@ -58,6 +59,9 @@ const (
 type Status struct {
 	State State  `json:"state"`
 	Text  string `json:"text,omitempty"`
+	// Request is the number of the request that this answers, 0 if none.
+	Request uint32 `json:"request,omitempty"`
+	Cause   Cause  `json:"cause,omitempty"` // of Waiting, Failed and Refused
 }
 
 // lostTotals are the counts of a capture.Lost on the wire, where they wrap around.
@@ -96,7 +100,9 @@ type statusMessage struct {
 
 // bounded returns what fits in a record, however much of it is escaped there.
 func (s Status) bounded() Status {
-	return Status{State(printable(string(s.State), 16)), printable(s.Text, maxReason)}
+	s.State, s.Cause = State(printable(string(s.State), 16)), Cause(printable(string(s.Cause), 16))
+	s.Text = printable(s.Text, maxReason)
+	return s
 }
 
 // request is the payload of Start and Stop. Both are said again with every
@@ -127,16 +133,8 @@ func decode[T any](h wire.Header, payload []byte, limit int) (T, error) {
 	return message, nil
 }
 
-// printable makes a peer's text safe for a terminal and a log.
-func printable(s string, limit int) string {
-	s = strings.ToValidUTF8(s[:min(len(s), limit)], "\uFFFD")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '\uFFFD'
-	}, s)
-}
+// printable cuts a peer's text and makes it safe for a terminal and a log.
+func printable(s string, limit int) string { return capture.Printable(s[:min(len(s), limit)]) }
 
 func parsePeer(h wire.Header, payload []byte) (Peer, error) {
 	p, err := decode[Peer](h, payload, maxHello)

@@ -28,8 +28,8 @@ var messages = []struct {
 	{"message-start", wire.Header{Type: wire.Start, Stream: 1}, request{Number: 1, Want: capture.Want{Camera: "auto", Pixel: capture.MJPEG, Width: 1280, Height: 720, FPS: 29.97}}, parsed(parseRequest)},
 	{"message-start-any", wire.Header{Type: wire.Start, Stream: 1}, request{Number: 2}, parsed(parseRequest)},
 	{"message-stop", wire.Header{Type: wire.Stop, Stream: 1}, request{Number: math.MaxUint32}, parsed(parseRequest)},
-	{"message-mode", wire.Header{Type: wire.Mode, Stream: 1}, Mode{1, "HD Webcam", mjpeg720.Source, mjpeg720.Format}, parsed(parseMode)},
-	{"message-status", wire.Header{Type: wire.Status, Stream: 1}, statusMessage{Status: Status{Waiting, "the camera is unplugged"}}, parsed(parseStatus)},
+	{"message-mode", wire.Header{Type: wire.Mode, Stream: 1}, Mode{Number: 1, Camera: "HD Webcam", Source: mjpeg720.Source, Format: mjpeg720.Format}, parsed(parseMode)},
+	{"message-status", wire.Header{Type: wire.Status, Stream: 1}, statusMessage{Status: Status{State: Waiting, Text: "the camera is unplugged"}}, parsed(parseStatus)},
 	{"message-camera", wire.Header{Type: wire.Camera, Flags: wire.First}, capture.Camera{
 		Path: "/dev/video0", Name: "HD Webcam", Driver: "uvcvideo", Bus: "usb-0000:00:14.0-1",
 		Modes: []capture.Mode{mjpeg720.Source},
@@ -52,6 +52,7 @@ var messages = []struct {
 	}, parsed(parseControls)},
 	{"message-controls-none", wire.Header{Type: wire.Controls, Stream: 1}, controlsMessage{Number: 1}, parsed(parseControls)},
 	{"message-status-lost", wire.Header{Type: wire.Status, Stream: 1}, statusMessage{Status{State: Running}, lostTotals{1, math.MaxUint32, 3}}, parsed(parseStatus)},
+	{"message-status-refused", wire.Header{Type: wire.Status, Stream: 1}, statusMessage{Status: Status{Refused, "no such mode", 3, NoMode}}, parsed(parseStatus)},
 }
 
 func parsed[T any](parse func(wire.Header, []byte) (T, error)) func(wire.Header, []byte) (any, error) {

@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -60,37 +61,84 @@ func (rs *receiverSession) readPlain(src io.Reader) error {
 	r := rs.receiver
 	rs.peer, rs.begun = &Peer{Program: "plain MJPEG", Host: printable(r.Link.String(), maxText)}, true
 	r.Viewer.Connected(*rs.peer)
-	pictures := mjpeg.NewReader(src, MaxFrame)
+	frames := mjpeg.NewReader(src, MaxFrame)
+	p := plainStream{session: rs}
+	defer p.drop()
 	for sequence := uint32(0); ; sequence++ {
-		picture, err := pictures.Next()
-		if errors.Is(err, mjpeg.ErrTooLarge) {
-			rs.countDamaged(len(picture))
-			continue
-		}
-		if err != nil {
+		data, err := frames.Next()
+		switch {
+		case errors.Is(err, mjpeg.ErrTooLarge):
+			p.countDamaged(len(data))
+		case err != nil:
+			if errors.Is(err, io.EOF) {
+				p.end()
+			}
 			return err
+		default:
+			p.take(data, sequence)
 		}
-		rs.plainPicture(picture, sequence)
 	}
 }
 
-// plainPicture hands a picture over, unless it is damaged.
-func (rs *receiverSession) plainPicture(picture []byte, sequence uint32) {
-	r := rs.receiver
-	f := r.Pool.Get(len(picture))
-	copy(f.Data, picture)
+// plainStream hands frames of plain MJPEG over. A frame of a new format waits for
+// the next: a damaged header must not change the mode, with which a recording
+// begins a new file.
+type plainStream struct {
+	session *receiverSession
+	waiting *capture.Frame // nil without one
+	lost    capture.Lost
+}
+
+// take makes a frame of data, and hands over what need not wait.
+func (p *plainStream) take(data []byte, sequence uint32) {
+	r := p.session.receiver
+	f := r.Pool.Get(len(data))
+	copy(f.Data, data)
 	f.Sequence, f.Time = sequence, time.Now()
 	f.At[capture.Received] = f.Time
 	f, err := r.Plain(f)
-	if err != nil {
-		r.Log.Debug("picture dropped", "why", err)
-		rs.countDamaged(len(picture))
-		return
+	switch {
+	case err != nil:
+		r.Log.Debug("frame dropped", "err", err)
+		p.countDamaged(len(data))
+	case f.Format == p.session.mode.Format:
+		p.drop()
+		p.hand(f)
+	case p.waiting != nil && p.waiting.Format == f.Format:
+		p.end()
+		p.hand(f)
+	default:
+		p.drop()
+		p.waiting = f
 	}
-	if f.Format != rs.mode.Format && !r.modes.take(modeLimit) {
+}
+
+// end hands over the frame that waits.
+func (p *plainStream) end() {
+	if p.waiting != nil {
+		p.hand(p.waiting)
+		p.waiting = nil
+	}
+}
+
+// drop counts the frame that waits as damaged.
+func (p *plainStream) drop() {
+	if f := p.waiting; f != nil {
+		p.session.receiver.Log.Debug("frame dropped", "err", fmt.Errorf("the only one of %v", f.Format))
+		p.countDamaged(len(f.Data))
 		f.Release()
-		r.Log.Debug("picture dropped", "err", "its format changes too often")
-		rs.countDamaged(len(picture))
+		p.waiting = nil
+	}
+}
+
+// hand takes over a frame, and announces its format if that is new.
+func (p *plainStream) hand(f *capture.Frame) {
+	rs := p.session
+	r := rs.receiver
+	if f.Format != rs.mode.Format && !r.modes.take(modeLimit) {
+		r.Log.Debug("frame dropped", "err", "its format changes too often")
+		p.countDamaged(len(f.Data))
+		f.Release()
 		return
 	}
 	if f.Format != rs.mode.Format {
@@ -102,11 +150,13 @@ func (rs *receiverSession) plainPicture(picture []byte, sequence uint32) {
 		s.Frames++
 		s.Bytes += uint64(len(f.Data))
 	})
-	r.Viewer.Frame(f, capture.Lost{})
+	r.Viewer.Frame(f, p.lost)
 }
 
-func (rs *receiverSession) countDamaged(bytes int) {
-	rs.receiver.count(func(s *Stats) {
+func (p *plainStream) countDamaged(bytes int) {
+	p.lost.Damaged++
+	p.session.receiver.Viewer.Lost(p.lost)
+	p.session.receiver.count(func(s *Stats) {
 		s.Damage.Records++
 		s.Damage.Bytes += uint64(bytes)
 	})

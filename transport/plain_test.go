@@ -76,6 +76,75 @@ func TestPlainMJPEG(t *testing.T) {
 	})
 }
 
+// TestPlainMJPEGOfNewSizes: a frame of a new size waits for the next of that size,
+// or for the end of the stream; one that is alone is dropped and counted.
+func TestPlainMJPEGOfNewSizes(t *testing.T) {
+	for _, tt := range []struct {
+		name, sizes, want string // letters for sizes; '-' for what Plain refuses
+		modes             int
+	}{
+		{"one size", "aaaa", "aaaa", 1},
+		{"only one", "a", "a", 1},
+		{"one is alone", "aabaa", "aaaa", 1},
+		{"the first is alone", "baaa", "aaa", 1},
+		{"change", "aabb", "aabb", 2},
+		{"change at the end", "aab", "aab", 2},
+		{"all differ", "abcabc", "c", 1},
+		{"impossible one", "aa-aa", "aaaa", 1},
+		{"impossible one between new ones", "aab-bb", "aabbb", 2},
+		{"there and back", "aabbaba", "aabbba", 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) { checkPlainSizes(t, tt.sizes, tt.want, tt.modes) })
+	}
+}
+
+func checkPlainSizes(t *testing.T, sizes, want string, modes int) {
+	inWorld(t, func(w *world) {
+		var got []byte
+		viewer := &watching{frame: func(f *capture.Frame) { got = append(got, byte(f.Format.Width)) }}
+		w.receiver.Viewer = viewer
+		n := 0
+		w.receiver.Plain = func(f *capture.Frame) (*capture.Frame, error) {
+			size := sizes[n]
+			if n++; size == '-' {
+				f.Release()
+				return nil, errors.New("impossible")
+			}
+			f.Format = mjpeg720.Format
+			f.Format.Width = int(size)
+			return f, nil
+		}
+		w.viewing = start(w.receiver.Run)
+		i := w.impostor(w.cable.sender)
+		for range sizes {
+			i.raw(sampleJPEG(t))
+		}
+		i.conn.Close()
+		w.waitFor(time.Second, "end", func() bool { return len(viewer.noted().ends) == 1 })
+		if string(got) != want || len(viewer.noted().modes) != modes {
+			t.Errorf("got %q in %d modes, want %q in %d", got, len(viewer.noted().modes), want, modes)
+		}
+		dropped := uint64(len(sizes) - len(want))
+		if s := w.receiver.Stats(); s.Damage.Records != dropped || s.Frames != uint64(len(want)) || viewer.lost.Damaged != dropped {
+			t.Errorf("%+v, lost %+v; want %d dropped", s, viewer.lost, dropped)
+		}
+	})
+}
+
+// watching shows frames to a function, and keeps the totals of what was lost.
+type watching struct {
+	screen
+	frame func(*capture.Frame)
+	lost  capture.Lost
+}
+
+func (v *watching) Lost(lost capture.Lost) { v.note(func() { v.lost = lost }) }
+
+func (v *watching) Frame(f *capture.Frame, lost capture.Lost) {
+	v.note(func() { v.lost = lost; v.frame(f) })
+	f.Release()
+}
+
 func TestPlainMJPEGRefused(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.viewing = start(w.receiver.Run)

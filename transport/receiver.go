@@ -82,13 +82,24 @@ type cameraList struct {
 }
 
 // Start asks for pictures, now and in every session to come, until Stop. The
-// want must pass its Check.
-func (r *Receiver) Start(want capture.Want) { r.ask(&want) }
+// want must pass its Check. It returns the number of the request, which a Mode and a
+// Status that answer it carry.
+func (r *Receiver) Start(want capture.Want) (request uint32) { return r.ask(&want) }
 
 // Stop asks for no more pictures; the session lives on.
 func (r *Receiver) Stop() { r.ask(nil) }
 
-func (r *Receiver) ask(want *capture.Want) {
+// Keep has another want asked for in every session to come, but does not ask for it
+// now: what ran before a Start that was Refused goes on.
+func (r *Receiver) Keep(want capture.Want) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.want != nil {
+		r.want = &want
+	}
+}
+
+func (r *Receiver) ask(want *capture.Want) (request uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.want = want
@@ -98,6 +109,7 @@ func (r *Receiver) ask(want *capture.Want) {
 	if r.current != nil {
 		r.current.ask(wire.Start)
 	}
+	return r.request
 }
 
 // Cameras asks the sender what it has. It waits for a session first.
@@ -194,7 +206,7 @@ type receiverSession struct {
 func newReceiverSession(r *Receiver, conn Conn) *receiverSession {
 	rs := &receiverSession{session: newSession(conn, r.Link), receiver: r, greeted: make(chan struct{})}
 	rs.clock = &Clock{line: rs.line}
-	rs.compose = rs.writeOwn
+	rs.compose, rs.behind = rs.writeOwn, behindSender
 	return rs
 }
 

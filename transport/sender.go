@@ -40,8 +40,9 @@ type Picture struct {
 // by different goroutines of a session; none but Next and Cameras may wait for a
 // camera.
 type Feed interface {
-	// Start asks for pictures, or for other ones; Stop ends that.
-	Start(want capture.Want)
+	// Start asks for pictures, or for other ones; Stop ends that. A Mode and a
+	// Status that answer it carry the number of the request.
+	Start(number uint32, want capture.Want)
 	Stop()
 	// Next waits for the newest picture, which the caller then owns. It is
 	// called only when that can be sent at once. io.EOF says that there will be
@@ -157,7 +158,7 @@ func newSenderSession(s *Sender, conn Conn) *senderSession {
 	}
 	ss.remote.number.Store(1)
 	ss.id.Store(max(1, rand.Uint32()))
-	ss.compose = ss.writeOwn
+	ss.compose, ss.behind = ss.writeOwn, behindViewer
 	return ss
 }
 
@@ -271,7 +272,7 @@ func (ss *senderSession) follow(session context.Context) error {
 			base := totalsOf(ss.sender.Feed.Lost())
 			ss.base.Store(&base)
 		}
-		ss.sender.Feed.Start(r.Want)
+		ss.sender.Feed.Start(r.Number, r.Want)
 	}
 }
 

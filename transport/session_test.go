@@ -725,25 +725,25 @@ func TestStatus(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.startBoth()
 		for _, c := range []struct{ said, want Status }{
-			{Status{Waiting, "the camera is unplugged"}, Status{Waiting, "the camera is unplugged"}},
-			{Status{Waiting, "a\x1b[31mb\r\nc\u202e"}, Status{Waiting, "a\uFFFD[31mb\uFFFD\uFFFDc\uFFFD"}},
-			{Status{Failed, strings.Repeat("<", 5000)}, Status{Failed, strings.Repeat("<", maxReason)}},
+			{Status{State: Waiting, Text: "the camera is unplugged"}, Status{State: Waiting, Text: "the camera is unplugged"}},
+			{Status{State: Waiting, Text: "a\x1b[31mb\r\nc\u202e"}, Status{State: Waiting, Text: "a\uFFFD[31mb\uFFFD\uFFFDc\uFFFD"}},
+			{Status{State: Failed, Text: strings.Repeat("<", 5000)}, Status{State: Failed, Text: strings.Repeat("<", maxReason)}},
 			{Status{State: Running}, Status{State: Running}},
 		} {
 			w.sender.Report(c.said)
 			w.sender.Report(c.said)
 			time.Sleep(2 * time.Second)
 			if got := w.screen.noted().statuses; len(got) == 0 || got[len(got)-1] != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
+				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		}
 		if got := w.screen.noted().statuses; len(got) != 4 {
-			t.Errorf("%d statuses: %q", len(got), got)
+			t.Errorf("%d statuses: %+v", len(got), got)
 		}
 		w.cable.cut() // the next session says it again
 		time.Sleep(time.Second)
 		if got := w.screen.noted().statuses; len(got) != 5 || got[4].State != Running {
-			t.Errorf("%d statuses: %q", len(got), got)
+			t.Errorf("%d statuses: %+v", len(got), got)
 		}
 	})
 }

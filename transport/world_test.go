@@ -66,7 +66,7 @@ func newFeed(period time.Duration) *feed {
 	return &feed{period: period, size: mixed, info: mjpeg720, box: capture.NewMailbox(), made: map[uint32]Picture{}, at: map[uint32]time.Time{}}
 }
 
-func (f *feed) Start(want capture.Want) {
+func (f *feed) Start(_ uint32, want capture.Want) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.starts = append(f.starts, want)

@@ -40,8 +40,48 @@ type format struct {
 	_   [152]byte
 }
 
+// maxPlanes is the number of planes for which the kernel has room.
+const maxPlanes = 8
+
+type planePixFormat struct {
+	sizeImage    uint32
+	bytesPerLine uint32
+	_            [6]uint16
+}
+
+type pixFormatMPlane struct {
+	width, height uint32
+	pixelFormat   uint32
+	field         uint32
+	colorspace    uint32
+	planes        [maxPlanes]planePixFormat
+	numPlanes     uint8
+	_             uint8 // flags
+	ycbcrEnc      uint8
+	quantization  uint8
+	_             uint8 // xfer_func
+	_             [7]uint8
+}
+
+// formatMPlane is struct v4l2_format with the other member of its union.
+type formatMPlane struct {
+	typ uint32
+	_   uint32
+	pix pixFormatMPlane
+	_   [8]byte
+}
+
+type fmtDesc struct {
+	index       uint32
+	typ         uint32
+	_           uint32   // flags
+	_           [32]byte // description
+	pixelFormat uint32
+	_           [4]uint32
+}
+
 type frmSizeEnum struct {
-	_           uint32 // index
+	index       uint32
 	pixelFormat uint32
 	typ         uint32
 	stepwise    struct {
@@ -52,7 +92,7 @@ type frmSizeEnum struct {
 }
 
 type frmIvalEnum struct {
-	_             uint32 // index
+	index         uint32
 	pixelFormat   uint32
 	width, height uint32
 	typ           uint32
@@ -83,10 +123,18 @@ type buffer struct {
 	_         [16]byte // timecode
 	sequence  uint32
 	memory    uint32
-	offset    uint32
-	_         uint32 // the union holds pointers
-	length    uint32
+	m         uint64 // an offset, or where the planes are
+	length    uint32 // bytes, or the number of planes
 	_         [3]uint32
+}
+
+type bufPlane struct {
+	bytesUsed  uint32
+	length     uint32
+	offset     uint32
+	_          uint32 // the union holds pointers
+	dataOffset uint32
+	_          [11]uint32
 }
 
 type queryExtCtrl struct {
@@ -146,6 +194,10 @@ type event struct {
 var (
 	_ [104]byte = [unsafe.Sizeof(capability{})]byte{}
 	_ [208]byte = [unsafe.Sizeof(format{})]byte{}
+	_ [208]byte = [unsafe.Sizeof(formatMPlane{})]byte{}
+	_ [192]byte = [unsafe.Sizeof(pixFormatMPlane{})]byte{}
+	_ [64]byte  = [unsafe.Sizeof(bufPlane{})]byte{}
+	_ [64]byte  = [unsafe.Sizeof(fmtDesc{})]byte{}
 	_ [44]byte  = [unsafe.Sizeof(frmSizeEnum{})]byte{}
 	_ [52]byte  = [unsafe.Sizeof(frmIvalEnum{})]byte{}
 	_ [204]byte = [unsafe.Sizeof(streamParm{})]byte{}
@@ -172,6 +224,7 @@ func vidioc(direction, nr, size uintptr) uintptr {
 
 var (
 	vidiocQueryCap           = vidioc(read, 0, unsafe.Sizeof(capability{}))
+	vidiocEnumFmt            = vidioc(read|write, 2, unsafe.Sizeof(fmtDesc{}))
 	vidiocGFmt               = vidioc(read|write, 4, unsafe.Sizeof(format{}))
 	vidiocSFmt               = vidioc(read|write, 5, unsafe.Sizeof(format{}))
 	vidiocReqBufs            = vidioc(read|write, 8, unsafe.Sizeof(requestBuffers{}))
@@ -207,9 +260,10 @@ const (
 )
 
 const (
-	bufTypeVideoCapture = 1
-	bufTypeVideoOutput  = 2
-	memoryMMap          = 1
+	bufTypeVideoCapture       = 1
+	bufTypeVideoOutput        = 2
+	bufTypeVideoCaptureMPlane = 9
+	memoryMMap                = 1
 
 	// pixFmtPrivMagic says that the members after priv are valid.
 	pixFmtPrivMagic = 0xfeedcafe
@@ -229,7 +283,11 @@ const (
 	fieldInterlacedBT = 9
 )
 
-const frmIvalTypeContinuous = 2
+const (
+	frmSizeTypeDiscrete   = 1
+	frmIvalTypeDiscrete   = 1
+	frmIvalTypeContinuous = 2
+)
 
 const (
 	colorspaceDefault   = 0

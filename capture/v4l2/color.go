@@ -45,13 +45,11 @@ func rangeOf(pix pixFormat) capture.Range {
 		return capture.Full
 	case pix.quantization == quantizationLimRange:
 		return capture.Limited
-	case isRGB(capture.PixelFormat(pix.pixelFormat)), pix.colorspace == colorspaceJPEG:
+	case capture.PixelFormat(pix.pixelFormat).Info().IsRGB(), pix.colorspace == colorspaceJPEG:
 		return capture.Full
 	}
 	return capture.Limited
 }
-
-func isRGB(p capture.PixelFormat) bool { return p == capture.RGB24 || p == capture.BGR24 }
 
 // pixOf returns the driver's format for packed pictures of f.
 func pixOf(f capture.Format) pixFormat {

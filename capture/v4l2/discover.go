@@ -107,8 +107,6 @@ func (n *node) notCamera() error {
 		return n.refuse(errors.New("does not capture video"))
 	case caps&capIOMC != 0, sensor:
 		return n.refuse(errLibcamera)
-	case caps&capVideoCapture == 0:
-		return n.refuse(errors.New("has only the multi-planar API, which tbcam does not speak"))
 	case caps&capStreaming == 0:
 		return n.refuse(errors.New("cannot stream"))
 	}
@@ -119,9 +117,8 @@ func (n *node) refuse(reason error) error {
 	return fmt.Errorf("%w: %s (%s, driver %s) %w", capture.ErrNoCamera, n.path, n.name(), n.driver(), reason)
 }
 
-// Cameras lists the cameras that can be opened: real ones first, by device
-// number, v4l2loopback nodes last. Those that this user may not open, that need
-// libcamera, and nodes that are no cameras, are left out; Find says why.
+// Cameras lists the cameras that can be opened: real ones by device number, then
+// v4l2loopback nodes, then those that see infrared only. Unusable lists the others.
 func Cameras() ([]capture.Camera, error) {
 	all, err := nodes()
 	if err != nil {
@@ -133,7 +130,35 @@ func Cameras() ([]capture.Camera, error) {
 			cameras = append(cameras, c)
 		}
 	}
-	return cameras, nil
+	return colorFirst(cameras), nil
+}
+
+// Unusable returns why devices that may be cameras cannot be used, for instance
+// that this user may not open them.
+func Unusable() []error {
+	all, err := nodes()
+	if err != nil {
+		return nil // as Cameras reports
+	}
+	var reasons []error
+	for _, n := range all {
+		if err := n.notCamera(); n.err != nil || errors.Is(err, errLibcamera) {
+			reasons = append(reasons, err)
+		}
+	}
+	return reasons
+}
+
+// colorFirst moves cameras that see infrared only to the end.
+func colorFirst(cameras []capture.Camera) []capture.Camera {
+	last := func(c capture.Camera) int {
+		if isInfrared(c) {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(cameras, func(a, b capture.Camera) int { return cmp.Compare(last(a), last(b)) })
+	return cameras
 }
 
 // Describe returns what is known of the camera at a device node or a symbolic
@@ -161,40 +186,72 @@ func Find(name string) (capture.Camera, error) {
 	if err != nil {
 		return capture.Camera{}, err
 	}
-	for _, n := range candidates {
-		c, err := describe(n)
-		if err == nil || len(candidates) == 1 {
-			return c, err
-		}
-	}
-	return capture.Camera{}, noCamera("none found", all)
+	return choose(candidates, name, all, describe)
 }
+
+// choose returns the camera that is meant among the candidates of a name.
+func choose(candidates []node, name string, all []node, ask func(node) (capture.Camera, error)) (capture.Camera, error) {
+	var found []capture.Camera
+	for _, n := range candidates {
+		c, err := ask(n)
+		switch {
+		case err != nil && len(candidates) == 1:
+			return c, err
+		case err != nil:
+			continue
+		case isAuto(name) && !isInfrared(c):
+			return c, nil
+		}
+		found = append(found, c)
+	}
+	found = colorFirst(found)
+	// A laptop's two sensors may have one name.
+	meant := slices.DeleteFunc(slices.Clone(found), isInfrared)
+	switch {
+	case len(found) == 0:
+		return capture.Camera{}, noCamera("none found", all)
+	case isAuto(name), len(found) == 1, len(meant) == 1:
+		return found[0], nil
+	}
+	return capture.Camera{}, ambiguous(strconv.Quote(name), found)
+}
+
+// ambiguous is the error that lists all cameras that may be meant.
+func ambiguous(what string, cameras []capture.Camera) error {
+	texts := make([]string, len(cameras))
+	for i, c := range cameras {
+		texts[i] = fmt.Sprintf("%s (%s)", c.Path, c.Name)
+	}
+	return fmt.Errorf("%w: %s may be %s", capture.ErrAmbiguous, what, strings.Join(texts, ", "))
+}
+
+func isAuto(name string) bool { return name == "" || name == "auto" }
 
 // match returns the cameras that name may mean, in the order to try them.
 func match(all []node, name string) ([]node, error) {
 	cameras := slices.DeleteFunc(slices.Clone(all), func(n node) bool { return n.notCamera() != nil })
-	if name == "" || name == "auto" {
+	if isAuto(name) {
 		if len(cameras) == 0 {
 			return nil, noCamera("none found", all)
 		}
 		return cameras, nil
 	}
-	var part []node
+	var whole, part []node
 	for _, n := range cameras {
-		if strings.EqualFold(n.name(), name) {
-			return []node{n}, nil
-		}
-		if strings.Contains(strings.ToLower(n.name()), strings.ToLower(name)) {
+		switch {
+		case strings.EqualFold(n.name(), name):
+			whole = append(whole, n)
+		case strings.Contains(strings.ToLower(n.name()), strings.ToLower(name)):
 			part = append(part, n)
 		}
 	}
-	switch len(part) {
-	case 0:
-		return nil, noCamera(strconv.Quote(name), all)
-	case 1:
+	switch {
+	case len(whole) > 0:
+		return whole, nil
+	case len(part) > 0:
 		return part, nil
 	}
-	return nil, fmt.Errorf("%w: %q may be %s", capture.ErrNoCamera, name, join(part))
+	return nil, noCamera(strconv.Quote(name), all)
 }
 
 // noCamera is the error that names what there is instead: the cameras, and the
@@ -230,24 +287,41 @@ func join(nodes []node) string {
 }
 
 // FindAgain returns the camera c after it was unplugged and plugged in again: the
-// one of that name on that bus, whatever its device number is now. The error
-// wraps capture.ErrNoCamera while it is away.
+// one of that name on that bus, whatever its device number is now; else the only
+// one of that name. The error wraps capture.ErrNoCamera while there is none, and
+// capture.ErrAmbiguous where it may be one of several.
 func FindAgain(c capture.Camera) (capture.Camera, error) {
 	all, err := nodes()
 	if err != nil {
 		return capture.Camera{}, err
 	}
-	var again []capture.Camera
+	var named []capture.Camera
 	for _, n := range all {
-		if n.err != nil || n.bus() != c.Bus || n.name() != c.Name {
+		if n.err != nil || n.name() != c.Name {
 			continue
 		}
 		if found, err := describe(n); err == nil {
-			again = append(again, found)
+			named = append(named, found)
 		}
 	}
-	if len(again) == 0 {
+	return findAgain(c, named)
+}
+
+// findAgain returns which of the cameras of its name is c.
+func findAgain(c capture.Camera, named []capture.Camera) (capture.Camera, error) {
+	byBus := make(map[string][]capture.Camera)
+	for _, n := range named {
+		byBus[n.Bus] = append(byBus[n.Bus], n)
+	}
+	again := byBus[c.Bus]
+	switch {
+	case len(named) == 0:
 		return capture.Camera{}, fmt.Errorf("%w: %s on %s", capture.ErrNoCamera, c.Name, c.Bus)
+	case len(again) > 0:
+	case len(byBus) == 1:
+		again = named
+	default:
+		return capture.Camera{}, ambiguous(c.Name+", which is not on "+c.Bus+" any more,", named)
 	}
 	// A camera may have a second sensor under the same name: the modes differ.
 	same := slices.IndexFunc(again, func(a capture.Camera) bool { return slices.Equal(a.Modes, c.Modes) })
@@ -264,12 +338,12 @@ func describe(n node) (capture.Camera, error) {
 		return capture.Camera{}, err
 	}
 	defer unix.Close(fd)
-	modes, err := listModes(fd, n.path)
+	modes, err := listModes(fd, n.path, captureType(n.cap.caps()))
 	if err != nil {
 		return capture.Camera{}, err
 	}
 	if len(modes) > 0 && !slices.ContainsFunc(modes, func(m capture.Mode) bool { return !isBayer(m.Pixel) }) {
-		return capture.Camera{}, n.refuse(errLibcamera)
+		return capture.Camera{}, n.refuse(fmt.Errorf("delivers only %s, raw sensor data: it %w", capture.FormatNames(modes), errLibcamera))
 	}
 	return capture.Camera{
 		Path:     n.path,

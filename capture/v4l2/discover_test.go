@@ -2,6 +2,7 @@ package v4l2
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -33,27 +34,82 @@ var laptop = []node{
 	testNode(3, "v4l2 loopback", "tbcam", camera),
 }
 
-func TestMatch(t *testing.T) {
+// find finds the camera of a name among nodes; those whose card ends in I see
+// infrared only.
+func find(nodes []node, name string) (capture.Camera, error) {
+	candidates, err := match(nodes, name)
+	if err != nil {
+		return capture.Camera{}, err
+	}
+	return choose(candidates, name, nodes, func(n node) (capture.Camera, error) {
+		c := capture.Camera{Path: n.path, Name: n.name(), Modes: []capture.Mode{{Pixel: capture.GREY}}}
+		if !strings.HasSuffix(n.name(), "I") {
+			c.Modes = append(c.Modes, capture.Mode{Pixel: capture.YUYV})
+		}
+		return c, nil
+	})
+}
+
+// twins are two cameras of one name, and a laptop's two sensors.
+var twins = []node{
+	testNode(0, "uvcvideo", "Twin I", camera),
+	testNode(1, "uvcvideo", "Laptop I", camera),
+	testNode(2, "uvcvideo", "Twin", camera),
+	testNode(4, "uvcvideo", "Twin", camera),
+}
+
+func TestFind(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		want int // number of the first choice
+		nodes []node
+		name  string
+		want  int // number of its node
 	}{
-		{"", 0},
-		{"auto", 0},
-		{"HD Pro Webcam C920", 4},
-		{"hd pro webcam c920", 4},
-		{"c920", 4},
-		{"integrated i", 2},
-		{"TBCAM", 3},
+		{laptop, "", 0},
+		{laptop, "auto", 0},
+		{laptop, "HD Pro Webcam C920", 4},
+		{laptop, "hd pro webcam c920", 4},
+		{laptop, "c920", 4},
+		{laptop, "integrated i", 2},
+		{laptop, "integrated", 0}, // the other one sees infrared only
+		{laptop, "TBCAM", 3},
+		{twins, "auto", 2},
+		{twins[:2], "auto", 0},
+		{twins, "Twin I", 0},
+		{twins, "laptop", 1},
 	} {
-		got, err := match(laptop, c.name)
-		if err != nil || got[0].number != c.want {
-			t.Errorf("%q: %v, %v; want /dev/video%d", c.name, got, err, c.want)
+		got, err := find(c.nodes, c.name)
+		if err != nil || got.Path != "/dev/video"+strconv.Itoa(c.want) {
+			t.Errorf("%q: %v, %v; want /dev/video%d", c.name, got.Path, err, c.want)
 		}
 	}
 }
 
-func TestMatchSaysWhatThereIs(t *testing.T) {
+// After an unplug: the camera on the old bus, else the only one of its name.
+func TestFindAgain(t *testing.T) {
+	at := func(path, bus string, pixel capture.PixelFormat) capture.Camera {
+		return capture.Camera{Path: path, Name: "Twin", Bus: bus, Modes: []capture.Mode{{Pixel: pixel}}}
+	}
+	gone := at("/dev/video0", "usb-1", capture.YUYV)
+	for _, c := range []struct {
+		what  string
+		named []capture.Camera
+		want  string // path, or what the error says
+	}{
+		{"none", nil, "no such camera: Twin on usb-1"},
+		{"the same port", []capture.Camera{at("/dev/video5", "usb-2", capture.YUYV), at("/dev/video4", "usb-1", capture.YUYV)}, "/dev/video4"},
+		{"another port", []capture.Camera{at("/dev/video4", "usb-2", capture.YUYV)}, "/dev/video4"},
+		{"its second sensor, too", []capture.Camera{at("/dev/video4", "usb-2", capture.GREY), at("/dev/video6", "usb-2", capture.YUYV)}, "/dev/video6"},
+		{"two", []capture.Camera{at("/dev/video4", "usb-2", capture.YUYV), at("/dev/video5", "usb-3", capture.YUYV)},
+			"several have that name: Twin, which is not on usb-1 any more, may be /dev/video4 (Twin), /dev/video5 (Twin)"},
+	} {
+		got, err := findAgain(gone, c.named)
+		if text := fmt.Sprint(got.Path, err); !strings.Contains(text, c.want) || (err != nil) != errors.Is(err, capture.ErrNoCamera) {
+			t.Errorf("%s: %s, %v; want %q", c.what, got.Path, err, c.want)
+		}
+	}
+}
+
+func TestFindSaysWhatThereIs(t *testing.T) {
 	closed := node{path: "/dev/video0", err: errors.New("open /dev/video0: permission denied")}
 	for _, c := range []struct {
 		what  string
@@ -61,7 +117,8 @@ func TestMatchSaysWhatThereIs(t *testing.T) {
 		name  string
 		want  []string
 	}{
-		{"ambiguous", laptop, "integrated", []string{`"integrated" may be`, "/dev/video0", "/dev/video2"}},
+		{"ambiguous", twins, "twi", []string{`"twi" may be`, "/dev/video0", "/dev/video2", "/dev/video4"}},
+		{"two of one name", twins, "twin", []string{`several have that name: "twin" may be /dev/video2 (Twin), /dev/video4 (Twin)`}},
 		{"unknown", laptop, "brio", []string{`"brio"`, "/dev/video4 (HD Pro Webcam C920)"}},
 		{"nothing", nil, "", []string{"none found", "--camera pattern"}},
 		{"not allowed", []node{closed}, "auto", []string{"permission denied"}},
@@ -69,7 +126,7 @@ func TestMatchSaysWhatThereIs(t *testing.T) {
 		{"by its driver", []node{testNode(0, "intel-ipu6-isys", "ipu6", camera)}, "", []string{"libcamera"}},
 		{"Raspberry Pi", []node{testNode(0, "unicam", "unicam", camera)}, "", []string{"libcamera"}},
 	} {
-		_, err := match(c.nodes, c.name)
+		_, err := find(c.nodes, c.name)
 		if !errors.Is(err, capture.ErrNoCamera) {
 			t.Errorf("%s: %v", c.what, err)
 			continue
@@ -89,7 +146,7 @@ func TestNodesThatAreNoCameras(t *testing.T) {
 	}{
 		{capMetaCapture | capStreaming, "metadata"},
 		{capVideoOutput | capStreaming, "does not capture"},
-		{capVideoCaptureMPlane | capStreaming, "multi-planar"},
+		{capVideoCaptureMPlane, "cannot stream"},
 		{capVideoM2M | capStreaming, "converts"},
 		{capVideoCapture, "cannot stream"},
 	} {

@@ -55,7 +55,7 @@ func findLoopback(path string) (node, error) {
 // zero leaves the node's. With exclusive_caps=1 it is a camera from the first
 // Write on, if not before. A format that another program had the node keep, and
 // that nobody uses, gives way. The error wraps ErrNotLoopback, ErrInUse or
-// ErrFormat where that is the reason.
+// ErrFormat where that is the reason, as a FormatError where the node has another.
 func OpenOutput(path string, format capture.Format, rate capture.Rate) (*Output, error) {
 	n, err := findLoopback(path)
 	if err != nil {
@@ -140,7 +140,7 @@ func (o *Output) setFormat(free bool) error {
 	}
 	have := formatOf(got)
 	if have.Pixel != o.format.Pixel || have.Width != o.format.Width || have.Height != o.format.Height {
-		return fmt.Errorf("VIDIOC_S_FMT %s: %w: %v was asked, it keeps %v%s", o.path, ErrFormat, o.format, have, heldBy(o.path))
+		return &FormatError{Path: o.path, Asked: o.format, Keeps: have, holder: heldBy(o.path)}
 	}
 	if size := o.format.Size(); size != 0 && (size > int(got.sizeImage) || got.bytesPerLine != want.bytesPerLine) {
 		return fmt.Errorf("VIDIOC_S_FMT %s: %w: %v: choose an even width and height", o.path, ErrFormat, o.format)

@@ -10,8 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/capture/pattern"
-	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -48,11 +46,11 @@ func (c *console) connect(s *transport.Sender) {
 	c.report(c.state)
 }
 
-func openControls(camera capture.Camera) (capture.Controls, error) {
-	if camera.Path == pattern.Name {
-		return pattern.OpenControls(), nil
-	}
-	return v4l2.OpenControls(camera.Path)
+// hasCamera reports whether the controls of a camera are known.
+func (c *console) hasCamera() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state.Path != ""
 }
 
 // offer tells of the controls of a camera that is off.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -12,8 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/capture/pattern"
-	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/transport"
@@ -27,6 +26,7 @@ func main() { cli.Main(command()) }
 // options are the flags.
 type options struct {
 	stream   string
+	allow    cli.AllowFlag
 	want     cli.WantFlags
 	codec    string
 	quality  int
@@ -36,6 +36,7 @@ type options struct {
 	stats    cli.StatsFlag
 	verbose  bool
 	console  consoleFlags
+	wait     bool
 }
 
 func command() *cobra.Command {
@@ -50,19 +51,21 @@ Without flags it offers the first camera over the stream "tbcam". It runs until
 it is ended, through any number of viewers and unplugged cables.`,
 		Example: `  tbcam-send
   tbcam-send --camera /dev/video2 --size 1280x720 --fps 30
-  tbcam-send --camera pattern --stream unix:/tmp/tbcam.sock`,
+  tbcam-send --camera pattern --stream unix:$XDG_RUNTIME_DIR/tbcam.sock`,
 		Version: version,
 		Args:    cli.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return send(c.Context(), o) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage)
+	o.allow.Register(f)
 	o.want.Register(f, "auto, a `CAMERA`'s device or (part of its) name, or pattern")
 	f.StringVar(&o.codec, "codec", "auto", "auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
 	f.StringVar(&o.wire, "wire", "tbcam", "tbcam, or mjpeg: plain MJPEG for GStreamer, FFmpeg and others; then --stream may be a FIFO or -")
 	f.IntVar(&o.quality, "quality", 85, "of JPEGs made here, 1 to 100")
 	f.IntVar(&o.frames, "frames", 0, "end after `N` frames were sent")
 	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
+	f.BoolVar(&o.wait, "wait", false, "wait for the camera where it is missing or busy at the start")
 	o.console.register(f)
 	o.stats.Register(f)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
@@ -79,8 +82,7 @@ func listCommand() *cobra.Command {
 		Short: "List this host's cameras with their modes and controls",
 		Args:  cli.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			f := newFeed(capture.Want{}, codec.Auto, 0, slog.New(slog.DiscardHandler))
-			return cli.PrintCameras(os.Stdout, f.Cameras(), asJSON)
+			return list(asJSON)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
@@ -96,7 +98,7 @@ func send(ctx context.Context, o options) error {
 	if o.wire == plainWire {
 		return o.sendPlain(ctx, feed, offer, log)
 	}
-	link, err := cli.SenderLink(o.stream, log)
+	link, err := cli.SenderLink(o.stream, o.allow, log)
 	if err != nil {
 		return err
 	}
@@ -106,6 +108,7 @@ func send(ctx context.Context, o options) error {
 	sender := &transport.Sender{Link: link, Feed: feed, Version: version, Log: log, Sent: meter.sent}
 	feed.report = sender.Report
 	feed.console.connect(sender)
+	feed.camera.launch(ctx)
 	defer feed.close()
 	defer o.stats.Start(os.Stdout, meter.summary)()
 	return cli.Mark(sender.Run(ctx), cli.ErrStream)
@@ -115,7 +118,7 @@ func send(ctx context.Context, o options) error {
 const plainWire = "mjpeg"
 
 func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *slog.Logger) error {
-	link, err := cli.PlainLink(o.stream, log)
+	link, err := cli.PlainLink(o.stream, o.allow, log)
 	if err != nil {
 		return err
 	}
@@ -123,6 +126,7 @@ func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *s
 	log.Info("sending plain MJPEG of "+offer, "stream", o.stream)
 	meter := newMeter(feed)
 	feed.report = func(transport.Status) {}
+	feed.camera.launch(ctx)
 	defer feed.close()
 	statistics := os.Stdout
 	if o.stream == "-" {
@@ -155,21 +159,39 @@ func (o options) feed(log *slog.Logger) (f *feed, offer string, err error) {
 	if err != nil {
 		return nil, "", cli.Mark(err, cli.ErrUsage)
 	}
-	camera, mode, err := choose(want, capture.Camera{})
+	camera, offer, err := checkCamera(want, kind)
+	if err != nil && o.wait && waitHelps(err) {
+		log.Info("waiting for the camera", "err", err)
+		camera, offer, err = capture.Camera{}, "a camera that is waited for", nil
+	}
 	if err != nil {
 		return nil, "", err
-	}
-	if _, err := codec.Choose(kind, capture.Format{Pixel: mode.Pixel, Width: mode.Width, Height: mode.Height}); err != nil {
-		return nil, "", cli.Mark(err, cli.ErrUsage)
-	}
-	if camera.Path != pattern.Name {
-		if err := v4l2.Probe(camera.Path, mode); err != nil {
-			return nil, "", fmt.Errorf("%s: %w", camera.Name, err)
-		}
 	}
 	f = newFeed(want, kind, o.quality, log)
 	f.console.locked, f.console.keepRate = o.console.locked, o.console.keepRate
 	f.console.offer(camera)
 	f.limit = limit{frames: o.frames, duration: o.duration}
-	return f, fmt.Sprintf("%s (%s), %v", camera.Name, camera.Path, mode), nil
+	return f, offer, nil
+}
+
+// checkCamera finds the camera and what it will deliver.
+func checkCamera(want capture.Want, kind codec.Kind) (camera capture.Camera, offer string, err error) {
+	camera, mode, err := chooseMode(want, capture.Camera{})
+	if err != nil {
+		return camera, "", err
+	}
+	if _, err := codec.Choose(kind, capture.Format{Pixel: mode.Pixel, Width: mode.Width, Height: mode.Height}); err != nil {
+		return camera, "", cli.Mark(err, cli.ErrUsage)
+	}
+	return camera, describeOffer(camera, mode), probeCamera(camera, mode)
+}
+
+func describeOffer(camera capture.Camera, mode capture.Mode) string {
+	return fmt.Sprintf("%s (%s), %v", camera.Name, camera.Path, mode)
+}
+
+// waitHelps reports whether a camera that cannot be used now may be usable later.
+func waitHelps(err error) bool {
+	return !errors.Is(err, capture.ErrAmbiguous) &&
+		(errors.Is(err, capture.ErrNoCamera) || errors.Is(err, capture.ErrBusy) || errors.Is(err, capture.ErrGone))
 }

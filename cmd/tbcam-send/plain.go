@@ -48,7 +48,7 @@ func (p *plain) run(ctx context.Context) error {
 // serve sends over one connection until that or the feed ends, or the context.
 func (p *plain) serve(ctx context.Context, conn transport.Conn) error {
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	p.feed.Start(capture.Want{})
+	p.feed.Start(0, capture.Want{})
 	w := mjpeg.NewWriter(conn.WriteBuffers)
 	for {
 		picture, err := p.feed.Next(ctx)

@@ -52,7 +52,7 @@ tbcam-view on this stream shows, else of the one that it would.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.withRemote(c.Context(), func(r remote, controls transport.Controls) error {
-				return printControls(os.Stdout, controls, asJSON)
+				return cli.WritePrintable(os.Stdout, func(w io.Writer) error { return printControls(w, controls, asJSON) })
 			})
 		},
 	}

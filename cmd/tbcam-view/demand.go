@@ -11,25 +11,43 @@ type demand struct {
 	receiver asker
 	want     capture.Want
 
-	mu    sync.Mutex
-	needs int
+	mu      sync.Mutex
+	needs   int
+	request uint32 // number of the last Start
 }
 
 // asker is a transport.Receiver.
 type asker interface {
-	Start(want capture.Want)
+	Start(want capture.Want) (request uint32)
 	Stop()
+	Keep(want capture.Want)
 }
 
-// ask wants another mode from now on, and reports whether pictures are needed.
-func (d *demand) ask(want capture.Want) bool {
+// ask wants another mode from now on. It returns the number of the request, and
+// false if no frames are needed: then nothing is requested.
+func (d *demand) ask(want capture.Want) (request uint32, needed bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.want = want
 	if d.needs > 0 {
-		d.receiver.Start(want)
+		d.request = d.receiver.Start(want)
 	}
-	return d.needs > 0
+	return d.request, d.needs > 0
+}
+
+// keep goes back to a mode that the sender has left running.
+func (d *demand) keep(want capture.Want) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.want = want
+	d.receiver.Keep(want)
+}
+
+// requested reports whether a request is the last one.
+func (d *demand) requested(request uint32) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return request == d.request
 }
 
 // need notes that one more sink needs pictures, or one less.
@@ -44,7 +62,7 @@ func (d *demand) need(yes bool) {
 	}
 	switch {
 	case before == 0:
-		d.receiver.Start(d.want)
+		d.request = d.receiver.Start(d.want)
 	case d.needs == 0:
 		d.receiver.Stop()
 	}

@@ -10,8 +10,12 @@ import (
 // asked notes what the sender is asked.
 type asked []string
 
-func (a *asked) Start(want capture.Want) { *a = append(*a, fmt.Sprint("start ", want.Camera)) }
-func (a *asked) Stop()                   { *a = append(*a, "stop") }
+func (a *asked) Start(want capture.Want) uint32 {
+	*a = append(*a, fmt.Sprint("start ", want.Camera))
+	return uint32(len(*a))
+}
+func (a *asked) Stop()                  { *a = append(*a, "stop") }
+func (a *asked) Keep(want capture.Want) { *a = append(*a, fmt.Sprint("keep ", want.Camera)) }
 
 // TestDemand: the sender is asked when the first sink needs pictures, and told when
 // the last needs none.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,8 @@ calls will not work.`,
 			home, _ := os.UserHomeDir() // without one it has no Flatpaks
 			m := doctor.Machine{Root: cli.Root(), Home: home, Nodes: v4l2.Loopbacks}
 			findings := m.Examine()
-			if err := doctor.Print(c.OutOrStdout(), findings); err != nil {
+			err := cli.WritePrintable(c.OutOrStdout(), func(w io.Writer) error { return doctor.Print(w, findings) })
+			if err != nil {
 				return err
 			}
 			if !doctor.Works(findings) {

@@ -24,6 +24,7 @@ func newViewer(o options) (v *viewer, a *asked, ended *int) {
 		o: o, log: slog.New(slog.DiscardHandler), done: func() { *ended++ },
 		demand: &demand{receiver: a}, receiver: &transport.Receiver{},
 	}
+	v.outage = &outage{report: v.reportOutage}
 	return v, a, ended
 }
 
@@ -93,7 +94,7 @@ func TestRecordingThatFailed(t *testing.T) {
 // TestSenderIsGone: what a sender said last is not why there is no camera now.
 func TestSenderIsGone(t *testing.T) {
 	v, _, _ := newViewer(options{})
-	v.modes = newModes(capture.Want{}, v.demand.ask)
+	v.modes = newModes(capture.Want{}, v.demand)
 	for _, c := range []struct {
 		what string
 		do   func()

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/cmd/internal/winlink"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/window"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -25,16 +27,19 @@ func main() { cli.Main(command()) }
 // options are the flags.
 type options struct {
 	stream        string
+	allow         cli.AllowFlag
 	want          cli.WantFlags
 	window        bool
 	loopback      loopbackFlags
 	record        recordFlags
 	snapshot      string
 	snapshotEvery time.Duration
+	snapshotSkip  int // frames before the first, -1 for by their luminance
 	transform     transformFlags
 	force         bool
 	frames        uint64
 	duration      time.Duration
+	timeout       cli.TimeoutFlag // of --snapshot, and of the commands that have it
 	controls      controlFlags
 	stats         cli.StatsFlag
 	verbose       bool
@@ -64,23 +69,24 @@ In the panel of controls:
   tbcam-view --loopback auto
   tbcam-view --record call.mkv --window
   tbcam-view --record '/video/%Y-%m-%d/%H%M%S.mkv' --segment 10m --keep 200GB,30d
-  tbcam-view --stream unix:/tmp/tbcam.sock --snapshot now.png`,
+  tbcam-view --stream unix:$XDG_RUNTIME_DIR/tbcam.sock --snapshot now.png`,
 		Version: version,
 		Args:    cli.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return view(c.Context(), o) },
 	}
 	f := c.Flags()
 	c.PersistentFlags().StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage+"; here the viewer listens")
+	o.allow.Register(c.PersistentFlags())
 	o.want.Register(f, "of the sender: auto, a `CAMERA`'s device or (part of its) name, or pattern")
 	f.BoolVar(&o.window, "window", false, "show a window; the default where there is a display and nothing else was asked for")
 	o.loopback.register(f)
 	o.record.register(f)
-	f.StringVar(&o.snapshot, "snapshot", "", "write one picture to `FILE.png` and end")
-	f.DurationVar(&o.snapshotEvery, "snapshot-every", 0, "write a picture that often instead; %Y %m %d %H %M %S in FILE.png tell the time")
+	o.registerSnapshots(f)
 	f.BoolVar(&o.force, "force", false, "overwrite the files of --record and --snapshot")
 	o.transform.Register(f)
 	f.Uint64Var(&o.frames, "frames", 0, "end after `N` frames were received")
 	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
+	o.timeout.Register(f)
 	o.controls.register(f)
 	o.stats.Register(f)
 	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
@@ -107,13 +113,27 @@ needs the stream for itself: end a tbcam-view that runs on it first.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	o.timeout.Register(c.Flags())
 	return c
 }
 
 // list asks the sender for its cameras; none is turned on for that.
 func (o *options) list(ctx context.Context) ([]capture.Camera, error) {
+	ctx, stop := o.timeout.Context(ctx)
+	defer stop()
+	cameras, err := o.askCameras(ctx)
+	switch {
+	case err != nil:
+		return nil, o.timeout.Explain(ctx, err, "the sender's cameras")
+	case len(cameras) == 0:
+		return nil, fmt.Errorf("%w at the sender's host", capture.ErrNoCamera)
+	}
+	return cameras, nil
+}
+
+func (o *options) askCameras(ctx context.Context) ([]capture.Camera, error) {
 	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
-	link, err := cli.ViewerLink(o.stream, log)
+	link, err := cli.ViewerLink(o.stream, o.allow, log)
 	if err != nil {
 		return nil, err
 	}
@@ -149,14 +169,14 @@ func (o *options) check() error {
 	if o.duration < 0 {
 		return cli.Mark(errors.New("--duration must not be negative"), cli.ErrUsage)
 	}
-	if err := cmp.Or(o.loopback.check(), o.checkSnapshots(), o.record.check()); err != nil {
+	if err := cmp.Or(o.loopback.check(), o.checkSnapshots(), o.checkTimeout(), o.record.check()); err != nil {
 		return cli.Mark(err, cli.ErrUsage)
 	}
 	if o.window || o.record.path != "" || o.snapshot != "" || len(o.loopback.nodes) > 0 {
 		return nil
 	}
-	if os.Getenv("DISPLAY") == "" {
-		return cli.Mark(errors.New("there is no display for a window; use --loopback auto, --record FILE.mkv or --snapshot FILE.png"), cli.ErrSink)
+	if err := window.CheckDisplay(); err != nil {
+		return cli.Mark(fmt.Errorf("%w; or use --loopback auto, --record FILE.mkv or --snapshot FILE.png", err), cli.ErrSink)
 	}
 	o.window = true
 	return nil

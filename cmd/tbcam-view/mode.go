@@ -19,18 +19,24 @@ import (
 
 // modes is which mode is wanted of the camera, and which it has.
 type modes struct {
-	ask func(capture.Want) bool // false: nobody needs pictures now
+	demand modeDemand
 
 	mu      sync.Mutex
 	want    capture.Want
-	mode    *transport.Mode  // nil: none yet, or the sender is gone
-	status  transport.Status // since the last Start
+	mode    *transport.Mode  // nil: none yet, or there is no camera
+	status  transport.Status // the last one of the session
 	changed chan struct{}    // closed, and replaced, with every change
 	turn    sync.Mutex       // held while one caller changes the mode
 }
 
-func newModes(want capture.Want, ask func(capture.Want) bool) *modes {
-	return &modes{ask: ask, want: want, changed: make(chan struct{})}
+// modeDemand is the demand of the viewer.
+type modeDemand interface {
+	ask(want capture.Want) (request uint32, needed bool)
+	keep(want capture.Want)
+}
+
+func newModes(want capture.Want, d modeDemand) *modes {
+	return &modes{demand: d, want: want, changed: make(chan struct{})}
 }
 
 // change changes something under the lock and tells those who wait.
@@ -41,6 +47,22 @@ func (m *modes) change(what func()) {
 	close(m.changed)
 	m.changed = make(chan struct{})
 }
+
+// setMode takes note of the mode that the camera has.
+func (m *modes) setMode(mode transport.Mode) { m.change(func() { m.mode = &mode }) }
+
+// setStatus takes note of a status: a refused request leaves the camera as it is.
+func (m *modes) setStatus(status transport.Status) {
+	m.change(func() {
+		m.status = status
+		if status.State != transport.Running && status.State != transport.Refused {
+			m.mode = nil
+		}
+	})
+}
+
+// clear forgets what the last session has told.
+func (m *modes) clear() { m.change(func() { m.mode, m.status = nil, transport.Status{} }) }
 
 func (m *modes) wanted() capture.Want {
 	m.mu.Lock()
@@ -53,7 +75,7 @@ func (m *modes) now() (transport.Mode, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.mode == nil {
-		return transport.Mode{}, errors.New("no camera is on: " + cmp.Or(m.status.Text, "tbcam-view waits for tbcam-send"))
+		return transport.Mode{}, m.status.Cause.Err("no camera is on: " + cmp.Or(m.status.Text, "tbcam-view waits for tbcam-send"))
 	}
 	return *m.mode, nil
 }
@@ -69,39 +91,56 @@ func (m *modes) set(ctx context.Context, change capture.Want) (transport.Mode, e
 	if err := want.Check(); err != nil {
 		return transport.Mode{}, err
 	}
-	m.change(func() { m.mode, m.status = nil, transport.Status{} })
-	if !m.ask(want) {
-		m.ask(before)
+	request, needed := m.demand.ask(want)
+	if !needed {
+		m.demand.ask(before)
 		return transport.Mode{}, errors.New("no camera is on: no application looks at the virtual camera")
 	}
-	mode, err := m.await(ctx)
-	if err != nil {
-		m.ask(before)
-		return transport.Mode{}, err
+	mode, err := m.await(ctx, request)
+	switch {
+	case errors.Is(err, errRefused):
+		m.demand.keep(before)
+	case err != nil:
+		m.demand.ask(before)
+	default:
+		m.change(func() { m.want = want })
 	}
-	m.change(func() { m.want = want })
-	return mode, nil
+	return mode, err
 }
 
-// await waits for a mode, or for the sender's word that there will be none.
-func (m *modes) await(ctx context.Context) (transport.Mode, error) {
+// errRefused says that the sender has left what ran before running.
+var errRefused = errors.New("the sender refused the request")
+
+// await waits for a mode that answers a request, or for the sender's word that there
+// will be none.
+func (m *modes) await(ctx context.Context, request uint32) (transport.Mode, error) {
 	for {
 		m.mu.Lock()
 		mode, status, changed := m.mode, m.status, m.changed
 		m.mu.Unlock()
-		switch {
-		case mode != nil:
+		if mode != nil && mode.Request == request {
 			return *mode, nil
-		case status.State == transport.Failed, status.State == transport.Waiting:
-			return transport.Mode{}, errors.New(status.Text)
+		}
+		if status.Request == request {
+			switch err := status.Cause.Err(status.Text); status.State {
+			case transport.Refused:
+				return transport.Mode{}, &refusal{err}
+			case transport.Failed, transport.Waiting:
+				return transport.Mode{}, err
+			}
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return transport.Mode{}, fmt.Errorf("change the mode: no answer of the sender: %w", ctx.Err())
+			return transport.Mode{}, fmt.Errorf("change mode: no answer from the sender: %w", ctx.Err())
 		}
 	}
 }
+
+// refusal is a refused request, in the words of the sender.
+type refusal struct{ error }
+
+func (r *refusal) Unwrap() []error { return []error{r.error, errRefused} }
 
 // modePatience is how long a camera may take to start.
 const modePatience = 10 * time.Second
@@ -110,7 +149,7 @@ const modePatience = 10 * time.Second
 func (v *viewer) answer(ctx context.Context, q door.Request) door.Response {
 	ctx, cancel := context.WithTimeout(ctx, modePatience)
 	defer cancel()
-	refuse := func(err error) door.Response { return door.Response{Error: err.Error()} }
+	refuse := func(err error) door.Response { return door.Response{Error: err.Error(), Cause: transport.CauseOf(err)} }
 	switch {
 	case q.Set != nil:
 		granted, err := setAndWait(ctx, v.setControl, *q.Set)
@@ -175,10 +214,13 @@ it with --size, --fps, --format and --camera. What is not given stays as it is.`
 		},
 	}
 	flags.Register(c.Flags(), "of the sender: a `CAMERA`'s device or (part of its) name, or pattern")
+	o.timeout.Register(c.Flags())
 	return c
 }
 
 func (o *options) mode(ctx context.Context, want capture.Want) error {
+	ctx, cancel := o.timeout.Context(ctx)
+	defer cancel()
 	path, err := door.Path(cli.StreamKey(o.stream))
 	if err != nil {
 		return err
@@ -188,7 +230,7 @@ func (o *options) mode(ctx context.Context, want capture.Want) error {
 	case errors.Is(err, door.ErrNobody):
 		return cli.Mark(fmt.Errorf("%w; start one with --size, --fps and --format", err), cli.ErrStream)
 	case err != nil:
-		return err
+		return o.timeout.Explain(ctx, err, "the mode")
 	case answer.Mode == nil:
 		return errNoAnswer
 	}

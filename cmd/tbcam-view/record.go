@@ -15,7 +15,6 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
@@ -112,18 +111,8 @@ func (r *recordFlags) name(o *record.Options) (err error) {
 		known = true
 	}
 	o.Kind = kind
-	if r.path == "-" {
-		if term.IsTerminal(int(os.Stdout.Fd())) {
-			return errors.New("--record -: standard output is a terminal; lead it to a file or a program")
-		}
-		o.Out = os.Stdout
-		if kind == container.AVI || kind == container.Directory {
-			return fmt.Errorf("--record-format %v needs files; to standard output go mkv, mp4 and mjpeg", kind)
-		}
-		if o.Segment != (record.Limit{}) || o.Keep != (record.Limit{}) {
-			return errors.New("--segment and --keep need files; standard output is one stream")
-		}
-		return nil
+	if isStream(r.path) {
+		return r.checkStream(o)
 	}
 	if !known {
 		return fmt.Errorf("--record %s: its name does not end in .mkv, .mp4, .avi, .mjpeg or /; --record-format tells what it is to be", r.path)
@@ -163,6 +152,11 @@ func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
 		return cli.Mark(err, cli.ErrUsage)
 	}
 	o.About, o.Log = v.about, v.log
+	if isStream(o.Path) {
+		if o.Out, err = openStream(o.Path, v.ending, v.log); err != nil {
+			return fmt.Errorf("record: %w", err)
+		}
+	}
 	if v.sinks() == 1 {
 		// Nearly all of the heap are reserved buffers, in which nothing is to be looked
 		// for: to collect each megabyte of garbage costs little, and memory stays flat.
@@ -273,9 +267,9 @@ func (r *recording) report() *meter.Recorder {
 	}
 }
 
-// out returns where --stats prints: not into the recording.
-func (r *recordFlags) out() io.Writer {
-	if r.path == "-" {
+// out returns where --stats prints: not into a recording or a picture.
+func (o *options) out() io.Writer {
+	if isStdout(o.record.path) || isStdout(o.snapshot) {
 		return os.Stderr
 	}
 	return os.Stdout

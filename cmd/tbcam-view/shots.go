@@ -7,10 +7,11 @@ import (
 )
 
 // How many pictures are kept: JPEGs that may still be decoded, and decoded ones
-// that the window may still show.
+// that the window may still show; fewer of large ones, but one.
 const (
 	maxJPEGs  = 8
 	maxUnseen = 4
+	maxKept   = 64 << 20 // bytes of each
 )
 
 // shots keeps the picture that the window shows, for a snapshot, and those that
@@ -32,16 +33,24 @@ func (s *shots) received(f *capture.Frame) {
 		return
 	}
 	s.jpegs = append(s.jpegs, f)
-	if len(s.jpegs) > maxJPEGs {
+	for len(s.jpegs) > maxJPEGs || len(s.jpegs) > 1 && bytesOf(s.jpegs) > maxKept {
 		s.jpegs[0].Release()
 		s.jpegs = s.jpegs[1:]
 	}
 }
 
+// bytesOf returns the memory of frames.
+func bytesOf(frames []*capture.Frame) (bytes int) {
+	for _, f := range frames {
+		bytes += cap(f.Data)
+	}
+	return bytes
+}
+
 // presented takes over the reference of a decoded frame.
 func (s *shots) presented(f *capture.Frame) {
 	s.unseen = append(s.unseen, shot{f, s.jpegOf(f)})
-	if len(s.unseen) > maxUnseen {
+	for len(s.unseen) > max(1, min(maxUnseen, maxKept/max(1, cap(f.Data)))) {
 		s.unseen[0].release()
 		s.unseen = s.unseen[1:]
 	}

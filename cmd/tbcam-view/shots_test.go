@@ -100,3 +100,27 @@ func TestShotsOfAnotherSession(t *testing.T) {
 	c.seen(1)
 	c.want(t, 1, 0)
 }
+
+// TestShotsAreBounded: of large pictures fewer are kept.
+func TestShotsAreBounded(t *testing.T) {
+	var s shots
+	pool := &capture.Pool{}
+	for i := range uint32(20) {
+		for _, pixel := range []capture.PixelFormat{capture.MJPEG, capture.GREY} {
+			f := pool.Get(30 << 20)
+			f.Format.Pixel, f.Sequence = pixel, i
+			if pixel == capture.MJPEG {
+				s.received(f)
+			} else {
+				s.presented(f)
+			}
+		}
+	}
+	if n := pool.Outstanding(); n > 4 {
+		t.Errorf("%d frames of 30 MiB are kept", n)
+	}
+	s.release()
+	if n := pool.Outstanding(); n != 0 {
+		t.Errorf("%d frames are not released", n)
+	}
+}

@@ -14,7 +14,6 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/loopback"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/snapshot"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -23,6 +22,7 @@ import (
 type viewer struct {
 	o        options
 	log      *slog.Logger
+	ctx      context.Context    // of the run
 	done     context.CancelFunc // ends the run
 	pool     *capture.Pool
 	fanout   *sink.Fanout
@@ -35,13 +35,16 @@ type viewer struct {
 	meter    *meter.Meter
 	wishes   *wishes
 	modes    *modes
+	outage   *outage
 
-	ending <-chan struct{} // closed when the run is to end
+	ending     <-chan struct{} // closed when the run is to end
+	completion *completion
 
 	frames uint64 // received; of Frame alone
 	over   bool   // no more frames are wanted; of Frame alone
 
 	mu     sync.Mutex
+	notice string       // what is waited for, "" when frames are to come
 	lost   capture.Lost // the sender's totals of this session
 	before capture.Lost // and of those before it
 	status transport.Status
@@ -52,85 +55,123 @@ type viewer struct {
 	taken  bool           // the picture of --snapshot
 }
 
-func view(ctx context.Context, o options) (err error) {
+// view is one run. It ends soon after a signal, whatever its parts do then.
+func view(ctx context.Context, o options) error {
+	return endInTime(ctx, func(c *completion) error { return viewUntil(ctx, o, c) })
+}
+
+func viewUntil(ctx context.Context, o options, c *completion) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	want, err := o.want.Want()
+	limited, cancel := o.timeout.Context(ctx)
+	defer cancel()
+	v, err := newRun(limited, o)
 	if err != nil {
 		return err
 	}
-	cameras, err := o.loopback.options(want)
-	if err != nil {
-		return err
-	}
-	wishes, err := o.controls.wishes()
-	if err != nil {
-		return err
-	}
-	screen := &screen{file: os.Stderr}
-	log := cli.NewLog(screen, "tbcam-view", cli.Level(o.verbose))
-	signals := ctx
-	ctx, done := context.WithCancel(ctx)
-	defer done()
-	pool := &capture.Pool{}
-	v := &viewer{
-		o: o, log: log, screen: screen, done: done, ending: ctx.Done(), pool: pool, meter: meter.New(), wishes: wishes,
-	}
-	v.fanout = sink.NewFanout(v.newDecoder(), log)
-	link, err := cli.ViewerLink(o.stream, log)
+	defer v.done()
+	v.completion = c
+	c.begin(func() error { return v.result(ctx, limited, nil) })
+	link, err := cli.ViewerLink(o.stream, o.allow, v.log)
 	if err != nil {
 		return err
 	}
 	defer link.Close()
-	plain, err := newPlainPictures(pool)
+	if err := v.connect(link); err != nil {
+		return err
+	}
+	defer v.openDoor()()
+	defer o.stats.Start(o.out(), v.summary)()
+	v.log.Info("waiting for tbcam-send", "stream", o.stream)
+	v.say("Waiting for tbcam-send\nat "+o.stream, waitingForSender+" at "+o.stream)
+	return v.result(ctx, limited, v.run())
+}
+
+// newRun returns a viewer as the flags ask for, without a stream.
+func newRun(ctx context.Context, o options) (*viewer, error) {
+	want, err := o.want.Want()
+	if err != nil {
+		return nil, err
+	}
+	wishes, err := o.controls.wishes()
+	if err != nil {
+		return nil, err
+	}
+	screen := &screen{file: os.Stderr}
+	v := &viewer{
+		o: o, log: cli.NewLog(screen, "tbcam-view", cli.Level(o.verbose)), screen: screen,
+		pool: &capture.Pool{}, meter: meter.New(), wishes: wishes,
+	}
+	v.ctx, v.done = context.WithCancel(ctx)
+	v.ending = v.ctx.Done()
+	v.outage = &outage{report: v.reportOutage}
+	v.fanout = sink.NewFanout(v.outage.observe(v.newDecoder()), v.log)
+	v.demand = &demand{want: want}
+	v.modes = newModes(want, v.demand)
+	return v, nil
+}
+
+// connect makes the receiver of a stream, and the sinks.
+func (v *viewer) connect(link transport.Link) error {
+	cameras, err := v.o.loopback.options(v.demand.want)
 	if err != nil {
 		return err
 	}
-	v.receiver = &transport.Receiver{Link: link, Viewer: v, Pool: pool, Version: version, Log: log, Plain: plain.take}
-	v.wishes.log, v.wishes.send = log, v.receiver.SetControl
-	v.receiver.ControlsChanged = v.controlsChanged
-	v.demand = &demand{receiver: v.receiver, want: want}
-	v.modes = newModes(want, v.demand.ask)
-	if err := v.addSinks(cameras); err != nil {
-		return cli.Mark(err, cli.ErrSink)
+	plain, err := newPlainPictures(v.pool)
+	if err != nil {
+		return err
 	}
-	defer v.openDoor()()
-	defer o.stats.Start(o.record.out(), v.summary)()
-	log.Info("waiting for tbcam-send", "stream", o.stream)
-	v.say("Waiting for tbcam-send\nat "+o.stream, waitingForSender+" at "+o.stream)
-	return cmp.Or(v.run(ctx), v.missing(signals))
+	v.receiver = &transport.Receiver{Link: link, Viewer: v, Pool: v.pool, Version: version, Log: v.log, Plain: plain.take}
+	v.wishes.log, v.wishes.send = v.log, v.receiver.SetControl
+	v.receiver.ControlsChanged = v.controlsChanged
+	v.demand.receiver = v.receiver
+	return cli.Mark(v.addSinks(cameras), cli.ErrSink)
 }
 
-// missing returns an error where a signal came before the picture of --snapshot:
-// a script must not take it for there.
-func (v *viewer) missing(signals context.Context) error {
+// result returns what a run ends with: with err, what befell a sink, or for want of a
+// snapshot.
+func (v *viewer) result(signals, limited context.Context, err error) error {
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.o.snapshot == "" || v.o.snapshotEvery > 0 || v.taken {
+	failed := v.failed
+	v.mu.Unlock()
+	return cmp.Or(err, failed, v.missingSnapshot(signals, limited))
+}
+
+// run receives until the run is to end, and then lets the sinks finish.
+func (v *viewer) run() error {
+	var sinks sync.WaitGroup
+	sinks.Go(v.fanout.Run)
+	stop := v.accompanyRecorder()
+	err := cli.Mark(v.receiver.Run(v.ctx), cli.ErrStream)
+	v.fanout.Close()
+	// The recorder first: what other sinks still do must not delay it.
+	closing := v.closeRecorder()
+	stop()
+	sinks.Wait()
+	return cmp.Or(err, closing)
+}
+
+// accompanyRecorder has the recorder obey commands, if there is one.
+func (v *viewer) accompanyRecorder() (stop func()) {
+	if v.recorder == nil {
+		return func() {}
+	}
+	v.completion.expectRecording()
+	return v.recorder.accompany(v.ctx)
+}
+
+// closeRecorder completes the recording, if there is one.
+func (v *viewer) closeRecorder() error {
+	if v.recorder == nil {
 		return nil
 	}
-	return signals.Err()
-}
-
-// run receives until the context ends, and then lets the sinks finish.
-func (v *viewer) run(ctx context.Context) error {
-	var sinks sync.WaitGroup
-	if v.recorder != nil {
-		defer v.recorder.accompany(ctx)()
-	}
-	sinks.Go(v.fanout.Run)
-	err := cli.Mark(v.receiver.Run(ctx), cli.ErrStream)
-	v.fanout.Close()
-	sinks.Wait()
-	if v.recorder != nil {
-		if closing := v.recorder.Close(); err == nil {
-			err = cli.Mark(closing, cli.ErrSink)
-		}
-	}
+	defer v.completion.recordingIsComplete()
+	err := cli.Mark(v.recorder.Close(), cli.ErrSink)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return cmp.Or(err, v.failed)
+	v.failed = cmp.Or(v.failed, err)
+	return err
 }
 
 // fail notes that a sink has ended for good, and ends the run with the last one.
@@ -201,16 +242,6 @@ func (v *viewer) addSinks(cameras loopback.Options) error {
 	return v.addRecorder(measure)
 }
 
-// addSnapshot adds the sink that writes one picture, or one now and then.
-func (v *viewer) addSnapshot(measure func(*capture.Frame)) error {
-	open := func() (sink.Sink, error) { return &snapshotSink{v}, snapshot.Check(v.o.snapshot, v.o.force) }
-	if v.o.snapshotEvery > 0 {
-		open = v.openSnapshots
-	}
-	v.demand.need(true)
-	return v.fanout.Add("snapshot", open, measure)
-}
-
 // presented counts a frame that has reached its sink.
 func (v *viewer) presented(f *capture.Frame) { v.meter.Add(&f.At, time.Now()) }
 
@@ -227,11 +258,12 @@ func (v *viewer) Connected(peer transport.Peer) {
 // Mode implements transport.Viewer.
 func (v *viewer) Mode(mode transport.Mode) {
 	v.log.Info("camera is on", "camera", mode.Camera, "mode", mode.Source)
+	v.outage.reset()
 	v.say("", "")
 	v.mu.Lock()
 	v.mode = mode
 	v.mu.Unlock()
-	v.modes.change(func() { v.modes.mode = &mode })
+	v.modes.setMode(mode)
 	if v.window != nil {
 		v.window.setMode(mode)
 	}
@@ -242,6 +274,7 @@ func (v *viewer) Frame(f *capture.Frame, lost capture.Lost) {
 	v.mu.Lock()
 	v.lost = lost
 	v.mu.Unlock()
+	v.outage.noteReceived()
 	if v.over {
 		f.Release()
 		return
@@ -260,13 +293,15 @@ func (v *viewer) Frame(f *capture.Frame, lost capture.Lost) {
 // Lost implements transport.Viewer.
 func (v *viewer) Lost(lost capture.Lost) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
+	more := lost.Since(v.lost)
 	v.lost = lost
+	v.mu.Unlock()
+	v.outage.noteLost(more)
 }
 
 // Status implements transport.Viewer.
 func (v *viewer) Status(status transport.Status) {
-	v.modes.change(func() { v.modes.status = status })
+	v.modes.setStatus(status)
 	v.mu.Lock()
 	same := status == v.status
 	v.status = status
@@ -276,11 +311,38 @@ func (v *viewer) Status(status transport.Status) {
 	}
 	switch status.State {
 	case transport.Waiting, transport.Failed:
-		v.log.Warn("no picture", "why", status.Text)
-		v.say(noSignal(status.Text), status.Text)
+		v.outage.reset()
+		if !v.giveUpSnapshot(status) {
+			v.log.Warn("no picture", "err", status.Text)
+			v.say(noSignal(status.Text), status.Text)
+		}
 	case transport.Running:
-		v.say("", "")
+		v.setRunning(status.Text)
+	case transport.Idle:
+		v.outage.reset()
 	}
+}
+
+// setRunning takes note that the camera is on, and why there is nothing to show of it.
+func (v *viewer) setRunning(trouble string) {
+	if trouble != "" {
+		v.outage.noteStated(trouble)
+		return
+	}
+	v.outage.reset()
+	v.say("", "")
+}
+
+// reportOutage says why nothing is shown of a camera that is on, or with "" that
+// frames show again.
+func (v *viewer) reportOutage(cause string) {
+	if cause == "" {
+		v.log.Info("frames show again")
+		v.say("", "")
+		return
+	}
+	v.log.Warn("nothing to show", "err", cause)
+	v.say(noSignal(cause), cause)
 }
 
 // Disconnected implements transport.Viewer.
@@ -290,12 +352,13 @@ func (v *viewer) Disconnected(err error) {
 	default:
 		v.log.Info("the sender is gone", "why", err)
 	}
+	v.outage.reset()
 	v.say(gone(err), waitingForSender)
+	v.modes.clear()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.before.Add(v.lost)
 	v.lost = capture.Lost{}
-	v.modes.change(func() { v.modes.mode, v.modes.status = nil, transport.Status{} })
 }
 
 const waitingForSender = "waiting for tbcam-send"
@@ -303,6 +366,9 @@ const waitingForSender = "waiting for tbcam-send"
 // say tells the window what to show over the picture, and the virtual cameras what
 // they wait for; both are "" when pictures are to come.
 func (v *viewer) say(message, notice string) {
+	v.mu.Lock()
+	v.notice = notice
+	v.mu.Unlock()
 	for _, c := range v.cameras {
 		c.Notice(notice)
 	}
@@ -376,20 +442,3 @@ func (v *viewer) unseen() uint64 {
 	}
 	return v.window.superseded()
 }
-
-// snapshotSink writes the first good picture and ends the run.
-type snapshotSink struct{ v *viewer }
-
-func (s *snapshotSink) Present(f *capture.Frame) error {
-	defer f.Release()
-	defer s.v.done()
-	if err := snapshot.Write(s.v.o.snapshot, f); err != nil {
-		s.v.fail(err)
-	}
-	s.v.mu.Lock()
-	defer s.v.mu.Unlock()
-	s.v.taken = true
-	return sink.ErrDone
-}
-
-func (s *snapshotSink) Close() error { return nil }

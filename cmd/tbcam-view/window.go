@@ -134,12 +134,12 @@ func (s *windowSink) keep(w opened) {
 			s.viewer.fail(fmt.Errorf("%w; nothing else was asked for: see --loopback and --record", err))
 			return
 		}
+		if !s.pause(failures) {
+			return
+		}
 		if err.Error() != said {
 			said = err.Error()
 			s.viewer.log.Warn(said, "sink", "window")
-		}
-		if !s.pause(failures) {
-			return
 		}
 	}
 }
@@ -162,7 +162,8 @@ func (s *windowSink) attempt(w opened) (started bool, err error) {
 	return started, cmp.Or(w.Err(), closing)
 }
 
-// pause waits before the next attempt; false means Close.
+// pause waits before the next attempt; false means that there is none, because the
+// run is ending: a signal may have reached the window's process, too.
 func (s *windowSink) pause(failures int) bool {
 	wait := reopenWindow
 	if failures >= attempts {
@@ -172,6 +173,8 @@ func (s *windowSink) pause(failures int) bool {
 	case <-time.After(wait):
 		return true
 	case <-s.closing:
+		return false
+	case <-s.viewer.ending:
 		return false
 	}
 }

@@ -27,8 +27,12 @@ type descriptor struct {
 	fd, wake int
 }
 
-func openDevice(path string) (*descriptor, error) {
+// openDevice opens a device, whose descriptor gets a number of at least lowest.
+func openDevice(path string, lowest int) (*descriptor, error) {
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err == nil && fd < lowest {
+		fd, err = raise(fd, lowest)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +42,12 @@ func openDevice(path string) (*descriptor, error) {
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
 	return &descriptor{fd, wake}, nil
+}
+
+// raise moves a descriptor to a number of at least lowest.
+func raise(fd, lowest int) (int, error) {
+	raised, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, lowest)
+	return raised, errors.Join(err, unix.Close(fd))
 }
 
 func (d *descriptor) Read(p []byte) (int, error) { return unix.Read(d.fd, p) }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -45,8 +44,8 @@ type Link struct {
 	closing sync.WaitGroup // of the last connection
 	closed  time.Time      // when that was done
 
-	lock   net.Listener // of the device, held between openings too; nil before the first
-	locked string       // the device that it is of
+	lock   *net.UnixListener // of the device, held between openings too; nil before the first
+	locked string            // the device that it is of
 }
 
 // Open waits until the device can be opened and is ours alone.
@@ -61,7 +60,7 @@ func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 			return c, nil
 		}
 		why, curable := diagnose(err)
-		if !curable && !(l.opened && gone(err)) {
+		if !curable && !(l.opened && changing(err)) {
 			return nil, err
 		}
 		if why != said {
@@ -95,7 +94,23 @@ func (l *Link) openFile(path string) (File, error) {
 	if err := l.acquire(path); err != nil {
 		return nil, err
 	}
-	return openDevice(path)
+	number, err := descriptorOf(l.lock)
+	if err != nil {
+		return nil, err
+	}
+	// The kernel lets go of the highest descriptor of a killed process first, and the
+	// lock must outlive the device: the next program would share its rings.
+	return openDevice(path, number+1)
+}
+
+// descriptorOf returns the number of a descriptor.
+func descriptorOf(c syscall.Conn) (number int, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	err = raw.Control(func(fd uintptr) { number = int(fd) })
+	return number, err
 }
 
 // acquire takes the lock of the device, in place of the lock of another.
@@ -169,53 +184,15 @@ func diagnose(err error) (why string, curable bool) {
 		return "the peer has not set the stream up yet", true
 	case errors.Is(err, unix.ENOMEM):
 		return "no DMA ring is free: remove another stream or unload thunderbolt_net", true
-	case errors.Is(err, ErrLocked):
-		return err.Error(), false
 	}
-	return err.Error(), false
+	return err.Error(), errors.Is(err, ErrNotConnected)
 }
 
-// gone reports whether the stream is not there. One that was there before may come
-// back: setting it up once more removes it first, and so does loading the module.
-func gone(err error) bool { return errors.Is(err, ErrNotSetUp) || errors.Is(err, fs.ErrNotExist) }
-
-// ErrLocked says that another process uses the device. Several openers would
-// steal each other's bytes.
-var ErrLocked = errors.New("another process uses it")
-
-// acquire takes the lock of a device: an abstract Unix socket, which cannot be
-// left behind, and whose peer credentials tell who holds it.
-func acquire(path string) (net.Listener, error) {
-	name := "@tbcam" + filepath.Clean(path)
-	l, err := net.Listen("unix", name)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		if pid := holder(name); pid != 0 {
-			return nil, fmt.Errorf("%w: process %d; end it first", ErrLocked, pid)
-		}
-		return nil, fmt.Errorf("%w; end it first", ErrLocked)
-	}
-	return l, err
-}
-
-// holder returns the process that holds the lock, 0 where that is not known.
-func holder(name string) int32 {
-	conn, err := net.Dial("unix", name)
-	if err != nil {
-		return 0
-	}
-	defer conn.Close()
-	raw, err := conn.(*net.UnixConn).SyscallConn()
-	if err != nil {
-		return 0
-	}
-	var pid int32
-	// Errors leave pid at 0: not known.
-	_ = raw.Control(func(fd uintptr) {
-		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			pid = cred.Pid
-		}
-	})
-	return pid
+// changing reports whether the stream is not there, or no longer the only one. One
+// that was there before may come back: setting it up once more removes it first, and
+// so does loading the module.
+func changing(err error) bool {
+	return errors.Is(err, ErrNotSetUp) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrAmbiguous)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

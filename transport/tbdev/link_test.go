@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -147,33 +146,5 @@ func TestDiagnose(t *testing.T) {
 		if curable != c.curable || !strings.Contains(why, c.says) {
 			t.Errorf("%v: %q, curable %v; want %q, %v", c.err, why, curable, c.says, c.curable)
 		}
-	}
-}
-
-func TestByName(t *testing.T) {
-	root := t.TempDir()
-	group := filepath.Join(root, "0-1.1", "tbcam")
-	if err := os.MkdirAll(group, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(group, "index"), []byte("3\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if path, err := ByName(root, "tbcam"); err != nil || path != "/dev/tbstream3" {
-		t.Errorf("tbcam is %q, %v", path, err)
-	}
-	for name, says := range map[string]string{
-		"other":     "tbcam-view setup",
-		"ninechars": "1 to 8",
-		"*":         "1 to 8",
-		"..":        "1 to 8",
-		"":          "1 to 8",
-	} {
-		if path, err := ByName(root, name); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%q is %q, %v; want an error with %q", name, path, err, says)
-		}
-	}
-	if _, err := ByName(filepath.Join(root, "none"), "tbcam"); !errors.Is(err, ErrNotSetUp) || !strings.Contains(err.Error(), "modprobe") {
-		t.Errorf("without the module: %v", err)
 	}
 }

@@ -38,9 +38,9 @@ var (
 
 // Config sets a stream up through ConfigFS. It needs root.
 type Config struct {
-	Root    string // in front of /sys and /etc; "" but in tests
-	Name    string // of the stream
-	Service string // of the peer, such as 0-1.1; "" for the only one
+	Root string // in front of /sys and /etc; "" but in tests
+	// Selector is the stream; its Peer is needed only where several are connected.
+	Selector Selector
 	// Allocate chooses the HopIDs, which exactly one side does: the viewer's. The
 	// other side adopts them.
 	Allocate bool
@@ -60,11 +60,13 @@ func (c *Config) rmdir(path string) error {
 
 func (c *Config) streams() string { return filepath.Join(c.Root, Streams) }
 
-func (c *Config) group(service string) string { return filepath.Join(c.streams(), service, c.Name) }
+func (c *Config) group(service string) string {
+	return filepath.Join(c.streams(), service, c.Selector.Name)
+}
 
 // Services lists the stream services that peers offer, as /sys names them.
 func (c *Config) Services() ([]string, error) {
-	keys, err := filepath.Glob(filepath.Join(c.Root, "/sys/bus/thunderbolt/devices/*/key"))
+	keys, err := filepath.Glob(filepath.Join(c.Root, devices, "*/key"))
 	if err != nil {
 		return nil, fmt.Errorf("find services: %w", err)
 	}
@@ -81,11 +83,11 @@ func (c *Config) Services() ([]string, error) {
 // Setup makes the stream, or changes what is not yet as it should be. A follower
 // waits until the peer has chosen the HopIDs or ctx ends.
 func (c *Config) Setup(ctx context.Context) error {
-	if err := checkName(c.Name); err != nil {
+	if err := checkName(c.Selector.Name); err != nil {
 		return err
 	}
 	if _, err := os.Stat(c.streams()); err != nil {
-		return fmt.Errorf("set up stream %q: %w; run: sudo modprobe thunderbolt_stream", c.Name, ErrNoModule)
+		return fmt.Errorf("set up stream %q: %w; run: sudo modprobe thunderbolt_stream", c.Selector.Name, ErrNoModule)
 	}
 	service, err := c.service()
 	if err != nil {
@@ -104,16 +106,19 @@ func (c *Config) Setup(ctx context.Context) error {
 	return c.adopt(ctx, group)
 }
 
-// Remove removes the stream from every service.
+// Remove removes the stream from the peer that is chosen, or from every service.
 func (c *Config) Remove() error {
-	if err := checkName(c.Name); err != nil {
+	if err := checkName(c.Selector.Name); err != nil {
 		return err
 	}
 	groups, err := filepath.Glob(c.group("*"))
 	if err != nil {
-		return fmt.Errorf("remove stream %q: %w", c.Name, err)
+		return fmt.Errorf("remove stream %q: %w", c.Selector, err)
 	}
 	for _, group := range groups {
+		if !c.chosen(filepath.Base(filepath.Dir(group))) {
+			continue
+		}
 		if err := c.removeGroup(group); err != nil {
 			return err
 		}
@@ -121,22 +126,32 @@ func (c *Config) Remove() error {
 	return nil
 }
 
+// chosen reports whether a service may be the one that is meant.
+func (c *Config) chosen(service string) bool {
+	return c.Selector.Peer == "" || matchesPeer(c.Root, service, c.Selector.Peer)
+}
+
 // service returns the service to use.
 func (c *Config) service() (string, error) {
-	services, err := c.Services()
-	switch {
-	case err != nil:
+	all, err := c.Services()
+	if err != nil {
 		return "", err
-	case c.Service != "" && slices.Contains(services, c.Service):
-		return c.Service, nil
-	case c.Service != "":
-		return "", fmt.Errorf("%w as %s; there is %s", ErrNoService, c.Service, cmp.Or(strings.Join(services, ", "), "none"))
-	case len(services) == 0:
-		return "", fmt.Errorf("%w: connect the cable, and load thunderbolt_stream on the other host too", ErrNoService)
-	case len(services) > 1:
-		return "", fmt.Errorf("several peers offer a stream: choose one with --service: %s", strings.Join(services, ", "))
 	}
-	return services[0], nil
+	var chosen []string
+	for _, service := range all {
+		if c.chosen(service) {
+			chosen = append(chosen, service)
+		}
+	}
+	switch {
+	case len(all) == 0 && c.Selector.Peer == "":
+		return "", fmt.Errorf("%w: connect the cable, and load thunderbolt_stream on the other host too", ErrNoService)
+	case len(chosen) == 0:
+		return "", fmt.Errorf("%w as %s; there is %s", ErrNoService, c.Selector.Peer, describePeers(c.Root, all))
+	case len(chosen) > 1:
+		return "", fmt.Errorf("several peers offer a stream: choose one with --service: %s", describePeers(c.Root, chosen))
+	}
+	return chosen[0], nil
 }
 
 func (c *Config) makeGroup(group string) error {

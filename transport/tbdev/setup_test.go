@@ -1,6 +1,7 @@
 package tbdev
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -86,8 +87,9 @@ func (h *fakeHost) fill() {
 		if h.made >= 3 && h.peer > 0 {
 			hop = "16" // the peer was late
 		}
-		for name, text := range map[string]string{"in_hopid": hop, "out_hopid": hop, "ring_size": "256", "index": "0"} {
-			_ = os.WriteFile(filepath.Join(g, name), []byte(text), 0o644)
+		for _, name := range []string{"in_hopid", "out_hopid", "ring_size", "index"} { // Setup waits for the last
+			text := map[string]string{"ring_size": "256", "index": "0"}[name]
+			_ = os.WriteFile(filepath.Join(g, name), []byte(cmp.Or(text, hop)), 0o644)
 		}
 	}
 }
@@ -100,7 +102,7 @@ func (h *fakeHost) rmdir(path string) error {
 
 func (h *fakeHost) config(allocate bool) *Config {
 	return &Config{
-		Root: h.root, Name: "tbcam", Allocate: allocate, rmdirFake: h.rmdir,
+		Root: h.root, Selector: Selector{Name: "tbcam"}, Allocate: allocate, rmdirFake: h.rmdir,
 		Run: func(command string, step func() error) error {
 			h.ran = append(h.ran, command)
 			return step()
@@ -159,9 +161,9 @@ func TestSenderWaitsForThePeer(t *testing.T) {
 func TestSetupRefuses(t *testing.T) {
 	bare := &fakeHost{t: t, root: t.TempDir()}
 	long := newFakeHost(t, "0-1.1").config(true)
-	long.Name = "ninechars"
+	long.Selector.Name = "ninechars"
 	other := newFakeHost(t, "0-1.1").config(true)
-	other.Service = "1-1.1"
+	other.Selector.Peer = "1-1.1"
 	for name, c := range map[string]struct {
 		config *Config
 		err    error
@@ -204,7 +206,7 @@ func FuzzConfigFS(f *testing.F) {
 	f.Fuzz(func(t *testing.T, index string) {
 		h := newFakeHost(t, "0-1.1")
 		h.write(group+"index", index)
-		path, err := ByName(filepath.Join(h.root, Streams), "tbcam")
+		path, err := (&Finder{Root: h.root, Selector: Selector{Name: "tbcam"}}).Device()
 		if err == nil && filepath.Dir(path) != "/dev" {
 			t.Errorf("index %q gives %q", index, path)
 		}

@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/peercred"
+	"github.com/tbcam/tbcam/transport/tbdev"
 )
 
 // Exit codes, as README.md lists them.
@@ -76,17 +78,9 @@ func ExitCode(err error) int {
 }
 
 // Main runs a command until it is done or a signal ends it, prints what went
-// wrong in one line, and exits. A second signal ends it at once.
+// wrong in one line, and exits.
 func Main(root *cobra.Command) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	go func() {
-		<-ctx.Done()
-		again := make(chan os.Signal, 1)
-		signal.Notify(again, syscall.SIGINT, syscall.SIGTERM)
-		stop()
-		<-again
-		os.Exit(ExitInterrupted)
-	}()
+	ctx := untilSignal()
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return Mark(fmt.Errorf("%w; see %s --help", err, c.CommandPath()), ErrUsage)
@@ -99,9 +93,52 @@ func Main(root *cobra.Command) {
 		os.Exit(ExitInterrupted) // the user knows
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", root.Name(), err)
+		fmt.Fprintf(os.Stderr, "%s: %s\n", root.Name(), oneLine(err.Error()+remedy(err)))
 	}
 	os.Exit(ExitCode(err))
+}
+
+// remedies are what helps against errors of packages that know no flags.
+var remedies = []struct {
+	err  error
+	text string
+}{
+	{peercred.ErrStranger, "allow that user with --allow-user NAME, or choose a path in $XDG_RUNTIME_DIR"},
+	{tbdev.ErrAmbiguous, "choose one with --stream NAME@PEER, for instance the PEER 0-1.1"},
+}
+
+// remedy returns the remedy of an error, behind a semicolon.
+func remedy(err error) string {
+	for _, r := range remedies {
+		if errors.Is(err, r.err) {
+			return "; " + r.text
+		}
+	}
+	return ""
+}
+
+// untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP ends. The
+// second SIGINT or SIGTERM ends the process immediately. A terminal that closes may
+// send SIGHUP more than once, so that it is never a second signal; nohup has it
+// ignored.
+func untilSignal() context.Context {
+	ends := []os.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	received := make(chan os.Signal, 1)
+	signal.Notify(received, ends...)
+	go func() {
+		<-received
+		cancel()
+		for s := range received {
+			if s != syscall.SIGHUP {
+				os.Exit(ExitInterrupted)
+			}
+		}
+	}()
+	return ctx
 }
 
 // NoArgs refuses arguments in the way flags are refused.

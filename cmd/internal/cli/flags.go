@@ -127,17 +127,32 @@ func every(d time.Duration, quit <-chan struct{}, do func()) {
 
 // PrintCameras lists cameras for a person or as JSON.
 func PrintCameras(w io.Writer, cameras []capture.Camera, asJSON bool) error {
-	if asJSON {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(cameras)
-	}
-	for _, c := range cameras {
-		if err := printCamera(w, c); err != nil {
+	return WritePrintable(w, func(w io.Writer) error {
+		if asJSON {
+			e := json.NewEncoder(w)
+			e.SetIndent("", "  ")
+			return e.Encode(cameras)
+		}
+		for _, c := range cameras {
+			if err := printCamera(w, c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// WritePrintable writes to w the lines that write produces, made printable: names of
+// cameras and controls are texts of whoever built or sends them.
+func WritePrintable(w io.Writer, write func(io.Writer) error) error {
+	var text strings.Builder
+	err := write(&text)
+	for line := range strings.Lines(text.String()) {
+		if _, err := fmt.Fprintln(w, capture.Printable(strings.TrimSuffix(line, "\n"))); err != nil {
 			return err
 		}
 	}
-	return nil
+	return err
 }
 
 func printCamera(w io.Writer, c capture.Camera) error {

@@ -3,8 +3,6 @@ package cli
 import (
 	"path/filepath"
 	"strings"
-
-	"github.com/tbcam/tbcam/transport/tbdev"
 )
 
 // StreamKey returns a name that is the same for all values of --stream that mean
@@ -16,8 +14,10 @@ func StreamKey(stream string) string {
 	if strings.Contains(stream, "/") {
 		return realPath(stream)
 	}
-	if path, err := tbdev.ByName(tbdev.Streams, stream); err == nil {
-		return realPath(path)
+	if find, err := findDevice(stream); err == nil {
+		if path, err := find(); err == nil {
+			return realPath(path)
+		}
 	}
 	return stream
 }

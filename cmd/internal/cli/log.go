@@ -7,25 +7,45 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
 )
 
+// How many lines one place in the program may log: a peer that sends without end
+// what is worth a line must not fill a disk. Each place has a bound of its own, so
+// that a flood of one kind hides no line of another.
+const (
+	maxBurst = 50
+	maxRate  = 5 // lines per second after a burst
+	// countEvery is how long suppressed lines wait to be counted in a line.
+	countEvery = time.Second
+)
+
+// maxLine bounds a line in bytes.
+const maxLine = 4096
+
 // NewLog returns a logger that writes one line a record, for a person: the
-// program's name, the message, and the attributes in brackets.
+// program's name, the message, and the attributes in brackets. What others wrote is
+// made printable, and lines that come too often are counted instead.
 func NewLog(w io.Writer, program string, level slog.Level) *slog.Logger {
-	return slog.New(&lineHandler{w: w, program: program, level: level, mu: &sync.Mutex{}})
+	lines := &lineWriter{w: w, program: program, floods: map[uintptr]*flood{}}
+	return slog.New(&lineHandler{lines: lines, level: level})
 }
 
 type lineHandler struct {
-	w       io.Writer
-	program string
-	level   slog.Level
-	attrs   []slog.Attr
-	mu      *sync.Mutex
+	lines *lineWriter
+	level slog.Level
+	attrs []slog.Attr
 }
 
 func (h *lineHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
 
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
+	return h.lines.write(r.PC, r.Message, func() string { return h.format(r) })
+}
+
+func (h *lineHandler) format(r slog.Record) string {
 	var parts []string
 	add := func(a slog.Attr) bool {
 		if text := a.Value.String(); text != "" && text != "<nil>" {
@@ -37,14 +57,10 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 		add(a)
 	}
 	r.Attrs(add)
-	line := h.program + ": " + r.Message
-	if len(parts) > 0 {
-		line += " (" + strings.Join(parts, ", ") + ")"
+	if len(parts) == 0 {
+		return r.Message
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	_, err := fmt.Fprintln(h.w, line)
-	return err
+	return r.Message + " (" + strings.Join(parts, ", ") + ")"
 }
 
 func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -54,3 +70,79 @@ func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 
 func (h *lineHandler) WithGroup(string) slog.Handler { return h }
+
+// lineWriter writes the lines of a program, at most maxRate from each place.
+type lineWriter struct {
+	program string
+
+	mu     sync.Mutex
+	w      io.Writer
+	floods map[uintptr]*flood // by the place in the program
+}
+
+// flood is what one place has logged lately.
+type flood struct {
+	spent      time.Duration // of maxBurst/maxRate; a line costs 1/maxRate
+	at         time.Time     // when spent was so much
+	suppressed int           // lines that no line has counted
+	last       string        // message of these
+}
+
+// take reports whether one more line may be written.
+func (f *flood) take(now time.Time) bool {
+	const cost = time.Second / maxRate
+	f.spent = max(0, f.spent-now.Sub(f.at))
+	f.at = now
+	if f.spent+cost > maxBurst*cost {
+		return false
+	}
+	f.spent += cost
+	return true
+}
+
+// write writes the line of a record that was logged at place, or counts it.
+func (l *lineWriter) write(place uintptr, message string, line func() string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := l.floods[place]
+	if f == nil {
+		f = &flood{}
+		l.floods[place] = f
+	}
+	if f.take(time.Now()) {
+		return l.print(line())
+	}
+	if f.suppressed++; f.suppressed == 1 {
+		time.AfterFunc(countEvery, func() { l.count(f) })
+	}
+	f.last = message
+	return nil
+}
+
+// count writes how many lines were suppressed.
+func (l *lineWriter) count(f *flood) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_ = l.print(fmt.Sprintf("%s ... %s more suppressed", f.last, thousands(f.suppressed)))
+	f.suppressed = 0
+}
+
+func (l *lineWriter) print(text string) error {
+	_, err := fmt.Fprintf(l.w, "%s: %s\n", l.program, oneLine(text))
+	return err
+}
+
+// oneLine makes a text printable, and one line of bounded length.
+func oneLine(text string) string {
+	text = strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
+	return capture.Printable(text[:min(len(text), maxLine)])
+}
+
+// thousands writes a number with commas.
+func thousands(n int) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ const rootVariable = "TBCAM_ROOT"
 // setup is the setup command of either program.
 type setup struct {
 	config          tbdev.Config
+	stream, service string // flags
 	program         string
 	remove, persist bool
 	dryRun          bool
@@ -46,16 +48,16 @@ Done again, it changes only what is not yet as it should be.`,
 		Args:    NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s.out = c.OutOrStdout()
-			s.config.Name, _ = c.Flags().GetString("stream")
+			s.stream, _ = c.Flags().GetString("stream")
 			s.config.Run = s.step
 			return Mark(s.run(c.Context()), ErrStream)
 		},
 	}
 	f := c.Flags()
 	if root.PersistentFlags().Lookup("stream") == nil {
-		f.String("stream", DefaultStream, "`NAME` of the stream, up to 8 bytes")
+		f.String("stream", DefaultStream, "`NAME` of the stream: 1 to 8 letters, digits, _ or -; or NAME@PEER where several computers are connected")
 	}
-	f.StringVar(&s.config.Service, "service", "", "of the peer, such as `0-1.1`; needed only where there are several")
+	f.StringVar(&s.service, "service", "", "the PEER of NAME@PEER: a service such as `0-1.1`, or the name of the computer; needed only where several are connected")
 	f.BoolVar(&s.remove, "remove", false, "remove the stream, and what --persist has written")
 	f.BoolVar(&s.persist, "persist", false, "also set it up whenever the cable is plugged in: modules-load.d, udev rule, systemd unit")
 	f.BoolVar(&s.dryRun, "dry-run", false, "only print what would be done")
@@ -63,9 +65,28 @@ Done again, it changes only what is not yet as it should be.`,
 	root.AddCommand(c)
 }
 
+// choose puts --stream and --service together.
+func (s *setup) choose() (err error) {
+	s.config.Selector, err = tbdev.ParseSelector(s.stream)
+	peer := &s.config.Selector.Peer
+	if err == nil && s.service != "" && *peer != "" && *peer != s.service {
+		return fmt.Errorf("--stream %s and --service %s name two peers", s.stream, s.service)
+	}
+	*peer = cmp.Or(*peer, s.service)
+	return err
+}
+
 func (s *setup) run(ctx context.Context) error {
+	if err := s.choose(); err != nil {
+		return err
+	}
 	if s.remove {
 		return errors.Join(s.config.Remove(), s.unpersist())
+	}
+	if s.persist {
+		if err := checkPersist(); err != nil {
+			return err
+		}
 	}
 	if err := s.load(); err != nil {
 		return err
@@ -81,7 +102,7 @@ func (s *setup) run(ctx context.Context) error {
 		err = s.writeFiles()
 	}
 	if err == nil && !s.dryRun {
-		fmt.Fprintf(s.out, "stream %q is set up\n", s.config.Name)
+		fmt.Fprintf(s.out, "stream %q is set up\n", s.config.Selector.Name)
 	}
 	return explainRoot(err)
 }
@@ -124,6 +145,19 @@ func (s *setup) command(name string, args ...string) error {
 	})
 }
 
+// checkPersist refuses a program that others than root could replace: the unit of
+// --persist runs it as root.
+func checkPersist() error {
+	self, err := os.Executable()
+	if err == nil {
+		err = checkRootOnly(self)
+	}
+	if err != nil {
+		return fmt.Errorf("--persist would have root run this program: %w; run sudo make install first, and then the installed one", err)
+	}
+	return nil
+}
+
 // file is one that --persist writes.
 type file struct{ path, text string }
 
@@ -140,8 +174,8 @@ func (s *setup) files() ([]file, error) {
 		{"/etc/udev/rules.d/70-" + s.program + ".rules", `ACTION=="add|change", SUBSYSTEM=="thunderbolt", ATTR{key}=="stream", ` +
 			`TAG+="systemd", ENV{SYSTEMD_WANTS}+="` + s.program + `-setup@%k.service"` + "\n" +
 			`KERNEL=="tbstream*", GROUP="video", MODE="0660", TAG+="uaccess"` + "\n"},
-		{"/etc/systemd/system/" + unit, "[Unit]\nDescription=USB4STREAM " + s.config.Name + " on %i\n\n" +
-			"[Service]\nType=oneshot\nExecStart=" + self + " setup --service=%i --stream=" + s.config.Name + "\n"},
+		{"/etc/systemd/system/" + unit, "[Unit]\nDescription=USB4STREAM " + s.config.Selector.Name + " on %i\n\n" +
+			"[Service]\nType=oneshot\nExecStart=" + quoteExec(self) + " setup --service=%i --stream=" + s.config.Selector.Name + "\n"},
 	}, nil
 }
 

@@ -43,7 +43,7 @@ func newScreenCamera(t *testing.T, display *xvfb.Display, delay time.Duration) *
 }
 
 // Start looks at the screen until the camera is closed.
-func (c *screenCamera) Start(capture.Want) {
+func (c *screenCamera) Start(uint32, capture.Want) {
 	c.start.Do(func() {
 		var ctx context.Context
 		ctx, c.stop = context.WithCancel(context.Background())

@@ -287,10 +287,10 @@ func TestPlainMJPEGOutput(t *testing.T) {
 	}
 }
 
-// TestSetup: on a tree of files that looks as ConfigFS does.
-func TestSetup(t *testing.T) {
-	root := t.TempDir()
-	const stream = "/sys/kernel/config/thunderbolt/stream/0-1.1/tbcam/"
+// fakeConfigFS returns a tree of files that looks as ConfigFS does, with one stream
+// that is not set up.
+func fakeConfigFS(t *testing.T) (root, stream string) {
+	root, stream = t.TempDir(), "/sys/kernel/config/thunderbolt/stream/0-1.1/tbcam/"
 	for path, text := range map[string]string{
 		"/sys/bus/thunderbolt/devices/0-1.1/key": "stream\n",
 		stream + "index":                         "0\n",
@@ -298,12 +298,48 @@ func TestSetup(t *testing.T) {
 		stream + "out_hopid":                     "0\n",
 		stream + "ring_size":                     "256\n",
 	} {
-		if err := errors.Join(os.MkdirAll(filepath.Dir(root+path), 0o755), os.WriteFile(root+path, []byte(text), 0o644)); err != nil {
-			t.Fatal(err)
-		}
+		writeTree(t, root, path, text)
 	}
+	return root, stream
+}
+
+func writeTree(t *testing.T, root, path, text string) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(root+path), 0o755), os.WriteFile(root+path, []byte(text), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// startCopy starts a copy of a program in another directory.
+func startCopy(t *testing.T, dir string, settings []string, name string, args ...string) *program {
+	t.Helper()
+	tool(t, "install", "-t", dir, filepath.Join(bin, name))
+	p := prepare(t, name, args...)
+	p.Path, p.Env = filepath.Join(dir, name), env(settings...)
+	p.launch()
+	return p
+}
+
+// TestSetup: it lasts only where nobody but root can replace the program.
+func TestSetup(t *testing.T) {
+	root, stream := fakeConfigFS(t)
 	settings := []string{"TBCAM_ROOT=" + root}
-	if code := start(t, settings, "tbcam-view", "setup", "--persist").code(); code != 0 {
+	refused := startCopy(t, t.TempDir(), settings, "tbcam-view", "setup", "--persist")
+	if code := refused.code(); code != 6 || !strings.Contains(refused.stderr.String(), "run sudo make install first") {
+		t.Errorf("exit code %d: a program in a directory that all may write is accepted", code)
+	}
+	if hop, err := os.ReadFile(root + stream + "in_hopid"); err != nil || string(hop) != "0\n" {
+		t.Errorf("refused, it set in_hopid to %q, %v", hop, err)
+	}
+	if _, err := os.Stat(root + "/etc"); err == nil {
+		t.Error("refused, it wrote files")
+	}
+	dir, err := os.MkdirTemp("/run", "tbcam-test-") // the tests run as root
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if code := startCopy(t, dir, settings, "tbcam-view", "setup", "--persist").code(); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
 	for path, want := range map[string]string{
@@ -312,15 +348,38 @@ func TestSetup(t *testing.T) {
 		stream + "ring_size":                            "64",
 		"/etc/modules-load.d/tbcam-view.conf":           "thunderbolt_stream",
 		"/etc/udev/rules.d/70-tbcam-view.rules":         "tbcam-view-setup@%k.service",
-		"/etc/systemd/system/tbcam-view-setup@.service": "setup --service=%i --stream=tbcam",
+		"/etc/systemd/system/tbcam-view-setup@.service": `ExecStart="` + dir + `/tbcam-view" setup --service=%i --stream=tbcam`,
 	} {
 		if text, err := os.ReadFile(root + path); err != nil || !strings.Contains(string(text), want) {
 			t.Errorf("%s holds %q, %v; want %q", path, text, err, want)
 		}
 	}
-	again := start(t, settings, "tbcam-view", "setup", "--persist")
+	again := startCopy(t, dir, settings, "tbcam-view", "setup", "--persist")
 	if code := again.code(); code != 0 || again.stdout.String() != "stream \"tbcam\" is set up\n" {
 		t.Errorf("the second time: exit code %d, %q", code, again.stdout.String())
+	}
+}
+
+// TestTwoHosts: with two of them connected, no program and no setup guesses.
+func TestTwoHosts(t *testing.T) {
+	root, _ := fakeConfigFS(t)
+	writeTree(t, root, "/sys/bus/thunderbolt/devices/0-1/device_name", "laptop\n")
+	writeTree(t, root, "/sys/bus/thunderbolt/devices/1-1.1/key", "stream\n")
+	writeTree(t, root, "/sys/kernel/config/thunderbolt/stream/1-1.1/tbcam/index", "99\n")
+	settings := []string{"TBCAM_ROOT=" + root}
+	for line, want := range map[string]string{
+		"tbcam-send --camera=pattern":                       "tbcam@0-1.1 (laptop), tbcam@1-1.1; choose one with --stream NAME@PEER",
+		"tbcam-view --snapshot=a.png":                       "tbcam@0-1.1 (laptop), tbcam@1-1.1; choose one with --stream NAME@PEER",
+		"tbcam-view setup":                                  "0-1.1 (laptop), 1-1.1",
+		"tbcam-view setup --stream=tbcam@desk":              "0-1.1 (laptop), 1-1.1",
+		"tbcam-view setup --stream=a@0-1.1 --service=1-1.1": "two peers",
+		"tbcam-send --camera=pattern --stream=tbcam@1-1.1":  "/dev/tbstream99",
+	} {
+		words := strings.Fields(line)
+		p := start(t, settings, words[0], words[1:]...)
+		if code := p.code(); code != 6 || !strings.Contains(p.stderr.String(), want) {
+			t.Errorf("%s: exit code %d, %q; want %q", line, code, p.stderr.String(), want)
+		}
 	}
 }
 
@@ -358,7 +417,7 @@ func TestSenderEndsAfterItsFrames(t *testing.T) {
 }
 
 func TestSignalsEndInOrder(t *testing.T) {
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		flag, _ := socket(t)
 		file := filepath.Join(t.TempDir(), "a.mkv")
 		v, s := viewer(t, flag, "--stats=json", "--record="+file), sender(t, flag)
@@ -372,6 +431,41 @@ func TestSignalsEndInOrder(t *testing.T) {
 		}
 		tool(t, "ffprobe", "-v", "error", file)
 	}
+}
+
+// TestHangUp: a terminal that closes may send SIGHUP twice, and the recording is
+// whole; nohup keeps both programs running.
+func TestHangUp(t *testing.T) {
+	flag, _ := socket(t)
+	dir := t.TempDir()
+	hangUp := func(p *program) {
+		if err := p.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v := viewer(t, flag, "--stats=json", "--record="+filepath.Join(dir, "a.mkv"))
+	s := nohup(t, "tbcam-send", "--camera=pattern", flag)
+	until(t, "frames", func() bool { return frames(v) > 5 })
+	hangUp(s)
+	hangUp(v)
+	hangUp(v)
+	if code := v.code(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	tool(t, "ffprobe", "-v", "error", filepath.Join(dir, "a.mkv"))
+	kept := nohup(t, "tbcam-view", flag, "--stats=json", "--record="+filepath.Join(dir, "b.mkv"))
+	until(t, "frames of the sender that was hung up", func() bool { return frames(kept) > 0 })
+	before := frames(kept)
+	hangUp(kept)
+	until(t, "frames after the hang-up", func() bool { return frames(kept) > before+30 })
+}
+
+// nohup starts a program that ignores SIGHUP from its start.
+func nohup(t *testing.T, name string, args ...string) *program {
+	p := prepare(t, "nohup", append([]string{filepath.Join(bin, name)}, args...)...)
+	p.Path = "/usr/bin/nohup"
+	p.launch()
+	return p
 }
 
 // TestInterruptedSnapshot: there is no picture, and the exit code says so.
@@ -450,8 +544,10 @@ func TestGarbageIsSurvived(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	dir := t.TempDir()
 	existing := filepath.Join(dir, "exists.mkv")
-	if err := os.WriteFile(existing, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
+	for _, file := range []string{existing, existing + ".png"} {
+		if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	unix := "--stream=unix:" + filepath.Join(dir, "s")
 	for _, c := range []struct {
@@ -501,8 +597,20 @@ func TestMistakes(t *testing.T) {
 		{"tbcam-view control --save=a/b " + unix, 2, "slash"},
 		{"tbcam-view man", 2, "directory"},
 		{"tbcam-view --snapshot-every=1s " + unix, 2, "--snapshot"},
+		{"tbcam-view --snapshot=a.bmp " + unix, 2, "snapshots are .png, .jpg or .jpeg"},
+		{"tbcam-view --snapshot=a " + unix, 2, "snapshots are .png, .jpg or .jpeg"},
+		{"tbcam-view --snapshot=- --snapshot-every=1s " + unix, 2, "standard output takes one picture"},
+		{"tbcam-view --snapshot=- --record=/dev/stdout " + unix, 2, "the recording goes to standard output"},
+		{"tbcam-view --skip=3 --window " + unix, 2, "--skip needs --snapshot"},
+		{"tbcam-view --snapshot=a.png --skip=-2 " + unix, 2, "--skip must not be negative"},
+		{"tbcam-view --snapshot=" + dir + "/" + strings.Repeat("x", 252) + ".png " + unix, 7, "file name too long"},
+		{"tbcam-view --snapshot=" + dir + "/" + strings.Repeat("x", 250) + "%S.png --snapshot-every=1s " + unix, 7, "file name too long"},
+		{"tbcam-view --record=" + dir + "/" + strings.Repeat("x", 252) + ".mkv " + unix, 7, "file name too long"},
+		{"tbcam-view --record=/dev/fd/77 " + unix, 7, "bad file descriptor"},
+		{"tbcam-view --record=/dev/stdout --segment=10m " + unix, 2, "one stream"},
+		{"tbcam-view --record=/dev/null --record-format=avi " + unix, 2, "needs files"},
 		{"tbcam-view --record=" + dir + "/none/a.mkv " + unix, 7, "none"},
-		{"tbcam-view --snapshot=" + existing + " " + unix, 7, "--force"},
+		{"tbcam-view --snapshot=" + existing + ".png " + unix, 7, "--force"},
 		{"tbcam-view --loopback=/dev/null " + unix, 7, "/dev/null"},
 		{"tbcam-view --loopback=/dev/video99 " + unix, 7, "/dev/video99"},
 		{"tbcam-view --record=a.mkv --stream=unix:" + existing, 6, "not a socket"},

@@ -349,6 +349,24 @@ func TestCallsStaleFormat(t *testing.T) {
 	}
 }
 
+// TestCallsSmallNode: a node that cannot have the wanted size is used at the one that
+// it can have; where another was asked for, the error names both.
+func TestCallsSmallNode(t *testing.T) {
+	node := vm.LoadLoopback(t, "max_width=320", "max_height=240")
+	flag, _ := socket(t)
+	for _, loopback := range []string{node, "auto"} {
+		p := viewer(t, flag, "--loopback="+loopback, "--loopback-size=640x360")
+		wantRefusal(t, p, 7, "640x360 was asked, it keeps yuyv 320x240")
+	}
+	v, s := viewer(t, flag, "--loopback=auto"), sendSlowly(t, flag)
+	v.says("cannot have the wanted size")
+	v.says("format: yuyv 320x240")
+	c := dial(t, node)
+	c.waitPictures(t, "of the size that the node can have")
+	c.hangUp(t)
+	interrupt(t, v, s)
+}
+
 // leave has a node keep a format when its writer is gone.
 func leave(t *testing.T, node string, f capture.Format) {
 	t.Helper()

@@ -197,6 +197,18 @@ func TestNoDisplayAtTheStart(t *testing.T) {
 	v.says(":54321")
 }
 
+// TestWaylandWithoutX: what the window needs is named, whether it was asked for or is
+// the default.
+func TestWaylandWithoutX(t *testing.T) {
+	for _, flags := range [][]string{nil, {"--window"}} {
+		flag, _ := socket(t)
+		v := start(t, []string{"WAYLAND_DISPLAY=wayland-0"}, "tbcam-view", append(flags, flag)...)
+		if code := v.code(); code != 7 || !strings.Contains(v.stderr.String(), "Xwayland") {
+			t.Errorf("%v: exit code %d, %q", flags, code, v.stderr.String())
+		}
+	}
+}
+
 // TestTitle has the camera, its mode, and how many pictures are shown.
 func TestTitle(t *testing.T) {
 	w := watch(t)

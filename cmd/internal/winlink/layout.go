@@ -41,9 +41,7 @@ func NewLayout(f Format) (Layout, error) {
 	if err := f.Check(); err != nil {
 		return Layout{}, err
 	}
-	switch f.Pixel {
-	case capture.YUV420, capture.YUV422P, capture.YUV444, capture.GREY:
-	default:
+	if f.Pixel.Info().Planar != f.Pixel {
 		return Layout{}, fmt.Errorf("pixel format %v has no planes of Y, Cb and Cr", f.Pixel)
 	}
 	l := Layout{Planes: planes(f)}

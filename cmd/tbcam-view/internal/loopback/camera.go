@@ -48,8 +48,11 @@ type Options struct {
 	// Shown, if not nil, is called after each new picture was written, and before
 	// its release.
 	Shown func(*capture.Frame)
-	Pool  *capture.Pool
-	Log   *slog.Logger
+	// Decoded, if not nil, is told of each JPEG of a node that has JPEGs why it cannot
+	// be decoded, nil that it can.
+	Decoded func(error)
+	Pool    *capture.Pool
+	Log     *slog.Logger
 }
 
 // output is an open node; v4l2.Output is one.
@@ -155,8 +158,11 @@ func (c *Camera) Present(f *capture.Frame) error {
 		return nil
 	}
 	painted, err := c.painter.paint(f)
+	if c.o.Decoded != nil && c.jpegs.Load() {
+		c.o.Decoded(err)
+	}
 	if err != nil {
-		c.o.Log.Debug("picture dropped", "why", err)
+		c.o.Log.Debug("frame dropped", "err", err)
 		return nil
 	}
 	if err := c.write(painted); err != nil {
@@ -339,10 +345,8 @@ func (c *Camera) leave() {
 // reopen opens the node, or the first one that is free; create allows to make one.
 func (c *Camera) reopen(create bool) error {
 	err := c.openAny()
-	if errors.Is(err, errNoneFree) && create {
-		if err = makeNode(c.system); err == nil {
-			err = c.openNew()
-		}
+	if create && c.needsAnother(err) {
+		err = c.openMade(err)
 	}
 	if err != nil {
 		if create {
@@ -353,6 +357,25 @@ func (c *Camera) reopen(create bool) error {
 	}
 	c.said = ""
 	return nil
+}
+
+// needsAnother reports whether an error of openAny says that only a node that is made
+// would do.
+func (c *Camera) needsAnother(err error) bool {
+	return errors.Is(err, errNoneFree) || c.o.Node == Auto && errors.Is(err, v4l2.ErrFormat)
+}
+
+// openMade makes a node and opens that. Where it cannot, a node of another format is
+// the reason to state: none is missing.
+func (c *Camera) openMade(why error) error {
+	err := makeNode(c.system)
+	switch {
+	case err == nil:
+		return c.openNew()
+	case errors.Is(why, v4l2.ErrFormat):
+		return why
+	}
+	return err
 }
 
 // openNew opens a node that was made just now: udev makes it accessible only after
@@ -381,39 +404,64 @@ func (c *Camera) openAny() error {
 	}
 	err = errNoneFree
 	for _, n := range candidates {
-		if err = c.openNode(n); err == nil {
+		opening := c.openNode(n)
+		if opening == nil {
 			return nil
 		}
+		if !errors.Is(err, v4l2.ErrFormat) { // which says most
+			err = opening
+		}
 	}
-	if c.o.Node == Auto && (errors.Is(err, v4l2.ErrInUse) || errors.Is(err, v4l2.ErrFormat)) {
+	if c.o.Node == Auto && errors.Is(err, v4l2.ErrInUse) {
 		return fmt.Errorf("%w: %w", errNoneFree, err)
 	}
 	return err
 }
 
+// openNode opens a node in the format that the camera has. The first time that is the
+// one that is wanted; where no size was asked for, a node that cannot have the wanted
+// one is used at the size that it can have.
 func (c *Camera) openNode(n v4l2.LoopbackNode) error {
-	painter := c.painter
-	if painter == nil {
-		var err error
-		if painter, err = newPainter(c.o.choose(n.Format), c.o.Fit, c.o.Pool); err != nil {
-			return err
+	if c.painter != nil {
+		return withRemedy(c.openAs(n, c.painter))
+	}
+	wanted := c.o.choose(n.Format)
+	err := c.openFirst(n, wanted)
+	var has *v4l2.FormatError
+	if errors.As(err, &has) && c.o.Format.Width == 0 {
+		has.Keeps.Width, has.Keeps.Height = has.Keeps.Width&^1, has.Keeps.Height&^1
+		if fitting := c.o.choose(has.Keeps); fitting != wanted {
+			err = c.openFirst(n, fitting)
 		}
 	}
-	o, err := c.open(n.Path, painter.format, c.o.Rate)
+	return withRemedy(err)
+}
+
+// openFirst opens a node in a format that the camera has from then on.
+func (c *Camera) openFirst(n v4l2.LoopbackNode, format capture.Format) error {
+	painter, err := newPainter(format, c.o.Fit, c.o.Pool)
 	if err != nil {
-		if c.painter == nil {
-			painter.close() // another node may get another format
-		}
-		return withRemedy(err)
+		return err
 	}
-	c.node, c.output, c.painter = n.Path, o, painter
-	c.jpegs.Store(painter.format.Pixel.Compressed())
+	if err = c.openAs(n, painter); c.painter == nil {
+		painter.close() // another node may get another format
+	}
+	return err
+}
+
+func (c *Camera) openAs(n v4l2.LoopbackNode, p *painter) error {
+	o, err := c.open(n.Path, p.format, c.o.Rate)
+	if err != nil {
+		return err
+	}
+	c.node, c.output, c.painter = n.Path, o, p
+	c.jpegs.Store(p.format.Pixel.Compressed())
 	c.watch()
 	// With exclusive_caps=1 it is a camera only now.
 	if err := c.show(); c.output == nil {
 		return err
 	}
-	c.o.Log.Info("virtual camera is there", "node", n.Path, "name", n.Name, "format", painter.format)
+	c.o.Log.Info("virtual camera is there", "node", n.Path, "name", n.Name, "format", p.format)
 	c.tell(n)
 	return nil
 }
@@ -438,7 +486,10 @@ func (c *Camera) tell(n v4l2.LoopbackNode) {
 	if !n.Exclusive {
 		c.o.Log.Warn("Chromium and others do not see " + n.Path + ", which is an output as well; run: sudo modprobe -r v4l2loopback; " + LoadCommand)
 	}
-	if c.painter.format != c.o.choose(capture.Format{}) {
+	switch wanted := c.o.choose(n.Format); {
+	case c.painter.format != wanted:
+		c.o.Log.Warn("the node cannot have the wanted size; it is used at the size that it can have", "wanted", wanted, "node", n.Path)
+	case wanted != c.o.choose(capture.Format{}):
 		c.o.Log.Info("the node had its format before; --loopback-size and --loopback-format choose another")
 	}
 }

@@ -199,6 +199,38 @@ func TestNodeThatIsRefused(t *testing.T) {
 	})
 }
 
+// TestNodeThatIsSmall: it is used at the size that it can have, unless another was
+// asked for: then the error names both. That a node is missing is not said.
+func TestNodeThatIsSmall(t *testing.T) {
+	for _, node := range []string{"/dev/video7", Auto} {
+		o := Options{Node: node, Want: capture.Format{Width: 640, Height: 360}}
+		play(t, o, &fake{most: 401}, func(s *stage) {
+			s.start()
+			want := capture.Format{Pixel: capture.YUYV, Width: 400, Height: 360}
+			if len(s.opened) != 1 || s.opened[0] != want || s.said("cannot have the wanted size") != 1 {
+				t.Errorf("%s: opened as %v, it says %s", node, s.opened, s.log.String())
+			}
+			s.locked(func() { s.fail = errors.New("a fault") })
+			s.film(want, time.Second/30, 2*time.Second)
+			if len(s.opened) != 2 || s.opened[1] != want || s.last().format != want {
+				t.Errorf("%s: after a fault it is opened as %v", node, s.opened)
+			}
+		})
+		o.Format.Width, o.Format.Height = 640, 480
+		play(t, o, &fake{most: 401}, func(s *stage) {
+			err := s.camera.Start()
+			if !errors.Is(err, v4l2.ErrFormat) || strings.Contains(err.Error(), "free") ||
+				!strings.Contains(err.Error(), "640x480 was asked") || !strings.Contains(err.Error(), "401x401") {
+				t.Errorf("%s: Start: %v", node, err)
+			}
+			s.wait(5 * retry)
+			if s.log.Len() > 0 {
+				t.Errorf("%s: what Start said is said again: %s", node, s.log.String())
+			}
+		})
+	}
+}
+
 // TestPictureTooLarge costs only itself.
 func TestPictureTooLarge(t *testing.T) {
 	play(t, on(), new(fake), func(s *stage) {

@@ -31,6 +31,7 @@ type fake struct {
 	node  v4l2.LoopbackNode
 	taken string // path of a node that another program writes to
 	tells bool   // the driver tells who reads
+	most  int    // pixels of a line and lines that it can have, 0 for any
 
 	mu      sync.Mutex
 	users   chan int
@@ -61,6 +62,11 @@ func (f *fake) open(path string, format capture.Format, _ capture.Rate) (output,
 	}
 	if f.refuse != nil {
 		return nil, f.refuse
+	}
+	if f.most > 0 && (format.Width > f.most || format.Height > f.most) {
+		keeps := format // as v4l2loopback has it
+		keeps.Width, keeps.Height = min(format.Width, f.most), min(format.Height, f.most)
+		return nil, &v4l2.FormatError{Path: path, Asked: format, Keeps: keeps}
 	}
 	f.opened = append(f.opened, format)
 	return f, nil

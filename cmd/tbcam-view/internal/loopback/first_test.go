@@ -27,7 +27,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithCancel(t.Context())
 	var programs sync.WaitGroup
-	link, err := transport.ListenUnix(filepath.Join(t.TempDir(), "s"))
+	link, err := transport.ListenUnix(filepath.Join(t.TempDir(), "s"), nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func newPatternFeed(t *testing.T, pool *capture.Pool) *patternFeed {
 	return p
 }
 
-func (p *patternFeed) Start(capture.Want) {
+func (p *patternFeed) Start(uint32, capture.Want) {
 	p.Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()

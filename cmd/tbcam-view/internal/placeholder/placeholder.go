@@ -33,8 +33,8 @@ const (
 // maxRunes bounds a text, which may come from the peer.
 const maxRunes = 200
 
-// Draw returns a picture of lines in a raw format but RGB, the first of them in
-// larger type. Lines are wrapped; what then does not fit is left out, and what the
+// Draw returns a picture of lines in a raw format that codec.Converter makes, the
+// first of them in larger type. Lines are wrapped; what then does not fit is left out, and what the
 // font cannot show becomes question marks. The caller owns the frame, which has
 // no times.
 func Draw(pool *capture.Pool, format capture.Format, lines []string) (*capture.Frame, error) {

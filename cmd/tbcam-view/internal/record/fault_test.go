@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -463,5 +464,81 @@ func wantCovered(t *testing.T, dir string, f *film) {
 			}
 		}
 		next = max(next, first+len(got))
+	}
+}
+
+// TestIncurable: what waiting cannot cure ends the recording with its reason.
+func TestIncurable(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EINVAL, syscall.ENAMETOOLONG, syscall.ELOOP, syscall.EISDIR, syscall.ENOTDIR} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFilm(yuyv)
+			d := &disk{fault: func(op string) error {
+				if op != "create" {
+					return nil
+				}
+				return &fs.PathError{Op: "open", Path: "a.mkv", Err: errno}
+			}}
+			r := begin(t, Options{Path: t.TempDir() + "/a.mkv"}, d.create)
+			if err := r.Write(f.frame(0), Gap{}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if err := r.Write(f.frame(0), Gap{}); !errors.Is(err, errno) {
+				t.Errorf("Write: %v, want %v", err, errno)
+			}
+			if err := r.Close(); !errors.Is(err, errno) {
+				t.Errorf("Close: %v, want %v", err, errno)
+			}
+			wantReleased(t, r, f)
+		})
+	}
+}
+
+// TestImpossibleFormat: a frame that no file can hold is missing, and that is all.
+func TestImpossibleFormat(t *testing.T) {
+	dir := t.TempDir()
+	d := &disk{}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFilm(yuyv)
+		r := begin(t, Options{Path: dir + "/a.mkv"}, d.create)
+		f.roll(t, r, 10)
+		f.format.Width = 0
+		f.roll(t, r, 1)
+		f.format = yuyv
+		f.roll(t, r, 10)
+		closed(t, r, f)
+		if s := r.Stats(); s.Frames != 20 || s.Files != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+	if want := []string{"before frame 10: {0 1 0} "}; !slices.Equal(d.gaps, want) {
+		t.Errorf("noted are %q, want %q", d.gaps, want)
+	}
+}
+
+// TestNoEmptyFile: whatever keeps frames from a file, none is left without any.
+func TestNoEmptyFile(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		fail := false
+		d := &disk{fault: func(op string) error {
+			if fail = !fail; op == "write" && fail {
+				return syscall.EIO
+			}
+			return nil
+		}}
+		f := newFilm(yuyv)
+		r := begin(t, Options{Path: dir + "/a.mkv"}, d.create)
+		for i := range 40 { // another format with each frame
+			f.format = []capture.Format{yuyv, uyvy}[i%2]
+			f.roll(t, r, 1)
+		}
+		d.set(nil)
+		closed(t, r, f)
+	})
+	for _, name := range files(t, dir) {
+		if len(probe(t, filepath.Join(dir, name))) == 0 {
+			t.Errorf("%s has no frame", name)
+		}
 	}
 }

@@ -35,7 +35,7 @@ func (r *Recorder) open(e entry) error {
 	if r.o.About != nil {
 		o.Tags, o.Rate = r.o.About()
 	}
-	o.Tags.Start = start
+	o.Tags.Start = r.wall(start)
 	if r.o.Every > 0 {
 		o.Rate = capture.Rate{Num: filmRate, Den: 1}
 	}
@@ -55,15 +55,15 @@ func (r *Recorder) open(e entry) error {
 
 // make makes the file that comes next.
 func (r *Recorder) make(f *file, o container.Options) error {
-	err := r.names.make(f.start, func(path string, force bool) (err error) {
+	err := r.names.make(o.Tags.Start, func(path string, force bool) (err error) {
 		o.Force = force
 		f.path = path
 		f.Writer, err = r.create(path, o)
 		return err
 	})
 	switch {
-	case errors.Is(err, container.ErrBusy):
-		return fatal{err} // not to be overwritten as soon as it is complete
+	case errors.Is(err, container.ErrBusy), isAny(err, badNames...):
+		return fatal{err} // one that is busy is not to be overwritten as soon as it is complete
 	case err != nil:
 		return err
 	}
@@ -91,7 +91,7 @@ func (f *file) add(e entry, at time.Duration) error {
 // ends reports whether e belongs to another file.
 func (f *file) ends(e entry, limit Limit) bool {
 	return f.part != e.part || f.format != e.frame.Format ||
-		limit.Time > 0 && captured(e.frame).Sub(f.start) >= limit.Time ||
+		limit.Time > 0 && captured(e.frame).Sub(f.start).Abs() >= limit.Time ||
 		limit.Size > 0 && f.frames > 0 && f.Size()+int64(len(e.frame.Data)) > limit.Size
 }
 

@@ -18,14 +18,35 @@ type keeper struct {
 	names *names
 	limit Limit
 	log   *slog.Logger
+	wall  func(moment time.Time) time.Time // as WallTime
+	own   map[string]completion            // files of this process, by path
+}
+
+// completion is of a file of this process. Its moments are those of a clock that
+// nobody sets.
+type completion struct {
+	last time.Time // frame
+	at   time.Time
+}
+
+func newKeeper(n *names, limit Limit, log *slog.Logger) keeper {
+	return keeper{n, limit, log, WallTime, make(map[string]completion)}
+}
+
+// completed notes a file of this process and when its last frame was captured.
+func (k *keeper) completed(path string, last time.Time) {
+	if k.limit != (Limit{}) {
+		k.own[filepath.Clean(path)] = completion{last, time.Now()}
+	}
 }
 
 // segment is a file, or a directory of pictures, that was recorded before.
 type segment struct {
 	path  string
 	bytes int64
-	ended time.Time
+	age   time.Duration
 	dir   bool
+	own   bool // of this process
 }
 
 // tidy removes what is beyond the limit. It never touches the
@@ -37,11 +58,8 @@ func (k *keeper) tidy(newest string) {
 	old, total := k.segments(newest)
 	for _, s := range old {
 		tooMuch := k.limit.Size > 0 && total > k.limit.Size
-		tooOld := k.limit.Time > 0 && time.Since(s.ended) > k.limit.Time
-		if !tooMuch && !tooOld {
-			return
-		}
-		if k.remove(s) {
+		tooOld := k.limit.Time > 0 && s.age > k.limit.Time
+		if (tooMuch || tooOld) && k.remove(s) {
 			total -= s.bytes
 		}
 	}
@@ -62,6 +80,7 @@ func (k *keeper) remove(s segment) bool {
 		k.log.Warn("an old segment cannot be removed", "why", err)
 		return false
 	}
+	delete(k.own, s.path)
 	k.log.Info("removed an old segment", "file", s.path, "size", humanize.Bytes(uint64(s.bytes)))
 	// Directories that the pattern made go with the last segment in them.
 	for dir := filepath.Dir(s.path); dir != k.names.root() && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
@@ -75,19 +94,50 @@ func (k *keeper) segments(newest string) (old []segment, total int64) {
 	if err != nil {
 		k.log.Warn("old segments cannot be found", "why", err)
 	}
+	known := k.own
+	k.own = make(map[string]completion) // without those that somebody has removed
 	for _, path := range paths {
 		info, err := os.Lstat(path)
 		if err != nil || !info.Mode().IsRegular() && !info.IsDir() {
 			continue
 		}
-		s := segment{path, size(path, info), info.ModTime(), info.IsDir()}
+		if c, own := known[path]; own {
+			k.own[path] = c
+		}
+		s := k.segment(path, info)
 		total += s.bytes
 		if path != filepath.Clean(newest) {
 			old = append(old, s)
 		}
 	}
-	slices.SortFunc(old, func(a, b segment) int { return cmp.Or(a.ended.Compare(b.ended), cmp.Compare(a.path, b.path)) })
+	slices.SortFunc(old, compareAge)
 	return old, total
+}
+
+// segment returns what is known of a file. The age of one that this process has
+// made does not depend on how the clock is set, and the clock's time is corrected
+// in it for whoever looks later.
+func (k *keeper) segment(path string, info fs.FileInfo) segment {
+	s := segment{path: path, bytes: size(path, info), dir: info.IsDir()}
+	made, own := k.own[path]
+	if !own {
+		s.age = k.wall(time.Now()).Sub(info.ModTime())
+		return s
+	}
+	s.age, s.own = time.Since(made.at), true
+	if last := k.wall(made.last); last.Sub(info.ModTime()).Abs() > time.Minute {
+		_ = os.Chtimes(path, last, last)
+	}
+	return s
+}
+
+// compareAge puts the oldest first. Those of this process come after all others:
+// there the clock may have been another one.
+func compareAge(a, b segment) int {
+	if a.own != b.own {
+		return map[bool]int{true: 1, false: -1}[a.own]
+	}
+	return cmp.Or(cmp.Compare(b.age, a.age), cmp.Compare(a.path, b.path))
 }
 
 // size returns the bytes of a file, or of all in a directory.

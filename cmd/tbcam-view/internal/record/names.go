@@ -105,22 +105,25 @@ type names struct {
 	parts   int  // files that were made, if this is no pattern
 }
 
-// check reports what keeps the first file from being made, without making it.
+// check reports what keeps the first file from being made, without leaving it.
 func (n *names) check() error {
-	if !n.pattern {
-		info, err := os.Lstat(n.path)
-		switch {
-		case err == nil && !n.force:
+	if info, err := os.Lstat(n.path); err == nil && !n.pattern {
+		if !n.force {
 			return fmt.Errorf("%s: %w; --force overwrites it", n.path, fs.ErrExist)
-		case err == nil && info.IsDir() && !strings.HasSuffix(n.path, "/"):
-			return fmt.Errorf("%s: %w; %[1]s/ records into it", n.path, syscall.EISDIR)
+		}
+		if err := checkExisting(n.path, info); err != nil {
+			return err
 		}
 	}
 	const writable = 2                                              // W_OK of access(2)
 	if err := syscall.Access(n.root()+"/.", writable); err != nil { // the dot takes no file for one
 		return fmt.Errorf("%s: %w", n.root(), err)
 	}
-	return nil
+	path := n.path
+	if n.pattern {
+		path = Expand(path, time.Now())
+	}
+	return checkNames(n.root(), path)
 }
 
 // root returns the directory that must exist: what a pattern has before it
@@ -167,7 +170,7 @@ func (n *names) directory(base string) error {
 	if _, err := os.Stat(n.root()); err != nil {
 		return err
 	}
-	return os.MkdirAll(filepath.Dir(base), 0o777)
+	return os.MkdirAll(filepath.Dir(base), 0o700)
 }
 
 // files returns the paths that the pattern may have made.

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record/container"
 )
 
 func TestExpand(t *testing.T) {
@@ -111,5 +113,55 @@ func TestParseLimit(t *testing.T) {
 		if got, err := ParseLimit(text); err == nil {
 			t.Errorf("%q is taken for %+v", text, got)
 		}
+	}
+}
+
+// TestCheckName: a name that will never do is refused, one for which something
+// may pass is not, and nothing is left behind.
+func TestCheckName(t *testing.T) {
+	dir := t.TempDir()
+	exists := filepath.Join(dir, "a")
+	loop := filepath.Join(dir, "loop")
+	if err := errors.Join(os.WriteFile(exists, []byte("precious"), 0o600), os.Symlink("loop", loop)); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]error{
+		filepath.Join(dir, strings.Repeat("x", 256)): syscall.ENAMETOOLONG,
+		filepath.Join(loop, "b"):                     syscall.ELOOP,
+		filepath.Join(exists, "b"):                   syscall.ENOTDIR,
+		"/proc/b":                                    nil, // ENOENT
+		filepath.Join(dir, "no", "b"):                nil,
+		filepath.Join(dir, "b"):                      nil,
+		exists:                                       nil,
+	} {
+		if err := CheckName(path); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", path, err, want)
+		}
+	}
+	for _, path := range []string{strings.Repeat("x", 252) + ".mkv", strings.Repeat("x", 240) + "%F%H%M%S/a.mkv", "%F/" + strings.Repeat("%F", 26) + ".mkv"} {
+		if _, err := New(Options{Path: filepath.Join(dir, path)}); !errors.Is(err, syscall.ENAMETOOLONG) {
+			t.Errorf("%s: %v, want %v", path, err, syscall.ENAMETOOLONG)
+		}
+	}
+	if got := files(t, dir); !slices.Equal(got, []string{"a", "loop"}) {
+		t.Errorf("left behind: %q", got)
+	}
+}
+
+// TestForceFollowsNoLink: what a link leads to is neither overwritten nor emptied.
+func TestForceFollowsNoLink(t *testing.T) {
+	dir := t.TempDir()
+	target, link := filepath.Join(dir, "target"), filepath.Join(dir, "a.mkv")
+	if err := errors.Join(os.WriteFile(target, []byte("precious"), 0o600), os.Symlink(target, link)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Options{Path: link, Force: true}); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+		t.Errorf("New: %v", err)
+	}
+	if _, err := container.Create(link, container.Options{Format: yuyv, Force: true}); !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("Create: %v", err)
+	}
+	if b, err := os.ReadFile(target); string(b) != "precious" {
+		t.Errorf("the target holds %q, %v", b, err)
 	}
 }

@@ -75,6 +75,7 @@ type Stats struct {
 type Recorder struct {
 	o       Options
 	create  func(path string, o container.Options) (container.Writer, error)
+	wall    func(moment time.Time) time.Time // as WallTime
 	names   names
 	queue   *queue
 	keeper  keeper
@@ -84,9 +85,9 @@ type Recorder struct {
 	mu     sync.Mutex
 	closed bool
 	on     bool
-	part   int       // of the next frame
-	next   time.Time // when a timelapse wants a frame
-	missed Gap       // before the next frame
+	part   int      // of the next frame
+	lapse  Schedule // of a timelapse
+	missed Gap      // before the next frame
 	stats  Stats
 	err    error // that ended the recording for good
 
@@ -122,11 +123,11 @@ func prepare(o Options) (*Recorder, error) {
 	o.Sync = cmp.Or(o.Sync, DefaultSync)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	r := &Recorder{
-		o: o, create: container.Create, on: !o.Waiting,
+		o: o, create: container.Create, wall: WallTime, on: !o.Waiting, lapse: Schedule{Every: o.Every},
 		names: names{path: clean(o.Path), pattern: isPattern(o.Path), force: o.Force},
 		queue: newQueue(o.Buffer, o.Log), closing: make(chan struct{}), done: make(chan struct{}),
 	}
-	r.keeper = keeper{&r.names, o.Keep, o.Log}
+	r.keeper = newKeeper(&r.names, o.Keep, o.Log)
 	if o.Out == nil {
 		if err := r.names.check(); err != nil {
 			return nil, err
@@ -147,7 +148,10 @@ func (r *Recorder) Write(f *capture.Frame, gap Gap) error {
 	case r.err != nil || r.closed:
 		f.Release()
 		return cmp.Or(r.err, fs.ErrClosed)
-	case !r.due(f):
+	case f.Format.Check() != nil: // no file is for this one
+		r.missed.Damaged++
+		fallthrough
+	case !r.lapse.Due(captured(f)): // what a timelapse leaves out is no gap
 		f.Release()
 		return nil
 	}
@@ -155,19 +159,6 @@ func (r *Recorder) Write(f *capture.Frame, gap Gap) error {
 	r.queue.put(entry{frame: f, gap: r.missed, on: r.on, part: r.part})
 	r.missed = Gap{}
 	return nil
-}
-
-// due reports whether a frame is wanted. What a timelapse leaves out is no gap.
-func (r *Recorder) due(f *capture.Frame) bool {
-	at := captured(f)
-	if r.o.Every == 0 || !at.Before(r.next) {
-		late := at.Sub(r.next)
-		if r.next = r.next.Add(r.o.Every); late >= r.o.Every {
-			r.next = at.Add(r.o.Every)
-		}
-		return true
-	}
-	return false
 }
 
 // Record starts or stops the recording, from the next frame on.
@@ -277,7 +268,7 @@ func (r *Recorder) take(e entry) {
 func (r *Recorder) trim() {
 	newest := captured(r.roll[len(r.roll)-1].frame)
 	n := 0
-	for n < len(r.roll) && (newest.Sub(captured(r.roll[n].frame)) >= r.o.PreRoll || r.queue.crowded()) {
+	for n < len(r.roll) && (newest.Sub(captured(r.roll[n].frame)).Abs() >= r.o.PreRoll || r.queue.crowded()) {
 		r.queue.release(r.roll[n:n+1], false)
 		n++
 	}
@@ -434,7 +425,9 @@ func (r *Recorder) complete(err error) {
 // captured, for those who look for old ones.
 func (r *Recorder) leave() {
 	if r.file.path != "" && r.file.check() == nil {
-		_ = os.Chtimes(r.file.path, r.file.end, r.file.end)
+		end := r.wall(r.file.end)
+		_ = os.Chtimes(r.file.path, end, end)
+		r.keeper.completed(r.file.path, r.file.end)
 	}
 	r.before += r.file.end.Sub(r.file.start)
 	r.file = nil

@@ -1,9 +1,11 @@
 package window
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
@@ -127,9 +129,11 @@ func viewer() {
 	select {}
 }
 
-// open starts a window that this test program plays.
+// open starts a window that this test program plays. An orderly end of it must
+// log nothing.
 func open(t *testing.T, as string) *Window {
 	t.Helper()
+	var log bytes.Buffer
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -137,13 +141,17 @@ func open(t *testing.T, as string) *Window {
 	t.Setenv(role, as)
 	t.Setenv("GORACE", "atexit_sleep_ms=0")
 	t.Setenv("DISPLAY", ":never looked at")
-	w, err := Open(Options{Title: "test", Path: self})
+	w, err := Open(Options{Title: "test", Path: self, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if err := w.Close(); err != nil {
 			t.Error(err)
+		}
+		<-w.done
+		if errors.Is(w.Err(), ErrClosed) && log.Len() > 0 {
+			t.Errorf("it was closed, and logs %s", log.String())
 		}
 	})
 	return w
@@ -249,8 +257,9 @@ func TestMute(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	start = time.Now()
-	if err := w.Close(); err != nil || time.Since(start) < grace/2 {
-		t.Errorf("closed after %v: %v", time.Since(start), err)
+	err, took := w.Close(), time.Since(start)
+	if err != nil || took < grace/2 || took > patience {
+		t.Errorf("closed after %v: %v", took, err)
 	}
 }
 

@@ -37,13 +37,14 @@ func findFrom(dir string) (string, error) {
 	return path, nil
 }
 
-// checkDisplay saves starting a process that can only fail.
-func checkDisplay() error {
+// CheckDisplay reports why no window can be opened in this environment, if that is
+// known without trying: the error then wraps ErrNoDisplay.
+func CheckDisplay() error {
 	switch {
 	case os.Getenv("DISPLAY") != "":
 		return nil
 	case os.Getenv("WAYLAND_DISPLAY") != "":
-		return fmt.Errorf("%w: DISPLAY is not set; under Wayland the window needs Xwayland", ErrNoDisplay)
+		return fmt.Errorf("%w: DISPLAY is not set; under Wayland the window needs Xwayland; install it and log in again", ErrNoDisplay)
 	}
 	return fmt.Errorf("%w: DISPLAY is not set; run this in the desktop's session", ErrNoDisplay)
 }

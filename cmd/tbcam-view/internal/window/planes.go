@@ -8,8 +8,8 @@ import (
 
 // planar is the default of Options.Planar.
 func planar(f capture.Format) capture.Format {
-	if f.Pixel == capture.YVU420 {
-		f.Pixel = capture.YUV420
+	if info := f.Pixel.Info(); info.Layout == capture.Planar {
+		f.Pixel = info.Planar
 	}
 	return f
 }
@@ -20,7 +20,7 @@ func copyPlanes(dst [3][]byte, strides [3]int, f *capture.Frame) error {
 	if len(f.Data) < f.Format.Size() {
 		return fmt.Errorf("%d bytes are too few", len(f.Data))
 	}
-	if f.Format.Pixel == capture.YVU420 {
+	if f.Format.Pixel.Info().CrFirst {
 		planes[1], planes[2] = planes[2], planes[1]
 	}
 	for i, p := range planes[:n] {

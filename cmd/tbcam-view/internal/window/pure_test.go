@@ -44,9 +44,9 @@ func TestFind(t *testing.T) {
 
 func TestNoDisplay(t *testing.T) {
 	t.Setenv("DISPLAY", "")
-	for _, wayland := range []string{"", "wayland-0"} {
+	for wayland, remedy := range map[string]string{"": "desktop's session", "wayland-0": "Xwayland"} {
 		t.Setenv("WAYLAND_DISPLAY", wayland)
-		if _, err := Open(Options{Path: "/bin/true"}); !errors.Is(err, ErrNoDisplay) {
+		if _, err := Open(Options{Path: "/bin/true"}); !errors.Is(err, ErrNoDisplay) || !strings.Contains(err.Error(), remedy) {
 			t.Errorf("WAYLAND_DISPLAY=%s: %v", wayland, err)
 		}
 	}

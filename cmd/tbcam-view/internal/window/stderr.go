@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"log/slog"
 	"strings"
+
+	"github.com/tbcam/tbcam/capture"
 )
 
 // maxStderrLine bounds a line of the window's process in bytes.
@@ -34,7 +36,7 @@ func (s *stderr) Write(p []byte) (int, error) {
 }
 
 func (s *stderr) flush() {
-	line := strings.TrimSpace(strings.ToValidUTF8(string(s.line), "?"))
+	line := capture.Printable(strings.TrimSpace(string(s.line)))
 	s.line = s.line[:0]
 	if line == "" || strings.HasPrefix(line, harmless) {
 		return

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -23,11 +24,12 @@ var (
 	ErrGone = errors.New("window is gone")
 )
 
-// The window's process may take grace to end by itself, until it is killed;
-// patience is after what time it is thought to hang even then.
+// The window's process may take grace to end by itself, until it is killed; after
+// patience in all it is left behind. So the viewer ends within two seconds of a
+// signal, even if a graphics driver hangs.
 const (
-	grace    = 2 * time.Second
-	patience = 15 * time.Second
+	grace    = 750 * time.Millisecond
+	patience = 1500 * time.Millisecond
 )
 
 // Options of a window; the zero value works.
@@ -85,7 +87,7 @@ func Open(o Options) (*Window, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDisplay(); err != nil {
+	if err := CheckDisplay(); err != nil {
 		return nil, err
 	}
 	conn, child, err := winlink.Pair()
@@ -266,15 +268,22 @@ func (w *Window) send() {
 		if memory != nil {
 			memory.Close()
 		}
-		if errors.Is(err, syscall.EPIPE) {
-			return // the window is gone, and watch finds out why
-		}
-		if err != nil {
-			w.options.Log.Warn("window", "error", err)
+		switch {
+		case err == nil:
+		case disconnected(err):
+			return // watch finds out why, if it is not Close
+		default:
+			w.options.Log.Warn("window", "err", err)
 			w.conn.Close()
 			return
 		}
 	}
+}
+
+// disconnected reports whether an error of Send says that either end of the
+// connection is closed.
+func disconnected(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed)
 }
 
 // watch receives until the window's process ends or breaks the rules, and

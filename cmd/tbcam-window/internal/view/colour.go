@@ -51,15 +51,13 @@ type Chroma struct{ Step, First, Last [2]float32 }
 // ChromaOf returns the siting for a format. Its range tells JPEG (full, samples
 // in the middle of their pixels) from video (limited, on the left pixel).
 func ChromaOf(f capture.Format) Chroma {
-	c := Chroma{Step: [2]float32{1, 1}}
-	if f.Pixel == capture.YUV420 || f.Pixel == capture.YUV422P {
-		c.Step[0] = 2
-		if f.Range == capture.Full {
-			c.First[0] = 0.5
-		}
+	x, y := f.Pixel.Info().Subsampling()
+	c := Chroma{Step: [2]float32{float32(x), float32(y)}}
+	if x == 2 && f.Range == capture.Full {
+		c.First[0] = 0.5
 	}
-	if f.Pixel == capture.YUV420 {
-		c.Step[1], c.First[1] = 2, 0.5
+	if y == 2 {
+		c.First[1] = 0.5
 	}
 	c.Last[0] = float32(math.Ceil(float64(f.Width)/float64(c.Step[0]))) - 1
 	c.Last[1] = float32(math.Ceil(float64(f.Height)/float64(c.Step[1]))) - 1

@@ -14,9 +14,12 @@ import (
 var riffSize int64 = 1 << 30
 
 const (
-	// maxRepeat bounds how often a picture is repeated: for nine hours at 30 a
-	// second. A longer gap is shortened to that.
-	maxRepeat = 1 << 20
+	// maxRepeats bounds the repeated frames of a file: nine hours at 30 a second.
+	// Gaps beyond that are left out.
+	maxRepeats = 1 << 20
+	// maxFrames bounds the frames of a part, repeated ones too, and the memory for
+	// their places. A part has no more, even where it has room.
+	maxFrames = 1 << 20
 	// maxRate bounds the pictures in a second that a camera may claim.
 	maxRate = 1000
 )
@@ -31,6 +34,7 @@ type avi struct {
 	head    []byte // all before the first chunk of pictures, as it is to be in the file
 	rate    float64
 	slot    int64 // the next picture's
+	repeats int64 // frames that are repetitions
 	skipped int64 // slots that were left out
 	largest int   // picture, bytes
 	parts   []part
@@ -68,6 +72,7 @@ func (a *avi) Write(f *capture.Frame, t time.Duration) error {
 		if err := a.add(nil); err != nil {
 			return err
 		}
+		a.repeats++
 	}
 	return a.add(f.Data)
 }
@@ -75,7 +80,7 @@ func (a *avi) Write(f *capture.Frame, t time.Duration) error {
 // slotOf returns the place of a picture in the constant rate. Each has its own.
 func (a *avi) slotOf(t time.Duration) int64 {
 	slot := int64(math.Round(t.Seconds()*a.rate)) - a.skipped
-	if latest := a.slot + maxRepeat; slot > latest {
+	if latest := a.slot + maxRepeats - a.repeats; slot > latest {
 		a.skipped += slot - latest
 		return latest
 	}
@@ -102,11 +107,11 @@ func (a *avi) add(data []byte) error {
 }
 
 // full reports whether a picture of size bytes belongs to the next part, as this
-// one needs room for its indexes, too.
+// one has enough of them, or needs room for its indexes, too.
 func (a *avi) full(size int) bool {
 	frames := int64(len(a.index) + len(a.news))
 	after := a.size + int64(len(a.chunks)+chunkHead+size+1) + indexSize(frames+1)
-	return frames > 0 && after-a.last().riff > riffSize
+	return frames >= maxFrames || frames > 0 && after-a.last().riff > riffSize
 }
 
 func (a *avi) last() *part { return &a.parts[len(a.parts)-1] }

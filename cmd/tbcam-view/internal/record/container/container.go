@@ -74,6 +74,9 @@ func (k Kind) Check(f capture.Format) error {
 	if k != Matroska && !f.Pixel.Compressed() {
 		return fmt.Errorf("%v holds JPEGs alone, not %v; record to .mkv", k, f.Pixel)
 	}
+	if !f.Pixel.Compressed() && f.Pixel.Info().Matroska == "" {
+		return fmt.Errorf("%v has no name for %v that players know; use tbcam-send --codec jpeg", k, f.Pixel)
+	}
 	return nil
 }
 

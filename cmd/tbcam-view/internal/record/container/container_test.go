@@ -94,13 +94,14 @@ func TestAVISlots(t *testing.T) {
 		{"too fast", []time.Duration{0, period / 2, period, period * 3 / 2, 4 * period}, []int64{0, 1, 2, 3, 4}},
 		{"a gap", []time.Duration{0, time.Second, time.Second + period}, []int64{0, 30, 31}},
 		{"backwards", []time.Duration{0, time.Second, 0}, []int64{0, 30, 31}},
-		{"years", []time.Duration{0, 1e5 * time.Hour, 1e5*time.Hour + time.Second}, []int64{0, 1 + maxRepeat, 31 + maxRepeat}},
+		{"years", []time.Duration{0, 1e5 * time.Hour, 1e5*time.Hour + time.Second}, []int64{0, 1 + maxRepeats, 2 + maxRepeats}},
 	} {
 		a := avi{rate: 30}
 		for i, at := range c.at {
 			if got := a.slotOf(at); got != c.want[i] {
 				t.Errorf("%s: picture %d has place %d, want %d", c.name, i, got, c.want[i])
 			}
+			a.repeats += c.want[i] - a.slot
 			a.slot = c.want[i] + 1
 		}
 	}
@@ -370,5 +371,28 @@ func BenchmarkWrite(b *testing.B) {
 			}
 			must(b, w.Close())
 		})
+	}
+}
+
+// TestModes: these are frames of a room, which only their owner reads, unless he
+// has said otherwise of a file that is overwritten.
+func TestModes(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0))
+	for _, kind := range all {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "a")
+		w, err := Create(path, options(kind, jpegs))
+		must(t, err)
+		must(t, w.Write(&capture.Frame{Data: sampleJPEG()}, 0))
+		must(t, w.Close())
+		must(t, filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
+			must(t, err)
+			info, err := d.Info()
+			must(t, err)
+			if mode := info.Mode().Perm(); mode&0o077 != 0 {
+				t.Errorf("%v: %s has mode %v", kind, path, mode)
+			}
+			return nil
+		}))
 	}
 }

@@ -47,7 +47,7 @@ type directory struct {
 // createDirectory makes a directory, or takes one that has no recording in it.
 func createDirectory(path string, o Options) (Writer, error) {
 	path = filepath.Clean(path)
-	err := os.Mkdir(path, 0o777)
+	err := os.Mkdir(path, 0o700)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func formatSeconds(us int64) string { return strconv.FormatFloat(float64(us)/1e6
 
 // writePicture writes a file that does not exist, all of it or none.
 func writePicture(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

@@ -145,30 +145,12 @@ func chaptersOf(gaps []gap) []byte {
 // trackNumber is the number of the only track.
 const trackNumber = 1
 
-// fourCCs holds the values of the UncompressedFourCC element. No registry has
-// them: these are the ones that ffmpeg knows, most of them from AVI. GStreamer
-// (1.22) knows neither NV12, NV21 and YVYU nor the planar 4:2:2 and 4:4:4.
-var fourCCs = map[capture.PixelFormat]string{
-	capture.YUYV:    "YUY2",
-	capture.UYVY:    "UYVY",
-	capture.YVYU:    "YVYU",
-	capture.NV12:    "NV12",
-	capture.NV21:    "NV21",
-	capture.YUV420:  "I420",
-	capture.YVU420:  "YV12",
-	capture.YUV422P: "Y42B",
-	capture.YUV444:  "444P",
-	capture.GREY:    "Y800",
-	capture.RGB24:   "RGB\x18",
-	capture.BGR24:   "BGR\x18",
-}
-
 func videoOf(f capture.Format) video {
 	return video{
 		FlagInterlaced: progressive,
 		PixelWidth:     uint64(f.Width),
 		PixelHeight:    uint64(f.Height),
-		ColourSpace:    []byte(fourCCs[f.Pixel]),
+		ColourSpace:    []byte(f.Pixel.Info().Matroska),
 		Colour:         colourOf(f),
 	}
 }
@@ -181,7 +163,7 @@ func colourOf(f capture.Format) colour {
 	if f.Range == capture.Full {
 		c.Range = rangeFull
 	}
-	if f.Pixel == capture.RGB24 || f.Pixel == capture.BGR24 {
+	if f.Pixel.Info().IsRGB() {
 		c = colour{matrixRGB, rangeFull}
 	}
 	return c

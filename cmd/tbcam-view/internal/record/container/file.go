@@ -31,14 +31,14 @@ type file struct {
 	named    bool // its name is on the disk
 }
 
-// create makes a file and locks it. One that exists keeps its content until the
-// lock is held.
+// create makes a file that only its owner reads, and locks it. One that exists
+// keeps its content until the lock is held, and its mode; a link is not followed.
 func create(path string, force bool) (*file, error) {
 	existing := os.O_EXCL
 	if force {
 		existing = 0
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|existing, 0o666)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|existing, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("%w; --force overwrites it", err)
 	} else if err != nil {

@@ -3,7 +3,6 @@ package container
 import (
 	"fmt"
 	"strings"
-	"unicode"
 
 	"github.com/tbcam/tbcam/capture"
 )
@@ -41,14 +40,6 @@ func describe(before string, lost capture.Lost, text string) string {
 	if text != "" {
 		parts = append(parts, text)
 	}
-	all := strings.Map(printable, strings.Join(parts, ", "))
+	all := capture.Printable(strings.Join(parts, ", "))
 	return strings.ToValidUTF8(all[:min(len(all), maxGapText)], "")
-}
-
-// printable keeps a text on one line.
-func printable(r rune) rune {
-	if !unicode.IsPrint(r) {
-		return ' '
-	}
-	return r
 }

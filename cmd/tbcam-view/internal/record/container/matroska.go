@@ -26,7 +26,7 @@ type matroska struct {
 	head   header
 	stamps stamps
 	length int64 // ms of recording in the file
-	cues   []cuePoint
+	index  seekIndex
 	gaps   []gap
 
 	gap     string // text of the gap before the next picture
@@ -38,7 +38,7 @@ type matroska struct {
 
 // newMatroska begins a file, which is the caller's to discard after an error.
 func newMatroska(f *file, o Options) (*matroska, error) {
-	m := &matroska{file: f, head: newHeader(o.Format, o.Tags), stamps: newStamps(time.Millisecond), cluster: takeBuffer()}
+	m := &matroska{file: f, head: newHeader(o.Format, o.Tags), stamps: newStamps(time.Millisecond), index: newMatroskaIndex(), cluster: takeBuffer()}
 	return m, f.append(m.head.bytes(ending{}))
 }
 
@@ -115,25 +115,28 @@ func (m *matroska) Flush() error {
 	if err := m.append(m.cluster, m.notes); err != nil {
 		return err
 	}
-	m.index(m.start, at)
+	m.index.add(fragment{m.start, at})
 	m.length = m.end
 	m.cluster, m.notes = m.cluster[:0], m.notes[:0]
 	return nil
 }
 
-// index notes where a cluster of this time (ms) begins, but no more often than
-// once per span.
-func (m *matroska) index(start, at int64) {
-	if n := len(m.cues); n > 0 && start-int64(m.cues[n-1].CueTime) < chunkSpan.Milliseconds() {
-		return
+// newMatroskaIndex returns an index of clusters, by their times in ms.
+func newMatroskaIndex() seekIndex { return seekIndex{span: chunkSpan.Milliseconds()} }
+
+// cues returns the index as an element.
+func (m *matroska) cues() []byte {
+	points := make([]cuePoint, 0, len(m.index.entries))
+	for _, e := range m.index.entries {
+		points = append(points, cuePoint{
+			CueTime: uint64(e.start),
+			CueTrackPositions: cueTrackPositions{
+				CueTrack:           trackNumber,
+				CueClusterPosition: uint64(e.offset - m.head.segment()),
+			},
+		})
 	}
-	m.cues = append(m.cues, cuePoint{
-		CueTime: uint64(start),
-		CueTrackPositions: cueTrackPositions{
-			CueTrack:           trackNumber,
-			CueClusterPosition: uint64(at - m.head.segment()),
-		},
-	})
+	return marshal(&struct{ Cues cues }{cues{points}})
 }
 
 func (m *matroska) Sync() error { return cmp.Or(m.Flush(), m.sync()) }
@@ -159,7 +162,7 @@ func (m *matroska) finish() error {
 		e.chapters = m.size - m.head.segment()
 	}
 	e.cues = m.size + int64(len(chapters)) - m.head.segment()
-	err := m.append(chapters, marshal(&struct{ Cues cues }{cues{m.cues}}))
+	err := m.append(chapters, m.cues())
 	if err != nil {
 		e.chapters, e.cues = 0, 0
 	}

@@ -15,8 +15,8 @@ type mp4 struct {
 	*file
 	head   []byte // ftyp and moov
 	stamps stamps
-	length int64      // µs of recording in the file
-	index  []fragment // no more than one per chunkSpan
+	length int64     // µs of recording in the file
+	index  seekIndex // of fragments, by their times in µs
 	gaps   []gap
 	last   struct { // picture of the file
 		at       int64 // µs
@@ -35,12 +35,11 @@ type mp4 struct {
 // sample is a picture in a fragment.
 type sample struct{ duration, size uint32 } // µs, bytes
 
-// fragment is an entry of the index.
-type fragment struct{ start, offset int64 } // µs, of its moof box in the file
+func newMP4Index() seekIndex { return seekIndex{span: chunkSpan.Microseconds()} }
 
 // newMP4 begins a file, which is the caller's to discard after an error.
 func newMP4(f *file, o Options) (*mp4, error) {
-	m := &mp4{file: f, head: mp4Head(o.Format, o.Tags), stamps: newStamps(time.Microsecond), data: takeBuffer()}
+	m := &mp4{file: f, head: mp4Head(o.Format, o.Tags), stamps: newStamps(time.Microsecond), index: newMP4Index(), data: takeBuffer()}
 	return m, f.append(m.head)
 }
 
@@ -106,7 +105,7 @@ func (m *mp4) Flush() error {
 		return err
 	}
 	m.number++
-	m.add(fragment{m.start, at})
+	m.index.add(fragment{m.start, at})
 	m.length = m.end
 	m.last.at, m.last.duration = m.stamps.last, at+int64(len(moof)-sampleSize)
 	m.notes, m.data, m.samples = m.notes[:0], m.data[:0], m.samples[:0]
@@ -122,13 +121,6 @@ func (m *mp4) correct() error {
 	duration := min(m.start-m.last.at, math.MaxUint32)
 	_, err := m.WriteAt(binary.BigEndian.AppendUint32(nil, uint32(duration)), m.last.duration)
 	return err
-}
-
-// add notes a fragment in the index.
-func (m *mp4) add(f fragment) {
-	if n := len(m.index); n == 0 || f.start-m.index[n-1].start >= chunkSpan.Microseconds() {
-		m.index = append(m.index, f)
-	}
 }
 
 func (m *mp4) Sync() error { return cmp.Or(m.Flush(), m.sync()) }
@@ -148,7 +140,7 @@ func (m *mp4) finish() error {
 	if !m.seekable {
 		return nil
 	}
-	err := cmp.Or(m.append(randomAccess(m.index)), m.sync()) // the index is there before there is talk of it
+	err := cmp.Or(m.append(randomAccess(m.index.entries)), m.sync()) // the index is there before there is talk of it
 	finishHead(m.head, m.length, m.gaps)
 	_, headErr := m.WriteAt(m.head, 0)
 	return cmp.Or(err, headErr)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -85,6 +86,34 @@ var pixels = map[capture.PixelFormat]string{
 	capture.GREY:    "gray",
 	capture.RGB24:   "rgb24",
 	capture.BGR24:   "bgr24",
+	capture.XBGR32:  "bgr0",
+	capture.ABGR32:  "bgr0",
+	capture.BGR32:   "bgr0",
+	capture.RGBX32:  "rgb0",
+	capture.RGBA32:  "rgb0",
+	capture.XRGB32:  "0rgb",
+	capture.ARGB32:  "0rgb",
+	capture.RGB32:   "0rgb",
+	capture.BGRX32:  "0bgr",
+	capture.BGRA32:  "0bgr",
+	capture.RGB565:  "rgb565le",
+	capture.Y10:     "gray10le",
+	capture.Y12:     "gray12le",
+	capture.Y14:     "gray14le",
+	capture.Y16:     "gray16le",
+}
+
+// unnamed are the formats that no player knows by any name.
+var unnamed = []capture.PixelFormat{capture.NV16, capture.NV61, capture.NV24, capture.NV42}
+
+// TestUnnamedFormats: what no player could show is refused, with the remedy.
+func TestUnnamedFormats(t *testing.T) {
+	for _, pixel := range unnamed {
+		err := Matroska.Check(capture.Format{Pixel: pixel, Width: 16, Height: 16})
+		if err == nil || !strings.Contains(err.Error(), "--codec jpeg") {
+			t.Errorf("%v: %v", pixel, err)
+		}
+	}
 }
 
 // TestRoundTrip: ffmpeg finds each picture bit by bit, each time exactly, and
@@ -111,7 +140,9 @@ func TestRoundTrip(t *testing.T) {
 		})
 	}
 	for _, pixel := range append(capture.RawFormats(), capture.MJPEG, capture.JPEG) {
-		check(Matroska, pixel)
+		if !slices.Contains(unnamed, pixel) {
+			check(Matroska, pixel)
+		}
 	}
 	for _, kind := range all[1:] {
 		check(kind, capture.MJPEG)
@@ -192,7 +223,7 @@ func TestGaps(t *testing.T) {
 		}
 		for _, path := range []string{f.path, interrupted} {
 			got := fmt.Sprint(probe(t, kind, path).Chapters)
-			const text = "2 dropped at the camera, 1 damaged, 5 superseded before sending, no signal "
+			const text = "2 dropped at the camera, 1 damaged, 5 superseded before sending, no\uFFFDsignal\uFFFD"
 			want := fmt.Sprintf("[{1.200000 map[title:%s]} {2.400000 map[title:%s]}]", text, text)
 			if got != want {
 				t.Errorf("%v: chapters are %s\nwant %s", kind, got, want)
@@ -205,7 +236,7 @@ func TestGaps(t *testing.T) {
 var demuxers = map[Kind]string{Matroska: "matroskademux", MP4: "qtdemux", AVI: "avidemux"}
 
 // TestGStreamer checks what its demuxers hand on. Of the raw formats it knows only
-// some, see fourCCs.
+// some, see PixelInfo.Matroska.
 func TestGStreamer(t *testing.T) {
 	for _, c := range []struct {
 		kind  Kind

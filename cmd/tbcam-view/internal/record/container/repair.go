@@ -90,6 +90,7 @@ type survey struct {
 	known    int64   // behind an index, if there is one
 	tail     []span  // the last pictures
 	patches  []patch // make what is before size consistent
+	patched  int     // bytes of memory for them
 	complete func() error
 }
 
@@ -130,8 +131,12 @@ func (s *survey) pass(from, next int64, head []byte) {
 	s.report.Cut += next - from
 }
 
-// patch notes what has to be changed.
-func (s *survey) patch(at int64, data []byte) { s.patches = append(s.patches, patch{at, data}) }
+// patch notes what has to be changed, as far as there is memory for it.
+func (s *survey) patch(at int64, data []byte) {
+	if s.patched += len(data) + patchCost; s.patched <= maxPatches {
+		s.patches = append(s.patches, patch{at, data})
+	}
+}
 
 // finish ends the recording.
 func (s *survey) finish() error {
@@ -171,30 +176,33 @@ func mend(f storage, size int64) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	rehearsal := &comparer{storage: f, size: size}
+	reading := newBounded(f, size)
+	rehearsal := &comparer{storage: reading, size: size}
 	end := size
 	s, err := look(rehearsal, end)
-	for err == nil && s.tear(f, &end) {
+	for err == nil && s.tear(reading, &end) {
 		s, err = look(rehearsal, end)
 	}
-	if err != nil {
+	if err = cmp.Or(reading.err, err); err != nil {
 		return Report{}, err
 	}
 	if s.report.Pictures == 0 {
 		return Report{}, ErrNoPicture
 	}
-	if size-s.known > maxCut {
+	if size-s.known > maxCut || s.patched > maxPatches {
 		return Report{}, fmt.Errorf("%w (byte %d)", errDamaged, s.known)
 	}
 	s.report.Cut += max(size-s.known, 0) // padding may be added
-	if err := s.finish(); err != nil {
+	err = s.finish()
+	if err = cmp.Or(reading.err, err); err != nil {
 		return Report{}, err
 	}
 	if s.report.Whole = !rehearsal.differs; s.report.Whole {
 		return s.report, nil
 	}
-	real, err := look(f, end)
-	if err != nil {
+	reading = newBounded(f, size)
+	real, err := look(reading, end)
+	if err = cmp.Or(reading.err, err); err != nil {
 		return Report{}, err
 	}
 	return s.report, real.finish()

@@ -8,9 +8,6 @@ import (
 	"time"
 )
 
-// maxFrames bounds the pictures of a part, and the memory for their places.
-const maxFrames = 1 << 24
-
 // aviSurvey reads a file that newAVI has begun.
 type aviSurvey struct {
 	*survey
@@ -35,7 +32,7 @@ func surveyAVI(f storage, end int64) (*survey, error) {
 			at, ok = v.goOn()
 		}
 		if len(a.index) > maxFrames {
-			return nil, errIndex
+			return nil, errDamaged
 		}
 	}
 	s.complete = v.finish
@@ -136,8 +133,8 @@ func junkHead(size int64) []byte { return append([]byte(junkID), le(uint32(size-
 // nextChunk returns where before to the next chunk of a kind begins behind a
 // damaged place, and behind the head of another chunk for that place; to if nowhere.
 func (v *aviSurvey) nextChunk(id string, from, to int64) int64 {
-	for at := from + chunkHead; ; at++ {
-		at, ok := indexOf(v.f, []byte(id), at, to)
+	for at, ok := from+chunkHead, true; ; at++ {
+		at, ok = indexOf(v.f, []byte(id), at, to)
 		if !ok || (at-from)%2 == 0 && v.isChunk(at, id) {
 			return at
 		}

@@ -3,7 +3,6 @@ package container
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"time"
 
@@ -12,12 +11,9 @@ import (
 
 // Limits of what is read into memory from a file, which may be anybody's.
 const (
-	maxHead  = 1 << 20 // bytes before the first picture
-	maxNote  = 4 << 10 // bytes of what is said of a gap
-	maxIndex = 1 << 22 // entries: 48 days of one a second
+	maxHead = 1 << 20 // bytes before the first picture
+	maxNote = 4 << 10 // bytes of what is said of a gap
 )
-
-var errIndex = fmt.Errorf("an index of more than %d entries is not made", maxIndex)
 
 // matroskaSurvey reads a file that newMatroska has begun.
 type matroskaSurvey struct {
@@ -34,13 +30,10 @@ func surveyMatroska(f storage, end int64) (*survey, error) {
 	}
 	s := newSurvey(Matroska, f)
 	s.size, s.known = at, at
-	v := &matroskaSurvey{s, f, end, &matroska{file: s.file, head: head, stamps: newStamps(time.Millisecond)}}
+	v := &matroskaSurvey{s, f, end, &matroska{file: s.file, head: head, stamps: newStamps(time.Millisecond), index: newMatroskaIndex()}}
 	for ok := true; ok; {
 		if at, ok = v.element(at); !ok {
 			at, ok = v.goOn()
-		}
-		if len(v.m.cues) > maxIndex {
-			return nil, errIndex
 		}
 	}
 	if !head.compressed() {
@@ -135,7 +128,7 @@ func (v *matroskaSurvey) cluster(at int64, e element) (next int64, ok bool) {
 	if next == first {
 		return at, false
 	}
-	v.m.index(start, at)
+	v.m.index.add(fragment{start, at})
 	v.m.length = v.m.end
 	if next != content+e.size {
 		v.patch(at+4, appendSize(nil, next-content))

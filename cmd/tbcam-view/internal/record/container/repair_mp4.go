@@ -26,13 +26,10 @@ func surveyMP4(f storage, end int64) (*survey, error) {
 	at := int64(len(head))
 	s := newSurvey(MP4, f)
 	s.size, s.known = at, at
-	v := &mp4Survey{s, f, end, &mp4{file: s.file, head: head}, nil, 0}
+	v := &mp4Survey{s, f, end, &mp4{file: s.file, head: head, index: newMP4Index()}, nil, 0}
 	for ok := true; ok; {
 		if at, ok = v.box(at); !ok {
 			at, ok = v.goOn()
-		}
-		if len(v.m.index) > maxIndex {
-			return nil, errIndex
 		}
 	}
 	s.complete = v.m.finish
@@ -165,7 +162,7 @@ func (v *mp4Survey) fragment(at, size int64) (next int64, ok bool) {
 	}
 	runAt := at + int64(cap(moof)-cap(run)) // one lies in the other
 	v.correct(start)
-	v.m.add(fragment{start, at})
+	v.m.index.add(fragment{start, at})
 	v.m.last.at, v.m.last.duration = v.m.stamps.last, runAt+int64(taken-sampleSize)
 	v.lasts = binary.BigEndian.Uint32(run[taken-sampleSize:])
 	v.m.gaps = append(v.m.gaps, v.notes...)

@@ -58,7 +58,10 @@ func list(kind string, parts ...[]byte) []byte {
 }
 
 // le returns numbers of 32 bits.
-func le(values ...uint32) (b []byte) {
+func le(values ...uint32) []byte { return appendLE(nil, values...) }
+
+// appendLE appends numbers of 32 bits.
+func appendLE(b []byte, values ...uint32) []byte {
 	for _, v := range values {
 		b = binary.LittleEndian.AppendUint32(b, v)
 	}
@@ -156,7 +159,7 @@ func standardIndex(p part, index []entry) []byte {
 		if size == 0 {
 			size = noKey
 		}
-		entries = append(entries, le(e.offset, size)...)
+		entries = appendLE(entries, e.offset, size)
 	}
 	base := binary.LittleEndian.AppendUint64(nil, uint64(p.riff))
 	return chunk(indexID, le16(2, 1<<8), le(uint32(len(index))), []byte(pictureID), base, le(0), entries)
@@ -172,7 +175,7 @@ func legacyIndex(p part, index []entry) []byte {
 			flags = 0
 		}
 		entries = append(entries, pictureID...)
-		entries = append(entries, le(flags, e.offset-uint32(p.movi)-2*chunkHead, e.size)...)
+		entries = appendLE(entries, flags, e.offset-uint32(p.movi)-2*chunkHead, e.size)
 	}
 	return chunk("idx1", entries)
 }

@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// A camera's product string and its controls are whatever its maker wrote.
+func TestPrintCamerasIsPrintable(t *testing.T) {
+	cameras := []capture.Camera{{
+		Path: "/dev/video0", Name: "Cam\x1b]0;title\x07\u009b31m\u202e", Driver: "uvcvideo\x1b[2J", Bus: "usb-\r1",
+		Modes:    []capture.Mode{{Pixel: capture.YUYV, Width: 640, Height: 480}},
+		Controls: []capture.Control{{Name: "Bright\nness\x1b[1m"}},
+	}}
+	for _, asJSON := range []bool{false, true} {
+		var b strings.Builder
+		if err := PrintCameras(&b, cameras, asJSON); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(b.String()) {
+			if line = strings.TrimSuffix(line, "\n"); capture.Printable(line) != line {
+				t.Errorf("JSON %v: %q is not printable", asJSON, line)
+			}
+		}
+		var read []capture.Camera
+		if err := json.Unmarshal([]byte(b.String()), &read); asJSON && (err != nil || !strings.HasPrefix(read[0].Name, "Cam")) {
+			t.Errorf("%v: %q", err, b.String())
+		}
+		if !asJSON && !strings.Contains(b.String(), "640x480") {
+			t.Errorf("no mode in %q", b.String())
+		}
+	}
+}

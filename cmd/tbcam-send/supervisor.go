@@ -1,0 +1,381 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/pattern"
+	"github.com/tbcam/tbcam/capture/v4l2"
+	"github.com/tbcam/tbcam/transport"
+)
+
+const (
+	// retryCamera is how long a camera that could not be opened is left alone.
+	retryCamera = time.Second
+	// linger is how long a camera stays open after a STOP or a lost session, so that
+	// a viewer that comes back finds it open.
+	linger = 3 * time.Second
+	// checkEvery is how often a camera that is open is checked.
+	checkEvery = 500 * time.Millisecond
+	// never is a wait that something else ends.
+	never = time.Duration(math.MaxInt64)
+)
+
+// request is what a viewer asks for.
+type request struct {
+	number uint32
+	want   *capture.Want // nil: no frames
+}
+
+// supervisor has the camera open while it is wanted. One goroutine brings it to what
+// the newest request asks for; those that this replaces were never begun.
+type supervisor struct {
+	feed *feed
+	base capture.Want // what the flags ask for; the viewer's wants go over it
+
+	asked chan struct{} // there is another request
+	end   context.CancelFunc
+	done  chan struct{} // closed when run has ended
+
+	mu     sync.Mutex
+	newest *request
+
+	// Accessed only by run.
+	requests  allowance    // what a peer's requests may cost
+	openings  allowance    // likewise; a mode change and what its viewer did not ask for are none
+	decided   *request     // the last one that was carried out or refused
+	want      capture.Want // of the last one that was not refused
+	hopeless  bool         // that needs another request
+	open      *opening     // nil: the camera is off
+	last      capture.Camera
+	lastError string    // the last one that was logged
+	offAt     time.Time // when the camera is turned off, zero: it is wanted
+	retryAt   time.Time
+	unusable  bool // reported that the camera delivers nothing usable
+}
+
+func newSupervisor(f *feed, base capture.Want) *supervisor {
+	return &supervisor{
+		feed: f, base: base, newest: &request{}, asked: make(chan struct{}, 1), end: func() {},
+		requests: allowance{burst: 10, every: 500 * time.Millisecond},
+		openings: allowance{burst: 10, every: 6 * time.Second},
+	}
+}
+
+// launch begins to serve requests, until the context ends or end is called.
+func (s *supervisor) launch(ctx context.Context) {
+	ctx, s.end = context.WithCancel(ctx)
+	s.done = make(chan struct{})
+	go s.run(ctx)
+}
+
+// close turns the camera off and ends the supervisor.
+func (s *supervisor) close() {
+	s.end()
+	if s.done != nil {
+		<-s.done
+	}
+}
+
+// request takes the place of the last request. It does not wait.
+func (s *supervisor) request(r *request) {
+	s.mu.Lock()
+	s.newest = r
+	if r.want == nil {
+		s.feed.report(transport.Status{State: transport.Idle})
+	}
+	s.mu.Unlock()
+	notify(s.asked)
+}
+
+// notify leaves a token in a channel of one, if none is there.
+func notify(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (s *supervisor) current() *request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.newest
+}
+
+// report tells the viewer what became of a request, unless there is a newer one:
+// nobody is told of what another viewer asked for.
+func (s *supervisor) report(r *request, state transport.State, text string) {
+	s.answer(r, transport.Status{State: state, Text: text})
+}
+
+// reportError tells it why there are no frames, in words that name nothing of this
+// host, and for its program.
+func (s *supervisor) reportError(r *request, state transport.State, err error) {
+	s.answer(r, transport.Status{State: state, Text: textForViewer(err), Cause: transport.CauseOf(err)})
+}
+
+func (s *supervisor) answer(r *request, status transport.Status) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.newest == r {
+		status.Request = r.number
+		s.feed.report(status)
+	}
+}
+
+func (s *supervisor) run(ctx context.Context) {
+	defer close(s.done)
+	defer s.turnOff()
+	changes := s.watch(ctx)
+	for ctx.Err() == nil {
+		s.await(ctx, s.settle(), changes)
+	}
+}
+
+// watch tells of cameras that come and go. The pattern does neither.
+func (s *supervisor) watch(ctx context.Context) <-chan struct{} {
+	if s.base.Camera == pattern.Name {
+		return nil
+	}
+	changes, err := v4l2.Watch(ctx)
+	if err != nil {
+		s.feed.log.Warn("cameras that are plugged in later are found slowly", "err", err)
+	}
+	return changes
+}
+
+// await returns when there may be something to do.
+func (s *supervisor) await(ctx context.Context, wait time.Duration, changes <-chan struct{}) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-s.asked:
+	case <-timer.C:
+	case <-changes:
+		s.retryAt = time.Time{}
+		s.offer()
+	case err := <-s.open.ending():
+		s.lose(err)
+	}
+}
+
+// offer tells of the controls of a camera that was waited for and is off.
+func (s *supervisor) offer() {
+	if s.current().want != nil || s.feed.console.hasCamera() {
+		return
+	}
+	if camera, mode, err := chooseMode(s.base, capture.Camera{}); err == nil {
+		s.feed.console.offer(camera)
+		s.feed.log.Info("offering " + describeOffer(camera, mode))
+	}
+}
+
+// settle brings the camera to what the newest request asks for, and returns after
+// what time there may be more to do.
+func (s *supervisor) settle() time.Duration {
+	wait := s.advance(s.current())
+	if s.offAt.IsZero() {
+		return wait
+	}
+	left := time.Until(s.offAt)
+	if left <= 0 {
+		s.turnOff()
+	}
+	return min(wait, max(0, left))
+}
+
+func (s *supervisor) advance(r *request) time.Duration {
+	switch {
+	case r.want == nil:
+		s.pause()
+		return never
+	case r != s.decided:
+		return s.decide(r)
+	case s.open != nil:
+		s.check(r)
+		return checkEvery
+	case s.hopeless:
+		return never
+	}
+	if wait := time.Until(s.retryAt); wait > 0 {
+		return wait
+	}
+	camera, mode, err := chooseMode(s.want, s.last)
+	return s.attempt(r, camera, mode, err)
+}
+
+// pause keeps the camera open for a while, though nobody wants frames.
+func (s *supervisor) pause() {
+	if s.open != nil && s.offAt.IsZero() {
+		s.open.paused.Store(true)
+		s.feed.box.Discard()
+		s.offAt = time.Now().Add(linger)
+	}
+}
+
+// decide begins to carry out a request, unless there were too many of late, or
+// refuses it.
+func (s *supervisor) decide(r *request) time.Duration {
+	if wait := s.requests.wait(time.Now()); wait > 0 {
+		return wait
+	}
+	s.requests.take(time.Now())
+	want := r.want.Over(s.base)
+	camera, mode, err := s.find(*r.want, want)
+	switch {
+	case err != nil && s.open != nil && s.offAt.IsZero():
+		s.decided = r
+		s.logOnce(err)
+		s.reportError(r, transport.Refused, err)
+		return checkEvery
+	case err == nil && s.open.is(camera, mode):
+		s.decided, s.want = r, want
+		s.resume(r)
+		return checkEvery
+	case err == nil && !s.open.has(camera):
+		if wait := s.openings.wait(time.Now()); wait > 0 {
+			s.report(r, transport.Waiting, "the camera was opened too often")
+			return wait
+		}
+		s.openings.take(time.Now())
+	}
+	s.decided, s.want, s.last = r, want, capture.Camera{}
+	s.turnOff()
+	return s.attempt(r, camera, mode, err)
+}
+
+// find finds the camera and mode of a new request: the camera that is open, if that
+// was asked for in the same words. Another one must be free.
+func (s *supervisor) find(asked, want capture.Want) (capture.Camera, capture.Mode, error) {
+	if err := permit(s.base, asked); err != nil {
+		return capture.Camera{}, capture.Mode{}, err
+	}
+	var last capture.Camera
+	if s.open != nil && s.want.Camera == want.Camera {
+		last = s.last
+	}
+	camera, mode, err := chooseMode(want, last)
+	if err == nil && s.open != nil && !s.open.has(camera) {
+		err = probeCamera(camera, mode)
+	}
+	return camera, mode, err
+}
+
+// resume answers a request for what is open.
+func (s *supervisor) resume(r *request) {
+	s.feed.box.Discard() // what was read before it
+	s.feed.answer(r.number)
+	s.feed.health.note(nil)
+	s.open.touch()
+	s.open.paused.Store(false)
+	s.offAt, s.unusable, s.lastError = time.Time{}, false, ""
+	s.report(r, transport.Running, "")
+}
+
+// attempt opens the camera, unless err says that there is none.
+func (s *supervisor) attempt(r *request, camera capture.Camera, mode capture.Mode, err error) time.Duration {
+	if err == nil {
+		err = s.turnOn(r, camera, mode)
+	}
+	if err == nil {
+		return checkEvery
+	}
+	return s.fail(r, err)
+}
+
+// fail reports why there are no frames.
+func (s *supervisor) fail(r *request, err error) time.Duration {
+	s.logOnce(err)
+	var refused *refusal
+	s.hopeless = errors.Is(err, capture.ErrNoMode) || errors.As(err, &refused)
+	if s.hopeless {
+		s.reportError(r, transport.Failed, err)
+		return never
+	}
+	s.reportError(r, transport.Waiting, err)
+	s.retryAt = time.Now().Add(retryCamera)
+	return retryCamera
+}
+
+// logOnce logs an error unless it is the same as the last one.
+func (s *supervisor) logOnce(err error) {
+	if s.lastError != err.Error() {
+		s.lastError = err.Error()
+		s.feed.log.Warn(s.lastError)
+	}
+}
+
+func (s *supervisor) turnOn(r *request, camera capture.Camera, mode capture.Mode) error {
+	source, err := openCamera(camera, mode, &s.feed.pool)
+	if err != nil {
+		return err
+	}
+	if err := s.feed.attach(camera, source, r.number); err != nil {
+		source.Close()
+		return err
+	}
+	if s.last.Bus != "" && s.last.Bus != camera.Bus {
+		s.feed.log.Info("camera is on another port", "camera", camera.Name, "port", camera.Bus, "before", s.last.Bus)
+	}
+	s.feed.log.Info("camera is on", "camera", camera.Name, "mode", source.Mode())
+	s.open = newOpening(camera, mode, source, s.feed.console.on(camera), s.feed.put)
+	s.last, s.lastError = camera, ""
+	s.report(r, transport.Running, "")
+	return nil
+}
+
+// turnOff closes the camera, if it is open.
+func (s *supervisor) turnOff() {
+	o := s.open
+	if o == nil {
+		return
+	}
+	s.open, s.offAt, s.unusable = nil, time.Time{}, false
+	if err := o.close(); err != nil {
+		s.feed.log.Warn("close camera", "err", err)
+	}
+	s.feed.detach(o.source)
+	s.feed.health.note(nil)
+	s.feed.log.Info("camera is off")
+}
+
+// lose reacts to the end of a camera.
+func (s *supervisor) lose(err error) {
+	name := s.open.camera.Name
+	s.turnOff()
+	if errors.Is(err, capture.ErrGone) {
+		s.feed.console.gone()
+	}
+	err = fmt.Errorf("%s: %w", name, err)
+	if r := s.current(); r == s.decided {
+		s.fail(r, err)
+		return
+	}
+	s.logOnce(err)
+}
+
+// check reports that the camera delivers nothing usable, and that it does again.
+func (s *supervisor) check(r *request) {
+	if !s.offAt.IsZero() {
+		return // nobody looks
+	}
+	err := s.open.silence()
+	if err == nil {
+		err = s.feed.health.trouble()
+	}
+	switch {
+	case err != nil && !s.unusable:
+		s.feed.log.Warn("camera delivers nothing usable", "err", err)
+		s.report(r, transport.Running, "nothing usable from the camera: "+err.Error())
+	case err == nil && s.unusable:
+		s.feed.log.Info("camera delivers usable frames again")
+		s.report(r, transport.Running, "")
+	}
+	s.unusable = err != nil
+}
