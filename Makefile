@@ -114,7 +114,7 @@ bench: deps ## benchmarks with their yardsticks
 fuzz: ## run each fuzz target for T (30s)
 	@for p in $$(go list ./...); do \
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(T) $$p || exit 1; \
+	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(T) -fuzzminimizetime 5x $$p || exit 1; \
 	  done; \
 	done
 

@@ -110,6 +110,7 @@ func (s Status) bounded() Status {
 type request struct {
 	Number uint32 `json:"number"` // from 1
 	capture.Want
+	stop bool // it came in a Stop
 }
 
 // encode returns the payload of a message; these types always have one.
@@ -159,6 +160,11 @@ func parseMode(h wire.Header, payload []byte) (Mode, error) {
 	}
 	if err := m.Format.Check(); err != nil {
 		return Mode{}, fmt.Errorf("read mode: %w", err)
+	}
+	// A source's pixel format may be one that only the sender knows.
+	source := capture.Want{Width: m.Source.Width, Height: m.Source.Height, FPS: m.Source.Rate.FPS()}
+	if err := source.Check(); err != nil {
+		return Mode{}, fmt.Errorf("read mode: source: %w", err)
 	}
 	if m.Format.Size() > MaxFrame {
 		return Mode{}, fmt.Errorf("read mode: %v has more than %d bytes a picture", m.Format, MaxFrame)
