@@ -468,6 +468,7 @@ func TestHostileCameras(t *testing.T) {
 		"modes":     {`{"modes":[` + many(maxModes+1, "{}") + `]}`, 1, "4097 modes and 0 controls are too many"},
 		"controls":  {`{"controls":[` + many(maxControls+1, "{}") + `]}`, 1, "0 modes and 1025 controls are too many"},
 		"menus":     {`{"controls":[{"menu":[` + many(maxControls, "{}") + `]}]}`, 1, "0 modes and 1025 controls are too many"},
+		"inputs":    {`{"inputs":[` + many(maxInputs+1, "{}") + `]}`, 1, "65 inputs are too many"},
 		"cameras":   {"{}", maxCameras + 1, "it has more than 64 cameras"},
 		"all is ok": {"{}", maxCameras, ""},
 	} {

@@ -219,8 +219,11 @@ func parseCamera(h wire.Header, payload []byte) (capture.Camera, error) {
 	c.Driver, c.Bus = printable(c.Driver, maxText), printable(c.Bus, maxText)
 	tidyInputs(c.Inputs)
 	n := tidyControls(c.Controls)
-	if len(c.Modes) > maxModes || n > maxControls || len(c.Inputs) > maxInputs {
-		return capture.Camera{}, fmt.Errorf("read camera: %d modes, %d controls and %d inputs are too many", len(c.Modes), n, len(c.Inputs))
+	if len(c.Modes) > maxModes || n > maxControls {
+		return capture.Camera{}, fmt.Errorf("read camera: %d modes and %d controls are too many", len(c.Modes), n)
+	}
+	if len(c.Inputs) > maxInputs {
+		return capture.Camera{}, fmt.Errorf("read camera: %d inputs are too many", len(c.Inputs))
 	}
 	return c, nil
 }

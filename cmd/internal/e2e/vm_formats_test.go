@@ -5,7 +5,6 @@ package e2e
 import (
 	"fmt"
 	"image"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,9 +21,7 @@ func TestVividFormats(t *testing.T) {
 	for _, multiplanar := range []int{1, 2} {
 		t.Run(fmt.Sprint("multiplanar=", multiplanar), func(t *testing.T) {
 			path := vm.Load(t, "vivid", "node_types=0x1", "num_inputs=1", "input_types=0", fmt.Sprint("multiplanar=", multiplanar))[0]
-			if out, err := exec.Command("v4l2-ctl", "-d", path, "-c", "osd_text_mode=2").CombinedOutput(); err != nil {
-				t.Fatalf("turn the text off: %v: %s", err, out)
-			}
+			tool(t, "v4l2-ctl", "-d", path, "-c", "osd_text_mode=2")
 			want := captureRGBA(t, path, capture.RGB24)
 			tried := 0
 			for _, pixel := range capture.RawFormats() {
