@@ -25,6 +25,53 @@ var (
 // include/uapi/linux/v4l2-controls.h).
 const DynamicFramerate = 0x009a0903
 
+// IDs of include/uapi/linux/v4l2-controls.h, and of Logitech's UVC extensions, which
+// libwebcam gives IDs of their own (dynctrl-logitech.h).
+const (
+	cameraClass      = 0x009a0900
+	panRelative      = cameraClass + 4 // from here to zoomContinuous: pan, tilt, focus and zoom
+	zoomContinuous   = cameraClass + 15
+	privacy          = cameraClass + 16
+	autoFocusStart   = cameraClass + 28
+	autoFocusStop    = cameraClass + 29
+	autoFocusRange   = cameraClass + 31
+	panSpeed         = cameraClass + 32
+	tiltSpeed        = cameraClass + 33
+	illuminators1    = 0x00980925
+	illuminators2    = 0x00980926
+	flashClass       = 0x009c0000
+	classMask        = 0xffff0000
+	logitechPan      = 0x0a046d01 // from here to logitechFocus: pan, tilt and focus
+	logitechFocus    = 0x0a046d04
+	logitechLED      = 0x0a046d05
+	logitechLEDSpeed = 0x0a046d06
+)
+
+// IsMotor reports whether the control of an ID moves a part of the camera: pan, tilt,
+// zoom or focus.
+func IsMotor(id uint32) bool {
+	switch id {
+	case autoFocusStart, autoFocusStop, autoFocusRange, panSpeed, tiltSpeed:
+		return true
+	}
+	return id >= panRelative && id <= zoomContinuous || id >= logitechPan && id <= logitechFocus
+}
+
+// ownerWords are in the names of controls that a driver gives IDs of its own.
+var ownerWords = []string{"privacy", "led", "flash", "torch", "illuminator", "illuminators"}
+
+// IsOwners reports whether only the owner of the camera may set the control: it
+// shows people that they are seen, or lights them.
+func (c Control) IsOwners() bool {
+	switch c.ID {
+	case privacy, illuminators1, illuminators2, logitechLED, logitechLEDSpeed:
+		return true
+	}
+	return c.ID&classMask == flashClass || slices.ContainsFunc(strings.Split(c.Key(), "_"), func(word string) bool {
+		return slices.Contains(ownerWords, strings.TrimRight(word, "0123456789"))
+	})
+}
+
 // Setting is a value that a control is to have, or that its driver granted.
 type Setting struct {
 	ID    uint32 `json:"id"`

@@ -97,3 +97,35 @@ func TestParseValue(t *testing.T) {
 		t.Errorf("a string: %+v, %v", s, err)
 	}
 }
+
+// TestControlsOfTheOwner: by ID, by class, and by the names of drivers' own.
+func TestControlsOfTheOwner(t *testing.T) {
+	for name, c := range map[string]struct {
+		control        Control
+		owners, motors bool
+	}{
+		"V4L2_CID_PRIVACY":           {Control{ID: 0x009a0910, Name: "Privacy"}, true, false},
+		"V4L2_CID_ILLUMINATORS_1":    {Control{ID: 0x00980925, Name: "Lamp"}, true, false},
+		"V4L2_CID_ILLUMINATORS_2":    {Control{ID: 0x00980926}, true, false},
+		"V4L2_CID_FLASH_LED_MODE":    {Control{ID: 0x009c0901}, true, false},
+		"V4L2_CID_FLASH_READY":       {Control{ID: 0x009c090c}, true, false},
+		"LED of libwebcam":           {Control{ID: 0x0a046d05}, true, false},
+		"LED frequency of libwebcam": {Control{ID: 0x0a046d06}, true, false},
+		"a driver's own LED":         {Control{ID: 0x0098f910, Name: "LED1 Mode"}, true, false},
+		"a driver's own shutter":     {Control{ID: 0x0098f911, Name: "Lens, Privacy-Shutter"}, true, false},
+		"a driver's own torch":       {Control{ID: 0x0098f912, Name: "Torch"}, true, false},
+		"an innocent name":           {Control{ID: 0x0098f913, Name: "Scaled Flashless Illumination"}, false, false},
+		"V4L2_CID_BRIGHTNESS":        {Control{ID: 0x00980900, Name: "Brightness"}, false, false},
+		"V4L2_CID_PAN_RELATIVE":      {Control{ID: 0x009a0904}, false, true},
+		"V4L2_CID_FOCUS_AUTO":        {Control{ID: 0x009a090c}, false, true},
+		"V4L2_CID_ZOOM_CONTINUOUS":   {Control{ID: 0x009a090f}, false, true},
+		"V4L2_CID_AUTO_FOCUS_START":  {Control{ID: 0x009a091c}, false, true},
+		"V4L2_CID_TILT_SPEED":        {Control{ID: 0x009a0921}, false, true},
+		"V4L2_CID_EXPOSURE_ABSOLUTE": {Control{ID: 0x009a0902}, false, false},
+		"pan of libwebcam":           {Control{ID: 0x0a046d01}, false, true},
+	} {
+		if got, motor := c.control.IsOwners(), IsMotor(c.control.ID); got != c.owners || motor != c.motors {
+			t.Errorf("%s: the owner's %t, a motor %t", name, got, motor)
+		}
+	}
+}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport/wire"
@@ -192,25 +194,66 @@ func (ss *senderSession) wished(h wire.Header, payload []byte) error {
 	return nil
 }
 
-// obey carries out settings, one after the other, each once.
+// How often settings are carried out: 20 a second, and 2 of motors.
+const (
+	settingEvery = time.Second / 20
+	motorEvery   = time.Second / 2
+)
+
+// pace is when a setting may be carried out again, in whatever session.
+type pace struct{ setting, motor time.Time }
+
+// wait returns how long a setting has to wait.
+func (p *pace) wait(s capture.Setting) time.Duration {
+	next := p.setting
+	if capture.IsMotor(s.ID) && p.motor.After(next) {
+		next = p.motor
+	}
+	return max(0, time.Until(next))
+}
+
+// note takes note that a setting was carried out.
+func (p *pace) note(s capture.Setting) {
+	p.setting = time.Now().Add(settingEvery)
+	if capture.IsMotor(s.ID) {
+		p.motor = time.Now().Add(motorEvery)
+	}
+}
+
+// progress is the number of the last setting that was carried out: of a motor, and of
+// what has none and does not wait for motors.
+type progress struct{ motors, others uint32 }
+
+// of returns the number of the kind of a setting.
+func (p *progress) of(s capture.Setting) *uint32 {
+	if capture.IsMotor(s.ID) {
+		return &p.motors
+	}
+	return &p.others
+}
+
+// obey carries out settings, one after the other, each once. While one has to wait a
+// newer one of the same control takes its place.
 func (ss *senderSession) obey(session context.Context) error {
-	done := uint32(0)
-	for {
+	var done progress
+	for session.Err() == nil {
+		next, wait := ss.remote.next(&done, &ss.sender.pace)
+		if wait == 0 {
+			*done.of(next.Setting) = next.Number
+			ss.remote.answer(carryOut(ss.sender.SetControl, next))
+			ss.sender.pace.note(next.Setting)
+			ss.remote.changed(ss)
+			continue
+		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-ss.remote.wishes:
+		case <-timer.C:
 		case <-session.Done():
-			return nil
 		}
-		for session.Err() == nil {
-			next, ok := ss.remote.next(done)
-			if !ok {
-				break
-			}
-			done = next.Number
-			ss.remote.answer(carryOut(ss.sender.SetControl, next))
-			ss.remote.changed(ss)
-		}
+		timer.Stop()
 	}
+	return nil
 }
 
 func carryOut(set func(capture.Setting) (capture.Setting, error), wish numberSetting) answer {
@@ -223,16 +266,24 @@ func carryOut(set func(capture.Setting) (capture.Setting, error), wish numberSet
 	return answer{Number: wish.Number, Granted: &granted}
 }
 
-// next returns the first setting of the newest Set after number done.
-func (r *remote) next(done uint32) (numberSetting, bool) {
+// next returns the first setting of the newest Set that was not carried out and need
+// not wait, or how long until there may be one.
+func (r *remote) next(done *progress, p *pace) (next numberSetting, wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, s := range r.newest {
-		if s.Number > done {
-			return s, true
+	wait = math.MaxInt64
+	for i, s := range r.newest {
+		replaces := func(newer numberSetting) bool { return newer.ID == s.ID }
+		if s.Number <= *done.of(s.Setting) || slices.ContainsFunc(r.newest[i+1:], replaces) {
+			continue
 		}
+		left := p.wait(s.Setting)
+		if left == 0 {
+			return s, 0
+		}
+		wait = min(wait, left)
 	}
-	return numberSetting{}, false
+	return numberSetting{}, wait
 }
 
 // answer adds an answer and forgets those that the viewer does not wait for.

@@ -322,3 +322,78 @@ func TestControlsFit(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestSettingsArePaced: at most 20 settings a second are carried out, 2 of motors, in
+// however many sessions. What waits is replaced by a newer value, and what is no
+// motor does not wait for motors.
+func TestSettingsArePaced(t *testing.T) {
+	const zoom, pan = 0x009a090d, 0x009a0908
+	inWorld(t, func(w *world) {
+		var mu sync.Mutex
+		var all, motors []time.Time
+		last := make(map[uint32]int64)
+		w.sender.SetControl = func(s capture.Setting) (capture.Setting, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, time.Now())
+			if capture.IsMotor(s.ID) {
+				motors = append(motors, time.Now())
+			}
+			last[s.ID] = s.Value
+			return s, nil
+		}
+		w.startBoth()
+		w.waitFor(time.Second, "session", func() bool { return len(w.screen.noted().peers) == 1 })
+		for id := range uint32(40) {
+			w.set(id+1, 1)
+		}
+		var focus <-chan outcome
+		for n := range int64(240) { // 4 s of dragging at 60 Hz
+			w.set(zoom, n)
+			w.set(pan, -n)
+			if n == 180 {
+				focus = w.set(1, 180)
+			}
+			if n == 120 {
+				w.cable.cut()
+			}
+			time.Sleep(time.Second / 60)
+		}
+		if o := w.outcome(focus, time.Millisecond); o.err != nil || o.Value != 180 {
+			t.Errorf("what is no motor: %+v", o)
+		}
+		time.Sleep(2 * time.Second)
+		mu.Lock()
+		defer mu.Unlock()
+		if last[zoom] != 239 || last[pan] != -239 || len(last) != 42 {
+			t.Errorf("the values are %v", last)
+		}
+		least := func(times []time.Time) time.Duration {
+			d := time.Hour
+			for i := 1; i < len(times); i++ {
+				d = min(d, times[i].Sub(times[i-1]))
+			}
+			return d
+		}
+		if least(all) < settingEvery || least(motors) < motorEvery || len(motors) < 5 {
+			t.Errorf("%d settings, the least time between is %v; %d of motors, %v", len(all), least(all), len(motors), least(motors))
+		}
+	})
+}
+
+// A viewer that sends several values of one control in a Set gets the last one.
+func TestNewestValueWins(t *testing.T) {
+	r := remote{newest: []numberSetting{{1, capture.Setting{ID: 5, Value: 1}}, {2, capture.Setting{ID: 6}}, {3, capture.Setting{ID: 5, Value: 2}}}}
+	var done progress
+	var got []uint32
+	for range len(r.newest) {
+		next, wait := r.next(&done, &pace{})
+		if wait == 0 {
+			*done.of(next.Setting) = next.Number
+			got = append(got, next.Number)
+		}
+	}
+	if !slices.Equal(got, []uint32{2, 3}) {
+		t.Errorf("carried out are %v", got)
+	}
+}

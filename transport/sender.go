@@ -72,6 +72,7 @@ type Sender struct {
 	current  atomic.Pointer[senderSession]
 	controls atomic.Pointer[Controls]
 	status   atomic.Pointer[Status]
+	pace     pace // of obey
 	waiting  bool // said that no viewer answers
 }
 

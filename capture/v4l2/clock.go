@@ -43,20 +43,12 @@ func (a anchor) time(monotonic time.Duration) time.Time {
 	return a.at.Add(monotonic - a.monotonic)
 }
 
-// maxAhead is how far a stamp may lie in the future: vivid stamps the end of the
-// exposure when it begins. To alter those would lose the time between pictures.
-const maxAhead = time.Second
-
 // stamp returns when the picture in b was taken, which is when it was dequeued
-// where the driver does not say, or says what cannot be.
+// where the driver does not say.
 func stamp(b *buffer, dequeued time.Time) time.Time {
 	if b.flags&bufFlagTimestampMask != bufFlagTimestampMonotonic {
 		return dequeued
 	}
-	taken := processAnchor.time(time.Duration(b.timestamp.sec)*time.Second +
+	return processAnchor.time(time.Duration(b.timestamp.sec)*time.Second +
 		time.Duration(b.timestamp.usec)*time.Microsecond)
-	if taken.After(dequeued.Add(maxAhead)) {
-		return dequeued
-	}
-	return taken
 }

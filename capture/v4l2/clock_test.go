@@ -44,7 +44,6 @@ func TestStampFallsBackToTheDequeue(t *testing.T) {
 	for name, b := range map[string]*buffer{
 		"unknown clock": unknown,
 		"copied stamp":  copied,
-		"future":        monotonicBuffer(monotonicNow() + time.Minute),
 	} {
 		if got := stamp(b, dequeued); got != dequeued {
 			t.Errorf("%s: stamp %v, want that of the dequeue, %v", name, got, dequeued)

@@ -142,7 +142,7 @@ func Unusable() []error {
 	}
 	var reasons []error
 	for _, n := range all {
-		if err := n.notCamera(); n.err != nil || errors.Is(err, errLibcamera) {
+		if _, err := describe(n); n.err != nil || errors.Is(err, errLibcamera) {
 			reasons = append(reasons, err)
 		}
 	}

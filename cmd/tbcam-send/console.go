@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/spf13/pflag"
@@ -57,7 +59,7 @@ func (c *console) hasCamera() bool {
 func (c *console) offer(camera capture.Camera) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.state = transport.Controls{Path: camera.Path, Camera: camera.Name, Opening: c.state.Opening, Locked: c.locked, List: camera.Controls}
+	c.state = transport.Controls{Path: camera.Path, Camera: camera.Name, Opening: c.state.Opening, Locked: c.locked, List: lockOwners(camera.Controls)}
 	c.report(c.state)
 }
 
@@ -126,6 +128,7 @@ func (c *console) follow(controls capture.Controls) {
 // tell reports what the camera says of its controls, if that is new.
 func (c *console) tell() {
 	list, err := c.controls.List()
+	list = lockOwners(list)
 	if err != nil || c.state.List != nil && reflect.DeepEqual(list, c.state.List) {
 		return
 	}
@@ -133,16 +136,63 @@ func (c *console) tell() {
 	c.report(c.state)
 }
 
+// lockOwners returns the controls as a viewer may set them.
+func lockOwners(list []capture.Control) []capture.Control {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].ReadOnly = list[i].ReadOnly || list[i].IsOwners()
+	}
+	return list
+}
+
 // set implements transport.Sender.SetControl.
 func (c *console) set(s capture.Setting) (capture.Setting, error) {
-	if c.locked {
-		return capture.Setting{}, errLocked
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state.Path == "" {
-		return capture.Setting{}, fmt.Errorf("set a control: %w: it is waited for", capture.ErrGone)
+	if err := c.permit(s.ID); err != nil {
+		return capture.Setting{}, err
 	}
+	granted, err := c.setNow(s)
+	if err != nil {
+		c.log.Debug("set control", "id", s.ID, "err", err)
+		return granted, &settingError{err}
+	}
+	return granted, nil
+}
+
+// permit reports why a viewer may not set the control of an ID now.
+func (c *console) permit(id uint32) error {
+	control := capture.Control{ID: id}
+	if i := slices.IndexFunc(c.state.List, func(c capture.Control) bool { return c.ID == id }); i >= 0 {
+		control = c.state.List[i]
+	}
+	switch {
+	case c.locked:
+		return errLocked
+	case c.state.Path == "":
+		return fmt.Errorf("set control: %w; plug it in again", capture.ErrGone)
+	case control.IsOwners():
+		return fmt.Errorf("%w: %s is set on the camera's host only", capture.ErrControlLocked, cmp.Or(control.Key(), "it"))
+	}
+	return nil
+}
+
+// settingError is an error of a setting, in words for the viewer.
+type settingError struct{ err error }
+
+func (e *settingError) Unwrap() error { return e.err }
+
+func (e *settingError) Error() string {
+	for _, kind := range [...]error{capture.ErrNoControl, capture.ErrControlLocked, capture.ErrControlValue} {
+		if errors.Is(e.err, kind) {
+			return e.err.Error() // it names the control and what it takes
+		}
+	}
+	return textForViewer(e.err)
+}
+
+// setNow sets a control. A camera that is off is opened for it.
+func (c *console) setNow(s capture.Setting) (capture.Setting, error) {
 	if c.controls == nil {
 		controls, err := openControls(capture.Camera{Path: c.state.Path})
 		if err != nil {

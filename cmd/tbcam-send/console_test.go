@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/tbcam/tbcam/capture"
@@ -29,5 +31,38 @@ func TestControlsOutOfReach(t *testing.T) {
 	}
 	if now := pattern.Camera().Controls[0].Value; now != brightness.Value {
 		t.Errorf("the camera before has %d now", now)
+	}
+}
+
+// What shows people that they are seen, or lights them, is never set remotely; a
+// viewer sees it as read-only.
+func TestOwnersControlsAreNotSetRemotely(t *testing.T) {
+	var told transport.Controls
+	c := &console{log: slog.New(slog.DiscardHandler), report: func(c transport.Controls) { told = c }}
+	camera := pattern.Camera()
+	led := capture.Control{ID: 0x0098f902, Name: "LED1 Mode", Type: "int", Max: 3}
+	camera.Controls = append(camera.Controls, led)
+	c.offer(camera)
+	if last := told.List[len(told.List)-1]; !last.ReadOnly || told.List[0].ReadOnly || camera.Controls[0].ReadOnly {
+		t.Errorf("told are %+v", told.List)
+	}
+	const privacy = 0x009a0910 // which the list lacks
+	for id, says := range map[uint32]string{led.ID: "led1_mode is set on the camera's host only", privacy: "it is set on the camera's host only"} {
+		if _, err := c.set(capture.Setting{ID: id, Value: 1}); !errors.Is(err, capture.ErrControlLocked) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%#x: %v", id, err)
+		}
+	}
+}
+
+// What a setting fails with is told without this host's devices and programs.
+func TestErrorsOfSettings(t *testing.T) {
+	for err, want := range map[error]string{
+		fmt.Errorf("%w: brightness takes 0 to 9, not 10", capture.ErrControlValue):              "no value of this control: brightness takes 0 to 9, not 10",
+		fmt.Errorf("open /dev/video0: %w, held by firefox (pid 1234)", capture.ErrBusy):         "camera is busy",
+		fmt.Errorf("VIDIOC_S_EXT_CTRLS brightness /dev/video0: %w", errors.New("out of range")): "camera cannot be used",
+	} {
+		if got := (&settingError{err}).Error(); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
 	}
 }

@@ -168,7 +168,7 @@ func (f *feed) Next(ctx context.Context) (transport.Picture, error) {
 		select {
 		case frame := <-f.box.Frames():
 			picture, err := f.encode(frame)
-			f.health.note(err)
+			f.health.noteFrame(err)
 			if err != nil {
 				f.log.Debug("picture dropped", "why", err)
 				continue

@@ -16,8 +16,8 @@ type health struct {
 	cause error     // why the last one was
 }
 
-// note takes note of a frame: err says why it was dropped, nil that it was used.
-func (h *health) note(err error) {
+// noteFrame takes note of a frame: err says why it was dropped, nil that it was used.
+func (h *health) noteFrame(err error) {
 	if errors.Is(err, errStale) {
 		return // it says nothing of the camera that is open
 	}

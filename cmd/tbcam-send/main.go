@@ -46,7 +46,7 @@ func command() *cobra.Command {
 		Use:   "tbcam-send",
 		Short: "Send this host's camera to tbcam-view on the other end of the cable",
 		Long: `tbcam-send offers this host's cameras to tbcam-view on the other end of a USB4 or
-Thunderbolt cable. The camera is on only while somebody watches.
+Thunderbolt cable. The camera is on only while somebody watches, and 3 s more.
 
 Without flags it offers the first camera over the stream "tbcam". It runs until
 it is ended, through any number of viewers and unplugged cables.`,

@@ -53,12 +53,12 @@ func (o *opening) touch() {
 	o.damaged.Store(o.source.Lost().Damaged)
 }
 
-// has reports whether it is of that camera.
-func (o *opening) has(camera capture.Camera) bool { return o != nil && o.camera.Path == camera.Path }
+// isOf reports whether it is of that camera.
+func (o *opening) isOf(camera capture.Camera) bool { return o != nil && o.camera.Path == camera.Path }
 
-// is reports whether it is of that camera in that mode.
-func (o *opening) is(camera capture.Camera, mode capture.Mode) bool {
-	return o.has(camera) && o.mode == mode
+// isIn reports whether it is of that camera in that mode.
+func (o *opening) isIn(camera capture.Camera, mode capture.Mode) bool {
+	return o.isOf(camera) && o.mode == mode
 }
 
 // ending is where the error of a camera that ends is received; nil has none.

@@ -101,6 +101,7 @@ func notify(c chan<- struct{}) {
 	}
 }
 
+// current returns the newest request.
 func (s *supervisor) current() *request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,17 +110,7 @@ func (s *supervisor) current() *request {
 
 // report tells the viewer what became of a request, unless there is a newer one:
 // nobody is told of what another viewer asked for.
-func (s *supervisor) report(r *request, state transport.State, text string) {
-	s.answer(r, transport.Status{State: state, Text: text})
-}
-
-// reportError tells it why there are no frames, in words that name nothing of this
-// host, and for its program.
-func (s *supervisor) reportError(r *request, state transport.State, err error) {
-	s.answer(r, transport.Status{State: state, Text: textForViewer(err), Cause: transport.CauseOf(err)})
-}
-
-func (s *supervisor) answer(r *request, status transport.Status) {
+func (s *supervisor) report(r *request, status transport.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.newest == r {
@@ -128,17 +119,23 @@ func (s *supervisor) answer(r *request, status transport.Status) {
 	}
 }
 
+// reportError reports why there are no frames, or not those that were asked for.
+func (s *supervisor) reportError(r *request, state transport.State, err error) {
+	s.report(r, transport.Status{State: state, Text: textForViewer(err), Cause: transport.CauseOf(err)})
+}
+
+// run serves requests until the context ends.
 func (s *supervisor) run(ctx context.Context) {
 	defer close(s.done)
 	defer s.turnOff()
-	changes := s.watch(ctx)
+	changes := s.watchCameras(ctx)
 	for ctx.Err() == nil {
-		s.await(ctx, s.settle(), changes)
+		s.awaitEvent(ctx, s.settleRequest(), changes)
 	}
 }
 
-// watch tells of cameras that come and go. The pattern does neither.
-func (s *supervisor) watch(ctx context.Context) <-chan struct{} {
+// watchCameras tells of cameras that come and go. The pattern does neither.
+func (s *supervisor) watchCameras(ctx context.Context) <-chan struct{} {
 	if s.base.Camera == pattern.Name {
 		return nil
 	}
@@ -149,8 +146,8 @@ func (s *supervisor) watch(ctx context.Context) <-chan struct{} {
 	return changes
 }
 
-// await returns when there may be something to do.
-func (s *supervisor) await(ctx context.Context, wait time.Duration, changes <-chan struct{}) {
+// awaitEvent returns when there may be something to do.
+func (s *supervisor) awaitEvent(ctx context.Context, wait time.Duration, changes <-chan struct{}) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -159,14 +156,14 @@ func (s *supervisor) await(ctx context.Context, wait time.Duration, changes <-ch
 	case <-timer.C:
 	case <-changes:
 		s.retryAt = time.Time{}
-		s.offer()
+		s.offerCamera()
 	case err := <-s.open.ending():
-		s.lose(err)
+		s.handleLoss(err)
 	}
 }
 
-// offer tells of the controls of a camera that was waited for and is off.
-func (s *supervisor) offer() {
+// offerCamera tells of the controls of a camera that was waited for and is off.
+func (s *supervisor) offerCamera() {
 	if s.current().want != nil || s.feed.console.hasCamera() {
 		return
 	}
@@ -176,10 +173,10 @@ func (s *supervisor) offer() {
 	}
 }
 
-// settle brings the camera to what the newest request asks for, and returns after
+// settleRequest brings the camera to what the newest request asks for, and returns after
 // what time there may be more to do.
-func (s *supervisor) settle() time.Duration {
-	wait := s.advance(s.current())
+func (s *supervisor) settleRequest() time.Duration {
+	wait := s.advanceRequest(s.current())
 	if s.offAt.IsZero() {
 		return wait
 	}
@@ -190,15 +187,16 @@ func (s *supervisor) settle() time.Duration {
 	return min(wait, max(0, left))
 }
 
-func (s *supervisor) advance(r *request) time.Duration {
+// advanceRequest does what is next for a request.
+func (s *supervisor) advanceRequest(r *request) time.Duration {
 	switch {
 	case r.want == nil:
-		s.pause()
+		s.beginLinger()
 		return never
 	case r != s.decided:
-		return s.decide(r)
+		return s.decideRequest(r)
 	case s.open != nil:
-		s.check(r)
+		s.checkHealth(r)
 		return checkEvery
 	case s.hopeless:
 		return never
@@ -207,11 +205,11 @@ func (s *supervisor) advance(r *request) time.Duration {
 		return wait
 	}
 	camera, mode, err := chooseMode(s.want, s.last)
-	return s.attempt(r, camera, mode, err)
+	return s.tryOpen(r, camera, mode, err)
 }
 
-// pause keeps the camera open for a while, though nobody wants frames.
-func (s *supervisor) pause() {
+// beginLinger keeps the camera open for a while, though nobody wants frames.
+func (s *supervisor) beginLinger() {
 	if s.open != nil && s.offAt.IsZero() {
 		s.open.paused.Store(true)
 		s.feed.box.Discard()
@@ -219,40 +217,40 @@ func (s *supervisor) pause() {
 	}
 }
 
-// decide begins to carry out a request, unless there were too many of late, or
+// decideRequest begins to carry out a request, unless there were too many of late, or
 // refuses it.
-func (s *supervisor) decide(r *request) time.Duration {
+func (s *supervisor) decideRequest(r *request) time.Duration {
 	if wait := s.requests.wait(time.Now()); wait > 0 {
 		return wait
 	}
 	s.requests.take(time.Now())
 	want := r.want.Over(s.base)
-	camera, mode, err := s.find(*r.want, want)
+	camera, mode, err := s.findWanted(*r.want, want)
 	switch {
 	case err != nil && s.open != nil && s.offAt.IsZero():
 		s.decided = r
 		s.logOnce(err)
 		s.reportError(r, transport.Refused, err)
 		return checkEvery
-	case err == nil && s.open.is(camera, mode):
+	case err == nil && s.open.isIn(camera, mode):
 		s.decided, s.want = r, want
-		s.resume(r)
+		s.resumeOpening(r)
 		return checkEvery
-	case err == nil && !s.open.has(camera):
+	case err == nil && !s.open.isOf(camera):
 		if wait := s.openings.wait(time.Now()); wait > 0 {
-			s.report(r, transport.Waiting, "the camera was opened too often")
+			s.report(r, transport.Status{State: transport.Waiting, Text: "the camera was opened too often"})
 			return wait
 		}
 		s.openings.take(time.Now())
 	}
 	s.decided, s.want, s.last = r, want, capture.Camera{}
 	s.turnOff()
-	return s.attempt(r, camera, mode, err)
+	return s.tryOpen(r, camera, mode, err)
 }
 
-// find finds the camera and mode of a new request: the camera that is open, if that
+// findWanted finds the camera and mode of a new request: the camera that is open, if that
 // was asked for in the same words. Another one must be free.
-func (s *supervisor) find(asked, want capture.Want) (capture.Camera, capture.Mode, error) {
+func (s *supervisor) findWanted(asked, want capture.Want) (capture.Camera, capture.Mode, error) {
 	if err := permit(s.base, asked); err != nil {
 		return capture.Camera{}, capture.Mode{}, err
 	}
@@ -261,36 +259,36 @@ func (s *supervisor) find(asked, want capture.Want) (capture.Camera, capture.Mod
 		last = s.last
 	}
 	camera, mode, err := chooseMode(want, last)
-	if err == nil && s.open != nil && !s.open.has(camera) {
+	if err == nil && s.open != nil && !s.open.isOf(camera) {
 		err = probeCamera(camera, mode)
 	}
 	return camera, mode, err
 }
 
-// resume answers a request for what is open.
-func (s *supervisor) resume(r *request) {
+// resumeOpening answers a request for what is open.
+func (s *supervisor) resumeOpening(r *request) {
 	s.feed.box.Discard() // what was read before it
 	s.feed.answer(r.number)
-	s.feed.health.note(nil)
+	s.feed.health.noteFrame(nil)
 	s.open.touch()
 	s.open.paused.Store(false)
 	s.offAt, s.unusable, s.lastError = time.Time{}, false, ""
-	s.report(r, transport.Running, "")
+	s.report(r, transport.Status{State: transport.Running})
 }
 
-// attempt opens the camera, unless err says that there is none.
-func (s *supervisor) attempt(r *request, camera capture.Camera, mode capture.Mode, err error) time.Duration {
+// tryOpen opens the camera, unless err says that there is none.
+func (s *supervisor) tryOpen(r *request, camera capture.Camera, mode capture.Mode, err error) time.Duration {
 	if err == nil {
 		err = s.turnOn(r, camera, mode)
 	}
 	if err == nil {
 		return checkEvery
 	}
-	return s.fail(r, err)
+	return s.handleFailure(r, err)
 }
 
-// fail reports why there are no frames.
-func (s *supervisor) fail(r *request, err error) time.Duration {
+// handleFailure reports why there are no frames.
+func (s *supervisor) handleFailure(r *request, err error) time.Duration {
 	s.logOnce(err)
 	var refused *refusal
 	s.hopeless = errors.Is(err, capture.ErrNoMode) || errors.As(err, &refused)
@@ -311,6 +309,7 @@ func (s *supervisor) logOnce(err error) {
 	}
 }
 
+// turnOn opens the camera for a request.
 func (s *supervisor) turnOn(r *request, camera capture.Camera, mode capture.Mode) error {
 	source, err := openCamera(camera, mode, &s.feed.pool)
 	if err != nil {
@@ -326,7 +325,7 @@ func (s *supervisor) turnOn(r *request, camera capture.Camera, mode capture.Mode
 	s.feed.log.Info("camera is on", "camera", camera.Name, "mode", source.Mode())
 	s.open = newOpening(camera, mode, source, s.feed.console.on(camera), s.feed.put)
 	s.last, s.lastError = camera, ""
-	s.report(r, transport.Running, "")
+	s.report(r, transport.Status{State: transport.Running})
 	return nil
 }
 
@@ -341,12 +340,12 @@ func (s *supervisor) turnOff() {
 		s.feed.log.Warn("close camera", "err", err)
 	}
 	s.feed.detach(o.source)
-	s.feed.health.note(nil)
+	s.feed.health.noteFrame(nil)
 	s.feed.log.Info("camera is off")
 }
 
-// lose reacts to the end of a camera.
-func (s *supervisor) lose(err error) {
+// handleLoss reacts to the end of a camera.
+func (s *supervisor) handleLoss(err error) {
 	name := s.open.camera.Name
 	s.turnOff()
 	if errors.Is(err, capture.ErrGone) {
@@ -354,14 +353,14 @@ func (s *supervisor) lose(err error) {
 	}
 	err = fmt.Errorf("%s: %w", name, err)
 	if r := s.current(); r == s.decided {
-		s.fail(r, err)
+		s.handleFailure(r, err)
 		return
 	}
 	s.logOnce(err)
 }
 
-// check reports that the camera delivers nothing usable, and that it does again.
-func (s *supervisor) check(r *request) {
+// checkHealth reports that the camera delivers nothing usable, and that it does again.
+func (s *supervisor) checkHealth(r *request) {
 	if !s.offAt.IsZero() {
 		return // nobody looks
 	}
@@ -372,10 +371,10 @@ func (s *supervisor) check(r *request) {
 	switch {
 	case err != nil && !s.unusable:
 		s.feed.log.Warn("camera delivers nothing usable", "err", err)
-		s.report(r, transport.Running, "nothing usable from the camera: "+err.Error())
+		s.report(r, transport.Status{State: transport.Running, Text: "nothing usable from the camera: " + err.Error()})
 	case err == nil && s.unusable:
 		s.feed.log.Info("camera delivers usable frames again")
-		s.report(r, transport.Running, "")
+		s.report(r, transport.Status{State: transport.Running})
 	}
 	s.unusable = err != nil
 }

@@ -418,3 +418,26 @@ func TestSchedulesThatFailed(t *testing.T) {
 		})
 	}
 }
+
+// TestKilledSenderOnASmallRing: a sender that is killed, and whose CLOSE the viewer
+// does not see, opens its device whenever it is started again: what the viewer wrote
+// meanwhile does not fill it.
+func TestKilledSenderOnASmallRing(t *testing.T) {
+	for later := time.Second; later < 2500*time.Millisecond; later += 100 * time.Millisecond {
+		for seed := range uint64(6) {
+			synctest.Test(t, func(t *testing.T) {
+				film := newMovie()
+				s := &stage{T: t, film: film, audience: &audience{t: t, film: film}, line: wireLine{New(Options{Ring: 32, Seed: seed})}, times: tally{}}
+				s.start(theSender)
+				time.Sleep(10 * time.Millisecond) // its HELLO comes while the viewer opens
+				s.start(theViewer)
+				time.Sleep(time.Second)
+				killed := trouble{what: "killed", Event: Event{For: later, End: theSender}}
+				unseen := s.line.unseen()
+				s.run([]trouble{killed})
+				s.back(killed.String(), s.line.bound(killed), unseen)
+				s.finish()
+			})
+		}
+	}
+}

@@ -574,6 +574,7 @@ func TestMistakes(t *testing.T) {
 		{"tbcam-send --camera=nobody's " + unix, 3, "nobody's"},
 		{"tbcam-send --camera=pattern --size=333x222 " + unix, 5, "320x240"},
 		{"tbcam-send --camera=pattern --fps=7 " + unix, 5, "nearest"},
+		{"tbcam-send --wait --camera=pattern --fps=7 " + unix, 5, "nearest"},
 		{"tbcam-send --camera=pattern", 6, "modprobe thunderbolt_stream"},
 		{"tbcam-send --camera=pattern --stream=/dev/tbstream99", 6, "/dev/tbstream99"},
 		{"tbcam-send --camera=pattern --stream=toolongname", 6, "toolongname"},

@@ -5,16 +5,18 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/fixtures/vm"
 )
 
-// TestBusyCamera: who has it is told on both ends, and it is waited for.
+// TestBusyCamera: who has it is told on its own host only, and it is waited for.
 func TestBusyCamera(t *testing.T) {
 	camera := vm.LoadVivid(t, 1)[0]
 	taken := filepath.Join(t.TempDir(), "taken")
@@ -28,9 +30,51 @@ func TestBusyCamera(t *testing.T) {
 	wantRefusal(t, start(t, nil, "tbcam-send", append(vividMode, "--stream=unix:/nowhere", "--camera="+camera)...), 4, holder)
 	v := viewer(t, flag, "--stats=json", "--record="+filepath.Join(t.TempDir(), "a.mkv"))
 	s.says(holder)
-	v.says(holder)
+	v.says("camera is busy")
 	finish(other)
 	until(t, "pictures", func() bool { return frames(v) > 1 })
+	if text := v.stderr.String(); strings.Contains(text, "v4l2-ctl") || strings.Contains(text, camera) {
+		t.Errorf("the viewer learns %q", text)
+	}
+}
+
+// TestTwoCamerasOfOneName: neither is taken by that name, both are listed.
+func TestTwoCamerasOfOneName(t *testing.T) {
+	cameras := vm.LoadVivid(t, 2)
+	flag, _ := socket(t)
+	wantRefusal(t, start(t, nil, "tbcam-send", flag, "--camera=vivid"), 3,
+		fmt.Sprintf(`"vivid" may be %s (vivid), %s (vivid)`, cameras[0], cameras[1]))
+}
+
+// TestListWithoutPermission: it names the device and the remedy.
+func TestListWithoutPermission(t *testing.T) {
+	camera := vm.LoadVivid(t, 1)[0]
+	if err := os.Chmod(camera, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	program, err := os.ReadFile(filepath.Join(bin, "tbcam-send"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "tbcam-send"), program, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Directories of tests are closed to other users.
+	for _, path := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := prepare(t, "tbcam-send", "list")
+	p.Path = filepath.Join(dir, "tbcam-send")
+	const nobody = 65534
+	p.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	p.launch()
+	wantRefusal(t, p, 3, "open "+camera+": permission denied (to be allowed, run: sudo usermod -aG video $USER")
+	if text := p.stdout.String(); !strings.Contains(text, "Test pattern") {
+		t.Errorf("it lists %q", text)
+	}
 }
 
 // TestMissingMode: the nearest ones are named, whoever asked.

@@ -71,7 +71,7 @@ func TestWebcamOfOddJPEGs(t *testing.T) {
 		end := bytes.Index(data, []byte{0xff, 0xd9}) + 2
 		sent[hash(data[:end])] = true
 	}
-	plugInAs(t, dir, "320x240")
+	plugInSized(t, dir, webcam, "320x240")
 
 	flag, _ := socket(t)
 	s := start(t, nil, "tbcam-send", flag, "--camera="+webcam)
@@ -130,21 +130,109 @@ func writeWebcamJPEGs(t *testing.T, dir string) (whole [][]byte) {
 }
 
 // plugIn plugs in a USB camera that sends the files of a directory.
-func plugIn(t *testing.T, dir string) *program {
+func plugIn(t *testing.T, dir string) *program { return plugInAs(t, dir, webcam) }
+
+// plugInAs does so with a camera of that name.
+func plugInAs(t *testing.T, dir, name string) *program { return plugInSized(t, dir, name, "160x120") }
+
+// plugInSized does so with one whose driver grants a size, whatever the files have.
+func plugInSized(t *testing.T, dir, name, size string) *program {
 	t.Helper()
-	return plugInAs(t, dir, "160x120")
+	named := func() (n int) {
+		paths, _ := filepath.Glob("/sys/class/video4linux/*/name")
+		for _, path := range paths {
+			if text, _ := os.ReadFile(path); strings.TrimSpace(string(text)) == name {
+				n++
+			}
+		}
+		return n
+	}
+	before := named()
+	gadget := start(t, nil, "uvcgadget", "-frames", dir, "-size", size, "-fps", "5", "-name", name)
+	until(t, "the camera's node", func() bool { return named() > before })
+	return gadget
 }
 
-// plugInAs plugs in a camera whose driver grants a size, whatever the files have.
-func plugInAs(t *testing.T, dir, size string) *program {
-	t.Helper()
-	gadget := start(t, nil, "uvcgadget", "-frames", dir, "-size", size, "-fps", "5", "-name", webcam)
-	until(t, "the camera's node", func() bool {
-		names, _ := filepath.Glob("/sys/class/video4linux/*/name")
-		return slices.ContainsFunc(names, func(path string) bool {
-			name, _ := os.ReadFile(path)
-			return strings.TrimSpace(string(name)) == webcam
-		})
-	})
-	return gadget
+// TestWebcamMoves: it is waited for at the start and found again on another port.
+// Where it may be one of two, the log says so.
+func TestWebcamMoves(t *testing.T) {
+	vm.LoadUSB(t)
+	dir := t.TempDir()
+	writeWebcamJPEGs(t, dir)
+	flag, _ := socket(t)
+	s := start(t, nil, "tbcam-send", flag, "--wait", "--camera="+webcam)
+	s.says("waiting for the camera")
+	v := viewer(t, flag, "--stats=json", "--record="+filepath.Join(t.TempDir(), "a.mkv"))
+	v.says("no such camera")
+	flows := func(what string) {
+		t.Helper()
+		before := frames(v)
+		until(t, what, func() bool { return frames(v) > before+3 })
+	}
+	gadget := plugIn(t, dir)
+	flows("frames of the camera that was waited for")
+
+	gadget.end(syscall.SIGTERM)
+	s.says("camera is gone")
+	plugInAs(t, dir, "Another") // has its port
+	gadget = plugIn(t, dir)
+	flows("frames of the camera on another port")
+	s.says("camera is on another port")
+
+	gadget.end(syscall.SIGTERM)
+	plugInAs(t, dir, "Another")
+	until(t, "the first to be lost", func() bool { return strings.Count(s.stderr.String(), "camera is off") == 2 })
+	before := frames(v)
+	gadget = plugIn(t, dir)
+	twin := plugIn(t, dir)
+	if frames(v) == before { // else the first of them was taken while it was the only one
+		s.says("several have that name: " + webcam)
+	}
+	gadget.end(syscall.SIGTERM)
+	flows("frames of the one that is left")
+	interrupt(t, v, s)
+	twin.end(syscall.SIGTERM)
+}
+
+// TestInfraredComesLast: a laptop's sensor for face recognition may be the first
+// node.
+func TestInfraredComesLast(t *testing.T) {
+	vm.LoadUSB(t)
+	grey, colour := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(grey, "0.grey"), make([]byte, 160*120), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	writeWebcamJPEGs(t, colour)
+	plugInAs(t, grey, "Infrared")
+	other := plugIn(t, colour)
+	flag, _ := socket(t)
+	s := start(t, nil, "tbcam-send", flag)
+	s.says("offering " + webcam)
+	interrupt(t, s)
+	s = start(t, nil, "tbcam-send", flag, "--camera=infrared")
+	s.says("offering Infrared")
+	interrupt(t, s)
+	other.end(syscall.SIGTERM)
+	s = start(t, nil, "tbcam-send", flag)
+	s.says("offering Infrared")
+	interrupt(t, s)
+}
+
+// TestNothingUsableIsReported: once, with the cause, and until frames can be used.
+func TestNothingUsableIsReported(t *testing.T) {
+	vm.LoadUSB(t)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "0.jpg"), []byte(strings.Repeat("no picture", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plugIn(t, dir)
+	flag, _ := socket(t)
+	s := start(t, nil, "tbcam-send", flag, "--camera="+webcam)
+	v := viewer(t, flag, "--record="+filepath.Join(t.TempDir(), "a.mkv"))
+	const warning = "camera delivers nothing usable"
+	s.says(warning)
+	interrupt(t, v, s)
+	if n := strings.Count(s.stderr.String(), warning); n != 1 {
+		t.Errorf("it is said %d times", n)
+	}
 }

@@ -24,12 +24,12 @@ var (
 	ErrGone = errors.New("window is gone")
 )
 
-// The window's process may take grace to end by itself, until it is killed; after
-// patience in all it is left behind. So the viewer ends within two seconds of a
-// signal, even if a graphics driver hangs.
+// The window's process may take grace to end by itself, until it is killed: the
+// viewer is to end within two seconds of a signal. After patience it is thought to
+// hang even then.
 const (
 	grace    = 750 * time.Millisecond
-	patience = 1500 * time.Millisecond
+	patience = 15 * time.Second
 )
 
 // How many pixels are shared with the window, which keeps several frames: as many as

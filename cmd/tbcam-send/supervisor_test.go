@@ -235,23 +235,24 @@ func TestRefusedRequest(t *testing.T) {
 	onStage(t, func(s *stage) {
 		s.Start(1, capture.Want{FPS: 7})
 		synctest.Wait()
-		s.want(transport.Status{State: transport.Failed, Text: "the nearest are yuyv 160x120", Request: 1}, 0, 0)
+		s.want(transport.Status{State: transport.Failed, Text: "the nearest are yuyv 160x120", Request: 1, Cause: transport.NoMode}, 0, 0)
 		s.Stop()
 		s.want(transport.Status{State: transport.Idle}, 0, 0)
 		s.Start(1, capture.Want{})
 		s.next()
 		for n, c := range []struct {
-			want capture.Want
-			says string
+			want  capture.Want
+			says  string
+			cause transport.Cause
 		}{
-			{capture.Want{FPS: 7}, "Test pattern: camera has no such mode"},
-			{capture.Want{Camera: "other"}, "only pattern is offered"},
-			{capture.Want{Camera: "/etc/passwd"}, "only pattern is offered"},
+			{capture.Want{FPS: 7}, "Test pattern: camera has no such mode", transport.NoMode},
+			{capture.Want{Camera: "other"}, "only pattern is offered", transport.NoCamera},
+			{capture.Want{Camera: "/etc/passwd"}, "only pattern is offered", transport.NoCamera},
 		} {
 			number := uint32(2 + n)
 			s.Start(number, c.want)
 			time.Sleep(time.Second)
-			s.want(transport.Status{State: transport.Refused, Text: c.says, Request: number}, 1, 0)
+			s.want(transport.Status{State: transport.Refused, Text: c.says, Request: number, Cause: c.cause}, 1, 0)
 			if p, _ := s.next(); p.Info.Request != 1 {
 				t.Errorf("mode is %+v", p.Info)
 			}
@@ -268,7 +269,7 @@ func TestNothingUsable(t *testing.T) {
 		synctest.Wait()
 		drop := func(d time.Duration) {
 			for begin := time.Now(); time.Since(begin) < d; time.Sleep(100 * time.Millisecond) {
-				s.health.note(errors.New("it is no JPEG"))
+				s.health.noteFrame(errors.New("it is no JPEG"))
 			}
 		}
 		drop(patience - 200*time.Millisecond)
@@ -314,20 +315,39 @@ func TestSilentCamera(t *testing.T) {
 	})
 }
 
+// stamper is a camera whose frames have the given time stamps, by their dequeue.
+type stamper struct {
+	capture.Source
+	pool capture.Pool
+	at   time.Time
+	offs []time.Duration
+}
+
+func (s *stamper) Lost() capture.Lost { return capture.Lost{} }
+func (s *stamper) Close() error       { return nil }
+
+func (s *stamper) Read() (*capture.Frame, error) {
+	if len(s.offs) == 0 {
+		return nil, capture.ErrGone
+	}
+	f := s.pool.Get(1)
+	f.Time = s.at.Add(s.offs[0])
+	f.At[capture.Captured], f.At[capture.Dequeued] = f.Time, s.at
+	s.offs = s.offs[1:]
+	return f, nil
+}
+
 func TestStampsThatCannotBeTrue(t *testing.T) {
-	dequeued := time.Now()
-	for off, kept := range map[time.Duration]bool{
-		0: true, -10 * time.Second: true, time.Second: true, // vivid: up to a frame
-		-10*time.Second - 1: false, time.Second + 1: false, -365 * 24 * time.Hour: false, 10 * 365 * 24 * time.Hour: false,
+	for off, want := range map[time.Duration]time.Duration{
+		0: 0, -10 * time.Second: -10 * time.Second, time.Second: time.Second, // vivid: up to a frame
+		-10*time.Second - 1: 0, time.Second + 1: 0, -365 * 24 * time.Hour: 0, 10 * 365 * 24 * time.Hour: 0,
 	} {
-		f := &capture.Frame{Time: dequeued.Add(off)}
-		f.At[capture.Captured], f.At[capture.Dequeued] = f.Time, dequeued
-		want := dequeued
-		if kept {
-			want = f.Time
-		}
-		if correctStamp(f); f.Time != want || f.At[capture.Captured] != want {
-			t.Errorf("a stamp %v after the dequeue becomes one %v after it", off, f.Time.Sub(dequeued))
+		source := &stamper{at: time.Now(), offs: []time.Duration{off}}
+		var got *capture.Frame
+		o := newOpening(capture.Camera{}, capture.Mode{}, source, nil, func(f *capture.Frame) { got = f })
+		<-o.done
+		if got == nil || got.Time.Sub(source.at) != want || !got.At[capture.Captured].Equal(got.Time) {
+			t.Errorf("a stamp %v after the dequeue becomes %+v, want %v", off, got, want)
 		}
 	}
 }
