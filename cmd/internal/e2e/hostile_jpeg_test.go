@@ -51,7 +51,9 @@ func (f *flood) send(t *testing.T, n int, format capture.Format, data []byte) {
 		t.Fatal(err)
 	}
 	for range n {
-		until(t, "credit", func() bool { return f.Credit() > f.index })
+		if err := f.WaitCredit(f.index + 1); err != nil {
+			t.Fatal(err)
+		}
 		head := wire.FrameHeader{Index: f.index, Sequence: uint32(f.index), Mode: f.mode.Number, Captured: f.Now()}
 		if err := f.WriteFrame(head, data); err != nil {
 			t.Fatal(err)

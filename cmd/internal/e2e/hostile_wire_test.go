@@ -103,9 +103,9 @@ func TestHostileViewer(t *testing.T) {
 // floodTime is how long each flood lasts.
 const floodTime = time.Second
 
-// flood writes until the time is over, in as many sessions as that takes, while
+// writeUntil writes until the time is over, in as many sessions as that takes, while
 // somebody reads what the program says.
-func flood(t *testing.T, begin func() *hostile.Peer, write func(p *hostile.Peer, n uint32) error) {
+func writeUntil(t *testing.T, begin func() *hostile.Peer, write func(p *hostile.Peer, n uint32) error) {
 	t.Helper()
 	for end := time.Now().Add(floodTime); time.Now().Before(end); {
 		p := begin()
@@ -162,7 +162,7 @@ func TestHostileSenderFloods(t *testing.T) {
 		},
 		"claims of 256 KiB": func(p *hostile.Peer, n uint32) error { return p.WriteRaw(claims) },
 	} {
-		flood(t, func() *hostile.Peer { return offer(t, path) }, write)
+		writeUntil(t, func() *hostile.Peer { return offer(t, path) }, write)
 		peak := hostile.PeakMemory(t, v.Process.Pid)
 		if t.Logf("%s: tbcam-view has taken %d MiB", name, peak/hostile.MiB); peak > 600*hostile.MiB {
 			t.Errorf("%s: tbcam-view took %d MiB", name, peak/hostile.MiB)
@@ -200,7 +200,7 @@ func TestHostileViewerFloods(t *testing.T) {
 		},
 		"claims of 256 KiB": func(p *hostile.Peer, n uint32) error { return p.WriteRaw(claims) },
 	} {
-		flood(t, func() *hostile.Peer { return accept(t, l) }, write)
+		writeUntil(t, func() *hostile.Peer { return accept(t, l) }, write)
 		peak := hostile.PeakMemory(t, s.Process.Pid)
 		if t.Logf("%s: tbcam-send has taken %d MiB", name, peak/hostile.MiB); peak > 300*hostile.MiB {
 			t.Errorf("%s: tbcam-send took %d MiB", name, peak/hostile.MiB)
