@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -54,6 +55,7 @@ type Frame struct {
 	At [NumStages]time.Time
 
 	pool *Pool
+	room int // bytes of its buffer
 	refs atomic.Int32
 }
 
@@ -101,22 +103,54 @@ const (
 
 // Pool hands out frames and reuses their buffers. It is safe for concurrent use.
 type Pool struct {
-	mu   sync.Mutex
-	idle []*Frame
-	held int // bytes of idle
-	out  int
+	// Limit is how many bytes all buffers may have for which Room is asked; 0 is no
+	// limit. It is set before the first use.
+	Limit int
+
+	mu      sync.Mutex
+	idle    []*Frame // that was used last at the end
+	held    int      // bytes of idle
+	out     int      // frames in use
+	used    int      // bytes of these
+	garbage int      // bytes that were let go of since the last collection
 }
 
 // Get returns a frame with size bytes of undefined content, owned by the caller.
 func (p *Pool) Get(size int) *Frame {
 	f := p.take(size)
 	if f.Data == nil {
-		f.Data = make([]byte, size, size+min(size/4, maxHeadroom))
+		f.Data = make([]byte, size, f.room)
 	}
 	f.Data = f.Data[:size]
 	f.refs.Store(1)
 	return f
 }
+
+// Room reports whether a frame of a size is within the limit. Who makes frames of
+// what a peer sends asks first, and drops what has no room.
+func (p *Pool) Room(size int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.Limit == 0 || p.fitting(size) >= 0 {
+		return true
+	}
+	size += headroom(size)
+	if p.used+p.held+p.garbage+size <= p.Limit {
+		return true
+	}
+	for len(p.idle) > 0 {
+		p.drop()
+	}
+	if p.used+size > p.Limit {
+		return false
+	}
+	// The runtime would let garbage grow to the size of what is in use.
+	debug.FreeOSMemory()
+	p.garbage = 0
+	return true
+}
+
+func headroom(size int) int { return min(size/4, maxHeadroom) }
 
 // Reserve makes n unused frames of size bytes, within what a pool keeps, and has
 // the kernel give their memory now: so a process whose queues fill later does not
@@ -132,38 +166,54 @@ func (p *Pool) Reserve(n, size int) {
 	}
 }
 
-// take returns the idle frame that was used last of those with a fitting buffer,
-// or one without a buffer.
+// take returns an idle frame with a fitting buffer, or one without a buffer.
 func (p *Pool) take(size int) *Frame {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	var f *Frame
+	if i := p.fitting(size); i >= 0 {
+		f = p.remove(i)
+	} else {
+		f = &Frame{pool: p, room: size + headroom(size)}
+	}
 	p.out++
+	p.used += f.room
+	return f
+}
+
+// fitting returns the idle frame that was used last of those with a buffer for
+// size bytes, or -1.
+func (p *Pool) fitting(size int) int {
 	for i, f := range slices.Backward(p.idle) {
-		if room := cap(f.Data); room >= size && room <= max(wasteful*size, smallBuffer) {
-			p.remove(i)
-			return f
+		if f.room >= size && f.room <= max(wasteful*size, smallBuffer) {
+			return i
 		}
 	}
-	return &Frame{pool: p}
+	return -1
 }
 
 // remove takes a frame out of the idle ones.
-func (p *Pool) remove(i int) {
-	p.held -= cap(p.idle[i].Data)
+func (p *Pool) remove(i int) *Frame {
+	f := p.idle[i]
+	p.held -= f.room
 	p.idle = slices.Delete(p.idle, i, i+1)
+	return f
 }
 
-// put keeps a frame, and lets go of those that were not used for the longest time
-// when there are too many.
+// drop lets go of the idle frame that was not used for the longest time.
+func (p *Pool) drop() { p.garbage += p.remove(0).room }
+
+// put keeps a frame, and drops others when there are too many.
 func (p *Pool) put(f *Frame) {
 	f.Format, f.Sequence, f.Time, f.At = Format{}, 0, time.Time{}, [NumStages]time.Time{}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.out--
+	p.used -= f.room
 	p.idle = append(p.idle, f)
-	p.held += cap(f.Data)
+	p.held += f.room
 	for p.full() {
-		p.remove(0)
+		p.drop()
 	}
 }
 

@@ -101,6 +101,31 @@ func TestPoolOfChangingSizes(t *testing.T) {
 	}
 }
 
+// TestPoolRoom: what is in use, idle and not collected yet is within the limit.
+func TestPoolRoom(t *testing.T) {
+	const MiB = 1 << 20
+	p := Pool{Limit: 100 * MiB}
+	if !p.Room(90*MiB) || p.Room(101*MiB) {
+		t.Error("an empty pool has room for its limit")
+	}
+	a, b := p.Get(40*MiB), p.Get(40*MiB)
+	if p.Room(30*MiB) || !p.Room(10*MiB) {
+		t.Error("80 of 100 MiB are in use")
+	}
+	a.Release()
+	if !p.Room(35 * MiB) {
+		t.Error("an idle buffer is used again")
+	}
+	if !p.Room(10*MiB) || !p.Room(50*MiB) || p.held != 0 {
+		t.Errorf("an idle buffer, of %d bytes, gives way", p.held)
+	}
+	b.Release()
+	unlimited := Pool{}
+	if !unlimited.Room(1 << 40) {
+		t.Error("there is no limit")
+	}
+}
+
 func TestFrameMisusePanics(t *testing.T) {
 	var p Pool
 	f := p.Get(1)

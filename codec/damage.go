@@ -11,6 +11,10 @@ import (
 // and go on.
 var ErrDamaged = errors.New("damaged picture")
 
+// ErrNoRoom is returned where a pool has no room for a frame now. It costs only
+// this frame.
+var ErrNoRoom = errors.New("the pool has no room")
+
 // Cause is why a picture was repaired or dropped. As an error it is ErrDamaged.
 type Cause int
 

@@ -73,6 +73,9 @@ func (d *Decoder) decode(f *capture.Frame) (*capture.Frame, error) {
 	}
 	format := f.Format
 	format.Pixel = h.planar()
+	if !d.pool.Room(format.Size()) {
+		return nil, fmt.Errorf("%w for %d bytes", ErrNoRoom, format.Size())
+	}
 	g := d.pool.Get(format.Size())
 	g.Derive(format, f)
 	if err := d.decompress(g, f.Data[h.Start:h.End], h); err != nil {

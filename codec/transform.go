@@ -156,11 +156,14 @@ func (t *Transformer) apply(f *capture.Frame) (*capture.Frame, error) {
 	if err := checkRaw(f); err != nil {
 		return nil, err
 	}
+	crop, from, to := t.crop(f.Format), PlanarFormat(f.Format), t.Format(f.Format)
+	if !t.pool.Room(to.Size()) {
+		return nil, fmt.Errorf("%w for %d bytes", ErrNoRoom, to.Size())
+	}
 	src, err := t.planar(f)
 	if err != nil {
 		return nil, err
 	}
-	crop, from, to := t.crop(f.Format), PlanarFormat(f.Format), t.Format(f.Format)
 	src = area(src, from, rect{crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy()})
 	if from.Pixel != to.Pixel {
 		src = t.withoutSubsampling(src)

@@ -24,7 +24,7 @@ func BenchmarkStream(b *testing.B) {
 		},
 		"unix": func(b *testing.B) (Link, Link) {
 			path := filepath.Join(b.TempDir(), "s")
-			l, err := ListenUnix(path)
+			l, err := ListenUnix(path, nil, slog.New(slog.DiscardHandler))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -7,10 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/tbcam/tbcam/transport/peercred"
 )
 
 // Conn is one opening of a byte stream to the peer.
@@ -53,13 +56,15 @@ func (c *socketConn) WriteBuffers(bufs [][]byte) error {
 
 // UnixDialer is the sender's Link to a viewer that listens on a Unix socket.
 type UnixDialer struct {
-	Path string
-	Log  *slog.Logger
+	Path  string
+	Allow peercred.Users // whose viewer it may be
+	Log   *slog.Logger
 
 	dialled bool // before
 }
 
-// Open dials until a viewer listens.
+// Open dials until a viewer listens. One of a user who may not is an error: whoever
+// binds a path in a common directory first would get the frames.
 func (d *UnixDialer) Open(ctx context.Context) (Conn, error) {
 	if err := checkPath(d.Path); err != nil {
 		return nil, fmt.Errorf("open stream %v: %w", d, err)
@@ -73,7 +78,7 @@ func (d *UnixDialer) Open(ctx context.Context) (Conn, error) {
 		conn, err := dialer.DialContext(ctx, "unix", d.Path)
 		switch {
 		case err == nil:
-			return &socketConn{Conn: conn}, nil
+			return d.checked(conn)
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case !absent(err):
@@ -82,6 +87,14 @@ func (d *UnixDialer) Open(ctx context.Context) (Conn, error) {
 			d.Log.Info("waiting for tbcam-view", "stream", d.String())
 		}
 	}
+}
+
+func (d *UnixDialer) checked(conn net.Conn) (Conn, error) {
+	if err := d.Allow.Check(conn); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("open stream %v: %w", d, err)
+	}
+	return &socketConn{Conn: conn}, nil
 }
 
 // absent reports whether a dial failed because nobody listens, or is too busy.
@@ -101,33 +114,40 @@ func (d *UnixDialer) String() string { return "unix:" + d.Path }
 type UnixListener struct {
 	path     string
 	listener *net.UnixListener
+	allow    peercred.Users
+	log      *slog.Logger
 }
 
-// ListenUnix makes the socket, mode 0600, in place of one that nobody listens on.
-func ListenUnix(path string) (*UnixListener, error) {
+// ListenUnix makes the socket in place of one that nobody listens on. Its mode is
+// 0600, or 0666 where other users are allowed: then who connects is checked, before
+// anything is read.
+func ListenUnix(path string, allow peercred.Users, log *slog.Logger) (*UnixListener, error) {
 	if err := checkStale(path); err != nil {
 		return nil, fmt.Errorf("open stream unix:%s: %w", path, err)
 	}
 	// Bound under another name first: at its own it appears with its mode set,
 	// and takes the place of the stale one in one step.
-	temporary := fmt.Sprintf("%s.%d", path, os.Getpid())
-	os.Remove(temporary)
+	temporary := fmt.Sprintf("%s.%07x", path, rand.Uint32()>>4) // which nobody can make before
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("open stream unix:%s: %w", path, err)
 	}
 	l.SetUnlinkOnClose(false)
-	if err := errors.Join(os.Chmod(temporary, 0o600), os.Rename(temporary, path)); err != nil {
+	mode := fs.FileMode(0o600)
+	if len(allow) > 0 {
+		mode = 0o666
+	}
+	if err := errors.Join(os.Chmod(temporary, mode), os.Rename(temporary, path)); err != nil {
 		l.Close()
 		os.Remove(temporary)
 		return nil, fmt.Errorf("open stream unix:%s: %w", path, err)
 	}
-	return &UnixListener{path, l}, nil
+	return &UnixListener{path, l, allow, log}, nil
 }
 
-// maxPath is what a socket's address holds, less its last zero and the process
-// ID of a temporary name (unix(7)).
-const maxPath = 108 - 1 - len(".4194304")
+// maxPath is what a socket's address holds, less its last zero and what a temporary
+// name has more (unix(7)).
+const maxPath = 108 - 1 - len(".0123456")
 
 func checkPath(path string) error {
 	if len(path) > maxPath {
@@ -162,24 +182,30 @@ func checkStale(path string) error {
 	return errors.New("another program listens there; end it, or choose another path")
 }
 
-// Open waits for a sender.
+// Open waits for a sender of a user who may be one.
 func (l *UnixListener) Open(ctx context.Context) (Conn, error) {
 	if err := l.listener.SetDeadline(time.Time{}); err != nil {
 		return nil, fmt.Errorf("accept on %v: %w", l, err)
 	}
 	stop := context.AfterFunc(ctx, func() { l.listener.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	conn, err := l.listener.Accept()
-	if ctx.Err() != nil {
-		if conn != nil {
-			conn.Close()
+	for {
+		conn, err := l.listener.Accept()
+		if ctx.Err() != nil {
+			if conn != nil {
+				conn.Close()
+			}
+			return nil, ctx.Err()
 		}
-		return nil, ctx.Err()
+		if err != nil {
+			return nil, fmt.Errorf("accept on %v: %w", l, err)
+		}
+		if err = l.allow.Check(conn); err == nil {
+			return &socketConn{Conn: conn}, nil
+		}
+		conn.Close()
+		l.log.Warn("refused a connection", "stream", l.String(), "err", err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("accept on %v: %w", l, err)
-	}
-	return &socketConn{Conn: conn}, nil
 }
 
 // Accepts is true: a sender has connected.

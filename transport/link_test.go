@@ -57,7 +57,7 @@ func onSocket(t *testing.T) (w *world, path string) {
 // socket is left behind.
 func (w *world) listen(path string) (kill func()) {
 	w.Helper()
-	l, err := ListenUnix(path)
+	l, err := ListenUnix(path, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestListenUnix(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 
-	live, err := ListenUnix(at("live"))
+	live, err := ListenUnix(at("live"), nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func TestListenUnix(t *testing.T) {
 		"stale":                  "",
 		"new":                    "",
 	} {
-		l, err := ListenUnix(at(name))
+		l, err := ListenUnix(at(name), nil, slog.New(slog.DiscardHandler))
 		switch {
 		case why == "" && err != nil:
 			t.Errorf("%s: %v", name, err)
@@ -217,7 +217,7 @@ func TestListenUnix(t *testing.T) {
 func TestUnixOpenEnds(t *testing.T) {
 	checkLeaks(t)
 	path := filepath.Join(t.TempDir(), "s")
-	l, err := ListenUnix(path)
+	l, err := ListenUnix(path, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,10 @@ import (
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
+// maxPlain bounds a frame of plain MJPEG, in bytes: its reader keeps the stream in a
+// buffer of twice that.
+const maxPlain = MaxFrame / 2
+
 // maxSniff bounds what is read before it is clear what the peer speaks.
 const maxSniff = 8 << 20
 
@@ -18,7 +23,12 @@ const maxSniff = 8 << 20
 // picture came before any record. It returns what it read.
 func sniff(src io.Reader) (head []byte, plain bool, err error) {
 	s := &sniffer{src: src}
-	_, err = mjpeg.NewReader(s, maxSniff).Next()
+	// Almost always a record is all that it takes.
+	first := make([]byte, wire.PacketSize)
+	n, err := s.Read(first)
+	if err == nil {
+		_, err = mjpeg.NewReader(io.MultiReader(bytes.NewReader(first[:n]), s), maxSniff).Next()
+	}
 	if errors.Is(err, errNotPlain) || errors.Is(err, mjpeg.ErrTooLarge) {
 		return s.head, false, nil
 	}
@@ -55,7 +65,7 @@ func (rs *receiverSession) readPlain(src io.Reader) error {
 	r := rs.receiver
 	rs.peer, rs.begun = &Peer{Program: "plain MJPEG", Host: printable(r.Link.String(), maxText)}, true
 	r.Viewer.Connected(*rs.peer)
-	frames := mjpeg.NewReader(src, MaxFrame)
+	frames := mjpeg.NewReader(src, maxPlain)
 	p := plainStream{session: rs}
 	defer p.drop()
 	for sequence := uint32(0); ; sequence++ {
@@ -86,6 +96,10 @@ type plainStream struct {
 // take makes a frame of data, and hands over what need not wait.
 func (p *plainStream) take(data []byte, sequence uint32) {
 	r := p.session.receiver
+	if !r.Pool.Room(len(data)) {
+		p.countDamaged(len(data))
+		return
+	}
 	f := r.Pool.Get(len(data))
 	copy(f.Data, data)
 	f.Sequence, f.Time = sequence, time.Now()
@@ -129,6 +143,12 @@ func (p *plainStream) drop() {
 func (p *plainStream) hand(f *capture.Frame) {
 	rs := p.session
 	r := rs.receiver
+	if f.Format != rs.mode.Format && !r.modes.take(modeLimit) {
+		r.Log.Debug("frame dropped", "err", "its format changes too often")
+		p.countDamaged(len(f.Data))
+		f.Release()
+		return
+	}
 	if f.Format != rs.mode.Format {
 		rs.mode = Mode{Number: rs.mode.Number + 1, Camera: "plain MJPEG", Format: f.Format}
 		rs.mode.Source = capture.Mode{Pixel: f.Format.Pixel, Width: f.Format.Width, Height: f.Format.Height}

@@ -131,6 +131,7 @@ type session struct {
 
 	// Of the writer.
 	out     uint32                     // sequence of the next record
+	behind  int                        // packets by which the peer may be behind
 	padded  bool                       // nothing was written since the last padding
 	header  [wire.HeaderSize]byte      // room for it
 	payload [wire.FrameHeaderSize]byte // room for one without text, or its beginning
@@ -221,7 +222,7 @@ func (s *session) readAll(handle func(wire.Header, []byte) error) error {
 	for {
 		h, payload, err := s.readNext()
 		switch {
-		case errors.Is(err, wire.ErrVersion):
+		case errors.Is(err, wire.ErrVersion), errors.Is(err, wire.ErrHostile):
 			return fmt.Errorf("%w: %w", ErrProtocol, err)
 		case err != nil:
 			return err
@@ -341,11 +342,17 @@ func (s *session) writeRecord(h wire.Header, payload ...[]byte) error {
 	return s.conn.WriteBuffers(s.pieces)
 }
 
-// padding is how many packets a reader may be behind: the driver loses count of
-// those that arrive during open(2), at most the Hellos of one opening and a CLOSE
-// that was still on its way, and hands them over only when as many more have come
+// How many packets a reader may be behind: the driver loses count of those that
+// arrive during open(2), and hands them over only when as many more have come
 // (drivers/thunderbolt/stream.c of Linux 7.2, tbstream_dev_alloc_rx_buffers).
-const padding = len(greetings) + 1
+const (
+	// A viewer: by the Hellos of one opening, and a CLOSE that was still on its way.
+	behindViewer = len(greetings) + 1
+	// A sender: by a CLOSE. All else is of an older session, and with the first packet
+	// that is counted it ends this one. More padding would fill a small ring while
+	// the sender's device is closed: then it opens one that never shows anything.
+	behindSender = 1
+)
 
 // padder is a Conn that writes packets, of which the peer may be behind.
 type padder interface {
@@ -357,11 +364,11 @@ type padder interface {
 // called when nothing more is to be written for now.
 func (s *session) writePadding() error {
 	p, ok := s.conn.(padder)
-	if !ok || s.padded {
+	if !ok || s.padded || s.due.Load() != 0 {
 		return nil
 	}
 	s.padded = true
-	return p.Pad(padding)
+	return p.Pad(s.behind)
 }
 
 // self is what this program says of itself.

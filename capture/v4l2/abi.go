@@ -40,8 +40,48 @@ type format struct {
 	_   [152]byte
 }
 
+// maxPlanes is the number of planes for which the kernel has room.
+const maxPlanes = 8
+
+type planePixFormat struct {
+	sizeImage    uint32
+	bytesPerLine uint32
+	_            [6]uint16
+}
+
+type pixFormatMPlane struct {
+	width, height uint32
+	pixelFormat   uint32
+	field         uint32
+	colorspace    uint32
+	planes        [maxPlanes]planePixFormat
+	numPlanes     uint8
+	_             uint8 // flags
+	ycbcrEnc      uint8
+	quantization  uint8
+	_             uint8 // xfer_func
+	_             [7]uint8
+}
+
+// formatMPlane is struct v4l2_format with the other member of its union.
+type formatMPlane struct {
+	typ uint32
+	_   uint32
+	pix pixFormatMPlane
+	_   [8]byte
+}
+
+type fmtDesc struct {
+	index       uint32
+	typ         uint32
+	_           uint32   // flags
+	_           [32]byte // description
+	pixelFormat uint32
+	_           [4]uint32
+}
+
 type frmSizeEnum struct {
-	_           uint32 // index
+	index       uint32
 	pixelFormat uint32
 	typ         uint32
 	stepwise    struct {
@@ -52,7 +92,7 @@ type frmSizeEnum struct {
 }
 
 type frmIvalEnum struct {
-	_             uint32 // index
+	index         uint32
 	pixelFormat   uint32
 	width, height uint32
 	typ           uint32
@@ -83,10 +123,18 @@ type buffer struct {
 	_         [16]byte // timecode
 	sequence  uint32
 	memory    uint32
-	offset    uint32
-	_         uint32 // the union holds pointers
-	length    uint32
+	m         uint64 // an offset, or where the planes are
+	length    uint32 // bytes, or the number of planes
 	_         [3]uint32
+}
+
+type bufPlane struct {
+	bytesUsed  uint32
+	length     uint32
+	offset     uint32
+	_          uint32 // the union holds pointers
+	dataOffset uint32
+	_          [11]uint32
 }
 
 type queryExtCtrl struct {
@@ -134,7 +182,7 @@ type eventSubscription struct {
 type event struct {
 	typ     uint32
 	_       uint32 // the union holds 64-bit values
-	count   uint32 // of a v4l2_event_client_usage, which v4l2loopback has
+	count   uint32 // of a v4l2_event_client_usage, which v4l2loopback has; or what changed of a source
 	_       [60]byte
 	pending uint32
 	_       uint32   // sequence
@@ -142,10 +190,27 @@ type event struct {
 	_       [9]uint32
 }
 
+type input struct {
+	index        uint32
+	name         [32]byte
+	_            [3]uint32 // type, audioset, tuner
+	std          uint64    // the analogue standards that it has
+	status       uint32    // of the current input
+	capabilities uint32
+	_            [3]uint32
+}
+
+// dvTimings is packed. They are only passed on.
+type dvTimings [132]byte
+
 // These lines do not compile where a struct has not the kernel's size.
 var (
 	_ [104]byte = [unsafe.Sizeof(capability{})]byte{}
 	_ [208]byte = [unsafe.Sizeof(format{})]byte{}
+	_ [208]byte = [unsafe.Sizeof(formatMPlane{})]byte{}
+	_ [192]byte = [unsafe.Sizeof(pixFormatMPlane{})]byte{}
+	_ [64]byte  = [unsafe.Sizeof(bufPlane{})]byte{}
+	_ [64]byte  = [unsafe.Sizeof(fmtDesc{})]byte{}
 	_ [44]byte  = [unsafe.Sizeof(frmSizeEnum{})]byte{}
 	_ [52]byte  = [unsafe.Sizeof(frmIvalEnum{})]byte{}
 	_ [204]byte = [unsafe.Sizeof(streamParm{})]byte{}
@@ -157,6 +222,7 @@ var (
 	_ [32]byte  = [unsafe.Sizeof(extControls{})]byte{}
 	_ [32]byte  = [unsafe.Sizeof(eventSubscription{})]byte{}
 	_ [136]byte = [unsafe.Sizeof(event{})]byte{}
+	_ [80]byte  = [unsafe.Sizeof(input{})]byte{}
 )
 
 // Directions of an ioctl (include/uapi/asm-generic/ioctl.h).
@@ -172,6 +238,7 @@ func vidioc(direction, nr, size uintptr) uintptr {
 
 var (
 	vidiocQueryCap           = vidioc(read, 0, unsafe.Sizeof(capability{}))
+	vidiocEnumFmt            = vidioc(read|write, 2, unsafe.Sizeof(fmtDesc{}))
 	vidiocGFmt               = vidioc(read|write, 4, unsafe.Sizeof(format{}))
 	vidiocSFmt               = vidioc(read|write, 5, unsafe.Sizeof(format{}))
 	vidiocReqBufs            = vidioc(read|write, 8, unsafe.Sizeof(requestBuffers{}))
@@ -182,6 +249,13 @@ var (
 	vidiocStreamOff          = vidioc(write, 19, unsafe.Sizeof(uint32(0)))
 	vidiocGParm              = vidioc(read|write, 21, unsafe.Sizeof(streamParm{}))
 	vidiocSParm              = vidioc(read|write, 22, unsafe.Sizeof(streamParm{}))
+	vidiocGStd               = vidioc(read, 23, unsafe.Sizeof(uint64(0)))
+	vidiocSStd               = vidioc(write, 24, unsafe.Sizeof(uint64(0)))
+	vidiocEnumInput          = vidioc(read|write, 26, unsafe.Sizeof(input{}))
+	vidiocGInput             = vidioc(read, 38, unsafe.Sizeof(uint32(0)))
+	vidiocSInput             = vidioc(read|write, 39, unsafe.Sizeof(uint32(0)))
+	vidiocSDVTimings         = vidioc(read|write, 87, unsafe.Sizeof(dvTimings{}))
+	vidiocQueryDVTimings     = vidioc(read, 99, unsafe.Sizeof(dvTimings{}))
 	vidiocQueryMenu          = vidioc(read|write, 37, unsafe.Sizeof(queryMenu{}))
 	vidiocGExtCtrls          = vidioc(read|write, 71, unsafe.Sizeof(extControls{}))
 	vidiocSExtCtrls          = vidioc(read|write, 72, unsafe.Sizeof(extControls{}))
@@ -207,9 +281,10 @@ const (
 )
 
 const (
-	bufTypeVideoCapture = 1
-	bufTypeVideoOutput  = 2
-	memoryMMap          = 1
+	bufTypeVideoCapture       = 1
+	bufTypeVideoOutput        = 2
+	bufTypeVideoCaptureMPlane = 9
+	memoryMMap                = 1
 
 	// pixFmtPrivMagic says that the members after priv are valid.
 	pixFmtPrivMagic = 0xfeedcafe
@@ -229,7 +304,11 @@ const (
 	fieldInterlacedBT = 9
 )
 
-const frmIvalTypeContinuous = 2
+const (
+	frmSizeTypeDiscrete   = 1
+	frmIvalTypeDiscrete   = 1
+	frmIvalTypeContinuous = 2
+)
 
 const (
 	colorspaceDefault   = 0
@@ -272,5 +351,12 @@ const (
 	ctrlFlagWriteOnly = 0x00000040
 	ctrlFlagNextCtrl  = 0x80000000
 
-	eventCtrl = 3
+	eventCtrl         = 3
+	eventSourceChange = 5
+
+	srcChangeResolution = 1
+
+	inCapDVTimings   = 2
+	inStatusNoPower  = 1
+	inStatusNoSignal = 2
 )

@@ -85,6 +85,73 @@ func setFmt(fd int, bufType uint32, pix pixFormat) (pixFormat, error) {
 	return f.pix, err
 }
 
+// grant is a capture format as the driver granted it.
+type grant struct {
+	pix pixFormat
+	// strides holds the bytes per line of each buffer that a frame has. There is
+	// one, unless the planes of a multi-planar device are in buffers of their own.
+	strides []int
+}
+
+// captureType returns the type of the buffers of a node that captures.
+func captureType(caps uint32) uint32 {
+	if caps&capVideoCapture == 0 {
+		return bufTypeVideoCaptureMPlane
+	}
+	return bufTypeVideoCapture
+}
+
+// getCaptureFmt returns the current format of a node that captures.
+func getCaptureFmt(fd int, bufType uint32) (pixFormat, error) {
+	if bufType != bufTypeVideoCaptureMPlane {
+		return getFmt(fd, bufType)
+	}
+	f := formatMPlane{typ: bufType}
+	err := ioctl(fd, vidiocGFmt, unsafe.Pointer(&f))
+	return f.grant().pix, err
+}
+
+// setCaptureFmt is setFmt for a node that captures, of either API. Where a
+// multi-planar device does not have the format with its planes one after the
+// other, it is asked for the one with its planes apart.
+func setCaptureFmt(fd int, bufType uint32, pix pixFormat) (grant, error) {
+	if bufType != bufTypeVideoCaptureMPlane {
+		got, err := setFmt(fd, bufType, pix)
+		return grant{got, []int{int(got.bytesPerLine)}}, err
+	}
+	g, err := setFmtMPlane(fd, pix)
+	separate := capture.PixelFormat(pix.pixelFormat).Info().Separate
+	if separate == 0 || err == nil && g.pix.pixelFormat == pix.pixelFormat {
+		return g, err
+	}
+	want := pix
+	want.pixelFormat = uint32(separate)
+	return setFmtMPlane(fd, want)
+}
+
+func setFmtMPlane(fd int, pix pixFormat) (grant, error) {
+	f := formatMPlane{typ: bufTypeVideoCaptureMPlane, pix: pixFormatMPlane{
+		width: pix.width, height: pix.height, pixelFormat: pix.pixelFormat, field: pix.field,
+	}}
+	f.pix.planes[0].bytesPerLine = pix.bytesPerLine
+	err := ioctl(fd, vidiocSFmt, unsafe.Pointer(&f))
+	return f.grant(), err
+}
+
+// grant returns the format as a single-planar device would tell it.
+func (f *formatMPlane) grant() grant {
+	g := grant{pix: pixFormat{
+		width: f.pix.width, height: f.pix.height, field: f.pix.field,
+		pixelFormat:  uint32(capture.PixelFormat(f.pix.pixelFormat).Joined()),
+		bytesPerLine: f.pix.planes[0].bytesPerLine, sizeImage: f.pix.planes[0].sizeImage,
+		colorspace: f.pix.colorspace, ycbcrEnc: uint32(f.pix.ycbcrEnc), quantization: uint32(f.pix.quantization),
+	}}
+	for _, p := range f.pix.planes[:min(int(f.pix.numPlanes), maxPlanes)] {
+		g.strides = append(g.strides, int(p.bytesPerLine))
+	}
+	return g
+}
+
 // getRate returns the current frame rate, zero where the driver has none.
 func getRate(fd int, bufType uint32) capture.Rate {
 	p := streamParm{typ: bufType}

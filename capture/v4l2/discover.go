@@ -107,8 +107,6 @@ func (n *node) notCamera() error {
 		return n.refuse(errors.New("does not capture video"))
 	case caps&capIOMC != 0, sensor:
 		return n.refuse(errLibcamera)
-	case caps&capVideoCapture == 0:
-		return n.refuse(errors.New("has only the multi-planar API, which tbcam does not speak"))
 	case caps&capStreaming == 0:
 		return n.refuse(errors.New("cannot stream"))
 	}
@@ -340,7 +338,8 @@ func describe(n node) (capture.Camera, error) {
 		return capture.Camera{}, err
 	}
 	defer unix.Close(fd)
-	modes, err := listModes(fd, n.path)
+	_ = followSignal(fd, n.path) // its size is the only one; a lack of it shows in the inputs
+	modes, err := listModes(fd, n.path, captureType(n.cap.caps()))
 	if err != nil {
 		return capture.Camera{}, err
 	}
@@ -354,5 +353,6 @@ func describe(n node) (capture.Camera, error) {
 		Bus:      n.bus(),
 		Modes:    modes,
 		Controls: listControls(fd),
+		Inputs:   listInputs(fd),
 	}, nil
 }

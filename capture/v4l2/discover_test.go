@@ -146,7 +146,7 @@ func TestNodesThatAreNoCameras(t *testing.T) {
 	}{
 		{capMetaCapture | capStreaming, "metadata"},
 		{capVideoOutput | capStreaming, "does not capture"},
-		{capVideoCaptureMPlane | capStreaming, "multi-planar"},
+		{capVideoCaptureMPlane, "cannot stream"},
 		{capVideoM2M | capStreaming, "converts"},
 		{capVideoCapture, "cannot stream"},
 	} {

@@ -96,16 +96,47 @@ func TestListStepwiseSizes(t *testing.T) {
 	}
 }
 
-func TestMultiPlanarIsRefused(t *testing.T) {
-	path := vm.Load(t, "vivid", "node_types=0x1", "multiplanar=2")[0]
-	_, err := Describe(path)
-	if !errors.Is(err, capture.ErrNoCamera) {
-		t.Errorf("Describe: %v", err)
+// TestMultiPlanar: a device with the multi-planar API alone is a camera as others,
+// whether the planes of a frame lie in one buffer or each in its own.
+func TestMultiPlanar(t *testing.T) {
+	path := vm.Load(t, "vivid", "node_types=0x1", "multiplanar=2", "num_inputs=1", "input_types=0")[0]
+	c, err := Find("vivid")
+	if err != nil || c.Path != path {
+		t.Fatalf("Find: %v, %v", c, err)
 	}
-	t.Log(err)
-	if _, err := Open(path, small, new(capture.Pool)); !errors.Is(err, capture.ErrNoCamera) {
-		t.Errorf("Open: %v", err)
+	for _, pixel := range []capture.PixelFormat{capture.YUYV, capture.NV12, capture.YUV420, capture.YVU420, capture.YUV444, capture.NV16} {
+		mode := small
+		mode.Pixel = pixel
+		if !slices.Contains(c.Modes, mode) {
+			t.Errorf("%v is not listed", mode)
+			continue
+		}
+		s := start(t, path, mode)
+		if s.Mode() != mode {
+			t.Errorf("granted %v, want %v", s.Mode(), mode)
+		}
+		if f := next(t, s); f.Format.Pixel != pixel || len(f.Data) != f.Format.Size() {
+			t.Errorf("%d bytes of %v", len(f.Data), f.Format)
+		}
+		t.Logf("%v: %d buffers a frame", mode, s.perSet)
+		s.Close()
 	}
+	mode := small
+	mode.Pixel = capture.YUV444 // which has a buffer for each plane
+	s := start(t, path, mode)
+	next(t, s)
+	if n := testing.AllocsPerRun(20, func() { readOnce(t, s) }); n != 0 || s.perSet != 3 {
+		t.Errorf("%v allocations per frame, %d buffers", n, s.perSet)
+	}
+}
+
+func readOnce(t *testing.T, s *Source) {
+	t.Helper()
+	f, err := s.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Release()
 }
 
 func TestLoopbacksComeLast(t *testing.T) {

@@ -24,11 +24,20 @@ var (
 	standardRates = []uint32{5, 10, 15, 20, 24, 25, 30, 50, 60, 90, 120} // pictures per second
 )
 
-// listModes lists every combination of format, size and rate: formats in the
-// order of their codes, as the library forgets the driver's order, sizes and
-// rates as the driver lists them. The node is open as fd, too, for what the
-// library leaves out.
-func listModes(fd int, path string) ([]capture.Mode, error) {
+// enumerator asks a driver for its formats, sizes and rates, as the library does
+// for single-planar devices.
+type enumerator interface {
+	GetSupportedFormats() map[webcam.PixelFormat]string
+	GetSupportedFrameSizes(webcam.PixelFormat) []webcam.FrameSize
+	GetSupportedFramerates(pixel webcam.PixelFormat, width, height uint32) []webcam.FrameRate
+}
+
+// listModes lists every combination of format, size and rate. The node is open as
+// fd, too, for what the library leaves out.
+func listModes(fd int, path string, bufType uint32) ([]capture.Mode, error) {
+	if bufType == bufTypeVideoCaptureMPlane {
+		return combine(fd, bufType, multiPlanar{fd}), nil
+	}
 	// The library opens without O_CLOEXEC: no child may start meanwhile.
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
@@ -37,22 +46,31 @@ func listModes(fd int, path string) ([]capture.Mode, error) {
 		return nil, explain("open", path, err)
 	}
 	defer cam.Close()
+	return combine(fd, bufType, cam), nil
+}
+
+// combine lists modes: formats in the order of their codes, as the library forgets
+// the driver's order, sizes and rates as the driver lists them.
+func combine(fd int, bufType uint32, cam enumerator) []capture.Mode {
 	var modes []capture.Mode
-	for _, pixel := range slices.Sorted(maps.Keys(cam.GetSupportedFormats())) {
-		for _, s := range listSizes(fd, cam, pixel) {
+	formats := cam.GetSupportedFormats()
+	for _, pixel := range slices.Sorted(maps.Keys(formats)) {
+		joined := capture.PixelFormat(pixel).Joined()
+		if _, both := formats[webcam.PixelFormat(joined)]; both && joined != capture.PixelFormat(pixel) {
+			continue
+		}
+		for _, s := range listSizes(fd, bufType, cam, pixel) {
 			for _, rate := range listRates(fd, cam, pixel, s) {
-				modes = append(modes, capture.Mode{
-					Pixel: capture.PixelFormat(pixel), Width: int(s.width), Height: int(s.height), Rate: rate,
-				})
+				modes = append(modes, capture.Mode{Pixel: joined, Width: int(s.width), Height: int(s.height), Rate: rate})
 			}
 		}
 	}
-	return modes, nil
+	return modes
 }
 
 // listSizes lists the sizes of a format, the current one where the driver lists
 // none.
-func listSizes(fd int, cam *webcam.Webcam, pixel webcam.PixelFormat) []size {
+func listSizes(fd int, bufType uint32, cam enumerator, pixel webcam.PixelFormat) []size {
 	var sizes []size
 	for _, s := range cam.GetSupportedFrameSizes(pixel) {
 		switch s {
@@ -63,7 +81,7 @@ func listSizes(fd int, cam *webcam.Webcam, pixel webcam.PixelFormat) []size {
 		}
 	}
 	if len(sizes) == 0 {
-		if pix, err := getFmt(fd, bufTypeVideoCapture); err == nil && pix.width > 0 {
+		if pix, err := getCaptureFmt(fd, bufType); err == nil && pix.width > 0 {
 			sizes = append(sizes, size{pix.width, pix.height})
 		}
 	}
@@ -101,7 +119,7 @@ func continuousSizes(fd int, pixel webcam.PixelFormat) webcam.FrameSize {
 
 // listRates lists the rates of a format and size; one that is not known where
 // the driver lists none.
-func listRates(fd int, cam *webcam.Webcam, pixel webcam.PixelFormat, s size) []capture.Rate {
+func listRates(fd int, cam enumerator, pixel webcam.PixelFormat, s size) []capture.Rate {
 	var rates []capture.Rate
 	for _, r := range cam.GetSupportedFramerates(pixel, s.width, s.height) {
 		shortest := fract{r.MinNumerator, r.MinDenominator}

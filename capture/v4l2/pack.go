@@ -6,17 +6,42 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// packing copies pictures out of a driver's buffers without the padding that
-// the driver has after its lines.
+// maxBuffers is how many buffers a frame has at most: one for each plane.
+const maxBuffers = 3
+
+// packing copies frames out of a driver's buffers without the padding that the
+// driver has after its lines.
 type packing struct {
 	planes []paddedPlane
-	need   int // bytes of a whole picture in the driver's buffer, less the last padding
+	need   [maxBuffers]int // bytes of a whole frame in each buffer, less the last padding
 }
 
 type paddedPlane struct {
 	to     capture.Plane
-	offset int // in the driver's buffer
+	buffer int // of the frame's
+	offset int // in that
 	stride int // bytes from line to line there
+}
+
+// newPackingOf lays out the planes of a frame that has as many buffers as there
+// are strides.
+func newPackingOf(f capture.Format, strides []int) (packing, error) {
+	planes, n := f.Planes()
+	switch {
+	case len(strides) == 1:
+		return newPacking(f, strides[0])
+	case len(strides) != n:
+		return packing{}, fmt.Errorf("%v has %d planes, the driver gives %d buffers", f, n, len(strides))
+	}
+	var p packing
+	for i, to := range planes[:n] {
+		if strides[i] < to.Stride {
+			return p, fmt.Errorf("plane %d of %v has %d bytes per line, the driver gives %d", i, f, to.Stride, strides[i])
+		}
+		p.planes = append(p.planes, paddedPlane{to: to, buffer: i, stride: strides[i]})
+		p.need[i] = strides[i]*(to.Lines-1) + to.Stride
+	}
+	return p, nil
 }
 
 // newPacking lays out the planes of a raw format as the kernel does: the strides
@@ -36,17 +61,17 @@ func newPacking(f capture.Format, bytesPerLine int) (p packing, err error) {
 		if stride < to.Stride {
 			return p, fmt.Errorf("%v has planes that the driver lays out otherwise: choose an even width", f)
 		}
-		p.planes = append(p.planes, paddedPlane{to, offset, stride})
-		p.need = offset + stride*(to.Lines-1) + to.Stride
+		p.planes = append(p.planes, paddedPlane{to: to, offset: offset, stride: stride})
+		p.need[0] = offset + stride*(to.Lines-1) + to.Stride
 		offset += stride * to.Lines
 	}
 	return p, nil
 }
 
-// pack fills the picture dst from the driver's buffer src.
-func (p *packing) pack(dst, src []byte) {
+// pack fills the frame dst from the driver's buffers src.
+func (p *packing) pack(dst []byte, src [maxBuffers][]byte) {
 	for _, plane := range p.planes {
-		to, from := dst[plane.to.Offset:], src[plane.offset:]
+		to, from := dst[plane.to.Offset:], src[plane.buffer][plane.offset:]
 		if plane.stride == plane.to.Stride {
 			copy(to[:plane.stride*plane.to.Lines], from)
 			continue

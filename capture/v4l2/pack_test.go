@@ -53,11 +53,46 @@ func TestPackRemovesThePadding(t *testing.T) {
 			}
 			src := padded(f, want, c.strides)
 			got := make([]byte, f.Size())
-			p.pack(got, src[:p.need]) // drivers may leave out the last padding
+			p.pack(got, [maxBuffers][]byte{src[:p.need[0]]}) // drivers may leave out the last padding
 			if !bytes.Equal(got, want) {
 				t.Errorf("got  %x\nwant %x", got, want)
 			}
 		})
+	}
+}
+
+// TestPackJoinsPlanes: planes in buffers of their own, each with its padding.
+func TestPackJoinsPlanes(t *testing.T) {
+	for _, c := range []struct {
+		pixel   capture.PixelFormat
+		strides []int
+	}{
+		{capture.NV12, []int{8, 16}},
+		{capture.NV16, []int{6, 6}},
+		{capture.YUV420, []int{6, 4, 16}},
+		{capture.YVU420, []int{16, 8, 8}},
+		{capture.YUV444, []int{8, 6, 10}},
+	} {
+		f := capture.Format{Pixel: c.pixel, Width: 6, Height: 4}
+		want := make([]byte, f.Size())
+		for i := range want {
+			want[i] = byte(i%0xfe) + 1
+		}
+		p, err := newPackingOf(f, c.strides)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var src [maxBuffers][]byte
+		all := padded(f, want, c.strides)
+		planes, n := f.Planes()
+		for i, plane := range planes[:n] {
+			src[i], all = all[:p.need[i]], all[c.strides[i]*plane.Lines:]
+		}
+		got := make([]byte, f.Size())
+		p.pack(got, src)
+		if !bytes.Equal(got, want) {
+			t.Errorf("%v %v: got  %x\nwant %x", f, c.strides, got, want)
+		}
 	}
 }
 
@@ -75,6 +110,12 @@ func TestPackRefusesWhatDoesNotFit(t *testing.T) {
 			t.Errorf("%v with %d bytes per line was accepted", f, c.stride)
 		}
 	}
+	f := capture.Format{Pixel: capture.NV12, Width: 6, Height: 4}
+	for _, strides := range [][]int{{}, {6, 6, 6}, {6, 5}, {6, 6, 6, 6}} {
+		if _, err := newPackingOf(f, strides); err == nil {
+			t.Errorf("%v with strides %v was accepted", f, strides)
+		}
+	}
 }
 
 func BenchmarkPack1080pYUYV(b *testing.B) {
@@ -86,7 +127,7 @@ func BenchmarkPack1080pYUYV(b *testing.B) {
 			b.SetBytes(int64(len(dst)))
 			b.ReportAllocs()
 			for b.Loop() {
-				p.pack(dst, src)
+				p.pack(dst, [maxBuffers][]byte{src})
 			}
 		})
 	}

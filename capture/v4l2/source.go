@@ -31,12 +31,14 @@ type Source struct {
 	format  capture.Format
 	packing packing
 	pool    *capture.Pool
-	buffers [][]byte // the driver's, mapped
+	bufType uint32
+	perSet  int                  // buffers of a frame: more than one where planes are apart
+	buffers [][maxBuffers][]byte // the driver's, mapped
 
 	reading sync.Mutex // held while the descriptors and buffers are in use
 	poll    [2]unix.PollFd
-	buf     buffer // of the last ioctl
-	newest  buffer // the newest valid picture that drain found
+	buf     filled // of the last ioctl
+	newest  filled // the newest valid picture that drain found
 	last    uint32 // sequence number
 	counted bool   // last is valid
 
@@ -49,10 +51,17 @@ type Source struct {
 
 var _ capture.Source = (*Source)(nil)
 
+// filled is a buffer of the driver's queue, with what a multi-planar device says
+// of each plane. A single-planar one has its first plane set from the rest.
+type filled struct {
+	buffer
+	planes [maxBuffers]bufPlane
+}
+
 // Open starts the camera at a device node in the mode nearest to the one asked
 // for that the driver grants. Frames come from pool. The error wraps
-// capture.ErrBusy, capture.ErrGone, capture.ErrNoCamera or capture.ErrNoMode
-// where that is the reason.
+// capture.ErrBusy, capture.ErrGone, capture.ErrNoCamera, capture.ErrNoMode or
+// capture.ErrNoSignal where that is the reason.
 func Open(path string, mode capture.Mode, pool *capture.Pool) (*Source, error) {
 	n := inspect(path)
 	if err := n.notCamera(); err != nil {
@@ -73,7 +82,7 @@ func Probe(path string, mode capture.Mode) error {
 		return err
 	}
 	defer unix.Close(fd)
-	s := &Source{path: path, fd: fd}
+	s := &Source{path: path, fd: fd, bufType: captureType(n.cap.caps())}
 	return s.negotiate(mode, 0)
 }
 
@@ -97,7 +106,16 @@ func open(path string, mode capture.Mode, bytesPerLine uint32, pool *capture.Poo
 }
 
 func (s *Source) start(mode capture.Mode, bytesPerLine uint32) error {
-	s.poll = [2]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}, {Fd: int32(s.wake), Events: unix.POLLIN}}
+	s.poll = [2]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN | unix.POLLPRI}, {Fd: int32(s.wake), Events: unix.POLLIN}}
+	c, err := queryCap(s.fd)
+	if err != nil {
+		return explain("VIDIOC_QUERYCAP", s.path, err)
+	}
+	s.bufType = captureType(c.caps())
+	subscribeSource(s.fd) // before the signal is looked at, so that no change is missed
+	if err := followSignal(s.fd, s.path); err != nil {
+		return err
+	}
 	if err := s.negotiate(mode, bytesPerLine); err != nil {
 		return err
 	}
@@ -114,7 +132,7 @@ func (s *Source) start(mode capture.Mode, bytesPerLine uint32) error {
 
 // negotiate sets format and rate. What the driver answers is what counts.
 func (s *Source) negotiate(mode capture.Mode, bytesPerLine uint32) error {
-	pix, err := setFmt(s.fd, bufTypeVideoCapture, pixFormat{
+	granted, err := setCaptureFmt(s.fd, s.bufType, pixFormat{
 		width:        uint32(mode.Width),
 		height:       uint32(mode.Height),
 		pixelFormat:  uint32(mode.Pixel),
@@ -124,20 +142,27 @@ func (s *Source) negotiate(mode capture.Mode, bytesPerLine uint32) error {
 	if err != nil {
 		return explain("VIDIOC_S_FMT", s.path, err)
 	}
-	s.format = formatOf(pix)
+	pix := granted.pix
+	s.format, s.perSet = formatOf(pix), len(granted.strides)
 	if err := s.format.Check(); err != nil {
 		return fmt.Errorf("open %s: %w: %v: the driver gives %w", s.path, capture.ErrNoMode, mode, err)
 	}
 	if !wholePictures(pix.field) {
 		return fmt.Errorf("open %s: %w: %v: the driver gives half pictures (V4L2 field %d)", s.path, capture.ErrNoMode, mode, pix.field)
 	}
+	if s.format.Pixel.Compressed() && s.perSet != 1 {
+		return fmt.Errorf("open %s: %w: the driver gives %v in %d buffers", s.path, capture.ErrNoMode, s.format, s.perSet)
+	}
 	if !s.format.Pixel.Compressed() {
-		if s.packing, err = newPacking(s.format, int(pix.bytesPerLine)); err != nil {
+		if s.packing, err = newPackingOf(s.format, granted.strides); err != nil {
 			return fmt.Errorf("open %s: %w: %w", s.path, capture.ErrNoMode, err)
 		}
 	}
 	s.mode = capture.Mode{Pixel: s.format.Pixel, Width: s.format.Width, Height: s.format.Height}
-	s.mode.Rate = setRate(s.fd, bufTypeVideoCapture, mode.Rate)
+	s.mode.Rate = setRate(s.fd, s.bufType, mode.Rate)
+	if !s.format.Pixel.Compressed() {
+		s.mode.Field = fieldOrder(pix.field, getStandard(s.fd))
+	}
 	return nil
 }
 
@@ -149,28 +174,69 @@ func wholePictures(field uint32) bool {
 	return false
 }
 
+// fieldOrder returns the order of the fields in whole frames: without a word of the
+// driver that of the analogue standard, and top first for digital video
+// (Documentation/userspace-api/media/v4l/field-order.rst).
+func fieldOrder(field uint32, standard uint64) capture.Field {
+	switch {
+	case field == fieldInterlacedBT, field == fieldInterlaced && standard&std525 != 0:
+		return capture.BottomFirst
+	case field == fieldInterlacedTB, field == fieldInterlaced:
+		return capture.TopFirst
+	}
+	return capture.Progressive
+}
+
 func (s *Source) mapBuffers() error {
-	request := requestBuffers{count: queueLength, typ: bufTypeVideoCapture, memory: memoryMMap}
+	request := requestBuffers{count: queueLength, typ: s.bufType, memory: memoryMMap}
 	if err := ioctl(s.fd, vidiocReqBufs, unsafe.Pointer(&request)); err != nil {
 		return explain("VIDIOC_REQBUFS", s.path, err)
 	}
 	for i := range request.count {
-		b := buffer{index: i, typ: bufTypeVideoCapture, memory: memoryMMap}
-		if err := ioctl(s.fd, vidiocQueryBuf, unsafe.Pointer(&b)); err != nil {
+		if err := s.callBuffer(vidiocQueryBuf, i); err != nil {
 			return explain("VIDIOC_QUERYBUF", s.path, err)
 		}
-		mapped, err := unix.Mmap(s.fd, int64(b.offset), int(b.length), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-		if err != nil {
+		if err := s.mapBuffer(); err != nil {
 			return explain("mmap", s.path, err)
 		}
-		s.buffers = append(s.buffers, mapped)
 	}
 	return nil
 }
 
+// mapBuffer maps what s.buf describes.
+func (s *Source) mapBuffer() error {
+	s.buffers = append(s.buffers, [maxBuffers][]byte{})
+	last := &s.buffers[len(s.buffers)-1]
+	for i := range s.perSet {
+		offset, length := int64(s.buf.m), int(s.buf.length)
+		if s.bufType == bufTypeVideoCaptureMPlane {
+			offset, length = int64(s.buf.planes[i].offset), int(s.buf.planes[i].length)
+		}
+		mapped, err := unix.Mmap(s.fd, offset, length, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		if err != nil {
+			return err
+		}
+		last[i] = mapped
+	}
+	return nil
+}
+
+// callBuffer calls the driver with s.buf, of a number. It returns the bare errno:
+// one in an interface costs no memory.
+func (s *Source) callBuffer(request uintptr, index uint32) error {
+	s.buf = filled{buffer: buffer{index: index, typ: s.bufType, memory: memoryMMap}}
+	if s.bufType != bufTypeVideoCaptureMPlane {
+		err := ioctl(s.fd, request, unsafe.Pointer(&s.buf.buffer))
+		s.buf.planes[0].bytesUsed = s.buf.bytesUsed
+		return err
+	}
+	// The planes are in s, which lives longer than the call and never moves.
+	s.buf.m, s.buf.length = uint64(uintptr(unsafe.Pointer(&s.buf.planes))), uint32(s.perSet)
+	return ioctl(s.fd, request, unsafe.Pointer(&s.buf.buffer))
+}
+
 func (s *Source) streamOn() error {
-	bufType := uint32(bufTypeVideoCapture)
-	err := ioctl(s.fd, vidiocStreamOn, unsafe.Pointer(&bufType))
+	err := ioctl(s.fd, vidiocStreamOn, unsafe.Pointer(&s.bufType))
 	if errors.Is(err, unix.ENOSPC) {
 		return fmt.Errorf("VIDIOC_STREAMON %s: %v needs more USB bandwidth than is free: "+
 			"choose mjpeg or a smaller mode, or plug the camera into another USB controller: %w", s.path, s.mode, err)
@@ -197,8 +263,9 @@ func (s *Source) Lost() capture.Lost {
 }
 
 // Read waits for the newest valid picture and returns a copy of it, owned by the
-// caller. It ends with capture.ErrClosed, with capture.ErrGone where opening the
-// camera again is what may help, or with the driver's error.
+// caller. It ends with capture.ErrClosed, with capture.ErrGone or
+// capture.ErrSignalChanged where opening the camera again is what may help, or with
+// the driver's error.
 func (s *Source) Read() (*capture.Frame, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
@@ -233,6 +300,8 @@ func (s *Source) wait() error {
 			}
 		case s.poll[0].Revents&unix.POLLHUP != 0:
 			return explain("poll", s.path, unix.ENODEV)
+		case s.poll[0].Revents&unix.POLLPRI != 0 && sourceChanged(s.fd):
+			return fmt.Errorf("%s: %w", s.path, capture.ErrSignalChanged)
 		case s.poll[0].Revents != 0:
 			return nil
 		}
@@ -271,16 +340,11 @@ func (s *Source) drain() (found bool, err error) {
 	return found, nil
 }
 
-// dequeue fills s.buf. It returns the bare errno: one in an interface costs no
-// memory.
-func (s *Source) dequeue() error {
-	s.buf = buffer{typ: bufTypeVideoCapture, memory: memoryMMap}
-	return ioctl(s.fd, vidiocDQBuf, unsafe.Pointer(&s.buf))
-}
+// dequeue fills s.buf.
+func (s *Source) dequeue() error { return s.callBuffer(vidiocDQBuf, 0) }
 
 func (s *Source) queue(index uint32) error {
-	s.buf = buffer{index: index, typ: bufTypeVideoCapture, memory: memoryMMap}
-	if err := ioctl(s.fd, vidiocQBuf, unsafe.Pointer(&s.buf)); err != nil {
+	if err := s.callBuffer(vidiocQBuf, index); err != nil {
 		return s.broken("VIDIOC_QBUF", err)
 	}
 	return nil
@@ -307,25 +371,43 @@ func (s *Source) countGap(sequence uint32) {
 
 // valid reports whether the buffer holds a whole picture, as far as its
 // description tells.
-func (s *Source) valid(b *buffer) bool {
-	if b.flags&bufFlagError != 0 || int(b.index) >= len(s.buffers) || int(b.bytesUsed) > len(s.buffers[b.index]) {
+func (s *Source) valid(b *filled) bool {
+	if b.flags&bufFlagError != 0 || int(b.index) >= len(s.buffers) {
 		return false
 	}
-	return b.bytesUsed > 0 && int(b.bytesUsed) >= s.packing.need
+	data := s.contents(b)
+	for i := range s.perSet {
+		if len(data[i]) < max(1, s.packing.need[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// contents returns what the driver wrote to each buffer of a frame; nothing where
+// that would not fit.
+func (s *Source) contents(b *filled) (data [maxBuffers][]byte) {
+	for i, mapped := range s.buffers[b.index] {
+		used, offset := int(b.planes[i].bytesUsed), int(b.planes[i].dataOffset)
+		if offset <= used && used <= len(mapped) {
+			data[i] = mapped[offset:used]
+		}
+	}
+	return data
 }
 
 // take copies the newest picture into a frame and gives its buffer back.
 func (s *Source) take() (*capture.Frame, error) {
-	b := s.newest
+	b := &s.newest
 	dequeued := time.Now()
-	data := s.buffers[b.index][:b.bytesUsed]
+	data := s.contents(b)
 	size := s.format.Size()
 	if s.format.Pixel.Compressed() {
-		size = len(data)
+		size = len(data[0])
 	}
 	f := s.pool.Get(size)
 	if s.format.Pixel.Compressed() {
-		copy(f.Data, data)
+		copy(f.Data, data[0])
 	} else {
 		s.packing.pack(f.Data, data)
 	}
@@ -334,7 +416,7 @@ func (s *Source) take() (*capture.Frame, error) {
 		return nil, err
 	}
 	f.Format, f.Sequence = s.format, b.sequence
-	f.Time = stamp(&b, dequeued)
+	f.Time = stamp(&b.buffer, dequeued)
 	f.At[capture.Captured], f.At[capture.Dequeued] = f.Time, dequeued
 	return f, nil
 }
@@ -360,12 +442,13 @@ func (s *Source) wakeUp() {
 // free gives everything back. The queue stops before its memory goes. Errors of
 // an unplugged camera mean nothing here.
 func (s *Source) free() error {
-	bufType := uint32(bufTypeVideoCapture)
-	ioctl(s.fd, vidiocStreamOff, unsafe.Pointer(&bufType))
-	for _, mapped := range s.buffers {
-		unix.Munmap(mapped)
+	ioctl(s.fd, vidiocStreamOff, unsafe.Pointer(&s.bufType))
+	for _, set := range s.buffers {
+		for _, mapped := range set[:s.perSet] {
+			unix.Munmap(mapped)
+		}
 	}
-	none := requestBuffers{typ: bufTypeVideoCapture, memory: memoryMMap}
+	none := requestBuffers{typ: s.bufType, memory: memoryMMap}
 	ioctl(s.fd, vidiocReqBufs, unsafe.Pointer(&none))
 	unix.Close(s.wake)
 	if err := unix.Close(s.fd); err != nil {

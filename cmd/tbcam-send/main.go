@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,7 @@ func main() { cli.Main(command()) }
 // options are the flags.
 type options struct {
 	stream   string
+	allow    cli.AllowFlag
 	want     cli.WantFlags
 	codec    string
 	quality  int
@@ -36,6 +38,8 @@ type options struct {
 	verbose  bool
 	console  consoleFlags
 	wait     bool
+	input    string
+	standard string
 }
 
 func command() *cobra.Command {
@@ -50,14 +54,17 @@ Without flags it offers the first camera over the stream "tbcam". It runs until
 it is ended, through any number of viewers and unplugged cables.`,
 		Example: `  tbcam-send
   tbcam-send --camera /dev/video2 --size 1280x720 --fps 30
-  tbcam-send --camera pattern --stream unix:/tmp/tbcam.sock`,
+  tbcam-send --camera pattern --stream unix:$XDG_RUNTIME_DIR/tbcam.sock`,
 		Version: version,
 		Args:    cli.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return send(c.Context(), o) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage)
+	o.allow.Register(f)
 	o.want.Register(f, "auto, a `CAMERA`'s device or (part of its) name, or pattern")
+	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber, by number or (part of its) name; list shows them")
+	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; list shows them")
 	f.StringVar(&o.codec, "codec", "auto", "auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
 	f.StringVar(&o.wire, "wire", "tbcam", "tbcam, or mjpeg: plain MJPEG for GStreamer, FFmpeg and others; then --stream may be a FIFO or -")
 	f.IntVar(&o.quality, "quality", 85, "of JPEGs made here, 1 to 100")
@@ -87,7 +94,12 @@ func listCommand() *cobra.Command {
 	return c
 }
 
+// heap is what the garbage collector keeps the heap below, in bytes: a viewer may ask
+// for one large mode after the other.
+const heap = 192 << 20
+
 func send(ctx context.Context, o options) error {
+	debug.SetMemoryLimit(heap)
 	log := cli.NewLog(os.Stderr, "tbcam-send", cli.Level(o.verbose))
 	feed, offer, err := o.feed(log)
 	if err != nil {
@@ -96,7 +108,7 @@ func send(ctx context.Context, o options) error {
 	if o.wire == plainWire {
 		return o.sendPlain(ctx, feed, offer, log)
 	}
-	link, err := cli.SenderLink(o.stream, log)
+	link, err := cli.SenderLink(o.stream, o.allow, log)
 	if err != nil {
 		return err
 	}
@@ -116,7 +128,7 @@ func send(ctx context.Context, o options) error {
 const plainWire = "mjpeg"
 
 func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *slog.Logger) error {
-	link, err := cli.PlainLink(o.stream, log)
+	link, err := cli.PlainLink(o.stream, o.allow, log)
 	if err != nil {
 		return err
 	}
@@ -142,6 +154,7 @@ func (o options) feed(log *slog.Logger) (f *feed, offer string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
+	want.Input, want.Standard = o.input, o.standard
 	kind, err := codec.ParseKind(o.codec)
 	switch {
 	case err != nil:

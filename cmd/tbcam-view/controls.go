@@ -51,12 +51,13 @@ func controlsCommand(o *options) *cobra.Command {
 tbcam-view on this stream shows, else of the one that it would.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return o.withRemote(c.Context(), func(r remote, controls transport.Controls) error {
+			return o.withRemote(c.Context(), func(_ context.Context, _ remote, controls transport.Controls) error {
 				return cli.WritePrintable(os.Stdout, func(w io.Writer) error { return printControls(w, controls, asJSON) })
 			})
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	o.timeout.Register(c.Flags())
 	return c
 }
 
@@ -83,8 +84,8 @@ A button takes any.`,
 			if err := run.check(); err != nil {
 				return cli.Mark(err, cli.ErrUsage)
 			}
-			return o.withRemote(c.Context(), func(r remote, controls transport.Controls) error {
-				run.ctx, run.remote, run.controls, run.out = c.Context(), r, controls, os.Stdout
+			return o.withRemote(c.Context(), func(ctx context.Context, r remote, controls transport.Controls) error {
+				run.ctx, run.remote, run.controls, run.out = ctx, r, controls, os.Stdout
 				return run.run(args)
 			})
 		},
@@ -92,6 +93,7 @@ A button takes any.`,
 	c.ValidArgsFunction = func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return o.completeControls(c.Context()), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
+	o.timeout.Register(c.Flags())
 	c.Flags().BoolVar(&run.reset, "reset", false, "first set all controls to their defaults")
 	c.Flags().StringVar(&run.load, "load", "", "then set them to the preset `NAME`")
 	c.Flags().StringVar(&run.save, "save", "", "at the end save all values as the preset `NAME`, in $XDG_CONFIG_HOME/tbcam/presets")
@@ -119,19 +121,21 @@ func (o *options) completeControls(ctx context.Context) []string {
 }
 
 // withRemote runs do with the controls of the sender's camera.
-func (o *options) withRemote(ctx context.Context, do func(remote, transport.Controls) error) error {
+func (o *options) withRemote(ctx context.Context, do func(context.Context, remote, transport.Controls) error) error {
+	ctx, cancel := o.timeout.Context(ctx)
+	defer cancel()
 	r, err := o.remote(ctx)
 	if err != nil {
 		return err
 	}
 	controls, err := r.controls(ctx)
 	if err == nil {
-		err = do(r, controls)
+		err = do(ctx, r, controls)
 	}
 	if closing := r.close(); err == nil {
 		err = closing
 	}
-	return markControl(err)
+	return markControl(o.timeout.Explain(ctx, err, "the camera's controls"))
 }
 
 // markControl gives mistakes of the user their exit code.

@@ -222,7 +222,7 @@ func (o *options) latencyTest(ctx context.Context, flags latencyFlags) error {
 		return err
 	}
 	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
-	link, err := cli.ViewerLink(o.stream, log)
+	link, err := cli.ViewerLink(o.stream, o.allow, log)
 	if err != nil {
 		return err
 	}

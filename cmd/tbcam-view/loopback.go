@@ -29,10 +29,12 @@ func (l *loopbackFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&l.onDemand, "on-demand", true, "have the far camera on for virtual cameras only while an application reads one, where v4l2loopback can tell (0.13)")
 }
 
-// check refuses what is said of virtual cameras where there is none.
+// check refuses flags that cannot work, and those of virtual cameras where there is
+// none.
 func (l *loopbackFlags) check() error {
 	if len(l.nodes) > 0 {
-		return nil
+		_, err := l.options(capture.Want{})
+		return err
 	}
 	for flag, given := range map[string]bool{
 		"--loopback-format": l.format != "auto", "--loopback-size": l.size != "",

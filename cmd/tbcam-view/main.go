@@ -27,6 +27,7 @@ func main() { cli.Main(command()) }
 // options are the flags.
 type options struct {
 	stream        string
+	allow         cli.AllowFlag
 	want          cli.WantFlags
 	window        bool
 	loopback      loopbackFlags
@@ -68,13 +69,14 @@ In the panel of controls:
   tbcam-view --loopback auto
   tbcam-view --record call.mkv --window
   tbcam-view --record '/video/%Y-%m-%d/%H%M%S.mkv' --segment 10m --keep 200GB,30d
-  tbcam-view --stream unix:/tmp/tbcam.sock --snapshot now.png`,
+  tbcam-view --stream unix:$XDG_RUNTIME_DIR/tbcam.sock --snapshot now.png`,
 		Version: version,
 		Args:    cli.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return view(c.Context(), o) },
 	}
 	f := c.Flags()
 	c.PersistentFlags().StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage+"; here the viewer listens")
+	o.allow.Register(c.PersistentFlags())
 	o.want.Register(f, "of the sender: auto, a `CAMERA`'s device or (part of its) name, or pattern")
 	f.BoolVar(&o.window, "window", false, "show a window; the default where there is a display and nothing else was asked for")
 	o.loopback.register(f)
@@ -131,7 +133,7 @@ func (o *options) list(ctx context.Context) ([]capture.Camera, error) {
 
 func (o *options) askCameras(ctx context.Context) ([]capture.Camera, error) {
 	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
-	link, err := cli.ViewerLink(o.stream, log)
+	link, err := cli.ViewerLink(o.stream, o.allow, log)
 	if err != nil {
 		return nil, err
 	}

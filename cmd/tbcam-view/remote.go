@@ -76,7 +76,7 @@ type streamRemote struct {
 
 func (o *options) dial(ctx context.Context) (*streamRemote, error) {
 	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
-	link, err := cli.ViewerLink(o.stream, log)
+	link, err := cli.ViewerLink(o.stream, o.allow, log)
 	if err != nil {
 		return nil, err
 	}

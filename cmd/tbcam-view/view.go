@@ -22,6 +22,7 @@ import (
 type viewer struct {
 	o        options
 	log      *slog.Logger
+	ctx      context.Context    // of the run
 	done     context.CancelFunc // ends the run
 	pool     *capture.Pool
 	fanout   *sink.Fanout
@@ -36,7 +37,8 @@ type viewer struct {
 	modes    *modes
 	outage   *outage
 
-	ending <-chan struct{} // closed when the run is to end
+	ending     <-chan struct{} // closed when the run is to end
+	completion *completion
 
 	frames uint64 // received; of Frame alone
 	over   bool   // no more frames are wanted; of Frame alone
@@ -53,77 +55,130 @@ type viewer struct {
 	taken  bool           // the picture of --snapshot
 }
 
-func view(ctx context.Context, o options) (err error) {
+// view is one run. It ends soon after a signal, whatever its parts do then.
+func view(ctx context.Context, o options) error {
+	return endInTime(ctx, func(c *completion) error { return viewUntil(ctx, o, c) })
+}
+
+func viewUntil(ctx context.Context, o options, c *completion) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	want, err := o.want.Want()
-	if err != nil {
-		return err
-	}
-	cameras, err := o.loopback.options(want)
-	if err != nil {
-		return err
-	}
-	wishes, err := o.controls.wishes()
-	if err != nil {
-		return err
-	}
-	screen := &screen{file: os.Stderr}
-	log := cli.NewLog(screen, "tbcam-view", cli.Level(o.verbose))
-	signals := ctx
 	limited, cancel := o.timeout.Context(ctx)
 	defer cancel()
-	ctx, done := context.WithCancel(limited)
-	defer done()
-	pool := &capture.Pool{}
-	v := &viewer{
-		o: o, log: log, screen: screen, done: done, ending: ctx.Done(), pool: pool, meter: meter.New(), wishes: wishes,
+	v, err := newRun(limited, o)
+	if err != nil {
+		return err
 	}
-	v.outage = &outage{report: v.reportOutage}
-	v.fanout = sink.NewFanout(v.outage.observe(v.newDecoder()), log)
-	link, err := cli.ViewerLink(o.stream, log)
+	defer v.done()
+	v.completion = c
+	c.begin(func() error { return v.result(ctx, limited, nil) })
+	link, err := cli.ViewerLink(o.stream, o.allow, v.log)
 	if err != nil {
 		return err
 	}
 	defer link.Close()
-	plain, err := newPlainPictures(pool)
-	if err != nil {
+	if err := v.connect(link); err != nil {
 		return err
-	}
-	v.receiver = &transport.Receiver{Link: link, Viewer: v, Pool: pool, Version: version, Log: log, Plain: plain.take}
-	v.wishes.log, v.wishes.send = log, v.receiver.SetControl
-	v.receiver.ControlsChanged = v.controlsChanged
-	v.demand = &demand{receiver: v.receiver, want: want}
-	v.modes = newModes(want, v.demand)
-	if err := v.addSinks(cameras); err != nil {
-		return cli.Mark(err, cli.ErrSink)
 	}
 	defer v.openDoor()()
 	defer o.stats.Start(o.out(), v.summary)()
-	log.Info("waiting for tbcam-send", "stream", o.stream)
+	v.log.Info("waiting for tbcam-send", "stream", o.stream)
 	v.say("Waiting for tbcam-send\nat "+o.stream, waitingForSender+" at "+o.stream)
-	return cmp.Or(v.run(ctx), v.missingSnapshot(signals, limited))
+	defer context.AfterFunc(ctx, v.hurry)()
+	return v.result(ctx, limited, v.run())
 }
 
-// run receives until the context ends, and then lets the sinks finish.
-func (v *viewer) run(ctx context.Context) error {
+// decodeWait is how long decoding may go on after a signal.
+const decodeWait = 500 * time.Millisecond
+
+// hurry ends decoding if it takes long.
+func (v *viewer) hurry() { time.AfterFunc(decodeWait, v.fanout.Hurry) }
+
+// newRun returns a viewer as the flags ask for, without a stream.
+func newRun(ctx context.Context, o options) (*viewer, error) {
+	want, err := o.want.Want()
+	if err != nil {
+		return nil, err
+	}
+	wishes, err := o.controls.wishes()
+	if err != nil {
+		return nil, err
+	}
+	screen := &screen{file: os.Stderr}
+	v := &viewer{
+		o: o, log: cli.NewLog(screen, "tbcam-view", cli.Level(o.verbose)), screen: screen,
+		pool: &capture.Pool{Limit: o.limitMemory()}, meter: meter.New(), wishes: wishes,
+	}
+	v.ctx, v.done = context.WithCancel(ctx)
+	v.ending = v.ctx.Done()
+	v.outage = &outage{report: v.reportOutage}
+	v.fanout = sink.NewFanout(v.outage.observe(v.newDecoder()), v.log)
+	v.demand = &demand{want: want}
+	v.modes = newModes(want, v.demand)
+	return v, nil
+}
+
+// connect makes the receiver of a stream, and the sinks.
+func (v *viewer) connect(link transport.Link) error {
+	cameras, err := v.o.loopback.options(v.demand.want)
+	if err != nil {
+		return err
+	}
+	plain, err := newPlainPictures(v.pool)
+	if err != nil {
+		return err
+	}
+	v.receiver = &transport.Receiver{Link: link, Viewer: v, Pool: v.pool, Version: version, Log: v.log, Plain: plain.take}
+	v.wishes.log, v.wishes.send = v.log, v.receiver.SetControl
+	v.receiver.ControlsChanged = v.controlsChanged
+	v.demand.receiver = v.receiver
+	return cli.Mark(v.addSinks(cameras), cli.ErrSink)
+}
+
+// result returns what a run ends with: with err, what befell a sink, or for want of a
+// snapshot.
+func (v *viewer) result(signals, limited context.Context, err error) error {
+	v.mu.Lock()
+	failed := v.failed
+	v.mu.Unlock()
+	return cmp.Or(err, failed, v.missingSnapshot(signals, limited))
+}
+
+// run receives until the run is to end, and then lets the sinks finish.
+func (v *viewer) run() error {
 	var sinks sync.WaitGroup
-	if v.recorder != nil {
-		defer v.recorder.accompany(ctx)()
-	}
 	sinks.Go(v.fanout.Run)
-	err := cli.Mark(v.receiver.Run(ctx), cli.ErrStream)
+	stop := v.accompanyRecorder()
+	err := cli.Mark(v.receiver.Run(v.ctx), cli.ErrStream)
 	v.fanout.Close()
+	// The recorder first: what other sinks still do must not delay it.
+	closing := v.closeRecorder()
+	stop()
 	sinks.Wait()
-	if v.recorder != nil {
-		if closing := v.recorder.Close(); err == nil {
-			err = cli.Mark(closing, cli.ErrSink)
-		}
+	return cmp.Or(err, closing)
+}
+
+// accompanyRecorder has the recorder obey commands, if there is one.
+func (v *viewer) accompanyRecorder() (stop func()) {
+	if v.recorder == nil {
+		return func() {}
 	}
+	v.completion.expectRecording()
+	return v.recorder.accompany(v.ctx)
+}
+
+// closeRecorder completes the recording, if there is one.
+func (v *viewer) closeRecorder() error {
+	if v.recorder == nil {
+		return nil
+	}
+	defer v.completion.recordingIsComplete()
+	err := cli.Mark(v.recorder.Close(), cli.ErrSink)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return cmp.Or(err, v.failed)
+	v.failed = cmp.Or(v.failed, err)
+	return err
 }
 
 // fail notes that a sink has ended for good, and ends the run with the last one.

@@ -103,6 +103,9 @@ func (s *windowSink) openWindow() (opened, error) {
 	w, err := window.Open(window.Options{
 		Title: s.title(0), Log: s.viewer.log,
 		Planar: codec.PlanarFormat, Convert: converter.Planar, RGBA: converter.RGBA,
+		Shrink: func(f *capture.Frame, pixels int) (*capture.Frame, error) {
+			return converter.Shrink(f, s.viewer.pool, pixels)
+		},
 	})
 	if err != nil {
 		converter.Close()

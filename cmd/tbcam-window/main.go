@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/hajimehoshi/ebiten/v2"
 
@@ -10,7 +11,12 @@ import (
 	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/inherited"
 )
 
+// heap is what the garbage collector keeps the heap below, in bytes: ebiten copies
+// each frame into new memory.
+const heap = 64 << 20
+
 func main() {
+	debug.SetMemoryLimit(heap)
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "tbcam-window:", err)
 		os.Exit(1)

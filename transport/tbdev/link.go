@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -194,45 +193,6 @@ func diagnose(err error) (why string, curable bool) {
 // so does loading the module.
 func changing(err error) bool {
 	return errors.Is(err, ErrNotSetUp) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrAmbiguous)
-}
-
-// ErrLocked says that another process uses the device. Several openers would
-// steal each other's bytes.
-var ErrLocked = errors.New("another process uses it")
-
-// acquire takes the lock of a device: an abstract Unix socket, which cannot be
-// left behind, and whose peer credentials tell who holds it.
-func acquire(path string) (*net.UnixListener, error) {
-	name := "@tbcam" + filepath.Clean(path)
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
-	if errors.Is(err, syscall.EADDRINUSE) {
-		if pid := holder(name); pid != 0 {
-			return nil, fmt.Errorf("%w: process %d; end it first", ErrLocked, pid)
-		}
-		return nil, fmt.Errorf("%w; end it first", ErrLocked)
-	}
-	return l, err
-}
-
-// holder returns the process that holds the lock, 0 where that is not known.
-func holder(name string) int32 {
-	conn, err := net.Dial("unix", name)
-	if err != nil {
-		return 0
-	}
-	defer conn.Close()
-	raw, err := conn.(*net.UnixConn).SyscallConn()
-	if err != nil {
-		return 0
-	}
-	var pid int32
-	// Errors leave pid at 0: not known.
-	_ = raw.Control(func(fd uintptr) {
-		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			pid = cred.Pid
-		}
-	})
-	return pid
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -1,6 +1,7 @@
 package tbdev
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -86,8 +87,9 @@ func (h *fakeHost) fill() {
 		if h.made >= 3 && h.peer > 0 {
 			hop = "16" // the peer was late
 		}
-		for name, text := range map[string]string{"in_hopid": hop, "out_hopid": hop, "ring_size": "256", "index": "0"} {
-			_ = os.WriteFile(filepath.Join(g, name), []byte(text), 0o644)
+		for _, name := range []string{"in_hopid", "out_hopid", "ring_size", "index"} { // Setup waits for the last
+			text := map[string]string{"ring_size": "256", "index": "0"}[name]
+			_ = os.WriteFile(filepath.Join(g, name), []byte(cmp.Or(text, hop)), 0o644)
 		}
 	}
 }

@@ -20,20 +20,26 @@ const DefaultStream = "tbcam"
 const StreamUsage = "the way to the peer: NAME or NAME@PEER of a USB4STREAM, the `PATH` of a device such as /dev/tbstream0, or unix:PATH"
 
 // SenderLink returns the sender's end of what --stream names.
-func SenderLink(stream string, log *slog.Logger) (transport.Link, error) {
+func SenderLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Link, error) {
 	if path, ok := strings.CutPrefix(stream, "unix:"); ok {
-		return &transport.UnixDialer{Path: path, Log: log}, Mark(checkPath(path), ErrUsage)
+		return &transport.UnixDialer{Path: path, Allow: allow.users, Log: log}, Mark(checkPath(path), ErrUsage)
+	}
+	if err := allow.check(stream); err != nil {
+		return nil, err
 	}
 	return deviceLink(stream, tbdev.SenderPause, log)
 }
 
 // PlainLink returns where tbcam-send writes plain MJPEG: what SenderLink takes,
 // "-" for standard output, or a FIFO.
-func PlainLink(stream string, log *slog.Logger) (transport.Link, error) {
+func PlainLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Link, error) {
 	if isPipe(stream) {
+		if err := allow.check(stream); err != nil {
+			return nil, err
+		}
 		return &transport.Pipe{Path: stream, Out: true, Log: log}, nil
 	}
-	return SenderLink(stream, log)
+	return SenderLink(stream, allow, log)
 }
 
 // isPipe reports whether a stream has one direction only.
@@ -44,16 +50,19 @@ func isPipe(stream string) bool {
 
 // ViewerLink returns the viewer's end of what --stream names; "-" is standard
 // input.
-func ViewerLink(stream string, log *slog.Logger) (transport.Link, error) {
+func ViewerLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Link, error) {
 	if path, ok := strings.CutPrefix(stream, "unix:"); ok {
 		if err := checkPath(path); err != nil {
 			return nil, Mark(err, ErrUsage)
 		}
-		link, err := transport.ListenUnix(path)
+		link, err := transport.ListenUnix(path, allow.users, log)
 		if err != nil {
 			return nil, Mark(err, ErrStream)
 		}
 		return link, nil
+	}
+	if err := allow.check(stream); err != nil {
+		return nil, err
 	}
 	if isPipe(stream) {
 		return &transport.Pipe{Path: stream, Log: log}, nil
@@ -63,7 +72,7 @@ func ViewerLink(stream string, log *slog.Logger) (transport.Link, error) {
 
 func checkPath(path string) error {
 	if path == "" {
-		return errors.New("--stream unix: needs a path, for instance unix:/tmp/tbcam.sock")
+		return errors.New("--stream unix: needs a path, for instance unix:$XDG_RUNTIME_DIR/tbcam.sock")
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ type film struct {
 	period time.Duration
 	pool   capture.Pool
 	begin  time.Time
+	dark   int       // of the first frames show nothing, as those of a camera do
 	log    io.Writer // gets a line for each frame that was sent; or nil
 
 	mu   sync.Mutex
@@ -44,11 +45,14 @@ type film struct {
 // base returns a JPEG of noise, of some 100 kB at 1920x1080.
 var base = sync.OnceValue(func() []byte { return noise(1920, 1080) })
 
-func noise(width, height int) []byte {
+func noise(width, height int) []byte { return grain(width, height, 100) }
+
+// grain returns a JPEG of noise above a level.
+func grain(width, height int, level byte) []byte {
 	img := image.NewYCbCr(image.Rect(0, 0, width, height), image.YCbCrSubsampleRatio420)
 	random := rand.New(rand.NewPCG(1, 1))
 	for i := range img.Y {
-		img.Y[i] = 100 + byte(random.Uint32()&15)
+		img.Y[i] = level + byte(random.Uint32()&15)
 	}
 	for i := range img.Cb {
 		img.Cb[i], img.Cr[i] = 128, 128
@@ -133,7 +137,11 @@ func (f *film) Next(ctx context.Context) (transport.Picture, error) {
 }
 
 func (f *film) frame(number int, at time.Time) *capture.Frame {
-	data := numbered(f.jpeg(), number)
+	picture := f.jpeg()
+	if number < f.dark {
+		picture = grain(f.mode.Format.Width, f.mode.Format.Height, 0)
+	}
+	data := numbered(picture, number)
 	frame := f.pool.Get(len(data))
 	copy(frame.Data, data)
 	frame.Format, frame.Sequence, frame.Time = f.mode.Format, uint32(number), at

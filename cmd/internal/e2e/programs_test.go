@@ -544,8 +544,10 @@ func TestGarbageIsSurvived(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	dir := t.TempDir()
 	existing := filepath.Join(dir, "exists.mkv")
-	if err := os.WriteFile(existing, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
+	for _, file := range []string{existing, existing + ".png"} {
+		if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	unix := "--stream=unix:" + filepath.Join(dir, "s")
 	for _, c := range []struct {
@@ -596,8 +598,22 @@ func TestMistakes(t *testing.T) {
 		{"tbcam-view control --save=a/b " + unix, 2, "slash"},
 		{"tbcam-view man", 2, "directory"},
 		{"tbcam-view --snapshot-every=1s " + unix, 2, "--snapshot"},
+		{"tbcam-view --record=a.mkv --timeout=5s " + unix, 2, "--timeout needs --snapshot"},
+		{"tbcam-view list --timeout=soon " + unix, 2, "want a duration such as 5s"},
+		{"tbcam-view --snapshot=a.bmp " + unix, 2, "snapshots are .png, .jpg or .jpeg"},
+		{"tbcam-view --snapshot=a " + unix, 2, "snapshots are .png, .jpg or .jpeg"},
+		{"tbcam-view --snapshot=- --snapshot-every=1s " + unix, 2, "standard output takes one picture"},
+		{"tbcam-view --snapshot=- --record=/dev/stdout " + unix, 2, "the recording goes to standard output"},
+		{"tbcam-view --skip=3 --window " + unix, 2, "--skip needs --snapshot"},
+		{"tbcam-view --snapshot=a.png --skip=-2 " + unix, 2, "--skip must not be negative"},
+		{"tbcam-view --snapshot=" + dir + "/" + strings.Repeat("x", 252) + ".png " + unix, 7, "file name too long"},
+		{"tbcam-view --snapshot=" + dir + "/" + strings.Repeat("x", 250) + "%S.png --snapshot-every=1s " + unix, 7, "file name too long"},
+		{"tbcam-view --record=" + dir + "/" + strings.Repeat("x", 252) + ".mkv " + unix, 7, "file name too long"},
+		{"tbcam-view --record=/dev/fd/77 " + unix, 7, "bad file descriptor"},
+		{"tbcam-view --record=/dev/stdout --segment=10m " + unix, 2, "one stream"},
+		{"tbcam-view --record=/dev/null --record-format=avi " + unix, 2, "needs files"},
 		{"tbcam-view --record=" + dir + "/none/a.mkv " + unix, 7, "none"},
-		{"tbcam-view --snapshot=" + existing + " " + unix, 7, "--force"},
+		{"tbcam-view --snapshot=" + existing + ".png " + unix, 7, "--force"},
 		{"tbcam-view --loopback=/dev/null " + unix, 7, "/dev/null"},
 		{"tbcam-view --loopback=/dev/video99 " + unix, 7, "/dev/video99"},
 		{"tbcam-view --record=a.mkv --stream=unix:" + existing, 6, "not a socket"},

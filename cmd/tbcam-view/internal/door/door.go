@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -51,24 +52,55 @@ const (
 // Path returns where the door of the viewer of a stream is, by the name of the
 // stream that is the same for all who mean it.
 func Path(stream string) (string, error) {
-	dir := os.Getenv("XDG_RUNTIME_DIR")
-	if dir == "" { // as under sudo
-		dir = filepath.Join(os.TempDir(), fmt.Sprint("tbcam-", os.Getuid()))
-	} else {
-		dir = filepath.Join(dir, "tbcam")
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
-	}
-	info, err := os.Lstat(dir)
+	dir, err := ownDir()
 	if err != nil {
 		return "", err
 	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || !ok || int(owner.Uid) != os.Getuid() || info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("%s must be a directory that only its owner may use: remove it", dir)
-	}
 	sum := sha256.Sum256([]byte(stream)) // a socket's path has room for about 100 bytes
 	return filepath.Join(dir, "view-"+hex.EncodeToString(sum[:8])+".sock"), nil
+}
+
+// ownDir returns the directory of this user's doors. The parent of it belongs to the
+// user, or to root: in a common directory such as /tmp, others could take the name.
+func ownDir() (string, error) {
+	parent, err := parentDir(os.Getuid())
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(parent, "tbcam")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	if !isPrivate(dir) {
+		return "", fmt.Errorf("%s must be a directory that only its owner may use: remove it", dir)
+	}
+	return dir, nil
+}
+
+// parentDir returns XDG_RUNTIME_DIR or, where that is not set, as under sudo, what it
+// would be, or else what takes its place.
+func parentDir(uid int) (string, error) {
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return dir, nil
+	}
+	if dir := filepath.Join("/run/user", strconv.Itoa(uid)); isPrivate(dir) {
+		return dir, nil
+	}
+	if uid == 0 {
+		return "/run", nil
+	}
+	return os.UserCacheDir()
+}
+
+// isPrivate reports whether dir is a directory that only the user of this process may
+// use.
+func isPrivate(dir string) bool {
+	info, err := os.Lstat(dir)
+	if err != nil || !info.IsDir() || info.Mode().Perm()&0o077 != 0 {
+		return false
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(owner.Uid) == os.Getuid()
 }
 
 // Door answers requests until it is closed.

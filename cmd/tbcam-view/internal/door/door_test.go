@@ -137,16 +137,28 @@ func TestPath(t *testing.T) {
 	if b, _ := Path("/dev/tbstream1"); a == b {
 		t.Error("two streams have one door")
 	}
-	t.Setenv("XDG_RUNTIME_DIR", "")
-	t.Setenv("TMPDIR", dir)
-	c, err := Path("x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(filepath.Dir(c), 0o755); err != nil {
+	if err := os.Chmod(filepath.Dir(a), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Path("x"); err == nil || !strings.Contains(err.Error(), "only its owner") {
 		t.Errorf("a directory that all may enter: %v", err)
+	}
+}
+
+// Without XDG_RUNTIME_DIR no door is in a directory where other users can make one.
+func TestPathWithoutRuntimeDir(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	t.Setenv("XDG_CACHE_HOME", "/home/me/.cache")
+	const nobodys = 4000000001
+	if dir, err := parentDir(nobodys); err != nil || dir != "/home/me/.cache" {
+		t.Errorf("a user without a session: %q, %v", dir, err)
+	}
+	if dir, err := parentDir(0); err != nil || dir != "/run" && dir != "/run/user/0" {
+		t.Errorf("root: %q, %v", dir, err)
+	}
+	t.Setenv("XDG_CACHE_HOME", "")
+	t.Setenv("HOME", "")
+	if dir, err := parentDir(nobodys); err == nil {
+		t.Errorf("a user without a home: %q", dir)
 	}
 }

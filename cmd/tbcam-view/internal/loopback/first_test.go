@@ -27,7 +27,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithCancel(t.Context())
 	var programs sync.WaitGroup
-	link, err := transport.ListenUnix(filepath.Join(t.TempDir(), "s"))
+	link, err := transport.ListenUnix(filepath.Join(t.TempDir(), "s"), nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,6 +83,9 @@ func (p *painter) raw() capture.Format {
 // convert takes over f.
 func (p *painter) convert(f *capture.Frame, to capture.Format) (*capture.Frame, error) {
 	defer f.Release()
+	if !p.pool.Room(to.Size()) {
+		return nil, fmt.Errorf("convert for a virtual camera: %w for %d bytes", codec.ErrNoRoom, to.Size())
+	}
 	g := p.pool.Get(to.Size())
 	if err := p.converter.Convert(g.Data, to, f); err != nil {
 		g.Release()

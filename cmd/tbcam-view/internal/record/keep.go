@@ -94,7 +94,7 @@ func (k *keeper) segments(newest string) (old []segment, total int64) {
 	if err != nil {
 		k.log.Warn("old segments cannot be found", "why", err)
 	}
-	known := k.own
+	wall, known := k.wall(time.Now()), k.own
 	k.own = make(map[string]completion) // without those that somebody has removed
 	for _, path := range paths {
 		info, err := os.Lstat(path)
@@ -104,7 +104,7 @@ func (k *keeper) segments(newest string) (old []segment, total int64) {
 		if c, own := known[path]; own {
 			k.own[path] = c
 		}
-		s := k.segment(path, info)
+		s := k.segment(path, info, wall)
 		total += s.bytes
 		if path != filepath.Clean(newest) {
 			old = append(old, s)
@@ -117,11 +117,11 @@ func (k *keeper) segments(newest string) (old []segment, total int64) {
 // segment returns what is known of a file. The age of one that this process has
 // made does not depend on how the clock is set, and the clock's time is corrected
 // in it for whoever looks later.
-func (k *keeper) segment(path string, info fs.FileInfo) segment {
+func (k *keeper) segment(path string, info fs.FileInfo, wall time.Time) segment {
 	s := segment{path: path, bytes: size(path, info), dir: info.IsDir()}
 	made, own := k.own[path]
 	if !own {
-		s.age = k.wall(time.Now()).Sub(info.ModTime())
+		s.age = wall.Sub(info.ModTime())
 		return s
 	}
 	s.age, s.own = time.Since(made.at), true

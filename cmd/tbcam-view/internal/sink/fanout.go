@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/codec"
 )
 
 // reopen is how long a sink that failed is left alone.
@@ -29,6 +30,7 @@ type Sink interface {
 // Decoder turns received frames into raw ones; codec.Decoder is one.
 type Decoder interface {
 	Decode(f *capture.Frame) (*capture.Frame, error)
+	// Close ends a Decode that is running. It is called by any goroutine, and twice.
 	Close()
 }
 
@@ -135,12 +137,20 @@ func (o *Fanout) Close() {
 	close(o.closing)
 }
 
+// Hurry ends decoding: whatever is being decoded, Run waits no longer for it. It may
+// be called by any goroutine.
+func (o *Fanout) Hurry() { o.decoder.Close() }
+
 func (o *Fanout) decode(f *capture.Frame) {
 	raw, err := o.decoder.Decode(f)
 	if err != nil {
-		// The sinks keep the last good picture.
-		o.damaged.Add(1)
-		o.log.Debug("picture dropped", "why", err)
+		// The sinks keep the last good frame.
+		o.log.Debug("frame dropped", "err", err)
+		if errors.Is(err, codec.ErrNoRoom) { // they are slow
+			o.superseded.Add(1)
+		} else {
+			o.damaged.Add(1)
+		}
 		return
 	}
 	o.share(raw, Decoded)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/codec"
 )
 
 // passing is a decoder that refuses pictures of one byte.
@@ -154,6 +155,50 @@ func TestDamagedPictureIsPassedOver(t *testing.T) {
 	stats := play(t, 4, []uint32{2}, func(o *Fanout) { addTo(t, o, s) })
 	if stats.Damaged != 1 || !slices.Equal(s.got, []uint32{1, 3, 4}) {
 		t.Errorf("%d damaged, the sink got %v", stats.Damaged, s.got)
+	}
+}
+
+// endless is a decoder that works until it is closed.
+type endless struct {
+	once   *sync.Once
+	closed chan struct{}
+}
+
+func (d endless) Decode(f *capture.Frame) (*capture.Frame, error) {
+	f.Release()
+	<-d.closed
+	return nil, errDamaged
+}
+
+func (d endless) Close() { d.once.Do(func() { close(d.closed) }) }
+
+// TestHurry: the end does not wait for what is being decoded.
+func TestHurry(t *testing.T) {
+	stats := play(t, 1, nil, func(o *Fanout) {
+		o.decoder = endless{new(sync.Once), make(chan struct{})}
+		addTo(t, o, &recorded{})
+		time.AfterFunc(10*period, o.Hurry)
+	})
+	if stats.Damaged != 1 {
+		t.Errorf("%d frames were not decoded, want 1", stats.Damaged)
+	}
+}
+
+// refusing is a decoder whose pool has no room.
+type refusing struct{ passing }
+
+func (refusing) Decode(f *capture.Frame) (*capture.Frame, error) {
+	f.Release()
+	return nil, codec.ErrNoRoom
+}
+
+func TestNoRoomIsNoDamage(t *testing.T) {
+	stats := play(t, 3, nil, func(o *Fanout) {
+		o.decoder = refusing{}
+		addTo(t, o, &recorded{})
+	})
+	if stats.Damaged != 0 || stats.Superseded != 3 {
+		t.Errorf("%+v", stats)
 	}
 }
 

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"log/slog"
+	"sync"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/codec"
@@ -10,6 +11,7 @@ import (
 // transforming is a decoder whose pictures are transformed, once for all sinks.
 type transforming struct {
 	decoder     Decoder
+	mu          sync.Mutex // held while transformer works
 	transformer *codec.Transformer
 	log         *slog.Logger
 	warned      string // of the last picture's crop
@@ -26,6 +28,8 @@ func (d *transforming) Decode(f *capture.Frame) (*capture.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.warn(d.transformer.Check(raw.Format))
 	return d.transformer.Apply(raw)
 }
@@ -43,5 +47,7 @@ func (d *transforming) warn(err error) {
 
 func (d *transforming) Close() {
 	d.decoder.Close()
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.transformer.Close()
 }

@@ -24,12 +24,19 @@ var (
 	ErrGone = errors.New("window is gone")
 )
 
-// The window's process may take grace to end by itself, until it is killed; after
-// patience in all it is left behind. So the viewer ends within two seconds of a
-// signal, even if a graphics driver hangs.
+// The window's process may take grace to end by itself, until it is killed: the
+// viewer is to end within two seconds of a signal. After patience it is thought to
+// hang even then.
 const (
 	grace    = 750 * time.Millisecond
-	patience = 1500 * time.Millisecond
+	patience = 15 * time.Second
+)
+
+// How many pixels are shared with the window, which keeps several frames: as many as
+// a screen of 4K has, and fewer of RGBA, which without a graphics card stays in memory.
+const (
+	maxPixels = 4096 * 2160
+	maxRGBA   = 2560 * 1600
 )
 
 // Options of a window; the zero value works.
@@ -43,6 +50,10 @@ type Options struct {
 	// bytes). Without them only planar formats can be shown.
 	Planar  func(capture.Format) capture.Format
 	Convert func(dst [3][]byte, strides [3]int, f *capture.Frame) error
+	// Shrink takes over a frame and returns it, or a smaller one in its place, of at
+	// most so many pixels. Without it frames of any size are shown, at a cost of
+	// memory in both processes.
+	Shrink func(f *capture.Frame, pixels int) (*capture.Frame, error)
 	// RGBA writes a picture as R, G, B and A with a given number of bytes per
 	// line, for a window without a graphics card. Without it the window converts.
 	RGBA func(dst []byte, stride int, f *capture.Frame) error
@@ -120,6 +131,9 @@ func newWindow(o Options, conn *winlink.Conn) *Window {
 	if o.Convert == nil {
 		o.Convert = copyPlanes
 	}
+	if o.Shrink == nil {
+		o.Shrink = func(f *capture.Frame, _ int) (*capture.Frame, error) { return f, nil }
+	}
 	return &Window{
 		options: o,
 		conn:    conn,
@@ -136,12 +150,21 @@ func newWindow(o Options, conn *winlink.Conn) *Window {
 // one comes before the window looks. It copies the picture and does not wait.
 // When the window is gone it returns what Err returns.
 func (w *Window) Present(f *capture.Frame) error {
-	defer f.Release()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
+		f.Release()
 		return w.err
 	}
+	pixels := maxPixels
+	if w.rgba {
+		pixels = maxRGBA
+	}
+	f, err := w.options.Shrink(f, pixels)
+	if err != nil {
+		return fmt.Errorf("show a frame: %w", err)
+	}
+	defer f.Release()
 	if err := w.write(f); err != nil {
 		return fmt.Errorf("show %v: %w", f.Format, err)
 	}

@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"fmt"
+	"os/user"
+	"strconv"
+
+	"github.com/spf13/pflag"
+
+	"github.com/tbcam/tbcam/transport/peercred"
+)
+
+// AllowFlag is --allow-user.
+type AllowFlag struct{ users peercred.Users }
+
+// Register adds the flag.
+func (a *AllowFlag) Register(f *pflag.FlagSet) {
+	f.Var(a, "allow-user", "user who may be at the other end of unix:PATH, beside you and root (repeatable)")
+}
+
+// Set adds a user. It implements pflag.Value with String and Type.
+func (a *AllowFlag) Set(name string) error {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return fmt.Errorf("no user has this name")
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	a.users = append(a.users, uint32(uid))
+	return err
+}
+
+func (a *AllowFlag) String() string { return "" }
+
+// Type names the value in --help.
+func (a *AllowFlag) Type() string { return "NAME" }
+
+// check refuses the flag for a stream that is no socket: nobody knows who has the
+// other end of a cable.
+func (a *AllowFlag) check(stream string) error {
+	if len(a.users) > 0 {
+		return Mark(fmt.Errorf("--allow-user needs --stream unix:PATH, not %s", stream), ErrUsage)
+	}
+	return nil
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"runtime/debug"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record"
+)
+
+// framesLimit bounds the frames on their way to the sinks, in bytes: 4.5 of the
+// largest. A peer chooses their size; those that have no room are dropped.
+const framesLimit = capture.MaxFrame * 9 / 2
+
+// otherMemory is what the rest of the heap may take in bytes.
+const otherMemory = 64 << 20
+
+// limitMemory bounds the memory of the process, and returns how much of that frames
+// may take.
+func (o *options) limitMemory() (frames int) {
+	frames = framesLimit + o.record.memory()
+	debug.SetMemoryLimit(int64(frames + otherMemory))
+	return frames
+}
+
+// memory returns how many bytes of frames a recorder may hold.
+func (r *recordFlags) memory() int {
+	size, err := record.ParseSize(r.buffer)
+	switch {
+	case err != nil || r.path == "": // told elsewhere
+		return 0
+	case r.preRoll != "":
+		return int(2 * size)
+	}
+	return int(size)
+}

@@ -1,0 +1,92 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/fixtures/otheruser"
+	"github.com/tbcam/tbcam/transport/peercred"
+)
+
+// sharedDir is a directory that the other user may enter and write, as /tmp.
+func sharedDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "tbcam-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// Another user who binds the path first gets no frame, unless that user is allowed.
+func TestStrangerListens(t *testing.T) {
+	path := filepath.Join(sharedDir(t), "s")
+	var l net.Listener
+	var err error
+	otheruser.Do(t, func() { l, err = net.Listen("unix", path) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	d := &UnixDialer{Path: path, Log: slog.New(slog.DiscardHandler)}
+	if _, err := d.Open(t.Context()); !errors.Is(err, peercred.ErrStranger) || !strings.Contains(err.Error(), "user: "+otheruser.Name) {
+		t.Errorf("a stranger's socket: %v", err)
+	}
+	d.Allow = peercred.Users{otheruser.UID}
+	c, err := d.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}
+
+// A stranger cannot connect, as long as no other user is allowed; where one is, a third
+// one is refused, and the listener goes on.
+func TestStrangerConnects(t *testing.T) {
+	for _, c := range []struct {
+		allow            peercred.Users
+		connects, served bool
+	}{{nil, false, false}, {peercred.Users{12345}, true, false}, {peercred.Users{otheruser.UID}, true, true}} {
+		path := filepath.Join(sharedDir(t), "s")
+		l, err := ListenUnix(path, c.allow, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		otheruser.Do(t, func() {
+			conn, err := net.Dial("unix", path)
+			if (err == nil) != c.connects {
+				t.Errorf("%v are allowed: the other user gets %v", c.allow, err)
+			}
+			if err == nil {
+				defer conn.Close()
+			}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		if conn, err := l.Open(ctx); (err == nil) != c.served {
+			t.Errorf("%v are allowed: Open gives %v, %v", c.allow, conn, err)
+		}
+		cancel()
+		own, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if conn, err := l.Open(t.Context()); err != nil {
+			t.Errorf("the same user afterwards: %v", err)
+		} else {
+			conn.Close()
+		}
+		own.Close()
+		l.Close()
+	}
+}
