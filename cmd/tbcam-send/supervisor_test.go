@@ -103,7 +103,7 @@ func TestCameraLingers(t *testing.T) {
 		}
 		s.want(transport.Status{State: transport.Running, Request: 7}, 1, 0)
 		s.Stop()
-		time.Sleep(linger - time.Millisecond)
+		time.Sleep(2999 * time.Millisecond)
 		s.want(transport.Status{State: transport.Idle}, 1, 0)
 		s.Start(1, capture.Want{}) // of another session
 		again, age := s.next()
@@ -115,7 +115,7 @@ func TestCameraLingers(t *testing.T) {
 		}
 		s.want(transport.Status{State: transport.Running, Request: 1}, 1, 0)
 		s.Stop()
-		time.Sleep(linger + time.Millisecond)
+		time.Sleep(3001 * time.Millisecond)
 		s.want(transport.Status{State: transport.Idle}, 1, 1)
 	})
 }
@@ -211,7 +211,7 @@ func TestFloodOfRequests(t *testing.T) {
 		s.next()
 		before := runtime.NumGoroutine()
 		for n := range uint32(200_000) {
-			s.Start(n, capture.Want{Camera: strings.Repeat("x", 200), FPS: float64(n)})
+			s.Start(n, capture.Want{FPS: 61 + float64(n)/100}) // which it lacks
 		}
 		if more := runtime.NumGoroutine() - before; more > 2 {
 			t.Errorf("%d more goroutines", more)
