@@ -155,26 +155,16 @@ func where(f capture.Format, x, y int) [3]int {
 		return [3]int{packed + x%2*2, packed + 3, packed + 1}
 	case capture.UYVY:
 		return [3]int{packed + 1 + x%2*2, packed, packed + 2}
-	case capture.NV16, capture.NV61:
+	case capture.NV16:
 		c := w*h + (y*cw+x/2)*2
-		if f.Pixel == capture.NV61 {
-			return [3]int{luma, c + 1, c}
-		}
 		return [3]int{luma, c, c + 1}
-	case capture.NV24:
-		c := w*h + luma*2
-		return [3]int{luma, c, c + 1}
-	case capture.NV42:
-		c := w*h + luma*2
+	case capture.NV61:
+		c := w*h + (y*cw+x/2)*2
 		return [3]int{luma, c + 1, c}
-	case capture.XBGR32, capture.ABGR32, capture.BGR32: // B G R X
-		return [3]int{4*luma + 2, 4*luma + 1, 4 * luma}
-	case capture.RGBX32, capture.RGBA32: // R G B X
-		return [3]int{4 * luma, 4*luma + 1, 4*luma + 2}
-	case capture.XRGB32, capture.ARGB32, capture.RGB32: // X R G B
-		return [3]int{4*luma + 1, 4*luma + 2, 4*luma + 3}
-	case capture.BGRX32, capture.BGRA32: // X B G R
-		return [3]int{4*luma + 3, 4*luma + 2, 4*luma + 1}
+	case capture.NV24:
+		return [3]int{luma, w*h + 2*luma, w*h + 2*luma + 1}
+	case capture.NV42:
+		return [3]int{luma, w*h + 2*luma + 1, w*h + 2*luma}
 	case capture.NV12:
 		c := w*h + (y/2*cw+x/2)*2
 		return [3]int{luma, c, c + 1}
@@ -192,15 +182,29 @@ func where(f capture.Format, x, y int) [3]int {
 		return [3]int{luma, c, c + cw*h}
 	case capture.YUV444:
 		return [3]int{luma, luma + w*h, luma + 2*w*h}
+	case capture.GREY:
+		return [3]int{luma, -1, -1}
+	}
+	return whereRGB(f.Pixel, luma)
+}
+
+// whereRGB is where for the pixel of a number in a format of RGB.
+func whereRGB(pixel capture.PixelFormat, n int) [3]int {
+	switch pixel {
 	case capture.RGB24:
-		return [3]int{3 * luma, 3*luma + 1, 3*luma + 2}
+		return [3]int{3 * n, 3*n + 1, 3*n + 2}
 	case capture.BGR24:
-		return [3]int{3*luma + 2, 3*luma + 1, 3 * luma}
+		return [3]int{3*n + 2, 3*n + 1, 3 * n}
+	case capture.XBGR32, capture.ABGR32, capture.BGR32: // B G R X
+		return [3]int{4*n + 2, 4*n + 1, 4 * n}
+	case capture.RGBX32, capture.RGBA32: // R G B X
+		return [3]int{4 * n, 4*n + 1, 4*n + 2}
+	case capture.XRGB32, capture.ARGB32, capture.RGB32: // X R G B
+		return [3]int{4*n + 1, 4*n + 2, 4*n + 3}
+	case capture.BGRX32, capture.BGRA32: // X B G R
+		return [3]int{4*n + 3, 4*n + 2, 4*n + 1}
 	}
-	if f.Pixel != capture.GREY {
-		return [3]int{-1, -1, -1}
-	}
-	return [3]int{luma, -1, -1}
+	return [3]int{-1, -1, -1}
 }
 
 // wordBits holds how many low bits of a little-endian word are the luma.
