@@ -3,6 +3,7 @@ PREFIX ?= /usr/local
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 T ?= 30s
 N ?= 100000
+FIRST ?= 0
 D ?= 1h
 
 programs := tbcam-send tbcam-view tbcam-window
@@ -50,8 +51,8 @@ test-unit: ## unit tests, with the race detector but for the long simulations
 	@$(gotest) ./transport/tbsim -schedules 10000 $(quiet)
 
 .PHONY: soak-schedules
-soak-schedules: ## run N (100000) fault schedules in virtual time, some 10 ms of CPU each
-	@$(gotest) -timeout 0 -run BackAfterFaults ./transport/tbsim -schedules $(N) $(quiet)
+soak-schedules: ## run N (100000) fault schedules in virtual time, from seed FIRST (0) on, some 10 ms of CPU each
+	@$(gotest) -timeout 0 -run BackAfterFaults ./transport/tbsim -schedules $(N) -first $(FIRST) $(quiet)
 
 .PHONY: test-cross
 test-cross: ## compile for arm64, with the layouts of the kernel's structs
@@ -114,7 +115,7 @@ bench: deps ## benchmarks with their yardsticks
 fuzz: ## run each fuzz target for T (30s)
 	@for p in $$(go list ./...); do \
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(T) $$p || exit 1; \
+	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(T) -fuzzminimizetime 5x $$p || exit 1; \
 	  done; \
 	done
 

@@ -17,6 +17,9 @@ type Want struct {
 	Width  int         `json:"width,omitempty"`  // pixels; both or none
 	Height int         `json:"height,omitempty"` // pixels
 	FPS    float64     `json:"fps,omitempty"`    // frames per second
+	// Input and Standard are what the camera's own host chooses; no peer can.
+	Input    string `json:"-"`
+	Standard string `json:"-"`
 }
 
 // Over returns w with its open points taken from base.
@@ -24,6 +27,7 @@ func (w Want) Over(base Want) Want {
 	w.Camera = cmp.Or(w.Camera, base.Camera)
 	w.Pixel = cmp.Or(w.Pixel, base.Pixel)
 	w.FPS = cmp.Or(w.FPS, base.FPS)
+	w.Input, w.Standard = base.Input, base.Standard
 	if w.Width == 0 {
 		w.Width, w.Height = base.Width, base.Height
 	}

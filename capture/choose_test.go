@@ -17,6 +17,8 @@ var webcam = []Mode{
 	mode(MJPEG, 640, 480, 30), mode(MJPEG, 1280, 720, 30), mode(MJPEG, 1920, 1080, 30), mode(MJPEG, 1920, 1080, 15),
 }
 
+var ntsc = Mode{Pixel: YUYV, Width: 640, Height: 480, Rate: Rate{30000, 1001}}
+
 func TestChooseMode(t *testing.T) {
 	h264 := PixelFormat('H' | '2'<<8 | '6'<<16 | '4'<<24)
 	for name, c := range map[string]struct {
@@ -41,7 +43,7 @@ func TestChooseMode(t *testing.T) {
 		"raw, asked":                 {webcam, Want{Pixel: YUYV}, mode(YUYV, 640, 480, 30)},
 		"raw and large, asked":       {webcam, Want{Pixel: YUYV, Width: 1920, Height: 1080}, mode(YUYV, 1920, 1080, 5)},
 		"rate, asked":                {webcam, Want{FPS: 15}, mode(MJPEG, 1920, 1080, 15)},
-		"about the rate":             {[]Mode{{YUYV, 640, 480, Rate{30000, 1001}}}, Want{FPS: 30}, Mode{YUYV, 640, 480, Rate{30000, 1001}}},
+		"about the rate":             {[]Mode{ntsc}, Want{FPS: 30}, ntsc},
 		"larger, asked":              {[]Mode{mode(MJPEG, 3840, 2160, 30), mode(MJPEG, 1280, 720, 30)}, Want{Width: 3840, Height: 2160}, mode(MJPEG, 3840, 2160, 30)},
 		"only what tbcam can use":    {[]Mode{mode(h264, 1920, 1080, 30), mode(YUYV, 640, 480, 30)}, Want{}, mode(YUYV, 640, 480, 30)},
 		"least to convert":           {[]Mode{mode(RGB24, 640, 480, 30), mode(NV12, 640, 480, 30), mode(YUYV, 640, 480, 30), mode(GREY, 640, 480, 30)}, Want{}, mode(YUYV, 640, 480, 30)},
@@ -90,8 +92,9 @@ func TestWantOver(t *testing.T) {
 	base := Want{Camera: "base", Pixel: MJPEG, Width: 640, Height: 480, FPS: 30}
 	for _, c := range []struct{ want, got Want }{
 		{Want{}, base},
-		{Want{Camera: "other", Pixel: YUYV}, Want{"other", YUYV, 640, 480, 30}},
-		{Want{Width: 1280, Height: 720, FPS: 60}, Want{"base", MJPEG, 1280, 720, 60}},
+		{Want{Input: "1", Standard: "pal"}, base}, // which no peer chooses
+		{Want{Camera: "other", Pixel: YUYV}, Want{Camera: "other", Pixel: YUYV, Width: 640, Height: 480, FPS: 30}},
+		{Want{Width: 1280, Height: 720, FPS: 60}, Want{Camera: "base", Pixel: MJPEG, Width: 1280, Height: 720, FPS: 60}},
 	} {
 		if got := c.want.Over(base); got != c.got {
 			t.Errorf("%+v: got %+v, want %+v", c.want, got, c.got)
@@ -119,13 +122,16 @@ func TestStrings(t *testing.T) {
 	for got, want := range map[string]string{
 		Want{}.String():               "any mode",
 		Want{Camera: "auto"}.String(): "any mode",
-		Want{Pixel: MJPEG, Width: 1280, Height: 720, FPS: 30}.String(): "mjpeg 1280x720 at 30 fps",
-		mode(MJPEG, 1920, 1080, 30).String():                           "mjpeg 1920x1080 30 fps",
-		Mode{NV12, 640, 480, Rate{30000, 1001}}.String():               "nv12 640x480 29.97 fps",
-		mode(YUYV, 640, 480, 0).String():                               "yuyv 640x480",
-		Mode{Pixel: GREY, Rate: Rate{5, 0}}.String():                   "grey 0x0",
-		Format{Pixel: YUV420, Width: 2, Height: 3}.String():            "yu12 2x3",
-		Captured.String() + " " + Decoded.String():                     "captured decoded",
+		Want{Pixel: MJPEG, Width: 1280, Height: 720, FPS: 30}.String():                          "mjpeg 1280x720 at 30 fps",
+		mode(MJPEG, 1920, 1080, 30).String():                                                    "mjpeg 1920x1080 30 fps",
+		Mode{Pixel: NV12, Width: 640, Height: 480, Rate: Rate{30000, 1001}}.String():            "nv12 640x480 29.97 fps",
+		Mode{Pixel: UYVY, Width: 720, Height: 576, Rate: Rate{25, 1}, Field: TopFirst}.String(): "uyvy 720x576 25 fps interlaced (top field first)",
+		Mode{Pixel: UYVY, Width: 720, Height: 480, Field: BottomFirst}.String():                 "uyvy 720x480 interlaced (bottom field first)",
+		Mode{Pixel: UYVY, Width: 720, Height: 480, Field: 77}.String():                          "uyvy 720x480",
+		mode(YUYV, 640, 480, 0).String():                                                        "yuyv 640x480",
+		Mode{Pixel: GREY, Rate: Rate{5, 0}}.String():                                            "grey 0x0",
+		Format{Pixel: YUV420, Width: 2, Height: 3}.String():                                     "yu12 2x3",
+		Captured.String() + " " + Decoded.String():                                              "captured decoded",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

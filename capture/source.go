@@ -3,6 +3,7 @@ package capture
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Errors that callers act on; what a source returns wraps them.
@@ -19,6 +20,11 @@ var (
 	ErrAmbiguous = fmt.Errorf("%w: several have that name", ErrNoCamera)
 	// ErrNoMode: the camera has no such mode.
 	ErrNoMode = errors.New("camera has no such mode")
+	// ErrNoSignal: the camera is a grabber whose input receives nothing.
+	ErrNoSignal = errors.New("no signal")
+	// ErrSignalChanged: a grabber's input receives another size, or nothing any
+	// more; opening it again follows that.
+	ErrSignalChanged = errors.New("signal changed")
 )
 
 // Source delivers the pictures of an open camera.
@@ -77,6 +83,28 @@ type Mode struct {
 	Width  int         `json:"width"`  // pixels
 	Height int         `json:"height"` // pixels
 	Rate   Rate        `json:"rate"`
+	Field  Field       `json:"field,omitempty"` // of an open camera; a list of modes does not tell
+}
+
+// Field says how frames consist of fields, which were captured one after the other.
+type Field uint8
+
+// The field orders. An interlaced frame has the top field in its even lines.
+const (
+	Progressive Field = iota // a frame was captured at once
+	TopFirst
+	BottomFirst
+)
+
+// String returns words for a mode, none for Progressive or what is unknown.
+func (f Field) String() string {
+	switch f {
+	case TopFirst:
+		return "interlaced (top field first)"
+	case BottomFirst:
+		return "interlaced (bottom field first)"
+	}
+	return ""
 }
 
 // String returns for instance "mjpeg 1920x1080 30 fps".
@@ -84,6 +112,9 @@ func (m Mode) String() string {
 	s := fmt.Sprintf("%v %dx%d", m.Pixel, m.Width, m.Height)
 	if fps := m.Rate.FPS(); fps > 0 {
 		s += fmt.Sprintf(" %.4g fps", fps)
+	}
+	if field := m.Field.String(); field != "" {
+		s += " " + field
 	}
 	return s
 }
@@ -96,6 +127,39 @@ type Camera struct {
 	Bus      string    `json:"bus"` // stays the same when the same port is used again
 	Modes    []Mode    `json:"modes"`
 	Controls []Control `json:"controls"`
+	Inputs   []Input   `json:"inputs,omitempty"` // of a grabber; its modes are those of the current one
+}
+
+// Input is a connector of a grabber.
+type Input struct {
+	Number    int      `json:"number"`
+	Name      string   `json:"name"`
+	Current   bool     `json:"current,omitempty"`
+	Problem   string   `json:"problem,omitempty"`   // of the current one, for instance that it has no signal
+	Standard  string   `json:"standard,omitempty"`  // of the current one, where it is analogue
+	Standards []string `json:"standards,omitempty"` // that it can have
+}
+
+// String returns for instance "1 HDMI 0 (current, no signal)".
+func (i Input) String() string {
+	var notes []string
+	if i.Current {
+		notes = append(notes, "current")
+	}
+	if i.Standard != "" {
+		notes = append(notes, i.Standard)
+	}
+	if i.Problem != "" {
+		notes = append(notes, i.Problem)
+	}
+	s := fmt.Sprintf("%d %s", i.Number, i.Name)
+	if len(notes) > 0 {
+		s += " (" + strings.Join(notes, ", ") + ")"
+	}
+	if len(i.Standards) > 0 {
+		s += ": " + strings.Join(i.Standards, " ")
+	}
+	return s
 }
 
 // Control is a V4L2 control (Documentation/userspace-api/media/v4l/control.rst).

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/fixtures/jpegbomb"
 )
 
 // addSamples seeds a fuzzer with all sample JPEGs.
@@ -25,6 +26,13 @@ func addSamples(f *testing.F) {
 	}
 }
 
+// addBombs seeds a fuzzer with JPEGs that cost much.
+func addBombs(f *testing.F) {
+	f.Add(jpegbomb.Progressive(100, 50, 16))
+	f.Add(jpegbomb.Progressive(100, 50, 17))
+	f.Add(jpegbomb.Flat(256, 256, 200_000))
+}
+
 // formatFor returns the format that a JPEG says it has, or any.
 func formatFor(data []byte) capture.Format {
 	h, err := ParseHeader(data)
@@ -37,6 +45,7 @@ func formatFor(data []byte) capture.Format {
 // FuzzRepair: what passes needs no second repair; what does not has a cause.
 func FuzzRepair(f *testing.F) {
 	addSamples(f)
+	addBombs(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		pool := newPool(t)
 		e := newEncoder(t, Copy, 0, pool)
@@ -60,6 +69,7 @@ func FuzzRepair(f *testing.F) {
 // FuzzDecode: hostile data neither crashes nor gets past the limits.
 func FuzzDecode(f *testing.F) {
 	addSamples(f)
+	addBombs(f)
 	limits := Limits{Width: 256, Height: 256}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		pool := newPool(t)

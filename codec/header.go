@@ -211,21 +211,17 @@ func (h *Header) takeSOS(s segment, data []byte) error {
 
 // findEnd returns the offset after EOI, or the length of data without one. No EOI
 // can be in entropy-coded data (T.81 section B.1.1.5), but in the segments
-// between scans.
+// between scans, unless one of these is damaged.
 func (h *Header) findEnd(data []byte) (end int, found bool) {
-	at := h.Scan
-	for h.scans {
-		s, ok := nextInScan(data, at)
-		switch {
-		case !ok:
-			return len(data), false
-		case s.marker == markerEOI:
+	for at, ok := h.Scan, h.scans; ok; {
+		var s segment
+		if s, ok = nextInScan(data, at); ok && s.marker == markerEOI {
 			return s.end, true
 		}
 		at = s.end
 	}
-	if i := bytes.Index(data[at:], eoi); i >= 0 {
-		return at + i + len(eoi), true
+	if i := bytes.Index(data[h.Scan:], eoi); i >= 0 {
+		return h.Scan + i + len(eoi), true
 	}
 	return len(data), false
 }

@@ -225,13 +225,6 @@ func (c *cableConn) put(data []byte, delay time.Duration) {
 	c.end.cable.changed.Broadcast()
 }
 
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
 func (c *cableConn) Close() error {
 	cable := c.end.cable
 	cable.mu.Lock()

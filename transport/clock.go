@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -101,6 +102,50 @@ func (c *Clock) Estimate() (offset, uncertainty time.Duration, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.best.offset, c.best.err(c.line.nanos(time.Now()), c.pace), c.n > 0
+}
+
+// Bounds of the times in frames.
+const (
+	// maxAhead and maxAge are how long after its arrival, and before it, a frame may
+	// have been captured.
+	maxAhead = time.Second
+	maxAge   = time.Minute
+	// maxSlew is how much faster or slower per second a clock may run than ours: what
+	// adjtimex(2) can have it do.
+	maxSlew = 500 * time.Microsecond
+	// maxUncertainty is how badly the offset may be known that a session begins with.
+	maxUncertainty = liveness / 2
+)
+
+// sessionTimes maps the capture times of a session to ours by the offset that the
+// clocks had when it began. A sender that could choose any time would have files
+// grow, fresh ones be deleted, and schedules wait.
+type sessionTimes struct {
+	line        timeline
+	offset      time.Duration
+	uncertainty time.Duration // of offset
+	begun       time.Time
+}
+
+func newSessionTimes(line timeline, offset, uncertainty time.Duration) sessionTimes {
+	return sessionTimes{line, offset, min(uncertainty, maxUncertainty), time.Now()}
+}
+
+// captured returns when a frame was captured that has arrived now: at latest now
+// where the sender does not know.
+func (s *sessionTimes) captured(nanos int64, arrived time.Time) (time.Time, error) {
+	if nanos == 0 {
+		return arrived, nil
+	}
+	t := s.line.time(nanos - int64(s.offset))
+	slack := s.uncertainty + time.Duration(arrived.Sub(s.begun).Seconds()*float64(maxSlew))
+	switch age := arrived.Sub(t); {
+	case age < -maxAhead-slack:
+		return t, fmt.Errorf("it was captured %v after it arrived", -age.Round(time.Millisecond))
+	case age > maxAge+slack:
+		return t, fmt.Errorf("it was captured %v before it arrived", age.Round(time.Millisecond))
+	}
+	return t, nil
 }
 
 // local maps a time of the sender's clock to ours; unknown stays unknown.

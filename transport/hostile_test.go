@@ -60,11 +60,17 @@ func (i *impostor) read(t wire.Type) []byte {
 // asSender opens a session with the viewer, up to its first credit.
 func (w *world) asSender() *impostor {
 	w.Helper()
+	return w.asSenderAt(1)
+}
+
+// asSenderAt is one whose clock shows that time.
+func (w *world) asSenderAt(clock time.Duration) *impostor {
+	w.Helper()
 	i := w.impostor(w.cable.sender)
 	i.write(wire.Hello, encode(self("tbcam-send", "evil")))
 	i.read(wire.Welcome)
 	ping, _ := wire.ParsePing(i.read(wire.Ping))
-	i.write(wire.Pong, wire.AppendPong(nil, wire.Clock{Ping: ping, Received: 1, Pong: 1}, 0))
+	i.write(wire.Pong, wire.AppendPong(nil, wire.Clock{Ping: ping, Received: int64(clock), Pong: int64(clock)}, 0))
 	i.read(wire.Start)
 	i.read(wire.Credit)
 	return i
@@ -100,14 +106,20 @@ func TestHostileSender(t *testing.T) {
 		"mode of 2^60x1":    {func(i *impostor) { i.mode(capture.Format{Pixel: capture.GREY, Width: 1 << 60, Height: 1}) }, "is outside"},
 		"mode below 1x1":    {func(i *impostor) { i.mode(capture.Format{Pixel: capture.GREY, Width: -4, Height: -4}) }, "is outside"},
 		"mode of no format": {func(i *impostor) { i.mode(capture.Format{Width: 1, Height: 1}) }, "not supported"},
-		"mode 0":            {func(i *impostor) { i.write(wire.Mode, encode(Mode{Format: grey})) }, "it has no number"},
-		"mode no JSON":      {func(i *impostor) { i.write(wire.Mode, []byte(`{"number":`)) }, "read mode: unexpected end"},
-		"mode too long":     {func(i *impostor) { i.write(wire.Mode, make([]byte, 5000)) }, "5000 bytes, allowed are 4064"},
-		"status no JSON":    {func(i *impostor) { i.write(wire.Status, []byte("\xff")) }, "read status"},
-		"status nested":     {func(i *impostor) { i.write(wire.Status, []byte(strings.Repeat("[", 4000))) }, "read status"},
-		"pong empty":        {func(i *impostor) { i.write(wire.Pong, nil) }, "read pong: payload is malformed"},
-		"pong of a future":  {func(i *impostor) { i.write(wire.Pong, wire.AppendPong(nil, wire.Clock{}, math.MaxUint64)) }, "it sent 18446744073709551615 frames, granted were 2"},
-		"frame no header":   {func(i *impostor) { i.record(wire.Header{Type: wire.Frame, Flags: wire.First, Stream: 1}, nil) }, "read frame: payload is malformed"},
+		"mode of a wide source": {func(i *impostor) {
+			i.write(wire.Mode, encode(Mode{Number: 1, Format: grey, Source: capture.Mode{Width: 9000, Height: 1}}))
+		}, "read mode: source: size 9000x1 is outside"},
+		"mode of a fast source": {func(i *impostor) {
+			i.write(wire.Mode, encode(Mode{Number: 1, Format: grey, Source: capture.Mode{Width: 1, Height: 1, Rate: capture.Rate{Num: math.MaxUint32, Den: 1}}}))
+		}, "read mode: source: 4.294967295e+09 frames per second are outside"},
+		"mode 0":           {func(i *impostor) { i.write(wire.Mode, encode(Mode{Format: grey})) }, "it has no number"},
+		"mode no JSON":     {func(i *impostor) { i.write(wire.Mode, []byte(`{"number":`)) }, "read mode: unexpected end"},
+		"mode too long":    {func(i *impostor) { i.write(wire.Mode, make([]byte, 5000)) }, "5000 bytes, allowed are 4064"},
+		"status no JSON":   {func(i *impostor) { i.write(wire.Status, []byte("\xff")) }, "read status"},
+		"status nested":    {func(i *impostor) { i.write(wire.Status, []byte(strings.Repeat("[", 4000))) }, "read status"},
+		"pong empty":       {func(i *impostor) { i.write(wire.Pong, nil) }, "read pong: payload is malformed"},
+		"pong of a future": {func(i *impostor) { i.write(wire.Pong, wire.AppendPong(nil, wire.Clock{}, math.MaxUint64)) }, "it sent 18446744073709551615 frames, granted were 2"},
+		"frame no header":  {func(i *impostor) { i.record(wire.Header{Type: wire.Frame, Flags: wire.First, Stream: 1}, nil) }, "read frame: payload is malformed"},
 		"frame too large": {func(i *impostor) {
 			i.mode(mjpeg720.Format)
 			i.first(0, wire.FrameHeader{Mode: 1, Size: math.MaxInt32}, 0)
@@ -456,6 +468,7 @@ func TestHostileCameras(t *testing.T) {
 		"modes":     {`{"modes":[` + many(maxModes+1, "{}") + `]}`, 1, "4097 modes and 0 controls are too many"},
 		"controls":  {`{"controls":[` + many(maxControls+1, "{}") + `]}`, 1, "0 modes and 1025 controls are too many"},
 		"menus":     {`{"controls":[{"menu":[` + many(maxControls, "{}") + `]}]}`, 1, "0 modes and 1025 controls are too many"},
+		"inputs":    {`{"inputs":[` + many(maxInputs+1, "{}") + `]}`, 1, "65 inputs are too many"},
 		"cameras":   {"{}", maxCameras + 1, "it has more than 64 cameras"},
 		"all is ok": {"{}", maxCameras, ""},
 	} {

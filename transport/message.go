@@ -110,6 +110,7 @@ func (s Status) bounded() Status {
 type request struct {
 	Number uint32 `json:"number"` // from 1
 	capture.Want
+	stop bool // it came in a Stop
 }
 
 // encode returns the payload of a message; these types always have one.
@@ -160,6 +161,11 @@ func parseMode(h wire.Header, payload []byte) (Mode, error) {
 	if err := m.Format.Check(); err != nil {
 		return Mode{}, fmt.Errorf("read mode: %w", err)
 	}
+	// A source's pixel format may be one that only the sender knows.
+	source := capture.Want{Width: m.Source.Width, Height: m.Source.Height, FPS: m.Source.Rate.FPS()}
+	if err := source.Check(); err != nil {
+		return Mode{}, fmt.Errorf("read mode: source: %w", err)
+	}
 	if m.Format.Size() > MaxFrame {
 		return Mode{}, fmt.Errorf("read mode: %v has more than %d bytes a picture", m.Format, MaxFrame)
 	}
@@ -189,7 +195,20 @@ const (
 	maxCameras  = 64
 	maxModes    = 4096 // of one camera
 	maxControls = 1024 // of one camera; the choices of its menus count, too
+	maxInputs   = 64   // of one camera
 )
+
+// tidyInputs makes a camera's inputs safe to show.
+func tidyInputs(inputs []capture.Input) {
+	for i := range inputs {
+		in := &inputs[i]
+		in.Name, in.Problem, in.Standard = printable(in.Name, maxText), printable(in.Problem, maxText), printable(in.Standard, maxText)
+		in.Standards = in.Standards[:min(len(in.Standards), maxInputs)]
+		for k := range in.Standards {
+			in.Standards[k] = printable(in.Standards[k], maxText)
+		}
+	}
+}
 
 func parseCamera(h wire.Header, payload []byte) (capture.Camera, error) {
 	c, err := decode[capture.Camera](h, payload, wire.MaxPayload)
@@ -198,9 +217,13 @@ func parseCamera(h wire.Header, payload []byte) (capture.Camera, error) {
 	}
 	c.Path, c.Name = printable(c.Path, maxText), printable(c.Name, maxText)
 	c.Driver, c.Bus = printable(c.Driver, maxText), printable(c.Bus, maxText)
+	tidyInputs(c.Inputs)
 	n := tidyControls(c.Controls)
 	if len(c.Modes) > maxModes || n > maxControls {
 		return capture.Camera{}, fmt.Errorf("read camera: %d modes and %d controls are too many", len(c.Modes), n)
+	}
+	if len(c.Inputs) > maxInputs {
+		return capture.Camera{}, fmt.Errorf("read camera: %d inputs are too many", len(c.Inputs))
 	}
 	return c, nil
 }

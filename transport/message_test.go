@@ -25,7 +25,7 @@ var messages = []struct {
 }{
 	{"message-hello", wire.Header{Type: wire.Hello}, Peer{"tbcam-send", "1.0", "laptop", [2]int{1, 1}, nil}, parsed(parsePeer)},
 	{"message-welcome", wire.Header{Type: wire.Welcome}, Peer{"tbcam-view", "1.0", "desktop", [2]int{1, 1}, []string{"audio"}}, parsed(parsePeer)},
-	{"message-start", wire.Header{Type: wire.Start, Stream: 1}, request{1, capture.Want{Camera: "auto", Pixel: capture.MJPEG, Width: 1280, Height: 720, FPS: 29.97}}, parsed(parseRequest)},
+	{"message-start", wire.Header{Type: wire.Start, Stream: 1}, request{Number: 1, Want: capture.Want{Camera: "auto", Pixel: capture.MJPEG, Width: 1280, Height: 720, FPS: 29.97}}, parsed(parseRequest)},
 	{"message-start-any", wire.Header{Type: wire.Start, Stream: 1}, request{Number: 2}, parsed(parseRequest)},
 	{"message-stop", wire.Header{Type: wire.Stop, Stream: 1}, request{Number: math.MaxUint32}, parsed(parseRequest)},
 	{"message-mode", wire.Header{Type: wire.Mode, Stream: 1}, Mode{Number: 1, Camera: "HD Webcam", Source: mjpeg720.Source, Format: mjpeg720.Format}, parsed(parseMode)},
@@ -53,6 +53,9 @@ var messages = []struct {
 	{"message-controls-none", wire.Header{Type: wire.Controls, Stream: 1}, controlsMessage{Number: 1}, parsed(parseControls)},
 	{"message-status-lost", wire.Header{Type: wire.Status, Stream: 1}, statusMessage{Status{State: Running}, lostTotals{1, math.MaxUint32, 3}}, parsed(parseStatus)},
 	{"message-status-refused", wire.Header{Type: wire.Status, Stream: 1}, statusMessage{Status: Status{Refused, "no such mode", 3, NoMode}}, parsed(parseStatus)},
+	{"message-mode-interlaced", wire.Header{Type: wire.Mode, Stream: 1}, Mode{Number: 2, Camera: "Grabber", Source: capture.Mode{
+		Pixel: capture.UYVY, Width: 720, Height: 576, Rate: capture.Rate{Num: 25, Den: 1}, Field: capture.TopFirst,
+	}, Format: capture.Format{Pixel: capture.MJPEG, Width: 720, Height: 576}}, parsed(parseMode)},
 }
 
 func parsed[T any](parse func(wire.Header, []byte) (T, error)) func(wire.Header, []byte) (any, error) {

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +23,12 @@ const maxSniff = 8 << 20
 // picture came before any record. It returns what it read.
 func sniff(src io.Reader) (head []byte, plain bool, err error) {
 	s := &sniffer{src: src}
-	_, err = mjpeg.NewReader(s, maxSniff).Next()
+	// Almost always a record is all that it takes.
+	first := make([]byte, wire.PacketSize)
+	n, err := s.Read(first)
+	if err == nil {
+		_, err = mjpeg.NewReader(io.MultiReader(bytes.NewReader(first[:n]), s), maxSniff).Next()
+	}
 	if errors.Is(err, errNotPlain) || errors.Is(err, mjpeg.ErrTooLarge) {
 		return s.head, false, nil
 	}
@@ -137,6 +143,12 @@ func (p *plainStream) drop() {
 func (p *plainStream) hand(f *capture.Frame) {
 	rs := p.session
 	r := rs.receiver
+	if f.Format != rs.mode.Format && !r.modes.take(modeLimit) {
+		r.Log.Debug("frame dropped", "err", "its format changes too often")
+		p.countDamaged(len(f.Data))
+		f.Release()
+		return
+	}
 	if f.Format != rs.mode.Format {
 		rs.mode = Mode{Number: rs.mode.Number + 1, Camera: "plain MJPEG", Format: f.Format}
 		rs.mode.Source = capture.Mode{Pixel: f.Format.Pixel, Width: f.Format.Width, Height: f.Format.Height}

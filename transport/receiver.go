@@ -69,6 +69,9 @@ type Receiver struct {
 	setting  uint32           // number of the last setting
 	pending  []pendingSetting // by number
 	clock    atomic.Pointer[Clock]
+
+	// Of all sessions: each may begin with a mode and a status.
+	modes, statuses allowance
 }
 
 // cameraList collects the answer to a List.
@@ -101,6 +104,8 @@ func (r *Receiver) ask(want *capture.Want) (request uint32) {
 	defer r.mu.Unlock()
 	r.want = want
 	r.request++
+	r.modes.request(modeLimit)
+	r.statuses.request(statusLimit)
 	if r.current != nil {
 		r.current.ask(wire.Start)
 	}
@@ -187,7 +192,7 @@ type receiverSession struct {
 	controllable bool          // the peer has remote control; fixed before it is current
 	have         atomic.Uint32 // number of the last Controls
 	begun        bool          // the sender has answered, and the time is known
-	offset       time.Duration // of the sender's clock then; fixed, so that Frame.Time keeps differences
+	times        sessionTimes  // fixed then, so that Frame.Time keeps differences
 	status       Status
 	lost         capture.Lost // the sender's totals
 	mode         Mode
@@ -399,8 +404,8 @@ func (rs *receiverSession) pong(payload []byte) error {
 		return fmt.Errorf("read pong: %w", err)
 	}
 	rs.clock.add(clock, rs.now())
-	if offset, _, ok := rs.clock.Estimate(); ok && !rs.begun {
-		rs.begin(offset)
+	if offset, uncertainty, ok := rs.clock.Estimate(); ok && !rs.begun {
+		rs.begin(newSessionTimes(rs.line, offset, uncertainty))
 	}
 	if !rs.begun {
 		return nil
@@ -412,8 +417,8 @@ func (rs *receiverSession) pong(payload []byte) error {
 // begin makes the session the receiver's. It asks for pictures only when the
 // first Pong has told the time, so that every frame's times are known, and that
 // the sender lives: what a device held may be of one that is gone.
-func (rs *receiverSession) begin(offset time.Duration) {
-	rs.begun, rs.offset = true, offset
+func (rs *receiverSession) begin(times sessionTimes) {
+	rs.begun, rs.times = true, times
 	rs.limit.Store(int64(liveness))
 	rs.granted.Store(window)
 	r := rs.receiver
@@ -446,11 +451,15 @@ func (rs *receiverSession) end(err error) {
 
 func (rs *receiverSession) setMode(h wire.Header, payload []byte) error {
 	mode, err := parseMode(h, payload)
-	if err == nil && mode.Number != rs.mode.Number {
-		rs.mode = mode
-		rs.receiver.Viewer.Mode(mode)
+	if err != nil || mode.Number == rs.mode.Number {
+		return err
 	}
-	return err
+	if !rs.receiver.modes.take(modeLimit) {
+		return errors.New("it changes its mode too often")
+	}
+	rs.mode = mode
+	rs.receiver.Viewer.Mode(mode)
+	return nil
 }
 
 func (rs *receiverSession) setStatus(h wire.Header, payload []byte) error {
@@ -459,6 +468,9 @@ func (rs *receiverSession) setStatus(h wire.Header, payload []byte) error {
 		return err
 	}
 	if message.Status != rs.status {
+		if !rs.receiver.statuses.take(statusLimit) {
+			return errors.New("it changes its status too often")
+		}
 		rs.status = message.Status
 		rs.receiver.Viewer.Status(message.Status)
 	}
@@ -541,8 +553,12 @@ func (rs *receiverSession) complete() error {
 	if rs.filled != len(f.Data) {
 		return fmt.Errorf("read frame: it has %d bytes of %d", rs.filled, len(f.Data))
 	}
+	captured, err := rs.times.captured(meta.Captured, time.Now())
+	if err != nil {
+		return fmt.Errorf("read frame: %w", err)
+	}
 	rs.partial = nil
-	f.Time = rs.line.time(meta.Captured - int64(rs.offset))
+	f.Time = captured
 	f.At = [capture.NumStages]time.Time{
 		capture.Captured: rs.clock.local(meta.Captured),
 		capture.Dequeued: rs.clock.local(meta.Dequeued),

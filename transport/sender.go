@@ -72,8 +72,9 @@ type Sender struct {
 	current  atomic.Pointer[senderSession]
 	controls atomic.Pointer[Controls]
 	status   atomic.Pointer[Status]
-	pace     pace // of obey
-	waiting  bool // said that no viewer answers
+	pace     pace      // of obey
+	modes    allowance // of all sessions: each begins with a mode
+	waiting  bool      // said that no viewer answers
 }
 
 // Report tells the viewer of the stream's state, now and when one connects.
@@ -95,7 +96,7 @@ func (s *Sender) Run(ctx context.Context) error {
 func (s *Sender) serve(ctx context.Context, conn Conn) error {
 	ss := newSenderSession(s, conn)
 	s.current.Store(ss)
-	err := ss.run(ctx, ss.greet, ss.read, ss.write, ss.list, ss.obey,
+	err := ss.run(ctx, ss.greet, ss.read, ss.write, ss.list, ss.follow, ss.obey,
 		func(session context.Context) error { return ss.pump(ctx, session) },
 		func(session context.Context) error { return ss.leave(ctx, session, ss.welcome, "tbcam-send was ended") },
 	)
@@ -130,17 +131,20 @@ type senderSession struct {
 
 	// From pump to the writer and back, one at a time. Neither is ever closed.
 	pictures chan Picture
-	written  chan struct{}
+	written  chan bool // or it was dropped
 
 	ping    atomic.Pointer[wire.Clock] // the last one that was read
 	lists   chan struct{}              // the viewer asks for the cameras
 	cameras atomic.Pointer[[][]byte]   // a list for the writer to begin with
 	request uint32                     // of the reader: number of the last Start or Stop
+	wanted  atomic.Pointer[request]    // the newest Start, or Stop, that the feed has not been told
+	wants   chan struct{}              // there is one
 	base    atomic.Pointer[lostTotals] // of the feed at the first Start, nil before
 	remote  remote
 
 	// Of the writer.
 	sent uint64   // frames that were written
+	fast uint32   // frames that were dropped, since their mode changed too often
 	mode Mode     // the last one that was announced
 	info *Mode    // what that was made from
 	rest [][]byte // cameras still to be sent
@@ -149,8 +153,8 @@ type senderSession struct {
 func newSenderSession(s *Sender, conn Conn) *senderSession {
 	ss := &senderSession{
 		session: newSession(conn, s.Link), sender: s,
-		welcome: make(chan struct{}), granted: make(chan struct{}, 1), lists: make(chan struct{}, 1),
-		pictures: make(chan Picture), written: make(chan struct{}, 1),
+		welcome: make(chan struct{}), granted: make(chan struct{}, 1), lists: make(chan struct{}, 1), wants: make(chan struct{}, 1),
+		pictures: make(chan Picture), written: make(chan bool, 1),
 		remote: remote{wishes: make(chan struct{}, 1)},
 	}
 	ss.remote.number.Store(1)
@@ -244,15 +248,33 @@ func (ss *senderSession) requested(h wire.Header, payload []byte) error {
 		return err
 	}
 	ss.request = r.Number
-	if h.Type == wire.Start {
-		if base := totalsOf(ss.sender.Feed.Lost()); ss.base.Load() == nil {
+	r.stop = h.Type == wire.Stop
+	ss.sender.modes.request(ownModeLimit)
+	ss.wanted.Store(&r)
+	poke(ss.wants)
+	return nil
+}
+
+// follow tells the feed what the viewer wants: of what it asks meanwhile, only the
+// newest.
+func (ss *senderSession) follow(session context.Context) error {
+	for {
+		select {
+		case <-ss.wants:
+		case <-session.Done():
+			return nil
+		}
+		r := ss.wanted.Load()
+		if r.stop {
+			ss.sender.Feed.Stop()
+			continue
+		}
+		if ss.base.Load() == nil {
+			base := totalsOf(ss.sender.Feed.Lost())
 			ss.base.Store(&base)
 		}
 		ss.sender.Feed.Start(r.Number, r.Want)
-	} else {
-		ss.sender.Feed.Stop()
 	}
-	return nil
 }
 
 func (ss *senderSession) grant(payload []byte) error {
@@ -305,7 +327,7 @@ func (ss *senderSession) pump(ctx, session context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(session, cancel)()
-	for taken := uint64(0); ; taken++ {
+	for taken := uint64(0); ; {
 		picture, err := ss.takePicture(ctx, taken)
 		if ctx.Err() != nil && err != nil {
 			return nil // leave says goodbye
@@ -320,7 +342,10 @@ func (ss *senderSession) pump(ctx, session context.Context) error {
 			return nil
 		}
 		select {
-		case <-ss.written:
+		case written := <-ss.written:
+			if written {
+				taken++
+			}
 		case <-session.Done():
 			return nil
 		}
@@ -362,10 +387,11 @@ func (ss *senderSession) write(session context.Context) error {
 		select {
 		case <-ss.wake:
 		case p := <-ss.pictures:
+			sent := ss.sent
 			if err := ss.writePicture(p); err != nil {
 				return err
 			}
-			ss.written <- struct{}{}
+			ss.written <- ss.sent > sent
 		case <-session.Done():
 			return nil
 		}
@@ -396,13 +422,16 @@ func (ss *senderSession) writeOwn(t wire.Type) error {
 	return nil
 }
 
-// lostTotals returns what the feed lost since the session's first Start.
+// lostTotals returns what was lost since the session's first Start; lost are the
+// feed's totals. Only the writer may call it.
 func (ss *senderSession) lostTotals(lost capture.Lost) lostTotals {
 	base := ss.base.Load()
 	if base == nil {
 		return lostTotals{}
 	}
-	return totalsOf(lost).since(*base)
+	totals := totalsOf(lost).since(*base)
+	totals.Superseded += ss.fast
+	return totals
 }
 
 // writePong answers a Ping, and has said again what the viewer must know.
@@ -433,9 +462,15 @@ func (ss *senderSession) writeCamera() error {
 	return ss.writeRecord(wire.Header{Type: wire.Camera, Flags: flags}, payload)
 }
 
+// writePicture writes a picture, after its mode if that is new. One whose mode
+// changes more often than the viewer bears is dropped.
 func (ss *senderSession) writePicture(p Picture) error {
 	defer p.Frame.Release()
 	if p.Info != ss.info {
+		if !ss.sender.modes.take(ownModeLimit) {
+			ss.fast++
+			return nil
+		}
 		number := ss.mode.Number + 1
 		ss.info, ss.mode = p.Info, *p.Info
 		ss.mode.Number = number

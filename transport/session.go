@@ -222,7 +222,7 @@ func (s *session) readAll(handle func(wire.Header, []byte) error) error {
 	for {
 		h, payload, err := s.readNext()
 		switch {
-		case errors.Is(err, wire.ErrVersion):
+		case errors.Is(err, wire.ErrVersion), errors.Is(err, wire.ErrHostile):
 			return fmt.Errorf("%w: %w", ErrProtocol, err)
 		case err != nil:
 			return err

@@ -633,6 +633,7 @@ func TestCameras(t *testing.T) {
 	for i := range cameras {
 		cameras[i] = capture.Camera{
 			Path: fmt.Sprintf("/dev/video%d", i), Name: "evil\x1b]0;name\a", Modes: []capture.Mode{mjpeg720.Source},
+			Inputs:   []capture.Input{{Name: "HDMI\x1b", Problem: "no\nsignal", Standards: []string{"pal\a"}}},
 			Controls: []capture.Control{{Name: "Power\nLine", Menu: []capture.ControlMenuItem{{Name: "50\tHz"}}}},
 		}
 	}
@@ -656,7 +657,8 @@ func TestCameras(t *testing.T) {
 					t.Errorf("the sender listed %d times", calls)
 				}
 				if got := w.listTwice(); want > 0 && (got[0].Name != "evil\uFFFD]0;name\uFFFD" ||
-					got[0].Controls[0].Name != "Power\uFFFDLine" || got[0].Controls[0].Menu[0].Name != "50\uFFFDHz") {
+					got[0].Controls[0].Name != "Power\uFFFDLine" ||
+					got[0].Inputs[0].String() != "0 HDMI\uFFFD (no\uFFFDsignal): pal\uFFFD" || got[0].Controls[0].Menu[0].Name != "50\uFFFDHz") {
 					t.Errorf("not printable: %+v", got[0])
 				}
 			})

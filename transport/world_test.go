@@ -49,6 +49,7 @@ type feed struct {
 	err    error  // in place of io.EOF
 	info   *Mode
 	lost   capture.Lost
+	renew  bool // each picture has a new info
 	lister func() []capture.Camera
 
 	mu      sync.Mutex
@@ -112,6 +113,9 @@ func (f *feed) picture() *capture.Frame {
 	data := sample(f.number, f.size(f.number))
 	p := f.pool.Get(len(data))
 	copy(p.Data, data)
+	if info := *f.info; f.renew {
+		f.info = &info
+	}
 	p.Format, p.Sequence, p.Time = f.info.Format, f.number, time.Now()
 	p.At[capture.Captured], p.At[capture.Dequeued] = p.Time, p.Time
 	f.at[f.number] = p.Time

@@ -182,13 +182,26 @@ type eventSubscription struct {
 type event struct {
 	typ     uint32
 	_       uint32 // the union holds 64-bit values
-	count   uint32 // of a v4l2_event_client_usage, which v4l2loopback has
+	count   uint32 // of a v4l2_event_client_usage, which v4l2loopback has; or what changed of a source
 	_       [60]byte
 	pending uint32
 	_       uint32   // sequence
 	_       [2]int64 // timestamp
 	_       [9]uint32
 }
+
+type input struct {
+	index        uint32
+	name         [32]byte
+	_            [3]uint32 // type, audioset, tuner
+	std          uint64    // the analogue standards that it has
+	status       uint32    // of the current input
+	capabilities uint32
+	_            [3]uint32
+}
+
+// dvTimings is packed. They are only passed on.
+type dvTimings [132]byte
 
 // These lines do not compile where a struct has not the kernel's size.
 var (
@@ -209,6 +222,7 @@ var (
 	_ [32]byte  = [unsafe.Sizeof(extControls{})]byte{}
 	_ [32]byte  = [unsafe.Sizeof(eventSubscription{})]byte{}
 	_ [136]byte = [unsafe.Sizeof(event{})]byte{}
+	_ [80]byte  = [unsafe.Sizeof(input{})]byte{}
 )
 
 // Directions of an ioctl (include/uapi/asm-generic/ioctl.h).
@@ -235,6 +249,13 @@ var (
 	vidiocStreamOff          = vidioc(write, 19, unsafe.Sizeof(uint32(0)))
 	vidiocGParm              = vidioc(read|write, 21, unsafe.Sizeof(streamParm{}))
 	vidiocSParm              = vidioc(read|write, 22, unsafe.Sizeof(streamParm{}))
+	vidiocGStd               = vidioc(read, 23, unsafe.Sizeof(uint64(0)))
+	vidiocSStd               = vidioc(write, 24, unsafe.Sizeof(uint64(0)))
+	vidiocEnumInput          = vidioc(read|write, 26, unsafe.Sizeof(input{}))
+	vidiocGInput             = vidioc(read, 38, unsafe.Sizeof(uint32(0)))
+	vidiocSInput             = vidioc(read|write, 39, unsafe.Sizeof(uint32(0)))
+	vidiocSDVTimings         = vidioc(read|write, 87, unsafe.Sizeof(dvTimings{}))
+	vidiocQueryDVTimings     = vidioc(read, 99, unsafe.Sizeof(dvTimings{}))
 	vidiocQueryMenu          = vidioc(read|write, 37, unsafe.Sizeof(queryMenu{}))
 	vidiocGExtCtrls          = vidioc(read|write, 71, unsafe.Sizeof(extControls{}))
 	vidiocSExtCtrls          = vidioc(read|write, 72, unsafe.Sizeof(extControls{}))
@@ -330,5 +351,12 @@ const (
 	ctrlFlagWriteOnly = 0x00000040
 	ctrlFlagNextCtrl  = 0x80000000
 
-	eventCtrl = 3
+	eventCtrl         = 3
+	eventSourceChange = 5
+
+	srcChangeResolution = 1
+
+	inCapDVTimings   = 2
+	inStatusNoPower  = 1
+	inStatusNoSignal = 2
 )

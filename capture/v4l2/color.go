@@ -39,13 +39,16 @@ func matrixOf(encoding, colorspace uint32) capture.Matrix {
 	return capture.BT601
 }
 
+// rangeOf takes grey for full range where the driver does not say, as the kernel's
+// own test pattern and FFmpeg do: infrared and thermal cameras use all values.
 func rangeOf(pix pixFormat) capture.Range {
+	info := capture.PixelFormat(pix.pixelFormat).Info()
 	switch {
 	case pix.quantization == quantizationFullRange:
 		return capture.Full
 	case pix.quantization == quantizationLimRange:
 		return capture.Limited
-	case capture.PixelFormat(pix.pixelFormat).Info().IsRGB(), pix.colorspace == colorspaceJPEG:
+	case info.IsRGB(), info.Planar == capture.GREY, pix.colorspace == colorspaceJPEG:
 		return capture.Full
 	}
 	return capture.Limited

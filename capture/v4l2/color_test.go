@@ -29,6 +29,8 @@ func TestColorOfADriversFormat(t *testing.T) {
 		{"SMPTE 240M", capture.NV12, colorspaceSMPTE240M, ycbcrEncDefault, quantizationDefault, capture.BT709, capture.Limited},
 		{"raw of a JPEG colorspace", capture.YUYV, colorspaceJPEG, ycbcrEncDefault, quantizationDefault, capture.BT601, capture.Full},
 		{"RGB", capture.RGB24, colorspaceSRGB, ycbcrEncDefault, quantizationDefault, capture.BT601, capture.Full},
+		{"grey", capture.GREY, colorspaceDefault, ycbcrEncDefault, quantizationDefault, capture.BT601, capture.Full},
+		{"grey of 10 bits and limited range", capture.Y10, colorspaceDefault, ycbcrEncDefault, quantizationLimRange, capture.BT601, capture.Limited},
 		{"RGB of limited range", capture.BGR24, colorspaceSRGB, ycbcrEncDefault, quantizationLimRange, capture.BT601, capture.Limited},
 		{"JPEG", capture.JPEG, colorspaceJPEG, ycbcrEncDefault, quantizationDefault, capture.BT601, capture.Full},
 		{"JPEG, whatever the driver says", capture.MJPEG, colorspaceRec709, ycbcrEnc709, quantizationLimRange, capture.BT601, capture.Full},

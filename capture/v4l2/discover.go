@@ -338,6 +338,7 @@ func describe(n node) (capture.Camera, error) {
 		return capture.Camera{}, err
 	}
 	defer unix.Close(fd)
+	_ = followSignal(fd, n.path) // its size is the only one; a lack of it shows in the inputs
 	modes, err := listModes(fd, n.path, captureType(n.cap.caps()))
 	if err != nil {
 		return capture.Camera{}, err
@@ -352,5 +353,6 @@ func describe(n node) (capture.Camera, error) {
 		Bus:      n.bus(),
 		Modes:    modes,
 		Controls: listControls(fd),
+		Inputs:   listInputs(fd),
 	}, nil
 }

@@ -60,8 +60,8 @@ type filled struct {
 
 // Open starts the camera at a device node in the mode nearest to the one asked
 // for that the driver grants. Frames come from pool. The error wraps
-// capture.ErrBusy, capture.ErrGone, capture.ErrNoCamera or capture.ErrNoMode
-// where that is the reason.
+// capture.ErrBusy, capture.ErrGone, capture.ErrNoCamera, capture.ErrNoMode or
+// capture.ErrNoSignal where that is the reason.
 func Open(path string, mode capture.Mode, pool *capture.Pool) (*Source, error) {
 	n := inspect(path)
 	if err := n.notCamera(); err != nil {
@@ -106,12 +106,16 @@ func open(path string, mode capture.Mode, bytesPerLine uint32, pool *capture.Poo
 }
 
 func (s *Source) start(mode capture.Mode, bytesPerLine uint32) error {
-	s.poll = [2]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}, {Fd: int32(s.wake), Events: unix.POLLIN}}
+	s.poll = [2]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN | unix.POLLPRI}, {Fd: int32(s.wake), Events: unix.POLLIN}}
 	c, err := queryCap(s.fd)
 	if err != nil {
 		return explain("VIDIOC_QUERYCAP", s.path, err)
 	}
 	s.bufType = captureType(c.caps())
+	subscribeSource(s.fd) // before the signal is looked at, so that no change is missed
+	if err := followSignal(s.fd, s.path); err != nil {
+		return err
+	}
 	if err := s.negotiate(mode, bytesPerLine); err != nil {
 		return err
 	}
@@ -156,6 +160,9 @@ func (s *Source) negotiate(mode capture.Mode, bytesPerLine uint32) error {
 	}
 	s.mode = capture.Mode{Pixel: s.format.Pixel, Width: s.format.Width, Height: s.format.Height}
 	s.mode.Rate = setRate(s.fd, s.bufType, mode.Rate)
+	if !s.format.Pixel.Compressed() {
+		s.mode.Field = fieldOrder(pix.field, getStandard(s.fd))
+	}
 	return nil
 }
 
@@ -165,6 +172,19 @@ func wholePictures(field uint32) bool {
 		return true
 	}
 	return false
+}
+
+// fieldOrder returns the order of the fields in whole frames: without a word of the
+// driver that of the analogue standard, and top first for digital video
+// (Documentation/userspace-api/media/v4l/field-order.rst).
+func fieldOrder(field uint32, standard uint64) capture.Field {
+	switch {
+	case field == fieldInterlacedBT, field == fieldInterlaced && standard&std525 != 0:
+		return capture.BottomFirst
+	case field == fieldInterlacedTB, field == fieldInterlaced:
+		return capture.TopFirst
+	}
+	return capture.Progressive
 }
 
 func (s *Source) mapBuffers() error {
@@ -243,8 +263,9 @@ func (s *Source) Lost() capture.Lost {
 }
 
 // Read waits for the newest valid picture and returns a copy of it, owned by the
-// caller. It ends with capture.ErrClosed, with capture.ErrGone where opening the
-// camera again is what may help, or with the driver's error.
+// caller. It ends with capture.ErrClosed, with capture.ErrGone or
+// capture.ErrSignalChanged where opening the camera again is what may help, or with
+// the driver's error.
 func (s *Source) Read() (*capture.Frame, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
@@ -279,6 +300,8 @@ func (s *Source) wait() error {
 			}
 		case s.poll[0].Revents&unix.POLLHUP != 0:
 			return explain("poll", s.path, unix.ENODEV)
+		case s.poll[0].Revents&unix.POLLPRI != 0 && sourceChanged(s.fd):
+			return fmt.Errorf("%s: %w", s.path, capture.ErrSignalChanged)
 		case s.poll[0].Revents != 0:
 			return nil
 		}

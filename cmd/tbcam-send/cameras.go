@@ -21,6 +21,9 @@ func listCameras() ([]capture.Camera, error) {
 // chooseMode finds a camera and its mode: the camera that was used last, if any.
 func chooseMode(want capture.Want, last capture.Camera) (capture.Camera, capture.Mode, error) {
 	camera, err := findCamera(want.Camera, last)
+	if err == nil && camera.Path != pattern.Name {
+		camera, err = v4l2.SelectInput(camera, want.Input, want.Standard)
+	}
 	if err != nil {
 		return capture.Camera{}, capture.Mode{}, err
 	}
@@ -116,7 +119,7 @@ func textForViewer(err error) string {
 		return known.forViewer()
 	}
 	for _, kind := range [...]error{
-		capture.ErrBusy, capture.ErrGone, capture.ErrNoMode, capture.ErrAmbiguous, capture.ErrNoCamera, errHung,
+		capture.ErrNoSignal, capture.ErrSignalChanged, capture.ErrBusy, capture.ErrGone, capture.ErrNoMode, capture.ErrAmbiguous, capture.ErrNoCamera, errHung,
 	} {
 		if errors.Is(err, kind) {
 			return kind.Error()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,6 +38,8 @@ type options struct {
 	verbose  bool
 	console  consoleFlags
 	wait     bool
+	input    string
+	standard string
 }
 
 func command() *cobra.Command {
@@ -60,6 +63,8 @@ it is ended, through any number of viewers and unplugged cables.`,
 	f.StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage)
 	o.allow.Register(f)
 	o.want.Register(f, "auto, a `CAMERA`'s device or (part of its) name, or pattern")
+	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber, by number or (part of its) name; list shows them")
+	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; list shows them")
 	f.StringVar(&o.codec, "codec", "auto", "auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
 	f.StringVar(&o.wire, "wire", "tbcam", "tbcam, or mjpeg: plain MJPEG for GStreamer, FFmpeg and others; then --stream may be a FIFO or -")
 	f.IntVar(&o.quality, "quality", 85, "of JPEGs made here, 1 to 100")
@@ -89,7 +94,12 @@ func listCommand() *cobra.Command {
 	return c
 }
 
+// heap is what the garbage collector keeps the heap below, in bytes: a viewer may ask
+// for one large mode after the other.
+const heap = 192 << 20
+
 func send(ctx context.Context, o options) error {
+	debug.SetMemoryLimit(heap)
 	log := cli.NewLog(os.Stderr, "tbcam-send", cli.Level(o.verbose))
 	feed, offer, err := o.feed(log)
 	if err != nil {
@@ -144,6 +154,7 @@ func (o options) feed(log *slog.Logger) (f *feed, offer string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
+	want.Input, want.Standard = o.input, o.standard
 	kind, err := codec.ParseKind(o.codec)
 	switch {
 	case err != nil:

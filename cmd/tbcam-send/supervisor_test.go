@@ -362,6 +362,8 @@ func TestTextForViewer(t *testing.T) {
 		{fmt.Errorf("vivid: poll /dev/video0: %w", capture.ErrGone), "camera is gone"},
 		{fmt.Errorf("%w: \"a\" may be /dev/video0 (b)", capture.ErrAmbiguous), "no such camera: several have that name"},
 		{fmt.Errorf("%w: none found", capture.ErrNoCamera), "no such camera"},
+		{fmt.Errorf("open /dev/video0: %w on input 0 HDMI", capture.ErrNoSignal), "no signal"},
+		{fmt.Errorf("/dev/video0: %w", capture.ErrSignalChanged), "signal changed"},
 		{&modeError{capture.Camera{Path: "/dev/video0", Name: "HD"}, fmt.Errorf("%w: yuyv", capture.ErrNoMode)}, "HD: camera has no such mode: yuyv"},
 		{fmt.Errorf("open /dev/video0: %w (run: sudo)", os.ErrPermission), "camera may not be opened"},
 		{errors.New("mmap /dev/video0: bad address"), "camera cannot be used"},

@@ -254,6 +254,7 @@ func (v *viewer) about() (container.Tags, capture.Rate) {
 	defer v.mu.Unlock()
 	return container.Tags{
 		Camera: v.mode.Camera, Host: v.host, Mode: v.mode.Source.String(), Program: "tbcam-view " + version,
+		Field: v.mode.Source.Field,
 	}, v.mode.Source.Rate
 }
 

@@ -85,8 +85,15 @@ func viewUntil(ctx context.Context, o options, c *completion) error {
 	defer o.stats.Start(o.out(), v.summary)()
 	v.log.Info("waiting for tbcam-send", "stream", o.stream)
 	v.say("Waiting for tbcam-send\nat "+o.stream, waitingForSender+" at "+o.stream)
+	defer context.AfterFunc(ctx, v.hurry)()
 	return v.result(ctx, limited, v.run())
 }
+
+// decodeWait is how long decoding may go on after a signal.
+const decodeWait = 500 * time.Millisecond
+
+// hurry ends decoding if it takes long.
+func (v *viewer) hurry() { time.AfterFunc(decodeWait, v.fanout.Hurry) }
 
 // newRun returns a viewer as the flags ask for, without a stream.
 func newRun(ctx context.Context, o options) (*viewer, error) {

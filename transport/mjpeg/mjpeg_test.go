@@ -8,8 +8,12 @@ import (
 	"image/jpeg"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/iotest"
+
+	"github.com/tbcam/tbcam/fixtures/jpegbomb"
 )
 
 // photo returns a JPEG with noise in it, so that its scan holds every byte.
@@ -150,6 +154,14 @@ func FuzzReader(f *testing.F) {
 	f.Add(photo(f, 16, 1))
 	f.Add([]byte{0xFF, soi, 0xFF, sos, 0, 2, 0xFF})
 	f.Add([]byte{0xFF, soi, 0xFF, com, 0xFF, 0xFF, 0xFF, eoi})
+	for _, name := range []string{"good-422-restart-padded", "stale-tail", "second-image", "good-420-progressive", "good-422-comment"} {
+		data, err := os.ReadFile(filepath.Join("..", "..", "fixtures", "jpeg", name+".jpg"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(append(data, data...))
+	}
+	f.Add(append(jpegbomb.Progressive(40, 30, 5), jpegbomb.Flat(8, 8, 300_000)...))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := NewReader(iotest.HalfReader(bytes.NewReader(data)), 1<<12)
 		for {

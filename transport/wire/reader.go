@@ -6,9 +6,16 @@ import (
 	"io"
 )
 
-// bufferSize holds a record of the largest size and as much of what follows, so
-// that there is always room for a read of 256 KiB.
-const bufferSize = 2 * MaxRecord
+// What a Reader may check in vain: this many bytes at once, and so many times what
+// it has read. Damage of a line stays far below it; a peer that puts headers into the
+// payloads of others would have every byte checked thousands of times.
+const (
+	vainBytes = 8 << 20
+	vainTimes = 8
+)
+
+// ErrHostile is returned when a Reader has checked too many bytes in vain.
+var ErrHostile = errors.New("too many bytes had to be read again after damage")
 
 // Damage counts what a Reader passed over.
 type Damage struct {
@@ -20,32 +27,35 @@ type Damage struct {
 // padding. After damage it goes on at the next good record.
 type Reader struct {
 	src    io.Reader
-	buf    []byte
-	start  int   // of what was not parsed yet
-	end    int   // of what was read
-	fresh  int   // bytes of the last read, until they were searched
-	ahead  int   // bytes that one read may fetch
+	buf    []byte // grows up to 2 * MaxRecord
+	start  int    // of what was not parsed yet
+	end    int    // of what was read
+	fresh  int    // bytes of the last read, until they were searched
+	ahead  int    // bytes that one read may fetch: grows up to most
+	most   int
 	rest   int   // bytes of the last payload that were not read yet
 	err    error // of the source
 	damage Damage
+	read   uint64 // bytes in all
+	vain   uint64 // bytes that were checked and made no record
 }
 
 // NewReader returns a Reader of src, which may return few bytes at a time.
 func NewReader(src io.Reader) *Reader {
-	return &Reader{src: src, buf: make([]byte, bufferSize), ahead: MaxRecord}
+	return &Reader{src: src, ahead: PacketSize, most: MaxRecord}
 }
 
 // NewDirectReader returns a Reader of a line that keeps bytes whole. It fetches
 // little ahead, so that ReadRest reads most of a frame straight to its place.
 func NewDirectReader(src io.Reader) *Reader {
-	return &Reader{src: src, buf: make([]byte, bufferSize), ahead: PacketSize}
+	return &Reader{src: src, ahead: PacketSize, most: PacketSize}
 }
 
 // Next returns the next good record. The payload is valid until the next call.
 // That of an Unchecked Frame may be only the beginning, FrameHeaderSize bytes at
 // least; the rest is for ReadRest, or passed over by the next call.
-// The error is that of the source, or wraps ErrVersion when the peer speaks
-// another version, which no resynchronisation can cure.
+// The error is that of the source, or ErrHostile, or wraps ErrVersion when the peer
+// speaks another version, which no resynchronisation can cure.
 func (r *Reader) Next() (Header, []byte, error) {
 	for r.rest > 0 {
 		if r.ReadRest(r.buf[:min(r.rest, len(r.buf))]) == 0 {
@@ -53,6 +63,9 @@ func (r *Reader) Next() (Header, []byte, error) {
 		}
 	}
 	for {
+		if r.vain > vainBytes+vainTimes*r.read {
+			return Header{}, nil, ErrHostile
+		}
 		r.skipPadding()
 		h, payload, err := Parse(r.buf[r.start:r.end])
 		short := errors.Is(err, ErrShort)
@@ -74,6 +87,7 @@ func (r *Reader) Next() (Header, []byte, error) {
 			if h.Type != 0 {
 				r.damage.Records++
 			}
+			r.countVain(h, err)
 			r.resync()
 		}
 	}
@@ -88,6 +102,7 @@ func (r *Reader) ReadRest(b []byte) int {
 	var n int
 	n, r.err = io.ReadFull(r.src, b)
 	r.rest -= n
+	r.read += uint64(n)
 	return n
 }
 
@@ -97,6 +112,17 @@ func (r *Reader) Damage() Damage { return r.damage }
 func (r *Reader) skipPadding() {
 	for r.start < r.end && r.buf[r.start] == 0 {
 		r.start++
+	}
+}
+
+// countVain counts the bytes that Parse checked before it returned an error.
+func (r *Reader) countVain(h Header, err error) {
+	if errors.Is(err, ErrMagic) {
+		return
+	}
+	r.vain += HeaderSize
+	if errors.Is(err, ErrChecksum) {
+		r.vain += uint64(h.Length)
 	}
 }
 
@@ -125,28 +151,41 @@ func (r *Reader) interrupted() bool {
 		return false
 	}
 	for tail := rest[max(HeaderSize, len(rest)-PacketSize):]; ; tail = tail[1:] {
-		at := bytes.IndexByte(tail, magic[0])
+		at := bytes.Index(tail, []byte(magic))
 		if at < 0 {
 			return false
 		}
 		tail = tail[at:]
-		if _, _, err := Parse(tail); err == nil {
+		h, _, err := Parse(tail)
+		if err == nil {
 			return true
 		}
+		r.countVain(h, err)
 	}
 }
 
-// fill reads once, after it made room for 256 KiB: what is left unparsed is
-// shorter than one record, or it would have been parsed.
+// fill reads once, after it made room for that. It reads more at a time as long as
+// the line is busy.
 func (r *Reader) fill() {
-	if r.start == r.end {
+	switch {
+	case r.start == r.end:
 		r.start, r.end = 0, 0
-	} else if len(r.buf)-r.end < MaxRecord {
+	case len(r.buf)-r.end < r.ahead:
 		r.end = copy(r.buf, r.buf[r.start:r.end])
 		r.start = 0
 	}
-	r.fresh, r.err = r.src.Read(r.buf[r.end:min(r.end+r.ahead, len(r.buf))])
+	if size := r.end + r.ahead; size > len(r.buf) {
+		// What is left unparsed is shorter than one record, or it would have been parsed.
+		buf := make([]byte, min(max(size, 2*len(r.buf)), MaxRecord+r.most))
+		copy(buf, r.buf[:r.end])
+		r.buf = buf
+	}
+	r.fresh, r.err = r.src.Read(r.buf[r.end : r.end+r.ahead])
 	r.end += r.fresh
+	r.read += uint64(r.fresh)
+	if r.fresh == r.ahead {
+		r.ahead = min(2*r.ahead, r.most)
+	}
 	if r.fresh == 0 && r.err == nil {
 		r.err = io.ErrNoProgress
 	}

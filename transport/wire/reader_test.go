@@ -229,8 +229,73 @@ func (c *chunkReader) Read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n := copy(b, c.chunks[0])
-	c.chunks = c.chunks[1:]
+	if c.chunks[0] = c.chunks[0][n:]; len(c.chunks[0]) == 0 {
+		c.chunks = c.chunks[1:]
+	}
 	return n, nil
+}
+
+// Bytes that claim to be records are not checked again and again, whatever they
+// claim and however few come at a time.
+func TestReaderWork(t *testing.T) {
+	header := func(length int) []byte {
+		return AppendHeader(nil, Header{Type: Frame, Session: 1}, make([]byte, length))
+	}
+	pong := Append(nil, Header{Type: Pong, Session: 1}, AppendPong(nil, Clock{}, 1))
+	long := reheader(4, Version)
+	binary.LittleEndian.PutUint32(long[20:], MaxPayload)
+	binary.LittleEndian.PutUint32(long[24:], 1) // is not the checksum of anything
+	sum(long)
+	for name, c := range map[string]struct {
+		unit []byte
+		few  int // bytes at a time, 0: as many as fit
+	}{
+		"headers back to back":      {long, 0},
+		"with good records between": {slices.Concat(long, pong), 0},
+		"headers in small reads":    {long, 100},
+		"headers in smallest reads": {slices.Concat(long, header(1000), header(500)[:28]), 1},
+		"short ones in small reads": {slices.Concat(long, bytes.Repeat(header(64), 1000)), 100},
+	} {
+		r := NewReader(&meter{io.LimitReader(&loop{bytes: bytes.Repeat(c.unit, 2000)}, 64<<20), c.few})
+		_, _, err := drain(r)
+		if err != ErrHostile {
+			t.Errorf("%s: it ended with %v", name, err)
+		}
+		if limit := vainBytes + vainTimes*r.read + 2*MaxRecord; r.vain > limit {
+			t.Errorf("%s: of %d bytes %d were checked in vain, allowed are %d", name, r.read, r.vain, limit)
+		}
+	}
+}
+
+// meter returns a few bytes at a time.
+type meter struct {
+	src io.Reader
+	few int
+}
+
+func (m *meter) Read(b []byte) (int, error) {
+	if m.few > 0 {
+		b = b[:min(m.few, len(b))]
+	}
+	return m.src.Read(b)
+}
+
+// A line that damages every second record of the largest size is not taken for a
+// hostile peer, and what is whole comes.
+func TestReaderBearsDamage(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 1))
+	var b []byte
+	for i := range uint32(400) {
+		record := Append(nil, Header{Type: Frame, Session: 1, Sequence: i}, randomBytes(random, MaxPayload))
+		if i%2 == 0 {
+			record = slices.Concat(record[:100_000], record[104_000:])
+		}
+		b = append(b, record...)
+	}
+	records, _, err := readAll(&pieceReader{b, random})
+	if len(records) != 200 || err != io.EOF {
+		t.Errorf("%d records of 200 came, then %v", len(records), err)
+	}
 }
 
 func FuzzReader(f *testing.F) {
@@ -247,7 +312,7 @@ func FuzzReader(f *testing.F) {
 		}
 		for _, open := range []func(io.Reader) *Reader{NewReader, NewDirectReader} {
 			records, _, err := drain(open(&pieceReader{b, rand.New(rand.NewPCG(uint64(seed), 0))}))
-			if err != io.EOF && !errors.Is(err, ErrVersion) {
+			if err != io.EOF && !errors.Is(err, ErrVersion) && err != ErrHostile {
 				t.Errorf("ended with %v", err)
 			}
 			for _, got := range records {

@@ -164,6 +164,9 @@ func printCamera(w io.Writer, c capture.Camera) error {
 	if err := t.Flush(); err != nil { // the controls have columns of their own
 		return err
 	}
+	for _, input := range c.Inputs {
+		fmt.Fprintf(w, "  input %v\n", input)
+	}
 	for _, control := range c.Controls {
 		fmt.Fprintf(t, "  control %s\t%s\t%d\t(%d..%d step %d, default %d)\n",
 			control.Name, control.Type, control.Value, control.Min, control.Max, control.Step, control.Default)

@@ -13,6 +13,7 @@ func TestPrintCamerasIsPrintable(t *testing.T) {
 	cameras := []capture.Camera{{
 		Path: "/dev/video0", Name: "Cam\x1b]0;title\x07\u009b31m\u202e", Driver: "uvcvideo\x1b[2J", Bus: "usb-\r1",
 		Modes:    []capture.Mode{{Pixel: capture.YUYV, Width: 640, Height: 480}},
+		Inputs:   []capture.Input{{Name: "HDMI\x1b[1m", Problem: "no\nsignal", Standards: []string{"pal\r"}}},
 		Controls: []capture.Control{{Name: "Bright\nness\x1b[1m"}},
 	}}
 	for _, asJSON := range []bool{false, true} {
@@ -29,8 +30,8 @@ func TestPrintCamerasIsPrintable(t *testing.T) {
 		if err := json.Unmarshal([]byte(b.String()), &read); asJSON && (err != nil || !strings.HasPrefix(read[0].Name, "Cam")) {
 			t.Errorf("%v: %q", err, b.String())
 		}
-		if !asJSON && !strings.Contains(b.String(), "640x480") {
-			t.Errorf("no mode in %q", b.String())
+		if !asJSON && !(strings.Contains(b.String(), "640x480") && strings.Contains(b.String(), "  input 0 HDMI")) {
+			t.Errorf("no mode or no input in %q", b.String())
 		}
 	}
 }

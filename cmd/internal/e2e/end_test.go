@@ -3,11 +3,13 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/tbcam/tbcam/fixtures/xvfb"
+	"github.com/tbcam/tbcam/transport/wire"
 )
 
 // endLimit is how long a program may take to end after SIGTERM.
@@ -51,6 +53,17 @@ func TestEndsInTime(t *testing.T) {
 		time.Sleep(300 * time.Millisecond) // for messages to pile up
 		wantEnd(t, w.program, 0)
 	})
+	t.Run("in order", func(t *testing.T) {
+		w := watch(t)
+		// As a terminal and systemd do, to both.
+		if err := syscall.Kill(w.child(t), syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		wantEnd(t, w.program, 0)
+		if text := w.stderr.String(); strings.Contains(text, "err") || strings.Contains(text, "window") {
+			t.Errorf("it ends with an error in its log: %s", text)
+		}
+	})
 	t.Run("the window itself", func(t *testing.T) {
 		w := watch(t)
 		dead, begin := w.child(t), time.Now()
@@ -86,4 +99,20 @@ func TestEndsInTime(t *testing.T) {
 		offer(t, path)
 		wantEnd(t, v, 130)
 	})
+}
+
+// TestGoodbye: what the viewer says at its end names nothing of its host.
+func TestGoodbye(t *testing.T) {
+	flag, path := socket(t)
+	v := viewer(t, flag, "--record="+filepath.Join(t.TempDir(), "a.mkv"))
+	p := offer(t, path)
+	if err := v.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if reason, err := p.Read(wire.Bye); err != nil || string(reason) != "tbcam-view was ended" {
+		t.Errorf("it says %q, %v", reason, err)
+	}
+	if code := v.code(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
 }

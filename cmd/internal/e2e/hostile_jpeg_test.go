@@ -1,6 +1,11 @@
 package e2e
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -46,7 +51,9 @@ func (f *flood) send(t *testing.T, n int, format capture.Format, data []byte) {
 		t.Fatal(err)
 	}
 	for range n {
-		until(t, "credit", func() bool { return f.Credit() > f.index })
+		if err := f.WaitCredit(f.index + 1); err != nil {
+			t.Fatal(err)
+		}
 		head := wire.FrameHeader{Index: f.index, Sequence: uint32(f.index), Mode: f.mode.Number, Captured: f.Now()}
 		if err := f.WriteFrame(head, data); err != nil {
 			t.Fatal(err)
@@ -95,6 +102,35 @@ func TestHostileFrames(t *testing.T) {
 	endInTime(t, w.program)
 }
 
+// TestDamagedHeaderInPlainMJPEG: one of six frames claims an impossible size, and
+// another one a size that no other has. The rest is one file.
+func TestDamagedHeaderInPlainMJPEG(t *testing.T) {
+	jpeg, err := os.ReadFile("../../../fixtures/jpeg/good-420.jpg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sof := bytes.Index(jpeg, []byte{0xff, 0xc0})
+	claim := func(size string) []byte { return slices.Replace(bytes.Clone(jpeg), sof+5, sof+9, []byte(size)...) }
+	stream := bytes.Join([][]byte{jpeg, jpeg, claim("\xff\xff\xff\xff"), jpeg, claim("\x01\x00\x01\x00"), jpeg}, nil)
+	dir := t.TempDir()
+	v := prepare(t, "tbcam-view", "--stream=-", "--record="+filepath.Join(dir, "a.mp4"), "--stats=json")
+	v.Stdin = bytes.NewReader(stream)
+	v.launch()
+	if code := v.code(); code != 6 { // the stream has ended
+		t.Errorf("exit code %d, want 6", code)
+	}
+	if files, _ := filepath.Glob(filepath.Join(dir, "*")); len(files) != 1 {
+		t.Errorf("there are %v", files)
+	}
+	got := tool(t, "ffprobe", "-v", "error", "-count_frames", "-of", "csv=p=0", "-show_entries", "stream=width,height,nb_read_frames", filepath.Join(dir, "a.mp4"))
+	if strings.TrimSpace(got) != "160,120,4" {
+		t.Errorf("ffprobe finds %q", got)
+	}
+	if !strings.Contains(v.stdout.String(), `{"fate":"dropped as damaged","frames":2}`) {
+		t.Errorf("they are not counted: %s", &v.stdout)
+	}
+}
+
 // TestHostileWants: a viewer that always wants another mode.
 func TestHostileWants(t *testing.T) {
 	flag, path := socket(t)
@@ -104,7 +140,7 @@ func TestHostileWants(t *testing.T) {
 	go p.Drain()
 	for n := range 30 {
 		size := [][2]int{{3840, 2160}, {1920, 1080}, {1280, 720}}[n%3]
-		want := map[string]any{"number": n + 1, "want": map[string]any{"width": size[0], "height": size[1]}}
+		want := map[string]any{"number": n + 1, "width": size[0], "height": size[1]}
 		if err := p.WriteMessage(wire.Start, transport.VideoStream, want); err != nil {
 			t.Fatal(err)
 		}

@@ -598,6 +598,8 @@ func TestMistakes(t *testing.T) {
 		{"tbcam-view control --save=a/b " + unix, 2, "slash"},
 		{"tbcam-view man", 2, "directory"},
 		{"tbcam-view --snapshot-every=1s " + unix, 2, "--snapshot"},
+		{"tbcam-view --record=a.mkv --timeout=5s " + unix, 2, "--timeout needs --snapshot"},
+		{"tbcam-view list --timeout=soon " + unix, 2, "want a duration such as 5s"},
 		{"tbcam-view --snapshot=a.bmp " + unix, 2, "snapshots are .png, .jpg or .jpeg"},
 		{"tbcam-view --snapshot=a " + unix, 2, "snapshots are .png, .jpg or .jpeg"},
 		{"tbcam-view --snapshot=- --snapshot-every=1s " + unix, 2, "standard output takes one picture"},

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/tbcam/tbcam/fixtures/golden"
 	"github.com/tbcam/tbcam/fixtures/vm"
 )
 
@@ -52,6 +53,50 @@ func TestWebcamWithoutHuffmanTables(t *testing.T) {
 	}
 }
 
+// TestWebcamOfOddJPEGs: it sends another size than its driver grants, padding before
+// restart markers, an unusual Adobe segment, and tails of older frames. All of its
+// frames are sent and can be decoded.
+func TestWebcamOfOddJPEGs(t *testing.T) {
+	vm.LoadUSB(t)
+	dir := t.TempDir()
+	sent := make(map[string]bool)
+	for _, name := range []string{"good-422-restart-padded", "good-422-adobe2", "stale-tail"} {
+		data, err := os.ReadFile("../../../fixtures/jpeg/" + name + ".jpg")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".jpg"), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		end := bytes.Index(data, []byte{0xff, 0xd9}) + 2
+		sent[hash(data[:end])] = true
+	}
+	plugInAs(t, dir, webcam, "320x240")
+
+	flag, _ := socket(t)
+	s := start(t, nil, "tbcam-send", flag, "--camera="+webcam)
+	snapshot, file := filepath.Join(keepDir(t), "a.png"), filepath.Join(keepDir(t), "a.mkv")
+	if code := viewer(t, flag, "--snapshot="+snapshot, "--record="+file, "--stats=json", "--frames=12").code(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	interrupt(t, s)
+	if size := golden.Read(t, snapshot).Bounds().Size(); size != image.Pt(160, 120) {
+		t.Errorf("the snapshot is %v", size)
+	}
+	seen := make(map[string]bool)
+	for i, p := range probe(t, file).Packets {
+		if seen[p.Hash] = true; !sent[p.Hash] {
+			t.Errorf("frame %d is none that the camera sent", i)
+		}
+	}
+	if len(seen) != len(sent) {
+		t.Errorf("%d of %d files are recorded", len(seen), len(sent))
+	}
+	if n := strings.Count(s.stderr.String(), "another size"); n != 1 {
+		t.Errorf("%d warnings, want one", n)
+	}
+}
+
 // huffmanTables is how the DHT segment begins that holds all four of Annex K.
 var huffmanTables = []byte{0xff, 0xc4, 0x01, 0xa2}
 
@@ -85,10 +130,11 @@ func writeWebcamJPEGs(t *testing.T, dir string) (whole [][]byte) {
 }
 
 // plugIn plugs in a USB camera that sends the files of a directory.
-func plugIn(t *testing.T, dir string) *program { return plugInAs(t, dir, webcam) }
+func plugIn(t *testing.T, dir string) *program { return plugInAs(t, dir, webcam, "160x120") }
 
-// plugInAs does so with a camera of that name.
-func plugInAs(t *testing.T, dir, name string) *program {
+// plugInAs does so with a camera of that name, whose driver grants a size, whatever
+// the files have.
+func plugInAs(t *testing.T, dir, name, size string) *program {
 	t.Helper()
 	named := func() (n int) {
 		paths, _ := filepath.Glob("/sys/class/video4linux/*/name")
@@ -100,7 +146,7 @@ func plugInAs(t *testing.T, dir, name string) *program {
 		return n
 	}
 	before := named()
-	gadget := start(t, nil, "uvcgadget", "-frames", dir, "-size", "160x120", "-fps", "5", "-name", name)
+	gadget := start(t, nil, "uvcgadget", "-frames", dir, "-size", size, "-fps", "5", "-name", name)
 	until(t, "the camera's node", func() bool { return named() > before })
 	return gadget
 }
@@ -126,13 +172,13 @@ func TestWebcamMoves(t *testing.T) {
 
 	gadget.end(syscall.SIGTERM)
 	s.says("camera is gone")
-	plugInAs(t, dir, "Another") // has its port
+	plugInAs(t, dir, "Another", "160x120") // has its port
 	gadget = plugIn(t, dir)
 	flows("frames of the camera on another port")
 	s.says("camera is on another port")
 
 	gadget.end(syscall.SIGTERM)
-	plugInAs(t, dir, "Another")
+	plugInAs(t, dir, "Another", "160x120")
 	until(t, "the first to be lost", func() bool { return strings.Count(s.stderr.String(), "camera is off") == 2 })
 	before := frames(v)
 	gadget = plugIn(t, dir)
@@ -155,7 +201,7 @@ func TestInfraredComesLast(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeWebcamJPEGs(t, colour)
-	plugInAs(t, grey, "Infrared")
+	plugInAs(t, grey, "Infrared", "160x120")
 	other := plugIn(t, colour)
 	flag, _ := socket(t)
 	s := start(t, nil, "tbcam-send", flag)

@@ -3,6 +3,7 @@ package hostile
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,7 @@ type Peer struct {
 	reader *wire.Reader
 	begun  time.Time
 	credit atomic.Uint64 // the last one that was read
+	ended  atomic.Bool   // nothing can be read any more
 
 	mu       sync.Mutex // held while writing
 	session  uint32
@@ -34,7 +36,7 @@ type Peer struct {
 // Dial connects to the tbcam-view that listens at path, for which it waits.
 func Dial(t testing.TB, path string) *Peer {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience / 4); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.Dial("unix", path)
 		if err == nil {
 			return newPeer(t, conn)
@@ -88,7 +90,7 @@ func (p *Peer) Now() int64 { return int64(time.Since(p.begun)) }
 
 // OpenSession begins a session as a sender, up to the viewer's START and CREDIT.
 func (p *Peer) OpenSession() error {
-	if err := p.WriteMessage(wire.Hello, 0, self("tbcam-send")); err != nil {
+	if err := p.Greet(); err != nil {
 		return err
 	}
 	for _, t := range [...]wire.Type{wire.Welcome, wire.Ping, wire.Start, wire.Credit} {
@@ -98,6 +100,9 @@ func (p *Peer) OpenSession() error {
 	}
 	return nil
 }
+
+// Greet writes a HELLO.
+func (p *Peer) Greet() error { return p.WriteMessage(wire.Hello, 0, self("tbcam-send")) }
 
 // AcceptSession begins a session as a viewer, up to the sender's PONG.
 func (p *Peer) AcceptSession() error {
@@ -131,6 +136,7 @@ func (p *Peer) Read(t wire.Type) ([]byte, error) {
 			err = p.attend(h, payload)
 		}
 		if err != nil {
+			p.ended.Store(true)
 			return nil, fmt.Errorf("wait for %v: %w", t, err)
 		}
 		if h.Type == t {
@@ -166,8 +172,17 @@ func (p *Peer) Drain() {
 	}
 }
 
-// Credit returns how many frames the viewer has allowed in all.
-func (p *Peer) Credit() uint64 { return p.credit.Load() }
+// WaitCredit waits until the viewer has allowed n frames in all, while another
+// goroutine reads.
+func (p *Peer) WaitCredit(n uint64) error {
+	for p.credit.Load() < n {
+		if p.ended.Load() {
+			return io.EOF
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return nil
+}
 
 // Write writes a record. The session and the sequence are the Peer's.
 func (p *Peer) Write(h wire.Header, payload []byte) error {

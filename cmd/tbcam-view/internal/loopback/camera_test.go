@@ -231,6 +231,28 @@ func TestNodeThatIsSmall(t *testing.T) {
 	}
 }
 
+// TestUndecodable: of a node that has JPEGs it is told what cannot be decoded; frames
+// of other nodes were decoded before.
+func TestUndecodable(t *testing.T) {
+	for pixel, want := range map[capture.PixelFormat]int{capture.MJPEG: 5, capture.YUYV: 0} {
+		damaged := 0
+		o := on()
+		o.Format.Pixel = pixel
+		o.Decoded = func(err error) {
+			if err != nil {
+				damaged++
+			}
+		}
+		play(t, o, new(fake), func(s *stage) {
+			s.start()
+			s.film(capture.Format{Pixel: capture.MJPEG, Width: 32, Height: 48}, time.Second/5, time.Second)
+			if damaged != want {
+				t.Errorf("a node of %v: %d frames are damaged, want %d", pixel, damaged, want)
+			}
+		})
+	}
+}
+
 // TestPictureTooLarge costs only itself.
 func TestPictureTooLarge(t *testing.T) {
 	play(t, on(), new(fake), func(s *stage) {

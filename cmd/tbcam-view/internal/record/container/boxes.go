@@ -67,7 +67,7 @@ func mp4Head(f capture.Format, t Tags) []byte {
 					box("vmhd", full(0, 1), make([]byte, 8)),
 					box("dinf", box("dref", full(0, 0), u32(1), box("url ", full(0, 1)))), // in this file
 					box("stbl",
-						box("stsd", full(0, 0), u32(1), sampleEntry(f)),
+						box("stsd", full(0, 0), u32(1), sampleEntry(f, t.Field)),
 						box("stts", full(0, 0), u32(0)),
 						box("stsc", full(0, 0), u32(0)),
 						box("stsz", full(0, 0), u32(0, 0)),
@@ -90,13 +90,18 @@ var epoch1904 = time.Date(1904, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // sampleEntry describes the pictures as the object type of JPEG (ISO/IEC 14496-1,
 // table 5), as FFmpeg does in MP4.
-func sampleEntry(f capture.Format) []byte {
+func sampleEntry(f capture.Format, field capture.Field) []byte {
 	c := colourOf(f)
+	var fiel []byte // QuickTime File Format, "Field handling"
+	if order := fieldOrders[field]; order != 0 {
+		fiel = box("fiel", []byte{2, byte(order)})
+	}
 	const unspecified = 2
 	return box("mp4v", make([]byte, 6), u16(1), make([]byte, 16),
 		u16(uint16(f.Width), uint16(f.Height)), u32(72<<16, 72<<16, 0), u16(1), make([]byte, 32), u16(24, 0xFFFF),
 		box("esds", full(0, 0), esDescriptor),
-		box("colr", []byte("nclx"), u16(unspecified, unspecified, uint16(c.MatrixCoefficients)), []byte{byte(c.Range-rangeBroadcast) << 7}))
+		box("colr", []byte("nclx"), u16(unspecified, unspecified, uint16(c.MatrixCoefficients)), []byte{byte(c.Range-rangeBroadcast) << 7}),
+		fiel)
 }
 
 // esDescriptor holds an ES_Descriptor (3) with a DecoderConfigDescriptor (4) for

@@ -87,6 +87,7 @@ type Tags struct {
 	Mode    string    // of the camera, such as "mjpeg 1920x1080 30 fps"
 	Program string    // that records
 	Start   time.Time // when the first picture was captured
+	Field   capture.Field
 }
 
 // Options are what a recording begins with.

@@ -51,6 +51,7 @@ type (
 	}
 	video struct {
 		FlagInterlaced uint64
+		FieldOrder     uint64 `ebml:",omitempty"`
 		PixelWidth     uint64
 		PixelHeight    uint64
 		ColourSpace    []byte `ebml:",omitempty"` // UncompressedFourCC
@@ -99,8 +100,14 @@ type (
 
 // Numbers that RFC 9559 gives a meaning.
 const (
-	videoTrack  = 1
-	progressive = 2
+	videoTrack = 1
+
+	// FlagInterlaced and FieldOrder. Lines of the two fields take turns in a frame,
+	// which the values of "interleaved" say.
+	interlaced        = 1
+	progressive       = 2
+	topInterleaved    = 9
+	bottomInterleaved = 14
 
 	// ITU-T H.273. Of the two codes for BT.601, BT.470BG is what JPEG decoders
 	// report, so the container and the pictures say the same.
@@ -145,15 +152,24 @@ func chaptersOf(gaps []gap) []byte {
 // trackNumber is the number of the only track.
 const trackNumber = 1
 
-func videoOf(f capture.Format) video {
-	return video{
+func videoOf(f capture.Format, field capture.Field) video {
+	v := video{
 		FlagInterlaced: progressive,
+		FieldOrder:     fieldOrders[field],
 		PixelWidth:     uint64(f.Width),
 		PixelHeight:    uint64(f.Height),
 		ColourSpace:    []byte(f.Pixel.Info().Matroska),
 		Colour:         colourOf(f),
 	}
+	if v.FieldOrder != 0 {
+		v.FlagInterlaced = interlaced
+	}
+	return v
 }
+
+// fieldOrders holds the codes of interlaced frames, the same in Matroska and in
+// QuickTime's fiel box.
+var fieldOrders = map[capture.Field]uint64{capture.TopFirst: topInterleaved, capture.BottomFirst: bottomInterleaved}
 
 func colourOf(f capture.Format) colour {
 	c := colour{matrixBT601, rangeBroadcast}
@@ -215,7 +231,7 @@ func newHeader(f capture.Format, t Tags) header {
 			TrackType:   videoTrack,
 			Language:    "und",
 			CodecID:     codecID(f.Pixel),
-			Video:       videoOf(f),
+			Video:       videoOf(f, t.Field),
 		}}}),
 		tags: marshal(&struct{ Tags tags }{tagsOf(t)}),
 	}

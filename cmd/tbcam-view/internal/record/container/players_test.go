@@ -173,6 +173,34 @@ func TestColour(t *testing.T) {
 	}
 }
 
+// TestFields: players learn that frames are interlaced, and which field is first.
+// FFmpeg names the field that is stored first before the one that is shown first.
+func TestFields(t *testing.T) {
+	for _, c := range []struct {
+		kind  Kind
+		pixel capture.PixelFormat
+		field capture.Field
+		want  string
+	}{
+		{Matroska, capture.UYVY, capture.TopFirst, "tb"},
+		{Matroska, capture.MJPEG, capture.BottomFirst, "bt"},
+		{Matroska, capture.MJPEG, capture.Progressive, "progressive"},
+		{Matroska, capture.UYVY, 77, "progressive"},
+		{MP4, capture.MJPEG, capture.TopFirst, "tb"},
+		{MP4, capture.MJPEG, capture.BottomFirst, "bt"},
+		{MP4, capture.MJPEG, capture.Progressive, ""},
+	} {
+		o := options(c.kind, capture.Format{Pixel: c.pixel, Width: 160, Height: 120})
+		o.Tags.Field = c.field
+		f := shootWith(t, o)
+		f.add(0)
+		f.close()
+		if got := probe(t, c.kind, f.path).Streams[0].Field; got != c.want {
+			t.Errorf("%v in %v, %v: ffprobe sees %q, want %q", c.pixel, c.kind, c.field, got, c.want)
+		}
+	}
+}
+
 func TestTags(t *testing.T) {
 	for kind, want := range map[Kind]map[string]string{
 		Matroska: {

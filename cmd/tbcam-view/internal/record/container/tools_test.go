@@ -64,6 +64,7 @@ type probed struct {
 		Height int    `json:"height"`
 		Range  string `json:"color_range"`
 		Matrix string `json:"color_space"`
+		Field  string `json:"field_order"`
 		Base   string `json:"time_base"`
 		Frames string `json:"nb_frames"`
 	} `json:"streams"`
@@ -137,13 +138,18 @@ func options(kind Kind, format capture.Format) Options {
 // shoot begins a recording of a kind in a folder of its own.
 func shoot(t testing.TB, kind Kind, format capture.Format) *film {
 	t.Helper()
-	name := filepath.Join(t.TempDir(), "a."+kind.String())
-	w, err := Create(name, options(kind, format))
+	return shootWith(t, options(kind, format))
+}
+
+func shootWith(t testing.TB, o Options) *film {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "a."+o.Kind.String())
+	w, err := Create(name, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.Close() })
-	return &film{Writer: w, t: t, format: format, path: name}
+	return &film{Writer: w, t: t, format: o.Format, path: name}
 }
 
 // add writes the next picture, of a time since the first one.
