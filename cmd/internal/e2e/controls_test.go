@@ -179,7 +179,7 @@ func TestModeOfARunningViewer(t *testing.T) {
 	}
 	wantAnswer(t, "Test pattern, yuyv 640x480 30 fps", flag, "mode", "--size=640x480")
 	wantAnswer(t, "Test pattern, yuyv 640x480 60 fps", flag, "mode", "--fps=60")
-	wantMistake(t, start(t, nil, "tbcam-view", "mode", flag, "--size=641x480"), 1, "the nearest are yuyv 640x480 60 fps")
+	wantMistake(t, start(t, nil, "tbcam-view", "mode", flag, "--size=641x480"), 5, "the nearest are yuyv 640x480 60 fps")
 	until(t, "the mode before", func() bool {
 		p := start(t, nil, "tbcam-view", "mode", flag)
 		return p.code() == 0 && strings.Contains(p.stdout.String(), "yuyv 640x480 60 fps")
