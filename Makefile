@@ -80,7 +80,7 @@ test-vm: build ## the programs with real kernel drivers, in a virtual machine
 	@fixtures/vm/vm build
 	@fixtures/vm/selftest
 	@TBCAM_BIN=$(CURDIR)/bin fixtures/vm/gotest -skip '^TestCalls'
-	@$(gotest) -tags power -run TestPowerCut ./cmd/tbcam-view/internal/record/container $(quiet)
+	@$(gotest) -tags power -run TestPowerCut ./sink/container $(quiet)
 
 .PHONY: test-calls
 test-calls: build ## the virtual camera and its applications, with v4l2loopback of Debian 12 and of Debian sid
@@ -109,7 +109,7 @@ vm: ## run CMD='...' in the virtual machine
 
 .PHONY: bench
 bench: deps ## benchmarks with their yardsticks
-	@go test -run '^$$' -bench . -benchmem ./transport/... ./codec/... ./capture/... ./cmd/tbcam-view/internal/record/...
+	@go test -run '^$$' -bench . -benchmem ./transport/... ./codec/... ./capture/... ./sink/record/...
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for T (30s)

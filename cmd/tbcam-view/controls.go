@@ -15,7 +15,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/door"
+	"github.com/tbcam/tbcam/cmd/internal/ctlsock"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/preset"
 	"github.com/tbcam/tbcam/transport"
 )
@@ -103,7 +103,7 @@ A button takes any.`,
 // completeControls returns the names of the controls, if a tbcam-view runs that
 // tells them: completion opens no stream.
 func (o *options) completeControls(ctx context.Context) []string {
-	path, err := door.Path(cli.StreamKey(o.stream))
+	path, err := ctlsock.Path(cli.StreamKey(o.stream))
 	if err != nil {
 		return nil
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/doctor"
+	"github.com/tbcam/tbcam/cmd/internal/doctor"
 )
 
 func doctorCommand() *cobra.Command {

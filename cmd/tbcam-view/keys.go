@@ -5,11 +5,11 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/tbcam/tbcam/cmd/internal/winlink"
+	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
 // keysHelp returns a table of keys, indented so that the manual page keeps it.
-func keysHelp(keys []winlink.Key) string {
+func keysHelp(keys []shm.Key) string {
 	widest := 0
 	for _, k := range keys {
 		widest = max(widest, utf8.RuneCountInString(k.Name))

@@ -19,10 +19,10 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/cmd/internal/latencytest"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/glass"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/window"
 	"github.com/tbcam/tbcam/codec"
+	"github.com/tbcam/tbcam/sink/window"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -68,10 +68,10 @@ type latencyTest struct {
 	begin   sync.Once
 	visible chan struct{} // closed when the window has shown a code, or is gone
 	fps     atomic.Uint32 // of the camera, rounded
-	glass   *glass.Meter
+	glass   *latencytest.Meter
 	stages  *meter.Meter // from the driver to the decoded picture
 	decoder *codec.Decoder
-	reader  *glass.Reader
+	reader  *latencytest.Reader
 }
 
 // waiting is how many frames may wait to be looked at.
@@ -79,11 +79,11 @@ const waiting = 8
 
 func newLatencyTest(log *slog.Logger) *latencyTest {
 	t := &latencyTest{
-		log: log, run: rand.IntN(glass.MaxRun), pool: &capture.Pool{},
+		log: log, run: rand.IntN(latencytest.MaxRun), pool: &capture.Pool{},
 		frames: make(chan *capture.Frame, waiting), first: make(chan struct{}), visible: make(chan struct{}),
-		glass: glass.NewMeter(), stages: meter.New(),
+		glass: latencytest.NewMeter(), stages: meter.New(),
 	}
-	t.decoder, t.reader = codec.NewDecoder(t.pool, codec.Limits{}), glass.NewReader(t.run)
+	t.decoder, t.reader = codec.NewDecoder(t.pool, codec.Limits{}), latencytest.NewReader(t.run)
 	return t
 }
 
@@ -162,13 +162,13 @@ func (t *latencyTest) lookAt(f *capture.Frame) {
 // show changes the code in the window until enough changes were seen, the time is
 // over, or the window was closed.
 func (t *latencyTest) show(ctx context.Context, w *window.Window, flags latencyFlags) error {
-	schedule := glass.NewSchedule(float64(t.fps.Load()), rand.New(rand.NewPCG(rand.Uint64(), 0)))
+	schedule := latencytest.NewSchedule(float64(t.fps.Load()), rand.New(rand.NewPCG(rand.Uint64(), 0)))
 	end := time.Now().Add(flags.duration)
 	for number := 1; time.Now().Before(end); number++ {
 		if t.glass.Samples() >= flags.samples {
 			return nil
 		}
-		code, err := glass.Paint(t.run, number, t.pool)
+		code, err := latencytest.Paint(t.run, number, t.pool)
 		if err != nil {
 			return err
 		}
@@ -271,9 +271,9 @@ func (t *latencyTest) measure(ctx context.Context, receiver *transport.Receiver,
 
 // latencyReport is what latency-test prints.
 type latencyReport struct {
-	FPS   uint32          `json:"fps"` // of the camera
-	Glass glass.Report    `json:"glass_to_glass"`
-	Tbcam []meter.Latency `json:"stages"` // from the driver's time stamp to the decoded picture
+	FPS   uint32             `json:"fps"` // of the camera
+	Glass latencytest.Report `json:"glass_to_glass"`
+	Tbcam []meter.Latency    `json:"stages"` // from the driver's time stamp to the decoded picture
 }
 
 var errNoCode = errors.New("no code was read: point the camera at the window, so that the whole code is in the picture, sharp, and neither too bright nor too dark")

@@ -9,9 +9,9 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/loopback"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
 	"github.com/tbcam/tbcam/codec"
+	"github.com/tbcam/tbcam/sink"
+	"github.com/tbcam/tbcam/sink/virtualcam"
 )
 
 // loopbackFlags are the flags of virtual cameras.
@@ -48,16 +48,16 @@ func (l *loopbackFlags) check() error {
 }
 
 // options returns what the flags ask of every virtual camera.
-func (l *loopbackFlags) options(want capture.Want) (o loopback.Options, err error) {
-	o = loopback.Options{
+func (l *loopbackFlags) options(want capture.Want) (o virtualcam.Options, err error) {
+	o = virtualcam.Options{
 		Want:     capture.Format{Width: want.Width, Height: want.Height},
 		Rate:     rateOf(want.FPS),
 		OnDemand: l.onDemand,
 	}
 	if l.format != "auto" {
 		o.Format.Pixel, err = capture.ParsePixelFormat(l.format)
-		if err == nil && !slices.Contains(loopback.Formats, o.Format.Pixel) {
-			err = fmt.Errorf("--loopback-format %s: want auto, %s", l.format, strings.Join(loopback.FormatNames(), ", "))
+		if err == nil && !slices.Contains(virtualcam.Formats, o.Format.Pixel) {
+			err = fmt.Errorf("--loopback-format %s: want auto, %s", l.format, strings.Join(virtualcam.FormatNames(), ", "))
 		}
 	}
 	if err == nil && l.size != "" {
@@ -80,7 +80,7 @@ func rateOf(fps float64) capture.Rate {
 
 // addCameras adds the virtual cameras. What cannot be used now is tried again; it
 // is an error only where nothing else shows pictures. The first one is measured.
-func (v *viewer) addCameras(o loopback.Options, measure bool) error {
+func (v *viewer) addCameras(o virtualcam.Options, measure bool) error {
 	o.Pool, o.Log, o.Need, o.Decoded = v.pool, v.log, v.demand.need, v.outage.note
 	var failed []error
 	for i, node := range v.o.loopback.nodes {
@@ -88,7 +88,7 @@ func (v *viewer) addCameras(o loopback.Options, measure bool) error {
 		if measure && i == 0 {
 			o.Shown = v.presented
 		}
-		c := loopback.New(o)
+		c := virtualcam.New(o)
 		if err := c.Start(); err != nil {
 			failed = append(failed, err)
 		}

@@ -14,8 +14,8 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
-	"github.com/tbcam/tbcam/cmd/internal/winlink"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/window"
+	"github.com/tbcam/tbcam/sink/window"
+	"github.com/tbcam/tbcam/sink/window/shm"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -61,10 +61,10 @@ While it records, SIGUSR1 begins another file, and SIGUSR2 stops and starts.
 
 Keys in the window (H shows them too):
 
-` + keysHelp(winlink.Keys) + `
+` + keysHelp(shm.Keys) + `
 In the panel of controls:
 
-` + keysHelp(winlink.PanelKeys),
+` + keysHelp(shm.PanelKeys),
 		Example: `  tbcam-view
   tbcam-view --loopback auto
   tbcam-view --record call.mkv --window

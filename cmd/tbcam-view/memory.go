@@ -4,7 +4,7 @@ import (
 	"runtime/debug"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record"
+	"github.com/tbcam/tbcam/sink/record"
 )
 
 // framesLimit bounds the frames on their way to the sinks, in bytes: 4.5 of the

@@ -13,7 +13,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/door"
+	"github.com/tbcam/tbcam/cmd/internal/ctlsock"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -146,29 +146,31 @@ func (r *refusal) Unwrap() []error { return []error{r.error, errRefused} }
 const modePatience = 10 * time.Second
 
 // answer implements the door: what another tbcam-view asks of this one.
-func (v *viewer) answer(ctx context.Context, q door.Request) door.Response {
+func (v *viewer) answer(ctx context.Context, q ctlsock.Request) ctlsock.Response {
 	ctx, cancel := context.WithTimeout(ctx, modePatience)
 	defer cancel()
-	refuse := func(err error) door.Response { return door.Response{Error: err.Error(), Cause: transport.CauseOf(err)} }
+	refuse := func(err error) ctlsock.Response {
+		return ctlsock.Response{Error: err.Error(), Cause: transport.CauseOf(err)}
+	}
 	switch {
 	case q.Set != nil:
 		granted, err := setAndWait(ctx, v.setControl, *q.Set)
 		if err != nil {
 			return refuse(err)
 		}
-		return door.Response{Granted: &granted}
+		return ctlsock.Response{Granted: &granted}
 	case q.Mode != nil:
 		mode, err := v.changeMode(ctx, *q.Mode)
 		if err != nil {
 			return refuse(err)
 		}
-		return door.Response{Mode: &mode}
+		return ctlsock.Response{Mode: &mode}
 	}
 	controls := v.receiver.Controls()
 	if controls.Path == "" {
 		return refuse(errors.New("the sender has no camera, is of a version without remote control, or is not there"))
 	}
-	return door.Response{Controls: &controls}
+	return ctlsock.Response{Controls: &controls}
 }
 
 func (v *viewer) changeMode(ctx context.Context, change capture.Want) (transport.Mode, error) {
@@ -180,10 +182,10 @@ func (v *viewer) changeMode(ctx context.Context, change capture.Want) (transport
 
 // openDoor lets tbcam-view controls, control and mode reach this one.
 func (v *viewer) openDoor() (closeDoor func()) {
-	path, err := door.Path(cli.StreamKey(v.o.stream))
-	var d *door.Door
+	path, err := ctlsock.Path(cli.StreamKey(v.o.stream))
+	var d *ctlsock.Door
 	if err == nil {
-		d, err = door.Open(path, v.answer)
+		d, err = ctlsock.Open(path, v.answer)
 	}
 	if err != nil {
 		v.log.Warn("tbcam-view controls and mode will not reach this one", "why", err)
@@ -221,13 +223,13 @@ it with --size, --fps, --format and --camera. What is not given stays as it is.`
 func (o *options) mode(ctx context.Context, want capture.Want) error {
 	ctx, cancel := o.timeout.Context(ctx)
 	defer cancel()
-	path, err := door.Path(cli.StreamKey(o.stream))
+	path, err := ctlsock.Path(cli.StreamKey(o.stream))
 	if err != nil {
 		return err
 	}
-	answer, err := door.Ask(ctx, path, door.Request{Mode: &want})
+	answer, err := ctlsock.Ask(ctx, path, ctlsock.Request{Mode: &want})
 	switch {
-	case errors.Is(err, door.ErrNobody):
+	case errors.Is(err, ctlsock.ErrNobody):
 		return cli.Mark(fmt.Errorf("%w; start one with --size, --fps and --format", err), cli.ErrStream)
 	case err != nil:
 		return o.timeout.Explain(ctx, err, "the mode")

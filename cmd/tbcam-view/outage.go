@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
+	"github.com/tbcam/tbcam/sink"
 )
 
 const (

@@ -19,8 +19,8 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record/container"
+	"github.com/tbcam/tbcam/sink/container"
+	"github.com/tbcam/tbcam/sink/record"
 )
 
 // defaultSegment is that of --keep alone: without segments nothing could go.

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record/container"
+	"github.com/tbcam/tbcam/sink/container"
+	"github.com/tbcam/tbcam/sink/record"
 )
 
 func TestRecordFlags(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/door"
+	"github.com/tbcam/tbcam/cmd/internal/ctlsock"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -24,12 +24,12 @@ type remote interface {
 
 // remote finds the way.
 func (o *options) remote(ctx context.Context) (remote, error) {
-	path, err := door.Path(cli.StreamKey(o.stream))
+	path, err := ctlsock.Path(cli.StreamKey(o.stream))
 	if err != nil {
 		return nil, err
 	}
 	r := doorRemote{path}
-	if _, err := r.controls(ctx); !errors.Is(err, door.ErrNobody) {
+	if _, err := r.controls(ctx); !errors.Is(err, ctlsock.ErrNobody) {
 		return r, err
 	}
 	return o.dial(ctx)
@@ -39,7 +39,7 @@ func (o *options) remote(ctx context.Context) (remote, error) {
 type doorRemote struct{ path string }
 
 func (r doorRemote) controls(ctx context.Context) (transport.Controls, error) {
-	answer, err := door.Ask(ctx, r.path, door.Request{})
+	answer, err := ctlsock.Ask(ctx, r.path, ctlsock.Request{})
 	if err != nil {
 		return transport.Controls{}, err
 	}
@@ -50,7 +50,7 @@ func (r doorRemote) controls(ctx context.Context) (transport.Controls, error) {
 }
 
 func (r doorRemote) set(ctx context.Context, s capture.Setting) (capture.Setting, error) {
-	answer, err := door.Ask(ctx, r.path, door.Request{Set: &s})
+	answer, err := ctlsock.Ask(ctx, r.path, ctlsock.Request{Set: &s})
 	if err != nil {
 		return capture.Setting{}, err
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/cmd/internal/cli"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record/container"
+	"github.com/tbcam/tbcam/sink/container"
 )
 
 func repairCommand() *cobra.Command {

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/snapshot"
+	"github.com/tbcam/tbcam/sink"
+	"github.com/tbcam/tbcam/sink/record"
+	"github.com/tbcam/tbcam/sink/snapshot"
 )
 
 // registerSnapshots adds the flags of snapshots, and how long one is waited for.

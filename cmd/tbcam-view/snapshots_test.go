@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
+	"github.com/tbcam/tbcam/sink"
+	"github.com/tbcam/tbcam/sink/record"
 )
 
 // newSnapshots returns the sink of --snapshot, and a function that returns a frame

@@ -12,7 +12,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"golang.org/x/term"
 
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record"
+	"github.com/tbcam/tbcam/sink/record"
 )
 
 // screen is standard error. On a terminal it keeps a line of status below what is

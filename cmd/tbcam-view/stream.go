@@ -15,8 +15,8 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/record/container"
+	"github.com/tbcam/tbcam/sink/container"
+	"github.com/tbcam/tbcam/sink/record"
 )
 
 // isStdout reports whether a path names standard output.

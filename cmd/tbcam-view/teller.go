@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/tbcam/tbcam/cmd/internal/meter"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/window"
+	"github.com/tbcam/tbcam/sink/window"
 )
 
 // teller tells one window what changes while it is open, and nothing that it was

@@ -3,8 +3,8 @@ package main
 import (
 	"github.com/spf13/pflag"
 
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
 	"github.com/tbcam/tbcam/codec"
+	"github.com/tbcam/tbcam/sink"
 )
 
 // transformFlags are the flags that change the shape of what is shown.

@@ -12,8 +12,8 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/loopback"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
+	"github.com/tbcam/tbcam/sink"
+	"github.com/tbcam/tbcam/sink/virtualcam"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -30,8 +30,8 @@ type viewer struct {
 	demand   *demand
 	recorder *recording // nil without --record
 	screen   *screen
-	window   *windowSink        // nil without --window
-	cameras  []*loopback.Camera // virtual ones
+	window   *windowSink          // nil without --window
+	cameras  []*virtualcam.Camera // virtual ones
 	meter    *meter.Meter
 	wishes   *wishes
 	modes    *modes
@@ -218,7 +218,7 @@ func (v *viewer) sinks() int {
 
 // addSinks opens what the flags name. The first of the sinks is the one whose
 // latency is measured.
-func (v *viewer) addSinks(cameras loopback.Options) error {
+func (v *viewer) addSinks(cameras virtualcam.Options) error {
 	measure := v.presented
 	if v.o.window {
 		// The window itself reports when a picture was shown.

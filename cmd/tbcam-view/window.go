@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/sink"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/snapshot"
-	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/window"
 	"github.com/tbcam/tbcam/codec"
+	"github.com/tbcam/tbcam/sink"
+	"github.com/tbcam/tbcam/sink/snapshot"
+	"github.com/tbcam/tbcam/sink/window"
 	"github.com/tbcam/tbcam/transport"
 )
 

@@ -6,9 +6,9 @@ import (
 
 	"github.com/hajimehoshi/ebiten/v2"
 
-	"github.com/tbcam/tbcam/cmd/internal/winlink"
 	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/controls"
 	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/view"
+	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
 // Factors of zooming by a line of the wheel and by a key, and how far an arrow
@@ -54,8 +54,8 @@ var acts = map[string]func(*game) error{
 	"-":      func(g *game) error { g.zoomKey(1 / keyZoom); return nil },
 	"0":      func(g *game) error { g.pose.Whole(); g.zoomed(); return nil },
 	"space":  func(g *game) error { g.freeze(!g.over.frozen); return nil },
-	"s":      func(g *game) error { return g.report(winlink.Report{Action: winlink.Snapshot}) },
-	"v":      func(g *game) error { return g.report(winlink.Report{Action: winlink.Record}) },
+	"s":      func(g *game) error { return g.report(shm.Report{Action: shm.Snapshot}) },
+	"v":      func(g *game) error { return g.report(shm.Report{Action: shm.Record}) },
 	"i":      (*game).nextStatistics,
 	"c":      func(g *game) error { g.setPanel(!g.over.panel); return nil },
 	"t":      func(g *game) error { g.keepOnTop(); return nil },
@@ -71,7 +71,7 @@ var acts = map[string]func(*game) error{
 	"numpadsubtract": func(g *game) error { g.zoomKey(1 / keyZoom); return nil },
 }
 
-func (g *game) report(r winlink.Report) error { return g.conn.Send(r, nil) }
+func (g *game) report(r shm.Report) error { return g.conn.Send(r, nil) }
 
 // escape leaves what is in front: the help, the panel, or full screen.
 func (g *game) escape() error {
@@ -169,7 +169,7 @@ func (g *game) nextStatistics() error {
 	g.over.level = (before + 1) % levels
 	g.over.statistics.stale = true
 	if before == graphOfStatistics || before == noStatistics {
-		return g.report(winlink.Report{Action: winlink.Statistics, On: before == noStatistics})
+		return g.report(shm.Report{Action: shm.Statistics, On: before == noStatistics})
 	}
 	return nil
 }
@@ -234,7 +234,7 @@ func (g *game) change(changes []controls.Change) error {
 		g.inbox.nudge(controls.Hold)
 	}
 	for _, c := range changes {
-		if err := g.report(winlink.Report{Action: winlink.SetControl, Control: c.ID, Value: c.Value}); err != nil {
+		if err := g.report(shm.Report{Action: shm.SetControl, Control: c.ID, Value: c.Value}); err != nil {
 			return err
 		}
 	}

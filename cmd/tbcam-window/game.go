@@ -7,8 +7,8 @@ import (
 
 	"github.com/hajimehoshi/ebiten/v2"
 
-	"github.com/tbcam/tbcam/cmd/internal/winlink"
 	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/view"
+	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
 // Sizes of the window in device-independent pixels: before the first picture,
@@ -36,7 +36,7 @@ const (
 
 // game is the window as ebiten calls it, in one goroutine.
 type game struct {
-	conn   *winlink.Conn
+	conn   *shm.Conn
 	shader *ebiten.Shader
 	probe  *ebiten.Image // one pixel; see waitForDrawing
 	inbox  inbox
@@ -45,8 +45,8 @@ type game struct {
 	again   time.Time // when it was arranged to look at held keys again
 	grabbed grab
 
-	slots   *winlink.Reader // nil before the first format
-	picture *picture        // nil before the first format
+	slots   *shm.Reader // nil before the first format
+	picture *picture    // nil before the first format
 	pose    view.Pose
 	turning turning
 	over    *overlay
@@ -56,7 +56,7 @@ type game struct {
 	drawn   uint64 // identity of a picture that was drawn and not reported; 0 for none
 }
 
-func newGame(conn *winlink.Conn) (*game, error) {
+func newGame(conn *shm.Conn) (*game, error) {
 	shader, err := ebiten.NewShader(kage)
 	if err != nil {
 		return nil, fmt.Errorf("compile shader: %w", err)
@@ -114,13 +114,13 @@ func (g *game) start() error {
 	// idle window still takes 5 % of a core instead of nothing.
 	//lint:ignore SA1019 see above
 	ebiten.SetFPSMode(ebiten.FPSModeVsyncOffMinimum)
-	err := g.report(winlink.Report{Action: winlink.Started, On: g.wantsRGBA()})
+	err := g.report(shm.Report{Action: shm.Started, On: g.wantsRGBA()})
 	go g.inbox.receive(g.conn)
 	return err
 }
 
 // adopt changes over to pictures of another format.
-func (g *game) adopt(slots *winlink.Reader) {
+func (g *game) adopt(slots *shm.Reader) {
 	first := g.slots == nil
 	if !first {
 		g.slots.Close()
@@ -145,7 +145,7 @@ func (g *game) fitWindow() {
 	ebiten.SetWindowPosition((mw-w)/2, (mh-h)/2)
 }
 
-func (g *game) apply(u winlink.Update) {
+func (g *game) apply(u shm.Update) {
 	if u.Fullscreen {
 		g.setFullscreen(true)
 	}
@@ -199,6 +199,6 @@ func (g *game) DrawFinalScreen(screen ebiten.FinalScreen, offscreen *ebiten.Imag
 	}
 	g.waitForDrawing(offscreen)
 	// A failure means that tbcam-view is gone, which ends the process by itself.
-	_ = g.report(winlink.Report{Action: winlink.Shown, ID: g.drawn, At: winlink.Monotonic()})
+	_ = g.report(shm.Report{Action: shm.Shown, ID: g.drawn, At: shm.Monotonic()})
 	g.drawn = 0
 }

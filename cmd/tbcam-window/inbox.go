@@ -10,16 +10,16 @@ import (
 
 	"github.com/hajimehoshi/ebiten/v2"
 
-	"github.com/tbcam/tbcam/cmd/internal/winlink"
+	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
 // inbox holds what tbcam-view has told until the window looks.
 type inbox struct {
 	mu     sync.Mutex
-	update winlink.Update  // newer values have replaced older ones
-	slots  *winlink.Reader // of a new format, nil without one
-	retry  *time.Timer     // runs while something is in the inbox, else nil
-	frozen bool            // the window wants no pictures
+	update shm.Update  // newer values have replaced older ones
+	slots  *shm.Reader // of a new format, nil without one
+	retry  *time.Timer // runs while something is in the inbox, else nil
+	frozen bool        // the window wants no pictures
 }
 
 // retryAfter is how long the window may take to look before it is woken again.
@@ -27,9 +27,9 @@ const retryAfter = 50 * time.Millisecond
 
 // receive fills the inbox and wakes the window. It ends the process when
 // tbcam-view is gone, even if the window hangs.
-func (in *inbox) receive(conn *winlink.Conn) {
+func (in *inbox) receive(conn *shm.Conn) {
 	for {
-		var u winlink.Update
+		var u shm.Update
 		memory, err := conn.Receive(&u)
 		if err == nil {
 			err = in.put(u, memory)
@@ -44,11 +44,11 @@ func (in *inbox) receive(conn *winlink.Conn) {
 	}
 }
 
-func (in *inbox) put(u winlink.Update, memory *os.File) error {
+func (in *inbox) put(u shm.Update, memory *os.File) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if u.Format != nil {
-		slots, err := winlink.NewReader(*u.Format, memory)
+		slots, err := shm.NewReader(*u.Format, memory)
 		if err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ func (in *inbox) wakeAgain() {
 
 // take empties the inbox, and reports whether anything was in it. The caller
 // owns the slots, if there are any.
-func (in *inbox) take() (u winlink.Update, slots *winlink.Reader, ok bool) {
+func (in *inbox) take() (u shm.Update, slots *shm.Reader, ok bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.retry == nil {
@@ -110,6 +110,6 @@ func (in *inbox) take() (u winlink.Update, slots *winlink.Reader, ok bool) {
 	}
 	in.retry.Stop()
 	u, slots = in.update, in.slots
-	in.update, in.slots, in.retry = winlink.Update{}, nil, nil
+	in.update, in.slots, in.retry = shm.Update{}, nil, nil
 	return u, slots, true
 }

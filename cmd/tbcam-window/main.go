@@ -7,8 +7,8 @@ import (
 
 	"github.com/hajimehoshi/ebiten/v2"
 
-	"github.com/tbcam/tbcam/cmd/internal/winlink"
 	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/inherited"
+	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
 // heap is what the garbage collector keeps the heap below, in bytes: ebiten copies
@@ -25,7 +25,7 @@ func main() {
 
 // run shows the window until its user closes it.
 func run() error {
-	conn, err := winlink.Child(inherited.Socket)
+	conn, err := shm.Child(inherited.Socket)
 	if err != nil {
 		return fmt.Errorf("take socket: %w", err)
 	}
@@ -47,5 +47,5 @@ func run() error {
 	if err != nil {
 		return fmt.Errorf("show window: %w", err)
 	}
-	return conn.Send(winlink.Report{Action: winlink.Quit}, nil)
+	return conn.Send(shm.Report{Action: shm.Quit}, nil)
 }

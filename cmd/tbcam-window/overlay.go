@@ -10,9 +10,9 @@ import (
 	"github.com/hajimehoshi/ebiten/v2"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/cmd/internal/winlink"
 	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/controls"
 	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/paint"
+	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
 // noticeTime is how long a notice stays.
@@ -88,7 +88,7 @@ func (o *overlay) refresh() {
 }
 
 // apply takes over what tbcam-view told, and reports whether that is seen.
-func (o *overlay) apply(u winlink.Update) (seen bool) {
+func (o *overlay) apply(u shm.Update) (seen bool) {
 	if u.Message != nil && *u.Message != o.message {
 		o.message = *u.Message
 		o.text.stale, seen = true, true
@@ -105,7 +105,7 @@ func (o *overlay) apply(u winlink.Update) (seen bool) {
 	if len(u.Latency) > 0 {
 		// It is seen with the next picture.
 		o.latency = append(o.latency, u.Latency...)
-		o.latency = o.latency[max(0, len(o.latency)-winlink.MaxLatency):]
+		o.latency = o.latency[max(0, len(o.latency)-shm.MaxLatency):]
 		o.statistics.stale = o.statistics.stale || o.level == graphOfStatistics
 	}
 	if u.Recording != nil && *u.Recording != o.recording {
@@ -222,9 +222,9 @@ func (o *overlay) paintHelp() *image.RGBA {
 	if !o.help {
 		return nil
 	}
-	keys := winlink.Keys
+	keys := shm.Keys
 	if o.panel {
-		keys = winlink.PanelKeys
+		keys = shm.PanelKeys
 	}
 	rows := make([]paint.Row, len(keys))
 	for i, k := range keys {

@@ -8,14 +8,14 @@ import (
 	"github.com/hajimehoshi/ebiten/v2"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/cmd/internal/winlink"
 	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/view"
+	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
 //go:embed picture.kage
 var kage []byte
 
-const border = winlink.Border
+const border = shm.Border
 
 // picture is the newest picture on the graphics card.
 type picture struct {
@@ -30,7 +30,7 @@ type picture struct {
 }
 
 // newPicture makes room for pictures of a format.
-func newPicture(shader *ebiten.Shader, f winlink.Format, layout winlink.Layout) *picture {
+func newPicture(shader *ebiten.Shader, f shm.Format, layout shm.Layout) *picture {
 	w, h := f.Width+2*border, f.Height+2*border
 	p := &picture{
 		width:    f.Width,

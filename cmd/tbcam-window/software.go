@@ -8,7 +8,7 @@ import (
 	"github.com/hajimehoshi/ebiten/v2"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/cmd/internal/winlink"
+	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
 // Converting pictures is the work of the graphics card; where there is none, the
@@ -40,11 +40,11 @@ func (g *game) wantsRGBA() bool {
 // conversion returns the processor time of the shader, at best.
 func (g *game) conversion() time.Duration {
 	f := capture.Format{Pixel: capture.YUV420, Width: tryWidth, Height: tryHeight}
-	layout, err := winlink.NewLayout(winlink.Format{Format: f})
+	layout, err := shm.NewLayout(shm.Format{Format: f})
 	if err != nil {
 		panic(err) // the format is a good one
 	}
-	p := newPicture(g.shader, winlink.Format{Format: f}, layout)
+	p := newPicture(g.shader, shm.Format{Format: f}, layout)
 	defer p.free()
 	least := time.Hour
 	for range tries {

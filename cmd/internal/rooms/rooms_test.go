@@ -52,7 +52,9 @@ var ways = []struct {
 	room string
 	may  []string
 }{
-	{"cmd", []string{"cmd", "transport", "codec", "capture"}},
+	{"cmd", []string{"cmd", "sink", "transport", "codec", "capture"}},
+	{"sink/container", []string{"sink/container", "capture", "transport/mjpeg"}},
+	{"sink", []string{"sink", "codec", "capture"}},
 	{"transport/wire", nil},
 	{"transport", []string{"transport", "capture"}},
 	{"codec", []string{"capture"}},
@@ -85,7 +87,7 @@ var owned = []struct {
 	{"github.com/hajimehoshi/ebiten", []string{"cmd/tbcam-window"}},
 	{"github.com/blackjack/webcam", []string{"capture/v4l2"}},
 	{"github.com/pion/mediadevices", []string{"capture"}},
-	{"golang.org/x/sys/unix", []string{"capture/v4l2", "transport/tbdev", "cmd/internal/winlink", "fixtures"}},
+	{"golang.org/x/sys/unix", []string{"capture/v4l2", "transport/tbdev", "sink/window/shm", "fixtures"}},
 	{"C", []string{"codec"}},
 }
 

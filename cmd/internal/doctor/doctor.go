@@ -1,0 +1,221 @@
+package doctor
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tbcam/tbcam/capture/v4l2"
+	"github.com/tbcam/tbcam/sink/virtualcam"
+)
+
+// Grade says how bad a finding is.
+type Grade int
+
+// The grades. Calls work without what a Hint asks for, for some at least.
+const (
+	Good Grade = iota
+	Hint
+	Bad
+)
+
+// String returns the mark at the beginning of a line.
+func (g Grade) String() string { return [...]string{"ok", "hint", "WRONG"}[g] }
+
+// Finding is something that was looked at.
+type Finding struct {
+	Grade  Grade
+	What   string
+	Remedy string // a command or an advice; "" where there is nothing to do
+}
+
+// Machine is what is examined.
+type Machine struct {
+	Root  string // in front of /sys, /etc and so on; "" but in tests
+	Home  string
+	Nodes func() ([]v4l2.LoopbackNode, error)
+}
+
+// Examine looks at all that virtual cameras need, the most important first.
+func (m Machine) Examine() []Finding {
+	findings := m.module()
+	findings = append(findings, m.nodes()...)
+	findings = append(findings, m.boot()...)
+	return append(findings, m.sandboxes()...)
+}
+
+// Works reports whether calls will work.
+func Works(findings []Finding) bool {
+	return !slices.ContainsFunc(findings, func(f Finding) bool { return f.Grade == Bad })
+}
+
+// Print writes findings for a person, remedies below.
+func Print(w io.Writer, findings []Finding) error {
+	for _, f := range findings {
+		line := fmt.Sprintf("%-6s%s\n", f.Grade, f.What)
+		if f.Remedy != "" {
+			line += "      -> " + f.Remedy + "\n"
+		}
+		if _, err := io.WriteString(w, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Parts of the file system.
+const (
+	moduleDir  = "/sys/module/v4l2loopback"
+	secureBoot = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+	mokDKMS    = "/var/lib/dkms/mok.pub"
+	mokUbuntu  = "/var/lib/shim-signed/mok/MOK.der"
+)
+
+func (m Machine) path(path string) string { return filepath.Join(m.Root, path) }
+
+func (m Machine) exists(path string) bool {
+	_, err := os.Stat(m.path(path))
+	return err == nil
+}
+
+// text returns a file's, "" where it cannot be read.
+func (m Machine) text(path string) string {
+	b, _ := os.ReadFile(m.path(path))
+	return strings.TrimSpace(string(b))
+}
+
+// texts returns those of the files that match, joined.
+func (m Machine) texts(pattern string) string {
+	paths, _ := filepath.Glob(m.path(pattern)) // the patterns are well-formed
+	var all []string
+	for _, path := range paths {
+		b, _ := os.ReadFile(path)
+		all = append(all, string(b))
+	}
+	return strings.Join(all, "\n")
+}
+
+func (m Machine) matches(pattern string) []string {
+	paths, _ := filepath.Glob(m.path(pattern))
+	return paths
+}
+
+// module looks at the driver.
+func (m Machine) module() []Finding {
+	if !m.exists(moduleDir) {
+		return append([]Finding{m.missing()}, m.signature()...)
+	}
+	version := m.text(moduleDir + "/version")
+	f := []Finding{{Good, fmt.Sprintf("v4l2loopback %s is loaded%s", version, m.options()), ""}}
+	var major, minor int
+	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); n == 2 && major == 0 && minor < 13 {
+		f = append(f, Finding{Hint, "v4l2loopback " + version + " does not tell when an application reads the camera: it stays on",
+			"install version 0.13 or newer, from your distribution's backports or github.com/v4l2loopback"})
+	}
+	return f
+}
+
+// options returns those of the driver that matter.
+func (m Machine) options() string {
+	var all []string
+	for _, name := range []string{"exclusive_caps", "max_buffers", "max_openers"} {
+		if value := m.text(moduleDir + "/parameters/" + name); value != "" {
+			all = append(all, name+"="+value)
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(all, ", ") + ")"
+}
+
+// missing says why the driver is not loaded.
+func (m Machine) missing() Finding {
+	kernel := m.text("/proc/sys/kernel/osrelease")
+	headers := "linux-headers-" + kernel
+	switch {
+	case strings.Contains(m.text("/lib/modules/"+kernel+"/modules.dep"), "v4l2loopback.ko"):
+		return Finding{Bad, "v4l2loopback is not loaded", virtualcam.LoadCommand}
+	case len(m.matches("/usr/src/v4l2loopback-*")) > 0:
+		return Finding{Bad, "v4l2loopback is not built for this kernel, " + kernel,
+			"sudo apt install " + headers + " && sudo dkms autoinstall && " + virtualcam.LoadCommand}
+	}
+	return Finding{Bad, "v4l2loopback is not installed", "sudo apt install v4l2loopback-dkms " + headers + " && " + virtualcam.LoadCommand}
+}
+
+// signature tells of Secure Boot, under which the kernel takes signed modules only.
+func (m Machine) signature() []Finding {
+	if b, _ := os.ReadFile(m.path(secureBoot)); len(b) != 5 || b[4] != 1 {
+		return nil
+	}
+	key := mokDKMS
+	if m.exists(mokUbuntu) {
+		key = mokUbuntu
+	}
+	return []Finding{{Hint, "Secure Boot is on: modules that DKMS built load only when their key is enrolled (else modprobe says \"Key was rejected by service\")",
+		"sudo mokutil --import " + key + ", and confirm at the next boot"}}
+}
+
+// nodes looks at the virtual cameras. One that every application sees is enough.
+func (m Machine) nodes() []Finding {
+	if !m.exists(moduleDir) {
+		return nil
+	}
+	nodes, err := m.Nodes()
+	switch {
+	case err != nil:
+		return []Finding{{Bad, err.Error(), ""}}
+	case len(nodes) == 0 && m.exists(v4l2.LoopbackControl):
+		return []Finding{{Bad, "there is no v4l2loopback node", virtualcam.AddCommand}}
+	case len(nodes) == 0:
+		return []Finding{{Bad, "there is no v4l2loopback node", "sudo modprobe -r v4l2loopback; " + virtualcam.LoadCommand}}
+	}
+	works := slices.ContainsFunc(nodes, func(n v4l2.LoopbackNode) bool { return n.Err == nil && n.Exclusive })
+	var findings []Finding
+	for _, n := range nodes {
+		f := node(n)
+		if f.Grade == Bad && works {
+			f.Grade = Hint
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}
+
+func node(n v4l2.LoopbackNode) Finding {
+	name := fmt.Sprintf("%s (%s)", n.Path, n.Name)
+	switch {
+	case n.Err != nil:
+		return Finding{Bad, n.Err.Error(), ""} // which has the remedy
+	case !n.Exclusive:
+		return Finding{Bad, name + " is an output as well: Chromium and others do not list it",
+			"sudo modprobe -r v4l2loopback; " + virtualcam.LoadCommand}
+	case n.MaxOpeners > 0 && n.MaxOpeners < 3:
+		return Finding{Hint, fmt.Sprintf("%s can be opened %d times at once; tbcam-view and a browser need more", name, n.MaxOpeners),
+			fmt.Sprintf("echo 10 | sudo tee /sys/class/video4linux/%s/max_openers", filepath.Base(n.Path))}
+	case n.KeepsFormat:
+		return Finding{Hint, fmt.Sprintf("%s keeps the format of another program, %v", name, n.Format),
+			"nothing, if it suits: tbcam-view uses it, or replaces it with --loopback-size and --loopback-format"}
+	case n.Capture:
+		return Finding{Good, fmt.Sprintf("%s is in use: applications see %v", name, n.Format), ""}
+	}
+	return Finding{Good, name + " is free, and becomes a camera when tbcam-view starts", ""}
+}
+
+// boot looks at whether the driver comes back.
+func (m Machine) boot() []Finding {
+	loads := strings.Contains(m.texts("/etc/modules-load.d/*.conf")+m.text("/etc/modules"), "v4l2loopback")
+	options := m.texts("/etc/modprobe.d/*.conf")
+	switch {
+	case strings.Contains(options, "blacklist v4l2loopback"):
+		return []Finding{{Hint, "v4l2loopback is blacklisted in /etc/modprobe.d: it is not loaded at boot", "grep -l v4l2loopback /etc/modprobe.d/*"}}
+	case loads && strings.Contains(options, "exclusive_caps=1"):
+		return []Finding{{Good, "v4l2loopback is loaded at boot, with exclusive_caps=1", ""}}
+	}
+	return []Finding{{Hint, "v4l2loopback is not loaded at boot with exclusive_caps=1",
+		"echo v4l2loopback | sudo tee /etc/modules-load.d/v4l2loopback.conf; " +
+			"echo options v4l2loopback exclusive_caps=1 card_label=" + virtualcam.Label + " | sudo tee /etc/modprobe.d/v4l2loopback.conf"}}
+}

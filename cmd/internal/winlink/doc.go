@@ -1,3 +1,0 @@
-// Package winlink joins tbcam-view and the process of its window: pictures go
-// through slots of shared memory, messages through a socket.
-package winlink

@@ -1,0 +1,112 @@
+package record
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/sink/container"
+)
+
+// file is the one that is being written.
+type file struct {
+	container.Writer
+	path   string      // "" for a stream
+	made   fs.FileInfo // what the path named then
+	part   int
+	format capture.Format
+	start  time.Time // of its first frame
+	end    time.Time // of its last one
+	frames uint64
+	noted  bool // what is missing before the next one
+}
+
+// captured is the time of a frame; plain MJPEG has only one of arrival.
+func captured(f *capture.Frame) time.Time { return cmp.Or(f.Time, f.At[capture.Received]) }
+
+// open begins the file that e is the first frame of.
+func (r *Recorder) open(e entry) error {
+	start := captured(e.frame)
+	o := container.Options{Kind: r.o.Kind, Format: e.frame.Format, Force: r.o.Force}
+	if r.o.About != nil {
+		o.Tags, o.Rate = r.o.About()
+	}
+	o.Tags.Start = r.wall(start)
+	if r.o.Every > 0 {
+		o.Rate = capture.Rate{Num: filmRate, Den: 1}
+	}
+	f := &file{part: e.part, format: e.frame.Format, start: start, end: start}
+	var err error
+	if r.o.Out != nil {
+		f.Writer, err = container.Stream(r.o.Out, o)
+	} else {
+		err = r.make(f, o)
+	}
+	if err == nil {
+		r.file, r.newest = f, f.path
+		r.began(f.path)
+	}
+	return err
+}
+
+// make makes the file that comes next.
+func (r *Recorder) make(f *file, o container.Options) error {
+	err := r.names.make(o.Tags.Start, func(path string, force bool) (err error) {
+		o.Force = force
+		f.path = path
+		f.Writer, err = r.create(path, o)
+		return err
+	})
+	switch {
+	case errors.Is(err, container.ErrBusy), isAny(err, badNames...):
+		return fatal{err} // one that is busy is not to be overwritten as soon as it is complete
+	case err != nil:
+		return err
+	}
+	f.made, err = os.Stat(f.path)
+	return err
+}
+
+// add writes a frame, after what is missing before it.
+func (f *file) add(e entry, at time.Duration) error {
+	if e.gap != (Gap{}) && !f.noted {
+		if err := f.Gap(e.gap.Lost, e.gap.String()); err != nil {
+			return err
+		}
+		f.noted = true
+	}
+	if err := f.Write(e.frame, at); err != nil {
+		return err
+	}
+	f.frames++
+	f.noted = false
+	f.end = captured(e.frame)
+	return nil
+}
+
+// ends reports whether e belongs to another file.
+func (f *file) ends(e entry, limit Limit) bool {
+	return f.part != e.part || f.format != e.frame.Format ||
+		limit.Time > 0 && captured(e.frame).Sub(f.start).Abs() >= limit.Time ||
+		limit.Size > 0 && f.frames > 0 && f.Size()+int64(len(e.frame.Data)) > limit.Size
+}
+
+// errRemoved: somebody removed or moved the file, or the directory it was in.
+var errRemoved = errors.New("the file that is being recorded is gone")
+
+// check reports errRemoved: a file without a name would still take all that is
+// written, for nobody.
+func (f *file) check() error {
+	if f.path == "" {
+		return nil
+	}
+	now, err := os.Stat(f.path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(now, f.made) {
+		return fmt.Errorf("%s: %w", f.path, errRemoved)
+	}
+	return err
+}

@@ -1,0 +1,518 @@
+package record
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/sink/container"
+)
+
+const (
+	// DefaultBuffer is the memory for frames that wait for the disk, in bytes.
+	DefaultBuffer = 256 << 20
+	// DefaultSync is the most that a loss of power takes away.
+	DefaultSync = time.Second
+
+	// filmRate is how many frames a second a timelapse has when it is played.
+	filmRate = 30
+	// syncShare bounds what was written and is not on the disk, whose frames are
+	// kept for another file: one part in so many of the buffer.
+	syncShare = 8
+	// lookEvery is how often old segments are looked for.
+	lookEvery = 10 * time.Second
+)
+
+// Options are the choices of a user and what is told about the pictures.
+type Options struct {
+	Path    string    // of the file, or a pattern with the verbs of strftime(3)
+	Out     io.Writer // instead of Path: a stream
+	Kind    container.Kind
+	Force   bool          // overwrite a file that exists
+	Buffer  int64         // bytes for frames that wait for the disk, and as much for the pre-roll
+	Sync    time.Duration // no frame is longer in memory alone, unless the disk is slow
+	Segment Limit         // of one file
+	Keep    Limit         // of all files that the pattern has made
+	Waiting bool          // begin only when Record says so
+	PreRoll time.Duration // record what came so long before that, too
+	Every   time.Duration // a timelapse of one frame in so long
+	// About names the camera, its host and its rate, as far as known; it is asked
+	// when the first frame of a file has come. It may be nil.
+	About func() (container.Tags, capture.Rate)
+	Log   *slog.Logger // nil means none
+}
+
+// Stats says how a recording goes.
+type Stats struct {
+	Recording bool
+	File      string        // that is being written, "" for none
+	Files     uint64        // that were begun
+	Frames    uint64        // on the disk
+	Bytes     uint64        // of these
+	Length    time.Duration // from the first to the last frame of each file
+	Waiting   int           // frames in memory that are to be recorded
+	Held      int64         // bytes of these
+	Most      int64         // that Held has been
+	Dropped   uint64        // there was no memory left to wait for the disk, or no disk in the end
+	Free      uint64        // bytes on the disk, when it was last asked
+	Problem   string        // that keeps frames waiting
+}
+
+// Recorder records frames. It is safe for concurrent use, and ends with Close.
+//
+// Frames wait in a queue for one goroutine, so that a slow disk holds up nobody
+// else. They are kept until they are on the disk: what an error left in memory
+// goes to the same file when there is room again, or to another one.
+type Recorder struct {
+	o       Options
+	create  func(path string, o container.Options) (container.Writer, error)
+	wall    func(moment time.Time) time.Time // as WallTime
+	names   names
+	queue   *queue
+	keeper  keeper
+	closing chan struct{}
+	done    chan struct{} // closed when run has returned
+
+	mu     sync.Mutex
+	closed bool
+	on     bool
+	part   int      // of the next frame
+	lapse  Schedule // of a timelapse
+	missed Gap      // before the next frame
+	stats  Stats
+	err    error // that ended the recording for good
+
+	// Of run alone.
+	file    *file         // nil while there is none
+	newest  string        // its path, or that of the one before
+	waiting []entry       // to be recorded, not on the disk yet
+	written int           // of waiting: are in file
+	fresh   int64         // what these cost
+	roll    []entry       // the newest while nothing is recorded
+	idle    bool          // the last entry was not to be recorded
+	stuck   bool          // an error must be overcome first
+	period  time.Duration // of ticker
+	ticker  *time.Ticker
+	synced  time.Time
+	looked  time.Time
+	before  time.Duration // the length of the files that are complete
+}
+
+// New starts a recorder. The error of a file that exists wraps fs.ErrExist; it is
+// made when the first frame has come.
+func New(o Options) (*Recorder, error) {
+	r, err := prepare(o)
+	if err != nil {
+		return nil, fmt.Errorf("record: %w", err)
+	}
+	go r.run()
+	return r, nil
+}
+
+func prepare(o Options) (*Recorder, error) {
+	o.Buffer = cmp.Or(o.Buffer, DefaultBuffer)
+	o.Sync = cmp.Or(o.Sync, DefaultSync)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	r := &Recorder{
+		o: o, create: container.Create, wall: WallTime, on: !o.Waiting, lapse: Schedule{Every: o.Every},
+		names: names{path: clean(o.Path), pattern: isPattern(o.Path), force: o.Force},
+		queue: newQueue(o.Buffer, o.Log), closing: make(chan struct{}), done: make(chan struct{}),
+	}
+	r.keeper = newKeeper(&r.names, o.Keep, o.Log)
+	if o.Out == nil {
+		if err := r.names.check(); err != nil {
+			return nil, err
+		}
+	}
+	r.period = min(o.Sync/2, time.Second)
+	r.ticker = time.NewTicker(r.period)
+	return r, nil
+}
+
+// Write takes over the reference of a received frame and never waits. gap is what
+// is missing since the last one. The error is that which ended the recording for
+// good, or wraps fs.ErrClosed.
+func (r *Recorder) Write(f *capture.Frame, gap Gap) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.err != nil || r.closed:
+		f.Release()
+		return cmp.Or(r.err, fs.ErrClosed)
+	case f.Format.Check() != nil: // no file is for this one
+		r.missed.Damaged++
+		fallthrough
+	case !r.lapse.Due(captured(f)): // what a timelapse leaves out is no gap
+		f.Release()
+		return nil
+	}
+	r.missed.Add(gap)
+	r.queue.put(entry{frame: f, gap: r.missed, on: r.on, part: r.part})
+	r.missed = Gap{}
+	return nil
+}
+
+// Record starts or stops the recording, from the next frame on.
+func (r *Recorder) Record(on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if on && !r.on {
+		r.part++
+	}
+	r.on = on
+}
+
+// Recording reports whether frames are being recorded.
+func (r *Recorder) Recording() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.recording()
+}
+
+func (r *Recorder) recording() bool { return r.on && !r.closed && r.err == nil }
+
+// Segment begins another file with the next frame.
+func (r *Recorder) Segment() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.part++
+}
+
+// Stats returns the figures so far.
+func (r *Recorder) Stats() Stats {
+	r.queue.mu.Lock()
+	waiting, held, most, dropped := r.queue.count, r.queue.held, r.queue.most, r.queue.dropped
+	r.queue.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.stats
+	s.Recording = r.recording()
+	s.Waiting, s.Held, s.Most, s.Dropped = waiting, held, most, dropped
+	return s
+}
+
+// Close writes what waits, completes the file and has it on the disk. It returns
+// the error that kept frames from it, also when called again.
+func (r *Recorder) Close() error {
+	r.mu.Lock()
+	if !r.closed {
+		r.closed = true
+		close(r.closing)
+		close(r.queue.entries)
+	}
+	r.mu.Unlock()
+	<-r.done
+	return r.err
+}
+
+// run is the goroutine that writes.
+func (r *Recorder) run() {
+	defer close(r.done)
+	defer r.ticker.Stop()
+	r.look()
+	for r.step() {
+	}
+	r.finish()
+}
+
+// step does what is next, and reports whether more is to come.
+func (r *Recorder) step() bool {
+	entries, closing := r.queue.entries, r.closing
+	if r.stuck {
+		entries = nil
+	} else {
+		closing = nil // but not before all entries were taken
+	}
+	select {
+	case e, ok := <-entries:
+		if ok {
+			r.take(e)
+		}
+		return ok && r.err == nil
+	case <-closing:
+		r.try(r.save)
+		return !r.stuck && r.err == nil
+	case <-r.ticker.C:
+		r.tick()
+	}
+	return r.err == nil
+}
+
+// take acts on the next entry of the queue.
+func (r *Recorder) take(e entry) {
+	r.idle = !e.on
+	if r.idle {
+		r.queue.roll(&e)
+		r.roll = append(r.roll, e)
+		r.trim()
+	} else {
+		for i := range r.roll {
+			r.roll[i].part = e.part
+		}
+		r.waiting = append(append(r.waiting, r.roll...), e)
+		r.roll = nil
+	}
+	r.try(r.work)
+}
+
+// trim lets go what is too old for the pre-roll.
+func (r *Recorder) trim() {
+	newest := captured(r.roll[len(r.roll)-1].frame)
+	n := 0
+	for n < len(r.roll) && (newest.Sub(captured(r.roll[n].frame)).Abs() >= r.o.PreRoll || r.queue.crowded()) {
+		r.queue.release(r.roll[n:n+1], false)
+		n++
+	}
+	r.roll = r.roll[n:]
+}
+
+// tick does what is due, whether frames come or not.
+func (r *Recorder) tick() {
+	if len(r.queue.entries) == 0 && !r.Recording() {
+		r.idle = true
+	}
+	// The tick that is nearest to half of the interval.
+	if r.stuck || time.Since(r.synced) > (r.o.Sync-r.period)/2 {
+		r.try(r.save)
+	} else {
+		r.try(r.work)
+	}
+	r.look()
+}
+
+// save writes what waits, and has it on the disk.
+func (r *Recorder) save() error {
+	if err := r.work(); err != nil {
+		return err
+	}
+	return r.sync()
+}
+
+// try does something, and keeps what waits if that fails.
+func (r *Recorder) try(do func() error) {
+	if err := r.attempt(do); err != nil {
+		r.broken(err)
+	} else {
+		r.overcome()
+	}
+}
+
+// attempt does something until it succeeds, as long as room can be made for it.
+func (r *Recorder) attempt(do func() error) error {
+	for {
+		if err := do(); err == nil || !isFull(err) || !r.keeper.makeRoom(r.newest) {
+			return err
+		}
+	}
+}
+
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+// work writes what waits, and ends the file where nothing is to be recorded now.
+func (r *Recorder) work() error {
+	for r.written < len(r.waiting) {
+		if err := r.put(r.waiting[r.written]); err != nil {
+			return err
+		}
+		r.written++
+		r.fresh += r.waiting[r.written-1].cost()
+		if r.fresh > r.o.Buffer/syncShare {
+			if err := r.sync(); err != nil {
+				return err
+			}
+		}
+	}
+	if r.idle && r.o.Out == nil {
+		return r.end()
+	}
+	return nil
+}
+
+// put writes a frame to the file it belongs to.
+func (r *Recorder) put(e entry) error {
+	if err := r.o.Kind.Check(e.frame.Format); err != nil {
+		return fatal{err}
+	}
+	if r.file != nil && r.file.ends(e, r.o.Segment) && r.o.Out == nil {
+		if err := r.end(); err != nil {
+			return err
+		}
+	}
+	if r.file == nil {
+		if err := r.open(e); err != nil {
+			return err
+		}
+	}
+	if r.file.format != e.frame.Format {
+		return fatal{errors.New("the pictures changed, which a stream cannot follow; record to a file")}
+	}
+	return r.file.add(e, r.at(e))
+}
+
+// at returns the time of a frame in the file.
+func (r *Recorder) at(e entry) time.Duration {
+	if r.o.Every > 0 {
+		return time.Duration(r.file.frames) * time.Second / filmRate
+	}
+	return captured(e.frame).Sub(r.file.start)
+}
+
+// sync has on the disk what was written.
+func (r *Recorder) sync() error {
+	r.synced = time.Now()
+	if r.file == nil || r.written == 0 {
+		return nil
+	}
+	if err := r.file.check(); err != nil {
+		return err
+	}
+	if err := r.file.Sync(); err != nil {
+		return err
+	}
+	r.settle()
+	return nil
+}
+
+// settle gives back the frames that are on the disk.
+func (r *Recorder) settle() {
+	done := r.waiting[:r.written]
+	r.mu.Lock()
+	for _, e := range done {
+		r.stats.Frames++
+		r.stats.Bytes += uint64(len(e.frame.Data))
+	}
+	r.stats.Length = r.before + r.file.end.Sub(r.file.start)
+	r.mu.Unlock()
+	r.queue.release(done, false)
+	r.waiting = slices.Delete(r.waiting, 0, r.written)
+	r.written, r.fresh = 0, 0
+}
+
+// end completes the file. All that was to be in it is on the disk before, so an
+// error then leaves one that can be repaired.
+func (r *Recorder) end() error {
+	if err := r.sync(); err != nil {
+		return err
+	}
+	r.complete(nil)
+	return nil
+}
+
+// complete closes the file. What keeps the index from it is said, unless err has
+// kept frames from it, too.
+func (r *Recorder) complete(err error) {
+	if r.file == nil {
+		return
+	}
+	// A pipe was told to have failed, and cannot be repaired.
+	if closing := r.file.Close(); closing != nil && err == nil && r.o.Out == nil {
+		r.o.Log.Warn("the recording is not complete; tbcam-view repair makes it so", "file", r.newest, "why", closing)
+	}
+	r.leave()
+	r.keeper.tidy(r.newest)
+}
+
+// leave forgets the file. When it was changed last is when its last frame was
+// captured, for those who look for old ones.
+func (r *Recorder) leave() {
+	if r.file.path != "" && r.file.check() == nil {
+		end := r.wall(r.file.end)
+		_ = os.Chtimes(r.file.path, end, end)
+		r.keeper.completed(r.file.path, r.file.end)
+	}
+	r.before += r.file.end.Sub(r.file.start)
+	r.file = nil
+	r.began("")
+}
+
+// fatal is an error that waiting cannot cure.
+type fatal struct{ error }
+
+func (f fatal) Unwrap() error { return f.error }
+
+// broken keeps what waits until the disk works again. On a full one the same file
+// goes on then; where that is gone or has failed, another.
+func (r *Recorder) broken(err error) {
+	if !isFull(err) && r.file != nil && r.o.Out == nil {
+		_ = r.file.Close() // what it says is no better than err
+		r.leave()
+		r.written, r.fresh = 0, 0
+	}
+	if first := !r.stuck; first && !errors.As(err, new(fatal)) && r.o.Out == nil {
+		r.o.Log.Error("recording is held up; it goes on when it can", "why", err)
+	}
+	r.stuck = true
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.Problem = err.Error()
+	if errors.As(err, new(fatal)) || r.o.Out != nil {
+		r.err = fmt.Errorf("record: %w", err)
+	}
+}
+
+// overcome notes that the disk works.
+func (r *Recorder) overcome() {
+	if !r.stuck {
+		return
+	}
+	r.stuck = false
+	r.o.Log.Info("recording goes on", "file", r.newest)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.Problem = ""
+}
+
+// look removes old segments and asks how much room is left, now and then.
+func (r *Recorder) look() {
+	if r.o.Out != nil {
+		return
+	}
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(r.names.root(), &disk); err == nil {
+		r.mu.Lock()
+		r.stats.Free = disk.Bavail * uint64(disk.Bsize)
+		r.mu.Unlock()
+	}
+	if time.Since(r.looked) >= lookEvery {
+		r.looked = time.Now()
+		r.keeper.tidy(r.newest)
+	}
+}
+
+// began notes for Stats which file is being written.
+func (r *Recorder) began(path string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.File = path
+	if path != "" {
+		r.stats.Files++
+	}
+}
+
+// finish tries once more to write what waits; what cannot be is lost.
+func (r *Recorder) finish() {
+	var err error
+	if r.err == nil {
+		err = r.attempt(r.save)
+	}
+	r.complete(err)
+	r.queue.release(r.waiting, true)
+	r.queue.release(r.roll, false)
+	if err != nil {
+		r.mu.Lock()
+		r.err = fmt.Errorf("record: %w", err)
+		r.mu.Unlock()
+	}
+	for e := range r.queue.entries {
+		r.queue.release([]entry{e}, true)
+	}
+}

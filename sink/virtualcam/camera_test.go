@@ -1,0 +1,289 @@
+package virtualcam
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/v4l2"
+)
+
+var tiny = capture.Format{Pixel: capture.YUYV, Width: 64, Height: 48}
+
+// on is a camera that is always needed.
+func on() Options { return Options{Format: tiny} }
+
+// TestSteadyRate: readers get the node's rate of a camera that is slower, without
+// any picture twice of one that is not.
+func TestSteadyRate(t *testing.T) {
+	for _, tt := range []struct {
+		period time.Duration
+		least  int // pictures in 10 s
+		most   int
+	}{
+		{time.Second / 30, 300, 300},
+		{time.Second / 25, 250, 250},
+		{time.Second / 15, 290, 310},
+		{time.Second / 7, 270, 310},
+		{time.Second, 285, 310},
+		{time.Second / 60, 600, 600},
+	} {
+		t.Run(fmt.Sprint(tt.period), func(t *testing.T) {
+			play(t, on(), new(fake), func(s *stage) {
+				s.start()
+				begin := time.Now()
+				s.film(tiny, tt.period, 10*time.Second-time.Millisecond)
+				seen := s.since(begin.Add(-1))
+				last := begin
+				count := 0
+				for i, w := range seen {
+					if w.sequence == 0 && i > 0 {
+						t.Fatalf("a placeholder after %v", w.at.Sub(begin))
+					}
+					if gap := w.at.Sub(last); gap > time.Second/30*3/2 {
+						t.Errorf("no picture for %v", gap)
+					}
+					last = w.at
+					if w.at.Sub(begin) < 10*time.Second && w.sequence > 0 {
+						count++
+					}
+				}
+				if count < tt.least || count > tt.most {
+					t.Errorf("%d pictures, want %d to %d", count, tt.least, tt.most)
+				}
+			})
+		})
+	}
+}
+
+// TestAlwaysAPicture: there is a placeholder before the first picture, at once when
+// it is known that none comes, and after a while when it is not; and the picture
+// comes back by itself.
+func TestAlwaysAPicture(t *testing.T) {
+	play(t, on(), new(fake), func(s *stage) {
+		s.start()
+		wantPlaceholders := func(when string, after time.Duration) {
+			t.Helper()
+			begin := time.Now()
+			s.wait(after + time.Second + time.Millisecond)
+			seen := s.since(begin.Add(after))
+			if len(seen) != 4 && len(seen) != 5 {
+				t.Errorf("%s: %d placeholders in a second", when, len(seen))
+			}
+			for _, w := range seen {
+				if w.sequence != 0 || w.format != tiny {
+					t.Errorf("%s: %+v", when, w)
+				}
+			}
+		}
+		wantPlaceholders("at first", 0)
+		s.film(tiny, time.Second/30, time.Second)
+		s.camera.Notice("waiting for tbcam-send")
+		wantPlaceholders("told", 0)
+		s.film(capture.Format{Pixel: capture.YUYV, Width: 32, Height: 48}, time.Second/30, time.Second)
+		if last := s.last(); last.sequence == 0 || last.format != tiny {
+			t.Errorf("a picture of another size makes readers see %+v", last)
+		}
+		s.wait(stale - time.Second/2)
+		if last := s.last(); last.sequence == 0 {
+			t.Error("the last picture is gone too early")
+		}
+		wantPlaceholders("without a word", time.Second)
+		s.film(tiny, time.Second/30, time.Second)
+		if last := s.last(); last.sequence != s.next {
+			t.Errorf("readers see %+v", last)
+		}
+		s.wantNeeds(true)
+	})
+}
+
+// TestOnDemand: the far camera is needed from the first application until a while
+// after the last, and nothing of it is seen later.
+func TestOnDemand(t *testing.T) {
+	o := on()
+	o.OnDemand = true
+	play(t, o, &fake{tells: true}, func(s *stage) {
+		s.start()
+		s.users <- 0
+		s.wait(10 * time.Second)
+		s.wantNeeds()
+		if s.camera.Takes() != 0 {
+			t.Error("it takes frames that nobody sees")
+		}
+		s.users <- 2
+		s.wait(0)
+		s.wantNeeds(true)
+		s.film(tiny, time.Second/30, time.Second)
+		s.users <- 1 // newest of two
+		s.users <- 0
+		s.users <- 0 // said again, which is no new end
+		s.wait(grace - time.Second)
+		s.users <- 0
+		s.users <- 1 // in time
+		s.wait(10 * time.Second)
+		s.wantNeeds(true)
+		s.users <- 0
+		s.wait(grace - time.Millisecond)
+		s.wantNeeds(true)
+		s.wait(time.Millisecond)
+		s.wantNeeds(true, false)
+		gone := time.Now()
+		s.film(tiny, time.Second/30, time.Second) // on their way
+		for _, w := range s.since(gone) {
+			if w.sequence != 0 {
+				t.Errorf("%v after the end the next application would see %+v", w.at.Sub(gone), w)
+			}
+		}
+		s.users <- 1
+		s.wait(0)
+		s.wantNeeds(true, false, true)
+	})
+}
+
+// TestDriverThatCannotTell: the camera stays on, and that is said once.
+func TestDriverThatCannotTell(t *testing.T) {
+	o := on()
+	o.OnDemand = true
+	play(t, o, new(fake), func(s *stage) {
+		s.start()
+		s.locked(func() { s.fail = errors.New("a fault") })
+		s.wait(10 * time.Second)
+		s.wantNeeds(true)
+		if n := s.said("the camera stays on"); n != 1 || len(s.opened) != 2 {
+			t.Errorf("said %d times in %d openings", n, len(s.opened))
+		}
+	})
+}
+
+// TestFaultsOfTheNode: it is opened again, in the format that it had.
+func TestFaultsOfTheNode(t *testing.T) {
+	play(t, Options{}, &fake{node: v4l2.LoopbackNode{Format: tiny}}, func(s *stage) {
+		s.start()
+		s.film(tiny, time.Second/30, time.Second)
+		s.locked(func() {
+			s.node.Format = capture.Format{Pixel: capture.YUV420, Width: 640, Height: 480}
+			s.fail, s.refuse = errors.New("no such device"), v4l2.ErrInUse
+		})
+		s.film(tiny, time.Second/30, 3*time.Second)
+		s.locked(func() { s.refuse = nil })
+		s.film(tiny, time.Second/30, 2*time.Second)
+		if len(s.opened) != 2 || s.opened[0] != tiny || s.opened[1] != tiny {
+			t.Errorf("opened as %v", s.opened)
+		}
+		if last := s.last(); last.sequence != s.next {
+			t.Errorf("readers see %+v", last)
+		}
+		if s.said("no such device") != 1 || s.said("another program writes") != 1 {
+			t.Errorf("it says %s", s.log.String())
+		}
+	})
+}
+
+// TestNodeThatIsRefused: Start says why, and it is taken when that is over.
+func TestNodeThatIsRefused(t *testing.T) {
+	play(t, on(), &fake{refuse: v4l2.ErrInUse}, func(s *stage) {
+		if err := s.camera.Start(); !errors.Is(err, v4l2.ErrInUse) {
+			t.Errorf("Start: %v", err)
+		}
+		s.film(tiny, time.Second, 5*time.Second)
+		s.wantNeeds()
+		s.locked(func() { s.refuse = nil })
+		s.wait(retry)
+		s.wantNeeds(true)
+		if n := s.said("another program"); n != 0 {
+			t.Errorf("what Start said is said %d times more", n)
+		}
+	})
+}
+
+// TestNodeThatIsSmall: it is used at the size that it can have, unless another was
+// asked for: then the error names both. That a node is missing is not said.
+func TestNodeThatIsSmall(t *testing.T) {
+	for _, node := range []string{"/dev/video7", Auto} {
+		o := Options{Node: node, Want: capture.Format{Width: 640, Height: 360}}
+		play(t, o, &fake{most: 401}, func(s *stage) {
+			s.start()
+			want := capture.Format{Pixel: capture.YUYV, Width: 400, Height: 360}
+			if len(s.opened) != 1 || s.opened[0] != want || s.said("cannot have the wanted size") != 1 {
+				t.Errorf("%s: opened as %v, it says %s", node, s.opened, s.log.String())
+			}
+			s.locked(func() { s.fail = errors.New("a fault") })
+			s.film(want, time.Second/30, 2*time.Second)
+			if len(s.opened) != 2 || s.opened[1] != want || s.last().format != want {
+				t.Errorf("%s: after a fault it is opened as %v", node, s.opened)
+			}
+		})
+		o.Format.Width, o.Format.Height = 640, 480
+		play(t, o, &fake{most: 401}, func(s *stage) {
+			err := s.camera.Start()
+			if !errors.Is(err, v4l2.ErrFormat) || strings.Contains(err.Error(), "free") ||
+				!strings.Contains(err.Error(), "640x480 was asked") || !strings.Contains(err.Error(), "401x401") {
+				t.Errorf("%s: Start: %v", node, err)
+			}
+			s.wait(5 * retry)
+			if s.log.Len() > 0 {
+				t.Errorf("%s: what Start said is said again: %s", node, s.log.String())
+			}
+		})
+	}
+}
+
+// TestUndecodable: of a node that has JPEGs it is told what cannot be decoded; frames
+// of other nodes were decoded before.
+func TestUndecodable(t *testing.T) {
+	for pixel, want := range map[capture.PixelFormat]int{capture.MJPEG: 5, capture.YUYV: 0} {
+		damaged := 0
+		o := on()
+		o.Format.Pixel = pixel
+		o.Decoded = func(err error) {
+			if err != nil {
+				damaged++
+			}
+		}
+		play(t, o, new(fake), func(s *stage) {
+			s.start()
+			s.film(capture.Format{Pixel: capture.MJPEG, Width: 32, Height: 48}, time.Second/5, time.Second)
+			if damaged != want {
+				t.Errorf("a node of %v: %d frames are damaged, want %d", pixel, damaged, want)
+			}
+		})
+	}
+}
+
+// TestPictureTooLarge costs only itself.
+func TestPictureTooLarge(t *testing.T) {
+	play(t, on(), new(fake), func(s *stage) {
+		s.start()
+		s.locked(func() { s.fail = v4l2.ErrFormat })
+		s.film(tiny, time.Second/30, time.Second)
+		if len(s.opened) != 1 || s.last().sequence != s.next {
+			t.Errorf("%d openings", len(s.opened))
+		}
+	})
+}
+
+// TestAutoTakesWhatIsFree, stays there, and says what to do where nothing is free.
+func TestAutoTakesWhatIsFree(t *testing.T) {
+	o := on()
+	o.Node = Auto
+	play(t, o, &fake{taken: "/dev/video1"}, func(s *stage) {
+		s.start()
+		s.locked(func() { s.fail, s.taken = errors.New("a fault"), "" })
+		s.wait(2 * retry)
+		if len(s.opened) != 2 || s.camera.node != s.node.Path {
+			t.Errorf("%d openings, the last of %s", len(s.opened), s.camera.node)
+		}
+	})
+	play(t, o, &fake{taken: "/dev/video1", refuse: v4l2.ErrInUse}, func(s *stage) {
+		if err := s.camera.Start(); err == nil || !strings.Contains(err.Error(), "run: "+AddCommand) {
+			t.Errorf("Start: %v", err)
+		}
+		s.wait(5 * retry)
+		if n := s.said("free"); n != 0 {
+			t.Errorf("what Start said is said %d times more", n)
+		}
+	})
+}

@@ -1,0 +1,187 @@
+package virtualcam
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/v4l2"
+)
+
+// written is a picture that readers of a fake node see.
+type written struct {
+	at       time.Time
+	sequence uint32 // 0 of a placeholder
+	received bool
+	format   capture.Format
+}
+
+// fake is a machine with a node, which is its own output, and perhaps one that
+// others use.
+type fake struct {
+	node  v4l2.LoopbackNode
+	taken string // path of a node that another program writes to
+	tells bool   // the driver tells who reads
+	most  int    // pixels of a line and lines that it can have, 0 for any
+
+	mu      sync.Mutex
+	users   chan int
+	refuse  error // of opening
+	fail    error // of the next Write
+	opened  []capture.Format
+	closed  int
+	written []written
+}
+
+func (f *fake) Node(string) (v4l2.LoopbackNode, error) { return f.node, nil }
+func (f *fake) Nodes() ([]v4l2.LoopbackNode, error) {
+	all := []v4l2.LoopbackNode{f.node}
+	if f.taken != "" {
+		all = append(all, v4l2.LoopbackNode{Path: f.taken, Name: Label})
+	}
+	return all, nil
+}
+func (f *fake) Create(string) (string, error) { return "", fs.ErrPermission }
+func (f *fake) Loaded() bool                  { return true }
+func (f *fake) Load() error                   { return errors.ErrUnsupported }
+func (f *fake) locked(do func())              { f.mu.Lock(); defer f.mu.Unlock(); do() }
+func (f *fake) open(path string, format capture.Format, _ capture.Rate) (output, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.taken != "" && path == f.taken {
+		return nil, v4l2.ErrInUse
+	}
+	if f.refuse != nil {
+		return nil, f.refuse
+	}
+	if f.most > 0 && (format.Width > f.most || format.Height > f.most) {
+		keeps := format // as v4l2loopback has it
+		keeps.Width, keeps.Height = min(format.Width, f.most), min(format.Height, f.most)
+		return nil, &v4l2.FormatError{Path: path, Asked: format, Keeps: keeps}
+	}
+	f.opened = append(f.opened, format)
+	return f, nil
+}
+
+func (f *fake) Write(frame *capture.Frame) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.fail; err != nil {
+		f.fail = nil
+		return err
+	}
+	f.written = append(f.written, written{time.Now(), frame.Sequence, !frame.At[capture.Received].IsZero(), frame.Format})
+	return nil
+}
+
+func (f *fake) Users() (<-chan int, error) {
+	if !f.tells {
+		return nil, v4l2.ErrUsageUnknown
+	}
+	return f.users, nil
+}
+
+func (f *fake) Close() error {
+	f.locked(func() { f.closed++ })
+	return nil
+}
+
+// last returns what readers see.
+func (f *fake) last() written {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.written[len(f.written)-1]
+}
+
+// since returns what was written after a time.
+func (f *fake) since(begin time.Time) []written {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	first := slices.IndexFunc(f.written, func(w written) bool { return w.at.After(begin) })
+	if first < 0 {
+		return nil
+	}
+	return slices.Clone(f.written[first:])
+}
+
+// stage is a camera on a fake machine, with what it asks for and says.
+type stage struct {
+	*fake
+	camera *Camera
+	t      *testing.T
+	pool   capture.Pool
+	log    bytes.Buffer
+	needs  []bool
+	next   uint32
+}
+
+// play runs a test in virtual time; nothing may be left of it.
+func play(t *testing.T, o Options, f *fake, do func(*stage)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{fake: f, t: t}
+		f.users = make(chan int) // in the test's own time
+		f.node.Path, f.node.Capture = "/dev/video7", true
+		o.Node, o.Pool, o.Log = cmp.Or(o.Node, "/dev/video7"), &s.pool, slog.New(slog.NewTextHandler(&s.log, nil))
+		o.Need = func(yes bool) { f.locked(func() { s.needs = append(s.needs, yes) }) }
+		s.camera = newCamera(o, f, f.open)
+		do(s)
+		if err := s.camera.Close(); err != nil {
+			t.Error(err)
+		}
+		if n := s.pool.Outstanding(); n != 0 {
+			t.Errorf("%d frames are not released", n)
+		}
+		if f.closed != len(f.opened) {
+			t.Errorf("%d of %d openings were closed", f.closed, len(f.opened))
+		}
+	})
+}
+
+func (s *stage) start() {
+	s.t.Helper()
+	if err := s.camera.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+// film presents pictures for a time, one each period, numbered from 1.
+func (s *stage) film(format capture.Format, period, d time.Duration) {
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(period) {
+		s.next++
+		f := s.pool.Get(format.Size())
+		f.Format, f.Sequence = format, s.next
+		if err := s.camera.Present(f); err != nil {
+			s.t.Error(err)
+		}
+	}
+	synctest.Wait()
+}
+
+// wait lets time pass.
+func (s *stage) wait(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// said returns how often the log has a text.
+func (s *stage) said(text string) int { return strings.Count(s.log.String(), text) }
+
+func (s *stage) wantNeeds(want ...bool) {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Equal(s.needs, want) {
+		s.t.Errorf("it needs %v, want %v", s.needs, want)
+	}
+}

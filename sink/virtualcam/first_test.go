@@ -1,0 +1,176 @@
+package virtualcam
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/pattern"
+	"github.com/tbcam/tbcam/codec"
+	"github.com/tbcam/tbcam/sink"
+	"github.com/tbcam/tbcam/transport"
+)
+
+// soon is the longest time from an application's STREAMON to its first picture, of
+// a camera that starts at once.
+const soon = 1500 * time.Millisecond
+
+// TestFirstPictureOnDemand measures, by this machine's clock, how long an
+// application waits for the first picture through a session, JPEGs and all. The
+// camera and the node are simulated.
+func TestFirstPictureOnDemand(t *testing.T) {
+	var pool capture.Pool
+	log := slog.New(slog.DiscardHandler)
+	ctx, cancel := context.WithCancel(t.Context())
+	var programs sync.WaitGroup
+	link, err := transport.ListenUnix(filepath.Join(t.TempDir(), "s"), nil, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fan := sink.NewFanout(codec.NewDecoder(&pool, codec.Limits{}), log)
+	receiver := &transport.Receiver{Link: link, Viewer: audience{fan}, Pool: &pool, Log: log}
+	node := &fake{tells: true, users: make(chan int)}
+	c := newCamera(Options{
+		Node: "/dev/video7", OnDemand: true, Pool: &pool, Log: log,
+		Need: func(yes bool) {
+			if yes {
+				receiver.Start(capture.Want{})
+			} else {
+				receiver.Stop()
+			}
+		},
+	}, node, node.open)
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := fan.AddFor(c.Takes, "test", func() (sink.Sink, error) { return c, nil }, nil); err != nil {
+		t.Fatal(err)
+	}
+	camera := newPatternFeed(t, &pool)
+	sender := &transport.Sender{Link: &transport.UnixDialer{Path: link.String()[len("unix:"):], Log: log}, Feed: camera, Log: log}
+	programs.Go(fan.Run)
+	programs.Go(func() { _ = receiver.Run(ctx) })
+	programs.Go(func() { _ = sender.Run(ctx) })
+
+	for range 3 {
+		time.Sleep(100 * time.Millisecond) // the session is there, the camera off
+		begin := time.Now()
+		node.users <- 1
+		for !node.showsCamera(begin) {
+			if time.Since(begin) > soon {
+				t.Fatalf("no picture %v after STREAMON", soon)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		t.Logf("the first picture came %v after STREAMON", time.Since(begin))
+		node.users <- 0
+		c.leave() // the grace is not the matter here
+	}
+	cancel()
+	fan.Close()
+	programs.Wait()
+	camera.Stop()
+	camera.reading.Wait()
+	if err := link.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := pool.Outstanding(); n != 0 {
+		t.Errorf("%d frames are not released", n)
+	}
+}
+
+// showsCamera reports whether readers have seen a picture that was received.
+func (f *fake) showsCamera(since time.Time) bool {
+	for _, w := range f.since(since) {
+		if w.received {
+			return true
+		}
+	}
+	return false
+}
+
+// audience hands frames to a fan-out.
+type audience struct{ fan *sink.Fanout }
+
+func (audience) Connected(transport.Peer)                 {}
+func (audience) Mode(transport.Mode)                      {}
+func (a audience) Frame(f *capture.Frame, _ capture.Lost) { a.fan.Frame(f) }
+func (audience) Lost(capture.Lost)                        {}
+func (audience) Status(transport.Status)                  {}
+func (audience) Disconnected(error)                       {}
+
+// patternFeed is the pattern as a transport.Feed, in its largest usual mode.
+type patternFeed struct {
+	t       *testing.T
+	pool    *capture.Pool
+	encoder codec.Encoder
+	info    transport.Mode
+	frames  chan *capture.Frame
+	reading sync.WaitGroup
+
+	mu   sync.Mutex
+	stop func() // of the last Start
+}
+
+func newPatternFeed(t *testing.T, pool *capture.Pool) *patternFeed {
+	encoder, err := codec.NewEncoder(codec.JPEG, 85, pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(encoder.Close)
+	mode := capture.Mode{Pixel: capture.YUYV, Width: 1280, Height: 720, Rate: capture.Rate{Num: 30, Den: 1}}
+	p := &patternFeed{t: t, stop: func() {}, pool: pool, encoder: encoder, frames: make(chan *capture.Frame)}
+	p.info = transport.Mode{Camera: pattern.Name, Source: mode}
+	p.info.Format = encoder.Format(capture.Format{Pixel: mode.Pixel, Width: mode.Width, Height: mode.Height})
+	return p
+}
+
+func (p *patternFeed) Start(uint32, capture.Want) {
+	p.Stop()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	source, err := pattern.Open(p.info.Source, p.pool)
+	if err != nil {
+		p.t.Error(err)
+		return
+	}
+	off := make(chan struct{})
+	p.stop = sync.OnceFunc(func() { close(off); source.Close() })
+	p.reading.Go(func() {
+		for {
+			f, err := source.Read()
+			if err != nil {
+				return
+			}
+			select {
+			case p.frames <- f:
+			case <-off:
+				f.Release()
+				return
+			}
+		}
+	})
+}
+
+func (p *patternFeed) Stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stop()
+}
+
+func (p *patternFeed) Lost() capture.Lost        { return capture.Lost{} }
+func (p *patternFeed) Cameras() []capture.Camera { return nil }
+
+func (p *patternFeed) Next(ctx context.Context) (transport.Picture, error) {
+	select {
+	case f := <-p.frames:
+		g, err := p.encoder.Encode(f)
+		return transport.Picture{Frame: g, Info: &p.info}, err
+	case <-ctx.Done():
+		return transport.Picture{}, ctx.Err()
+	}
+}

@@ -1,0 +1,55 @@
+package virtualcam
+
+import (
+	"slices"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// The size of the pictures where nothing says another.
+const (
+	defaultWidth  = 1280
+	defaultHeight = 720
+)
+
+// Formats lists the pixel formats that a virtual camera can have: all of them
+// Chromium knows, and the first one everything does.
+var Formats = []capture.PixelFormat{capture.YUYV, capture.YUV420, capture.MJPEG}
+
+// FormatNames returns their names as users type them.
+func FormatNames() []string {
+	names := make([]string, len(Formats))
+	for i, f := range Formats {
+		names[i] = f.String()
+	}
+	return names
+}
+
+// choose returns the format of a node that holds the format former, if any: an
+// application may be reading that. What was asked for goes before it, and the
+// camera's wanted size after it.
+func (o *Options) choose(former capture.Format) capture.Format {
+	if !usable(former) {
+		former = capture.Format{}
+	}
+	f := capture.Format{Pixel: Formats[0], Width: defaultWidth, Height: defaultHeight}
+	for _, wish := range []capture.Format{o.Want, former, o.Format} {
+		if wish.Pixel != 0 {
+			f.Pixel = wish.Pixel
+		}
+		if wish.Width != 0 {
+			f.Width, f.Height = wish.Width, wish.Height
+		}
+	}
+	// Chromium refuses odd widths, and applications take Y'CbCr for limited.
+	f.Width, f.Height = max(2, f.Width&^1), max(2, f.Height&^1)
+	if f.Pixel.Compressed() {
+		f.Range = capture.Full
+	}
+	return f
+}
+
+// usable reports whether a format that a node holds is one that tbcam would choose.
+func usable(f capture.Format) bool {
+	return slices.Contains(Formats, f.Pixel) && f.Width > 0 && f.Height > 0 && (f.Width|f.Height)&1 == 0
+}

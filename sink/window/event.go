@@ -1,0 +1,165 @@
+package window
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/sink/window/shm"
+)
+
+// Event is something that happened in the window.
+type Event struct {
+	Kind Kind
+	// Of a picture that was Shown: when, and what its frame said about it.
+	//
+	// ShownAt is when the graphics card had drawn the window with the picture and
+	// was about to put it on the screen. What the screen and a compositor add is
+	// not known to the window.
+	ShownAt  time.Time
+	Sequence uint32 // also of Snapshot: of the picture that its user saw
+	At       [capture.NumStages]time.Time
+
+	On      bool   // of Statistics: somebody looks at them
+	Control uint32 // of SetControl: its ID, and the value to set
+	Value   int64
+}
+
+// Kind is the kind of an event.
+type Kind int
+
+// The kinds of events. Started is the first; Quit is the last: the user closed
+// the window.
+const (
+	Shown Kind = iota
+	Started
+	Snapshot
+	Record
+	Statistics
+	SetControl
+	Quit
+)
+
+// eventQueue is how many events wait for whoever receives them.
+const eventQueue = 32
+
+// Events is where events come from until the window is gone. They are to be
+// received all the time: while the queue is full Shown is dropped, but keys wait.
+func (w *Window) Events() <-chan Event { return w.events }
+
+// receive passes the reports of the window's process on until it is gone or
+// Close was called; the error is what it did wrong.
+func (w *Window) receive() error {
+	for {
+		var report shm.Report
+		_, err := w.conn.Receive(&report)
+		switch {
+		case errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed):
+			return nil
+		case err != nil:
+			return err
+		}
+		if err := w.handle(report); err != nil {
+			return err
+		}
+	}
+}
+
+func (w *Window) handle(r shm.Report) error {
+	switch r.Action {
+	case shm.Shown:
+		w.shown(r)
+	case shm.Started:
+		w.started(r)
+	case shm.Snapshot:
+		w.snapshot()
+	case shm.Record:
+		w.deliver(Event{Kind: Record})
+	case shm.Statistics:
+		w.deliver(Event{Kind: Statistics, On: r.On})
+	case shm.SetControl:
+		w.deliver(Event{Kind: SetControl, Control: r.Control, Value: r.Value})
+	case shm.Quit:
+		w.end(ErrClosed)
+		w.deliver(Event{Kind: Quit})
+	default:
+		return fmt.Errorf("unknown report %.20q", r.Action)
+	}
+	return nil
+}
+
+// deliver waits for a place in the queue, or for Close.
+func (w *Window) deliver(e Event) {
+	select {
+	case w.events <- e:
+	case <-w.closing:
+	}
+}
+
+// started notes how the window wants its pictures.
+func (w *Window) started(r shm.Report) {
+	w.mu.Lock()
+	w.rgba = r.On && w.options.RGBA != nil
+	w.mu.Unlock()
+	w.deliver(Event{Kind: Started})
+}
+
+func (w *Window) snapshot() {
+	w.mu.Lock()
+	p := w.showing
+	w.mu.Unlock()
+	w.deliver(Event{Kind: Snapshot, Sequence: p.sequence, At: p.at})
+}
+
+// shown delivers that a picture was shown, if that can be true.
+func (w *Window) shown(r shm.Report) {
+	w.mu.Lock()
+	p, ok := w.pending.take(r)
+	if ok {
+		w.stats.Shown++
+		w.showing = p
+	}
+	w.mu.Unlock()
+	if !ok {
+		return
+	}
+	select {
+	case w.events <- Event{Kind: Shown, ShownAt: shm.Time(r.At), Sequence: p.sequence, At: p.at}:
+	default:
+	}
+}
+
+// pictures remembers the pictures that may be reported as shown; older ones were
+// superseded long before.
+type pictures struct {
+	last   uint64
+	recent [4 * shm.Slots]picture
+}
+
+type picture struct {
+	id        uint64
+	presented int64 // of shm.Monotonic
+	sequence  uint32
+	at        [capture.NumStages]time.Time
+}
+
+// add returns the identity that it gave to the picture.
+func (p *pictures) add(f *capture.Frame) uint64 {
+	p.last++
+	p.recent[p.last%uint64(len(p.recent))] = picture{p.last, shm.Monotonic(), f.Sequence, f.At}
+	return p.last
+}
+
+// take forgets the picture of a report, and says whether the report can be true.
+func (p *pictures) take(r shm.Report) (picture, bool) {
+	place := &p.recent[r.ID%uint64(len(p.recent))]
+	known := *place
+	if known.id == 0 || known.id != r.ID || r.At < known.presented || r.At > shm.Monotonic() {
+		return picture{}, false
+	}
+	*place = picture{}
+	return known, true
+}

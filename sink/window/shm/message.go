@@ -1,0 +1,77 @@
+package shm
+
+import (
+	"cmp"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// Update is what tbcam-view tells the window; nil leaves a thing as it is.
+type Update struct {
+	// Format is that of the pictures from now on; their memory comes along.
+	Format *Format `json:"format,omitempty"`
+	// Picture: there may be a new one in the memory.
+	Picture bool    `json:"picture,omitempty"`
+	Title   *string `json:"title,omitempty"`
+	// Message is over the dimmed picture: a heading, and lines of detail; "" for none.
+	Message *string `json:"message,omitempty"`
+	// Notice is shown for a moment.
+	Notice *string `json:"notice,omitempty"`
+	// Status is the statistics: a line that says it all, and a table.
+	Status *[]string `json:"status,omitempty"`
+	// Latency is that of pictures that were shown since the last update, in
+	// milliseconds, the oldest first.
+	Latency   []float32          `json:"latency,omitempty"`
+	Controls  *[]capture.Control `json:"controls,omitempty"` // of the camera, with their values
+	Recording *bool              `json:"recording,omitempty"`
+	// Fullscreen has the window fill the screen.
+	Fullscreen bool `json:"fullscreen,omitempty"`
+}
+
+// MaxLatency bounds how many figures an update holds.
+const MaxLatency = 600
+
+// Merge replaces what newer has, and adds its figures.
+func (u *Update) Merge(newer Update) {
+	u.Format = cmp.Or(newer.Format, u.Format)
+	u.Picture = u.Picture || newer.Picture
+	u.Title = cmp.Or(newer.Title, u.Title)
+	u.Message = cmp.Or(newer.Message, u.Message)
+	u.Notice = cmp.Or(newer.Notice, u.Notice)
+	u.Status = cmp.Or(newer.Status, u.Status)
+	u.Latency = append(u.Latency, newer.Latency...)
+	u.Latency = u.Latency[max(0, len(u.Latency)-MaxLatency):]
+	u.Controls = cmp.Or(newer.Controls, u.Controls)
+	u.Recording = cmp.Or(newer.Recording, u.Recording)
+	u.Fullscreen = u.Fullscreen || newer.Fullscreen
+}
+
+// Quiet reports whether an update says no more than that there are pictures.
+func (u *Update) Quiet() bool {
+	return u.Format == nil && u.Title == nil && u.Message == nil && u.Notice == nil &&
+		u.Status == nil && u.Controls == nil && u.Recording == nil && !u.Fullscreen
+}
+
+// Report is what the window tells tbcam-view.
+type Report struct {
+	Action  Action `json:"action"`
+	ID      uint64 `json:"id,omitempty"`      // of the picture shown
+	At      int64  `json:"at,omitempty"`      // when it was, in nanoseconds of Monotonic
+	On      bool   `json:"on,omitempty"`      // of Started and Statistics
+	Control uint32 `json:"control,omitempty"` // which one is to be set
+	Value   int64  `json:"value,omitempty"`   // and what to
+}
+
+// Action is what happened in the window.
+type Action string
+
+// The actions. The window closes by itself after Quit.
+const (
+	Started    Action = "started" // it is open; On: it wants pictures as RGBA
+	Shown      Action = "shown"
+	Snapshot   Action = "snapshot"   // of the picture that was shown last
+	Record     Action = "record"     // begin or end it
+	Statistics Action = "statistics" // On: they are looked at
+	SetControl Action = "control"
+	Quit       Action = "quit"
+)

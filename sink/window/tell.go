@@ -1,0 +1,94 @@
+package window
+
+import (
+	"encoding/json"
+	"math"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/sink/window/shm"
+)
+
+// What the window is told is cut so that it fits into a message, whatever
+// characters it has.
+const (
+	maxText     = 300      // bytes of a title, a message, a notice or the line of statistics
+	maxLine     = 100      // bytes of a line of their table
+	maxStatus   = 24       // lines
+	maxControls = 36 << 10 // bytes of JSON
+)
+
+// SetTitle sets the text of the title bar.
+func (w *Window) SetTitle(title string) {
+	title = clip(title, maxText)
+	w.out.put(func(u *shm.Update) { u.Title = &title })
+}
+
+// SetMessage shows a text over the dimmed picture: a heading, and below it lines
+// of detail; "" ends that.
+func (w *Window) SetMessage(message string) {
+	message = clip(message, maxText)
+	w.out.put(func(u *shm.Update) { u.Message = &message })
+}
+
+// Notice shows a text for a moment.
+func (w *Window) Notice(text string) {
+	text = clip(text, maxText)
+	w.out.put(func(u *shm.Update) { u.Notice = &text })
+}
+
+// SetRecording says whether what is shown is being recorded.
+func (w *Window) SetRecording(on bool) {
+	w.out.put(func(u *shm.Update) { u.Recording = &on })
+}
+
+// SetStatus sets the statistics: a line that says it all, and the lines of a table.
+func (w *Window) SetStatus(lines []string) {
+	clipped := make([]string, min(len(lines), maxStatus))
+	limit := maxText
+	for i := range clipped {
+		clipped[i] = clip(lines[i], limit)
+		limit = maxLine
+	}
+	w.out.put(func(u *shm.Update) { u.Status = &clipped })
+}
+
+// AddLatency adds to the graph how long the picture that was shown last was under
+// way. The window gets it with the next picture and is not woken for it.
+func (w *Window) AddLatency(d time.Duration) {
+	ms := float32(math.Round(d.Seconds()*1e4) / 10)
+	w.out.enclose(shm.Update{Latency: []float32{ms}})
+}
+
+// SetControls sets the controls of the camera. The window is told of changes alone,
+// and of no more controls than fit into a message.
+func (w *Window) SetControls(all []capture.Control) {
+	w.mu.Lock()
+	same := w.controls != nil && reflect.DeepEqual(all, w.controls)
+	w.controls = append(make([]capture.Control, 0, len(all)), all...)
+	w.mu.Unlock()
+	if same {
+		return
+	}
+	fitting := cut(all, maxControls)
+	w.out.put(func(u *shm.Update) { u.Controls = &fitting })
+}
+
+// cut returns the first of the controls, of which the JSON is no longer than room.
+func cut(all []capture.Control, room int) []capture.Control {
+	fitting := make([]capture.Control, 0, len(all))
+	for _, c := range all {
+		text, err := json.Marshal(c)
+		if room -= len(text) + len(","); err != nil || room < 0 {
+			break
+		}
+		fitting = append(fitting, c)
+	}
+	return fitting
+}
+
+func clip(s string, limit int) string {
+	return strings.ToValidUTF8(s[:min(len(s), limit)], "")
+}

@@ -1,0 +1,329 @@
+package window
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/sink/window/shm"
+)
+
+// Errors that callers act on; what Open, Present and Err return wraps them.
+var (
+	// ErrNoDisplay: there is no X display to open a window on.
+	ErrNoDisplay = errors.New("no display for a window")
+	// ErrClosed: the user closed the window, or Close was called.
+	ErrClosed = errors.New("window is closed")
+	// ErrGone: the window's process ended by itself. It can be opened again.
+	ErrGone = errors.New("window is gone")
+)
+
+// The window's process may take grace to end by itself, until it is killed: the
+// viewer is to end within two seconds of a signal. After patience it is thought to
+// hang even then.
+const (
+	grace    = 750 * time.Millisecond
+	patience = 15 * time.Second
+)
+
+// How many pixels are shared with the window, which keeps several frames: as many as
+// a screen of 4K has, and fewer of RGBA, which without a graphics card stays in memory.
+const (
+	maxPixels = 4096 * 2160
+	maxRGBA   = 2560 * 1600
+)
+
+// Options of a window; the zero value works.
+type Options struct {
+	Title string
+	Path  string       // of tbcam-window; "" to look for it
+	Log   *slog.Logger // gets what the window's process writes to stderr; nil for nobody
+
+	// Planar returns the planar format in which pictures of another one are
+	// shown, and Convert writes such a picture into planes of given strides (in
+	// bytes). Without them only planar formats can be shown.
+	Planar  func(capture.Format) capture.Format
+	Convert func(dst [3][]byte, strides [3]int, f *capture.Frame) error
+	// Shrink takes over a frame and returns it, or a smaller one in its place, of at
+	// most so many pixels. Without it frames of any size are shown, at a cost of
+	// memory in both processes.
+	Shrink func(f *capture.Frame, pixels int) (*capture.Frame, error)
+	// RGBA writes a picture as R, G, B and A with a given number of bytes per
+	// line, for a window without a graphics card. Without it the window converts.
+	RGBA func(dst []byte, stride int, f *capture.Frame) error
+}
+
+// Window is a window on the screen. Its methods may be called from any
+// goroutine, and none waits for the window's process but Close.
+type Window struct {
+	options Options
+	conn    *shm.Conn
+	cmd     *exec.Cmd
+	stderr  *stderr
+	out     *outbox
+	events  chan Event
+	closing chan struct{} // closed by Close
+	sent    chan struct{} // closed by send when it ends
+	done    chan struct{} // closed by watch, last of all
+	once    sync.Once
+
+	mu       sync.Mutex
+	slots    *shm.Writer // nil before the first picture and at the end
+	format   shm.Format  // of the pictures in the slots
+	rgba     bool        // the window wants RGBA
+	pending  pictures
+	showing  picture           // that was shown last
+	controls []capture.Control // that the window was told of last
+	stats    Stats
+	err      error // why the window is gone
+}
+
+// Stats counts pictures since Open.
+type Stats struct {
+	Presented  uint64 // handed over by Present
+	Superseded uint64 // of these, not seen by the window before the next one came
+	Shown      uint64 // of these, reported as shown
+}
+
+// Open starts the window's process and returns at once; the window appears a
+// moment later, or its Events end and Err says why. The caller closes it.
+func Open(o Options) (*Window, error) {
+	path, err := find(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	if err := CheckDisplay(); err != nil {
+		return nil, err
+	}
+	conn, child, err := shm.Pair()
+	if err != nil {
+		return nil, fmt.Errorf("open window: %w", err)
+	}
+	defer child.Close()
+	w := newWindow(o, conn)
+	w.cmd = exec.Command(path)
+	w.cmd.ExtraFiles = append(w.cmd.ExtraFiles, child)
+	w.cmd.Stderr = w.stderr
+	w.cmd.WaitDelay = grace
+	if err := w.cmd.Start(); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("open window: %w", err)
+	}
+	w.SetTitle(o.Title)
+	go w.watch()
+	go w.send()
+	return w, nil
+}
+
+func newWindow(o Options, conn *shm.Conn) *Window {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Planar == nil {
+		o.Planar = planar
+	}
+	if o.Convert == nil {
+		o.Convert = copyPlanes
+	}
+	if o.Shrink == nil {
+		o.Shrink = func(f *capture.Frame, _ int) (*capture.Frame, error) { return f, nil }
+	}
+	return &Window{
+		options: o,
+		conn:    conn,
+		stderr:  &stderr{log: o.Log},
+		out:     newOutbox(),
+		events:  make(chan Event, eventQueue),
+		closing: make(chan struct{}),
+		sent:    make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+}
+
+// Present takes over a reference of a raw frame and shows it, unless a newer
+// one comes before the window looks. It copies the picture and does not wait.
+// When the window is gone it returns what Err returns.
+func (w *Window) Present(f *capture.Frame) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		f.Release()
+		return w.err
+	}
+	pixels := maxPixels
+	if w.rgba {
+		pixels = maxRGBA
+	}
+	f, err := w.options.Shrink(f, pixels)
+	if err != nil {
+		return fmt.Errorf("show a frame: %w", err)
+	}
+	defer f.Release()
+	if err := w.write(f); err != nil {
+		return fmt.Errorf("show %v: %w", f.Format, err)
+	}
+	superseded, err := w.slots.Publish(w.pending.add(f))
+	if err != nil {
+		w.endLocked(fmt.Errorf("%w: %w", ErrGone, err))
+		_ = w.cmd.Process.Kill() // fails only if it has ended already
+		return w.err
+	}
+	w.stats.Presented++
+	if superseded {
+		w.stats.Superseded++
+	}
+	w.out.put(func(u *shm.Update) { u.Picture = true })
+	return nil
+}
+
+// write writes a picture to the next slot.
+func (w *Window) write(f *capture.Frame) error {
+	if err := w.fit(shm.Format{Format: w.options.Planar(f.Format), RGBA: w.rgba}); err != nil {
+		return err
+	}
+	if w.rgba {
+		return w.writeRGBA(f)
+	}
+	return w.options.Convert(w.slots.Next(), w.slots.Strides(), f)
+}
+
+// writeRGBA writes a picture with its border.
+func (w *Window) writeRGBA(f *capture.Frame) error {
+	const pixel, border = 4, shm.Border
+	dst, stride := w.slots.Next()[0], w.slots.Strides()[0]
+	if err := w.options.RGBA(dst[border*(stride+pixel):], stride, f); err != nil {
+		return err
+	}
+	for y := border; y <= f.Format.Height; y++ {
+		line := dst[y*stride:][:stride]
+		copy(line[:pixel], line[pixel:])
+		copy(line[stride-pixel:], line[stride-2*pixel:])
+	}
+	copy(dst[:stride], dst[stride:])
+	last := (f.Format.Height + border) * stride
+	copy(dst[last:], dst[last-stride:last])
+	return nil
+}
+
+// fit provides new slots when the format differs from that of the last picture.
+func (w *Window) fit(format shm.Format) error {
+	if w.slots != nil && format == w.format {
+		return nil
+	}
+	slots, memory, err := shm.NewWriter(format)
+	if err != nil {
+		return err
+	}
+	w.freeSlots()
+	w.slots, w.format = slots, format
+	w.out.putFormat(format, memory)
+	return nil
+}
+
+func (w *Window) freeSlots() {
+	if w.slots == nil {
+		return
+	}
+	if err := w.slots.Close(); err != nil {
+		w.options.Log.Error("window", "error", err)
+	}
+	w.slots = nil
+}
+
+// Stats returns the counts so far.
+func (w *Window) Stats() Stats {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stats
+}
+
+// Err returns why the window is gone, nil while it is there: ErrClosed, or an
+// error that wraps ErrGone and has the cause.
+func (w *Window) Err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// Close closes the window and waits for its process to end, which is killed if
+// it takes too long. It may be called twice.
+func (w *Window) Close() error {
+	w.once.Do(func() {
+		w.end(ErrClosed)
+		close(w.closing)
+		w.conn.Close()
+	})
+	select {
+	case <-w.done:
+		return nil
+	case <-time.After(patience): // not even SIGKILL helps against a hung driver
+		return fmt.Errorf("close window: process %d does not end", w.cmd.Process.Pid)
+	}
+}
+
+// end states why the window is gone, if nothing did before, and takes the slots
+// back.
+func (w *Window) end(reason error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.endLocked(reason)
+}
+
+func (w *Window) endLocked(reason error) {
+	if w.err == nil {
+		w.err = reason
+	}
+	w.freeSlots()
+}
+
+// send passes the updates on until the connection ends.
+func (w *Window) send() {
+	defer close(w.sent)
+	for range w.out.ready {
+		update, memory := w.out.take()
+		err := w.conn.Send(update, memory)
+		if memory != nil {
+			memory.Close()
+		}
+		switch {
+		case err == nil:
+		case disconnected(err):
+			return // watch finds out why, if it is not Close
+		default:
+			w.options.Log.Warn("window", "err", err)
+			w.conn.Close()
+			return
+		}
+	}
+}
+
+// disconnected reports whether an error of Send says that either end of the
+// connection is closed.
+func disconnected(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed)
+}
+
+// watch receives until the window's process ends or breaks the rules, and
+// buries it.
+func (w *Window) watch() {
+	defer close(w.done)
+	defer close(w.events)
+	limit := grace
+	if err := w.receive(); err != nil {
+		w.end(fmt.Errorf("%w: %w", ErrGone, err))
+		limit = 0
+	}
+	w.conn.Close()
+	w.out.close()
+	<-w.sent
+	killer := time.AfterFunc(limit, func() { _ = w.cmd.Process.Kill() })
+	defer killer.Stop()
+	err := w.cmd.Wait()
+	w.end(fmt.Errorf("%w: %s", ErrGone, w.stderr.cause(err)))
+}
