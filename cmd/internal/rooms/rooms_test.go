@@ -53,7 +53,7 @@ var ways = []struct {
 	may  []string
 }{
 	{"cmd", []string{"cmd", "sink", "transport", "codec", "capture"}},
-	{"sink/container", []string{"sink/container", "capture", "transport/mjpeg"}},
+	{"sink/container", []string{"sink/container", "capture", "codec", "transport/mjpeg"}},
 	{"sink", []string{"sink", "codec", "capture"}},
 	{"transport/wire", nil},
 	{"transport", []string{"transport", "capture"}},
