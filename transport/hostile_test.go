@@ -283,7 +283,7 @@ func TestViewerLeavesInHaste(t *testing.T) {
 		i.write(wire.Bye, []byte("in haste"))
 		i.conn.Close()
 		time.Sleep(time.Second)
-		if log := w.log.String(); !strings.Contains(log, "the peer said goodbye: in haste") {
+		if log := w.log.String(); !strings.Contains(log, "closed by the peer: in haste") {
 			t.Errorf("log: %s", log)
 		}
 	})
@@ -355,7 +355,7 @@ func TestHarmlessViewer(t *testing.T) {
 				i.write(wire.Bye, []byte("so long"))
 				i.read(wire.ByeAck)
 				time.Sleep(time.Second)
-				if starts, _ := w.feed.asked(); len(starts) != 0 || !strings.Contains(w.log.String(), "the peer said goodbye: so long") {
+				if starts, _ := w.feed.asked(); len(starts) != 0 || !strings.Contains(w.log.String(), "closed by the peer: so long") {
 					t.Errorf("%v\n%v", starts, w.log)
 				}
 				w.viewing = start(w.receiver.Run) // the sender goes on

@@ -172,7 +172,7 @@ func (r *Receiver) serve(ctx context.Context, conn Conn) error {
 	rs := newReceiverSession(r, conn)
 	err := rs.run(ctx, rs.listen, rs.beat, rs.read, rs.write,
 		func(session context.Context) error {
-			return rs.leave(ctx, session, rs.greeted, "tbcam-view was ended")
+			return rs.leave(ctx, session, rs.greeted, "tbcam-view was closed")
 		},
 	)
 	rs.end(err)

@@ -98,7 +98,9 @@ func (s *Sender) serve(ctx context.Context, conn Conn) error {
 	s.current.Store(ss)
 	err := ss.run(ctx, ss.greet, ss.read, ss.write, ss.list, ss.follow, ss.obey,
 		func(session context.Context) error { return ss.pump(ctx, session) },
-		func(session context.Context) error { return ss.leave(ctx, session, ss.welcome, "tbcam-send was ended") },
+		func(session context.Context) error {
+			return ss.leave(ctx, session, ss.welcome, "tbcam-send was closed")
+		},
 	)
 	s.current.Store(nil)
 	s.Feed.Stop()
@@ -110,10 +112,10 @@ func (s *Sender) serve(ctx context.Context, conn Conn) error {
 func (s *Sender) say(ss *senderSession, err error) {
 	if peer := ss.peer.Load(); peer != nil {
 		s.waiting = false
-		s.Log.Info(fmt.Sprintf("%v watches no more", peer), "why", err, "frames", ss.sent)
+		s.Log.Info(fmt.Sprintf("disconnected from %v", peer), "err", err, "frames", ss.sent)
 	} else if !s.waiting && errors.Is(err, ErrPeerDead) {
 		s.waiting = true
-		s.Log.Info("waiting for tbcam-view: nobody answers", "stream", s.Link.String())
+		s.Log.Info("waiting for tbcam-view: no answer yet", "stream", s.Link.String())
 	}
 }
 
@@ -189,7 +191,7 @@ func (ss *senderSession) greet(session context.Context) error {
 		case <-time.After(wait):
 		}
 	}
-	return fmt.Errorf("%w to %d greetings", ErrPeerDead, len(greetings))
+	return ErrPeerDead
 }
 
 func (ss *senderSession) read(context.Context) error { return ss.readAll(ss.handle) }
@@ -227,7 +229,7 @@ func (ss *senderSession) accepted(h wire.Header, payload []byte) error {
 	ss.remote.can.Store(ss.sender.SetControl != nil && slices.Contains(peer.Features, FeatureControls))
 	if ss.peer.Swap(&peer) == nil { // or it answered one more Hello
 		close(ss.welcome)
-		ss.sender.Log.Info(fmt.Sprintf("%v watches", peer))
+		ss.sender.Log.Info(fmt.Sprintf("connected to %v", peer))
 	}
 	return nil
 }

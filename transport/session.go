@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/bits"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -41,15 +42,15 @@ const (
 
 var (
 	// ErrPeerDead says that nothing was heard from the peer for too long.
-	ErrPeerDead = errors.New("the peer is silent")
+	ErrPeerDead = errors.New("no answer from the peer")
 	// ErrProtocol says that the peer does what SPEC.md forbids.
-	ErrProtocol = errors.New("the peer breaks the protocol")
+	ErrProtocol = errors.New("protocol violation")
 )
 
 // How a session ends in order.
 var (
-	errByeRead   = errors.New("the goodbye was read")
-	errByeUnread = errors.New("the goodbye was not answered")
+	errByeRead   = errors.New("closed")
+	errByeUnread = errors.New("closed without an answer from the peer")
 )
 
 // errStale says that a device holds what belongs to an older session. How much is
@@ -57,12 +58,17 @@ var (
 var errStale = errors.New("the device held bytes of an older session")
 
 // errStill says that the device carried nothing for longer than stillness.
-var errStill = errors.New("the stream stood still")
+var errStill = errors.New("the stream stalled")
 
 // byeError is the peer's goodbye.
 type byeError struct{ reason string }
 
-func (e *byeError) Error() string { return "the peer said goodbye: " + e.reason }
+func (e *byeError) Error() string {
+	if strings.HasSuffix(e.reason, " was closed") {
+		return e.reason
+	}
+	return "closed by the peer: " + e.reason
+}
 
 // ended ends a Run, with an error or none.
 type ended struct{ err error }
@@ -88,14 +94,14 @@ func reopen(ctx context.Context, link Link, log *slog.Logger, serve func(context
 		if end := (*ended)(nil); errors.As(err, &end) {
 			return end.err
 		}
-		log.Debug("the session ended", "why", err)
+		log.Debug("session ended", "err", err)
 		if !errors.Is(err, ErrProtocol) {
 			pause, said = minPause, ""
 			continue
 		}
 		if err.Error() != said {
 			said = err.Error()
-			log.Warn("the session failed", "why", err)
+			log.Warn("session failed", "err", err)
 		}
 		if sleep(ctx, pause) != nil {
 			return nil

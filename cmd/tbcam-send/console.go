@@ -16,7 +16,7 @@ import (
 )
 
 // errLocked answers a viewer under --no-remote-control.
-var errLocked = errors.New("the sender forbids it (tbcam-send --no-remote-control)")
+var errLocked = errors.New("the sender does not allow changing them (tbcam-send --no-remote-control)")
 
 // console is the controls of the camera that pictures come from, or would. While
 // it is on, what anybody sets is told to the viewer; while it is off, its node is
@@ -68,7 +68,7 @@ func (c *console) offer(camera capture.Camera) {
 func (c *console) on(camera capture.Camera) (off func()) {
 	controls, err := openControls(camera)
 	if err != nil {
-		c.log.Warn("the camera's controls are out of reach", "why", err)
+		c.log.Warn("open camera controls", "err", err)
 		c.offer(camera) // else a setting would go to the camera before
 		return func() {}
 	}
@@ -85,7 +85,7 @@ func (c *console) on(camera capture.Camera) (off func()) {
 		c.controls = nil
 		c.mu.Unlock()
 		if err := controls.Close(); err != nil {
-			c.log.Warn("close the camera's controls", "why", err)
+			c.log.Warn("close camera controls", "err", err)
 		}
 		following.Wait()
 	}
@@ -108,9 +108,9 @@ func (c *console) guardRate() {
 	_, err := c.controls.Set(capture.Setting{ID: capture.DynamicFramerate})
 	switch {
 	case errors.Is(err, capture.ErrNoControl):
-		c.log.Info("the camera has no exposure_dynamic_framerate: --keep-rate changes nothing")
+		c.log.Info("the camera has no exposure_dynamic_framerate: --keep-rate has no effect")
 	case err != nil:
-		c.log.Warn("the camera may halve its frame rate in the dark", "why", err)
+		c.log.Warn("set exposure_dynamic_framerate: the camera may halve its frame rate in the dark", "err", err)
 	}
 }
 
@@ -204,7 +204,7 @@ func (c *console) setNow(s capture.Setting) (capture.Setting, error) {
 	}
 	granted, err := c.controls.Set(s)
 	if err == nil {
-		c.log.Debug("the viewer sets a control", "id", s.ID, "value", s.Value, "granted", granted.Value)
+		c.log.Debug("control set remotely", "id", s.ID, "value", s.Value, "granted", granted.Value)
 		c.tell()
 	}
 	return granted, err

@@ -41,7 +41,7 @@ func (p *plain) run(ctx context.Context) error {
 		if ctx.Err() != nil || errors.Is(err, io.EOF) {
 			return nil
 		}
-		p.log.Info("the reader is gone", "why", err)
+		p.log.Info("reader disconnected", "err", err)
 	}
 }
 

@@ -61,20 +61,20 @@ func (r *recording) command(command string) (said string) {
 	switch command {
 	case "start":
 		r.Record(true)
-		said = "recording is started"
+		said = "recording started"
 		if !r.Recording() {
-			said = "recording has ended for good: " + r.Stats().Problem
+			said = "recording has ended: " + r.Stats().Problem
 		}
 	case "stop":
 		r.Record(false)
-		said = "recording is stopped"
+		said = "recording stopped"
 	case "segment":
 		r.Segment()
-		said = "another file begins"
+		said = "new file"
 	case "":
 		return ""
 	default:
-		said = fmt.Sprintf("command %q is unknown; known are start, stop and segment", command)
+		said = fmt.Sprintf("unknown command %q; want start, stop or segment", command)
 	}
 	r.viewer.log.Info(said)
 	return said

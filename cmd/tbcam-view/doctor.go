@@ -30,7 +30,7 @@ calls will not work.`,
 				return err
 			}
 			if !doctor.Works(findings) {
-				return cli.Mark(errors.New("video calls will not work until what is WRONG is cured"), cli.ErrSink)
+				return cli.Mark(errors.New("video calls will not work until the items marked WRONG are fixed"), cli.ErrSink)
 			}
 			return nil
 		},

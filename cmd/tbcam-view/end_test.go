@@ -80,7 +80,7 @@ func TestRecordingThatFailed(t *testing.T) {
 	if got := fmt.Sprint(*a); got != "[start  stop]" {
 		t.Errorf("the sender is asked %s", got)
 	}
-	if said := r.toggle(); !strings.Contains(said, "ended for good") || !strings.Contains(said, "no space") {
+	if said := r.toggle(); !strings.Contains(said, "has ended") || !strings.Contains(said, "no space") {
 		t.Errorf("a key says %q", said)
 	}
 	if err := r.Close(); err == nil {
@@ -101,7 +101,7 @@ func TestSenderIsGone(t *testing.T) {
 		want string
 	}{
 		{"unplugged", func() { v.Status(transport.Status{State: transport.Waiting, Text: "no such device"}) }, "no such device"},
-		{"gone", func() { v.Disconnected(errors.New("bye")) }, "waits for tbcam-send"},
+		{"gone", func() { v.Disconnected(errors.New("bye")) }, "waiting for tbcam-send"},
 	} {
 		c.do()
 		if _, err := v.modes.now(); err == nil || !strings.Contains(err.Error(), c.want) {

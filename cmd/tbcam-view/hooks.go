@@ -23,7 +23,7 @@ func (v *viewer) windowHooks() windowHooks {
 func (v *viewer) toggleRecording() (string, error) {
 	r := v.recording()
 	if r == nil {
-		return "", errors.New("the recorder is not ready yet")
+		return "", errors.New("recorder is not ready yet")
 	}
 	return r.toggle(), nil
 }
@@ -36,7 +36,7 @@ func (v *viewer) isRecording() bool {
 // setFromWindow has a control set, and says why where that is not done.
 func (v *viewer) setFromWindow(id uint32, value int64, failed func(error)) {
 	if v.receiver.Controls().Locked {
-		failed(errors.New("the sender forbids it (tbcam-send --no-remote-control)"))
+		failed(errors.New("the sender does not allow changing them (tbcam-send --no-remote-control)"))
 		return
 	}
 	v.setControl(capture.Setting{ID: id, Value: value}, func(_ capture.Setting, err error) {

@@ -96,7 +96,9 @@ func (t *latencyTest) close() {
 }
 
 // Connected implements transport.Viewer.
-func (t *latencyTest) Connected(peer transport.Peer) { t.log.Info(fmt.Sprintf("%v is there", peer)) }
+func (t *latencyTest) Connected(peer transport.Peer) {
+	t.log.Info(fmt.Sprintf("connected to %v", peer))
+}
 
 // Mode implements transport.Viewer.
 func (t *latencyTest) Mode(mode transport.Mode) {
@@ -121,12 +123,14 @@ func (t *latencyTest) Lost(capture.Lost) {}
 // Status implements transport.Viewer.
 func (t *latencyTest) Status(status transport.Status) {
 	if status.State == transport.Waiting || status.State == transport.Failed {
-		t.log.Warn("no picture", "why", status.Text)
+		t.log.Warn("no picture: " + status.Text)
 	}
 }
 
 // Disconnected implements transport.Viewer.
-func (t *latencyTest) Disconnected(err error) { t.log.Info("the sender is gone", "why", err) }
+func (t *latencyTest) Disconnected(err error) {
+	t.log.Info("disconnected from the sender", "err", disconnectCause(err))
+}
 
 // look reads the codes in the frames until the context ends.
 func (t *latencyTest) look(ctx context.Context) {
@@ -276,12 +280,12 @@ type latencyReport struct {
 	Tbcam []meter.Latency    `json:"stages"` // from the driver's time stamp to the decoded picture
 }
 
-var errNoCode = errors.New("no code was read: point the camera at the window, so that the whole code is in the picture, sharp, and neither too bright nor too dark")
+var errNoCode = errors.New("no code was read: point the camera at the window so that the whole code is visible, sharp, and neither too bright nor too dark")
 
 func (t *latencyTest) report(out io.Writer, asJSON bool) error {
 	r := latencyReport{t.fps.Load(), t.glass.Report(), t.stages.Report(0).Latency}
 	if r.Glass.Samples == 0 {
-		return fmt.Errorf("%w (%d pictures)", errNoCode, r.Glass.Pictures)
+		return fmt.Errorf("%w (%d frames)", errNoCode, r.Glass.Pictures)
 	}
 	if asJSON {
 		return json.NewEncoder(out).Encode(r)
@@ -291,14 +295,14 @@ func (t *latencyTest) report(out io.Writer, asJSON bool) error {
 
 func (r latencyReport) table(out io.Writer) error {
 	g := r.Glass
-	fmt.Fprintf(out, "%d changes seen in %d pictures at %d fps, %d without a code, %d not looked at\n\n", g.Samples, g.Pictures, r.FPS, g.Unreadable, g.Skipped)
+	fmt.Fprintf(out, "%d changes seen in %d frames at %d fps, %d without a code, %d skipped\n\n", g.Samples, g.Pictures, r.FPS, g.Unreadable, g.Skipped)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "latency, ms\tp50\tp95\tp99\tmax\t\n")
 	fmt.Fprintf(t, "glass to glass\t%.1f\t%.1f\t%.1f\t%.1f\t\n", g.P50, g.P95, g.P99, g.Max)
 	for _, l := range r.Tbcam {
 		name := l.Stage
 		if name == meter.StageNames[meter.Total] {
-			name = "of it from driver to decoded"
+			name = "of which from driver to decoded"
 		}
 		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.1f\t%.1f\t\n", name, l.P50, l.P95, l.P99, l.Max)
 	}

@@ -75,7 +75,7 @@ func (m *modes) now() (transport.Mode, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.mode == nil {
-		return transport.Mode{}, m.status.Cause.Err("no camera is on: " + cmp.Or(m.status.Text, "tbcam-view waits for tbcam-send"))
+		return transport.Mode{}, m.status.Cause.Err("the camera is off: " + cmp.Or(m.status.Text, "waiting for tbcam-send"))
 	}
 	return *m.mode, nil
 }
@@ -94,7 +94,7 @@ func (m *modes) set(ctx context.Context, change capture.Want) (transport.Mode, e
 	request, needed := m.demand.ask(want)
 	if !needed {
 		m.demand.ask(before)
-		return transport.Mode{}, errors.New("no camera is on: no application looks at the virtual camera")
+		return transport.Mode{}, errors.New("the camera is off: no application reads the virtual camera")
 	}
 	mode, err := m.await(ctx, request)
 	switch {
@@ -109,7 +109,7 @@ func (m *modes) set(ctx context.Context, change capture.Want) (transport.Mode, e
 }
 
 // errRefused says that the sender has left what ran before running.
-var errRefused = errors.New("the sender refused the request")
+var errRefused = errors.New("request refused by the sender")
 
 // await waits for a mode that answers a request, or for the sender's word that there
 // will be none.
@@ -168,7 +168,7 @@ func (v *viewer) answer(ctx context.Context, q ctlsock.Request) ctlsock.Response
 	}
 	controls := v.receiver.Controls()
 	if controls.Path == "" {
-		return refuse(errors.New("the sender has no camera, is of a version without remote control, or is not there"))
+		return refuse(errors.New("the sender has no camera, has no remote control, or is not connected"))
 	}
 	return ctlsock.Response{Controls: &controls}
 }
@@ -188,12 +188,12 @@ func (v *viewer) openDoor() (closeDoor func()) {
 		d, err = ctlsock.Open(path, v.answer)
 	}
 	if err != nil {
-		v.log.Warn("tbcam-view controls and mode will not reach this one", "why", err)
+		v.log.Warn("open the control socket: tbcam-view control and mode will not work", "err", err)
 		return func() {}
 	}
 	return func() {
 		if err := d.Close(); err != nil {
-			v.log.Warn("close the door of tbcam-view control", "why", err)
+			v.log.Warn("close the control socket", "err", err)
 		}
 	}
 }

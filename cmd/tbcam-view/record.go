@@ -115,7 +115,7 @@ func (r *recordFlags) name(o *record.Options) (err error) {
 		return r.checkStream(o)
 	}
 	if !known {
-		return fmt.Errorf("--record %s: its name does not end in .mkv, .mp4, .avi, .mjpeg or /; --record-format tells what it is to be", r.path)
+		return fmt.Errorf("--record %s: its name does not end in .mkv, .mp4, .avi, .mjpeg or /; set the type with --record-format", r.path)
 	}
 	if kind != container.Directory && strings.HasSuffix(o.Path, "/") {
 		o.Path += "tbcam" + record.Stamp + "." + kind.String()

@@ -62,7 +62,7 @@ func (r doorRemote) set(ctx context.Context, s capture.Setting) (capture.Setting
 
 func (r doorRemote) close() error { return nil }
 
-var errNoAnswer = errors.New("the tbcam-view that runs does not understand: it is of another version")
+var errNoAnswer = errors.New("the running tbcam-view is of a different version")
 
 // streamRemote has a session of its own. The camera stays off.
 type streamRemote struct {
@@ -158,7 +158,7 @@ func setAndWait(ctx context.Context, set func(capture.Setting, func(capture.Sett
 	case err := <-done:
 		return granted, err
 	case <-ctx.Done():
-		return capture.Setting{}, fmt.Errorf("set the control: no answer of the sender: %w", ctx.Err())
+		return capture.Setting{}, fmt.Errorf("set control: no answer from the sender: %w", ctx.Err())
 	}
 }
 

@@ -26,7 +26,7 @@ harms nothing.`,
 		Example: "  tbcam-view repair call.mkv",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return cli.Mark(errors.New("repair: no file is named; use tbcam-view repair FILE"), cli.ErrUsage)
+				return cli.Mark(errors.New("repair: no file given; use tbcam-view repair FILE"), cli.ErrUsage)
 			}
 			return nil
 		},
@@ -56,12 +56,12 @@ func said(r container.Report) string {
 	if r.Whole {
 		s = "nothing to repair: "
 	}
-	s += fmt.Sprintf("%d pictures", r.Pictures)
+	s += fmt.Sprintf("%d frames", r.Pictures)
 	if r.Duration > 0 {
 		s += fmt.Sprintf(", %v", r.Duration.Round(time.Millisecond))
 	}
 	if r.Cut > 0 && !r.Whole {
-		s += fmt.Sprintf(", %d bytes of an unfinished picture removed", r.Cut)
+		s += fmt.Sprintf(", %d bytes of an incomplete frame removed", r.Cut)
 	}
 	return s
 }

@@ -211,7 +211,7 @@ func (s *snapshots) write(f *capture.Frame) error {
 // report notes whether a picture is missing, which is said once.
 func (s *snapshots) report(err error) {
 	if err != nil && !s.failing {
-		s.v.log.Warn("a picture is missing", "err", err)
+		s.v.log.Warn("snapshot missed", "err", err)
 	}
 	s.failing = err != nil
 }

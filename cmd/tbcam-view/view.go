@@ -84,7 +84,7 @@ func viewUntil(ctx context.Context, o options, c *completion) error {
 	defer v.openDoor()()
 	defer o.stats.Start(o.out(), v.summary)()
 	v.log.Info("waiting for tbcam-send", "stream", o.stream)
-	v.say("Waiting for tbcam-send\nat "+o.stream, waitingForSender+" at "+o.stream)
+	v.say("Waiting for the camera\nStart tbcam-send on the other computer · stream “"+o.stream+"”\nH help, Q quit", waitingForSender)
 	defer context.AfterFunc(ctx, v.hurry)()
 	return v.result(ctx, limited, v.run())
 }
@@ -254,8 +254,8 @@ func (v *viewer) presented(f *capture.Frame) { v.meter.Add(&f.At, time.Now()) }
 
 // Connected implements transport.Viewer.
 func (v *viewer) Connected(peer transport.Peer) {
-	v.log.Info(fmt.Sprintf("%v is there", peer))
-	v.say("Waiting for the camera", "waiting for the camera")
+	v.log.Info(fmt.Sprintf("connected to %v", peer))
+	v.say(fmt.Sprintf("Waiting for the camera\nConnected to %v", peer), "waiting for the camera")
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.status, v.host = transport.Status{}, peer.Host
@@ -320,7 +320,7 @@ func (v *viewer) Status(status transport.Status) {
 	case transport.Waiting, transport.Failed:
 		v.outage.reset()
 		if !v.giveUpSnapshot(status) {
-			v.log.Warn("no picture", "err", status.Text)
+			v.log.Warn("no picture: " + status.Text)
 			v.say(noSignal(status.Text), status.Text)
 		}
 	case transport.Running:
@@ -344,7 +344,7 @@ func (v *viewer) setRunning(trouble string) {
 // frames show again.
 func (v *viewer) reportOutage(cause string) {
 	if cause == "" {
-		v.log.Info("frames show again")
+		v.log.Info("frames are shown again")
 		v.say("", "")
 		return
 	}
@@ -357,10 +357,10 @@ func (v *viewer) Disconnected(err error) {
 	select {
 	case <-v.ending: // it is this side that goes
 	default:
-		v.log.Info("the sender is gone", "why", err)
+		v.log.Info("disconnected from the sender", "err", disconnectCause(err))
 	}
 	v.outage.reset()
-	v.say(gone(err), waitingForSender)
+	v.say(disconnectMessage(err), waitingForSender)
 	v.modes.clear()
 	v.mu.Lock()
 	defer v.mu.Unlock()

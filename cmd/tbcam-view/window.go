@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/codec"
@@ -239,7 +241,7 @@ func (s *windowSink) quit() {
 	s.mu.Unlock()
 	s.viewer.demand.need(false)
 	if !s.viewer.end() {
-		s.viewer.log.Info("the window was closed; the rest goes on")
+		s.viewer.log.Info("window closed; other outputs continue")
 	}
 }
 
@@ -247,7 +249,7 @@ func (s *windowSink) quit() {
 func (s *windowSink) record(w *window.Window) {
 	toggle := s.connected().recordToggle
 	if toggle == nil {
-		w.Notice("nothing to record to: tbcam-view was started without --record")
+		w.Notice("Nothing to record to: start tbcam-view with --record")
 		return
 	}
 	text, err := toggle()
@@ -255,12 +257,12 @@ func (s *windowSink) record(w *window.Window) {
 		s.viewer.log.Warn(err.Error())
 		text = err.Error()
 	}
-	w.Notice(text)
+	w.Notice(capitalize(text))
 }
 
 func (s *windowSink) setControl(w *window.Window, e window.Event) {
 	if set := s.connected().setControl; set != nil { // else the window shows no controls
-		set(e.Control, e.Value, func(err error) { w.Notice(err.Error()) })
+		set(e.Control, e.Value, func(err error) { w.Notice(capitalize(err.Error())) })
 	}
 }
 
@@ -297,7 +299,7 @@ func (s *windowSink) Present(f *capture.Frame) error {
 		return nil
 	}
 	if err := w.Present(f); err != nil { // if the window is gone, keep knows what to do
-		s.viewer.log.Debug("picture not shown", "why", err)
+		s.viewer.log.Debug("frame not shown", "err", err)
 	}
 	return nil
 }
@@ -320,7 +322,7 @@ func (s *windowSink) snapshot(w *window.Window, e window.Event) {
 	shot, camera := s.shots.current(), s.mode.Source
 	s.mu.Unlock()
 	if shot.raw == nil {
-		w.Notice("there is no picture for a snapshot yet")
+		w.Notice("No frame for a snapshot yet")
 		return
 	}
 	jpeg := shot.jpeg
@@ -329,11 +331,12 @@ func (s *windowSink) snapshot(w *window.Window, e window.Event) {
 	}
 	s.kept.Go(func() {
 		defer shot.release()
-		w.Notice(s.save(shot.raw, jpeg))
+		w.Notice(capitalize(s.save(shot.raw, jpeg)))
 	})
 }
 
-// save writes a snapshot and returns what to say about it.
+// save writes a snapshot and returns a notice, which names the files without their
+// directory.
 func (s *windowSink) save(raw, jpeg *capture.Frame) string {
 	base, err := filepath.Abs(time.Now().Format("tbcam-20060102-150405.000"))
 	if err == nil {
@@ -343,12 +346,12 @@ func (s *windowSink) save(raw, jpeg *capture.Frame) string {
 		s.viewer.log.Warn(err.Error())
 		return err.Error()
 	}
-	text := "saved " + base + ".png"
+	names := ".png"
 	if jpeg != nil {
-		text += " and .jpg"
+		names += " and .jpg"
 	}
-	s.viewer.log.Info(text)
-	return text
+	s.viewer.log.Info("saved " + base + names)
+	return "saved " + filepath.Base(base) + names
 }
 
 // setMode says which camera the pictures come from.
@@ -405,23 +408,39 @@ func (s *windowSink) checkStall() {
 		return
 	}
 	s.stalled = true
-	s.window.SetMessage(noSignalSince("the camera is on but sends no pictures", s.last))
+	s.window.SetMessage(noSignalSince("the camera is on but sends no frames", s.last))
 }
 
-// gone returns what the window says when the session ended.
-func gone(err error) string {
-	why := err.Error()
+// disconnectCause returns the reason for the end of a session, for a person.
+func disconnectCause(err error) error {
 	if errors.Is(err, io.EOF) {
-		why = "without a goodbye"
+		return errConnectionLost
 	}
-	return noSignal("the sender is gone (" + why + "); " + waitingForSender)
+	return err
 }
 
-// noSignal returns what the window says while there is no picture.
-func noSignal(why string) string { return noSignalSince(why, time.Now()) }
+var errConnectionLost = errors.New("lost the connection")
 
-func noSignalSince(why string, since time.Time) string {
-	return "No signal\n" + why + "\nsince " + since.Format(time.TimeOnly)
+// disconnectMessage returns what the window shows when the session ended.
+func disconnectMessage(err error) string {
+	return "No signal\n" + capitalize(disconnectCause(err).Error()) + ".\nWaiting for tbcam-send since " + time.Now().Format(time.TimeOnly)
+}
+
+// noSignal returns what the window shows while there is no frame for a cause.
+func noSignal(cause string) string { return noSignalSince(cause, time.Now()) }
+
+func noSignalSince(cause string, since time.Time) string {
+	return "No signal\n" + capitalize(cause) + "\nsince " + since.Format(time.TimeOnly)
+}
+
+// capitalize returns a text with its first letter in upper case, as the window
+// shows texts.
+func capitalize(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	if size == 0 {
+		return text
+	}
+	return string(unicode.ToUpper(first)) + text[size:]
 }
 
 // superseded counts pictures that the window never saw.

@@ -55,13 +55,13 @@ func (w *wishes) changed(c transport.Controls) {
 	}
 	settings := w.of(c)
 	if c.Locked && len(settings) > 0 {
-		w.warn("the controls stay as they are: the sender forbids to set them (tbcam-send --no-remote-control)")
+		w.warn("controls unchanged: the sender does not allow changing them (tbcam-send --no-remote-control)")
 		return
 	}
 	for _, s := range settings {
 		w.send(s, func(_ capture.Setting, err error) {
 			if err != nil && !errors.Is(err, transport.ErrSuperseded) { // by the user's own wish
-				w.warn("a control was not set again: " + err.Error())
+				w.warn("restore control: " + err.Error())
 			}
 		})
 	}
@@ -81,14 +81,14 @@ func (w *wishes) warn(text string) {
 func (w *wishes) of(c transport.Controls) []capture.Setting {
 	settings, err := w.preset.Settings(c.List)
 	if err != nil {
-		w.warn("not all of the preset can be set: " + oneLine(err).Error())
+		w.warn("preset applied in part: " + oneLine(err).Error())
 	}
 	if w.keepRate {
 		guard := capture.Setting{ID: capture.DynamicFramerate}
 		if slices.ContainsFunc(c.List, func(c capture.Control) bool { return c.ID == guard.ID }) {
 			settings = append(settings, guard)
 		} else {
-			w.warn("the camera has no exposure_dynamic_framerate: --keep-rate changes nothing")
+			w.warn("the camera has no exposure_dynamic_framerate: --keep-rate has no effect")
 		}
 	}
 	w.mu.Lock()

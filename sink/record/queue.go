@@ -71,7 +71,7 @@ func (q *queue) put(e entry) {
 	q.entries <- e // there is room, since each entry costs enough
 	if q.said == saidNothing && q.held > q.limit/2 {
 		q.said = saidSlow
-		q.log.Warn("the disk is slow: frames wait in memory",
+		q.log.Warn("disk is slow: buffering frames in memory",
 			"waiting", humanize.IBytes(uint64(q.held)), "room", humanize.IBytes(uint64(q.limit)))
 	}
 }
@@ -82,7 +82,7 @@ func (q *queue) drop(e entry) {
 	q.missing++
 	if q.said != saidTooSlow {
 		q.said = saidTooSlow
-		q.log.Warn("the disk is too slow: frames are missing in the recording; --record-buffer takes more memory for them",
+		q.log.Warn("disk is too slow: frames are missing from the recording",
 			"waiting", humanize.IBytes(uint64(q.held)))
 	}
 }
@@ -123,7 +123,7 @@ func (q *queue) release(entries []entry, lost bool) {
 	clear(entries)
 	if q.said != saidNothing && q.held <= q.limit/8 {
 		q.said = saidNothing
-		q.log.Info("the disk keeps up again", "dropped", q.dropped-q.already)
+		q.log.Info("disk has caught up", "dropped", q.dropped-q.already)
 		q.already = q.dropped
 	}
 }

@@ -415,7 +415,7 @@ func (r *Recorder) complete(err error) {
 	}
 	// A pipe was told to have failed, and cannot be repaired.
 	if closing := r.file.Close(); closing != nil && err == nil && r.o.Out == nil {
-		r.o.Log.Warn("the recording is not complete; tbcam-view repair makes it so", "file", r.newest, "why", closing)
+		r.o.Log.Warn("recording was not finalized", "file", r.newest, "err", closing)
 	}
 	r.leave()
 	r.keeper.tidy(r.newest)
@@ -448,7 +448,7 @@ func (r *Recorder) broken(err error) {
 		r.written, r.fresh = 0, 0
 	}
 	if first := !r.stuck; first && !errors.As(err, new(fatal)) && r.o.Out == nil {
-		r.o.Log.Error("recording is held up; it goes on when it can", "why", err)
+		r.o.Log.Error("recording stalled; it resumes when possible", "err", err)
 	}
 	r.stuck = true
 	r.mu.Lock()
@@ -465,7 +465,7 @@ func (r *Recorder) overcome() {
 		return
 	}
 	r.stuck = false
-	r.o.Log.Info("recording goes on", "file", r.newest)
+	r.o.Log.Info("recording resumed", "file", r.newest)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stats.Problem = ""

@@ -251,7 +251,7 @@ func (c *Camera) showPlaceholder() error {
 	if lines := c.lines(); c.placeholder == nil || !slices.Equal(lines, c.text) {
 		f, err := c.painter.write(lines)
 		if err != nil {
-			c.o.Log.Debug("no placeholder", "why", err)
+			c.o.Log.Debug("draw the placeholder", "err", err)
 			return err
 		}
 		if c.placeholder != nil {
@@ -276,7 +276,7 @@ func (c *Camera) write(f *capture.Frame) error {
 	err := c.output.Write(f)
 	switch {
 	case errors.Is(err, v4l2.ErrFormat): // a JPEG that is too large
-		c.o.Log.Debug("picture dropped", "why", err)
+		c.o.Log.Debug("frame dropped", "err", err)
 	case err != nil:
 		c.fail(cmp.Or(err, c.output.Close()))
 		c.output, c.users = nil, nil
@@ -320,7 +320,7 @@ func (c *Camera) look() {
 	if c.needed.Swap(true) {
 		return
 	}
-	c.o.Log.Info("an application reads the virtual camera", "node", c.node)
+	c.o.Log.Info("an application opened the virtual camera", "node", c.node)
 	c.mu.Lock()
 	c.since = time.Now()
 	c.mu.Unlock()
@@ -334,7 +334,7 @@ func (c *Camera) leave() {
 	if !c.needed.Swap(false) {
 		return
 	}
-	c.o.Log.Info("no application reads the virtual camera any more", "node", c.node)
+	c.o.Log.Info("the last application closed the virtual camera", "node", c.node)
 	c.mu.Lock()
 	c.blank()
 	c.mu.Unlock()
@@ -461,7 +461,7 @@ func (c *Camera) openAs(n v4l2.LoopbackNode, p *painter) error {
 	if err := c.show(); c.output == nil {
 		return err
 	}
-	c.o.Log.Info("virtual camera is there", "node", n.Path, "name", n.Name, "format", p.format)
+	c.o.Log.Info("virtual camera ready", "node", n.Path, "name", n.Name, "format", p.format)
 	c.tell(n)
 	return nil
 }
@@ -502,7 +502,7 @@ func (c *Camera) watch() {
 			c.users = users
 			return
 		}
-		c.o.Log.Info("the camera stays on", "why", err)
+		c.o.Log.Info("the camera stays on without readers", "err", err)
 		c.o.OnDemand = false
 	}
 	if !c.needed.Swap(true) {

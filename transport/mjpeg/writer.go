@@ -37,7 +37,7 @@ func NewWriter(write func(bufs [][]byte) error) *Writer {
 }
 
 // ErrNotJPEG says that a picture does not begin with SOI.
-var ErrNotJPEG = errors.New("picture is no JPEG")
+var ErrNotJPEG = errors.New("not a JPEG")
 
 // Write writes one JPEG file, which it does not keep.
 func (w *Writer) Write(jpeg []byte) error {

@@ -65,7 +65,7 @@ func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 		}
 		if why != said {
 			said = why
-			l.Log.Info("waiting for the stream", "why", why)
+			l.Log.Info("waiting for the stream", "err", why)
 		}
 		if err := sleep(ctx, retry); err != nil {
 			return nil, err
@@ -167,7 +167,7 @@ func (c *linkConn) Close() error {
 		go func() {
 			defer c.link.closing.Done()
 			if err := c.conn.Close(); err != nil {
-				c.link.Log.Warn("close the stream", "why", err)
+				c.link.Log.Warn("close the stream", "err", err)
 			}
 			c.link.closed = time.Now()
 		}()

@@ -22,7 +22,7 @@ func (a *AllowFlag) Register(f *pflag.FlagSet) {
 func (a *AllowFlag) Set(name string) error {
 	u, err := user.Lookup(name)
 	if err != nil {
-		return fmt.Errorf("no user has this name")
+		return fmt.Errorf("no such user")
 	}
 	uid, err := strconv.ParseUint(u.Uid, 10, 32)
 	a.users = append(a.users, uint32(uid))

@@ -95,14 +95,14 @@ func (s *setup) run(ctx context.Context) error {
 	defer cancel()
 	err := s.config.Setup(ctx)
 	if s.dryRun && errors.Is(err, tbdev.ErrNoModule) {
-		fmt.Fprintln(s.out, "# the rest can be told once the module is loaded")
+		fmt.Fprintln(s.out, "# the remaining steps depend on the loaded module")
 		err = nil
 	}
 	if err == nil && s.persist {
 		err = s.writeFiles()
 	}
 	if err == nil && !s.dryRun {
-		fmt.Fprintf(s.out, "stream %q is set up\n", s.config.Selector.Name)
+		fmt.Fprintf(s.out, "stream %q is ready\n", s.config.Selector.Name)
 	}
 	return explainRoot(err)
 }
@@ -153,7 +153,7 @@ func checkPersist() error {
 		err = checkRootOnly(self)
 	}
 	if err != nil {
-		return fmt.Errorf("--persist would have root run this program: %w; run sudo make install first, and then the installed one", err)
+		return fmt.Errorf("--persist makes root run this program: %w; run sudo make install first, then use the installed one", err)
 	}
 	return nil
 }

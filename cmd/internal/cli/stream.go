@@ -109,7 +109,7 @@ func checkDevice(path string) error {
 	case info.Mode().Type() == fs.ModeSocket:
 		return fmt.Errorf("open stream %s: it is a socket; use unix:%[1]s", path)
 	case info.Mode()&fs.ModeCharDevice == 0:
-		return fmt.Errorf("open stream %s: it is no character device", path)
+		return fmt.Errorf("open stream %s: it is not a character device", path)
 	}
 	return nil
 }

@@ -156,7 +156,7 @@ func (w watcher) saysAgain(text string) {
 }
 
 // sessions counts those that the viewer has begun.
-func (w watcher) sessions() int { return w.count("is there") }
+func (w watcher) sessions() int { return w.count("connected to") }
 
 // TestDamageOnTheCable: whatever packets are damaged, of whichever direction, no
 // picture is shown that was not sent, and the pictures go on.
@@ -199,7 +199,7 @@ func TestLossToAnUnopenedPeer(t *testing.T) {
 	w.more(t, 0)
 	watchers := []watcher{w}
 	w.end(syscall.SIGKILL)
-	s.says("watches no more")
+	s.says("disconnected")
 	w = theCable.view(t)
 	w.more(t, 0)
 	watchers = append(watchers, w)

@@ -156,8 +156,8 @@ func TestRemoteControlIsForbidden(t *testing.T) {
 	flag, _ := socket(t)
 	sender(t, flag, "--no-remote-control", "--keep-rate")
 	v := watching(t, flag, "--keep-rate")
-	v.says("the sender forbids to set them (tbcam-send --no-remote-control)")
-	wantMistake(t, start(t, nil, "tbcam-view", "control", "brightness=1", flag), 1, "the sender forbids it (tbcam-send --no-remote-control)")
+	v.says("the sender does not allow changing them (tbcam-send --no-remote-control)")
+	wantMistake(t, start(t, nil, "tbcam-view", "control", "brightness=1", flag), 1, "the sender does not allow changing them (tbcam-send --no-remote-control)")
 	if got := listed(t, flag); got["brightness"] != 0 || got["exposure_dynamic_framerate"] != 0 {
 		t.Errorf("listed are %v", got)
 	}
@@ -168,7 +168,7 @@ func TestRemoteControlIsForbidden(t *testing.T) {
 func TestModeOfARunningViewer(t *testing.T) {
 	home(t)
 	flag, _ := socket(t)
-	wantMistake(t, start(t, nil, "tbcam-view", "mode", flag), 6, "no tbcam-view runs on this stream")
+	wantMistake(t, start(t, nil, "tbcam-view", "mode", flag), 6, "no tbcam-view is running on this stream")
 	sender(t, flag)
 	v := watching(t, flag)
 	until(t, "frames", func() bool { return frames(v) > 0 })

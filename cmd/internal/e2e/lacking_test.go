@@ -80,7 +80,7 @@ func TestModeThatIsRefused(t *testing.T) {
 		t.Errorf("the camera was not left alone: %s", text)
 	}
 	s.end(syscall.SIGKILL)
-	v.says("the sender is gone")
+	v.says("disconnected")
 	s = sender(t, flag)
 	s.says("camera is on")
 	if code := v.end(syscall.SIGTERM); code != 0 || strings.Contains(s.stderr.String(), "no such") {
@@ -157,7 +157,7 @@ func TestNothingDecodable(t *testing.T) {
 		t.Errorf("it is reported %d times", n)
 	}
 	send(good.Bytes())
-	if code := v.code(); code != 0 || !strings.Contains(v.stderr.String(), "frames show again") {
+	if code := v.code(); code != 0 || !strings.Contains(v.stderr.String(), "frames are shown again") {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -191,7 +191,7 @@ func TestLossesReported(t *testing.T) {
 		lost++
 		status(map[string]any{"state": "running", "lost": map[string]int{"damaged": lost}})
 		time.Sleep(200 * time.Millisecond)
-		return strings.Contains(v.stderr.String(), "nothing to show (err: the sender loses all frames: ")
+		return strings.Contains(v.stderr.String(), "nothing to show (err: the sender drops all frames: ")
 	})
 	status(map[string]any{"state": "running", "text": "the lens \x1b[31mis covered"})
 	v.says("nothing to show (err: the lens \uFFFD[31mis covered)")

@@ -134,7 +134,7 @@ func TestKilledProgramsComeBack(t *testing.T) {
 	v, s := watch(0), sender(t, flag)
 	until(t, "frames", func() bool { return frames(v) > 10 })
 	s.end(syscall.SIGKILL)
-	v.says("the sender is gone")
+	v.says("disconnected")
 	before := frames(v)
 	again := sender(t, flag)
 	begin := time.Now()
@@ -142,7 +142,7 @@ func TestKilledProgramsComeBack(t *testing.T) {
 	t.Logf("the camera was on %v after the sender's start", time.Since(begin))
 	until(t, "frames after the sender's death", func() bool { return frames(v) > before+10 })
 	v.end(syscall.SIGKILL)
-	again.says("watches no more")
+	again.says("disconnected")
 	second := watch(1)
 	until(t, "frames after the viewer's death", func() bool { return frames(second) > 10 })
 }
@@ -355,7 +355,7 @@ func TestSetup(t *testing.T) {
 		}
 	}
 	again := startCopy(t, dir, settings, "tbcam-view", "setup", "--persist")
-	if code := again.code(); code != 0 || again.stdout.String() != "stream \"tbcam\" is set up\n" {
+	if code := again.code(); code != 0 || again.stdout.String() != "stream \"tbcam\" is ready\n" {
 		t.Errorf("the second time: exit code %d, %q", code, again.stdout.String())
 	}
 }
@@ -503,7 +503,7 @@ func TestReaderGoesAway(t *testing.T) {
 		if code := p.code(); code != c.code {
 			t.Errorf("--record=%s: exit code %d, want %d", c.record, code, c.code)
 		}
-		for _, untrue := range []string{"the sender is gone", "repair"} {
+		for _, untrue := range []string{"disconnected", "repair"} {
 			if strings.Contains(p.stderr.String(), untrue) {
 				t.Errorf("--record=%s: it says %q", c.record, p.stderr.String())
 			}

@@ -96,7 +96,7 @@ func TestRecordingSoak(t *testing.T) {
 		}
 	}
 	stop()
-	v.says("the sender is gone")
+	v.says("disconnected")
 	if code := v.end(syscall.SIGINT); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
@@ -153,7 +153,7 @@ func TestRecordingToSlowReader(t *testing.T) {
 	}()
 	until(t, "an empty queue", func() bool { _, r := stats(); return r.Waiting < 30 })
 	stop()
-	v.says("the sender is gone")
+	v.says("disconnected")
 	if code := v.end(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
@@ -195,9 +195,9 @@ func TestRecordingOnDemand(t *testing.T) {
 		do   func() error
 		says string
 	}{
-		{"start", func() error { _, err := io.WriteString(commands, "start\n"); return err }, "recording is started"},
-		{"segment", func() error { return v.Process.Signal(syscall.SIGUSR1) }, "another file begins"},
-		{"stop", func() error { return v.Process.Signal(syscall.SIGUSR2) }, "recording is stopped"},
+		{"start", func() error { _, err := io.WriteString(commands, "start\n"); return err }, "recording started"},
+		{"segment", func() error { return v.Process.Signal(syscall.SIGUSR1) }, "new file"},
+		{"stop", func() error { return v.Process.Signal(syscall.SIGUSR2) }, "recording stopped"},
 		{"nonsense", func() error { _, err := io.WriteString(commands, "\x1b[2J\n"); return err }, `command "\x1b[2J" is unknown`},
 		{"start again", func() error { return v.Process.Signal(syscall.SIGUSR2) }, ""},
 	}
@@ -348,7 +348,7 @@ func TestRecordingFullDisk(t *testing.T) {
 	v := viewer(t, flag, "--stats=json", "--record="+disk+"/a.mkv", "--snapshot="+pictures+"/live.png", "--snapshot-every=100ms", "--force")
 	f := newFilm(320, 240, 30)
 	stop := f.show(t, path)
-	v.says("recording is held up; it goes on when it can (why: ")
+	v.says("recording stalled; it resumes when possible (err: ")
 	v.says("no space left on device")
 	before := frames(v)
 	until(t, "further frames for the other sink", func() bool { return frames(v) > before+60 })
@@ -359,9 +359,9 @@ func TestRecordingFullDisk(t *testing.T) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	v.says("recording goes on")
+	v.says("recording resumed")
 	stop()
-	v.says("the sender is gone")
+	v.says("disconnected")
 	if code := v.end(syscall.SIGINT); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
@@ -384,17 +384,17 @@ func TestRecordingFullDiskMakesRoom(t *testing.T) {
 	f := newFilm(320, 240, 60)
 	stop := f.show(t, path)
 	for range 3 {
-		v.says("removed an old segment")
+		v.says("old segment removed")
 		_, r := recorded(v.stdout.String())
 		until(t, "another megabyte", func() bool { _, now := recorded(v.stdout.String()); return now.Bytes > r.Bytes+1<<20 })
 	}
 	stop()
-	v.says("the sender is gone")
+	v.says("disconnected")
 	if code := v.end(syscall.SIGINT); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	if text := v.stderr.String(); strings.Contains(text, "held up") {
-		t.Error("it was held up")
+	if text := v.stderr.String(); strings.Contains(text, "stalled") {
+		t.Error("it stalled")
 	}
 	_, r := recorded(v.stdout.String())
 	sent, files, kept := f.numbers(), segments(t, disk+"/*.mkv"), 0
@@ -444,14 +444,14 @@ func TestRecordingWithoutPermission(t *testing.T) {
 	}
 	v.says("permission denied")
 	allow(0o700)
-	v.says("recording goes on")
+	v.says("recording resumed")
 	allow(0o500)
 	if err := v.Process.Signal(syscall.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "the problem", func() bool { _, r := recorded(v.stdout.String()); return r.Problem != "" })
 	stop()
-	v.says("the sender is gone")
+	v.says("disconnected")
 	if code := v.end(syscall.SIGINT); code != 7 {
 		t.Errorf("exit code %d for a recording that is not complete", code)
 	}
@@ -489,7 +489,7 @@ func TestRecordingService(t *testing.T) {
 	}
 	until(t, "the next file", func() bool { _, r := recorded(v.stdout.String()); return r.Files == 2 })
 	stop()
-	v.says("the sender is gone")
+	v.says("disconnected")
 	if code := v.end(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
@@ -512,7 +512,7 @@ func TestRecordingGaps(t *testing.T) {
 	before := frames(v)
 	until(t, "further frames", func() bool { return frames(v) > before+10 })
 	stop()
-	v.says("the sender is gone")
+	v.says("disconnected")
 	again := newFilm(320, 240, 30)
 	stop = again.show(t, path)
 	before = frames(v)

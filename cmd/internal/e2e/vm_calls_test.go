@@ -173,9 +173,9 @@ func TestCallsOnDemand(t *testing.T) {
 		text := s.stderr.String()
 		return strings.Count(text, "camera is on"), strings.Count(text, "camera is off")
 	}
-	v.says("is there")
+	v.says("connected to")
 	if onDemand {
-		s.says("watches")
+		s.says("connected")
 		if on, _ := switches(); on != 0 {
 			t.Error("the camera is on, and nobody looks")
 		}
@@ -204,7 +204,7 @@ func TestCallsOnDemand(t *testing.T) {
 			t.Errorf("the camera was off %v after the call, which is less than both graces", after)
 		}
 	}
-	if n := strings.Count(v.stderr.String(), "the camera stays on"); onDemand == (n != 0) || n > 1 {
+	if n := strings.Count(v.stderr.String(), "the camera stays on without readers"); onDemand == (n != 0) || n > 1 {
 		t.Errorf("that the camera stays on is said %d times", n)
 	}
 	interrupt(t, v, s)
@@ -278,7 +278,7 @@ func TestCallsSurvive(t *testing.T) {
 	c.waitPictures(t, "of the first sender")
 
 	line.cut()
-	v.says("the sender is gone")
+	v.says("disconnected")
 	c.waitPictures(t, "after the cable was cut")
 
 	s.end(syscall.SIGKILL)
@@ -403,7 +403,7 @@ func TestCallsSecondWriter(t *testing.T) {
 	v.says(holder)
 	until(t, "a recording", func() bool { return fate(v, "recorded") > 0 })
 	finish(other)
-	v.says("virtual camera is there")
+	v.says("virtual camera ready")
 	dial(t, node).waitPictures(t, "after the other writer's end")
 	if n := strings.Count(v.stderr.String(), holder); n != 1 {
 		t.Errorf("the other writer is told %d times", n)
@@ -427,7 +427,7 @@ func TestCallsFindANode(t *testing.T) {
 		wantStranger(t, loopback, "sudo usermod -aG video $USER")
 	}
 	if nodes[0].TellsUsage {
-		v.says("virtual camera is there (node: /dev/video1")
+		v.says("virtual camera ready (node: /dev/video1")
 	} else {
 		v.says("devices=2 exclusive_caps=1,1 card_label=tbcam,tbcam2")
 	}
@@ -451,7 +451,7 @@ func TestCallsDoctor(t *testing.T) {
 	node := vm.LoadLoopback(t)
 	doctor(0, "ok    "+node+" (tbcam) is free")
 	flag, _ := socket(t)
-	viewer(t, flag, "--loopback="+node, smallCamera).says("is there")
+	viewer(t, flag, "--loopback="+node, smallCamera).says("connected to")
 	dial(t, node).waitPlaceholder(t, "for the doctor")
 	doctor(0, "ok    "+node+" (tbcam) is in use: applications see yuyv 320x240")
 }

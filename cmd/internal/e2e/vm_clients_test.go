@@ -29,7 +29,7 @@ func publish(t *testing.T, node string, flags ...string) {
 	t.Helper()
 	flag, _ := socket(t)
 	v := viewer(t, flag, append(flags, "--loopback="+node, smallCamera, "--fps=5")...)
-	v.says("virtual camera is there")
+	v.says("virtual camera ready")
 	sendSlowly(t, flag)
 	untilCamera(t, node)
 }

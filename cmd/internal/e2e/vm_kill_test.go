@@ -38,13 +38,13 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 	reads("at first")
 
 	s.end(syscall.SIGKILL)
-	v.says("the sender is gone")
+	v.says("disconnected")
 	s = send()
 	reads("after the sender's death")
 
 	until(t, "a recording", func() bool { return fate(v, "recorded") > 0 })
 	v.end(syscall.SIGKILL)
-	s.says("watches no more")
+	s.says("disconnected")
 	watch(2) // the application holds the size
 	reads("after the viewer's death")
 	t.Logf("the viewer that was killed left %d pictures", len(probe(t, recording(1)).Packets))

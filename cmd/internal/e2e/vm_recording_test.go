@@ -77,7 +77,7 @@ func TestClockIsSet(t *testing.T) {
 	setClock(t, now())
 	year := now().Local().Format("2006")
 	until(t, "segments of today", func() bool { return len(segments(year)) > 3 })
-	if code := v.end(syscall.SIGINT); code != 0 || strings.Contains(v.stderr.String(), "removed an old segment") {
+	if code := v.end(syscall.SIGINT); code != 0 || strings.Contains(v.stderr.String(), "old segment removed") {
 		t.Errorf("exit code %d", code)
 	}
 	for _, file := range append(segments("1970"), segments(year)...) {

@@ -39,7 +39,7 @@ func TestFullDisk(t *testing.T) {
 	file := filepath.Join(disk, "a.mkv")
 	v := viewer(t, flag, "--record="+file)
 	start(t, nil, "tbcam-send", append(vividMode, flag, "--camera="+camera, "--format=yuyv", "--codec=raw")...)
-	v.says("recording is held up")
+	v.says("recording stalled")
 	if code := v.end(syscall.SIGINT); code != 7 {
 		t.Errorf("exit code %d", code)
 	}

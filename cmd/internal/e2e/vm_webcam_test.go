@@ -227,7 +227,7 @@ func TestNothingUsableIsReported(t *testing.T) {
 	flag, _ := socket(t)
 	s := start(t, nil, "tbcam-send", flag, "--camera="+webcam)
 	v := viewer(t, flag, "--record="+filepath.Join(t.TempDir(), "a.mkv"))
-	const warning = "camera delivers nothing usable"
+	const warning = "camera delivers no usable frames"
 	s.says(warning)
 	interrupt(t, v, s)
 	if n := strings.Count(s.stderr.String(), warning); n != 1 {

@@ -128,7 +128,7 @@ func TestWindowDies(t *testing.T) {
 func TestWindowDiesWhilePaused(t *testing.T) {
 	w := watch(t)
 	w.sender.end(syscall.SIGKILL)
-	w.says("the sender is gone")
+	w.says("disconnected")
 	dimmed := func() bool {
 		screen, place := w.display.Screenshot(t), windowBounds(t, w.display)
 		r, g, b, _ := screen.At(place.Min.X+40, place.Max.Y-20).RGBA() // the grey bar
