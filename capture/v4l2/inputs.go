@@ -1,6 +1,7 @@
 package v4l2
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -227,6 +228,16 @@ func followSignal(fd int, path string) error {
 		return explain("VIDIOC_S_DV_TIMINGS", path, err)
 	}
 	return nil
+}
+
+// receivedSize returns the size of the timings that the current input is set to,
+// zero where it has none.
+func receivedSize(fd int) size {
+	var t dvTimings
+	if ioctl(fd, vidiocGDVTimings, unsafe.Pointer(&t)) != nil {
+		return size{}
+	}
+	return size{binary.NativeEndian.Uint32(t[4:]), binary.NativeEndian.Uint32(t[8:])}
 }
 
 // checkSignal returns an error if the current input receives nothing that can be
