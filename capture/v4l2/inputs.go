@@ -258,8 +258,11 @@ func checkSignal(fd int, in input) error {
 }
 
 // subscribeSource asks for events of a signal that changes. Few drivers have them.
+// They are of one input each, whose number is their id
+// (Documentation/userspace-api/media/v4l/vidioc-dqevent.rst).
 func subscribeSource(fd int) {
-	s := eventSubscription{typ: eventSourceChange}
+	index, _ := currentInput(fd) // 0 where the device has no inputs
+	s := eventSubscription{typ: eventSourceChange, id: index}
 	_ = ioctl(fd, vidiocSubscribeEvent, unsafe.Pointer(&s))
 }
 
