@@ -105,7 +105,7 @@ func currentInput(fd int) (uint32, error) {
 // SelectInput makes a camera use an input, by number or (part of its) name, and an
 // analogue standard, and describes it again; "" leaves either as it is. The error
 // wraps capture.ErrNoMode where the camera has no such input or standard.
-func SelectInput(c capture.Camera, name, standard string) (capture.Camera, error) {
+func SelectInput(c capture.Device, name, standard string) (capture.Device, error) {
 	if name == "" && standard == "" {
 		return c, nil
 	}
@@ -123,7 +123,7 @@ func SelectInput(c capture.Camera, name, standard string) (capture.Camera, error
 	return Describe(c.Path)
 }
 
-func selectInput(fd int, c capture.Camera, name string) error {
+func selectInput(fd int, c capture.Device, name string) error {
 	if name == "" {
 		return nil
 	}
@@ -142,7 +142,7 @@ func selectInput(fd int, c capture.Camera, name string) error {
 }
 
 // matchInput returns the input that a user means.
-func matchInput(c capture.Camera, name string) (capture.Input, error) {
+func matchInput(c capture.Device, name string) (capture.Input, error) {
 	var part []capture.Input
 	names := make([]string, len(c.Inputs))
 	for i, in := range c.Inputs {
@@ -163,7 +163,7 @@ func matchInput(c capture.Camera, name string) (capture.Input, error) {
 	return capture.Input{}, fmt.Errorf("%w: input %q; %s has %s", capture.ErrNoMode, name, c.Name, strings.Join(names, ", "))
 }
 
-func selectStandard(fd int, c capture.Camera, name string) error {
+func selectStandard(fd int, c capture.Device, name string) error {
 	if name == "" {
 		return nil
 	}

@@ -84,7 +84,7 @@ func TestSignalIsFollowed(t *testing.T) {
 	next(t, openFirst(t, describeGrabber(t, path)))
 }
 
-func describeGrabber(t *testing.T, path string) capture.Camera {
+func describeGrabber(t *testing.T, path string) capture.Device {
 	t.Helper()
 	c, err := Describe(path)
 	if err != nil || len(c.Inputs) != 3 {
@@ -94,7 +94,7 @@ func describeGrabber(t *testing.T, path string) capture.Camera {
 }
 
 // openFirst opens a camera in its first mode that tbcam can use.
-func openFirst(t *testing.T, c capture.Camera) *Source {
+func openFirst(t *testing.T, c capture.Device) *Source {
 	t.Helper()
 	mode, err := capture.ChooseMode(c.Modes, capture.Want{Pixel: capture.YUYV})
 	if err != nil {

@@ -187,6 +187,6 @@ var infrared = regexp.MustCompile(`^(GREY|Y0[46] |Y1[0246].|Y8I |Z16 |CNF4|INZI)
 
 // isInfrared reports whether a camera has no other format than brightness alone,
 // as the sensors for face recognition in laptops do.
-func isInfrared(c capture.Camera) bool {
+func isInfrared(c capture.Device) bool {
 	return len(c.Modes) > 0 && !slices.ContainsFunc(c.Modes, func(m capture.Mode) bool { return !infrared.MatchString(m.Pixel.FourCC()) })
 }
