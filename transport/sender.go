@@ -52,7 +52,7 @@ type Feed interface {
 	// while Next returns none.
 	Lost() capture.Lost
 	// Cameras lists what there is, and may take a while.
-	Cameras() []capture.Camera
+	Cameras() []capture.Device
 }
 
 // Sender offers sessions on a Link, one after the other, and serves a Feed.
@@ -309,7 +309,7 @@ func (ss *senderSession) list(session context.Context) error {
 }
 
 // describe returns the payloads of the Camera records, the last of them empty.
-func (ss *senderSession) describe(cameras []capture.Camera) [][]byte {
+func (ss *senderSession) describe(cameras []capture.Device) [][]byte {
 	var payloads [][]byte
 	for _, c := range cameras[:min(len(cameras), maxCameras)] {
 		payload := encode(c)
