@@ -36,8 +36,8 @@ type console struct {
 type consoleFlags struct{ locked, keepRate bool }
 
 func (o *consoleFlags) register(f *pflag.FlagSet) {
-	f.BoolVar(&o.locked, "no-remote-control", false, "let the viewer see the camera's controls, but not set them")
-	f.BoolVar(&o.keepRate, "keep-rate", false, "have the camera keep its frame rate in the dark, where pictures may get darker (exposure_dynamic_framerate=0)")
+	f.BoolVar(&o.locked, "no-remote-control", false, "make the camera's controls read-only for the viewer")
+	f.BoolVar(&o.keepRate, "keep-rate", false, "keep the frame rate in the dark, with darker frames (exposure_dynamic_framerate=0)")
 }
 
 // connect makes the console that of the sender's viewers.

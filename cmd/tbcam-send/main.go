@@ -48,10 +48,10 @@ func command() *cobra.Command {
 		Use:   "tbcam-send",
 		Short: "Send this host's camera to tbcam-view on the other end of the cable",
 		Long: `tbcam-send offers this host's cameras to tbcam-view on the other end of a USB4 or
-Thunderbolt cable. The camera is on only while somebody watches, and 3 s more.
+Thunderbolt cable. The camera is on only while a viewer is connected, and 3 s more.
 
 Without flags it offers the first camera over the stream "tbcam". It runs until
-it is ended, through any number of viewers and unplugged cables.`,
+interrupted, and survives viewers that come and go and unplugged cables.`,
 		Example: `  tbcam-send
   tbcam-send --camera /dev/video2 --size 1280x720 --fps 30
   tbcam-send --camera pattern --stream unix:$XDG_RUNTIME_DIR/tbcam.sock`,
@@ -62,18 +62,18 @@ it is ended, through any number of viewers and unplugged cables.`,
 	f := c.Flags()
 	f.StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage)
 	o.allow.Register(f)
-	o.want.Register(f, "auto, a `CAMERA`'s device or (part of its) name, or pattern")
-	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber, by number or (part of its) name; list shows them")
-	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; list shows them")
-	f.StringVar(&o.codec, "codec", "auto", "auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
-	f.StringVar(&o.wire, "wire", "tbcam", "tbcam, or mjpeg: plain MJPEG for GStreamer, FFmpeg and others; then --stream may be a FIFO or -")
-	f.IntVar(&o.quality, "quality", 85, "of JPEGs made here, 1 to 100")
-	f.IntVar(&o.frames, "frames", 0, "end after `N` frames were sent")
-	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
-	f.BoolVar(&o.wait, "wait", false, "wait for the camera where it is missing or busy at the start")
+	o.want.Register(f, "camera to use: auto, a device, part of a name, or pattern")
+	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber, by number or part of its name; see list")
+	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; see list")
+	f.StringVar(&o.codec, "codec", "auto", "codec: auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
+	f.StringVar(&o.wire, "wire", "tbcam", "protocol: tbcam, or mjpeg (plain MJPEG for GStreamer, FFmpeg and others; --stream may then be a FIFO or -)")
+	f.IntVar(&o.quality, "quality", 85, "JPEG quality (1-100), if tbcam-send encodes")
+	f.IntVar(&o.frames, "frames", 0, "stop after sending `N` frames")
+	f.DurationVar(&o.duration, "duration", 0, "stop `DURATION` after the first frame, for example 90s or 10m")
+	f.BoolVar(&o.wait, "wait", false, "wait for the camera if it is missing or busy at the start")
 	o.console.register(f)
 	o.stats.Register(f)
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more details")
 	c.AddCommand(listCommand())
 	cli.AddSetup(c, false)
 	cli.AddManual(c)
@@ -90,7 +90,7 @@ func listCommand() *cobra.Command {
 			return list(asJSON)
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
 
@@ -159,11 +159,11 @@ func (o options) feed(log *slog.Logger) (f *feed, offer string, err error) {
 	switch {
 	case err != nil:
 	case o.quality < 1 || o.quality > 100:
-		err = fmt.Errorf("--quality %d is outside 1..100", o.quality)
+		err = fmt.Errorf("--quality %d: must be 1 to 100", o.quality)
 	case o.wire != "tbcam" && o.wire != plainWire:
 		err = fmt.Errorf("--wire %q: want tbcam or mjpeg", o.wire)
 	case o.wire == plainWire && kind == codec.Raw:
-		err = fmt.Errorf("--wire mjpeg cannot carry raw pictures; use --codec auto")
+		err = fmt.Errorf("--wire mjpeg cannot carry raw frames; use --codec auto")
 	case o.frames < 0 || o.duration < 0:
 		err = fmt.Errorf("--frames and --duration must not be negative")
 	}

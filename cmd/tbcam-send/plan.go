@@ -17,6 +17,6 @@ func tooMuch(format capture.Format, rate capture.Rate) string {
 	if need <= planned {
 		return ""
 	}
-	return fmt.Sprintf("%v at %.4g fps is %.0f MB/s, and a cable is sure to carry %d: pictures may be left out;"+
+	return fmt.Sprintf("%v at %.4g fps is %.0f MB/s, and a cable is sure to carry %d: frames may be dropped;"+
 		" use --codec jpeg, or a smaller --size or --fps", format, rate.FPS(), need/1e6, planned/1_000_000)
 }

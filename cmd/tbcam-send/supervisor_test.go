@@ -235,7 +235,7 @@ func TestRefusedRequest(t *testing.T) {
 	onStage(t, func(s *stage) {
 		s.Start(1, capture.Want{FPS: 7})
 		synctest.Wait()
-		s.want(transport.Status{State: transport.Failed, Text: "the nearest are yuyv 160x120", Request: 1, Cause: transport.NoMode}, 0, 0)
+		s.want(transport.Status{State: transport.Failed, Text: "nearest: yuyv 160x120", Request: 1, Cause: transport.NoMode}, 0, 0)
 		s.Stop()
 		s.want(transport.Status{State: transport.Idle}, 0, 0)
 		s.Start(1, capture.Want{})
@@ -245,7 +245,7 @@ func TestRefusedRequest(t *testing.T) {
 			says  string
 			cause transport.Cause
 		}{
-			{capture.Want{FPS: 7}, "Test pattern: camera has no such mode", transport.NoMode},
+			{capture.Want{FPS: 7}, "Test pattern: camera does not offer", transport.NoMode},
 			{capture.Want{Camera: "other"}, "only pattern is offered", transport.NoCamera},
 			{capture.Want{Camera: "/etc/passwd"}, "only pattern is offered", transport.NoCamera},
 		} {

@@ -39,22 +39,22 @@ func latencyCommand(o *options) *cobra.Command {
 	var flags latencyFlags
 	c := &cobra.Command{
 		Use:   "latency-test",
-		Short: "Measure the time from glass to glass: point the sender's camera at this screen",
-		Long: `Measure the time from glass to glass. Point the sender's camera at this host's
-screen: tbcam-view shows codes there, reads them in the pictures that come back, and
-tells how long they took: window, screen, camera, cable and decoding together.
+		Short: "Measure glass-to-glass latency: point the sender's camera at this screen",
+		Long: `Measure glass-to-glass latency. Point the sender's camera at this host's
+screen: tbcam-view shows codes there, reads them in the frames that come back, and
+reports how long they took: window, screen, camera, cable and decoding together.
 
-A change is seen in the camera's next picture, which is half a frame period away on
-average; that is in the figures, as it is in what a person sees.`,
+A change is seen in the camera's next frame, which is half a frame period away on
+average; the figures include that, as does what a person sees.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.latencyTest(c.Context(), flags) },
 	}
 	f := c.Flags()
-	flags.want.Register(f, "of the sender: auto, a `CAMERA`'s device or (part of its) name")
-	f.IntVar(&flags.samples, "samples", 100, "end after `N` changes of the code were seen")
-	f.DurationVar(&flags.duration, "duration", time.Minute, "end so long after the first picture in any case")
-	f.BoolVar(&flags.windowed, "windowed", false, "show the codes in a window instead of on the full screen")
-	f.BoolVar(&flags.asJSON, "json", false, "report as JSON")
+	flags.want.Register(f, "camera to use: auto, a device, or part of a name")
+	f.IntVar(&flags.samples, "samples", 100, "stop after `N` changes of the code")
+	f.DurationVar(&flags.duration, "duration", time.Minute, "give up `DURATION` after the first frame")
+	f.BoolVar(&flags.windowed, "windowed", false, "show the codes in a window instead of full screen")
+	f.BoolVar(&flags.asJSON, "json", false, "print the report as JSON")
 	return c
 }
 

@@ -22,8 +22,8 @@ type desiredControls struct {
 
 	mu      sync.Mutex
 	set     []desiredSetting // in the order in which they were made
-	opening uint32     // of the camera that has them; 0: none in this session
-	said    string     // the last warning
+	opening uint32           // of the camera that has them; 0: none in this session
+	said    string           // the last warning
 }
 
 // desiredSetting was made in this run, of one camera.

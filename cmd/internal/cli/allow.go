@@ -15,7 +15,7 @@ type AllowFlag struct{ users peercred.Users }
 
 // Register adds the flag.
 func (a *AllowFlag) Register(f *pflag.FlagSet) {
-	f.Var(a, "allow-user", "user who may be at the other end of unix:PATH, beside you and root (repeatable)")
+	f.Var(a, "allow-user", "user allowed at the other end of unix:PATH, besides you and root (repeatable)")
 }
 
 // Set adds a user. It implements pflag.Value with String and Type.

@@ -36,9 +36,9 @@ type WantFlags struct {
 // Register adds the flags.
 func (w *WantFlags) Register(f *pflag.FlagSet, cameraUsage string) {
 	f.StringVar(&w.camera, "camera", "auto", cameraUsage)
-	f.StringVar(&w.size, "size", "", "of the pictures, `WxH` in pixels")
+	f.StringVar(&w.size, "size", "", "frame size, `WxH` in pixels")
 	f.Float64Var(&w.fps, "fps", 0, "frames per second")
-	f.StringVar(&w.format, "format", "auto", "of the camera: auto, mjpeg, yuyv, nv12, ...")
+	f.StringVar(&w.format, "format", "auto", "camera pixel format: auto, mjpeg, yuyv, nv12, ...")
 }
 
 // Want returns what the flags ask for.
@@ -75,7 +75,7 @@ type StatsFlag struct{ kind string }
 
 // Register adds the flag.
 func (s *StatsFlag) Register(f *pflag.FlagSet) {
-	f.Var(s, "stats", "print figures every second and at the end: text or json")
+	f.Var(s, "stats", "print statistics every second and at the end: text or json")
 }
 
 // Set, String and Type implement pflag.Value.

@@ -40,10 +40,10 @@ func AddSetup(root *cobra.Command, allocate bool) {
 	}
 	c := &cobra.Command{
 		Use:   "setup",
-		Short: "Set the stream up on this host, as root",
-		Long: `Sets a USB4STREAM up on this host through ConfigFS: loads the module, makes the
-stream, and gives it its HopIDs; ` + other + `.
-Done again, it changes only what is not yet as it should be.`,
+		Short: "Set up the stream on this host, as root",
+		Long: `Sets up a USB4STREAM on this host through ConfigFS: loads the module, makes the
+stream, and assigns its HopIDs; ` + other + `.
+Safe to repeat: it changes only what is missing.`,
 		Example: "  sudo " + s.program + " setup\n  sudo " + s.program + " setup --persist\n  " + s.program + " setup --dry-run",
 		Args:    NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -55,13 +55,13 @@ Done again, it changes only what is not yet as it should be.`,
 	}
 	f := c.Flags()
 	if root.PersistentFlags().Lookup("stream") == nil {
-		f.String("stream", DefaultStream, "`NAME` of the stream: 1 to 8 letters, digits, _ or -; or NAME@PEER where several computers are connected")
+		f.String("stream", DefaultStream, "`NAME` of the stream: 1 to 8 letters, digits, _ or -; or NAME@PEER if several computers are connected")
 	}
-	f.StringVar(&s.service, "service", "", "the PEER of NAME@PEER: a service such as `0-1.1`, or the name of the computer; needed only where several are connected")
-	f.BoolVar(&s.remove, "remove", false, "remove the stream, and what --persist has written")
-	f.BoolVar(&s.persist, "persist", false, "also set it up whenever the cable is plugged in: modules-load.d, udev rule, systemd unit")
-	f.BoolVar(&s.dryRun, "dry-run", false, "only print what would be done")
-	f.DurationVar(&s.wait, "wait", 30*time.Second, "how long to wait for the other host")
+	f.StringVar(&s.service, "service", "", "`PEER` of NAME@PEER: a service such as 0-1.1, or the name of the computer; needed only if several are connected")
+	f.BoolVar(&s.remove, "remove", false, "remove the stream and the files that --persist wrote")
+	f.BoolVar(&s.persist, "persist", false, "also set up the stream whenever the cable is plugged in (modules-load.d, udev rule, systemd unit)")
+	f.BoolVar(&s.dryRun, "dry-run", false, "print the steps without performing them")
+	f.DurationVar(&s.wait, "wait", 30*time.Second, "maximum wait for the other host")
 	root.AddCommand(c)
 }
 

@@ -93,8 +93,8 @@ func TestControls(t *testing.T) {
 				code int
 				says string
 			}{
-				"brightness=65":  {2, "brightness takes -64 to 64, not 65"},
-				"brigthness=1":   {2, "the nearest are brightness,"},
+				"brightness=65":  {2, "brightness: 65 is out of range (-64 to 64)"},
+				"brigthness=1":   {2, "nearest: brightness,"},
 				"block=sideways": {2, "0 (None), 1 (Moving), 2 (Still)"},
 				"block_speed=8":  {1, "block_speed is inactive"},
 			} {
@@ -179,7 +179,7 @@ func TestModeOfARunningViewer(t *testing.T) {
 	}
 	wantAnswer(t, "Test pattern, yuyv 640x480 30 fps", flag, "mode", "--size=640x480")
 	wantAnswer(t, "Test pattern, yuyv 640x480 60 fps", flag, "mode", "--fps=60")
-	wantMistake(t, start(t, nil, "tbcam-view", "mode", flag, "--size=641x480"), 5, "the nearest are yuyv 640x480 60 fps")
+	wantMistake(t, start(t, nil, "tbcam-view", "mode", flag, "--size=641x480"), 5, "nearest: yuyv 640x480 60 fps")
 	until(t, "the mode before", func() bool {
 		p := start(t, nil, "tbcam-view", "mode", flag)
 		return p.code() == 0 && strings.Contains(p.stdout.String(), "yuyv 640x480 60 fps")

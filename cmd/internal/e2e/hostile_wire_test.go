@@ -54,7 +54,7 @@ func TestHostileSender(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Drain()
-	v.says("is outside")
+	v.says("must be 1x1")
 	p = offer(t, path)
 	if err := p.WriteMessage(wire.Mode, transport.VideoStream, greyMode); err != nil {
 		t.Fatal(err)

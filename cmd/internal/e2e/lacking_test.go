@@ -30,7 +30,7 @@ func TestFarSideLacks(t *testing.T) {
 	}{
 		{"nobody's", "", 3, "no such camera"},
 		{"/dev/video99", "", 3, "no such camera"},
-		{"pattern", "--size=333x222", 5, "camera has no such mode"},
+		{"pattern", "--size=333x222", 5, "camera does not offer"},
 		{"pattern", "--fps=7", 5, "nearest"},
 		{"pattern", "--size=320x240", 0, ""},
 	} {
@@ -67,7 +67,7 @@ func TestModeThatIsRefused(t *testing.T) {
 		code int
 		says string
 	}{
-		{"--size=333x222", 5, "camera has no such mode"},
+		{"--size=333x222", 5, "camera does not offer"},
 		{"--camera=nobody's", 3, "no such camera"},
 		{"--fps=30", 0, "yuyv 320x240 30 fps"},
 	} {

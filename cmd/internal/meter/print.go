@@ -22,7 +22,7 @@ type Summary struct {
 	Report
 	// Clock is how far the sender's times can be off, nil where there are none.
 	Clock    *Clock    `json:"clock,omitempty"`
-	Outcomes    []Outcome    `json:"outcomes"`
+	Outcomes []Outcome `json:"outcomes"`
 	Recorder *Recorder `json:"recorder,omitempty"` // of tbcam-view --record
 }
 
@@ -75,7 +75,7 @@ func (s Summary) Table(w io.Writer) error {
 		return err
 	}
 	if s.Clock != nil {
-		fmt.Fprintf(w, "The sender's times are known to %.2f ms.\n", s.Clock.Uncertainty)
+		fmt.Fprintf(w, "Uncertainty of the sender's clock: %.2f ms\n", s.Clock.Uncertainty)
 	}
 	fmt.Fprintf(t, "latency, ms\tp50\tp95\tp99\tmax\t\n")
 	for _, l := range s.Latency {
