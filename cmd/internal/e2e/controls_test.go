@@ -197,6 +197,6 @@ func TestDoorCannotOpen(t *testing.T) {
 	flag, _ := socket(t)
 	sender(t, flag)
 	v := watching(t, flag)
-	v.says("will not reach this one")
+	v.says("will not work")
 	until(t, "frames", func() bool { return frames(v) > 0 })
 }

@@ -425,7 +425,7 @@ func TestSignalsEndInOrder(t *testing.T) {
 		if code := s.end(signal); code != 0 {
 			t.Errorf("tbcam-send: exit code %d", code)
 		}
-		v.says("tbcam-send was ended")
+		v.says("tbcam-send was closed")
 		if code := v.end(signal); code != 0 {
 			t.Errorf("tbcam-view: exit code %d", code)
 		}

@@ -92,7 +92,7 @@ func TestWebcamOfOddJPEGs(t *testing.T) {
 	if len(seen) != len(sent) {
 		t.Errorf("%d of %d files are recorded", len(seen), len(sent))
 	}
-	if n := strings.Count(s.stderr.String(), "another size"); n != 1 {
+	if n := strings.Count(s.stderr.String(), "a different size"); n != 1 {
 		t.Errorf("%d warnings, want one", n)
 	}
 }

@@ -179,7 +179,7 @@ func TestDisplayDies(t *testing.T) {
 func TestWindowClosed(t *testing.T) {
 	w := watch(t, "--record="+filepath.Join(t.TempDir(), "a.mkv"))
 	w.display.Xdotool(t, "key", "q")
-	w.says("the rest goes on")
+	w.says("other outputs continue")
 	w.recordsOn(t)
 	if code := w.end(syscall.SIGINT); code != 0 {
 		t.Errorf("exit code %d", code)
