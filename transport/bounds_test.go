@@ -180,7 +180,7 @@ func TestModeOfEachFrame(t *testing.T) {
 func TestRequestFlood(t *testing.T) {
 	inWorld(t, func(w *world) {
 		slow := &slowStarter{feed: w.feed}
-		w.sender.Feed = slow
+		w.sender.Producer = slow
 		w.sending = start(w.sender.Run)
 		i := w.asViewer()
 		const requests = 10_000

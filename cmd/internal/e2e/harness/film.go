@@ -27,7 +27,7 @@ import (
 )
 
 // Film is a camera of JPEGs that costs nothing: each is the same picture with its
-// number in a comment. It implements transport.Feed.
+// number in a comment. It implements transport.Producer.
 type Film struct {
 	Mode   *transport.Mode
 	period time.Duration
@@ -96,7 +96,7 @@ func (f *Film) JPEG() []byte {
 func (f *Film) Run(ctx context.Context, socket string) error {
 	log := slog.New(slog.DiscardHandler)
 	f.Begin = time.Now()
-	s := &transport.Sender{Link: &transport.UnixDialer{Path: socket, Log: log}, Feed: f, Version: "test", Log: log, Sent: f.frameSent}
+	s := &transport.Sender{Link: &transport.UnixDialer{Path: socket, Log: log}, Producer: f, Version: "test", Log: log, Sent: f.frameSent}
 	return s.Run(ctx)
 }
 
@@ -119,7 +119,7 @@ func (f *Film) Show(t *testing.T, socket string) (stop func()) {
 
 // Next waits for the next picture that is due; those for which it was called too
 // late are lost.
-func (f *Film) Next(ctx context.Context) (transport.Picture, error) {
+func (f *Film) Next(ctx context.Context) (transport.Unit, error) {
 	f.mu.Lock()
 	newest := int(time.Since(f.Begin) / f.period)
 	if newest > f.next {
@@ -133,9 +133,9 @@ func (f *Film) Next(ctx context.Context) (transport.Picture, error) {
 	select {
 	case <-time.After(time.Until(at)):
 	case <-ctx.Done():
-		return transport.Picture{}, ctx.Err()
+		return transport.Unit{}, ctx.Err()
 	}
-	return transport.Picture{Frame: f.NewFrame(number, at), Info: f.Mode, Lost: lost}, nil
+	return transport.Unit{Frame: f.NewFrame(number, at), Info: f.Mode, Lost: lost}, nil
 }
 
 // NewFrame returns the frame with a number, captured at a time.
@@ -164,12 +164,12 @@ func (f *Film) frameSent(frame *capture.Frame) {
 	}
 }
 
-// Start, Stop and Cameras implement the rest of transport.Feed.
+// Start, Stop and Cameras implement the rest of transport.Producer.
 func (f *Film) Start(uint32, capture.Want) {}
 
 func (f *Film) Stop() {}
 
-func (f *Film) Cameras() []capture.Camera { return nil }
+func (f *Film) Cameras() []capture.Device { return nil }
 
 // LoseFrames makes it look as if the driver had dropped n frames.
 func (f *Film) LoseFrames(n uint64) {
@@ -178,7 +178,7 @@ func (f *Film) LoseFrames(n uint64) {
 	f.lost.Driver += n
 }
 
-// Lost implements transport.Feed.
+// Lost implements transport.Producer.
 func (f *Film) Lost() capture.Lost {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -52,9 +52,9 @@ type StatLine struct {
 	Clock *struct {
 		Uncertainty float64 `json:"uncertainty_ms"`
 	}
-	Fates []struct {
-		Fate   string
-		Frames int
+	Outcomes []struct {
+		Outcome string
+		Frames  int
 	}
 }
 

@@ -402,7 +402,7 @@ func TestCallsSecondWriter(t *testing.T) {
 	v := harness.StartViewer(t, flag, "--loopback="+node, smallCamera, "--stats=json", "--record="+filepath.Join(t.TempDir(), "a.mkv"))
 	s := sendSlowly(t, flag)
 	v.WaitText(holder)
-	harness.WaitUntil(t, "a recording", func() bool { return fate(v, "recorded") > 0 })
+	harness.WaitUntil(t, "a recording", func() bool { return outcome(v, "recorded") > 0 })
 	finish(other)
 	v.WaitText("virtual camera is there")
 	dial(t, node).waitPictures(t, "after the other writer's end")

@@ -113,7 +113,7 @@ func checkListed(t *testing.T, camera string, list *harness.Program) {
 	if code := list.WaitExit(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	var cameras []capture.Camera
+	var cameras []capture.Device
 	if err := json.Unmarshal([]byte(list.Out.String()), &cameras); err != nil {
 		t.Fatal(err)
 	}

@@ -45,15 +45,17 @@ func TestGrabber(t *testing.T) {
 	control := func(setting string) { harness.RunTool(t, "v4l2-ctl", "-d", camera, "-c", setting) }
 	flag, _ := harness.NewSocket(t)
 	dir := t.TempDir()
+	harness.RunTool(t, "v4l2-ctl", "-d", camera, "-i", "1")
+	control("dv_timings_signal_mode=4") // the timings of another control, by default the smallest
 	s := harness.Start(t, nil, "tbcam-send", flag, "--camera="+camera, "--input=hdmi", "--format=yuyv")
 	v := harness.StartViewer(t, flag, "--stats=json", "--record="+filepath.Join(dir, "a.mkv"))
-	s.WaitText("1280x720")
+	s.WaitText("640x480")
 	harness.WaitUntil(t, "frames", func() bool { return harness.CountFrames(v) > 1 })
 	control("dv_timings_signal_mode=1")
 	v.WaitText("no signal")
 	s.WaitText("no signal on input 1 HDMI")
-	control("dv_timings_signal_mode=4") // the timings of another control, by default the smallest
-	s.WaitText("640x480")
+	control("dv_timings=2,dv_timings_signal_mode=4")
+	s.WaitText("720x480")
 	before := harness.CountFrames(v)
 	harness.WaitUntil(t, "frames of the new size", func() bool { return harness.CountFrames(v) > before+1 })
 	if list := harness.Start(t, nil, "tbcam-send", "list"); list.WaitExit() != 0 || !strings.Contains(list.Out.String(), "input 1 HDMI") {

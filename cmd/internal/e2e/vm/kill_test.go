@@ -43,7 +43,7 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 	s = send()
 	reads("after the sender's death")
 
-	harness.WaitUntil(t, "a recording", func() bool { return fate(v, "recorded") > 0 })
+	harness.WaitUntil(t, "a recording", func() bool { return outcome(v, "recorded") > 0 })
 	v.Stop(syscall.SIGKILL)
 	s.WaitText("watches no more")
 	watch(2) // the application holds the size
