@@ -40,7 +40,9 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 
 	s.Stop(syscall.SIGKILL)
 	v.WaitText("the sender is gone")
+	before := harness.CountFrames(v)
 	s = send()
+	harness.WaitUntil(t, "frames of the new sender", func() bool { return harness.CountFrames(v) > before })
 	reads("after the sender's death")
 
 	harness.WaitUntil(t, "a recording", func() bool { return outcome(v, "recorded") > 0 })
