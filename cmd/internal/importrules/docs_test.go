@@ -1,4 +1,4 @@
-package rooms
+package importrules
 
 import (
 	"io/fs"
@@ -9,7 +9,22 @@ import (
 	"testing"
 )
 
-// TestDocsNameRealTests: what the documentation says a test shows, one does.
+// TestArchitectureNamesEveryPackage: docs/architecture.md has each package of go list
+// between backticks, with its whole path.
+func TestArchitectureNamesEveryPackage(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range listPackages(t, module+"...") {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		if !strings.Contains(string(text), "`"+name+"`") {
+			t.Errorf("docs/architecture.md does not name the package `%s`", name)
+		}
+	}
+}
+
+// TestDocsNameRealTests: each test that the documentation names exists.
 func TestDocsNameRealTests(t *testing.T) {
 	const root = "../../.."
 	tests := map[string]bool{}
