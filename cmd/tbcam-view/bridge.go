@@ -25,7 +25,7 @@ type downstream interface {
 }
 
 // bridge is one far stream: it receives, asks for what the outputs need, and knows
-// what the sender has told. It implements transport.Viewer.
+// what the sender has told. It implements transport.Consumer.
 type bridge struct {
 	bridgeConfig
 	out      downstream
@@ -75,7 +75,7 @@ func newBridge(link transport.Link, out downstream, outage *outage, c bridgeConf
 		return nil, err
 	}
 	b := &bridge{bridgeConfig: c, out: out, outage: outage}
-	b.receiver = &transport.Receiver{Link: link, Viewer: b, Pool: c.pool, Version: version, Log: c.log, Plain: plain.take}
+	b.receiver = &transport.Receiver{Link: link, Consumer: b, Pool: c.pool, Version: version, Log: c.log, Plain: plain.take}
 	b.receiver.ControlsChanged = b.controlsChanged
 	b.desired = &desiredControls{preset: c.preset, keepRate: c.keepRate, log: c.log, setControl: b.receiver.SetControl}
 	b.demand = &demand{receiver: b.receiver, want: c.want}
@@ -83,7 +83,7 @@ func newBridge(link transport.Link, out downstream, outage *outage, c bridgeConf
 	return b, nil
 }
 
-// Connected implements transport.Viewer.
+// Connected implements transport.Consumer.
 func (b *bridge) Connected(peer transport.Peer) {
 	b.log.Info(fmt.Sprintf("%v is there", peer))
 	b.notify(sink.Notice{Heading: "Waiting for the camera", Brief: "waiting for the camera"})
@@ -93,7 +93,7 @@ func (b *bridge) Connected(peer transport.Peer) {
 	b.desired.connected()
 }
 
-// Mode implements transport.Viewer.
+// Mode implements transport.Consumer.
 func (b *bridge) Mode(mode transport.Mode) {
 	b.log.Info("camera is on", "camera", mode.Camera, "mode", mode.Source)
 	b.outage.reset()
@@ -105,7 +105,7 @@ func (b *bridge) Mode(mode transport.Mode) {
 	b.out.ModeChanged(mode.Camera, mode.Source)
 }
 
-// Frame implements transport.Viewer.
+// Frame implements transport.Consumer.
 func (b *bridge) Frame(f *capture.Frame, lost capture.Lost) {
 	b.mu.Lock()
 	b.lost = lost
@@ -114,7 +114,7 @@ func (b *bridge) Frame(f *capture.Frame, lost capture.Lost) {
 	b.out.Frame(f)
 }
 
-// Lost implements transport.Viewer.
+// Lost implements transport.Consumer.
 func (b *bridge) Lost(lost capture.Lost) {
 	b.mu.Lock()
 	more := lost.Since(b.lost)
@@ -123,7 +123,7 @@ func (b *bridge) Lost(lost capture.Lost) {
 	b.outage.noteLost(more)
 }
 
-// Status implements transport.Viewer.
+// Status implements transport.Consumer.
 func (b *bridge) Status(status transport.Status) {
 	b.modes.setStatus(status)
 	b.mu.Lock()
@@ -169,7 +169,7 @@ func (b *bridge) reportOutage(cause string) {
 	b.notify(noSignal(cause))
 }
 
-// Disconnected implements transport.Viewer.
+// Disconnected implements transport.Consumer.
 func (b *bridge) Disconnected(err error) {
 	select {
 	case <-b.ending: // it is this side that goes

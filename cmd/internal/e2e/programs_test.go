@@ -242,7 +242,7 @@ func TestViewerListsTheSendersCameras(t *testing.T) {
 	if code := v.code(); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
-	var cameras []capture.Camera
+	var cameras []capture.Device
 	if err := json.Unmarshal([]byte(v.stdout.String()), &cameras); err != nil {
 		t.Fatal(err)
 	}
