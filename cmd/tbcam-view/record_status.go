@@ -57,10 +57,10 @@ func (s *screen) show(line string) {
 // Without a terminal, the log gets the status once in so long.
 const logEvery = time.Minute
 
-// watch shows how the recording goes, until the context ends: every second on a
+// showStatus shows how the recording goes, until the context ends: every second on a
 // terminal that nothing else is printed on.
-func (r *recording) watch(ctx context.Context, s *screen, quiet bool) {
-	every, show := logEvery, func(line string) { r.viewer.log.Info(line) }
+func (o *recordOutput) showStatus(ctx context.Context, s *screen, quiet bool) {
+	every, show := logEvery, func(line string) { o.run.log.Info(line) }
 	if s.terminal() && !quiet {
 		every, show = time.Second, s.show
 		defer s.show("")
@@ -70,7 +70,7 @@ func (r *recording) watch(ctx context.Context, s *screen, quiet bool) {
 	for pace := (pace{at: time.Now()}); ; {
 		select {
 		case now := <-ticker.C:
-			stats := r.Stats()
+			stats := o.recorder.Stats()
 			show(describe(stats, pace.rate(stats.Bytes, now)))
 		case <-ctx.Done():
 			return
@@ -78,7 +78,7 @@ func (r *recording) watch(ctx context.Context, s *screen, quiet bool) {
 	}
 }
 
-// pace tells how fast a count grows, on the average of some ten calls.
+// pace measures how fast a count grows, on the average of some ten calls.
 type pace struct {
 	count uint64
 	at    time.Time
@@ -98,7 +98,7 @@ func (p *pace) rate(count uint64, now time.Time) float64 {
 	return p.mean
 }
 
-// describe says in a line how a recording goes; rate is in bytes per second.
+// describe returns in a line how a recording goes; rate is in bytes per second.
 func describe(s record.Stats, rate float64) string {
 	state := "recording"
 	switch {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 
@@ -12,38 +11,40 @@ import (
 // reason, where waiting would not help, and when its time is up.
 
 // onlySnapshot reports whether a single snapshot is all that is left to do.
-func (v *viewer) onlySnapshot() bool {
-	return v.o.snapshot != "" && v.o.snapshotEvery == 0 && v.sinks() == 1
+func (r *run) onlySnapshot() bool {
+	return r.o.snapshot != "" && r.o.snapshotEvery == 0 && r.fanout.Left() == 1
 }
 
 // giveUpSnapshot ends a run that was to take one snapshot of what the far side lacks,
 // and reports whether it did.
-func (v *viewer) giveUpSnapshot(status transport.Status) bool {
+func (r *run) giveUpSnapshot(status transport.Status) bool {
 	lacks := status.Cause == transport.NoCamera || status.Cause == transport.NoMode || status.State == transport.Failed
-	if !lacks || !v.onlySnapshot() || !v.demand.requested(status.Request) {
+	if !lacks || !r.onlySnapshot() || !r.bridge.demand.requested(status.Request) {
 		return false
 	}
-	v.mu.Lock()
-	v.failed = cmp.Or(v.failed, status.Cause.Err(status.Text))
-	v.mu.Unlock()
-	v.done()
+	r.noteFailure(status.Cause.Err(status.Text))
+	r.done()
 	return true
 }
 
 // missingSnapshot returns an error where a signal came, or the time of --timeout was
 // up, before a single snapshot was taken: a script must not take it for there.
-func (v *viewer) missingSnapshot(signals, limited context.Context) error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.o.snapshot == "" || v.o.snapshotEvery > 0 || v.taken {
+func (r *run) missingSnapshot(signals, limited context.Context) error {
+	r.mu.Lock()
+	taken, bridge := r.snapshot, r.bridge
+	r.mu.Unlock()
+	if r.o.snapshot == "" || r.o.snapshotEvery > 0 || taken {
 		return nil
 	}
-	err := v.o.timeout.Explain(limited, limited.Err(), "a snapshot")
+	err := r.o.timeout.Explain(limited, limited.Err(), "a snapshot")
 	if err == nil || signals.Err() != nil {
 		return signals.Err()
 	}
-	if v.notice != "" {
-		return v.status.Cause.Err(err.Error() + ": " + v.notice)
+	if bridge == nil {
+		return err
+	}
+	if notice, status := bridge.waitingFor(); notice != "" {
+		return status.Cause.Err(err.Error() + ": " + notice)
 	}
 	return err
 }

@@ -12,15 +12,14 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/sink"
-	"github.com/tbcam/tbcam/sink/record"
 )
 
 // newSnapshots returns the sink of --snapshot, and a function that returns a frame
 // of this brightness, captured so long from now.
-func newSnapshots(o options) (s *snapshots, frame func(luma byte, after time.Duration) *capture.Frame, pool *capture.Pool, ended context.Context) {
+func newSnapshots(c snapshotConfig) (s *snapshotOutput, frame func(luma byte, after time.Duration) *capture.Frame, pool *capture.Pool, ended context.Context) {
 	ended, done := context.WithCancel(context.Background())
-	v := &viewer{o: o, done: done, log: slog.New(slog.DiscardHandler)}
-	s = &snapshots{v: v, pattern: o.snapshot, warmup: warmup{skip: o.snapshotSkip}, schedule: record.Schedule{Every: o.snapshotEvery}}
+	c.log, c.taken = slog.New(slog.DiscardHandler), func(error) { done() }
+	s = newSnapshotOutput(c)
 	pool = &capture.Pool{}
 	return s, func(luma byte, after time.Duration) *capture.Frame {
 		f := pool.Get(16 * 16)
@@ -37,7 +36,7 @@ func newSnapshots(o options) (s *snapshots, frame func(luma byte, after time.Dur
 func TestSnapshotOfOneFrame(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a.png")
 	synctest.Test(t, func(t *testing.T) {
-		s, frame, pool, ended := newSnapshots(options{snapshot: file, snapshotSkip: -1})
+		s, frame, pool, ended := newSnapshots(snapshotConfig{path: file, skip: -1})
 		if err := s.Present(frame(100, 0)); err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +63,7 @@ func TestSnapshotOfOneFrame(t *testing.T) {
 func TestSnapshotsOfFarTimes(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		s, frame, pool, _ := newSnapshots(options{snapshot: filepath.Join(dir, "%H%M%S.png"), snapshotEvery: time.Minute})
+		s, frame, pool, _ := newSnapshots(snapshotConfig{path: filepath.Join(dir, "%H%M%S.png"), every: time.Minute})
 		for i := range 300 {
 			after := time.Duration(0)
 			if i == 30 {

@@ -78,31 +78,41 @@ func rateOf(fps float64) capture.Rate {
 	return capture.Rate{Num: uint32(fps*den + 0.5), Den: den}
 }
 
-// addCameras adds the virtual cameras. What cannot be used now is tried again; it
-// is an error only where nothing else shows pictures. The first one is measured.
-func (v *viewer) addCameras(o virtualcam.Options, measure bool) error {
-	o.Pool, o.Log, o.Need, o.Decoded = v.pool, v.log, v.demand.need, v.outage.note
-	var failed []error
-	for i, node := range v.o.loopback.nodes {
-		o.Node, o.Shown = node, nil
-		if measure && i == 0 {
-			o.Shown = v.presented
-		}
-		c := virtualcam.New(o)
-		if err := c.Start(); err != nil {
-			failed = append(failed, err)
-		}
-		v.cameras = append(v.cameras, c)
-		open := func() (sink.Sink, error) { return c, nil }
-		if err := v.fanout.AddFor(v.o.transform.need(c.Takes), "loopback "+node, open, nil); err != nil {
-			return err
-		}
-	}
-	if len(failed) == v.sinks() {
-		return failed[0]
-	}
-	for _, err := range failed {
-		v.log.Error(err.Error())
-	}
-	return nil
+// cameraOutput is a virtual camera. While it cannot be used it is tried again.
+type cameraOutput struct {
+	*virtualcam.Camera
+	transform *transformFlags
 }
+
+// virtualCameraOutputs returns the virtual cameras.
+func virtualCameraOutputs(r *run, measure func(*capture.Frame)) (all []sink.Output, err error) {
+	if len(r.o.loopback.nodes) == 0 {
+		return nil, nil
+	}
+	o, err := r.o.loopback.options(r.bridge.want)
+	if err != nil {
+		return nil, err
+	}
+	o.Pool, o.Log, o.Need, o.Decoded = r.pool, r.log, r.bridge.demand.need, r.bridge.outage.note
+	for i, node := range r.o.loopback.nodes {
+		o.Node, o.Shown = node, nil
+		if i == 0 {
+			o.Shown = measure
+		}
+		all = append(all, &cameraOutput{virtualcam.New(o), &r.o.transform})
+	}
+	return all, nil
+}
+
+// Takes implements sink.Output: decoded frames where the camera would get JPEGs, if
+// their shape is to change.
+func (c *cameraOutput) Takes() sink.Need {
+	need := c.Camera.Takes()
+	if need == sink.Received && !c.transform.Identity() {
+		return sink.Decoded
+	}
+	return need
+}
+
+// counted implements measured.
+func (c *cameraOutput) counted() string { return "republished" }
