@@ -119,8 +119,8 @@ func (m Mode) String() string {
 	return s
 }
 
-// Camera describes a camera, open or not.
-type Camera struct {
+// Device describes a camera, open or not.
+type Device struct {
 	Path     string    `json:"path"` // device node, or "pattern"
 	Name     string    `json:"name"`
 	Driver   string    `json:"driver"`

@@ -51,7 +51,7 @@ func (t *trace) check(w *world) {
 		var ok bool
 		switch s.h.Type {
 		case wire.Hello:
-			ok = s.from == t.cable.sender && !had(wire.Ping) || count[key{s.h.Session, wire.Hello}] < len(greetings)
+			ok = s.from == t.cable.sender && !had(wire.Ping) || count[key{s.h.Session, wire.Hello}] < len(helloWaits)
 		case wire.Welcome:
 			ok = s.from == t.cable.viewer && had(wire.Hello)
 		case wire.Ping:
@@ -251,8 +251,8 @@ func TestPictureComesTooLate(t *testing.T) {
 		ss.credit.Store(1)
 		session, cancel := context.WithCancel(w.Context())
 		cancel()
-		w.sender.Feed = &lateFeed{w.feed}
-		if err := ss.pump(w.Context(), session); err != nil {
+		w.sender.Producer = &lateFeed{w.feed}
+		if err := ss.pumpUnits(w.Context(), session); err != nil {
 			t.Error(err)
 		}
 	})
@@ -261,7 +261,7 @@ func TestPictureComesTooLate(t *testing.T) {
 // lateFeed has a picture although nobody wants it any more.
 type lateFeed struct{ *feed }
 
-func (f *lateFeed) Next(context.Context) (Picture, error) { return f.feed.Next(context.Background()) }
+func (f *lateFeed) Next(context.Context) (Unit, error) { return f.feed.Next(context.Background()) }
 
 func TestLostTotalsArrive(t *testing.T) {
 	inWorld(t, func(w *world) {
@@ -474,7 +474,7 @@ func TestStaleRecords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hello := encode(self("tbcam-send", "old"))
+		hello := encode(ownPeer("tbcam-send", "old"))
 		for i, r := range [][]byte{
 			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 5}, hello),
 			wire.Append(nil, wire.Header{Type: wire.Mode, Session: 4, Stream: 1}, encode(Mode{Number: 1, Format: mjpeg720.Format})),
@@ -629,9 +629,9 @@ func TestEndAtAnyMoment(t *testing.T) {
 }
 
 func TestCameras(t *testing.T) {
-	cameras := make([]capture.Camera, maxCameras+6)
+	cameras := make([]capture.Device, maxCameras+6)
 	for i := range cameras {
-		cameras[i] = capture.Camera{
+		cameras[i] = capture.Device{
 			Path: fmt.Sprintf("/dev/video%d", i), Name: "evil\x1b]0;name\a", Modes: []capture.Mode{mjpeg720.Source},
 			Inputs:   []capture.Input{{Name: "HDMI\x1b", Problem: "no\nsignal", Standards: []string{"pal\a"}}},
 			Controls: []capture.Control{{Name: "Power\nLine", Menu: []capture.ControlMenuItem{{Name: "50\tHz"}}}},
@@ -641,7 +641,7 @@ func TestCameras(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				calls := 0
-				w.feed.lister = func() []capture.Camera {
+				w.feed.lister = func() []capture.Device {
 					calls++
 					time.Sleep(1300 * time.Millisecond)
 					return cameras[:n]
@@ -667,10 +667,10 @@ func TestCameras(t *testing.T) {
 }
 
 // listTwice asks for the cameras by two callers at once, who get the same.
-func (w *world) listTwice() []capture.Camera {
+func (w *world) listTwice() []capture.Device {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	answers := make(chan []capture.Camera)
+	answers := make(chan []capture.Device)
 	for range 2 {
 		go func() {
 			list, err := w.receiver.Cameras(ctx)
@@ -691,11 +691,11 @@ func (w *world) listTwice() []capture.Camera {
 // that was cut off is.
 func TestCamerasOnASlowLine(t *testing.T) {
 	inWorld(t, func(w *world) {
-		cameras := make([]capture.Camera, 20)
+		cameras := make([]capture.Device, 20)
 		for i := range cameras {
 			cameras[i].Modes = slices.Repeat([]capture.Mode{mjpeg720.Source}, 100)
 		}
-		w.feed.lister = func() []capture.Camera { return cameras }
+		w.feed.lister = func() []capture.Device { return cameras }
 		w.cable.rate, w.cable.capacity = 50_000, 10_000
 		w.sending, w.viewing = start(w.sender.Run), start(w.receiver.Run)
 		go func() {

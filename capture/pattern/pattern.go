@@ -18,8 +18,8 @@ var (
 )
 
 // Camera describes the pattern as a camera.
-func Camera() capture.Camera {
-	c := capture.Camera{Path: Name, Name: "Test pattern", Driver: "tbcam", Bus: Name, Controls: controls()}
+func Camera() capture.Device {
+	c := capture.Device{Path: Name, Name: "Test pattern", Driver: "tbcam", Bus: Name, Controls: controls()}
 	for _, pixel := range formats {
 		for _, size := range sizes {
 			for _, rate := range rates {

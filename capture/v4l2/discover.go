@@ -119,12 +119,12 @@ func (n *node) refuse(reason error) error {
 
 // Cameras lists the cameras that can be opened: real ones by device number, then
 // v4l2loopback nodes, then those that see infrared only. Unusable lists the others.
-func Cameras() ([]capture.Camera, error) {
+func Cameras() ([]capture.Device, error) {
 	all, err := nodes()
 	if err != nil {
 		return nil, err
 	}
-	var cameras []capture.Camera
+	var cameras []capture.Device
 	for _, n := range all {
 		if c, err := describe(n); err == nil {
 			cameras = append(cameras, c)
@@ -150,23 +150,23 @@ func Unusable() []error {
 }
 
 // colorFirst moves cameras that see infrared only to the end.
-func colorFirst(cameras []capture.Camera) []capture.Camera {
-	last := func(c capture.Camera) int {
+func colorFirst(cameras []capture.Device) []capture.Device {
+	last := func(c capture.Device) int {
 		if isInfrared(c) {
 			return 1
 		}
 		return 0
 	}
-	slices.SortStableFunc(cameras, func(a, b capture.Camera) int { return cmp.Compare(last(a), last(b)) })
+	slices.SortStableFunc(cameras, func(a, b capture.Device) int { return cmp.Compare(last(a), last(b)) })
 	return cameras
 }
 
 // Describe returns what is known of the camera at a device node or a symbolic
 // link to one. The error wraps capture.ErrNoCamera where there is no camera.
-func Describe(path string) (capture.Camera, error) {
+func Describe(path string) (capture.Device, error) {
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return capture.Camera{}, fmt.Errorf("%w: %s does not exist", capture.ErrNoCamera, path)
+		return capture.Device{}, fmt.Errorf("%w: %s does not exist", capture.ErrNoCamera, path)
 	}
 	return describe(inspect(target))
 }
@@ -174,24 +174,24 @@ func Describe(path string) (capture.Camera, error) {
 // Find returns the camera that a user means: the first one for "auto" or "", the
 // one at a path, or the one of that name, whole or in part, in any case. The
 // error wraps capture.ErrNoCamera and says which cameras there are.
-func Find(name string) (capture.Camera, error) {
+func Find(name string) (capture.Device, error) {
 	if strings.HasPrefix(name, "/") {
 		return Describe(name)
 	}
 	all, err := nodes()
 	if err != nil {
-		return capture.Camera{}, err
+		return capture.Device{}, err
 	}
 	candidates, err := match(all, name)
 	if err != nil {
-		return capture.Camera{}, err
+		return capture.Device{}, err
 	}
 	return choose(candidates, name, all, describe)
 }
 
 // choose returns the camera that is meant among the candidates of a name.
-func choose(candidates []node, name string, all []node, ask func(node) (capture.Camera, error)) (capture.Camera, error) {
-	var found []capture.Camera
+func choose(candidates []node, name string, all []node, ask func(node) (capture.Device, error)) (capture.Device, error) {
+	var found []capture.Device
 	for _, n := range candidates {
 		c, err := ask(n)
 		switch {
@@ -209,15 +209,15 @@ func choose(candidates []node, name string, all []node, ask func(node) (capture.
 	meant := slices.DeleteFunc(slices.Clone(found), isInfrared)
 	switch {
 	case len(found) == 0:
-		return capture.Camera{}, noCamera("none found", all)
+		return capture.Device{}, noCamera("none found", all)
 	case isAuto(name), len(found) == 1, len(meant) == 1:
 		return found[0], nil
 	}
-	return capture.Camera{}, ambiguous(strconv.Quote(name), found)
+	return capture.Device{}, ambiguous(strconv.Quote(name), found)
 }
 
 // ambiguous is the error that lists all cameras that may be meant.
-func ambiguous(what string, cameras []capture.Camera) error {
+func ambiguous(what string, cameras []capture.Device) error {
 	texts := make([]string, len(cameras))
 	for i, c := range cameras {
 		texts[i] = fmt.Sprintf("%s (%s)", c.Path, c.Name)
@@ -290,12 +290,12 @@ func join(nodes []node) string {
 // one of that name on that bus, whatever its device number is now; else the only
 // one of that name. The error wraps capture.ErrNoCamera while there is none, and
 // capture.ErrAmbiguous where it may be one of several.
-func FindAgain(c capture.Camera) (capture.Camera, error) {
+func FindAgain(c capture.Device) (capture.Device, error) {
 	all, err := nodes()
 	if err != nil {
-		return capture.Camera{}, err
+		return capture.Device{}, err
 	}
-	var named []capture.Camera
+	var named []capture.Device
 	for _, n := range all {
 		if n.err != nil || n.name() != c.Name {
 			continue
@@ -308,45 +308,45 @@ func FindAgain(c capture.Camera) (capture.Camera, error) {
 }
 
 // findAgain returns which of the cameras of its name is c.
-func findAgain(c capture.Camera, named []capture.Camera) (capture.Camera, error) {
-	byBus := make(map[string][]capture.Camera)
+func findAgain(c capture.Device, named []capture.Device) (capture.Device, error) {
+	byBus := make(map[string][]capture.Device)
 	for _, n := range named {
 		byBus[n.Bus] = append(byBus[n.Bus], n)
 	}
 	again := byBus[c.Bus]
 	switch {
 	case len(named) == 0:
-		return capture.Camera{}, fmt.Errorf("%w: %s on %s", capture.ErrNoCamera, c.Name, c.Bus)
+		return capture.Device{}, fmt.Errorf("%w: %s on %s", capture.ErrNoCamera, c.Name, c.Bus)
 	case len(again) > 0:
 	case len(byBus) == 1:
 		again = named
 	default:
-		return capture.Camera{}, ambiguous(c.Name+", which is not on "+c.Bus+" any more,", named)
+		return capture.Device{}, ambiguous(c.Name+", which is not on "+c.Bus+" any more,", named)
 	}
 	// A camera may have a second sensor under the same name: the modes differ.
-	same := slices.IndexFunc(again, func(a capture.Camera) bool { return slices.Equal(a.Modes, c.Modes) })
+	same := slices.IndexFunc(again, func(a capture.Device) bool { return slices.Equal(a.Modes, c.Modes) })
 	return again[max(same, 0)], nil
 }
 
 // describe lists what the camera at a node can do.
-func describe(n node) (capture.Camera, error) {
+func describe(n node) (capture.Device, error) {
 	if err := n.notCamera(); err != nil {
-		return capture.Camera{}, err
+		return capture.Device{}, err
 	}
 	fd, err := openNode(n.path)
 	if err != nil {
-		return capture.Camera{}, err
+		return capture.Device{}, err
 	}
 	defer unix.Close(fd)
 	_ = followSignal(fd, n.path) // its size is the only one; a lack of it shows in the inputs
 	modes, err := listModes(fd, n.path, captureType(n.cap.caps()))
 	if err != nil {
-		return capture.Camera{}, err
+		return capture.Device{}, err
 	}
 	if len(modes) > 0 && !slices.ContainsFunc(modes, func(m capture.Mode) bool { return !isBayer(m.Pixel) }) {
-		return capture.Camera{}, n.refuse(fmt.Errorf("delivers only %s, raw sensor data: it %w", capture.FormatNames(modes), errLibcamera))
+		return capture.Device{}, n.refuse(fmt.Errorf("delivers only %s, raw sensor data: it %w", capture.FormatNames(modes), errLibcamera))
 	}
-	return capture.Camera{
+	return capture.Device{
 		Path:     n.path,
 		Name:     n.name(),
 		Driver:   n.driver(),

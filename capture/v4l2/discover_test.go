@@ -36,13 +36,13 @@ var laptop = []node{
 
 // find finds the camera of a name among nodes; those whose card ends in I see
 // infrared only.
-func find(nodes []node, name string) (capture.Camera, error) {
+func find(nodes []node, name string) (capture.Device, error) {
 	candidates, err := match(nodes, name)
 	if err != nil {
-		return capture.Camera{}, err
+		return capture.Device{}, err
 	}
-	return choose(candidates, name, nodes, func(n node) (capture.Camera, error) {
-		c := capture.Camera{Path: n.path, Name: n.name(), Modes: []capture.Mode{{Pixel: capture.GREY}}}
+	return choose(candidates, name, nodes, func(n node) (capture.Device, error) {
+		c := capture.Device{Path: n.path, Name: n.name(), Modes: []capture.Mode{{Pixel: capture.GREY}}}
 		if !strings.HasSuffix(n.name(), "I") {
 			c.Modes = append(c.Modes, capture.Mode{Pixel: capture.YUYV})
 		}
@@ -86,20 +86,20 @@ func TestFind(t *testing.T) {
 
 // After an unplug: the camera on the old bus, else the only one of its name.
 func TestFindAgain(t *testing.T) {
-	at := func(path, bus string, pixel capture.PixelFormat) capture.Camera {
-		return capture.Camera{Path: path, Name: "Twin", Bus: bus, Modes: []capture.Mode{{Pixel: pixel}}}
+	at := func(path, bus string, pixel capture.PixelFormat) capture.Device {
+		return capture.Device{Path: path, Name: "Twin", Bus: bus, Modes: []capture.Mode{{Pixel: pixel}}}
 	}
 	gone := at("/dev/video0", "usb-1", capture.YUYV)
 	for _, c := range []struct {
 		what  string
-		named []capture.Camera
+		named []capture.Device
 		want  string // path, or what the error says
 	}{
 		{"none", nil, "no such camera: Twin on usb-1"},
-		{"the same port", []capture.Camera{at("/dev/video5", "usb-2", capture.YUYV), at("/dev/video4", "usb-1", capture.YUYV)}, "/dev/video4"},
-		{"another port", []capture.Camera{at("/dev/video4", "usb-2", capture.YUYV)}, "/dev/video4"},
-		{"its second sensor, too", []capture.Camera{at("/dev/video4", "usb-2", capture.GREY), at("/dev/video6", "usb-2", capture.YUYV)}, "/dev/video6"},
-		{"two", []capture.Camera{at("/dev/video4", "usb-2", capture.YUYV), at("/dev/video5", "usb-3", capture.YUYV)},
+		{"the same port", []capture.Device{at("/dev/video5", "usb-2", capture.YUYV), at("/dev/video4", "usb-1", capture.YUYV)}, "/dev/video4"},
+		{"another port", []capture.Device{at("/dev/video4", "usb-2", capture.YUYV)}, "/dev/video4"},
+		{"its second sensor, too", []capture.Device{at("/dev/video4", "usb-2", capture.GREY), at("/dev/video6", "usb-2", capture.YUYV)}, "/dev/video6"},
+		{"two", []capture.Device{at("/dev/video4", "usb-2", capture.YUYV), at("/dev/video5", "usb-3", capture.YUYV)},
 			"several have that name: Twin, which is not on usb-1 any more, may be /dev/video4 (Twin), /dev/video5 (Twin)"},
 	} {
 		got, err := findAgain(gone, c.named)

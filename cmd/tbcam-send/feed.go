@@ -86,8 +86,8 @@ func (f *feed) close() {
 	f.setEncoder(nil, encoding{})
 }
 
-// Cameras implements transport.Feed.
-func (f *feed) Cameras() []capture.Camera {
+// Cameras implements transport.Producer.
+func (f *feed) Cameras() []capture.Device {
 	cameras, err := listCameras()
 	if err != nil {
 		f.log.Warn("list cameras", "err", err)
@@ -96,7 +96,7 @@ func (f *feed) Cameras() []capture.Camera {
 }
 
 // attach makes the encoder for a camera that was opened for a request.
-func (f *feed) attach(camera capture.Camera, source capture.Source, number uint32) error {
+func (f *feed) attach(camera capture.Device, source capture.Source, number uint32) error {
 	kind, err := codec.Choose(f.kind, source.Format())
 	if err != nil {
 		return err
@@ -158,8 +158,8 @@ func (f *feed) setEncoder(encoder codec.Encoder, made encoding) {
 	f.encoder, f.encoded = encoder, made
 }
 
-// Next implements transport.Feed.
-func (f *feed) Next(ctx context.Context) (transport.Picture, error) {
+// Next implements transport.Producer.
+func (f *feed) Next(ctx context.Context) (transport.Unit, error) {
 	ctx, cancel := f.limit.context(ctx)
 	defer cancel()
 	for {
@@ -181,15 +181,15 @@ func (f *feed) Next(ctx context.Context) (transport.Picture, error) {
 			if errors.Is(context.Cause(ctx), errTimeUp) {
 				return f.end()
 			}
-			return transport.Picture{}, ctx.Err()
+			return transport.Unit{}, ctx.Err()
 		}
 	}
 }
 
 // end turns the camera off immediately: what is left is for the viewer to read.
-func (f *feed) end() (transport.Picture, error) {
+func (f *feed) end() (transport.Unit, error) {
 	f.camera.end()
-	return transport.Picture{}, io.EOF
+	return transport.Unit{}, io.EOF
 }
 
 var errTimeUp = errors.New("the duration is over")
@@ -210,24 +210,24 @@ func (l *limit) context(ctx context.Context) (context.Context, context.CancelFun
 var errStale = errors.New("it is of a camera mode that has ended")
 
 // encode takes over the frame.
-func (f *feed) encode(frame *capture.Frame) (transport.Picture, error) {
+func (f *feed) encode(frame *capture.Frame) (transport.Unit, error) {
 	f.using.Lock()
 	defer f.using.Unlock()
 	if f.encoder == nil || frame.Format != f.encoded.in {
 		frame.Release()
-		return transport.Picture{}, errStale
+		return transport.Unit{}, errStale
 	}
 	frame.At[capture.Taken] = time.Now()
 	out, err := f.encoder.Encode(frame)
 	if err != nil {
-		return transport.Picture{}, err
+		return transport.Unit{}, err
 	}
 	if err := f.follow(out.Format); err != nil {
 		out.Release()
-		return transport.Picture{}, err
+		return transport.Unit{}, err
 	}
 	lost, _ := f.fates()
-	return transport.Picture{Frame: out, Info: f.encoded.out, Lost: lost}, nil
+	return transport.Unit{Frame: out, Info: f.encoded.out, Lost: lost}, nil
 }
 
 var errAlone = errors.New("no other frame has its size")
@@ -263,7 +263,7 @@ func (f *feed) warnOfFormat(format capture.Format) {
 	}
 }
 
-// Lost implements transport.Feed.
+// Lost implements transport.Producer.
 func (f *feed) Lost() capture.Lost {
 	lost, _ := f.fates()
 	return lost
