@@ -1,6 +1,7 @@
 package v4l2
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -229,6 +230,16 @@ func followSignal(fd int, path string) error {
 	return nil
 }
 
+// receivedSize returns the size of the timings that the current input is set to,
+// zero where it has none.
+func receivedSize(fd int) size {
+	var t dvTimings
+	if ioctl(fd, vidiocGDVTimings, unsafe.Pointer(&t)) != nil {
+		return size{}
+	}
+	return size{binary.NativeEndian.Uint32(t[4:]), binary.NativeEndian.Uint32(t[8:])}
+}
+
 // checkSignal returns an error if the current input receives nothing that can be
 // captured.
 func checkSignal(fd int, in input) error {
@@ -247,8 +258,11 @@ func checkSignal(fd int, in input) error {
 }
 
 // subscribeSource asks for events of a signal that changes. Few drivers have them.
+// They are of one input each, whose number is their id
+// (Documentation/userspace-api/media/v4l/vidioc-dqevent.rst).
 func subscribeSource(fd int) {
-	s := eventSubscription{typ: eventSourceChange}
+	index, _ := currentInput(fd) // 0 where the device has no inputs
+	s := eventSubscription{typ: eventSourceChange, id: index}
 	_ = ioctl(fd, vidiocSubscribeEvent, unsafe.Pointer(&s))
 }
 

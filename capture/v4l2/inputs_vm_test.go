@@ -62,6 +62,9 @@ func TestSignalIsFollowed(t *testing.T) {
 	before := describeGrabber(t, path)
 	changeSignal(t, openFirst(t, before), mode, signalSelected)
 	changeSignal(t, openFirst(t, describeGrabber(t, path)), timings, menuItem(t, path, timings, "1920x1080p"))
+	if m := before.Modes[0]; m.Width != 1280 || m.Height != 720 {
+		t.Errorf("before, it is %v", m)
+	}
 	full := openFirst(t, describeGrabber(t, path))
 	if f := full.Format(); f.Width != 1920 || f.Height != 1080 {
 		t.Errorf("it is %v, after %v", f, before.Modes[0])

@@ -72,12 +72,13 @@ func combine(fd int, bufType uint32, cam enumerator) []capture.Mode {
 // none.
 func listSizes(fd int, bufType uint32, cam enumerator, pixel webcam.PixelFormat) []size {
 	var sizes []size
+	received := receivedSize(fd)
 	for _, s := range cam.GetSupportedFrameSizes(pixel) {
 		switch s {
 		case webcam.FrameSize{}: // a continuous range, which the library does not read
-			sizes = append(sizes, standardSizesIn(continuousSizes(fd, pixel))...)
+			sizes = append(sizes, sizesIn(continuousSizes(fd, pixel), received)...)
 		default:
-			sizes = append(sizes, standardSizesIn(s)...)
+			sizes = append(sizes, sizesIn(s, received)...)
 		}
 	}
 	if len(sizes) == 0 {
@@ -86,6 +87,16 @@ func listSizes(fd int, bufType uint32, cam enumerator, pixel webcam.PixelFormat)
 		}
 	}
 	return sizes
+}
+
+// sizesIn returns the sizes of an entry that are offered: of a range only the one
+// that a grabber receives, as scaling adds nothing.
+func sizesIn(r webcam.FrameSize, received size) []size {
+	if r.MinWidth != r.MaxWidth && received.width >= r.MinWidth && received.width <= r.MaxWidth &&
+		received.height >= r.MinHeight && received.height <= r.MaxHeight {
+		return []size{received}
+	}
+	return standardSizesIn(r)
 }
 
 // standardSizesIn returns the one size of a discrete entry, or the standard sizes

@@ -42,7 +42,7 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 	s = send()
 	reads("after the sender's death")
 
-	until(t, "a recording", func() bool { return fate(v, "recorded") > 0 })
+	until(t, "a recording", func() bool { return outcome(v, "recorded") > 0 })
 	v.end(syscall.SIGKILL)
 	s.says("watches no more")
 	watch(2) // the application holds the size
