@@ -85,14 +85,14 @@ func (r *reel) Stop()                      {}
 func (r *reel) Lost() capture.Lost         { return capture.Lost{} }
 func (r *reel) Cameras() []capture.Device  { return nil }
 
-func (r *reel) Next(ctx context.Context) (Picture, error) {
+func (r *reel) Next(ctx context.Context) (Unit, error) {
 	if r.left--; r.left < 0 {
-		return Picture{}, io.EOF
+		return Unit{}, io.EOF
 	}
 	f := r.pool.Get(r.size)
 	f.Format, f.Time = r.info.Format, time.Now()
 	f.At[capture.Captured], f.At[capture.Dequeued] = f.Time, f.Time
-	return Picture{Frame: f, Info: r.info}, nil
+	return Unit{Frame: f, Info: r.info}, nil
 }
 
 // Once a session is under way, no frame allocates on either side. (Heartbeats do.)
@@ -101,10 +101,10 @@ func TestStreamDoesNotAllocate(t *testing.T) {
 	var before, after runtime.MemStats
 	a, b := net.Pipe()
 	log := slog.New(slog.DiscardHandler)
-	s := &Sender{Link: &fixed{conn: &socketConn{Conn: a}}, Feed: &reel{size: 10_000, left: warm + count, info: mjpeg1080}, Log: log}
+	s := &Sender{Link: &fixed{conn: &socketConn{Conn: a}}, Producer: &reel{size: 10_000, left: warm + count, info: mjpeg1080}, Log: log}
 	r := &Receiver{Link: &fixed{conn: &socketConn{Conn: b}}, Pool: &capture.Pool{}, Log: log}
 	second := &counter{left: count, enough: func() { runtime.ReadMemStats(&after) }}
-	r.Viewer = &counter{left: warm, enough: func() { runtime.ReadMemStats(&before) }, then: second}
+	r.Consumer = &counter{left: warm, enough: func() { runtime.ReadMemStats(&before) }, then: second}
 	r.Start(capture.Want{})
 	viewing := start(r.Run)
 	if err := errors.Join(s.Run(t.Context()), viewing.end()); err != nil {
@@ -117,10 +117,10 @@ func TestStreamDoesNotAllocate(t *testing.T) {
 
 func benchmarkStream(b *testing.B, sender, viewer Link, size int) {
 	log := slog.New(slog.DiscardHandler)
-	s := &Sender{Link: sender, Feed: &reel{size: size, left: b.N, info: mjpeg1080}, Log: log}
+	s := &Sender{Link: sender, Producer: &reel{size: size, left: b.N, info: mjpeg1080}, Log: log}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	r := &Receiver{Link: viewer, Viewer: &counter{left: b.N, enough: b.StopTimer}, Pool: &capture.Pool{}, Log: log}
+	r := &Receiver{Link: viewer, Consumer: &counter{left: b.N, enough: b.StopTimer}, Pool: &capture.Pool{}, Log: log}
 	r.Start(capture.Want{})
 	viewing := start(r.Run)
 	b.SetBytes(int64(size))

@@ -146,7 +146,7 @@ func (s *Sender) ReportControls(c Controls) {
 	c = c.bounded()
 	s.controls.Store(&c)
 	if ss := s.current.Load(); ss != nil {
-		ss.remote.changed(ss)
+		ss.remote.notifyChanged(ss)
 	}
 }
 
@@ -162,35 +162,35 @@ func (s *Sender) features() []string {
 type remote struct {
 	can    atomic.Bool   // the viewer knows it
 	number atomic.Uint32 // of the newest Controls
-	wishes chan struct{} // there is a new Set
+	newSet chan struct{} // there is a new Set
 
 	mu      sync.Mutex
 	newest  []numberSetting // of the last Set
 	answers []answer        // to these
 }
 
-// changed has the newest Controls written.
-func (r *remote) changed(ss *senderSession) {
+// notifyChanged has the newest Controls written.
+func (r *remote) notifyChanged(ss *senderSession) {
 	r.number.Add(1)
 	if r.can.Load() {
-		ss.ask(wire.Controls)
+		ss.queue(wire.Controls)
 	}
 }
 
-// wished takes note of a Set. It is answered by the goroutine of obey: what comes
+// handleSet takes note of a Set. It is answered by the goroutine of applySettings: what comes
 // meanwhile takes the place of what came before.
-func (ss *senderSession) wished(h wire.Header, payload []byte) error {
+func (ss *senderSession) handleSet(h wire.Header, payload []byte) error {
 	m, err := parseSet(h, payload)
 	if err != nil || !ss.remote.can.Load() {
 		return err
 	}
 	if m.Have != ss.remote.number.Load() {
-		ss.ask(wire.Controls)
+		ss.queue(wire.Controls)
 	}
 	ss.remote.mu.Lock()
 	ss.remote.newest = m.Settings
 	ss.remote.mu.Unlock()
-	poke(ss.remote.wishes)
+	notify(ss.remote.newSet)
 	return nil
 }
 
@@ -232,22 +232,22 @@ func (p *progress) of(s capture.Setting) *uint32 {
 	return &p.others
 }
 
-// obey carries out settings, one after the other, each once. While one has to wait a
+// applySettings carries out settings, one after the other, each once. While one has to wait a
 // newer one of the same control takes its place.
-func (ss *senderSession) obey(session context.Context) error {
+func (ss *senderSession) applySettings(session context.Context) error {
 	var done progress
 	for session.Err() == nil {
 		next, wait := ss.remote.next(&done, &ss.sender.pace)
 		if wait == 0 {
 			*done.of(next.Setting) = next.Number
-			ss.remote.answer(carryOut(ss.sender.SetControl, next))
+			ss.remote.answer(applySetting(ss.sender.SetControl, next))
 			ss.sender.pace.note(next.Setting)
-			ss.remote.changed(ss)
+			ss.remote.notifyChanged(ss)
 			continue
 		}
 		timer := time.NewTimer(wait)
 		select {
-		case <-ss.remote.wishes:
+		case <-ss.remote.newSet:
 		case <-timer.C:
 		case <-session.Done():
 		}
@@ -256,7 +256,7 @@ func (ss *senderSession) obey(session context.Context) error {
 	return nil
 }
 
-func carryOut(set func(capture.Setting) (capture.Setting, error), wish numberSetting) answer {
+func applySetting(set func(capture.Setting) (capture.Setting, error), wish numberSetting) answer {
 	wish.Text = printable(wish.Text, maxText)
 	granted, err := set(wish.Setting)
 	if err != nil {
@@ -347,9 +347,9 @@ func (r *Receiver) SetControl(s capture.Setting, done func(granted capture.Setti
 	case err != nil:
 		go done(s, err)
 	case rs != nil && !rs.controllable:
-		go r.refuse()
+		go r.refuseSettings()
 	case rs != nil:
-		rs.ask(wire.Set)
+		rs.queue(wire.Set)
 	}
 }
 
@@ -359,8 +359,8 @@ type pendingSetting struct {
 	done func(capture.Setting, error)
 }
 
-// refuse answers what waits where the sender has no remote control.
-func (r *Receiver) refuse() {
+// refuseSettings answers what waits where the sender has no remote control.
+func (r *Receiver) refuseSettings() {
 	r.mu.Lock()
 	pending := r.pending
 	r.pending = nil
@@ -385,8 +385,8 @@ func (rs *receiverSession) writeSet() error {
 	return rs.writeRecord(wire.Header{Type: wire.Set, Stream: VideoStream}, encode(m))
 }
 
-// setControls takes what the sender tells.
-func (rs *receiverSession) setControls(h wire.Header, payload []byte) error {
+// handleControls takes what the sender tells.
+func (rs *receiverSession) handleControls(h wire.Header, payload []byte) error {
 	m, err := parseControls(h, payload)
 	if err != nil || m.Number == rs.have.Load() {
 		return err
@@ -399,13 +399,13 @@ func (rs *receiverSession) setControls(h wire.Header, payload []byte) error {
 	if r.ControlsChanged != nil {
 		r.ControlsChanged(m.Controls)
 	}
-	r.answered(m.Answers)
+	r.resolveSettings(m.Answers)
 	return nil
 }
 
-// answered ends the settings that the sender has answered, and sends those that
+// resolveSettings ends the settings that the sender has answered, and sends those that
 // had no room before.
-func (r *Receiver) answered(answers []answer) {
+func (r *Receiver) resolveSettings(answers []answer) {
 	r.mu.Lock()
 	var ready []pendingSetting
 	r.pending = slices.DeleteFunc(r.pending, func(p pendingSetting) bool {
@@ -413,7 +413,7 @@ func (r *Receiver) answered(answers []answer) {
 		if i < 0 {
 			return false
 		}
-		ready = append(ready, p.with(answers[i]))
+		ready = append(ready, p.withAnswer(answers[i]))
 		return true
 	})
 	more, rs := len(ready) > 0 && len(r.pending) > 0, r.current
@@ -422,12 +422,12 @@ func (r *Receiver) answered(answers []answer) {
 		p.done(p.Setting, nil)
 	}
 	if more && rs != nil {
-		rs.ask(wire.Set)
+		rs.queue(wire.Set)
 	}
 }
 
-// with returns the setting with its answer in place of its wish.
-func (p pendingSetting) with(a answer) pendingSetting {
+// withAnswer returns the setting with its answer in place of its wish.
+func (p pendingSetting) withAnswer(a answer) pendingSetting {
 	done := p.done
 	switch {
 	case a.Granted != nil:

@@ -278,11 +278,11 @@ func TestSettingsAreTakenBack(t *testing.T) {
 		w.sending = start(w.sender.Run)
 		i := w.impostor(w.cable.viewer)
 		i.read(wire.Hello)
-		i.write(wire.Welcome, encode(self("tbcam-view", "fickle", FeatureControls)))
+		i.write(wire.Welcome, encode(ownPeer("tbcam-view", "fickle", FeatureControls)))
 		i.write(wire.Set, encode(setMessage{Settings: []numberSetting{
 			{1, capture.Setting{ID: 1, Value: 1}}, {2, capture.Setting{ID: 2, Value: 2}}, {3, capture.Setting{ID: 3, Value: 3}},
 		}}))
-		time.Sleep(150 * time.Millisecond) // the second is being carried out
+		time.Sleep(200 * time.Millisecond) // the second is being carried out, from 150 to 250 ms
 		i.write(wire.Set, encode(setMessage{}))
 		time.Sleep(time.Second)
 		if n := k.times(); n != 2 {
@@ -306,7 +306,7 @@ func TestControlsFit(t *testing.T) {
 	}
 	m := controlsMessage{Number: 1, Controls: c.bounded()}
 	for n := range maxSettings {
-		m.Answers = append(m.Answers, carryOut(func(capture.Setting) (capture.Setting, error) { return capture.Setting{}, errors.New(long) },
+		m.Answers = append(m.Answers, applySetting(func(capture.Setting) (capture.Setting, error) { return capture.Setting{}, errors.New(long) },
 			numberSetting{Number: uint32(n + 1)}))
 	}
 	payload := encode(m)

@@ -50,9 +50,9 @@ func FuzzReceiverHandle(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		pool := &capture.Pool{}
-		r := &Receiver{Link: &Pipe{}, Viewer: releaser{}, Pool: pool, Log: slog.New(slog.DiscardHandler), Plain: repaired}
+		r := &Receiver{Link: &Pipe{}, Consumer: releaser{}, Pool: pool, Log: slog.New(slog.DiscardHandler), Plain: repaired}
 		opening := [][]byte{
-			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 7}, encode(self("", "", FeatureControls))),
+			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 7}, encode(ownPeer("", "", FeatureControls))),
 			wire.Append(nil, wire.Header{Type: wire.Pong, Session: 7, Sequence: 1}, wire.AppendPong(nil, wire.Clock{Received: 1, Pong: 1}, 0)),
 		}
 		rs := newReceiverSession(r, nowhere{bytes.NewReader(bytes.Join(append(opening, script(b)...), nil))})
@@ -91,9 +91,9 @@ func (releaser) Disconnected(error)                     {}
 func FuzzSenderHandle(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := &Sender{Link: &Pipe{}, Feed: newFeed(time.Hour), Log: slog.New(slog.DiscardHandler)}
+		s := &Sender{Link: &Pipe{}, Producer: newFeed(time.Hour), Log: slog.New(slog.DiscardHandler)}
 		s.SetControl = func(s capture.Setting) (capture.Setting, error) { return s, nil }
-		welcome := wire.Append(nil, wire.Header{Type: wire.Welcome, Session: 7}, encode(self("", "", FeatureControls)))
+		welcome := wire.Append(nil, wire.Header{Type: wire.Welcome, Session: 7}, encode(ownPeer("", "", FeatureControls)))
 		ss := newSenderSession(s, nowhere{bytes.NewReader(bytes.Join(append([][]byte{welcome}, script(b)...), nil))})
 		ss.id.Store(7)
 		if err := ss.read(t.Context()); err == nil {
@@ -106,6 +106,6 @@ func FuzzSenderHandle(f *testing.F) {
 		if n := len(ss.remote.newest); n > maxSettings {
 			t.Errorf("%d settings are kept", n)
 		}
-		s.Feed.Stop()
+		s.Producer.Stop()
 	})
 }

@@ -67,7 +67,7 @@ func (w *world) asSender() *impostor {
 func (w *world) asSenderAt(clock time.Duration) *impostor {
 	w.Helper()
 	i := w.impostor(w.cable.sender)
-	i.write(wire.Hello, encode(self("tbcam-send", "evil")))
+	i.write(wire.Hello, encode(ownPeer("tbcam-send", "evil")))
 	i.read(wire.Welcome)
 	ping, _ := wire.ParsePing(i.read(wire.Ping))
 	i.write(wire.Pong, wire.AppendPong(nil, wire.Clock{Ping: ping, Received: int64(clock), Pong: int64(clock)}, 0))
@@ -81,7 +81,7 @@ func (w *world) asViewer() *impostor {
 	w.Helper()
 	i := w.impostor(w.cable.viewer)
 	i.read(wire.Hello)
-	i.write(wire.Welcome, encode(self("tbcam-view", "evil")))
+	i.write(wire.Welcome, encode(ownPeer("tbcam-view", "evil")))
 	return i
 }
 
@@ -148,7 +148,7 @@ func TestHostileSender(t *testing.T) {
 			i.write(wire.Controls, encode(controlsMessage{Number: 1, Answers: make([]answer, maxSettings+1)}))
 		}, "0 controls and 33 answers are too many"},
 		"later records":   {func(i *impostor) { i.raw(later()) }, "record has an unknown version"},
-		"another session": {func(i *impostor) { i.session++; i.write(wire.Hello, encode(self("", ""))) }, "it offers another session"},
+		"another session": {func(i *impostor) { i.session++; i.write(wire.Hello, encode(ownPeer("", ""))) }, "it offers another session"},
 		"later protocol": {func(i *impostor) {
 			i.write(wire.Hello, encode(Peer{Program: "new", Host: "x", Protocol: [2]int{2, 3}}))
 		}, "new on x speaks protocol 2 to 3, this program 1"},
@@ -247,7 +247,7 @@ func TestImpatientSender(t *testing.T) {
 			i.mode(grey)
 			i.first(wire.Last, wire.FrameHeader{Mode: 1, Size: 100}, 100)
 			i.write(wire.Pong, wire.AppendPong(nil, wire.Clock{Ping: math.MaxInt64}, 0))
-			i.write(wire.Hello, encode(self("tbcam-send", "evil")))
+			i.write(wire.Hello, encode(ownPeer("tbcam-send", "evil")))
 		}
 		time.Sleep(time.Second)
 		if got := w.screen.noted(); len(got.peers)+len(got.modes)+len(got.numbers)+len(got.ends) != 0 {
@@ -261,10 +261,10 @@ func TestSenderOpensAgain(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.viewing = start(w.receiver.Run)
 		i := w.impostor(w.cable.sender)
-		i.write(wire.Hello, encode(self("tbcam-send", "old")))
+		i.write(wire.Hello, encode(ownPeer("tbcam-send", "old")))
 		i.read(wire.Ping)
 		i.session, i.out = 8, 0
-		i.write(wire.Hello, encode(self("tbcam-send", "new")))
+		i.write(wire.Hello, encode(ownPeer("tbcam-send", "new")))
 		i.read(wire.Welcome)
 		i.read(wire.Ping)
 		i.write(wire.Pong, wire.AppendPong(nil, wire.Clock{Received: 1, Pong: 1}, 0))
@@ -297,7 +297,7 @@ func TestHostileViewer(t *testing.T) {
 		"welcome no JSON":  {func(i *impostor) { i.write(wire.Welcome, []byte("<html>")) }, "read welcome: invalid character"},
 		"later protocol":   {func(i *impostor) { i.write(wire.Welcome, encode(Peer{Protocol: [2]int{2, 9}})) }, "speaks protocol 2 to 9"},
 		"later records":    {func(i *impostor) { i.raw(later()) }, "record has an unknown version"},
-		"a sender":         {func(i *impostor) { i.write(wire.Hello, encode(self("tbcam-send", ""))) }, "it is a sender, too"},
+		"a sender":         {func(i *impostor) { i.write(wire.Hello, encode(ownPeer("tbcam-send", ""))) }, "it is a sender, too"},
 		"ping malformed":   {func(i *impostor) { i.write(wire.Ping, []byte{1}) }, "read ping: payload is malformed"},
 		"credit malformed": {func(i *impostor) { i.write(wire.Credit, []byte{1}) }, "read credit: payload is malformed"},
 		"start no JSON":    {func(i *impostor) { i.write(wire.Start, []byte("go")) }, "read start: invalid character"},
@@ -334,7 +334,7 @@ func TestHarmlessViewer(t *testing.T) {
 		"type of a sender": func(i *impostor) { i.write(wire.Frame, []byte("?")) },
 		"another stream":   func(i *impostor) { i.record(wire.Header{Type: wire.Credit, Stream: 2}, []byte("?")) },
 		"bye-ack":          func(i *impostor) { i.write(wire.ByeAck, nil) },
-		"one more welcome": func(i *impostor) { i.write(wire.Welcome, encode(self("", ""))) },
+		"one more welcome": func(i *impostor) { i.write(wire.Welcome, encode(ownPeer("", ""))) },
 		"credit backwards": func(i *impostor) {
 			i.write(wire.Credit, wire.AppendCredit(nil, 9))
 			i.write(wire.Credit, wire.AppendCredit(nil, 1))
@@ -410,7 +410,7 @@ func TestFlood(t *testing.T) {
 			i := w.asSender()
 			before := used()
 			for n := range records {
-				i.write(wire.Hello, encode(self("tbcam-send", "evil")))
+				i.write(wire.Hello, encode(ownPeer("tbcam-send", "evil")))
 				i.write(wire.Status, encode(Status{State: Running}))
 				i.mode(grey)
 				i.first(0, wire.FrameHeader{Mode: 1, Size: 100}, n%100)

@@ -71,7 +71,7 @@ type lostTotals struct {
 	Superseded uint32 `json:"superseded,omitempty"`
 }
 
-// since returns the counts of a Feed that came after base.
+// since returns the counts of a Producer that came after base.
 func (t lostTotals) since(base lostTotals) lostTotals {
 	return lostTotals{t.Driver - base.Driver, t.Damaged - base.Damaged, t.Superseded - base.Superseded}
 }

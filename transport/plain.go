@@ -64,10 +64,10 @@ func (rs *receiverSession) readPlain(src io.Reader) error {
 	rs.plain.Store(true)
 	r := rs.receiver
 	rs.peer, rs.begun = &Peer{Program: "plain MJPEG", Host: printable(r.Link.String(), maxText)}, true
-	r.Viewer.Connected(*rs.peer)
+	r.Consumer.Connected(*rs.peer)
 	frames := mjpeg.NewReader(src, maxPlain)
 	p := plainStream{session: rs}
-	defer p.drop()
+	defer p.dropWaiting()
 	for sequence := uint32(0); ; sequence++ {
 		data, err := frames.Next()
 		switch {
@@ -75,11 +75,11 @@ func (rs *receiverSession) readPlain(src io.Reader) error {
 			p.countDamaged(len(data))
 		case err != nil:
 			if errors.Is(err, io.EOF) {
-				p.end()
+				p.deliverWaiting()
 			}
 			return err
 		default:
-			p.take(data, sequence)
+			p.handleImage(data, sequence)
 		}
 	}
 }
@@ -93,8 +93,8 @@ type plainStream struct {
 	lost    capture.Lost
 }
 
-// take makes a frame of data, and hands over what need not wait.
-func (p *plainStream) take(data []byte, sequence uint32) {
+// handleImage makes a frame of data, and hands over what need not wait.
+func (p *plainStream) handleImage(data []byte, sequence uint32) {
 	r := p.session.receiver
 	if !r.Pool.Room(len(data)) {
 		p.countDamaged(len(data))
@@ -110,27 +110,27 @@ func (p *plainStream) take(data []byte, sequence uint32) {
 		r.Log.Debug("frame dropped", "err", err)
 		p.countDamaged(len(data))
 	case f.Format == p.session.mode.Format:
-		p.drop()
-		p.hand(f)
+		p.dropWaiting()
+		p.deliver(f)
 	case p.waiting != nil && p.waiting.Format == f.Format:
-		p.end()
-		p.hand(f)
+		p.deliverWaiting()
+		p.deliver(f)
 	default:
-		p.drop()
+		p.dropWaiting()
 		p.waiting = f
 	}
 }
 
-// end hands over the frame that waits.
-func (p *plainStream) end() {
+// deliverWaiting hands over the frame that waits.
+func (p *plainStream) deliverWaiting() {
 	if p.waiting != nil {
-		p.hand(p.waiting)
+		p.deliver(p.waiting)
 		p.waiting = nil
 	}
 }
 
-// drop counts the frame that waits as damaged.
-func (p *plainStream) drop() {
+// dropWaiting counts the frame that waits as damaged.
+func (p *plainStream) dropWaiting() {
 	if f := p.waiting; f != nil {
 		p.session.receiver.Log.Debug("frame dropped", "err", fmt.Errorf("the only one of %v", f.Format))
 		p.countDamaged(len(f.Data))
@@ -139,8 +139,8 @@ func (p *plainStream) drop() {
 	}
 }
 
-// hand takes over a frame, and announces its format if that is new.
-func (p *plainStream) hand(f *capture.Frame) {
+// deliver takes over a frame, and announces its format if that is new.
+func (p *plainStream) deliver(f *capture.Frame) {
 	rs := p.session
 	r := rs.receiver
 	if f.Format != rs.mode.Format && !r.modes.take(modeLimit) {
@@ -152,19 +152,19 @@ func (p *plainStream) hand(f *capture.Frame) {
 	if f.Format != rs.mode.Format {
 		rs.mode = Mode{Number: rs.mode.Number + 1, Camera: "plain MJPEG", Format: f.Format}
 		rs.mode.Source = capture.Mode{Pixel: f.Format.Pixel, Width: f.Format.Width, Height: f.Format.Height}
-		r.Viewer.Mode(rs.mode)
+		r.Consumer.Mode(rs.mode)
 	}
-	r.count(func(s *Stats) {
+	r.updateStats(func(s *Stats) {
 		s.Frames++
 		s.Bytes += uint64(len(f.Data))
 	})
-	r.Viewer.Frame(f, p.lost)
+	r.Consumer.Frame(f, p.lost)
 }
 
 func (p *plainStream) countDamaged(bytes int) {
 	p.lost.Damaged++
-	p.session.receiver.Viewer.Lost(p.lost)
-	p.session.receiver.count(func(s *Stats) {
+	p.session.receiver.Consumer.Lost(p.lost)
+	p.session.receiver.updateStats(func(s *Stats) {
 		s.Damage.Records++
 		s.Damage.Bytes += uint64(bytes)
 	})

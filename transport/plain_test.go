@@ -37,7 +37,7 @@ func TestPlainMJPEG(t *testing.T) {
 	inWorld(t, func(w *world) {
 		picture := sampleJPEG(t)
 		viewer := &onlookers{}
-		w.receiver.Viewer = viewer
+		w.receiver.Consumer = viewer
 		bad := false
 		w.receiver.Plain = func(f *capture.Frame) (*capture.Frame, error) {
 			if bad = !bad; bad {
@@ -102,7 +102,7 @@ func checkPlainSizes(t *testing.T, sizes, want string, modes int) {
 	inWorld(t, func(w *world) {
 		var got []byte
 		viewer := &watching{frame: func(f *capture.Frame) { got = append(got, byte(f.Format.Width)) }}
-		w.receiver.Viewer = viewer
+		w.receiver.Consumer = viewer
 		n := 0
 		w.receiver.Plain = func(f *capture.Frame) (*capture.Frame, error) {
 			size := sizes[n]

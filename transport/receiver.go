@@ -20,9 +20,9 @@ import (
 // one before it is read.
 const window = 2
 
-// Viewer is what a Receiver serves. Its methods are called by one goroutine,
+// Consumer is what a Receiver serves. Its methods are called by one goroutine,
 // which reads nothing meanwhile: they must not wait.
-type Viewer interface {
+type Consumer interface {
 	Connected(peer Peer)
 	// Mode describes the frames that follow.
 	Mode(mode Mode)
@@ -46,17 +46,17 @@ type Stats struct {
 
 // Receiver takes the sessions that senders offer on a Link, one after the other.
 type Receiver struct {
-	Link    Link
-	Viewer  Viewer
-	Pool    *capture.Pool
-	Version string // of the program
-	Log     *slog.Logger
+	Link     Link
+	Consumer Consumer
+	Pool     *capture.Pool
+	Version  string // of the program
+	Log      *slog.Logger
 	// Plain takes over a picture of plain MJPEG and returns it with its Format,
 	// repaired where it must be. Its error costs only that picture. Without it a
 	// peer that sends such is refused.
 	Plain func(*capture.Frame) (*capture.Frame, error)
 	// ControlsChanged, if set, is told what Controls returns whenever that is new.
-	// It is called like the Viewer.
+	// It is called like the Consumer.
 	ControlsChanged func(Controls)
 
 	mu       sync.Mutex
@@ -84,10 +84,10 @@ type cameraList struct {
 // Start asks for pictures, now and in every session to come, until Stop. The
 // want must pass its Check. It returns the number of the request, which a Mode and a
 // Status that answer it carry.
-func (r *Receiver) Start(want capture.Want) (request uint32) { return r.ask(&want) }
+func (r *Receiver) Start(want capture.Want) (request uint32) { return r.sendRequest(&want) }
 
 // Stop asks for no more pictures; the session lives on.
-func (r *Receiver) Stop() { r.ask(nil) }
+func (r *Receiver) Stop() { r.sendRequest(nil) }
 
 // Keep has another want asked for in every session to come, but does not ask for it
 // now: what ran before a Start that was Refused goes on.
@@ -99,7 +99,7 @@ func (r *Receiver) Keep(want capture.Want) {
 	}
 }
 
-func (r *Receiver) ask(want *capture.Want) (request uint32) {
+func (r *Receiver) sendRequest(want *capture.Want) (request uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.want = want
@@ -107,14 +107,14 @@ func (r *Receiver) ask(want *capture.Want) (request uint32) {
 	r.modes.request(modeLimit)
 	r.statuses.request(statusLimit)
 	if r.current != nil {
-		r.current.ask(wire.Start)
+		r.current.queue(wire.Start)
 	}
 	return r.request
 }
 
 // Cameras asks the sender what it has. It waits for a session first.
 func (r *Receiver) Cameras(ctx context.Context) ([]capture.Device, error) {
-	list := r.list()
+	list := r.pendingList()
 	select {
 	case <-list.done:
 		return list.cameras, nil
@@ -123,14 +123,14 @@ func (r *Receiver) Cameras(ctx context.Context) ([]capture.Device, error) {
 	}
 }
 
-// list returns the list that is being asked for, and asks if none is.
-func (r *Receiver) list() *cameraList {
+// pendingList returns the list that is being asked for, and asks if none is.
+func (r *Receiver) pendingList() *cameraList {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.listing == nil {
 		r.listing = &cameraList{done: make(chan struct{})}
 		if r.current != nil {
-			r.current.ask(wire.List)
+			r.current.queue(wire.List)
 		}
 	}
 	return r.listing
@@ -143,15 +143,15 @@ func (r *Receiver) Stats() Stats {
 	return r.stats
 }
 
-// serves reports whether the session has begun and not ended.
-func (r *Receiver) serves(rs *receiverSession) bool {
+// isCurrent reports whether the session has begun and not ended.
+func (r *Receiver) isCurrent(rs *receiverSession) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.current == rs
 }
 
-// count changes the totals.
-func (r *Receiver) count(change func(*Stats)) {
+// updateStats changes the totals.
+func (r *Receiver) updateStats(change func(*Stats)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	change(&r.stats)
@@ -164,15 +164,15 @@ func (r *Receiver) Clock() *Clock { return r.clock.Load() }
 // Run serves until the context ends, and then says goodbye. Its error is one
 // that waiting cannot cure.
 func (r *Receiver) Run(ctx context.Context) error {
-	return reopen(ctx, r.Link, r.Log, r.serve)
+	return serveSessions(ctx, r.Link, r.Log, r.serve)
 }
 
 // serve runs one session and returns why it ended.
 func (r *Receiver) serve(ctx context.Context, conn Conn) error {
 	rs := newReceiverSession(r, conn)
-	err := rs.run(ctx, rs.listen, rs.beat, rs.read, rs.write,
+	err := rs.run(ctx, rs.watchSender, rs.sendPings, rs.read, rs.write,
 		func(session context.Context) error {
-			return rs.leave(ctx, session, rs.greeted, "tbcam-view was ended")
+			return rs.leaveWhenDone(ctx, session, rs.helloRead, "tbcam-view was ended")
 		},
 	)
 	rs.end(err)
@@ -182,10 +182,10 @@ func (r *Receiver) serve(ctx context.Context, conn Conn) error {
 // receiverSession is the viewer's side of one session.
 type receiverSession struct {
 	*session
-	receiver *Receiver
-	clock    *Clock
-	greeted  chan struct{} // closed at the first Hello
-	granted  atomic.Uint64 // frames that may be sent in all
+	receiver  *Receiver
+	clock     *Clock
+	helloRead chan struct{} // closed at the first Hello
+	granted   atomic.Uint64 // frames that may be sent in all
 
 	// Of the reader.
 	peer         *Peer         // nil before the first Hello
@@ -204,36 +204,36 @@ type receiverSession struct {
 }
 
 func newReceiverSession(r *Receiver, conn Conn) *receiverSession {
-	rs := &receiverSession{session: newSession(conn, r.Link), receiver: r, greeted: make(chan struct{})}
+	rs := &receiverSession{session: newSession(conn, r.Link), receiver: r, helloRead: make(chan struct{})}
 	rs.clock = &Clock{line: rs.line}
-	rs.compose, rs.behind = rs.writeOwn, behindSender
+	rs.compose, rs.lag = rs.writeOwn, lagOfSender
 	return rs
 }
 
-// listen ends when the sender is silent. Before the first Hello that holds only
+// watchSender ends when the sender is silent. Before the first Hello that holds only
 // where the link proves that a sender is there.
-func (rs *receiverSession) listen(session context.Context) error {
+func (rs *receiverSession) watchSender(session context.Context) error {
 	if !rs.receiver.Link.Accepts() {
 		select {
-		case <-rs.greeted:
+		case <-rs.helloRead:
 		case <-session.Done():
 			return nil
 		}
 	}
-	return rs.watch(session)
+	return rs.watchLiveness(session)
 }
 
-// beat asks for a Pong now and then: it shows life, and tells the time.
-func (rs *receiverSession) beat(session context.Context) error {
+// sendPings asks for a Pong now and then: it shows life, and tells the time.
+func (rs *receiverSession) sendPings(session context.Context) error {
 	select {
-	case <-rs.greeted:
+	case <-rs.helloRead:
 	case <-session.Done():
 		return nil
 	}
 	ticker := time.NewTicker(pingEvery)
 	defer ticker.Stop()
 	for {
-		rs.ask(wire.Ping)
+		rs.queue(wire.Ping)
 		select {
 		case <-ticker.C:
 		case <-session.Done():
@@ -263,7 +263,7 @@ func (rs *receiverSession) write(session context.Context) error {
 func (rs *receiverSession) writeOwn(t wire.Type) error {
 	switch t {
 	case wire.Welcome:
-		return rs.writeRecord(wire.Header{Type: t}, encode(self("tbcam-view", rs.receiver.Version, FeatureControls)))
+		return rs.writeRecord(wire.Header{Type: t}, encode(ownPeer("tbcam-view", rs.receiver.Version, FeatureControls)))
 	case wire.Ping:
 		return rs.writePing()
 	case wire.Start:
@@ -283,11 +283,11 @@ func (rs *receiverSession) writeOwn(t wire.Type) error {
 // writePing asks for a sign of life, and has said again what the sender must
 // know, once it has shown the first one.
 func (rs *receiverSession) writePing() error {
-	if rs.receiver.serves(rs) {
-		rs.ask(wire.Credit)
-		rs.ask(wire.Start)
-		rs.ask(wire.List)
-		rs.ask(wire.Set)
+	if rs.receiver.isCurrent(rs) {
+		rs.queue(wire.Credit)
+		rs.queue(wire.Start)
+		rs.queue(wire.List)
+		rs.queue(wire.Set)
 	}
 	return rs.writeRecord(wire.Header{Type: wire.Ping, Stream: VideoStream}, wire.AppendPing(rs.payload[:0], rs.now()))
 }
@@ -330,23 +330,23 @@ func (rs *receiverSession) handle(h wire.Header, payload []byte) error {
 	rs.noteDamage()
 	switch {
 	case h.Type == wire.Hello:
-		return rs.hello(h, payload)
+		return rs.handleHello(h, payload)
 	case h.Type == wire.Pong:
-		return rs.pong(payload)
+		return rs.handlePong(payload)
 	case !rs.begun:
 		return nil
 	}
 	switch h.Type {
 	case wire.Mode:
-		return rs.setMode(h, payload)
+		return rs.handleMode(h, payload)
 	case wire.Frame:
-		return rs.piece(h, payload)
+		return rs.handlePiece(h, payload)
 	case wire.Status:
-		return rs.setStatus(h, payload)
+		return rs.handleStatus(h, payload)
 	case wire.Camera:
 		return rs.receiver.addCamera(h, payload)
 	case wire.Controls:
-		return rs.setControls(h, payload)
+		return rs.handleControls(h, payload)
 	}
 	return nil
 }
@@ -357,7 +357,7 @@ func (rs *receiverSession) noteGap() {
 	if rs.gap {
 		rs.dropPartial()
 		rs.receiver.restartList()
-		rs.ask(wire.Ping)
+		rs.queue(wire.Ping)
 	}
 }
 
@@ -367,16 +367,16 @@ func (rs *receiverSession) noteDamage() {
 	if damage == rs.damage {
 		return
 	}
-	rs.receiver.count(func(s *Stats) {
+	rs.receiver.updateStats(func(s *Stats) {
 		s.Damage.Bytes += damage.Bytes - rs.damage.Bytes
 		s.Damage.Records += damage.Records - rs.damage.Records
 	})
 	rs.damage = damage
 }
 
-// hello answers the sender. Until the session has begun another one may take its
+// handleHello answers the sender. Until the session has begun another one may take its
 // place: the first was left over on a device whose sender opened it again.
-func (rs *receiverSession) hello(h wire.Header, payload []byte) error {
+func (rs *receiverSession) handleHello(h wire.Header, payload []byte) error {
 	peer, err := parsePeer(h, payload)
 	switch {
 	case err != nil:
@@ -387,18 +387,18 @@ func (rs *receiverSession) hello(h wire.Header, payload []byte) error {
 		return errors.New("it offers another session")
 	}
 	rs.id.Store(h.Session)
-	rs.ask(wire.Welcome)
+	rs.queue(wire.Welcome)
 	if rs.peer == nil {
 		if rs.device {
 			rs.limit.Store(int64(answerWait))
 		}
-		close(rs.greeted)
+		close(rs.helloRead)
 	}
 	rs.peer = &peer
 	return nil
 }
 
-func (rs *receiverSession) pong(payload []byte) error {
+func (rs *receiverSession) handlePong(payload []byte) error {
 	clock, sent, err := wire.ParsePong(payload)
 	if err != nil {
 		return fmt.Errorf("read pong: %w", err)
@@ -411,7 +411,7 @@ func (rs *receiverSession) pong(payload []byte) error {
 		return nil
 	}
 	// All frames sent before the Pong have come or never will.
-	return rs.passed(sent)
+	return rs.advanceTo(sent)
 }
 
 // begin makes the session the receiver's. It asks for pictures only when the
@@ -430,10 +430,10 @@ func (rs *receiverSession) begin(times sessionTimes) {
 	r.current = rs
 	r.mu.Unlock()
 	if !rs.controllable { // what is set from now on is refused by SetControl
-		r.refuse()
+		r.refuseSettings()
 	}
-	r.Viewer.Connected(*rs.peer)
-	rs.ask(wire.Ping) // and with it, all that the sender must know
+	r.Consumer.Connected(*rs.peer)
+	rs.queue(wire.Ping) // and with it, all that the sender must know
 }
 
 // end undoes begin.
@@ -445,11 +445,11 @@ func (rs *receiverSession) end(err error) {
 	r.current, r.controls = nil, Controls{}
 	r.mu.Unlock()
 	if rs.begun {
-		r.Viewer.Disconnected(err)
+		r.Consumer.Disconnected(err)
 	}
 }
 
-func (rs *receiverSession) setMode(h wire.Header, payload []byte) error {
+func (rs *receiverSession) handleMode(h wire.Header, payload []byte) error {
 	mode, err := parseMode(h, payload)
 	if err != nil || mode.Number == rs.mode.Number {
 		return err
@@ -458,11 +458,11 @@ func (rs *receiverSession) setMode(h wire.Header, payload []byte) error {
 		return errors.New("it changes its mode too often")
 	}
 	rs.mode = mode
-	rs.receiver.Viewer.Mode(mode)
+	rs.receiver.Consumer.Mode(mode)
 	return nil
 }
 
-func (rs *receiverSession) setStatus(h wire.Header, payload []byte) error {
+func (rs *receiverSession) handleStatus(h wire.Header, payload []byte) error {
 	message, err := parseStatus(h, payload)
 	if err != nil {
 		return err
@@ -472,18 +472,18 @@ func (rs *receiverSession) setStatus(h wire.Header, payload []byte) error {
 			return errors.New("it changes its status too often")
 		}
 		rs.status = message.Status
-		rs.receiver.Viewer.Status(message.Status)
+		rs.receiver.Consumer.Status(message.Status)
 	}
 	before := rs.lost
 	if message.Lost.advance(&rs.lost); rs.lost != before {
-		rs.receiver.Viewer.Lost(rs.lost)
+		rs.receiver.Consumer.Lost(rs.lost)
 	}
 	return nil
 }
 
-// piece adds a record to the frame that is being received. Without one it is
+// handlePiece adds a record to the frame that is being received. Without one it is
 // part of a frame that was given up.
-func (rs *receiverSession) piece(h wire.Header, payload []byte) error {
+func (rs *receiverSession) handlePiece(h wire.Header, payload []byte) error {
 	if h.Flags&wire.First != 0 {
 		rs.dropPartial()
 		rest, err := rs.beginFrame(payload)
@@ -503,7 +503,7 @@ func (rs *receiverSession) piece(h wire.Header, payload []byte) error {
 	n := rs.reader.ReadRest(rs.partial.Data[rs.filled : rs.filled+rest])
 	rs.filled += n
 	if h.Flags&wire.Last != 0 && n == rest {
-		return rs.complete()
+		return rs.completeFrame()
 	}
 	return nil
 }
@@ -519,7 +519,7 @@ func (rs *receiverSession) beginFrame(payload []byte) ([]byte, error) {
 	if meta.Index < rs.index || meta.Index >= rs.granted.Load() {
 		return nil, fmt.Errorf("its index is %d, not one of %d to %d", meta.Index, rs.index, rs.granted.Load()-1)
 	}
-	if err := rs.passed(meta.Index); err != nil || rs.mode.Number == 0 || meta.Mode != rs.mode.Number {
+	if err := rs.advanceTo(meta.Index); err != nil || rs.mode.Number == 0 || meta.Mode != rs.mode.Number {
 		return nil, err
 	}
 	if err := checkSize(rs.mode.Format, int(meta.Size)); err != nil {
@@ -547,8 +547,8 @@ func checkSize(format capture.Format, size int) error {
 	return nil
 }
 
-// complete hands the frame over and gives its credit back.
-func (rs *receiverSession) complete() error {
+// completeFrame hands the frame over and gives its credit back.
+func (rs *receiverSession) completeFrame() error {
 	f, meta := rs.partial, rs.meta
 	if rs.filled != len(f.Data) {
 		return fmt.Errorf("read frame: it has %d bytes of %d", rs.filled, len(f.Data))
@@ -567,13 +567,13 @@ func (rs *receiverSession) complete() error {
 		capture.Sent:     rs.clock.local(meta.Sent),
 		capture.Received: time.Now(),
 	}
-	rs.receiver.count(func(s *Stats) {
+	rs.receiver.updateStats(func(s *Stats) {
 		s.Frames++
 		s.Bytes += uint64(len(f.Data))
 	})
 	lostTotals{meta.LostDriver, meta.LostDamaged, meta.LostSuperseded}.advance(&rs.lost)
-	rs.receiver.Viewer.Frame(f, rs.lost)
-	rs.grant(meta.Index + 1)
+	rs.receiver.Consumer.Frame(f, rs.lost)
+	rs.grantCredit(meta.Index + 1)
 	return nil
 }
 
@@ -584,23 +584,23 @@ func (rs *receiverSession) dropPartial() {
 	}
 }
 
-// passed takes note that no frame before index will come any more.
-func (rs *receiverSession) passed(index uint64) error {
+// advanceTo takes note that no frame before index will come any more.
+func (rs *receiverSession) advanceTo(index uint64) error {
 	if granted := rs.granted.Load(); index > granted {
 		return fmt.Errorf("it sent %d frames, granted were %d", index, granted)
 	}
 	if index > rs.index {
-		rs.receiver.count(func(s *Stats) { s.Lost += index - rs.index })
-		rs.grant(index)
+		rs.receiver.updateStats(func(s *Stats) { s.Lost += index - rs.index })
+		rs.grantCredit(index)
 	}
 	return nil
 }
 
-// grant makes index the next frame, and gives credit from there.
-func (rs *receiverSession) grant(index uint64) {
+// grantCredit makes index the next frame, and gives credit from there.
+func (rs *receiverSession) grantCredit(index uint64) {
 	rs.index = index
 	rs.granted.Store(index + window)
-	rs.ask(wire.Credit)
+	rs.queue(wire.Credit)
 }
 
 // addCamera adds one camera to the list that is being asked for.

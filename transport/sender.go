@@ -16,11 +16,11 @@ import (
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
-// greetings are the waits after each Hello of an opening. What is sent to a device
+// helloWaits are the waits after each Hello of an opening. What is sent to a device
 // whose peer has not opened may be lost, do harm, or put that peer behind: so they
 // are few, and where none was answered the sender closes the device for a while. It
 // does so soon after the last one: a viewer that opens in between hears nothing.
-var greetings = [...]time.Duration{
+var helloWaits = [...]time.Duration{
 	250 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
 	time.Second, time.Second, time.Second, time.Second, 250 * time.Millisecond,
 }
@@ -29,17 +29,17 @@ var greetings = [...]time.Duration{
 // read all of it.
 const drainWait = 10 * time.Second
 
-// Picture is a frame ready for the wire and what the viewer is told with it.
-type Picture struct {
+// Unit is a frame ready for the wire and what the viewer is told with it.
+type Unit struct {
 	Frame *capture.Frame
 	Info  *Mode        // the same pointer as long as nothing in it changes
-	Lost  capture.Lost // totals of the Feed when it was taken
+	Lost  capture.Lost // totals of the Producer when it was taken
 }
 
-// Feed is what a Sender serves: the cameras of this host. Its methods are called
+// Producer is what a Sender serves: the cameras of this host. Its methods are called
 // by different goroutines of a session; none but Next and Cameras may wait for a
 // camera.
-type Feed interface {
+type Producer interface {
 	// Start asks for pictures, or for other ones; Stop ends that. A Mode and a
 	// Status that answer it carry the number of the request.
 	Start(number uint32, want capture.Want)
@@ -47,7 +47,7 @@ type Feed interface {
 	// Next waits for the newest picture, which the caller then owns. It is
 	// called only when that can be sent at once. io.EOF says that there will be
 	// none any more; another error that the cameras cannot be served.
-	Next(ctx context.Context) (Picture, error)
+	Next(ctx context.Context) (Unit, error)
 	// Lost counts the frames that were lost since the feed was made. It grows also
 	// while Next returns none.
 	Lost() capture.Lost
@@ -55,12 +55,12 @@ type Feed interface {
 	Cameras() []capture.Device
 }
 
-// Sender offers sessions on a Link, one after the other, and serves a Feed.
+// Sender offers sessions on a Link, one after the other, and serves a Producer.
 type Sender struct {
-	Link    Link
-	Feed    Feed
-	Version string // of the program
-	Log     *slog.Logger
+	Link     Link
+	Producer Producer
+	Version  string // of the program
+	Log      *slog.Logger
 
 	// Sent, if set, is told of every frame that was written, before its release.
 	Sent func(*capture.Frame)
@@ -69,12 +69,12 @@ type Sender struct {
 	// there is no remote control.
 	SetControl func(capture.Setting) (capture.Setting, error)
 
-	current  atomic.Pointer[senderSession]
-	controls atomic.Pointer[Controls]
-	status   atomic.Pointer[Status]
-	pace     pace      // of obey
-	modes    allowance // of all sessions: each begins with a mode
-	waiting  bool      // said that no viewer answers
+	current   atomic.Pointer[senderSession]
+	controls  atomic.Pointer[Controls]
+	status    atomic.Pointer[Status]
+	pace      pace      // of applySettings
+	modes     allowance // of all sessions: each begins with a mode
+	announced bool      // said that no viewer answers
 }
 
 // Report tells the viewer of the stream's state, now and when one connects.
@@ -82,37 +82,39 @@ func (s *Sender) Report(status Status) {
 	status = status.bounded()
 	s.status.Store(&status)
 	if ss := s.current.Load(); ss != nil && ss.peer.Load() != nil {
-		ss.ask(wire.Status)
+		ss.queue(wire.Status)
 	}
 }
 
 // Run serves until the context ends or the feed does, and then says goodbye. Its
 // error is the feed's, unless that is io.EOF, or one that waiting cannot cure.
 func (s *Sender) Run(ctx context.Context) error {
-	return reopen(ctx, s.Link, s.Log, s.serve)
+	return serveSessions(ctx, s.Link, s.Log, s.serve)
 }
 
 // serve runs one session and returns why it ended.
 func (s *Sender) serve(ctx context.Context, conn Conn) error {
 	ss := newSenderSession(s, conn)
 	s.current.Store(ss)
-	err := ss.run(ctx, ss.greet, ss.read, ss.write, ss.list, ss.follow, ss.obey,
-		func(session context.Context) error { return ss.pump(ctx, session) },
-		func(session context.Context) error { return ss.leave(ctx, session, ss.welcome, "tbcam-send was ended") },
+	err := ss.run(ctx, ss.sendHellos, ss.read, ss.write, ss.listCameras, ss.forwardRequests, ss.applySettings,
+		func(session context.Context) error { return ss.pumpUnits(ctx, session) },
+		func(session context.Context) error {
+			return ss.leaveWhenDone(ctx, session, ss.welcome, "tbcam-send was ended")
+		},
 	)
 	s.current.Store(nil)
-	s.Feed.Stop()
-	s.say(ss, err)
-	return ss.verdict(err)
+	s.Producer.Stop()
+	s.logDisconnect(ss, err)
+	return ss.runError(err)
 }
 
-// say logs that a viewer left, or once that none is there.
-func (s *Sender) say(ss *senderSession, err error) {
+// logDisconnect logs that a viewer left, or once that none is there.
+func (s *Sender) logDisconnect(ss *senderSession, err error) {
 	if peer := ss.peer.Load(); peer != nil {
-		s.waiting = false
+		s.announced = false
 		s.Log.Info(fmt.Sprintf("%v watches no more", peer), "why", err, "frames", ss.sent)
-	} else if !s.waiting && errors.Is(err, ErrPeerDead) {
-		s.waiting = true
+	} else if !s.announced && errors.Is(err, ErrPeerDead) {
+		s.announced = true
 		s.Log.Info("waiting for tbcam-view: nobody answers", "stream", s.Link.String())
 	}
 }
@@ -122,16 +124,16 @@ type senderSession struct {
 	*session
 	sender *Sender
 
-	welcome  chan struct{}        // closed when the viewer accepted
-	peer     atomic.Pointer[Peer] // nil until then
-	feedDone error                // of pump: what the feed ended with
+	welcome     chan struct{}        // closed when the viewer accepted
+	peer        atomic.Pointer[Peer] // nil until then
+	producerErr error                // of pumpUnits: what the producer ended with
 
 	credit  atomic.Uint64 // frames that may be sent in all
 	granted chan struct{} // the credit has grown
 
-	// From pump to the writer and back, one at a time. Neither is ever closed.
-	pictures chan Picture
-	written  chan bool // or it was dropped
+	// From pumpUnits to the writer and back, one at a time. Neither is ever closed.
+	units   chan Unit
+	written chan bool // or it was dropped
 
 	ping    atomic.Pointer[wire.Clock] // the last one that was read
 	lists   chan struct{}              // the viewer asks for the cameras
@@ -154,42 +156,42 @@ func newSenderSession(s *Sender, conn Conn) *senderSession {
 	ss := &senderSession{
 		session: newSession(conn, s.Link), sender: s,
 		welcome: make(chan struct{}), granted: make(chan struct{}, 1), lists: make(chan struct{}, 1), wants: make(chan struct{}, 1),
-		pictures: make(chan Picture), written: make(chan bool, 1),
-		remote: remote{wishes: make(chan struct{}, 1)},
+		units: make(chan Unit), written: make(chan bool, 1),
+		remote: remote{newSet: make(chan struct{}, 1)},
 	}
 	ss.remote.number.Store(1)
 	ss.id.Store(max(1, rand.Uint32()))
-	ss.compose, ss.behind = ss.writeOwn, behindViewer
+	ss.compose, ss.lag = ss.writeOwn, lagOfViewer
 	return ss
 }
 
-// verdict tells whether the session was the last one. A feed that came to its
+// runError tells whether the session was the last one. A feed that came to its
 // end was served only if the viewer says so.
-func (ss *senderSession) verdict(err error) error {
+func (ss *senderSession) runError(err error) error {
 	switch {
-	case ss.feedDone == nil:
+	case ss.producerErr == nil:
 		return err
-	case !errors.Is(ss.feedDone, io.EOF):
-		return &ended{ss.feedDone}
-	case errors.Is(err, errByeRead) || ss.bye != nil:
+	case !errors.Is(ss.producerErr, io.EOF):
+		return &ended{ss.producerErr}
+	case errors.Is(err, errByeAcked) || ss.bye != nil:
 		return &ended{}
 	}
 	return &ended{fmt.Errorf("end the stream: the viewer may miss the last frames: %w", err)}
 }
 
-// greet says Hello until it is answered, or often enough.
-func (ss *senderSession) greet(session context.Context) error {
-	for _, wait := range greetings {
-		ss.ask(wire.Hello)
+// sendHellos says Hello until it is answered, or often enough.
+func (ss *senderSession) sendHellos(session context.Context) error {
+	for _, wait := range helloWaits {
+		ss.queue(wire.Hello)
 		select {
 		case <-ss.welcome:
-			return ss.watch(session)
+			return ss.watchLiveness(session)
 		case <-session.Done():
 			return nil
 		case <-time.After(wait):
 		}
 	}
-	return fmt.Errorf("%w to %d greetings", ErrPeerDead, len(greetings))
+	return fmt.Errorf("%w to %d greetings", ErrPeerDead, len(helloWaits))
 }
 
 func (ss *senderSession) read(context.Context) error { return ss.readAll(ss.handle) }
@@ -200,26 +202,26 @@ func (ss *senderSession) handle(h wire.Header, payload []byte) error {
 	case h.Type == wire.Hello:
 		return errors.New("it is a sender, too")
 	case h.Type == wire.Welcome:
-		return ss.accepted(h, payload)
+		return ss.handleWelcome(h, payload)
 	case ss.peer.Load() == nil:
 		return nil
 	}
 	switch h.Type {
 	case wire.Ping:
-		return ss.pinged(payload)
+		return ss.handlePing(payload)
 	case wire.Start, wire.Stop:
-		return ss.requested(h, payload)
+		return ss.handleRequest(h, payload)
 	case wire.Credit:
-		return ss.grant(payload)
+		return ss.handleCredit(payload)
 	case wire.List:
-		poke(ss.lists)
+		notify(ss.lists)
 	case wire.Set:
-		return ss.wished(h, payload)
+		return ss.handleSet(h, payload)
 	}
 	return nil
 }
 
-func (ss *senderSession) accepted(h wire.Header, payload []byte) error {
+func (ss *senderSession) handleWelcome(h wire.Header, payload []byte) error {
 	peer, err := parsePeer(h, payload)
 	if err != nil {
 		return err
@@ -232,17 +234,17 @@ func (ss *senderSession) accepted(h wire.Header, payload []byte) error {
 	return nil
 }
 
-func (ss *senderSession) pinged(payload []byte) error {
+func (ss *senderSession) handlePing(payload []byte) error {
 	sent, err := wire.ParsePing(payload)
 	if err != nil {
 		return fmt.Errorf("read ping: %w", err)
 	}
 	ss.ping.Store(&wire.Clock{Ping: sent, Received: ss.now()})
-	ss.ask(wire.Pong)
+	ss.queue(wire.Pong)
 	return nil
 }
 
-func (ss *senderSession) requested(h wire.Header, payload []byte) error {
+func (ss *senderSession) handleRequest(h wire.Header, payload []byte) error {
 	r, err := parseRequest(h, payload)
 	if err != nil || r.Number <= ss.request {
 		return err
@@ -251,13 +253,13 @@ func (ss *senderSession) requested(h wire.Header, payload []byte) error {
 	r.stop = h.Type == wire.Stop
 	ss.sender.modes.request(ownModeLimit)
 	ss.wanted.Store(&r)
-	poke(ss.wants)
+	notify(ss.wants)
 	return nil
 }
 
-// follow tells the feed what the viewer wants: of what it asks meanwhile, only the
+// forwardRequests tells the feed what the viewer wants: of what it asks meanwhile, only the
 // newest.
-func (ss *senderSession) follow(session context.Context) error {
+func (ss *senderSession) forwardRequests(session context.Context) error {
 	for {
 		select {
 		case <-ss.wants:
@@ -266,48 +268,48 @@ func (ss *senderSession) follow(session context.Context) error {
 		}
 		r := ss.wanted.Load()
 		if r.stop {
-			ss.sender.Feed.Stop()
+			ss.sender.Producer.Stop()
 			continue
 		}
 		if ss.base.Load() == nil {
-			base := totalsOf(ss.sender.Feed.Lost())
+			base := totalsOf(ss.sender.Producer.Lost())
 			ss.base.Store(&base)
 		}
-		ss.sender.Feed.Start(r.Number, r.Want)
+		ss.sender.Producer.Start(r.Number, r.Want)
 	}
 }
 
-func (ss *senderSession) grant(payload []byte) error {
+func (ss *senderSession) handleCredit(payload []byte) error {
 	total, err := wire.ParseCredit(payload)
 	if err != nil {
 		return fmt.Errorf("read credit: %w", err)
 	}
 	ss.credit.Store(max(total, ss.credit.Load()))
-	poke(ss.granted)
+	notify(ss.granted)
 	return nil
 }
 
-// list finds the cameras when the viewer asks. What it asks meanwhile has the
+// listCameras finds the cameras when the viewer asks. What it asks meanwhile has the
 // same answer.
-func (ss *senderSession) list(session context.Context) error {
+func (ss *senderSession) listCameras(session context.Context) error {
 	for {
 		select {
 		case <-ss.lists:
 		case <-session.Done():
 			return nil
 		}
-		payloads := ss.describe(ss.sender.Feed.Cameras())
+		payloads := ss.encodeCameras(ss.sender.Producer.Cameras())
 		select {
 		case <-ss.lists:
 		default:
 		}
 		ss.cameras.Store(&payloads)
-		ss.ask(wire.Camera)
+		ss.queue(wire.Camera)
 	}
 }
 
-// describe returns the payloads of the Camera records, the last of them empty.
-func (ss *senderSession) describe(cameras []capture.Device) [][]byte {
+// encodeCameras returns the payloads of the Camera records, the last of them empty.
+func (ss *senderSession) encodeCameras(cameras []capture.Device) [][]byte {
 	var payloads [][]byte
 	for _, c := range cameras[:min(len(cameras), maxCameras)] {
 		payload := encode(c)
@@ -320,23 +322,23 @@ func (ss *senderSession) describe(cameras []capture.Device) [][]byte {
 	return append(payloads, nil)
 }
 
-// pump hands the newest picture to the writer whenever the viewer has room for
+// pumpUnits hands the newest picture to the writer whenever the viewer has room for
 // one and the line is free, so that what cannot be sent grows old in the feed,
 // where a newer one takes its place.
-func (ss *senderSession) pump(ctx, session context.Context) error {
+func (ss *senderSession) pumpUnits(ctx, session context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(session, cancel)()
 	for taken := uint64(0); ; {
-		picture, err := ss.takePicture(ctx, taken)
+		picture, err := ss.takeUnit(ctx, taken)
 		if ctx.Err() != nil && err != nil {
 			return nil // leave says goodbye
 		}
 		if err != nil {
-			return ss.feedEnded(session, err)
+			return ss.endOfUnits(session, err)
 		}
 		select {
-		case ss.pictures <- picture:
+		case ss.units <- picture:
 		case <-session.Done():
 			picture.Frame.Release()
 			return nil
@@ -352,24 +354,24 @@ func (ss *senderSession) pump(ctx, session context.Context) error {
 	}
 }
 
-func (ss *senderSession) takePicture(ctx context.Context, taken uint64) (Picture, error) {
+func (ss *senderSession) takeUnit(ctx context.Context, taken uint64) (Unit, error) {
 	for ss.credit.Load() <= taken {
 		select {
 		case <-ss.granted:
 		case <-ctx.Done():
-			return Picture{}, ctx.Err()
+			return Unit{}, ctx.Err()
 		}
 	}
-	return ss.sender.Feed.Next(ctx)
+	return ss.sender.Producer.Next(ctx)
 }
 
-func (ss *senderSession) feedEnded(session context.Context, err error) error {
-	ss.feedDone = err
+func (ss *senderSession) endOfUnits(session context.Context, err error) error {
+	ss.producerErr = err
 	reason := "all frames were sent"
 	if !errors.Is(err, io.EOF) {
 		reason = err.Error()
 	}
-	return ss.goodbye(session, reason, drainWait)
+	return ss.sendBye(session, reason, drainWait)
 }
 
 // write writes what there is to write, control first.
@@ -386,9 +388,9 @@ func (ss *senderSession) write(session context.Context) error {
 		}
 		select {
 		case <-ss.wake:
-		case p := <-ss.pictures:
+		case p := <-ss.units:
 			sent := ss.sent
-			if err := ss.writePicture(p); err != nil {
+			if err := ss.writeUnit(p); err != nil {
 				return err
 			}
 			ss.written <- ss.sent > sent
@@ -402,7 +404,7 @@ func (ss *senderSession) write(session context.Context) error {
 func (ss *senderSession) writeOwn(t wire.Type) error {
 	switch t {
 	case wire.Hello:
-		return ss.writeRecord(wire.Header{Type: t}, encode(self("tbcam-send", ss.sender.Version, ss.sender.features()...)))
+		return ss.writeRecord(wire.Header{Type: t}, encode(ownPeer("tbcam-send", ss.sender.Version, ss.sender.features()...)))
 	case wire.Pong:
 		return ss.writePong()
 	case wire.Camera:
@@ -413,7 +415,7 @@ func (ss *senderSession) writeOwn(t wire.Type) error {
 		}
 	case wire.Status:
 		if status := ss.sender.status.Load(); status != nil {
-			message := statusMessage{*status, ss.lostTotals(ss.sender.Feed.Lost())}
+			message := statusMessage{*status, ss.lostTotals(ss.sender.Producer.Lost())}
 			return ss.writeRecord(wire.Header{Type: t, Stream: VideoStream}, encode(message))
 		}
 	case wire.Controls:
@@ -436,8 +438,8 @@ func (ss *senderSession) lostTotals(lost capture.Lost) lostTotals {
 
 // writePong answers a Ping, and has said again what the viewer must know.
 func (ss *senderSession) writePong() error {
-	ss.ask(wire.Mode)
-	ss.ask(wire.Status)
+	ss.queue(wire.Mode)
+	ss.queue(wire.Status)
 	clock := *ss.ping.Load()
 	clock.Pong = ss.now()
 	return ss.writeRecord(wire.Header{Type: wire.Pong, Stream: VideoStream}, wire.AppendPong(ss.payload[:0], clock, ss.sent))
@@ -457,14 +459,14 @@ func (ss *senderSession) writeCamera() error {
 	if ss.rest = ss.rest[1:]; len(ss.rest) == 0 {
 		flags |= wire.Last
 	} else {
-		ss.ask(wire.Camera)
+		ss.queue(wire.Camera)
 	}
 	return ss.writeRecord(wire.Header{Type: wire.Camera, Flags: flags}, payload)
 }
 
-// writePicture writes a picture, after its mode if that is new. One whose mode
+// writeUnit writes a picture, after its mode if that is new. One whose mode
 // changes more often than the viewer bears is dropped.
-func (ss *senderSession) writePicture(p Picture) error {
+func (ss *senderSession) writeUnit(p Unit) error {
 	defer p.Frame.Release()
 	if p.Info != ss.info {
 		if !ss.sender.modes.take(ownModeLimit) {
@@ -483,7 +485,7 @@ func (ss *senderSession) writePicture(p Picture) error {
 
 // writeFrame writes a frame in records of the largest size; control records go
 // between them.
-func (ss *senderSession) writeFrame(p Picture) error {
+func (ss *senderSession) writeFrame(p Unit) error {
 	p.Frame.At[capture.Sent] = time.Now()
 	meta := ss.frameHeader(p)
 	head, data := meta.Append(ss.payload[:0]), p.Frame.Data
@@ -520,7 +522,7 @@ func micros(from, to time.Time) uint32 {
 	return uint32(min(max(to.Sub(from).Microseconds(), 1), math.MaxUint32))
 }
 
-func (ss *senderSession) frameHeader(p Picture) wire.FrameHeader {
+func (ss *senderSession) frameHeader(p Unit) wire.FrameHeader {
 	at, lost := p.Frame.At, ss.lostTotals(p.Lost)
 	return wire.FrameHeader{
 		Index:          ss.sent,

@@ -48,8 +48,8 @@ var (
 
 // How a session ends in order.
 var (
-	errByeRead   = errors.New("the goodbye was read")
-	errByeUnread = errors.New("the goodbye was not answered")
+	errByeAcked      = errors.New("the goodbye was read")
+	errByeUnanswered = errors.New("the goodbye was not answered")
 )
 
 // errStale says that a device holds what belongs to an older session. How much is
@@ -69,9 +69,9 @@ type ended struct{ err error }
 
 func (e *ended) Error() string { return fmt.Sprintf("ended: %v", e.err) }
 
-// reopen opens the link and serves a session on it, again and again, until the
+// serveSessions opens the link and serves a session on it, again and again, until the
 // context ends or serve returns an ended. serve closes the connection.
-func reopen(ctx context.Context, link Link, log *slog.Logger, serve func(context.Context, Conn) error) error {
+func serveSessions(ctx context.Context, link Link, log *slog.Logger, serve func(context.Context, Conn) error) error {
 	pause, said := minPause, ""
 	for {
 		conn, err := link.Open(ctx)
@@ -131,7 +131,7 @@ type session struct {
 
 	// Of the writer.
 	out     uint32                     // sequence of the next record
-	behind  int                        // packets by which the peer may be behind
+	lag     int                        // packets by which the peer may be behind
 	padded  bool                       // nothing was written since the last padding
 	header  [wire.HeaderSize]byte      // room for it
 	payload [wire.FrameHeaderSize]byte // room for one without text, or its beginning
@@ -186,8 +186,8 @@ func (s *session) touch() { s.heard.Store(s.now()) }
 // silence is how long no record came.
 func (s *session) silence() time.Duration { return time.Duration(s.now() - s.heard.Load()) }
 
-// watch ends the session when nothing was heard for too long.
-func (s *session) watch(session context.Context) error {
+// watchLiveness ends the session when nothing was heard for too long.
+func (s *session) watchLiveness(session context.Context) error {
 	for {
 		silent := s.silence()
 		if s.plain.Load() {
@@ -203,14 +203,14 @@ func (s *session) watch(session context.Context) error {
 	}
 }
 
-// ask makes a record due. It never blocks.
-func (s *session) ask(t wire.Type) {
+// queue makes a record due. It never blocks.
+func (s *session) queue(t wire.Type) {
 	s.due.Or(1 << t)
-	poke(s.wake)
+	notify(s.wake)
 }
 
-// poke leaves a token in a channel of one, if none is there.
-func poke(c chan<- struct{}) {
+// notify leaves a token in a channel of one, if none is there.
+func notify(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
@@ -229,7 +229,7 @@ func (s *session) readAll(handle func(wire.Header, []byte) error) error {
 		case h.Type == wire.Bye:
 			s.readBye(payload)
 		case h.Type == wire.ByeAck && s.farewell.Load() != nil:
-			return errByeRead
+			return errByeAcked
 		default:
 			if err := handle(h, payload); err != nil {
 				return fmt.Errorf("%w: %w", ErrProtocol, err)
@@ -274,12 +274,12 @@ func (s *session) readNext() (wire.Header, []byte, error) {
 func (s *session) readBye(reason []byte) {
 	if s.bye == nil {
 		s.bye = &byeError{printable(string(reason), maxReason)}
-		s.ask(wire.ByeAck)
+		s.queue(wire.ByeAck)
 	}
 }
 
-// leave says goodbye when the context ends, if the peer was met.
-func (s *session) leave(ctx, session context.Context, met <-chan struct{}, reason string) error {
+// leaveWhenDone says goodbye when the context ends, if the peer was met.
+func (s *session) leaveWhenDone(ctx, session context.Context, met <-chan struct{}, reason string) error {
 	select {
 	case <-session.Done():
 		return nil
@@ -287,20 +287,20 @@ func (s *session) leave(ctx, session context.Context, met <-chan struct{}, reaso
 	}
 	select {
 	case <-met:
-		return s.goodbye(session, reason, byeWait)
+		return s.sendBye(session, reason, byeWait)
 	default:
 		return ctx.Err()
 	}
 }
 
-// goodbye says why this side ends the session, and waits until that was read.
-func (s *session) goodbye(session context.Context, reason string, wait time.Duration) error {
+// sendBye says why this side ends the session, and waits until that was read.
+func (s *session) sendBye(session context.Context, reason string, wait time.Duration) error {
 	s.farewell.CompareAndSwap(nil, &reason)
-	s.ask(wire.Bye)
+	s.queue(wire.Bye)
 	if sleep(session, wait) != nil {
 		return nil
 	}
-	return errByeUnread
+	return errByeUnanswered
 }
 
 // writeDue writes the control records that are due, in the order of their types,
@@ -347,11 +347,11 @@ func (s *session) writeRecord(h wire.Header, payload ...[]byte) error {
 // (drivers/thunderbolt/stream.c of Linux 7.2, tbstream_dev_alloc_rx_buffers).
 const (
 	// A viewer: by the Hellos of one opening, and a CLOSE that was still on its way.
-	behindViewer = len(greetings) + 1
+	lagOfViewer = len(helloWaits) + 1
 	// A sender: by a CLOSE. All else is of an older session, and with the first packet
 	// that is counted it ends this one. More padding would fill a small ring while
 	// the sender's device is closed: then it opens one that never shows anything.
-	behindSender = 1
+	lagOfSender = 1
 )
 
 // padder is a Conn that writes packets, of which the peer may be behind.
@@ -368,11 +368,11 @@ func (s *session) writePadding() error {
 		return nil
 	}
 	s.padded = true
-	return p.Pad(s.behind)
+	return p.Pad(s.lag)
 }
 
-// self is what this program says of itself.
-func self(program, version string, features ...string) Peer {
+// ownPeer is what this program says of itself.
+func ownPeer(program, version string, features ...string) Peer {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"

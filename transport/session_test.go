@@ -51,7 +51,7 @@ func (t *trace) check(w *world) {
 		var ok bool
 		switch s.h.Type {
 		case wire.Hello:
-			ok = s.from == t.cable.sender && !had(wire.Ping) || count[key{s.h.Session, wire.Hello}] < len(greetings)
+			ok = s.from == t.cable.sender && !had(wire.Ping) || count[key{s.h.Session, wire.Hello}] < len(helloWaits)
 		case wire.Welcome:
 			ok = s.from == t.cable.viewer && had(wire.Hello)
 		case wire.Ping:
@@ -251,8 +251,8 @@ func TestPictureComesTooLate(t *testing.T) {
 		ss.credit.Store(1)
 		session, cancel := context.WithCancel(w.Context())
 		cancel()
-		w.sender.Feed = &lateFeed{w.feed}
-		if err := ss.pump(w.Context(), session); err != nil {
+		w.sender.Producer = &lateFeed{w.feed}
+		if err := ss.pumpUnits(w.Context(), session); err != nil {
 			t.Error(err)
 		}
 	})
@@ -261,7 +261,7 @@ func TestPictureComesTooLate(t *testing.T) {
 // lateFeed has a picture although nobody wants it any more.
 type lateFeed struct{ *feed }
 
-func (f *lateFeed) Next(context.Context) (Picture, error) { return f.feed.Next(context.Background()) }
+func (f *lateFeed) Next(context.Context) (Unit, error) { return f.feed.Next(context.Background()) }
 
 func TestLostTotalsArrive(t *testing.T) {
 	inWorld(t, func(w *world) {
@@ -474,7 +474,7 @@ func TestStaleRecords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hello := encode(self("tbcam-send", "old"))
+		hello := encode(ownPeer("tbcam-send", "old"))
 		for i, r := range [][]byte{
 			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 5}, hello),
 			wire.Append(nil, wire.Header{Type: wire.Mode, Session: 4, Stream: 1}, encode(Mode{Number: 1, Format: mjpeg720.Format})),

@@ -69,7 +69,7 @@ func TestLeftoverHello(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hello := wire.Append(nil, wire.Header{Type: wire.Hello, Session: 5}, encode(self("tbcam-send", "gone")))
+		hello := wire.Append(nil, wire.Header{Type: wire.Hello, Session: 5}, encode(ownPeer("tbcam-send", "gone")))
 		if err := gone.WriteBuffers([][]byte{hello}); err != nil {
 			t.Fatal(err)
 		}

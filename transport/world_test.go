@@ -58,12 +58,12 @@ type feed struct {
 	box     *capture.Mailbox
 	starts  []capture.Want
 	stops   int
-	made    map[uint32]Picture   // what was said of each picture
+	made    map[uint32]Unit      // what was said of each picture
 	at      map[uint32]time.Time // when it was captured
 }
 
 func newFeed(period time.Duration) *feed {
-	return &feed{period: period, size: mixed, info: mjpeg720, box: capture.NewMailbox(), made: map[uint32]Picture{}, at: map[uint32]time.Time{}}
+	return &feed{period: period, size: mixed, info: mjpeg720, box: capture.NewMailbox(), made: map[uint32]Unit{}, at: map[uint32]time.Time{}}
 }
 
 func (f *feed) Start(_ uint32, want capture.Want) {
@@ -119,12 +119,12 @@ func (f *feed) picture() *capture.Frame {
 	p.Format, p.Sequence, p.Time = f.info.Format, f.number, time.Now()
 	p.At[capture.Captured], p.At[capture.Dequeued] = p.Time, p.Time
 	f.at[f.number] = p.Time
-	f.made[f.number] = Picture{Info: f.info, Lost: f.lost}
+	f.made[f.number] = Unit{Info: f.info, Lost: f.lost}
 	return p
 }
 
 // described returns what belongs to a picture.
-func (f *feed) described(p *capture.Frame) Picture {
+func (f *feed) described(p *capture.Frame) Unit {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	made := f.made[p.Sequence]
@@ -166,7 +166,7 @@ func (f *feed) asked() (starts []capture.Want, stops int) {
 	return slices.Clone(f.starts), f.stops
 }
 
-func (f *feed) Next(ctx context.Context) (Picture, error) {
+func (f *feed) Next(ctx context.Context) (Unit, error) {
 	if f.period == 0 {
 		return f.nextOfAll(ctx)
 	}
@@ -174,23 +174,23 @@ func (f *feed) Next(ctx context.Context) (Picture, error) {
 	case p := <-f.box.Frames():
 		return f.described(p), nil
 	case <-ctx.Done():
-		return Picture{}, ctx.Err()
+		return Unit{}, ctx.Err()
 	}
 }
 
 // nextOfAll drops none.
-func (f *feed) nextOfAll(ctx context.Context) (Picture, error) {
+func (f *feed) nextOfAll(ctx context.Context) (Unit, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case ctx.Err() != nil:
-		return Picture{}, ctx.Err()
+		return Unit{}, ctx.Err()
 	case f.last != 0 && f.number == f.last && f.err != nil:
-		return Picture{}, f.err
+		return Unit{}, f.err
 	case f.last != 0 && f.number == f.last:
-		return Picture{}, io.EOF
+		return Unit{}, io.EOF
 	}
-	return Picture{Frame: f.picture(), Info: f.info, Lost: f.lost}, nil
+	return Unit{Frame: f.picture(), Info: f.info, Lost: f.lost}, nil
 }
 
 func (f *feed) Cameras() []capture.Device {
@@ -324,8 +324,8 @@ func newWorld(t *testing.T) *world {
 	w := &world{T: t, cable: newCable(), feed: newFeed(time.Second / 30), log: &journal{}}
 	w.screen = &screen{t: t, size: func(number uint32) int { return w.feed.size(number) }}
 	log := slog.New(slog.NewTextHandler(w.log, nil))
-	w.sender = &Sender{Link: w.cable.sender, Feed: w.feed, Version: "test", Log: log}
-	w.receiver = &Receiver{Link: w.cable.viewer, Viewer: w.screen, Pool: &w.pool, Version: "test", Log: log}
+	w.sender = &Sender{Link: w.cable.sender, Producer: w.feed, Version: "test", Log: log}
+	w.receiver = &Receiver{Link: w.cable.viewer, Consumer: w.screen, Pool: &w.pool, Version: "test", Log: log}
 	return w
 }
 

@@ -36,7 +36,7 @@ func newFedJPEGs(t *testing.T, granted capture.Format) *fedJPEGs {
 }
 
 // next sends a JPEG whose header has a width, and returns what becomes of it.
-func (fed *fedJPEGs) next(width int) (transport.Picture, error) {
+func (fed *fedJPEGs) next(width int) (transport.Unit, error) {
 	f := fed.pool.Get(len(fed.jpeg))
 	copy(f.Data, fed.jpeg)
 	sof := bytes.Index(f.Data, []byte{0xFF, 0xC0})

@@ -85,7 +85,7 @@ func (f *feed) close() {
 	f.setEncoder(nil, encoding{})
 }
 
-// Cameras implements transport.Feed.
+// Cameras implements transport.Producer.
 func (f *feed) Cameras() []capture.Device {
 	cameras, err := f.camera.offer.list()
 	if err != nil {
@@ -157,8 +157,8 @@ func (f *feed) setEncoder(encoder codec.Encoder, made encoding) {
 	f.encoder, f.encoded = encoder, made
 }
 
-// Next implements transport.Feed.
-func (f *feed) Next(ctx context.Context) (transport.Picture, error) {
+// Next implements transport.Producer.
+func (f *feed) Next(ctx context.Context) (transport.Unit, error) {
 	ctx, cancel := f.limit.context(ctx)
 	defer cancel()
 	for {
@@ -180,15 +180,15 @@ func (f *feed) Next(ctx context.Context) (transport.Picture, error) {
 			if errors.Is(context.Cause(ctx), errTimeUp) {
 				return f.end()
 			}
-			return transport.Picture{}, ctx.Err()
+			return transport.Unit{}, ctx.Err()
 		}
 	}
 }
 
 // end turns the camera off immediately: what is left is for the viewer to read.
-func (f *feed) end() (transport.Picture, error) {
+func (f *feed) end() (transport.Unit, error) {
 	f.camera.end()
-	return transport.Picture{}, io.EOF
+	return transport.Unit{}, io.EOF
 }
 
 var errTimeUp = errors.New("the duration is over")
@@ -209,24 +209,24 @@ func (l *limit) context(ctx context.Context) (context.Context, context.CancelFun
 var errStale = errors.New("it is of a camera mode that has ended")
 
 // encode takes over the frame.
-func (f *feed) encode(frame *capture.Frame) (transport.Picture, error) {
+func (f *feed) encode(frame *capture.Frame) (transport.Unit, error) {
 	f.using.Lock()
 	defer f.using.Unlock()
 	if f.encoder == nil || frame.Format != f.encoded.in {
 		frame.Release()
-		return transport.Picture{}, errStale
+		return transport.Unit{}, errStale
 	}
 	frame.At[capture.Taken] = time.Now()
 	out, err := f.encoder.Encode(frame)
 	if err != nil {
-		return transport.Picture{}, err
+		return transport.Unit{}, err
 	}
 	if err := f.follow(out.Format); err != nil {
 		out.Release()
-		return transport.Picture{}, err
+		return transport.Unit{}, err
 	}
 	lost, _ := f.fates()
-	return transport.Picture{Frame: out, Info: f.encoded.out, Lost: lost}, nil
+	return transport.Unit{Frame: out, Info: f.encoded.out, Lost: lost}, nil
 }
 
 var errAlone = errors.New("no other frame has its size")
@@ -262,7 +262,7 @@ func (f *feed) warnOfFormat(format capture.Format) {
 	}
 }
 
-// Lost implements transport.Feed.
+// Lost implements transport.Producer.
 func (f *feed) Lost() capture.Lost {
 	lost, _ := f.fates()
 	return lost

@@ -67,7 +67,7 @@ func (s *stage) want(want transport.Status, on, off int) {
 }
 
 // next returns the next frame, and how old it is.
-func (s *stage) next() (picture transport.Picture, age time.Duration) {
+func (s *stage) next() (picture transport.Unit, age time.Duration) {
 	s.Helper()
 	p, err := s.Next(context.Background())
 	if err != nil {

@@ -58,7 +58,7 @@ average; that is in the figures, as it is in what a person sees.`,
 	return c
 }
 
-// latencyTest is one run of the command. It implements transport.Viewer.
+// latencyTest is one run of the command. It implements transport.Consumer.
 type latencyTest struct {
 	log     *slog.Logger
 	run     int // that the codes name
@@ -95,16 +95,16 @@ func (t *latencyTest) close() {
 	t.reader.Close()
 }
 
-// Connected implements transport.Viewer.
+// Connected implements transport.Consumer.
 func (t *latencyTest) Connected(peer transport.Peer) { t.log.Info(fmt.Sprintf("%v is there", peer)) }
 
-// Mode implements transport.Viewer.
+// Mode implements transport.Consumer.
 func (t *latencyTest) Mode(mode transport.Mode) {
 	t.log.Info("camera is on", "camera", mode.Camera, "mode", mode.Source)
 	t.fps.Store(uint32(mode.Source.Rate.FPS() + 0.5))
 }
 
-// Frame implements transport.Viewer.
+// Frame implements transport.Consumer.
 func (t *latencyTest) Frame(f *capture.Frame, _ capture.Lost) {
 	t.begin.Do(func() { close(t.first) })
 	select {
@@ -115,17 +115,17 @@ func (t *latencyTest) Frame(f *capture.Frame, _ capture.Lost) {
 	}
 }
 
-// Lost implements transport.Viewer: the test counts what it skips itself.
+// Lost implements transport.Consumer: the test counts what it skips itself.
 func (t *latencyTest) Lost(capture.Lost) {}
 
-// Status implements transport.Viewer.
+// Status implements transport.Consumer.
 func (t *latencyTest) Status(status transport.Status) {
 	if status.State == transport.Waiting || status.State == transport.Failed {
 		t.log.Warn("no picture", "why", status.Text)
 	}
 }
 
-// Disconnected implements transport.Viewer.
+// Disconnected implements transport.Consumer.
 func (t *latencyTest) Disconnected(err error) { t.log.Info("the sender is gone", "why", err) }
 
 // look reads the codes in the frames until the context ends.
@@ -238,7 +238,7 @@ func (o *options) latencyTest(ctx context.Context, flags latencyFlags) error {
 	t := newLatencyTest(log)
 	defer t.close()
 	go t.follow(w)
-	receiver := &transport.Receiver{Link: link, Viewer: t, Pool: t.pool, Version: version, Log: log}
+	receiver := &transport.Receiver{Link: link, Consumer: t, Pool: t.pool, Version: version, Log: log}
 	receiver.Start(want)
 	log.Info("waiting for tbcam-send; point its camera at the window", "stream", o.stream)
 	if err := t.measure(ctx, receiver, w, flags); err != nil {

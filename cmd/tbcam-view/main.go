@@ -144,7 +144,7 @@ func (o *options) askCameras(ctx context.Context) ([]capture.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &transport.Receiver{Link: link, Viewer: quiet{}, Pool: pool, Version: version, Log: log, Plain: plain.take}
+	r := &transport.Receiver{Link: link, Consumer: quiet{}, Pool: pool, Version: version, Log: log, Plain: plain.take}
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
@@ -153,7 +153,7 @@ func (o *options) askCameras(ctx context.Context) ([]capture.Device, error) {
 	return cameras, cli.Mark(cmp.Or(<-ended, err), cli.ErrStream)
 }
 
-// quiet is a transport.Viewer that wants nothing.
+// quiet is a transport.Consumer that wants nothing.
 type quiet struct{}
 
 func (quiet) Connected(transport.Peer)               {}

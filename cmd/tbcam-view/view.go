@@ -18,7 +18,7 @@ import (
 )
 
 // viewer is what one run of tbcam-view consists of. It implements
-// transport.Viewer.
+// transport.Consumer.
 type viewer struct {
 	o        options
 	log      *slog.Logger
@@ -129,7 +129,7 @@ func (v *viewer) connect(link transport.Link) error {
 	if err != nil {
 		return err
 	}
-	v.receiver = &transport.Receiver{Link: link, Viewer: v, Pool: v.pool, Version: version, Log: v.log, Plain: plain.take}
+	v.receiver = &transport.Receiver{Link: link, Consumer: v, Pool: v.pool, Version: version, Log: v.log, Plain: plain.take}
 	v.wishes.log, v.wishes.send = v.log, v.receiver.SetControl
 	v.receiver.ControlsChanged = v.controlsChanged
 	v.demand.receiver = v.receiver
@@ -252,7 +252,7 @@ func (v *viewer) addSinks(cameras virtualcam.Options) error {
 // presented counts a frame that has reached its sink.
 func (v *viewer) presented(f *capture.Frame) { v.meter.Add(&f.At, time.Now()) }
 
-// Connected implements transport.Viewer.
+// Connected implements transport.Consumer.
 func (v *viewer) Connected(peer transport.Peer) {
 	v.log.Info(fmt.Sprintf("%v is there", peer))
 	v.say("Waiting for the camera", "waiting for the camera")
@@ -262,7 +262,7 @@ func (v *viewer) Connected(peer transport.Peer) {
 	v.wishes.connected()
 }
 
-// Mode implements transport.Viewer.
+// Mode implements transport.Consumer.
 func (v *viewer) Mode(mode transport.Mode) {
 	v.log.Info("camera is on", "camera", mode.Camera, "mode", mode.Source)
 	v.outage.reset()
@@ -276,7 +276,7 @@ func (v *viewer) Mode(mode transport.Mode) {
 	}
 }
 
-// Frame implements transport.Viewer.
+// Frame implements transport.Consumer.
 func (v *viewer) Frame(f *capture.Frame, lost capture.Lost) {
 	v.mu.Lock()
 	v.lost = lost
@@ -297,7 +297,7 @@ func (v *viewer) Frame(f *capture.Frame, lost capture.Lost) {
 	}
 }
 
-// Lost implements transport.Viewer.
+// Lost implements transport.Consumer.
 func (v *viewer) Lost(lost capture.Lost) {
 	v.mu.Lock()
 	more := lost.Since(v.lost)
@@ -306,7 +306,7 @@ func (v *viewer) Lost(lost capture.Lost) {
 	v.outage.noteLost(more)
 }
 
-// Status implements transport.Viewer.
+// Status implements transport.Consumer.
 func (v *viewer) Status(status transport.Status) {
 	v.modes.setStatus(status)
 	v.mu.Lock()
@@ -352,7 +352,7 @@ func (v *viewer) reportOutage(cause string) {
 	v.say(noSignal(cause), cause)
 }
 
-// Disconnected implements transport.Viewer.
+// Disconnected implements transport.Consumer.
 func (v *viewer) Disconnected(err error) {
 	select {
 	case <-v.ending: // it is this side that goes

@@ -32,7 +32,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 		t.Fatal(err)
 	}
 	fan := sink.NewFanout(codec.NewDecoder(&pool, codec.Limits{}), log)
-	receiver := &transport.Receiver{Link: link, Viewer: audience{fan}, Pool: &pool, Log: log}
+	receiver := &transport.Receiver{Link: link, Consumer: audience{fan}, Pool: &pool, Log: log}
 	node := &fake{tells: true, users: make(chan int)}
 	c := newCamera(Options{
 		Node: "/dev/video7", OnDemand: true, Pool: &pool, Log: log,
@@ -51,7 +51,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 		t.Fatal(err)
 	}
 	camera := newPatternFeed(t, &pool)
-	sender := &transport.Sender{Link: &transport.UnixDialer{Path: link.String()[len("unix:"):], Log: log}, Feed: camera, Log: log}
+	sender := &transport.Sender{Link: &transport.UnixDialer{Path: link.String()[len("unix:"):], Log: log}, Producer: camera, Log: log}
 	programs.Go(fan.Run)
 	programs.Go(func() { _ = receiver.Run(ctx) })
 	programs.Go(func() { _ = sender.Run(ctx) })
@@ -103,7 +103,7 @@ func (audience) Lost(capture.Lost)                        {}
 func (audience) Status(transport.Status)                  {}
 func (audience) Disconnected(error)                       {}
 
-// patternFeed is the pattern as a transport.Feed, in its largest usual mode.
+// patternFeed is the pattern as a transport.Producer, in its largest usual mode.
 type patternFeed struct {
 	t       *testing.T
 	pool    *capture.Pool
@@ -165,12 +165,12 @@ func (p *patternFeed) Stop() {
 func (p *patternFeed) Lost() capture.Lost        { return capture.Lost{} }
 func (p *patternFeed) Cameras() []capture.Device { return nil }
 
-func (p *patternFeed) Next(ctx context.Context) (transport.Picture, error) {
+func (p *patternFeed) Next(ctx context.Context) (transport.Unit, error) {
 	select {
 	case f := <-p.frames:
 		g, err := p.encoder.Encode(f)
-		return transport.Picture{Frame: g, Info: &p.info}, err
+		return transport.Unit{Frame: g, Info: &p.info}, err
 	case <-ctx.Done():
-		return transport.Picture{}, ctx.Err()
+		return transport.Unit{}, ctx.Err()
 	}
 }

@@ -63,12 +63,12 @@ func (c *camera) Stop()                      {}
 func (c *camera) Lost() capture.Lost         { return capture.Lost{} }
 func (c *camera) Cameras() []capture.Device  { return nil }
 
-func (c *camera) Next(ctx context.Context) (transport.Picture, error) {
+func (c *camera) Next(ctx context.Context) (transport.Unit, error) {
 	select {
 	case f := <-c.box.Frames():
-		return transport.Picture{Frame: f, Info: &c.mode}, nil
+		return transport.Unit{Frame: f, Info: &c.mode}, nil
 	case <-ctx.Done():
-		return transport.Picture{}, ctx.Err()
+		return transport.Unit{}, ctx.Err()
 	}
 }
 
@@ -145,8 +145,8 @@ func oldest(t *testing.T, o Options, run func(context.Context, *testing.T, []tra
 func runSession(ctx context.Context, t *testing.T, l []transport.Link, c *camera, s *screen) {
 	var pool capture.Pool
 	log := slog.New(slog.DiscardHandler)
-	sender := &transport.Sender{Link: l[0], Feed: c, Log: log}
-	receiver := &transport.Receiver{Link: l[1], Viewer: s, Pool: &pool, Log: log}
+	sender := &transport.Sender{Link: l[0], Producer: c, Log: log}
+	receiver := &transport.Receiver{Link: l[1], Consumer: s, Pool: &pool, Log: log}
 	receiver.Start(capture.Want{})
 	var programs sync.WaitGroup
 	for _, run := range []func(context.Context) error{sender.Run, receiver.Run} {

@@ -56,8 +56,8 @@ func TestFewLargeCalls(t *testing.T) {
 			}
 		}
 		l := []*tbdev.Link{link(theSender, &writes, &answers), link(theViewer, &control, &reads)}
-		sender := &transport.Sender{Link: l[theSender], Feed: film, Log: log}
-		receiver := &transport.Receiver{Link: l[theViewer], Viewer: a, Pool: &pool, Log: log}
+		sender := &transport.Sender{Link: l[theSender], Producer: film, Log: log}
+		receiver := &transport.Receiver{Link: l[theViewer], Consumer: a, Pool: &pool, Log: log}
 		receiver.Start(capture.Want{})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()

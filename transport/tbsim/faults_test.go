@@ -137,9 +137,9 @@ func (s *stage) start(i int) {
 func (s *stage) runner(i int, link transport.Link) func(context.Context) error {
 	log := s.logger(i)
 	if i == theSender {
-		return (&transport.Sender{Link: link, Feed: s.film, Log: log}).Run
+		return (&transport.Sender{Link: link, Producer: s.film, Log: log}).Run
 	}
-	receiver := &transport.Receiver{Link: link, Viewer: s.audience, Pool: &s.pool, Log: log}
+	receiver := &transport.Receiver{Link: link, Consumer: s.audience, Pool: &s.pool, Log: log}
 	receiver.Start(capture.Want{})
 	return receiver.Run
 }

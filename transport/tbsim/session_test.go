@@ -86,12 +86,12 @@ func (m *movie) captured(n uint32) (at time.Time, ok bool) {
 	return m.at[n], true
 }
 
-func (m *movie) Next(ctx context.Context) (transport.Picture, error) {
+func (m *movie) Next(ctx context.Context) (transport.Unit, error) {
 	for {
 		select {
 		case <-time.After(m.period):
 		case <-ctx.Done():
-			return transport.Picture{}, ctx.Err()
+			return transport.Unit{}, ctx.Err()
 		}
 		n, on := m.next()
 		if !on {
@@ -101,7 +101,7 @@ func (m *movie) Next(ctx context.Context) (transport.Picture, error) {
 		copy(f.Data, m.content(n))
 		f.Format, f.Sequence, f.Time = m.mode.Format, n, time.Now()
 		f.At[capture.Captured], f.At[capture.Dequeued] = f.Time, f.Time
-		return transport.Picture{Frame: f, Info: &m.mode}, nil
+		return transport.Unit{Frame: f, Info: &m.mode}, nil
 	}
 }
 
@@ -190,8 +190,8 @@ func show(t *testing.T, c *Cable, late time.Duration, during func(*audience)) {
 	a := &audience{t: t, film: film}
 	l := links(c)
 	var pool capture.Pool
-	sender := &transport.Sender{Link: l[0], Feed: film, Log: slog.New(slog.DiscardHandler)}
-	receiver := &transport.Receiver{Link: l[1], Viewer: a, Pool: &pool, Log: slog.New(slog.DiscardHandler)}
+	sender := &transport.Sender{Link: l[0], Producer: film, Log: slog.New(slog.DiscardHandler)}
+	receiver := &transport.Receiver{Link: l[1], Consumer: a, Pool: &pool, Log: slog.New(slog.DiscardHandler)}
 	receiver.Start(capture.Want{})
 	ctx, cancel := context.WithCancel(t.Context())
 	var programs sync.WaitGroup

@@ -100,7 +100,7 @@ func ageOfOurs(t *testing.T, period time.Duration) []time.Duration {
 	v := &slowViewer{period: period}
 	var pool capture.Pool
 	link := &tbdev.Link{Resolve: func() (string, error) { return theCable.viewer, nil }, Pause: tbdev.ViewerPause, Log: slog.New(slog.DiscardHandler)}
-	r := &transport.Receiver{Link: link, Viewer: v, Pool: &pool, Log: link.Log}
+	r := &transport.Receiver{Link: link, Consumer: v, Pool: &pool, Log: link.Log}
 	r.Start(capture.Want{})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

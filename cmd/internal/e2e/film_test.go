@@ -27,7 +27,7 @@ import (
 )
 
 // film is a camera of JPEGs that costs nothing: each is the same picture with its
-// number in a comment. It implements transport.Feed.
+// number in a comment. It implements transport.Producer.
 type film struct {
 	mode   *transport.Mode
 	period time.Duration
@@ -94,7 +94,7 @@ func (f *film) jpeg() []byte {
 func (f *film) run(ctx context.Context, socket string) error {
 	log := slog.New(slog.DiscardHandler)
 	f.begin = time.Now()
-	s := &transport.Sender{Link: &transport.UnixDialer{Path: socket, Log: log}, Feed: f, Version: "test", Log: log, Sent: f.wrote}
+	s := &transport.Sender{Link: &transport.UnixDialer{Path: socket, Log: log}, Producer: f, Version: "test", Log: log, Sent: f.wrote}
 	return s.Run(ctx)
 }
 
@@ -117,7 +117,7 @@ func (f *film) show(t *testing.T, socket string) (stop func()) {
 
 // Next waits for the next picture that is due; those for which it was called too
 // late are lost.
-func (f *film) Next(ctx context.Context) (transport.Picture, error) {
+func (f *film) Next(ctx context.Context) (transport.Unit, error) {
 	f.mu.Lock()
 	newest := int(time.Since(f.begin) / f.period)
 	if newest > f.next {
@@ -131,9 +131,9 @@ func (f *film) Next(ctx context.Context) (transport.Picture, error) {
 	select {
 	case <-time.After(time.Until(at)):
 	case <-ctx.Done():
-		return transport.Picture{}, ctx.Err()
+		return transport.Unit{}, ctx.Err()
 	}
-	return transport.Picture{Frame: f.frame(number, at), Info: f.mode, Lost: lost}, nil
+	return transport.Unit{Frame: f.frame(number, at), Info: f.mode, Lost: lost}, nil
 }
 
 func (f *film) frame(number int, at time.Time) *capture.Frame {
@@ -160,12 +160,12 @@ func (f *film) wrote(frame *capture.Frame) {
 	}
 }
 
-// Start, Stop and Cameras implement the rest of transport.Feed.
+// Start, Stop and Cameras implement the rest of transport.Producer.
 func (f *film) Start(uint32, capture.Want) {}
 func (f *film) Stop()                      {}
 func (f *film) Cameras() []capture.Device  { return nil }
 
-// Lost implements transport.Feed.
+// Lost implements transport.Producer.
 func (f *film) Lost() capture.Lost {
 	f.mu.Lock()
 	defer f.mu.Unlock()

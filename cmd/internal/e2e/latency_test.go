@@ -17,7 +17,7 @@ import (
 )
 
 // screenCamera is a camera that looks at an X screen, and whose pictures come with
-// a known delay. It implements transport.Feed.
+// a known delay. It implements transport.Producer.
 type screenCamera struct {
 	t       *testing.T
 	display *xvfb.Display
@@ -84,22 +84,22 @@ func (c *screenCamera) look() {
 }
 
 // Next waits for the next picture, and until its delay is over.
-func (c *screenCamera) Next(ctx context.Context) (transport.Picture, error) {
+func (c *screenCamera) Next(ctx context.Context) (transport.Unit, error) {
 	if c.waiting == nil {
 		select {
 		case c.waiting = <-c.frames:
 		case <-ctx.Done():
-			return transport.Picture{}, ctx.Err()
+			return transport.Unit{}, ctx.Err()
 		}
 	}
 	select {
 	case <-time.After(time.Until(c.waiting.Time.Add(c.delay))):
 	case <-ctx.Done():
-		return transport.Picture{}, ctx.Err()
+		return transport.Unit{}, ctx.Err()
 	}
 	f := c.waiting
 	c.waiting = nil
-	return transport.Picture{Frame: f, Info: &c.info}, nil
+	return transport.Unit{Frame: f, Info: &c.info}, nil
 }
 
 func (c *screenCamera) Lost() capture.Lost        { return capture.Lost{} }
@@ -136,7 +136,7 @@ func measure(t *testing.T, display *xvfb.Display, delay time.Duration) glassToGl
 	camera := newScreenCamera(t, display, delay)
 	defer camera.close()
 	log := slog.New(slog.DiscardHandler)
-	sender := &transport.Sender{Link: &transport.UnixDialer{Path: path, Log: log}, Feed: camera, Version: "test", Log: log}
+	sender := &transport.Sender{Link: &transport.UnixDialer{Path: path, Log: log}, Producer: camera, Version: "test", Log: log}
 	ctx, cancel := context.WithCancel(t.Context())
 	var sending sync.WaitGroup
 	sending.Go(func() {

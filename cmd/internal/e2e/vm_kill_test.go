@@ -39,7 +39,9 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 
 	s.end(syscall.SIGKILL)
 	v.says("the sender is gone")
+	before := frames(v)
 	s = send()
+	until(t, "frames of the new sender", func() bool { return frames(v) > before })
 	reads("after the sender's death")
 
 	until(t, "a recording", func() bool { return outcome(v, "recorded") > 0 })
