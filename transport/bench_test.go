@@ -50,9 +50,9 @@ func (f *fixed) Open(ctx context.Context) (Conn, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
-func (f *fixed) Accepts() bool  { return true }
-func (f *fixed) Close() error   { return nil }
-func (f *fixed) String() string { return "fixed" }
+func (f *fixed) Properties() Properties { return Properties{} }
+func (f *fixed) Close() error           { return nil }
+func (f *fixed) String() string         { return "fixed" }
 
 // counter is a viewer that tells when it has enough, and then hands on.
 type counter struct {

@@ -32,11 +32,25 @@ type Link interface {
 	// have been closed. Its errors are those that waiting cannot cure, or the
 	// context's.
 	Open(ctx context.Context) (Conn, error)
-	// Accepts reports whether a Conn proves that a peer is there. A device
-	// opens without one, so that a viewer then waits for ever to be greeted.
-	Accepts() bool
+	// Properties returns what a session must know of the link. They never change.
+	Properties() Properties
 	Close() error
 	String() string
+}
+
+// Properties are what makes a link harder than a socket, which needs none of them: a
+// Conn of that proves that a peer is there, and its bytes come whole and in order.
+type Properties struct {
+	// Greets: a Conn opens without a peer, so that a viewer waits for its greeting
+	// indefinitely.
+	Greets bool
+	// Checksums: bytes may be lost or damaged, so that frames need checksums too.
+	Checksums bool
+	// Stale: a Conn may begin with what belongs to an older session.
+	Stale bool
+	// Stillness: where nothing came for longer than SPEC.md's "Suspend detection"
+	// allows, a host slept and the Conn cannot be used any more.
+	Stillness bool
 }
 
 // redial is how long a dialler waits between two attempts, and two connections.
@@ -84,7 +98,7 @@ func (d *UnixDialer) Open(ctx context.Context) (Conn, error) {
 		case !absent(err):
 			return nil, fmt.Errorf("open stream %v: %w", d, err)
 		case !waiting:
-			d.Log.Info("waiting for tbcam-view", "stream", d.String())
+			d.Log.Info("waiting for a viewer", "stream", d.String())
 		}
 	}
 }
@@ -102,8 +116,8 @@ func absent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EAGAIN)
 }
 
-// Accepts is true: a socket is connected to a process that listens.
-func (d *UnixDialer) Accepts() bool { return true }
+// Properties returns none: a socket is connected to a process that listens.
+func (d *UnixDialer) Properties() Properties { return Properties{} }
 
 // Close does nothing: the dialler holds nothing.
 func (d *UnixDialer) Close() error { return nil }
@@ -208,8 +222,8 @@ func (l *UnixListener) Open(ctx context.Context) (Conn, error) {
 	}
 }
 
-// Accepts is true: a sender has connected.
-func (l *UnixListener) Accepts() bool { return true }
+// Properties returns none: a sender has connected.
+func (l *UnixListener) Properties() Properties { return Properties{} }
 
 // Close stops listening and removes the socket.
 func (l *UnixListener) Close() error {

@@ -100,7 +100,7 @@ func TestUnixEitherOrder(t *testing.T) {
 				w.sending = start(w.sender.Run)
 			}
 			w.waitForFrames(50, patience)
-			if said := strings.Contains(w.log.String(), "waiting for tbcam-view"); said != (first == "sender") {
+			if said := strings.Contains(w.log.String(), "waiting for a viewer"); said != (first == "sender") {
 				t.Errorf("log: %v", w.log)
 			}
 			info, err := os.Lstat(path)
@@ -204,7 +204,7 @@ func TestListenUnix(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", name, err, why)
 		}
 		if err == nil {
-			if l.String() != "unix:"+at(name) || !l.Accepts() {
+			if l.String() != "unix:"+at(name) || l.Properties() != (Properties{}) {
 				t.Errorf("%v", l)
 			}
 			if err := l.Close(); err != nil {

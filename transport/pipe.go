@@ -61,8 +61,9 @@ func (p *Pipe) standard(again bool) (Conn, error) {
 	return &pipeConn{File: os.Stdin}, nil
 }
 
-// Accepts is false: a FIFO opens whether or not a writer has.
-func (p *Pipe) Accepts() bool { return false }
+// Properties returns Greets, since a FIFO opens whether or not a writer has, and
+// Checksums, since nobody knows what writes into it.
+func (p *Pipe) Properties() Properties { return Properties{Greets: true, Checksums: true} }
 
 // Close does nothing: nothing is held between openings.
 func (p *Pipe) Close() error { return nil }

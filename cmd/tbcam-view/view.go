@@ -129,7 +129,7 @@ func (v *viewer) connect(link transport.Link) error {
 	if err != nil {
 		return err
 	}
-	v.receiver = &transport.Receiver{Link: link, Consumer: v, Pool: v.pool, Version: version, Log: v.log, Plain: plain.take}
+	v.receiver = &transport.Receiver{Link: link, Consumer: v, Pool: v.pool, Program: "tbcam-view", Version: version, Log: v.log, Plain: plain.take}
 	v.wishes.log, v.wishes.send = v.log, v.receiver.SetControl
 	v.receiver.ControlsChanged = v.controlsChanged
 	v.demand.receiver = v.receiver

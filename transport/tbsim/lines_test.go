@@ -279,8 +279,8 @@ func (d *dialer) Open(ctx context.Context) (transport.Conn, error) {
 	}
 }
 
-func (d *dialer) Accepts() bool { return true }
-func (d *dialer) Close() error  { return nil }
+func (d *dialer) Properties() transport.Properties { return transport.Properties{} }
+func (d *dialer) Close() error                     { return nil }
 
 // listener is as transport.UnixListener.
 type listener struct{ *sockets }
@@ -300,7 +300,7 @@ func (l *listener) Open(ctx context.Context) (transport.Conn, error) {
 	return c, nil
 }
 
-func (l *listener) Accepts() bool { return true }
+func (l *listener) Properties() transport.Properties { return transport.Properties{} }
 
 // Close refuses those that were not accepted.
 func (l *listener) Close() error {

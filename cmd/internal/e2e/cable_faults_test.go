@@ -199,7 +199,7 @@ func TestLossToAnUnopenedPeer(t *testing.T) {
 	w.more(t, 0)
 	watchers := []watcher{w}
 	w.end(syscall.SIGKILL)
-	s.says("watches no more")
+	s.says("viewer disconnected")
 	w = theCable.view(t)
 	w.more(t, 0)
 	watchers = append(watchers, w)

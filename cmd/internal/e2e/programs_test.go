@@ -94,7 +94,7 @@ func TestEitherMayStartFirst(t *testing.T) {
 			picture := filepath.Join(t.TempDir(), "a.png")
 			var v *program
 			if first == "sender" {
-				sender(t, flag).says("waiting for tbcam-view")
+				sender(t, flag).says("waiting for a viewer")
 				v = viewer(t, flag, "--snapshot="+picture)
 			} else {
 				v = viewer(t, flag, "--snapshot="+picture)
@@ -142,7 +142,7 @@ func TestKilledProgramsComeBack(t *testing.T) {
 	t.Logf("the camera was on %v after the sender's start", time.Since(begin))
 	until(t, "frames after the sender's death", func() bool { return frames(v) > before+10 })
 	v.end(syscall.SIGKILL)
-	again.says("watches no more")
+	again.says("viewer disconnected")
 	second := watch(1)
 	until(t, "frames after the viewer's death", func() bool { return frames(second) > 10 })
 }
@@ -156,7 +156,7 @@ func TestPictureIsBackWithinASecond(t *testing.T) {
 	var least time.Duration = patience
 	for n := range 5 {
 		s := sender(t, flag)
-		s.says("waiting for tbcam-view")
+		s.says("waiting for a viewer")
 		begin := time.Now()
 		v := viewer(t, flag, "--snapshot="+filepath.Join(t.TempDir(), strconv.Itoa(n)+".png"))
 		if code := v.code(); code != 0 {
@@ -425,7 +425,7 @@ func TestSignalsEndInOrder(t *testing.T) {
 		if code := s.end(signal); code != 0 {
 			t.Errorf("tbcam-send: exit code %d", code)
 		}
-		v.says("tbcam-send was ended")
+		v.says("tbcam-send was closed")
 		if code := v.end(signal); code != 0 {
 			t.Errorf("tbcam-view: exit code %d", code)
 		}

@@ -175,7 +175,7 @@ func TestCallsOnDemand(t *testing.T) {
 	}
 	v.says("is there")
 	if onDemand {
-		s.says("watches")
+		s.says("viewer connected")
 		if on, _ := switches(); on != 0 {
 			t.Error("the camera is on, and nobody looks")
 		}

@@ -44,7 +44,7 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 
 	until(t, "a recording", func() bool { return fate(v, "recorded") > 0 })
 	v.end(syscall.SIGKILL)
-	s.says("watches no more")
+	s.says("viewer disconnected")
 	watch(2) // the application holds the size
 	reads("after the viewer's death")
 	t.Logf("the viewer that was killed left %d pictures", len(probe(t, recording(1)).Packets))
