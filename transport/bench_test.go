@@ -83,7 +83,7 @@ type reel struct {
 func (r *reel) Start(uint32, capture.Want) {}
 func (r *reel) Stop()                      {}
 func (r *reel) Lost() capture.Lost         { return capture.Lost{} }
-func (r *reel) Cameras() []capture.Camera  { return nil }
+func (r *reel) Cameras() []capture.Device  { return nil }
 
 func (r *reel) Next(ctx context.Context) (Unit, error) {
 	if r.left--; r.left < 0 {

@@ -194,7 +194,8 @@ func TestRequestFlood(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		starts, stops := w.feed.asked()
-		if n := len(starts); n == 0 || n+stops > 5 || starts[n-1].FPS != 5 {
+		// How many come through depends on the scheduler: a Stop takes no time.
+		if n := len(starts); n == 0 || n > 5 || n+stops > requests/100 || starts[n-1].FPS != 5 {
 			t.Errorf("starts %v, %d stops", starts, stops)
 		}
 		i.write(wire.Bye, nil)

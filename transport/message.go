@@ -210,20 +210,20 @@ func tidyInputs(inputs []capture.Input) {
 	}
 }
 
-func parseCamera(h wire.Header, payload []byte) (capture.Camera, error) {
-	c, err := decode[capture.Camera](h, payload, wire.MaxPayload)
+func parseCamera(h wire.Header, payload []byte) (capture.Device, error) {
+	c, err := decode[capture.Device](h, payload, wire.MaxPayload)
 	if err != nil {
-		return capture.Camera{}, err
+		return capture.Device{}, err
 	}
 	c.Path, c.Name = printable(c.Path, maxText), printable(c.Name, maxText)
 	c.Driver, c.Bus = printable(c.Driver, maxText), printable(c.Bus, maxText)
 	tidyInputs(c.Inputs)
 	n := tidyControls(c.Controls)
 	if len(c.Modes) > maxModes || n > maxControls {
-		return capture.Camera{}, fmt.Errorf("read camera: %d modes and %d controls are too many", len(c.Modes), n)
+		return capture.Device{}, fmt.Errorf("read camera: %d modes and %d controls are too many", len(c.Modes), n)
 	}
 	if len(c.Inputs) > maxInputs {
-		return capture.Camera{}, fmt.Errorf("read camera: %d inputs are too many", len(c.Inputs))
+		return capture.Device{}, fmt.Errorf("read camera: %d inputs are too many", len(c.Inputs))
 	}
 	return c, nil
 }

@@ -30,7 +30,7 @@ var messages = []struct {
 	{"message-stop", wire.Header{Type: wire.Stop, Stream: 1}, request{Number: math.MaxUint32}, parsed(parseRequest)},
 	{"message-mode", wire.Header{Type: wire.Mode, Stream: 1}, Mode{Number: 1, Camera: "HD Webcam", Source: mjpeg720.Source, Format: mjpeg720.Format}, parsed(parseMode)},
 	{"message-status", wire.Header{Type: wire.Status, Stream: 1}, statusMessage{Status: Status{State: Waiting, Text: "the camera is unplugged"}}, parsed(parseStatus)},
-	{"message-camera", wire.Header{Type: wire.Camera, Flags: wire.First}, capture.Camera{
+	{"message-camera", wire.Header{Type: wire.Camera, Flags: wire.First}, capture.Device{
 		Path: "/dev/video0", Name: "HD Webcam", Driver: "uvcvideo", Bus: "usb-0000:00:14.0-1",
 		Modes: []capture.Mode{mjpeg720.Source},
 		Controls: []capture.Control{{

@@ -101,7 +101,7 @@ type Receiver struct {
 
 // cameraList collects the answer to a List.
 type cameraList struct {
-	cameras []capture.Camera
+	cameras []capture.Device
 	begun   bool          // the first record came, and all since
 	done    chan struct{} // closed when the list is complete
 }
@@ -138,7 +138,7 @@ func (r *Receiver) sendRequest(want *capture.Want) (request uint32) {
 }
 
 // Cameras asks the sender what it has. It waits for a session first.
-func (r *Receiver) Cameras(ctx context.Context) ([]capture.Camera, error) {
+func (r *Receiver) Cameras(ctx context.Context) ([]capture.Device, error) {
 	list := r.pendingList()
 	select {
 	case <-list.done:

@@ -53,7 +53,7 @@ type Producer interface {
 	// while Next returns none.
 	Lost() capture.Lost
 	// Cameras lists what there is, and may take a while.
-	Cameras() []capture.Camera
+	Cameras() []capture.Device
 }
 
 // Sender offers sessions on a Link, one after the other, and serves a Producer.
@@ -315,7 +315,7 @@ func (ss *senderSession) listCameras(session context.Context) error {
 }
 
 // encodeCameras returns the payloads of the Camera records, the last of them empty.
-func (ss *senderSession) encodeCameras(cameras []capture.Camera) [][]byte {
+func (ss *senderSession) encodeCameras(cameras []capture.Device) [][]byte {
 	var payloads [][]byte
 	for _, c := range cameras[:min(len(cameras), maxCameras)] {
 		payload := encode(c)

@@ -629,9 +629,9 @@ func TestEndAtAnyMoment(t *testing.T) {
 }
 
 func TestCameras(t *testing.T) {
-	cameras := make([]capture.Camera, maxCameras+6)
+	cameras := make([]capture.Device, maxCameras+6)
 	for i := range cameras {
-		cameras[i] = capture.Camera{
+		cameras[i] = capture.Device{
 			Path: fmt.Sprintf("/dev/video%d", i), Name: "evil\x1b]0;name\a", Modes: []capture.Mode{mjpeg720.Source},
 			Inputs:   []capture.Input{{Name: "HDMI\x1b", Problem: "no\nsignal", Standards: []string{"pal\a"}}},
 			Controls: []capture.Control{{Name: "Power\nLine", Menu: []capture.ControlMenuItem{{Name: "50\tHz"}}}},
@@ -641,7 +641,7 @@ func TestCameras(t *testing.T) {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				calls := 0
-				w.feed.lister = func() []capture.Camera {
+				w.feed.lister = func() []capture.Device {
 					calls++
 					time.Sleep(1300 * time.Millisecond)
 					return cameras[:n]
@@ -667,10 +667,10 @@ func TestCameras(t *testing.T) {
 }
 
 // listTwice asks for the cameras by two callers at once, who get the same.
-func (w *world) listTwice() []capture.Camera {
+func (w *world) listTwice() []capture.Device {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	answers := make(chan []capture.Camera)
+	answers := make(chan []capture.Device)
 	for range 2 {
 		go func() {
 			list, err := w.receiver.Cameras(ctx)
@@ -691,11 +691,11 @@ func (w *world) listTwice() []capture.Camera {
 // that was cut off is.
 func TestCamerasOnASlowLine(t *testing.T) {
 	inWorld(t, func(w *world) {
-		cameras := make([]capture.Camera, 20)
+		cameras := make([]capture.Device, 20)
 		for i := range cameras {
 			cameras[i].Modes = slices.Repeat([]capture.Mode{mjpeg720.Source}, 100)
 		}
-		w.feed.lister = func() []capture.Camera { return cameras }
+		w.feed.lister = func() []capture.Device { return cameras }
 		w.cable.rate, w.cable.capacity = 50_000, 10_000
 		w.sending, w.viewing = start(w.sender.Run), start(w.receiver.Run)
 		go func() {

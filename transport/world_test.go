@@ -50,7 +50,7 @@ type feed struct {
 	info   *Mode
 	lost   capture.Lost
 	renew  bool // each picture has a new info
-	lister func() []capture.Camera
+	lister func() []capture.Device
 
 	mu      sync.Mutex
 	number  uint32 // of the last picture
@@ -193,7 +193,7 @@ func (f *feed) nextOfAll(ctx context.Context) (Unit, error) {
 	return Unit{Frame: f.picture(), Info: f.info, Lost: f.lost}, nil
 }
 
-func (f *feed) Cameras() []capture.Camera {
+func (f *feed) Cameras() []capture.Device {
 	if f.lister == nil {
 		return nil
 	}

@@ -200,7 +200,7 @@ type input struct {
 	_            [3]uint32
 }
 
-// dvTimings is packed. They are only passed on.
+// dvTimings is packed: its type, the width and the height come first.
 type dvTimings [132]byte
 
 // These lines do not compile where a struct has not the kernel's size.
@@ -255,6 +255,7 @@ var (
 	vidiocGInput             = vidioc(read, 38, unsafe.Sizeof(uint32(0)))
 	vidiocSInput             = vidioc(read|write, 39, unsafe.Sizeof(uint32(0)))
 	vidiocSDVTimings         = vidioc(read|write, 87, unsafe.Sizeof(dvTimings{}))
+	vidiocGDVTimings         = vidioc(read|write, 88, unsafe.Sizeof(dvTimings{}))
 	vidiocQueryDVTimings     = vidioc(read, 99, unsafe.Sizeof(dvTimings{}))
 	vidiocQueryMenu          = vidioc(read|write, 37, unsafe.Sizeof(queryMenu{}))
 	vidiocGExtCtrls          = vidioc(read|write, 71, unsafe.Sizeof(extControls{}))

@@ -77,6 +77,7 @@ func TestIoctlNumbersAreTheKernels(t *testing.T) {
 		{"VIDIOC_G_INPUT", vidiocGInput, 0x80045626},
 		{"VIDIOC_S_INPUT", vidiocSInput, 0xc0045627},
 		{"VIDIOC_S_DV_TIMINGS", vidiocSDVTimings, 0xc0845657},
+		{"VIDIOC_G_DV_TIMINGS", vidiocGDVTimings, 0xc0845658},
 		{"VIDIOC_QUERY_DV_TIMINGS", vidiocQueryDVTimings, 0x80845663},
 		{"VIDIOC_QUERYMENU", vidiocQueryMenu, 0xc02c5625},
 		{"VIDIOC_G_EXT_CTRLS", vidiocGExtCtrls, 0xc0205647},

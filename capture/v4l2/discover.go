@@ -117,14 +117,28 @@ func (n *node) refuse(reason error) error {
 	return fmt.Errorf("%w: %s (%s, driver %s) %w", capture.ErrNoCamera, n.path, n.name(), n.driver(), reason)
 }
 
-// Cameras lists the cameras that can be opened: real ones by device number, then
+// Driver is the V4L2 cameras of this host. It implements capture.Driver,
+// capture.Prober, capture.InputSelector and capture.Excluder.
+type Driver struct{}
+
+var _ interface {
+	capture.Driver
+	capture.Prober
+	capture.InputSelector
+	capture.Excluder
+} = Driver{}
+
+// Name returns "v4l2".
+func (Driver) Name() string { return "v4l2" }
+
+// Devices lists the cameras that can be opened: real ones by device number, then
 // v4l2loopback nodes, then those that see infrared only. Unusable lists the others.
-func Cameras() ([]capture.Camera, error) {
+func (Driver) Devices() ([]capture.Device, error) {
 	all, err := nodes()
 	if err != nil {
 		return nil, err
 	}
-	var cameras []capture.Camera
+	var cameras []capture.Device
 	for _, n := range all {
 		if c, err := describe(n); err == nil {
 			cameras = append(cameras, c)
@@ -133,12 +147,31 @@ func Cameras() ([]capture.Camera, error) {
 	return colorFirst(cameras), nil
 }
 
+// Open starts the camera in the mode nearest to the one asked for; see the function
+// Open.
+func (Driver) Open(c capture.Device, mode capture.Mode, pool *capture.Pool) (capture.Source, error) {
+	s, err := Open(c.Path, mode, pool)
+	if err != nil {
+		return nil, err // and no nil *Source
+	}
+	return s, nil
+}
+
+// OpenControls opens the controls of the camera; see the function OpenControls.
+func (Driver) OpenControls(c capture.Device) (capture.Controls, error) {
+	controls, err := OpenControls(c.Path)
+	if err != nil {
+		return nil, err // and no nil *Controls
+	}
+	return controls, nil
+}
+
 // Unusable returns why devices that may be cameras cannot be used, for instance
 // that this user may not open them.
-func Unusable() []error {
+func (Driver) Unusable() []error {
 	all, err := nodes()
 	if err != nil {
-		return nil // as Cameras reports
+		return nil // as Devices reports
 	}
 	var reasons []error
 	for _, n := range all {
@@ -150,48 +183,48 @@ func Unusable() []error {
 }
 
 // colorFirst moves cameras that see infrared only to the end.
-func colorFirst(cameras []capture.Camera) []capture.Camera {
-	last := func(c capture.Camera) int {
-		if isInfrared(c) {
+func colorFirst(cameras []capture.Device) []capture.Device {
+	last := func(c capture.Device) int {
+		if c.Infrared {
 			return 1
 		}
 		return 0
 	}
-	slices.SortStableFunc(cameras, func(a, b capture.Camera) int { return cmp.Compare(last(a), last(b)) })
+	slices.SortStableFunc(cameras, func(a, b capture.Device) int { return cmp.Compare(last(a), last(b)) })
 	return cameras
 }
 
 // Describe returns what is known of the camera at a device node or a symbolic
 // link to one. The error wraps capture.ErrNoCamera where there is no camera.
-func Describe(path string) (capture.Camera, error) {
+func Describe(path string) (capture.Device, error) {
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return capture.Camera{}, fmt.Errorf("%w: %s does not exist", capture.ErrNoCamera, path)
+		return capture.Device{}, fmt.Errorf("%w: %s does not exist", capture.ErrNoCamera, path)
 	}
 	return describe(inspect(target))
 }
 
-// Find returns the camera that a user means: the first one for "auto" or "", the
+// Find returns the camera that a user means: the first one in colour for "", the
 // one at a path, or the one of that name, whole or in part, in any case. The
-// error wraps capture.ErrNoCamera and says which cameras there are.
-func Find(name string) (capture.Camera, error) {
+// error wraps capture.ErrNoCamera and names the cameras that there are.
+func (Driver) Find(name string) (capture.Device, error) {
 	if strings.HasPrefix(name, "/") {
 		return Describe(name)
 	}
 	all, err := nodes()
 	if err != nil {
-		return capture.Camera{}, err
+		return capture.Device{}, err
 	}
 	candidates, err := match(all, name)
 	if err != nil {
-		return capture.Camera{}, err
+		return capture.Device{}, err
 	}
 	return choose(candidates, name, all, describe)
 }
 
 // choose returns the camera that is meant among the candidates of a name.
-func choose(candidates []node, name string, all []node, ask func(node) (capture.Camera, error)) (capture.Camera, error) {
-	var found []capture.Camera
+func choose(candidates []node, name string, all []node, ask func(node) (capture.Device, error)) (capture.Device, error) {
+	var found []capture.Device
 	for _, n := range candidates {
 		c, err := ask(n)
 		switch {
@@ -199,40 +232,26 @@ func choose(candidates []node, name string, all []node, ask func(node) (capture.
 			return c, err
 		case err != nil:
 			continue
-		case isAuto(name) && !isInfrared(c):
+		case name == "" && c.IsOrdinary():
 			return c, nil
 		}
 		found = append(found, c)
 	}
-	found = colorFirst(found)
-	// A laptop's two sensors may have one name.
-	meant := slices.DeleteFunc(slices.Clone(found), isInfrared)
 	switch {
 	case len(found) == 0:
-		return capture.Camera{}, noCamera("none found", all)
-	case isAuto(name), len(found) == 1, len(meant) == 1:
-		return found[0], nil
+		return capture.Device{}, noCamera(capture.ErrNoneFound, all)
+	case name == "":
+		return capture.Device{}, noCamera(capture.ErrNotNamed, all)
 	}
-	return capture.Camera{}, ambiguous(strconv.Quote(name), found)
+	return capture.ChooseDevice(colorFirst(found), name)
 }
-
-// ambiguous is the error that lists all cameras that may be meant.
-func ambiguous(what string, cameras []capture.Camera) error {
-	texts := make([]string, len(cameras))
-	for i, c := range cameras {
-		texts[i] = fmt.Sprintf("%s (%s)", c.Path, c.Name)
-	}
-	return fmt.Errorf("%w: %s may be %s", capture.ErrAmbiguous, what, strings.Join(texts, ", "))
-}
-
-func isAuto(name string) bool { return name == "" || name == "auto" }
 
 // match returns the cameras that name may mean, in the order to try them.
 func match(all []node, name string) ([]node, error) {
 	cameras := slices.DeleteFunc(slices.Clone(all), func(n node) bool { return n.notCamera() != nil })
-	if isAuto(name) {
+	if name == "" {
 		if len(cameras) == 0 {
-			return nil, noCamera("none found", all)
+			return nil, noCamera(capture.ErrNoneFound, all)
 		}
 		return cameras, nil
 	}
@@ -251,12 +270,12 @@ func match(all []node, name string) ([]node, error) {
 	case len(part) > 0:
 		return part, nil
 	}
-	return nil, noCamera(strconv.Quote(name), all)
+	return nil, noCamera(fmt.Errorf("%w: %q", capture.ErrNoCamera, name), all)
 }
 
-// noCamera is the error that names what there is instead: the cameras, and the
-// first node of each kind that would be one.
-func noCamera(what string, all []node) error {
+// noCamera adds to an error what there is instead: the cameras, and the first node
+// of each kind that would be one.
+func noCamera(err error, all []node) error {
 	var cameras []node
 	var sensor, closed string
 	for _, n := range all {
@@ -269,13 +288,17 @@ func noCamera(what string, all []node) error {
 			closed = cmp.Or(closed, fmt.Sprintf("; %v", err))
 		}
 	}
-	switch {
-	case len(cameras) > 0:
-		what += "; there is " + join(cameras)
-	case sensor == "" && closed == "":
-		what += "; plug one in, or use --camera pattern"
+	there := sensor + closed
+	if len(cameras) > 0 {
+		there = "; there is " + join(cameras) + there
 	}
-	return fmt.Errorf("%w: %s%s%s", capture.ErrNoCamera, what, sensor, closed)
+	switch {
+	case there == "":
+		return err
+	case err == capture.ErrNoneFound: // for which plugging one in would help
+		err = fmt.Errorf("%w: no usable one found", capture.ErrNoCamera)
+	}
+	return fmt.Errorf("%w%s", err, there)
 }
 
 func join(nodes []node) string {
@@ -290,12 +313,12 @@ func join(nodes []node) string {
 // one of that name on that bus, whatever its device number is now; else the only
 // one of that name. The error wraps capture.ErrNoCamera while there is none, and
 // capture.ErrAmbiguous where it may be one of several.
-func FindAgain(c capture.Camera) (capture.Camera, error) {
+func (Driver) FindAgain(c capture.Device) (capture.Device, error) {
 	all, err := nodes()
 	if err != nil {
-		return capture.Camera{}, err
+		return capture.Device{}, err
 	}
-	var named []capture.Camera
+	var named []capture.Device
 	for _, n := range all {
 		if n.err != nil || n.name() != c.Name {
 			continue
@@ -304,49 +327,28 @@ func FindAgain(c capture.Camera) (capture.Camera, error) {
 			named = append(named, found)
 		}
 	}
-	return findAgain(c, named)
-}
-
-// findAgain returns which of the cameras of its name is c.
-func findAgain(c capture.Camera, named []capture.Camera) (capture.Camera, error) {
-	byBus := make(map[string][]capture.Camera)
-	for _, n := range named {
-		byBus[n.Bus] = append(byBus[n.Bus], n)
-	}
-	again := byBus[c.Bus]
-	switch {
-	case len(named) == 0:
-		return capture.Camera{}, fmt.Errorf("%w: %s on %s", capture.ErrNoCamera, c.Name, c.Bus)
-	case len(again) > 0:
-	case len(byBus) == 1:
-		again = named
-	default:
-		return capture.Camera{}, ambiguous(c.Name+", which is not on "+c.Bus+" any more,", named)
-	}
-	// A camera may have a second sensor under the same name: the modes differ.
-	same := slices.IndexFunc(again, func(a capture.Camera) bool { return slices.Equal(a.Modes, c.Modes) })
-	return again[max(same, 0)], nil
+	return capture.FindAgain(c, named)
 }
 
 // describe lists what the camera at a node can do.
-func describe(n node) (capture.Camera, error) {
+func describe(n node) (capture.Device, error) {
 	if err := n.notCamera(); err != nil {
-		return capture.Camera{}, err
+		return capture.Device{}, err
 	}
 	fd, err := openNode(n.path)
 	if err != nil {
-		return capture.Camera{}, err
+		return capture.Device{}, err
 	}
 	defer unix.Close(fd)
 	_ = followSignal(fd, n.path) // its size is the only one; a lack of it shows in the inputs
 	modes, err := listModes(fd, n.path, captureType(n.cap.caps()))
 	if err != nil {
-		return capture.Camera{}, err
+		return capture.Device{}, err
 	}
 	if len(modes) > 0 && !slices.ContainsFunc(modes, func(m capture.Mode) bool { return !isBayer(m.Pixel) }) {
-		return capture.Camera{}, n.refuse(fmt.Errorf("delivers only %s, raw sensor data: it %w", capture.FormatNames(modes), errLibcamera))
+		return capture.Device{}, n.refuse(fmt.Errorf("delivers only %s, raw sensor data: it %w", capture.FormatNames(modes), errLibcamera))
 	}
-	return capture.Camera{
+	return capture.Device{
 		Path:     n.path,
 		Name:     n.name(),
 		Driver:   n.driver(),
@@ -354,5 +356,6 @@ func describe(n node) (capture.Camera, error) {
 		Modes:    modes,
 		Controls: listControls(fd),
 		Inputs:   listInputs(fd),
+		Infrared: isInfrared(modes),
 	}, nil
 }

@@ -1,6 +1,7 @@
 package v4l2
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -104,7 +105,7 @@ func currentInput(fd int) (uint32, error) {
 // SelectInput makes a camera use an input, by number or (part of its) name, and an
 // analogue standard, and describes it again; "" leaves either as it is. The error
 // wraps capture.ErrNoMode where the camera has no such input or standard.
-func SelectInput(c capture.Camera, name, standard string) (capture.Camera, error) {
+func (Driver) SelectInput(c capture.Device, name, standard string) (capture.Device, error) {
 	if name == "" && standard == "" {
 		return c, nil
 	}
@@ -122,7 +123,7 @@ func SelectInput(c capture.Camera, name, standard string) (capture.Camera, error
 	return Describe(c.Path)
 }
 
-func selectInput(fd int, c capture.Camera, name string) error {
+func selectInput(fd int, c capture.Device, name string) error {
 	if name == "" {
 		return nil
 	}
@@ -141,7 +142,7 @@ func selectInput(fd int, c capture.Camera, name string) error {
 }
 
 // matchInput returns the input that a user means.
-func matchInput(c capture.Camera, name string) (capture.Input, error) {
+func matchInput(c capture.Device, name string) (capture.Input, error) {
 	var part []capture.Input
 	names := make([]string, len(c.Inputs))
 	for i, in := range c.Inputs {
@@ -162,7 +163,7 @@ func matchInput(c capture.Camera, name string) (capture.Input, error) {
 	return capture.Input{}, fmt.Errorf("%w: input %q; %s has %s", capture.ErrNoMode, name, c.Name, strings.Join(names, ", "))
 }
 
-func selectStandard(fd int, c capture.Camera, name string) error {
+func selectStandard(fd int, c capture.Device, name string) error {
 	if name == "" {
 		return nil
 	}
@@ -229,6 +230,16 @@ func followSignal(fd int, path string) error {
 	return nil
 }
 
+// receivedSize returns the size of the timings that the current input is set to,
+// zero where it has none.
+func receivedSize(fd int) size {
+	var t dvTimings
+	if ioctl(fd, vidiocGDVTimings, unsafe.Pointer(&t)) != nil {
+		return size{}
+	}
+	return size{binary.NativeEndian.Uint32(t[4:]), binary.NativeEndian.Uint32(t[8:])}
+}
+
 // checkSignal returns an error if the current input receives nothing that can be
 // captured.
 func checkSignal(fd int, in input) error {
@@ -247,8 +258,11 @@ func checkSignal(fd int, in input) error {
 }
 
 // subscribeSource asks for events of a signal that changes. Few drivers have them.
+// They are of one input each, whose number is their id
+// (Documentation/userspace-api/media/v4l/vidioc-dqevent.rst).
 func subscribeSource(fd int) {
-	s := eventSubscription{typ: eventSourceChange}
+	index, _ := currentInput(fd) // 0 where the device has no inputs
+	s := eventSubscription{typ: eventSourceChange, id: index}
 	_ = ioctl(fd, vidiocSubscribeEvent, unsafe.Pointer(&s))
 }
 

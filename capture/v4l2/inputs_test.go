@@ -9,7 +9,7 @@ import (
 )
 
 func TestMatchInput(t *testing.T) {
-	grabber := capture.Camera{Name: "Grabber", Inputs: []capture.Input{
+	grabber := capture.Device{Name: "Grabber", Inputs: []capture.Input{
 		{Number: 0, Name: "Composite"}, {Number: 1, Name: "S-Video"}, {Number: 2, Name: "HDMI 2"}, {Number: 3, Name: "HDMI 1"},
 	}}
 	for name, want := range map[string]int{"1": 1, "2": 2, "composite": 0, "s-v": 1, "hdmi 1": 3} {
@@ -22,7 +22,7 @@ func TestMatchInput(t *testing.T) {
 			t.Errorf("%q: %v, want %q", name, err, want)
 		}
 	}
-	if _, err := matchInput(capture.Camera{Name: "Webcam"}, "0"); err == nil || !strings.Contains(err.Error(), "no choice of inputs") {
+	if _, err := matchInput(capture.Device{Name: "Webcam"}, "0"); err == nil || !strings.Contains(err.Error(), "no choice of inputs") {
 		t.Errorf("a webcam: %v", err)
 	}
 }

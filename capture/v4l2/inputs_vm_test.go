@@ -62,6 +62,9 @@ func TestSignalIsFollowed(t *testing.T) {
 	before := describeGrabber(t, path)
 	changeSignal(t, openFirst(t, before), mode, signalSelected)
 	changeSignal(t, openFirst(t, describeGrabber(t, path)), timings, menuItem(t, path, timings, "1920x1080p"))
+	if m := before.Modes[0]; m.Width != 1280 || m.Height != 720 {
+		t.Errorf("before, it is %v", m)
+	}
 	full := openFirst(t, describeGrabber(t, path))
 	if f := full.Format(); f.Width != 1920 || f.Height != 1080 {
 		t.Errorf("it is %v, after %v", f, before.Modes[0])
@@ -81,7 +84,7 @@ func TestSignalIsFollowed(t *testing.T) {
 	next(t, openFirst(t, describeGrabber(t, path)))
 }
 
-func describeGrabber(t *testing.T, path string) capture.Camera {
+func describeGrabber(t *testing.T, path string) capture.Device {
 	t.Helper()
 	c, err := Describe(path)
 	if err != nil || len(c.Inputs) != 3 {
@@ -91,7 +94,7 @@ func describeGrabber(t *testing.T, path string) capture.Camera {
 }
 
 // openFirst opens a camera in its first mode that tbcam can use.
-func openFirst(t *testing.T, c capture.Camera) *Source {
+func openFirst(t *testing.T, c capture.Device) *Source {
 	t.Helper()
 	mode, err := capture.ChooseMode(c.Modes, capture.Want{Pixel: capture.YUYV})
 	if err != nil {
@@ -117,7 +120,7 @@ func TestSelectInput(t *testing.T) {
 		{"", "ntsc", 480, capture.BottomFirst},
 		{"", "", 480, capture.BottomFirst},
 	} {
-		selected, err := SelectInput(c, want.input, want.standard)
+		selected, err := driver.SelectInput(c, want.input, want.standard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +135,7 @@ func TestSelectInput(t *testing.T) {
 		s.Close()
 	}
 	for name, standard := range map[string]string{"composite": "", "2": "pal-x", "0": "pal"} {
-		if _, err := SelectInput(c, name, standard); !errors.Is(err, capture.ErrNoMode) {
+		if _, err := driver.SelectInput(c, name, standard); !errors.Is(err, capture.ErrNoMode) {
 			t.Errorf("%q %q: %v", name, standard, err)
 		}
 	}

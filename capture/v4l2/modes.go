@@ -72,12 +72,13 @@ func combine(fd int, bufType uint32, cam enumerator) []capture.Mode {
 // none.
 func listSizes(fd int, bufType uint32, cam enumerator, pixel webcam.PixelFormat) []size {
 	var sizes []size
+	received := receivedSize(fd)
 	for _, s := range cam.GetSupportedFrameSizes(pixel) {
 		switch s {
 		case webcam.FrameSize{}: // a continuous range, which the library does not read
-			sizes = append(sizes, standardSizesIn(continuousSizes(fd, pixel))...)
+			sizes = append(sizes, sizesIn(continuousSizes(fd, pixel), received)...)
 		default:
-			sizes = append(sizes, standardSizesIn(s)...)
+			sizes = append(sizes, sizesIn(s, received)...)
 		}
 	}
 	if len(sizes) == 0 {
@@ -86,6 +87,16 @@ func listSizes(fd int, bufType uint32, cam enumerator, pixel webcam.PixelFormat)
 		}
 	}
 	return sizes
+}
+
+// sizesIn returns the sizes of an entry that are offered: of a range only the one
+// that a grabber receives, as scaling adds nothing.
+func sizesIn(r webcam.FrameSize, received size) []size {
+	if r.MinWidth != r.MaxWidth && received.width >= r.MinWidth && received.width <= r.MaxWidth &&
+		received.height >= r.MinHeight && received.height <= r.MaxHeight {
+		return []size{received}
+	}
+	return standardSizesIn(r)
 }
 
 // standardSizesIn returns the one size of a discrete entry, or the standard sizes
@@ -174,8 +185,8 @@ func isBayer(p capture.PixelFormat) bool { return bayer.MatchString(p.FourCC()) 
 // (videodev2.h, "Grey formats" and "Depth formats").
 var infrared = regexp.MustCompile(`^(GREY|Y0[46] |Y1[0246].|Y8I |Z16 |CNF4|INZI)$`)
 
-// isInfrared reports whether a camera has no other format than brightness alone,
-// as the sensors for face recognition in laptops do.
-func isInfrared(c capture.Camera) bool {
-	return len(c.Modes) > 0 && !slices.ContainsFunc(c.Modes, func(m capture.Mode) bool { return !infrared.MatchString(m.Pixel.FourCC()) })
+// isInfrared reports whether modes have no other format than brightness alone, as
+// those of the sensors for face recognition in laptops do.
+func isInfrared(modes []capture.Mode) bool {
+	return len(modes) > 0 && !slices.ContainsFunc(modes, func(m capture.Mode) bool { return !infrared.MatchString(m.Pixel.FourCC()) })
 }

@@ -30,6 +30,26 @@ func TestSizesOfAnEntry(t *testing.T) {
 	}
 }
 
+// TestReceivedSize: a grabber that scales offers what it receives.
+func TestReceivedSize(t *testing.T) {
+	scaler := webcam.FrameSize{MinWidth: 16, MaxWidth: 4096, StepWidth: 2, MinHeight: 16, MaxHeight: 2160, StepHeight: 2}
+	fixed := webcam.FrameSize{MinWidth: 640, MaxWidth: 640, MinHeight: 480, MaxHeight: 480}
+	for _, c := range []struct {
+		entry    webcam.FrameSize
+		received size
+		want     []size
+	}{
+		{scaler, size{1366, 768}, []size{{1366, 768}}},
+		{scaler, size{}, standardSizes},
+		{scaler, size{8192, 4320}, standardSizes},
+		{fixed, size{1366, 768}, []size{{640, 480}}},
+	} {
+		if got := sizesIn(c.entry, c.received); !slices.Equal(got, c.want) {
+			t.Errorf("%v of %v: %v, want %v", c.received, c.entry, got, c.want)
+		}
+	}
+}
+
 func TestRatesOfAnEntry(t *testing.T) {
 	whole := func(fps ...uint32) (rates []capture.Rate) {
 		for _, n := range fps {

@@ -13,19 +13,19 @@ import (
 )
 
 // listCameras lists this host's cameras and the pattern, which is always there.
-func listCameras() ([]capture.Camera, error) {
+func listCameras() ([]capture.Device, error) {
 	cameras, err := v4l2.Cameras()
 	return append(cameras, pattern.Camera()), err
 }
 
 // chooseMode finds a camera and its mode: the camera that was used last, if any.
-func chooseMode(want capture.Want, last capture.Camera) (capture.Camera, capture.Mode, error) {
+func chooseMode(want capture.Want, last capture.Device) (capture.Device, capture.Mode, error) {
 	camera, err := findCamera(want.Camera, last)
 	if err == nil && camera.Path != pattern.Name {
 		camera, err = v4l2.SelectInput(camera, want.Input, want.Standard)
 	}
 	if err != nil {
-		return capture.Camera{}, capture.Mode{}, err
+		return capture.Device{}, capture.Mode{}, err
 	}
 	mode, err := capture.ChooseMode(camera.Modes, want)
 	if err != nil {
@@ -34,7 +34,7 @@ func chooseMode(want capture.Want, last capture.Camera) (capture.Camera, capture
 	return camera, mode, err
 }
 
-func findCamera(name string, last capture.Camera) (capture.Camera, error) {
+func findCamera(name string, last capture.Device) (capture.Device, error) {
 	switch {
 	case name == pattern.Name:
 		return pattern.Camera(), nil
@@ -44,7 +44,7 @@ func findCamera(name string, last capture.Camera) (capture.Camera, error) {
 	return v4l2.Find(name)
 }
 
-func openCamera(camera capture.Camera, mode capture.Mode, pool *capture.Pool) (capture.Source, error) {
+func openCamera(camera capture.Device, mode capture.Mode, pool *capture.Pool) (capture.Source, error) {
 	if camera.Path == pattern.Name {
 		return pattern.Open(mode, pool)
 	}
@@ -52,7 +52,7 @@ func openCamera(camera capture.Camera, mode capture.Mode, pool *capture.Pool) (c
 }
 
 // probeCamera reports what keeps a camera from being opened now, if anything.
-func probeCamera(camera capture.Camera, mode capture.Mode) error {
+func probeCamera(camera capture.Device, mode capture.Mode) error {
 	if camera.Path == pattern.Name {
 		return nil
 	}
@@ -62,7 +62,7 @@ func probeCamera(camera capture.Camera, mode capture.Mode) error {
 	return nil
 }
 
-func openControls(camera capture.Camera) (capture.Controls, error) {
+func openControls(camera capture.Device) (capture.Controls, error) {
 	if camera.Path == pattern.Name {
 		return pattern.OpenControls(), nil
 	}
@@ -86,7 +86,7 @@ func permit(base, want capture.Want) error {
 		return nil
 	}
 	cameras, err := listCameras()
-	if err == nil && !slices.ContainsFunc(cameras, func(c capture.Camera) bool { return c.Path == want.Camera }) {
+	if err == nil && !slices.ContainsFunc(cameras, func(c capture.Device) bool { return c.Path == want.Camera }) {
 		err = &refusal{fmt.Sprintf("%q", want.Camera)}
 	}
 	return err
@@ -101,7 +101,7 @@ func (r *refusal) forViewer() string { return r.Error() }
 
 // modeError says that a camera lacks a mode.
 type modeError struct {
-	camera capture.Camera
+	camera capture.Device
 	err    error
 }
 

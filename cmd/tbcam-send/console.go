@@ -56,7 +56,7 @@ func (c *console) hasCamera() bool {
 }
 
 // offer tells of the controls of a camera that is off.
-func (c *console) offer(camera capture.Camera) {
+func (c *console) offer(camera capture.Device) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.state = transport.Controls{Path: camera.Path, Camera: camera.Name, Opening: c.state.Opening, Locked: c.locked, List: lockOwners(camera.Controls)}
@@ -65,7 +65,7 @@ func (c *console) offer(camera capture.Camera) {
 
 // on follows the controls of a camera that was opened, until the returned function
 // is called.
-func (c *console) on(camera capture.Camera) (off func()) {
+func (c *console) on(camera capture.Device) (off func()) {
 	controls, err := openControls(camera)
 	if err != nil {
 		c.log.Warn("the camera's controls are out of reach", "why", err)
@@ -194,7 +194,7 @@ func (e *settingError) Error() string {
 // setNow sets a control. A camera that is off is opened for it.
 func (c *console) setNow(s capture.Setting) (capture.Setting, error) {
 	if c.controls == nil {
-		controls, err := openControls(capture.Camera{Path: c.state.Path})
+		controls, err := openControls(capture.Device{Path: c.state.Path})
 		if err != nil {
 			return capture.Setting{}, err
 		}

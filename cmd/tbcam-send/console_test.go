@@ -19,7 +19,7 @@ func TestControlsOutOfReach(t *testing.T) {
 	c := &console{log: slog.New(slog.DiscardHandler), report: func(c transport.Controls) { told = c }}
 	before := pattern.Camera()
 	c.on(before)()
-	off := c.on(capture.Camera{Path: t.TempDir() + "/video9", Name: "other"})
+	off := c.on(capture.Device{Path: t.TempDir() + "/video9", Name: "other"})
 	defer off()
 	if told.Camera != "other" {
 		t.Errorf("told are the controls of %q", told.Camera)

@@ -86,7 +86,7 @@ func (f *feed) close() {
 }
 
 // Cameras implements transport.Producer.
-func (f *feed) Cameras() []capture.Camera {
+func (f *feed) Cameras() []capture.Device {
 	cameras, err := listCameras()
 	if err != nil {
 		f.log.Warn("list cameras", "err", err)
@@ -95,7 +95,7 @@ func (f *feed) Cameras() []capture.Camera {
 }
 
 // attach makes the encoder for a camera that was opened for a request.
-func (f *feed) attach(camera capture.Camera, source capture.Source, number uint32) error {
+func (f *feed) attach(camera capture.Device, source capture.Source, number uint32) error {
 	kind, err := codec.Choose(f.kind, source.Format())
 	if err != nil {
 		return err

@@ -173,7 +173,7 @@ func (o options) feed(log *slog.Logger) (f *feed, offer string, err error) {
 	camera, offer, err := checkCamera(want, kind)
 	if err != nil && o.wait && waitHelps(err) {
 		log.Info("waiting for the camera", "err", err)
-		camera, offer, err = capture.Camera{}, "a camera that is waited for", nil
+		camera, offer, err = capture.Device{}, "a camera that is waited for", nil
 	}
 	if err != nil {
 		return nil, "", err
@@ -186,8 +186,8 @@ func (o options) feed(log *slog.Logger) (f *feed, offer string, err error) {
 }
 
 // checkCamera finds the camera and what it will deliver.
-func checkCamera(want capture.Want, kind codec.Kind) (camera capture.Camera, offer string, err error) {
-	camera, mode, err := chooseMode(want, capture.Camera{})
+func checkCamera(want capture.Want, kind codec.Kind) (camera capture.Device, offer string, err error) {
+	camera, mode, err := chooseMode(want, capture.Device{})
 	if err != nil {
 		return camera, "", err
 	}
@@ -197,7 +197,7 @@ func checkCamera(want capture.Want, kind codec.Kind) (camera capture.Camera, off
 	return camera, describeOffer(camera, mode), probeCamera(camera, mode)
 }
 
-func describeOffer(camera capture.Camera, mode capture.Mode) string {
+func describeOffer(camera capture.Device, mode capture.Mode) string {
 	return fmt.Sprintf("%s (%s), %v", camera.Name, camera.Path, mode)
 }
 

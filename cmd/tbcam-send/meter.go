@@ -27,11 +27,11 @@ func (m *sendMeter) sent(f *capture.Frame) {
 // summary returns the figures so far; its total ends when a frame was written.
 func (m *sendMeter) summary() meter.Summary {
 	lost, counts := m.feed.fates()
-	fates := meter.Fates(lost)
+	outcomes := meter.SenderOutcomes(lost)
 	for cause, n := range counts {
 		if n > 0 {
-			fates = append(fates, meter.Fate{Name: codec.Cause(cause).String(), Count: n})
+			outcomes = append(outcomes, meter.Outcome{Name: codec.Cause(cause).String(), Count: n})
 		}
 	}
-	return meter.Summary{Program: "tbcam-send", Counted: "sent", Report: m.meter.Report(m.bytes.Load()), Fates: fates}
+	return meter.Summary{Program: "tbcam-send", Counted: "sent", Report: m.meter.Report(m.bytes.Load()), Outcomes: outcomes}
 }

@@ -52,7 +52,7 @@ type supervisor struct {
 	want      capture.Want // of the last one that was not refused
 	hopeless  bool         // that needs another request
 	open      *opening     // nil: the camera is off
-	last      capture.Camera
+	last      capture.Device
 	lastError string    // the last one that was logged
 	offAt     time.Time // when the camera is turned off, zero: it is wanted
 	retryAt   time.Time
@@ -167,7 +167,7 @@ func (s *supervisor) offerCamera() {
 	if s.current().want != nil || s.feed.console.hasCamera() {
 		return
 	}
-	if camera, mode, err := chooseMode(s.base, capture.Camera{}); err == nil {
+	if camera, mode, err := chooseMode(s.base, capture.Device{}); err == nil {
 		s.feed.console.offer(camera)
 		s.feed.log.Info("offering " + describeOffer(camera, mode))
 	}
@@ -243,18 +243,18 @@ func (s *supervisor) decideRequest(r *request) time.Duration {
 		}
 		s.openings.take(time.Now())
 	}
-	s.decided, s.want, s.last = r, want, capture.Camera{}
+	s.decided, s.want, s.last = r, want, capture.Device{}
 	s.turnOff()
 	return s.tryOpen(r, camera, mode, err)
 }
 
 // findWanted finds the camera and mode of a new request: the camera that is open, if that
 // was asked for in the same words. Another one must be free.
-func (s *supervisor) findWanted(asked, want capture.Want) (capture.Camera, capture.Mode, error) {
+func (s *supervisor) findWanted(asked, want capture.Want) (capture.Device, capture.Mode, error) {
 	if err := permit(s.base, asked); err != nil {
-		return capture.Camera{}, capture.Mode{}, err
+		return capture.Device{}, capture.Mode{}, err
 	}
-	var last capture.Camera
+	var last capture.Device
 	if s.open != nil && s.want.Camera == want.Camera {
 		last = s.last
 	}
@@ -277,7 +277,7 @@ func (s *supervisor) resumeOpening(r *request) {
 }
 
 // tryOpen opens the camera, unless err says that there is none.
-func (s *supervisor) tryOpen(r *request, camera capture.Camera, mode capture.Mode, err error) time.Duration {
+func (s *supervisor) tryOpen(r *request, camera capture.Device, mode capture.Mode, err error) time.Duration {
 	if err == nil {
 		err = s.turnOn(r, camera, mode)
 	}
@@ -310,7 +310,7 @@ func (s *supervisor) logOnce(err error) {
 }
 
 // turnOn opens the camera for a request.
-func (s *supervisor) turnOn(r *request, camera capture.Camera, mode capture.Mode) error {
+func (s *supervisor) turnOn(r *request, camera capture.Device, mode capture.Mode) error {
 	source, err := openCamera(camera, mode, &s.feed.pool)
 	if err != nil {
 		return err

@@ -298,7 +298,7 @@ func (d *deaf) Read() (*capture.Frame, error) { return nil, os.ErrClosed }
 func TestSilentCamera(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &deaf{}
-		o := newOpening(capture.Camera{}, capture.Mode{}, source, nil, nil)
+		o := newOpening(capture.Device{}, capture.Mode{}, source, nil, nil)
 		<-o.done
 		time.Sleep(patience - time.Millisecond)
 		if err := o.silence(); err != nil {
@@ -344,7 +344,7 @@ func TestStampsThatCannotBeTrue(t *testing.T) {
 	} {
 		source := &stamper{at: time.Now(), offs: []time.Duration{off}}
 		var got *capture.Frame
-		o := newOpening(capture.Camera{}, capture.Mode{}, source, nil, func(f *capture.Frame) { got = f })
+		o := newOpening(capture.Device{}, capture.Mode{}, source, nil, func(f *capture.Frame) { got = f })
 		<-o.done
 		if got == nil || got.Time.Sub(source.at) != want || !got.At[capture.Captured].Equal(got.Time) {
 			t.Errorf("a stamp %v after the dequeue becomes %+v, want %v", off, got, want)
@@ -364,7 +364,7 @@ func TestTextForViewer(t *testing.T) {
 		{fmt.Errorf("%w: none found", capture.ErrNoCamera), "no such camera"},
 		{fmt.Errorf("open /dev/video0: %w on input 0 HDMI", capture.ErrNoSignal), "no signal"},
 		{fmt.Errorf("/dev/video0: %w", capture.ErrSignalChanged), "signal changed"},
-		{&modeError{capture.Camera{Path: "/dev/video0", Name: "HD"}, fmt.Errorf("%w: yuyv", capture.ErrNoMode)}, "HD: camera has no such mode: yuyv"},
+		{&modeError{capture.Device{Path: "/dev/video0", Name: "HD"}, fmt.Errorf("%w: yuyv", capture.ErrNoMode)}, "HD: camera has no such mode: yuyv"},
 		{fmt.Errorf("open /dev/video0: %w (run: sudo)", os.ErrPermission), "camera may not be opened"},
 		{errors.New("mmap /dev/video0: bad address"), "camera cannot be used"},
 		{errHung, "camera delivered no frame for 10s"},

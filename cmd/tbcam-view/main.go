@@ -117,7 +117,7 @@ needs the stream for itself: end a tbcam-view that runs on it first.`,
 }
 
 // list asks the sender for its cameras; none is turned on for that.
-func (o *options) list(ctx context.Context) ([]capture.Camera, error) {
+func (o *options) list(ctx context.Context) ([]capture.Device, error) {
 	ctx, stop := o.timeout.Context(ctx)
 	defer stop()
 	cameras, err := o.askCameras(ctx)
@@ -130,7 +130,7 @@ func (o *options) list(ctx context.Context) ([]capture.Camera, error) {
 	return cameras, nil
 }
 
-func (o *options) askCameras(ctx context.Context) ([]capture.Camera, error) {
+func (o *options) askCameras(ctx context.Context) ([]capture.Device, error) {
 	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
 	link, err := cli.ViewerLink(o.stream, o.allow, log)
 	if err != nil {

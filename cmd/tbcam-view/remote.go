@@ -133,7 +133,7 @@ func (r *streamRemote) controls(ctx context.Context) (transport.Controls, error)
 	return c, nil
 }
 
-func noControls(cameras []capture.Camera) error {
+func noControls(cameras []capture.Device) error {
 	if len(cameras) == 0 {
 		return fmt.Errorf("%w at the sender's host", capture.ErrNoCamera)
 	}

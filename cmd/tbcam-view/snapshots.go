@@ -75,7 +75,7 @@ type snapshots struct {
 	schedule record.Schedule
 
 	mu      sync.Mutex // held while a picture is written, too
-	shots   shots      // only its JPEGs are used
+	shots   snapshotHistory      // only its JPEGs are used
 	warm    bool
 	warmup  warmup
 	limit   *time.Timer    // of the warm-up

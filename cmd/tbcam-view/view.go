@@ -33,7 +33,7 @@ type viewer struct {
 	window   *windowSink          // nil without --window
 	cameras  []*virtualcam.Camera // virtual ones
 	meter    *meter.Meter
-	wishes   *wishes
+	wishes   *desiredControls
 	modes    *modes
 	outage   *outage
 
@@ -396,18 +396,18 @@ func (v *viewer) lostInAll() capture.Lost {
 // summary returns the figures so far.
 func (v *viewer) summary() meter.Summary {
 	received, decoded, lost := v.receiver.Stats(), v.fanout.Stats(), v.lostInAll()
-	fates := append([]meter.Fate{{Name: "sent", Count: received.Frames + received.Lost}}, meter.Fates(lost)...)
-	fates = append(fates,
-		meter.Fate{Name: "lost on the link", Count: received.Lost},
-		meter.Fate{Name: "not decodable", Count: decoded.Damaged},
-		meter.Fate{Name: "superseded before showing", Count: decoded.Superseded + v.unseen()},
+	outcomes := append([]meter.Outcome{{Name: "sent", Count: received.Frames + received.Lost}}, meter.SenderOutcomes(lost)...)
+	outcomes = append(outcomes,
+		meter.Outcome{Name: "lost on the link", Count: received.Lost},
+		meter.Outcome{Name: "not decodable", Count: decoded.Damaged},
+		meter.Outcome{Name: "superseded before showing", Count: decoded.Superseded + v.unseen()},
 	)
 	summary := meter.Summary{Program: "tbcam-view", Counted: v.counted(), Report: v.meter.Report(received.Bytes)}
 	if r := v.recording(); r != nil {
 		summary.Recorder = r.report()
-		fates = append(fates, summary.Recorder.Fates()...)
+		outcomes = append(outcomes, summary.Recorder.Outcomes()...)
 	}
-	summary.Clock, summary.Fates = v.clock(), fates
+	summary.Clock, summary.Outcomes = v.clock(), outcomes
 	return summary
 }
 

@@ -54,7 +54,7 @@ type windowSink struct {
 	hooks   windowHooks
 	window  *window.Window // nil while there is none
 	closed  bool           // its user closed it
-	shots   shots
+	shots   snapshotHistory
 	mode    transport.Mode
 	text    string    // over the picture
 	stalled bool      // no picture comes, although nothing is wrong: so there is another text
@@ -188,7 +188,7 @@ func (s *windowSink) follow(w *window.Window) (started bool) {
 	look, status := time.NewTicker(lookEvery), time.NewTicker(statusEvery)
 	defer look.Stop()
 	defer status.Stop()
-	told := teller{sink: s, window: w}
+	told := windowUpdater{sink: s, window: w}
 	for {
 		select {
 		case e, ok := <-w.Events():

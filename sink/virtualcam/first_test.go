@@ -163,7 +163,7 @@ func (p *patternFeed) Stop() {
 }
 
 func (p *patternFeed) Lost() capture.Lost        { return capture.Lost{} }
-func (p *patternFeed) Cameras() []capture.Camera { return nil }
+func (p *patternFeed) Cameras() []capture.Device { return nil }
 
 func (p *patternFeed) Next(ctx context.Context) (transport.Unit, error) {
 	select {

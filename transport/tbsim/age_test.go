@@ -61,7 +61,7 @@ func (c *camera) run(ctx context.Context) {
 func (c *camera) Start(uint32, capture.Want) {}
 func (c *camera) Stop()                      {}
 func (c *camera) Lost() capture.Lost         { return capture.Lost{} }
-func (c *camera) Cameras() []capture.Camera  { return nil }
+func (c *camera) Cameras() []capture.Device  { return nil }
 
 func (c *camera) Next(ctx context.Context) (transport.Unit, error) {
 	select {

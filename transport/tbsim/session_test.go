@@ -57,7 +57,7 @@ func (m *movie) content(n uint32) []byte {
 func (m *movie) Start(uint32, capture.Want) { m.set(true) }
 func (m *movie) Stop()                      { m.set(false) }
 func (m *movie) Lost() capture.Lost         { return capture.Lost{} }
-func (m *movie) Cameras() []capture.Camera  { return nil }
+func (m *movie) Cameras() []capture.Device  { return nil }
 
 func (m *movie) set(on bool) {
 	m.mu.Lock()

@@ -126,7 +126,7 @@ func every(d time.Duration, quit <-chan struct{}, do func()) {
 }
 
 // PrintCameras lists cameras for a person or as JSON.
-func PrintCameras(w io.Writer, cameras []capture.Camera, asJSON bool) error {
+func PrintCameras(w io.Writer, cameras []capture.Device, asJSON bool) error {
 	return WritePrintable(w, func(w io.Writer) error {
 		if asJSON {
 			e := json.NewEncoder(w)
@@ -155,7 +155,7 @@ func WritePrintable(w io.Writer, write func(io.Writer) error) error {
 	return err
 }
 
-func printCamera(w io.Writer, c capture.Camera) error {
+func printCamera(w io.Writer, c capture.Device) error {
 	fmt.Fprintf(w, "%s  %s (driver %s, bus %s)\n", c.Path, c.Name, c.Driver, c.Bus)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range modeLines(c.Modes) {

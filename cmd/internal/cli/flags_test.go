@@ -10,7 +10,7 @@ import (
 
 // A camera's product string and its controls are whatever its maker wrote.
 func TestPrintCamerasIsPrintable(t *testing.T) {
-	cameras := []capture.Camera{{
+	cameras := []capture.Device{{
 		Path: "/dev/video0", Name: "Cam\x1b]0;title\x07\u009b31m\u202e", Driver: "uvcvideo\x1b[2J", Bus: "usb-\r1",
 		Modes:    []capture.Mode{{Pixel: capture.YUYV, Width: 640, Height: 480}},
 		Inputs:   []capture.Input{{Name: "HDMI\x1b[1m", Problem: "no\nsignal", Standards: []string{"pal\r"}}},
@@ -26,7 +26,7 @@ func TestPrintCamerasIsPrintable(t *testing.T) {
 				t.Errorf("JSON %v: %q is not printable", asJSON, line)
 			}
 		}
-		var read []capture.Camera
+		var read []capture.Device
 		if err := json.Unmarshal([]byte(b.String()), &read); asJSON && (err != nil || !strings.HasPrefix(read[0].Name, "Cam")) {
 			t.Errorf("%v: %q", err, b.String())
 		}

@@ -163,7 +163,7 @@ func (f *film) wrote(frame *capture.Frame) {
 // Start, Stop and Cameras implement the rest of transport.Producer.
 func (f *film) Start(uint32, capture.Want) {}
 func (f *film) Stop()                      {}
-func (f *film) Cameras() []capture.Camera  { return nil }
+func (f *film) Cameras() []capture.Device  { return nil }
 
 // Lost implements transport.Producer.
 func (f *film) Lost() capture.Lost {

@@ -126,7 +126,7 @@ func TestDamagedHeaderInPlainMJPEG(t *testing.T) {
 	if strings.TrimSpace(got) != "160,120,4" {
 		t.Errorf("ffprobe finds %q", got)
 	}
-	if !strings.Contains(v.stdout.String(), `{"fate":"dropped as damaged","frames":2}`) {
+	if !strings.Contains(v.stdout.String(), `{"outcome":"dropped as damaged","frames":2}`) {
 		t.Errorf("they are not counted: %s", &v.stdout)
 	}
 }

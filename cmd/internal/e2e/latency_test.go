@@ -103,7 +103,7 @@ func (c *screenCamera) Next(ctx context.Context) (transport.Unit, error) {
 }
 
 func (c *screenCamera) Lost() capture.Lost        { return capture.Lost{} }
-func (c *screenCamera) Cameras() []capture.Camera { return nil }
+func (c *screenCamera) Cameras() []capture.Device { return nil }
 
 // close ends it, and checks that no picture is left over.
 func (c *screenCamera) close() {

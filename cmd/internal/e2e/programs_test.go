@@ -74,15 +74,15 @@ func wantSummary(t *testing.T, lines string) {
 			Stage string
 			P50   float64 `json:"p50_ms"`
 		}
-		Fates []struct {
-			Fate   string
-			Frames int
+		Outcomes []struct {
+			Outcome string
+			Frames  int
 		}
 	}
 	if err := json.Unmarshal([]byte(all[len(all)-1]), &last); err != nil {
 		t.Fatal(err)
 	}
-	if last.Frames != 30 || len(last.Latency) < 4 || len(last.Fates) < 5 {
+	if last.Frames != 30 || len(last.Latency) < 4 || len(last.Outcomes) < 5 {
 		t.Errorf("the summary is %+v", last)
 	}
 }
@@ -242,7 +242,7 @@ func TestViewerListsTheSendersCameras(t *testing.T) {
 	if code := v.code(); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
-	var cameras []capture.Camera
+	var cameras []capture.Device
 	if err := json.Unmarshal([]byte(v.stdout.String()), &cameras); err != nil {
 		t.Fatal(err)
 	}

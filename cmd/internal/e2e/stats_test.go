@@ -23,9 +23,9 @@ type statLine struct {
 	Clock *struct {
 		Uncertainty float64 `json:"uncertainty_ms"`
 	}
-	Fates []struct {
-		Fate   string
-		Frames int
+	Outcomes []struct {
+		Outcome string
+		Frames  int
 	}
 }
 
@@ -43,7 +43,7 @@ func summaries(t *testing.T, p *program) []statLine {
 	return all
 }
 
-// TestStatistics: every frame has a fate, and the last second has all stages, whose
+// TestStatistics: every frame has an outcome, and the last second has all stages, whose
 // clock is known.
 func TestStatistics(t *testing.T) {
 	display := xvfb.Start(t)
@@ -56,13 +56,13 @@ func TestStatistics(t *testing.T) {
 	}
 	all := summaries(t, v)
 	last := all[len(all)-1]
-	fate := map[string]int{}
-	for _, f := range last.Fates {
-		fate[f.Fate] = f.Frames
+	outcome := map[string]int{}
+	for _, f := range last.Outcomes {
+		outcome[f.Outcome] = f.Frames
 	}
-	ended := last.Frames + fate["lost on the link"] + fate["not decodable"] + fate["superseded before showing"]
-	if onTheWay := fate["sent"] - ended; onTheWay < 0 || onTheWay > 6 {
-		t.Errorf("of %d frames sent %d have a fate: %+v", fate["sent"], ended, last)
+	ended := last.Frames + outcome["lost on the link"] + outcome["not decodable"] + outcome["superseded before showing"]
+	if onTheWay := outcome["sent"] - ended; onTheWay < 0 || onTheWay > 6 {
+		t.Errorf("of %d frames sent %d have an outcome: %+v", outcome["sent"], ended, last)
 	}
 	if last.Clock == nil || last.Clock.Uncertainty <= 0 || last.Clock.Uncertainty > 50 {
 		t.Errorf("the clock is %+v", last.Clock)

@@ -401,7 +401,7 @@ func TestCallsSecondWriter(t *testing.T) {
 	v := viewer(t, flag, "--loopback="+node, smallCamera, "--stats=json", "--record="+filepath.Join(t.TempDir(), "a.mkv"))
 	s := sendSlowly(t, flag)
 	v.says(holder)
-	until(t, "a recording", func() bool { return fate(v, "recorded") > 0 })
+	until(t, "a recording", func() bool { return outcome(v, "recorded") > 0 })
 	finish(other)
 	v.says("virtual camera is there")
 	dial(t, node).waitPictures(t, "after the other writer's end")

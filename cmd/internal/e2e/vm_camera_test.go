@@ -112,7 +112,7 @@ func checkListed(t *testing.T, camera string, list *program) {
 	if code := list.code(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	var cameras []capture.Camera
+	var cameras []capture.Device
 	if err := json.Unmarshal([]byte(list.stdout.String()), &cameras); err != nil {
 		t.Fatal(err)
 	}

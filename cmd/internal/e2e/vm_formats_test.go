@@ -44,15 +44,17 @@ func TestGrabber(t *testing.T) {
 	control := func(setting string) { tool(t, "v4l2-ctl", "-d", camera, "-c", setting) }
 	flag, _ := socket(t)
 	dir := t.TempDir()
+	tool(t, "v4l2-ctl", "-d", camera, "-i", "1")
+	control("dv_timings_signal_mode=4") // the timings of another control, by default the smallest
 	s := start(t, nil, "tbcam-send", flag, "--camera="+camera, "--input=hdmi", "--format=yuyv")
 	v := viewer(t, flag, "--stats=json", "--record="+filepath.Join(dir, "a.mkv"))
-	s.says("1280x720")
+	s.says("640x480")
 	until(t, "frames", func() bool { return frames(v) > 1 })
 	control("dv_timings_signal_mode=1")
 	v.says("no signal")
 	s.says("no signal on input 1 HDMI")
-	control("dv_timings_signal_mode=4") // the timings of another control, by default the smallest
-	s.says("640x480")
+	control("dv_timings=2,dv_timings_signal_mode=4")
+	s.says("720x480")
 	before := frames(v)
 	until(t, "frames of the new size", func() bool { return frames(v) > before+1 })
 	if list := start(t, nil, "tbcam-send", "list"); list.code() != 0 || !strings.Contains(list.stdout.String(), "input 1 HDMI") {

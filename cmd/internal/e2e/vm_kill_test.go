@@ -39,10 +39,12 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 
 	s.end(syscall.SIGKILL)
 	v.says("the sender is gone")
+	before := frames(v)
 	s = send()
+	until(t, "frames of the new sender", func() bool { return frames(v) > before })
 	reads("after the sender's death")
 
-	until(t, "a recording", func() bool { return fate(v, "recorded") > 0 })
+	until(t, "a recording", func() bool { return outcome(v, "recorded") > 0 })
 	v.end(syscall.SIGKILL)
 	s.says("viewer disconnected")
 	watch(2) // the application holds the size

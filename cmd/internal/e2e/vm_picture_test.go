@@ -46,7 +46,7 @@ func testPicture(t *testing.T, camera, node, format, codec string) {
 	interrupt(t, v, s)
 
 	r := probe(t, file)
-	if n := fate(v, "recorded"); n != len(r.Packets) {
+	if n := outcome(v, "recorded"); n != len(r.Packets) {
 		t.Errorf("%d pictures are in the file, tbcam-view counts %d", len(r.Packets), n)
 	}
 	if codec == "raw" {

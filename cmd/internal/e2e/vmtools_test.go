@@ -203,18 +203,18 @@ func (r recording) times(t *testing.T) []int64 {
 	return times
 }
 
-// fate returns the number that the last statistics of a program have for one.
-func fate(p *program, name string) int {
+// outcome returns the number that the last statistics of a program have for one.
+func outcome(p *program, name string) int {
 	lines := strings.Split(strings.TrimSpace(p.stdout.String()), "\n")
 	var s struct {
-		Fates []struct {
-			Fate   string
-			Frames int
+		Outcomes []struct {
+			Outcome string
+			Frames  int
 		}
 	}
 	_ = json.Unmarshal([]byte(lines[len(lines)-1]), &s)
-	for _, f := range s.Fates {
-		if f.Fate == name {
+	for _, f := range s.Outcomes {
+		if f.Outcome == name {
 			return f.Frames
 		}
 	}

@@ -70,20 +70,20 @@ func (w *watched) child(t *testing.T) (pid int) {
 	return pid
 }
 
-// fate returns how many frames had a fate, by the last statistics.
-func (w *watched) fate(name string) int {
+// outcome returns how many frames had an outcome, by the last statistics.
+func (w *watched) outcome(name string) int {
 	lines := strings.Split(strings.TrimSpace(w.stdout.String()), "\n")
 	var s struct {
-		Fates []struct {
-			Fate   string
-			Frames int
+		Outcomes []struct {
+			Outcome string
+			Frames  int
 		}
 	}
 	if json.Unmarshal([]byte(lines[len(lines)-1]), &s) != nil {
 		return 0
 	}
-	for _, f := range s.Fates {
-		if f.Fate == name {
+	for _, f := range s.Outcomes {
+		if f.Outcome == name {
 			return f.Frames
 		}
 	}
@@ -94,9 +94,9 @@ func (w *watched) fate(name string) int {
 // was dropped.
 func (w *watched) recordsOn(t *testing.T) {
 	t.Helper()
-	before := w.fate("recorded")
-	until(t, "more pictures in the recording", func() bool { return w.fate("recorded") > before+15 })
-	if n := w.fate("dropped by the recorder"); n != 0 {
+	before := w.outcome("recorded")
+	until(t, "more pictures in the recording", func() bool { return w.outcome("recorded") > before+15 })
+	if n := w.outcome("dropped by the recorder"); n != 0 {
 		t.Errorf("the recorder dropped %d pictures", n)
 	}
 }

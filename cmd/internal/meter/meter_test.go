@@ -53,7 +53,7 @@ func TestSummary(t *testing.T) {
 	m := New()
 	at := times(time.Now())
 	m.Add(&at, at[capture.Decoded])
-	s := Summary{Program: "tbcam-view", Counted: "shown", Report: m.Report(1), Fates: Fates(capture.Lost{Driver: 3})}
+	s := Summary{Program: "tbcam-view", Counted: "shown", Report: m.Report(1), Outcomes: SenderOutcomes(capture.Lost{Driver: 3})}
 	var text, line, object strings.Builder
 	for name, err := range map[string]error{"table": s.Table(&text), "line": s.Line(&line), "json": s.JSON(&object)} {
 		if err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// Fate is what became of a number of frames.
-type Fate struct {
-	Name  string `json:"fate"`
+// Outcome is what became of a number of frames.
+type Outcome struct {
+	Name  string `json:"outcome"`
 	Count uint64 `json:"frames"`
 }
 
@@ -22,7 +22,7 @@ type Summary struct {
 	Report
 	// Clock is how far the sender's times can be off, nil where there are none.
 	Clock    *Clock    `json:"clock,omitempty"`
-	Fates    []Fate    `json:"fates"`
+	Outcomes    []Outcome    `json:"outcomes"`
 	Recorder *Recorder `json:"recorder,omitempty"` // of tbcam-view --record
 }
 
@@ -54,7 +54,7 @@ func (s Summary) now() string {
 			}
 		}
 	}
-	for _, f := range s.Fates {
+	for _, f := range s.Outcomes {
 		if f.Count > 0 {
 			text += fmt.Sprintf(", %s %d", f.Name, f.Count)
 		}
@@ -67,7 +67,7 @@ func (s Summary) Table(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "\n%s, %.1f s\n", s.Program, s.Seconds)
 	fmt.Fprintf(t, "frames %s\t%d\t\n", s.Counted, s.Frames)
-	for _, f := range s.Fates {
+	for _, f := range s.Outcomes {
 		fmt.Fprintf(t, "%s\t%d\t\n", f.Name, f.Count)
 	}
 	fmt.Fprintf(t, "fps\t%.1f\t\nMB/s\t%.1f\t\nCPU %% of a core\t%.0f\t\n", s.FPS, s.MBps, s.CPU)
@@ -84,9 +84,9 @@ func (s Summary) Table(w io.Writer) error {
 	return t.Flush()
 }
 
-// Fates says what became of the pictures that a sender did not send.
-func Fates(lost capture.Lost) []Fate {
-	return []Fate{
+// SenderOutcomes says what became of the pictures that a sender did not send.
+func SenderOutcomes(lost capture.Lost) []Outcome {
+	return []Outcome{
 		{"dropped by the camera", lost.Driver},
 		{"dropped as damaged", lost.Damaged},
 		{"superseded before sending", lost.Superseded},

@@ -16,7 +16,7 @@ type Recorder struct {
 	Problem      string  `json:"problem"` // that keeps frames waiting
 }
 
-// Fates says what became of the frames that a recorder was given.
-func (r *Recorder) Fates() []Fate {
-	return []Fate{{"recorded", r.Frames}, {"dropped by the recorder", r.Dropped}}
+// Outcomes says what became of the frames that a recorder was given.
+func (r *Recorder) Outcomes() []Outcome {
+	return []Outcome{{"recorded", r.Frames}, {"dropped by the recorder", r.Dropped}}
 }

@@ -10,7 +10,7 @@ import (
 // camera makes pictures as they are received and decoded.
 type camera struct {
 	pool  capture.Pool
-	shots shots
+	shots snapshotHistory
 	begin time.Time
 }
 
@@ -103,7 +103,7 @@ func TestShotsOfAnotherSession(t *testing.T) {
 
 // TestShotsAreBounded: of large pictures fewer are kept.
 func TestShotsAreBounded(t *testing.T) {
-	var s shots
+	var s snapshotHistory
 	pool := &capture.Pool{}
 	for i := range uint32(20) {
 		for _, pixel := range []capture.PixelFormat{capture.MJPEG, capture.GREY} {

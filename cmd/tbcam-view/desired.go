@@ -11,23 +11,23 @@ import (
 	"github.com/tbcam/tbcam/transport"
 )
 
-// wishes are what the user wants of the controls: a preset, a guard of the frame
+// desiredControls are what the user wants of the controls: a preset, a guard of the frame
 // rate, and what was set since. They are set again whenever the far camera was
 // opened anew, since one that lost its power has forgotten them.
-type wishes struct {
+type desiredControls struct {
 	preset   preset.Preset
 	keepRate bool
 	log      *slog.Logger
 	send     func(capture.Setting, func(capture.Setting, error))
 
 	mu      sync.Mutex
-	set     []madeWish // in the order in which they were made
+	set     []desiredSetting // in the order in which they were made
 	opening uint32     // of the camera that has them; 0: none in this session
 	said    string     // the last warning
 }
 
-// madeWish was made in this run, of one camera.
-type madeWish struct {
+// desiredSetting was made in this run, of one camera.
+type desiredSetting struct {
 	camera string
 	capture.Setting
 }
@@ -36,14 +36,14 @@ type madeWish struct {
 func (v *viewer) controlsChanged(c transport.Controls) { v.wishes.changed(c) }
 
 // connected says that a session has begun: its sender counts openings anew.
-func (w *wishes) connected() {
+func (w *desiredControls) connected() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.opening = 0
 }
 
 // changed sets all wishes if this is a camera that was opened anew.
-func (w *wishes) changed(c transport.Controls) {
+func (w *desiredControls) changed(c transport.Controls) {
 	w.mu.Lock()
 	anew := c.Opening != w.opening && len(c.List) > 0
 	if anew {
@@ -68,7 +68,7 @@ func (w *wishes) changed(c transport.Controls) {
 }
 
 // warn says what it did not say just before: a camera may be opened often.
-func (w *wishes) warn(text string) {
+func (w *desiredControls) warn(text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.said != text {
@@ -78,7 +78,7 @@ func (w *wishes) warn(text string) {
 }
 
 // of returns the wishes for a camera, the newest last.
-func (w *wishes) of(c transport.Controls) []capture.Setting {
+func (w *desiredControls) of(c transport.Controls) []capture.Setting {
 	settings, err := w.preset.Settings(c.List)
 	if err != nil {
 		w.warn("not all of the preset can be set: " + oneLine(err).Error())
@@ -103,14 +103,14 @@ func (w *wishes) of(c transport.Controls) []capture.Setting {
 
 // add remembers what was granted, in place of an older wish for that control. A
 // button that was pressed once is not to be pressed again.
-func (w *wishes) add(c transport.Controls, s capture.Setting) {
+func (w *desiredControls) add(c transport.Controls, s capture.Setting) {
 	if slices.ContainsFunc(c.List, func(c capture.Control) bool { return c.ID == s.ID && c.Type == "button" }) {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.set = slices.DeleteFunc(w.set, func(m madeWish) bool { return m.camera == c.Camera && m.ID == s.ID })
-	w.set = append(w.set, madeWish{c.Camera, s})
+	w.set = slices.DeleteFunc(w.set, func(m desiredSetting) bool { return m.camera == c.Camera && m.ID == s.ID })
+	w.set = append(w.set, desiredSetting{c.Camera, s})
 }
 
 // setControl sets a control of the far camera for the user, and does not wait.

@@ -9,9 +9,9 @@ import (
 	"github.com/tbcam/tbcam/sink/window"
 )
 
-// teller tells one window what changes while it is open, and nothing that it was
+// windowUpdater tells one window what changes while it is open, and nothing that it was
 // told before: a message wakes it.
-type teller struct {
+type windowUpdater struct {
 	sink   *windowSink
 	window *window.Window
 
@@ -23,7 +23,7 @@ type teller struct {
 }
 
 // count notes what an event changes.
-func (t *teller) count(e window.Event) {
+func (t *windowUpdater) count(e window.Event) {
 	switch e.Kind {
 	case window.Shown:
 		t.shown[0]++
@@ -35,7 +35,7 @@ func (t *teller) count(e window.Event) {
 }
 
 // look tells of the title, the controls and the recording.
-func (t *teller) look() {
+func (t *windowUpdater) look() {
 	t.sink.mu.Lock()
 	title := t.sink.title(t.fps)
 	t.sink.mu.Unlock()
@@ -57,7 +57,7 @@ func (t *teller) look() {
 }
 
 // figures tells of what is counted.
-func (t *teller) figures() {
+func (t *windowUpdater) figures() {
 	t.fps = float64(t.shown[0]+t.shown[1]) / (2 * statusEvery.Seconds())
 	t.shown = [2]int{0, t.shown[0]}
 	t.sink.checkStall()
@@ -67,10 +67,10 @@ func (t *teller) figures() {
 }
 
 // table returns the figures of the last second as a line, and as another one
-// above the table of all, without the fates that befell no frame.
-func (t *teller) table() []string {
+// above the table of all, without the outcomes of no frame.
+func (t *windowUpdater) table() []string {
 	summary := t.sink.viewer.summary()
-	summary.Fates = slices.DeleteFunc(summary.Fates, func(f meter.Fate) bool { return f.Count == 0 })
+	summary.Outcomes = slices.DeleteFunc(summary.Outcomes, func(f meter.Outcome) bool { return f.Count == 0 })
 	var table strings.Builder
 	_ = summary.Table(&table) // a Builder never fails
 	lines := strings.Split(strings.Trim(table.String(), "\n"), "\n")
@@ -79,7 +79,7 @@ func (t *teller) table() []string {
 }
 
 // line returns what matters most of the last second.
-func (t *teller) line(s meter.Summary) string {
+func (t *windowUpdater) line(s meter.Summary) string {
 	line := fmt.Sprintf("%.0f fps", t.fps)
 	if l, ok := total(s); ok {
 		line += fmt.Sprintf(" · %.0f ms, p99 %.0f ms", l.P50, l.P99)

@@ -23,7 +23,7 @@ var webcam = []capture.Control{
 func TestWishes(t *testing.T) {
 	var log strings.Builder
 	var sent []capture.Setting
-	w := &wishes{
+	w := &desiredControls{
 		keepRate: true, log: slog.New(slog.NewTextHandler(&log, nil)),
 		preset: preset.Preset{Camera: "HD", Values: map[string]string{"brightness": "10", "label": "a", "hue": "1"}},
 		send: func(s capture.Setting, done func(capture.Setting, error)) {

@@ -32,8 +32,8 @@ func (o *controlFlags) register(f *pflag.FlagSet) {
 }
 
 // wishes returns what the flags ask for.
-func (o *controlFlags) wishes() (*wishes, error) {
-	w := &wishes{keepRate: o.keepRate}
+func (o *controlFlags) wishes() (*desiredControls, error) {
+	w := &desiredControls{keepRate: o.keepRate}
 	if o.preset == "" {
 		return w, nil
 	}

@@ -14,20 +14,20 @@ const (
 	maxKept   = 64 << 20 // bytes of each
 )
 
-// shots keeps the picture that the window shows, for a snapshot, and those that
+// snapshotHistory keeps the picture that the window shows, for a snapshot, and those that
 // it may show next: each with the JPEG that it came as. It is not safe for
 // concurrent use.
-type shots struct {
+type snapshotHistory struct {
 	jpegs  []*capture.Frame // as received, the oldest first
-	unseen []shot           // presented after the one that is shown, the oldest first
-	shown  shot
+	unseen []pair           // presented after the one that is shown, the oldest first
+	shown  pair
 }
 
-// shot is a picture; jpeg is nil if it came raw.
-type shot struct{ raw, jpeg *capture.Frame }
+// pair is a picture; jpeg is nil if it came raw.
+type pair struct{ raw, jpeg *capture.Frame }
 
 // received takes over the reference of a frame as it came.
-func (s *shots) received(f *capture.Frame) {
+func (s *snapshotHistory) received(f *capture.Frame) {
 	if !f.Format.Pixel.Compressed() {
 		f.Release()
 		return
@@ -48,15 +48,15 @@ func bytesOf(frames []*capture.Frame) (bytes int) {
 }
 
 // presented takes over the reference of a decoded frame.
-func (s *shots) presented(f *capture.Frame) {
-	s.unseen = append(s.unseen, shot{f, s.jpegOf(f)})
+func (s *snapshotHistory) presented(f *capture.Frame) {
+	s.unseen = append(s.unseen, pair{f, s.jpegOf(f)})
 	for len(s.unseen) > max(1, min(maxUnseen, maxKept/max(1, cap(f.Data)))) {
 		s.unseen[0].release()
 		s.unseen = s.unseen[1:]
 	}
 }
 
-func (s *shots) jpegOf(f *capture.Frame) *capture.Frame {
+func (s *snapshotHistory) jpegOf(f *capture.Frame) *capture.Frame {
 	for _, j := range s.jpegs {
 		if j.Sequence == f.Sequence && j.Time.Equal(f.Time) {
 			return j.Retain()
@@ -66,7 +66,7 @@ func (s *shots) jpegOf(f *capture.Frame) *capture.Frame {
 }
 
 // seen says which picture the window shows, by its number and time.
-func (s *shots) seen(sequence uint32, captured time.Time) {
+func (s *snapshotHistory) seen(sequence uint32, captured time.Time) {
 	for i, u := range s.unseen {
 		if u.raw.Sequence != sequence || !u.raw.At[capture.Captured].Equal(captured) {
 			continue
@@ -82,11 +82,11 @@ func (s *shots) seen(sequence uint32, captured time.Time) {
 
 // current returns the picture that is shown, which the caller releases. Both
 // frames are nil before the first one.
-func (s *shots) current() shot { return s.shown.retain() }
+func (s *snapshotHistory) current() pair { return s.shown.retain() }
 
 // newest returns the picture that was presented last, which the caller releases,
 // or nil.
-func (s *shots) newest() *capture.Frame {
+func (s *snapshotHistory) newest() *capture.Frame {
 	last := s.shown
 	if n := len(s.unseen); n > 0 {
 		last = s.unseen[n-1]
@@ -98,7 +98,7 @@ func (s *shots) newest() *capture.Frame {
 }
 
 // release gives everything back.
-func (s *shots) release() {
+func (s *snapshotHistory) release() {
 	for _, j := range s.jpegs {
 		j.Release()
 	}
@@ -106,10 +106,10 @@ func (s *shots) release() {
 		u.release()
 	}
 	s.shown.release()
-	*s = shots{}
+	*s = snapshotHistory{}
 }
 
-func (s shot) retain() shot {
+func (s pair) retain() pair {
 	for _, f := range []*capture.Frame{s.raw, s.jpeg} {
 		if f != nil {
 			f.Retain()
@@ -118,7 +118,7 @@ func (s shot) retain() shot {
 	return s
 }
 
-func (s shot) release() {
+func (s pair) release() {
 	for _, f := range []*capture.Frame{s.raw, s.jpeg} {
 		if f != nil {
 			f.Release()
