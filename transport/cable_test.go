@@ -243,3 +243,10 @@ func (c *cableConn) Close() error {
 	cable.changed.Broadcast()
 	return nil
 }
+
+// deviceEnd returns a link with the properties of a device.
+func deviceEnd() Link {
+	c := newCable()
+	c.device = true
+	return c.sender
+}

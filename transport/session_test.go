@@ -375,7 +375,7 @@ func TestSequence(t *testing.T) {
 	for _, n := range []uint32{math.MaxUint32 - 1, math.MaxUint32, 0, 0, math.MaxUint32, 1, 4, 2, 5} {
 		b = wire.Append(b, wire.Header{Type: wire.Status, Session: 7, Sequence: n}, nil)
 	}
-	s := newSession(nowhere{bytes.NewReader(b)}, &Pipe{})
+	s := newSession(nowhere{bytes.NewReader(b)}, deviceEnd())
 	s.id.Store(7)
 	s.in = math.MaxUint32 - 1
 	var got []string

@@ -24,6 +24,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
 // film is a camera of JPEGs that costs nothing: each is the same picture with its
@@ -94,7 +95,7 @@ func (f *film) jpeg() []byte {
 func (f *film) run(ctx context.Context, socket string) error {
 	log := slog.New(slog.DiscardHandler)
 	f.begin = time.Now()
-	s := &transport.Sender{Link: &transport.UnixDialer{Path: socket, Log: log}, Producer: f, Version: "test", Log: log, Sent: f.wrote}
+	s := &transport.Sender{Link: &unixsock.Dialer{Path: socket, Log: log}, Producer: f, Version: "test", Log: log, Sent: f.wrote}
 	return s.Run(ctx)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/fixtures/xvfb"
 	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
 // screenCamera is a camera that looks at an X screen, and whose pictures come with
@@ -136,7 +137,7 @@ func measure(t *testing.T, display *xvfb.Display, delay time.Duration) glassToGl
 	camera := newScreenCamera(t, display, delay)
 	defer camera.close()
 	log := slog.New(slog.DiscardHandler)
-	sender := &transport.Sender{Link: &transport.UnixDialer{Path: path, Log: log}, Producer: camera, Version: "test", Log: log}
+	sender := &transport.Sender{Link: &unixsock.Dialer{Path: path, Log: log}, Producer: camera, Version: "test", Log: log}
 	ctx, cancel := context.WithCancel(t.Context())
 	var sending sync.WaitGroup
 	sending.Go(func() {

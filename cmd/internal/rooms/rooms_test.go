@@ -56,6 +56,7 @@ var ways = []struct {
 	{"sink/container", []string{"sink/container", "capture", "codec", "transport/mjpeg"}},
 	{"sink", []string{"sink", "codec", "capture"}},
 	{"transport/wire", nil},
+	{"transport/mjpeg", nil},
 	{"transport", []string{"transport", "capture"}},
 	{"codec", []string{"capture"}},
 	{"capture/v4l2", []string{"capture"}},
@@ -75,6 +76,26 @@ func TestImportsGoOneWay(t *testing.T) {
 				}
 			}
 			break // the first room is the narrowest
+		}
+	}
+}
+
+// links are the kinds of links, at one level: none imports another, but for the lock
+// of a device, which is a Unix socket.
+var links = []string{"transport/unixsock", "transport/pipe", "transport/tbdev"}
+
+func TestLinksAreAtOneLevel(t *testing.T) {
+	for _, p := range list(t, module+"...") {
+		for _, imported := range p.Imports {
+			if strings.HasSuffix(imported, "/transporttest") {
+				t.Errorf("%s imports %s outside of a test", p.ImportPath, imported)
+			}
+			if p.ImportPath == module+"transport/tbdev" && imported == module+"transport/unixsock" {
+				continue
+			}
+			if inside(p.ImportPath, links...) && inside(imported, links...) {
+				t.Errorf("%s imports %s", p.ImportPath, imported)
+			}
 		}
 	}
 }
