@@ -92,7 +92,7 @@ func probe(t testing.TB, kind Kind, path string) (p probed) {
 
 // sampleJPEG is a picture of the format that jpegs has.
 var sampleJPEG = sync.OnceValue(func() []byte {
-	data, err := os.ReadFile("../../../../../fixtures/jpeg/good-420.jpg")
+	data, err := os.ReadFile("../../fixtures/jpeg/good-420.jpg")
 	if err != nil {
 		panic(err)
 	}

@@ -57,7 +57,7 @@ func recordInGuest(t *testing.T, out string, seed uint64) (acknowledged []int) {
 for kind in mkv mp4 avi mjpeg jpg; do
 	%s=/run/disk/a.$kind %s=%d %s >%s/$kind &
 done; wait`, out, killedFile, killedSeed, seed, os.Args[0], out)
-	vm := exec.Command("../../../../../fixtures/vm/vm", "run", "--modules", "loop ext4", "--out", out, "--timeout", "240", "--", "sh", "-c", script)
+	vm := exec.Command("../../fixtures/vm/vm", "run", "--modules", "loop ext4", "--out", out, "--timeout", "240", "--", "sh", "-c", script)
 	vm.Stdout, vm.Stderr = os.Stdout, os.Stderr
 	must(t, vm.Start())
 	defer vm.Wait()

@@ -48,7 +48,10 @@ type Options struct {
 	// About names the camera, its host and its rate, as far as known; it is asked
 	// when the first frame of a file has come. It may be nil.
 	About func() (container.Tags, capture.Rate)
-	Log   *slog.Logger // nil means none
+	// Changed, if not nil, is called with what Recording returns whenever that may have
+	// changed, by any goroutine. It must not wait, nor call the recorder.
+	Changed func(recording bool)
+	Log     *slog.Logger // nil means none
 }
 
 // Stats says how a recording goes.
@@ -169,6 +172,14 @@ func (r *Recorder) Record(on bool) {
 		r.part++
 	}
 	r.on = on
+	r.changed()
+}
+
+// changed calls Options.Changed. r.mu is held.
+func (r *Recorder) changed() {
+	if r.o.Changed != nil {
+		r.o.Changed(r.recording())
+	}
 }
 
 // Recording reports whether frames are being recorded.
@@ -456,6 +467,7 @@ func (r *Recorder) broken(err error) {
 	r.stats.Problem = err.Error()
 	if errors.As(err, new(fatal)) || r.o.Out != nil {
 		r.err = fmt.Errorf("record: %w", err)
+		r.changed()
 	}
 }
 

@@ -27,7 +27,7 @@ func newTestPainter(t *testing.T, f capture.Format, pool *capture.Pool) *painter
 // sample returns a frame of a JPEG of the fixtures.
 func sample(t *testing.T, pool *capture.Pool, name string) *capture.Frame {
 	t.Helper()
-	data, err := os.ReadFile("../../../../fixtures/jpeg/" + name)
+	data, err := os.ReadFile("../../fixtures/jpeg/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -308,7 +308,7 @@ func TestLateControls(t *testing.T) {
 
 // TestManualListsTheKeys: the manual page names each key that the help does.
 func TestManualListsTheKeys(t *testing.T) {
-	page, err := os.ReadFile("../../../../docs/tbcam-window.1")
+	page, err := os.ReadFile("../../docs/tbcam-window.1")
 	if err != nil {
 		t.Fatal(err)
 	}

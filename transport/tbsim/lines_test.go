@@ -257,7 +257,7 @@ func (s *sockets) connect() (transport.Conn, error) {
 	return a, nil
 }
 
-// dialer is as transport.UnixDialer.
+// dialer is as unixsock.Dialer.
 type dialer struct {
 	*sockets
 	dialled bool
@@ -282,7 +282,7 @@ func (d *dialer) Open(ctx context.Context) (transport.Conn, error) {
 func (d *dialer) Properties() transport.Properties { return transport.Properties{} }
 func (d *dialer) Close() error                     { return nil }
 
-// listener is as transport.UnixListener.
+// listener is as unixsock.Listener.
 type listener struct{ *sockets }
 
 func (l *listener) Open(ctx context.Context) (transport.Conn, error) {
