@@ -220,7 +220,7 @@ func (s *supervisor) decideRequest(r *request) time.Duration {
 		return wait
 	}
 	s.requests.take(time.Now())
-	want := r.want.Over(s.base)
+	want := r.want.WithDefaults(s.base)
 	camera, mode, err := s.findWanted(want)
 	switch {
 	case err != nil && s.open != nil && s.offAt.IsZero():
