@@ -27,7 +27,7 @@ const (
 // Errors of Receiver.SetControl, beside those that the sender states.
 var (
 	// ErrNoRemoteControl: the sender is of a version without it.
-	ErrNoRemoteControl = errors.New("the sender does not support remote control")
+	ErrNoRemoteControl = errors.New("the sender has no remote control")
 	// ErrSuperseded: the control was set again before the sender came to it.
 	ErrSuperseded = errors.New("superseded by a newer value")
 	// ErrTooManySettings: the sender answers none of them.

@@ -1,4 +1,4 @@
-// Command tbcam-send sends the pictures of a camera over a stream device to
+// Command tbcam-send sends the frames of a camera over a stream device to
 // tbcam-view, as long as that asks for them.
 package main
 
@@ -37,7 +37,7 @@ type options struct {
 	duration time.Duration
 	stats    cli.StatsFlag
 	verbose  bool
-	console  consoleFlags
+	controls controlFlags
 	wait     bool
 	input    string
 	standard string
@@ -53,7 +53,7 @@ Thunderbolt cable. The camera is on only while a viewer is connected, and 3 s mo
 
 Without flags it offers all colour cameras over the stream "tbcam", and viewers
 that choose none get the first one. Test and infrared cameras are offered only
-where --camera names them. It runs until it is ended, through any number of
+where --camera names them. It runs until it is stopped, through any number of
 viewers and unplugged cables.`,
 		Example: `  tbcam-send
   tbcam-send --camera /dev/video2 --size 1280x720 --fps 30
@@ -68,17 +68,17 @@ viewers and unplugged cables.`,
 	o.allow.Register(f)
 	f.StringArrayVar(&o.cameras, "camera", nil, "`CAMERA` to offer: auto (all in colour), a device, part of a name, pattern or pattern2 (repeatable)")
 	o.want.RegisterMode(f)
-	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber, by number or part of its name; see list")
+	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber: a number or part of a name; list shows them")
 	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; see list")
-	f.StringVar(&o.codec, "codec", "auto", "codec: auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
+	f.StringVar(&o.codec, "codec", "auto", "encoding of frames: auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
 	f.StringVar(&o.wire, "wire", "tbcam", "protocol: tbcam, or mjpeg (plain MJPEG for GStreamer, FFmpeg and others; --stream may then be a FIFO or -)")
-	f.IntVar(&o.quality, "quality", 85, "JPEG quality (1-100), if tbcam-send encodes")
+	f.IntVar(&o.quality, "quality", 85, "JPEG quality (1-100)")
 	f.IntVar(&o.frames, "frames", 0, "stop after sending `N` frames")
-	f.DurationVar(&o.duration, "duration", 0, "stop `DURATION` after the first frame, for example 90s or 10m")
-	f.BoolVar(&o.wait, "wait", false, "wait for the camera if it is missing or busy at the start")
-	o.console.register(f)
+	f.DurationVar(&o.duration, "duration", 0, "stop this long after the first frame, for instance 90s or 10m")
+	f.BoolVar(&o.wait, "wait", false, "wait for a camera that is missing or busy at the start")
+	o.controls.register(f)
 	o.stats.Register(f)
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more details")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more detail")
 	c.AddCommand(listCommand())
 	cli.AddSetup(c, false)
 	cli.AddManual(c)
@@ -120,9 +120,9 @@ func send(ctx context.Context, o options) error {
 	defer link.Close()
 	log.Info("offering "+offer, "stream", o.stream)
 	meter := newMeter(feed)
-	sender := &transport.Sender{Link: link, Producer: feed, Version: version, Log: log, Sent: meter.sent}
+	sender := &transport.Sender{Link: link, Producer: feed, Program: "tbcam-send", Version: version, Log: log, Sent: meter.sent}
 	feed.report = sender.Report
-	feed.console.connect(sender)
+	feed.controls.connect(sender)
 	feed.camera.launch(ctx)
 	defer feed.close()
 	defer o.stats.Start(os.Stdout, meter.summary)()
@@ -188,8 +188,8 @@ func (o options) feed(log *slog.Logger) (f *feed, text string, err error) {
 		log.Warn("a camera to offer is missing", "err", err)
 	}
 	f = newFeed(offer, want, kind, o.quality, log)
-	f.console.locked, f.console.keepRate = o.console.locked, o.console.keepRate
-	f.console.offer(camera)
+	f.controls.locked, f.controls.keepRate = o.controls.locked, o.controls.keepRate
+	f.controls.announce(camera)
 	f.limit = limit{frames: o.frames, duration: o.duration}
 	return f, text, nil
 }

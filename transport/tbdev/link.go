@@ -138,8 +138,11 @@ func (l *Link) release() error {
 	return lock.Close()
 }
 
-// Accepts is false: a device opens whether or not the peer did.
-func (l *Link) Accepts() bool { return false }
+// Properties returns all of them: a device opens whether or not the peer did, and its
+// driver may lose packets, repeat old ones, and lose count of them in a suspend.
+func (l *Link) Properties() transport.Properties {
+	return transport.Properties{Greets: true, Checksums: true, Stale: true, Stillness: true}
+}
 
 // Close waits until the device is closed, and gives it up.
 func (l *Link) Close() error {
