@@ -73,6 +73,7 @@ var importRules = []importRule{
 	{"sink/container", []string{"sink/container", "capture", "codec", "transport/mjpeg"}},
 	{"sink", []string{"sink", "codec", "capture"}},
 	{"transport/wire", nil},
+	{"transport/mjpeg", nil},
 	{"transport", []string{"transport", "capture"}},
 	{"codec", []string{"capture"}},
 	{"capture/v4l2", []string{"capture"}},
@@ -97,6 +98,28 @@ func TestImportsGoOneWay(t *testing.T) {
 		for _, imported := range p.Imports {
 			if strings.HasPrefix(imported, module) && !isInside(imported, may...) {
 				t.Errorf("%s imports %s; it may import %v", p.ImportPath, imported, may)
+			}
+		}
+	}
+}
+
+// links are the kinds of links, at one level: none imports another, but for the lock
+// of a device, which is a Unix socket.
+var links = []string{"transport/unixsock", "transport/pipe", "transport/tbdev"}
+
+// TestLinksAreAtOneLevel checks that no link needs another, and that the fakes for
+// tests are not linked.
+func TestLinksAreAtOneLevel(t *testing.T) {
+	for _, p := range listPackages(t, module+"...") {
+		for _, imported := range p.Imports {
+			if strings.HasSuffix(imported, "/transporttest") {
+				t.Errorf("%s imports %s outside of a test", p.ImportPath, imported)
+			}
+			if p.ImportPath == module+"transport/tbdev" && imported == module+"transport/unixsock" {
+				continue
+			}
+			if isInside(p.ImportPath, links...) && isInside(imported, links...) {
+				t.Errorf("%s imports %s", p.ImportPath, imported)
 			}
 		}
 	}
