@@ -11,6 +11,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/codec"
+	"github.com/tbcam/tbcam/codec/jfif"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -36,7 +37,7 @@ type feed struct {
 	lost    capture.Lost   // of cameras that were closed, and what was superseded in box
 	encoder codec.Encoder  // nil before the first camera; changed under using and mu
 	encoded encoding       // what encoder was made for; likewise
-	repairs codec.Counts   // of encoders that were closed
+	repairs jfif.Counts    // of encoders that were closed
 
 	sent int // frames returned by Next; of Next alone
 }
@@ -57,12 +58,12 @@ type encoding struct {
 	warned bool           // that a format is not what the driver said
 }
 
-func newFeed(base capture.Want, kind codec.Kind, quality int, log *slog.Logger) *feed {
+func newFeed(offer *offer, base capture.Want, kind codec.Kind, quality int, log *slog.Logger) *feed {
 	f := &feed{
 		kind: kind, quality: quality, log: log, box: capture.NewMailbox(),
 		console: &console{log: log, report: func(transport.Controls) {}},
 	}
-	f.camera = newSupervisor(f, base)
+	f.camera = newSupervisor(f, offer, base)
 	return f
 }
 
@@ -87,15 +88,15 @@ func (f *feed) close() {
 
 // Cameras implements transport.Producer.
 func (f *feed) Cameras() []capture.Device {
-	cameras, err := listCameras()
+	cameras, err := f.camera.offer.list()
 	if err != nil {
 		f.log.Warn("list cameras", "err", err)
 	}
-	return cameras
+	return devicesOf(cameras)
 }
 
 // attach makes the encoder for a camera that was opened for a request.
-func (f *feed) attach(camera capture.Device, source capture.Source, number uint32) error {
+func (f *feed) attach(camera hostCamera, source capture.Source, number uint32) error {
 	kind, err := codec.Choose(f.kind, source.Format())
 	if err != nil {
 		return err
@@ -270,7 +271,7 @@ func (f *feed) Lost() capture.Lost {
 
 // fates returns the totals of pictures that were not sent, and what the encoders
 // repaired and dropped.
-func (f *feed) fates() (capture.Lost, codec.Counts) {
+func (f *feed) fates() (capture.Lost, jfif.Counts) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	lost, counts := f.lost, f.repairs

@@ -103,6 +103,8 @@ var remedies = []struct {
 	err  error
 	text string
 }{
+	{capture.ErrNoneFound, "plug one in, or use --camera pattern"},
+	{capture.ErrNotNamed, "name one with --camera"},
 	{peercred.ErrStranger, "allow that user with --allow-user NAME, or choose a path in $XDG_RUNTIME_DIR"},
 	{tbdev.ErrAmbiguous, "choose one with --stream NAME@PEER, for instance the PEER 0-1.1"},
 }
