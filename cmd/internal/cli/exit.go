@@ -109,6 +109,8 @@ var remedies = []struct {
 	{unixsock.ErrNotSocket, "choose another path"},
 	{unixsock.ErrListening, "end that program, or choose another path"},
 	{tbdev.ErrName, "give NAME, NAME@PEER, unix:PATH, or the path of a device"},
+	{capture.ErrNoneFound, "plug one in, or use --camera pattern"},
+	{capture.ErrNotNamed, "name one with --camera"},
 	{tbdev.ErrAmbiguous, "choose one with --stream NAME@PEER, for instance the PEER 0-1.1"},
 	{tbdev.ErrNoModule, "run: sudo modprobe thunderbolt_stream (it needs Linux 7.2 or newer with CONFIG_USB4_STREAM);" +
 		" without a cable use --stream unix:PATH"},
