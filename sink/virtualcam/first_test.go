@@ -35,8 +35,9 @@ func TestFirstPictureOnDemand(t *testing.T) {
 	fan := sink.NewFanout(sink.Options{Decoder: codec.NewDecoder(&pool, codec.Limits{})})
 	receiver := &transport.Receiver{Link: link, Consumer: audience{fan}, Pool: &pool, Log: log}
 	node := &fake{tells: true, users: make(chan int)}
-	c := newCamera(Options{
-		Node: "/dev/video7", OnDemand: true, Pool: &pool, Log: log,
+	c := New(Options{
+		Driver: node,
+		Node:   "/dev/video7", OnDemand: true, Pool: &pool, Log: log,
 		Need: func(yes bool) {
 			if yes {
 				receiver.Start(capture.Want{})
@@ -44,7 +45,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 				receiver.Stop()
 			}
 		},
-	}, node, node.open)
+	})
 	if err := cmp.Or(fan.Add(c), c.Trouble()); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/sink/virtualcam"
 	"github.com/tbcam/tbcam/transport/peercred"
 	"github.com/tbcam/tbcam/transport/tbdev"
 )
@@ -93,7 +94,7 @@ func Main(root *cobra.Command) {
 		os.Exit(ExitInterrupted) // the user knows
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", root.Name(), oneLine(err.Error()+remedy(err)))
+		fmt.Fprintf(os.Stderr, "%s: %s\n", root.Name(), oneLine(Explain(err)))
 	}
 	os.Exit(ExitCode(err))
 }
@@ -104,6 +105,8 @@ var remedies = []struct {
 	text string
 }{
 	{peercred.ErrStranger, "allow that user with --allow-user NAME, or choose a path in $XDG_RUNTIME_DIR"},
+	{virtualcam.ErrFormat, "end what reads it, or leave --loopback-size and --loopback-format out"},
+	{virtualcam.ErrInUse, "end that, or use --loopback auto"},
 	{tbdev.ErrAmbiguous, "choose one with --stream NAME@PEER, for instance the PEER 0-1.1"},
 }
 
@@ -116,6 +119,9 @@ func remedy(err error) string {
 	}
 	return ""
 }
+
+// Explain returns the text of an error with its remedy, if there is one.
+func Explain(err error) string { return err.Error() + remedy(err) }
 
 // untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP ends. The
 // second SIGINT or SIGTERM ends the process immediately. A terminal that closes may
