@@ -32,8 +32,8 @@ type Sink interface {
 // snapshot that was taken: its output is not opened again.
 var ErrDone = errors.New("sink is done")
 
-// Notice is what an output shows while there is no picture; the zero value says that
-// pictures are to come.
+// Notice is what an output shows while there is no frame; the zero value says that
+// frames are to come.
 type Notice struct {
 	Heading string // such as "No signal"
 	Detail  string // lines below it, for the user of this host

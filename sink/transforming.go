@@ -8,13 +8,13 @@ import (
 	"github.com/tbcam/tbcam/codec"
 )
 
-// transforming is a decoder whose pictures are transformed, once for all sinks.
+// transforming is a decoder whose frames are transformed, once for all sinks.
 type transforming struct {
 	decoder     Decoder
 	mu          sync.Mutex // held while transformer works
 	transformer *codec.Transformer
 	log         *slog.Logger
-	warned      string // of the last picture's crop
+	warned      string // of the last frame's crop
 }
 
 // Transforming returns a decoder that applies a transform to what d decodes. It

@@ -75,7 +75,7 @@ func TestLastOutputEndsTheRun(t *testing.T) {
 	}
 }
 
-// TestRecordingThatFailed: it needs no pictures any more, and does not report that it
+// TestRecordingThatFailed: it needs no frames any more, and does not report that it
 // is started again.
 func TestRecordingThatFailed(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)

@@ -20,7 +20,7 @@ const (
 	// grace is how long after the last application the far camera stays on:
 	// applications open a camera several times before they use it.
 	grace = 3 * time.Second
-	// stale is how long the last picture is shown when no other comes and nobody
+	// stale is how long the last frame is shown when no other comes and nobody
 	// says why.
 	stale = 3 * time.Second
 	// placeholderEvery is the time between two placeholders.
@@ -43,13 +43,13 @@ type Options struct {
 	// OnDemand has Need called with false while no application reads the camera,
 	// where the driver can tell.
 	OnDemand bool
-	// Need, if not nil, is called with whether pictures are needed, at each change.
+	// Need, if not nil, is called with whether frames are needed, at each change.
 	Need func(bool)
-	// Shown, if not nil, is called after each new picture was written, and before
+	// Shown, if not nil, is called after each new frame was written, and before
 	// its release.
 	Shown func(*capture.Frame)
-	// Decoded, if not nil, is told of each JPEG of a node that has JPEGs why it cannot
-	// be decoded, nil that it can.
+	// Decoded, if not nil, is called for each JPEG of a node that takes JPEGs with why
+	// it cannot be decoded, or nil.
 	Decoded func(error)
 	// Explain, if not nil, returns how an error is logged, for instance with a remedy.
 	Explain func(error) string
@@ -57,7 +57,7 @@ type Options struct {
 	Log     *slog.Logger  // nil discards
 }
 
-// Camera is a virtual camera. From Start to Close it writes pictures to its node,
+// Camera is a virtual camera. From Start to Close it writes frames to its node,
 // whatever happens: those that Present gets, the last of them again where the next
 // is late, and else a placeholder. It opens the node again whenever that fails, in
 // the format that it had first.
@@ -67,8 +67,8 @@ type Camera struct {
 
 	needed  atomic.Bool  // somebody looks, or may
 	jpegs   atomic.Bool  // the node has JPEGs
-	notice  atomic.Value // a string: what is waited for, as the viewer says
-	dark    atomic.Bool  // the last picture is not to be seen any more
+	notice  atomic.Value // a string: what is waited for, from Notice
+	dark    atomic.Bool  // the last frame is not to be seen any more
 	timer   *time.Timer  // when something is to be written, or the node opened
 	leaving *time.Timer  // when the grace ends
 	closing chan struct{}
@@ -78,7 +78,7 @@ type Camera struct {
 	mu      sync.Mutex
 	node    string     // that was opened last
 	output  Node       // nil while it is closed
-	users   <-chan int // of output; nil where the driver does not tell
+	users   <-chan int // of output; nil where the driver does not count them
 	looking int        // applications that look
 	painter *painter   // nil before the format is chosen
 	logged  string     // why the node could not be used
@@ -86,7 +86,7 @@ type Camera struct {
 
 	last        *capture.Frame // that readers see; nil for the placeholder
 	lastAt      time.Time      // when it was new
-	since       time.Time      // there is no picture
+	since       time.Time      // there is no frame
 	placeholder *capture.Frame // nil before the first one
 	text        []string       // of placeholder
 }
@@ -120,7 +120,7 @@ func New(o Options) *Camera {
 	return c
 }
 
-// Start begins. The error says why the node cannot be used yet; it is tried again
+// Start begins. The error is why the node cannot be used yet; it is tried again
 // until Close.
 func (c *Camera) Start() error {
 	c.mu.Lock()
@@ -144,7 +144,7 @@ func (c *Camera) Open() (sink.Sink, error) {
 // not safe for concurrent use with Open.
 func (c *Camera) Trouble() error { return c.trouble }
 
-// Notice implements sink.Noticer. A notice is shown until the next picture.
+// Notice implements sink.Noticer. A notice is shown until the next frame.
 func (c *Camera) Notice(n sink.Notice) {
 	c.notice.Store(n.Brief)
 	if n.Brief != "" {
@@ -244,7 +244,7 @@ func (c *Camera) tick() {
 	_ = c.show()
 }
 
-// show writes the last picture again, or a placeholder.
+// show writes the last frame again, or a placeholder.
 func (c *Camera) show() error {
 	if c.dark.Swap(false) || c.last == nil || time.Since(c.lastAt) >= max(stale, 3*c.period) {
 		c.blank()
@@ -254,7 +254,7 @@ func (c *Camera) show() error {
 	return c.write(c.last)
 }
 
-// blank forgets the last picture.
+// blank forgets the last frame.
 func (c *Camera) blank() {
 	if c.last != nil {
 		c.last.Release()
@@ -286,7 +286,7 @@ func (c *Camera) lines() []string {
 	return []string{"no signal", cmp.Or(c.notice.Load().(string), "waiting for the camera"), "since " + c.since.Format(time.TimeOnly)}
 }
 
-// write gives a picture to the readers. After most errors the node is closed, to
+// write gives a frame to the readers. After most errors the node is closed, to
 // be opened again.
 func (c *Camera) write(f *capture.Frame) error {
 	err := c.output.Write(f)
@@ -375,7 +375,7 @@ func (c *Camera) reopen(create bool) error {
 	return nil
 }
 
-// needsAnother reports whether an error of openAny says that only a node that is made
+// needsAnother reports whether after an error of openAny only a node that is made
 // would do.
 func (c *Camera) needsAnother(err error) bool {
 	return errors.Is(err, ErrNoneFree) || c.o.Node == Auto && errors.Is(err, ErrFormat)
@@ -421,7 +421,7 @@ func (c *Camera) openAny() error {
 		if opening == nil {
 			return nil
 		}
-		if !errors.Is(err, ErrFormat) { // which says most
+		if !errors.Is(err, ErrFormat) { // which explains most
 			err = opening
 		}
 	}
@@ -496,7 +496,7 @@ func (c *Camera) warnOnce(n NodeInfo) {
 	}
 }
 
-// watch follows the applications where that is wanted and the driver tells.
+// watch follows the applications where that is wanted and the driver counts them.
 func (c *Camera) watch() {
 	if c.o.OnDemand {
 		users, err := c.output.Users()

@@ -17,11 +17,11 @@ var tiny = capture.Format{Pixel: capture.YUYV, Width: 64, Height: 48}
 func on() Options { return Options{Format: tiny} }
 
 // TestSteadyRate: readers get the node's rate of a camera that is slower, without
-// any picture twice of one that is not.
+// any frame twice of one that is not.
 func TestSteadyRate(t *testing.T) {
 	for _, tt := range []struct {
 		period time.Duration
-		least  int // pictures in 10 s
+		least  int // frames in 10 s
 		most   int
 	}{
 		{time.Second / 30, 300, 300},
@@ -59,8 +59,8 @@ func TestSteadyRate(t *testing.T) {
 	}
 }
 
-// TestAlwaysAPicture: there is a placeholder before the first picture, at once when
-// it is known that none comes, and after a while when it is not; and the picture
+// TestAlwaysAPicture: there is a placeholder before the first frame, at once when
+// it is known that none comes, and after a while when it is not; and the frame
 // comes back by itself.
 func TestAlwaysAPicture(t *testing.T) {
 	play(t, on(), new(fake), func(s *stage) {

@@ -15,7 +15,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// written is a picture that readers of a fake node see.
+// written is a frame that readers of a fake node see.
 type written struct {
 	at       time.Time
 	sequence uint32 // 0 of a placeholder
@@ -153,7 +153,7 @@ func (s *stage) start() {
 	synctest.Wait()
 }
 
-// film presents pictures for a time, one each period, numbered from 1.
+// film presents frames for a time, one each period, numbered from 1.
 func (s *stage) film(format capture.Format, period, d time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(period) {
 		s.next++

@@ -16,12 +16,12 @@ import (
 	"github.com/tbcam/tbcam/transport"
 )
 
-// soon is the longest time from an application's STREAMON to its first picture, of
+// soon is the longest time from an application's STREAMON to its first frame, of
 // a camera that starts at once.
 const soon = 1500 * time.Millisecond
 
 // TestFirstPictureOnDemand measures, by this machine's clock, how long an
-// application waits for the first picture through a session, JPEGs and all. The
+// application waits for the first frame through a session, JPEGs and all. The
 // camera and the node are simulated.
 func TestFirstPictureOnDemand(t *testing.T) {
 	var pool capture.Pool
@@ -84,7 +84,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 	}
 }
 
-// showsCamera reports whether readers have seen a picture that was received.
+// showsCamera reports whether readers have seen a frame that was received.
 func (f *fake) showsCamera(since time.Time) bool {
 	for _, w := range f.since(since) {
 		if w.received {

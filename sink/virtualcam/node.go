@@ -56,7 +56,7 @@ type Node interface {
 	// Write gives a frame to the applications that read; it does not keep it.
 	Write(f *capture.Frame) error
 	// Users returns where the number of applications that read comes from whenever it
-	// changes, until Close; an error says that the driver does not count them.
+	// changes, until Close; an error means that the driver does not count them.
 	Users() (<-chan int, error)
 	Close() error
 }

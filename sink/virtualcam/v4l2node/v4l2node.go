@@ -19,7 +19,7 @@ import (
 const Label = "tbcam"
 
 // The commands that make a node which browsers see: load the driver, have one
-// that is loaded add a node, and load one anew that cannot.
+// that is loaded add a node, and load one again that cannot.
 const (
 	LoadCommand = "sudo modprobe v4l2loopback exclusive_caps=1 card_label=" + Label
 	AddCommand  = "sudo v4l2loopback-ctl add -n " + Label + " -x 1"
