@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/fixtures/jpegsamples"
 )
 
 const benchQuality = 80
@@ -119,7 +120,7 @@ func BenchmarkCopy(b *testing.B) {
 	pool := newPool(b)
 	good := hdJPEG(b, pool, capture.YUYV).Data
 	b.Run("good", func(b *testing.B) { run(b, copyJob(b, good)) })
-	b.Run("no-dht", func(b *testing.B) { run(b, copyJob(b, withoutDHT(good))) })
+	b.Run("no-dht", func(b *testing.B) { run(b, copyJob(b, jpegsamples.WithoutDHT(good))) })
 }
 
 func BenchmarkConvert(b *testing.B) {

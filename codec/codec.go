@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/codec/jfif"
 )
 
 // Kind is what an encoder does to captured frames.
@@ -57,11 +58,11 @@ type Encoder interface {
 	Format(in capture.Format) capture.Format
 	// Encode takes the caller's reference over in every case and returns a
 	// frame that the caller owns, with Encoded set and the other stamps and the
-	// sequence number kept. An error that wraps ErrDamaged costs only this frame.
+	// sequence number kept. An error that wraps jfif.ErrDamaged costs only this frame.
 	Encode(f *capture.Frame) (*capture.Frame, error)
 	// Counts returns what was repaired and dropped so far. It may be called
 	// from any goroutine.
-	Counts() Counts
+	Counts() jfif.Counts
 	// Close frees the encoder's memory; Encode fails from then on. It may be
 	// called twice.
 	Close()

@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/codec/jfif"
 )
 
 // Converter writes raw frames in the formats that sinks want. It is for one
@@ -188,11 +189,12 @@ func (c *Converter) shape(src picture, pixel capture.PixelFormat, box rect) pict
 
 // area returns the box of a picture of a planar format.
 func area(p picture, f capture.Format, box rect) picture {
-	h := headerOf(PlanarFormat(f))
+	sub := jfif.SubsamplingOf(f.Pixel.Info().Planar)
+	subX, subY := sub.Factors()
 	p[0] = p[0].at(box.x, box.y, box.w, box.h, 1)
-	w, ht := h.chroma(box.w, box.h)
-	for i := 1; i < h.Components; i++ {
-		p[i] = p[i].at(box.x/h.SubX, box.y/h.SubY, w, ht, 1)
+	w, h := sub.Chroma(box.w, box.h)
+	for i := 1; i < sub.Components(); i++ {
+		p[i] = p[i].at(box.x/subX, box.y/subY, w, h, 1)
 	}
 	return p
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/codec/jfif"
 )
 
 // Limits bound what a decoder accepts, in pixels; 0 stands for
@@ -39,7 +40,7 @@ func (d *Decoder) Close() { d.libjpeg.stop() }
 // without Decoded: others may be reading it.
 //
 // The picture has to have the size that the frame's format says, within the
-// limits. An error that wraps ErrDamaged costs only this frame.
+// limits. An error that wraps jfif.ErrDamaged costs only this frame.
 func (d *Decoder) Decode(f *capture.Frame) (*capture.Frame, error) {
 	g, err := d.decode(f)
 	if err != nil {
@@ -64,21 +65,21 @@ func (d *Decoder) decode(f *capture.Frame) (*capture.Frame, error) {
 		}
 		return f, nil
 	}
-	h, err := ParseHeader(f.Data)
+	h, err := jfif.ParseHeader(f.Data)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.admit(h, f.Format); err != nil {
+	if err := d.admit(&h, f.Format); err != nil {
 		return nil, err
 	}
 	format := f.Format
-	format.Pixel = h.planar()
+	format.Pixel = h.Subsampling.Planar()
 	if !d.pool.Room(format.Size()) {
 		return nil, fmt.Errorf("%w for %d bytes", ErrNoRoom, format.Size())
 	}
 	g := d.pool.Get(format.Size())
 	g.Derive(format, f)
-	if err := d.decompress(g, f.Data[h.Start:h.End], h); err != nil {
+	if err := d.decompress(g, f.Data[h.Start:h.End], h.Subsampling); err != nil {
 		g.Release()
 		return nil, err
 	}
@@ -87,75 +88,31 @@ func (d *Decoder) decode(f *capture.Frame) (*capture.Frame, error) {
 
 // admit reports what is wrong with the frame's size: it has to be the one
 // announced, within the limits.
-func (d *Decoder) admit(h Header, f capture.Format) error {
+func (d *Decoder) admit(h *jfif.Header, f capture.Format) error {
 	switch {
 	case h.Width > d.limits.Width || h.Height > d.limits.Height:
-		return fmt.Errorf("%w: it is %dx%d, the limit is %dx%d", TooLarge, h.Width, h.Height, d.limits.Width, d.limits.Height)
+		return fmt.Errorf("%w: it is %dx%d, the limit is %dx%d", jfif.TooLarge, h.Width, h.Height, d.limits.Width, d.limits.Height)
 	case h.Width != f.Width || h.Height != f.Height:
-		return fmt.Errorf("%w: it is %dx%d", WrongSize, h.Width, h.Height)
+		return fmt.Errorf("%w: it is %dx%d", jfif.WrongSize, h.Width, h.Height)
 	}
 	return nil
 }
 
-// decompress fills g, whose pixel format is h.planar.
-func (d *Decoder) decompress(g *capture.Frame, jpeg []byte, h Header) error {
+// decompress fills g, whose pixel format is sub.Planar, from a JPEG.
+func (d *Decoder) decompress(g *capture.Frame, jpeg []byte, sub jfif.Subsampling) error {
 	out := planesOf(g.Format, g.Data)
-	like := headerOf(g.Format)
-	if h.SubX == like.SubX && h.SubY == like.SubY {
+	if sub == jfif.SubsamplingOf(g.Format.Pixel) {
 		return d.libjpeg.decode(out, jpeg)
 	}
+	// No raw format is like it: decode its chroma elsewhere, and scale that.
 	p := out
-	p[1], p[2] = h.chromaPlanes(&d.chroma)
+	w, h := sub.Chroma(g.Format.Width, g.Format.Height)
+	b := grow(&d.chroma, 2*w*h)
+	p[1], p[2] = plane{b, w, w, h}, plane{b[w*h:], w, w, h}
 	if err := d.libjpeg.decode(p, jpeg); err != nil {
 		return err
 	}
 	out[1].draw(p[1])
 	out[2].draw(p[2])
 	return nil
-}
-
-// chromaPlanes returns planes in scratch of the size of the header's chroma.
-func (h Header) chromaPlanes(scratch *[]byte) (cb, cr plane) {
-	w, ht := h.chroma(h.Width, h.Height)
-	b := grow(scratch, 2*w*ht)
-	return plane{b, w, w, ht}, plane{b[w*ht:], w, w, ht}
-}
-
-// chroma returns how many chroma samples a rectangle of pixels has.
-func (h Header) chroma(width, height int) (w, ht int) {
-	return (width + h.SubX - 1) / h.SubX, (height + h.SubY - 1) / h.SubY
-}
-
-// subsampled lists the planar formats that JPEGs can have.
-var subsampled = []struct {
-	pixel            capture.PixelFormat
-	components, x, y int
-}{
-	{capture.GREY, 1, 1, 1},
-	{capture.YUV444, 3, 1, 1},
-	{capture.YUV422P, 3, 2, 1},
-	{capture.YUV420, 3, 2, 2},
-	// No raw format is like these: they become the next one with more chroma.
-	{capture.YUV444, 3, 1, 2},
-	{capture.YUV422P, 3, 4, 1},
-}
-
-// planar returns the pixel format that JPEGs with such a header decode to.
-func (h Header) planar() capture.PixelFormat {
-	for _, s := range subsampled {
-		if s.components == h.Components && s.x == h.SubX && s.y == h.SubY {
-			return s.pixel
-		}
-	}
-	panic("codec: header was not made by ParseHeader")
-}
-
-// headerOf returns the header of JPEGs of a planar format.
-func headerOf(f capture.Format) Header {
-	for _, s := range subsampled {
-		if s.pixel == f.Pixel {
-			return Header{Width: f.Width, Height: f.Height, Components: s.components, SubX: s.x, SubY: s.y}
-		}
-	}
-	panic("codec: format is not planar")
 }

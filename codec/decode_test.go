@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/codec/jfif"
 	"github.com/tbcam/tbcam/fixtures/jpegbomb"
+	"github.com/tbcam/tbcam/fixtures/jpegsamples"
 )
 
 // TestDecode compares with the decoder of Go's library.
@@ -45,7 +47,7 @@ func TestDecode(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			pool := newPool(t)
 			data := readFixture(t, tt.name)
-			h, err := ParseHeader(data)
+			h, err := jfif.ParseHeader(data)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,21 +126,21 @@ func compareOnAverage(t *testing.T, p plane, want []byte, stride, subX, subY int
 func TestDecodeRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		cause Cause
+		cause jfif.Cause
 	}{
-		{"truncated-header", Truncated},
-		{"no-eoi", BadData},
-		{"wrong-size", WrongSize},
-		{"unsupported-arithmetic", Unsupported},
-		{"unsupported-rgb", Unsupported},
-		{"unsupported-12-bit", Unsupported},
-		{"unsupported-adobe0", Unsupported},
-		{"too-wide", TooLarge},
+		{"truncated-header", jfif.Truncated},
+		{"no-eoi", jfif.BadData},
+		{"wrong-size", jfif.WrongSize},
+		{"unsupported-arithmetic", jfif.Unsupported},
+		{"unsupported-rgb", jfif.Unsupported},
+		{"unsupported-12-bit", jfif.Unsupported},
+		{"unsupported-adobe0", jfif.Unsupported},
+		{"too-wide", jfif.TooLarge},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			pool := newPool(t)
 			g, err := newDecoder(t, pool).Decode(frameOf(pool, sampleFormat, readFixture(t, tt.name)))
-			if g != nil || !errors.Is(err, tt.cause) || !errors.Is(err, ErrDamaged) {
+			if g != nil || !errors.Is(err, tt.cause) || !errors.Is(err, jfif.ErrDamaged) {
 				t.Errorf("got %v, error %v", g, err)
 			}
 		})
@@ -148,21 +150,21 @@ func TestDecodeRefuses(t *testing.T) {
 // TestDecodeBadData: what only the decoder finds.
 func TestDecodeBadData(t *testing.T) {
 	good := readFixture(t, "good-422-restart")
-	h, _ := ParseHeader(good)
+	h, _ := jfif.ParseHeader(good)
 	for name, data := range map[string][]byte{
 		"hole":                             append(bytes.Clone(good[:h.Scan+500]), good[h.Scan+1500:]...),
-		"no table":                         replaceSegment(good, 0xDB, nil),
-		"bogus table":                      insertBefore(good, markerSOS, []byte{0xFF, markerDHT, 0, 19, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}),
+		"no table":                         jpegsamples.ReplaceSegment(good, jfif.DQT, nil),
+		"bogus table":                      jpegsamples.InsertBefore(good, jfif.SOS, []byte{0xFF, jfif.DHT, 0, 19, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}),
 		"bogus restart":                    bytes.ReplaceAll(good, []byte{0xFF, 0xD3}, []byte{0xFF, 0xD7}),
 		"no restart":                       bytes.ReplaceAll(good, []byte{0xFF, 0xD3}, nil),
-		"padding and then a hole":          append(beforeRestarts(good[:h.Scan+500], []byte{0}), good[h.Scan+1500:]...),
-		"padding and then a bogus restart": bytes.ReplaceAll(beforeRestarts(good, []byte{0}), []byte{0xFF, 0xD3}, []byte{0xFF, 0xD7}),
-		"more than padding":                beforeRestarts(good, make([]byte, 100)),
+		"padding and then a hole":          append(jpegsamples.BeforeRestarts(good[:h.Scan+500], []byte{0}), good[h.Scan+1500:]...),
+		"padding and then a bogus restart": bytes.ReplaceAll(jpegsamples.BeforeRestarts(good, []byte{0}), []byte{0xFF, 0xD3}, []byte{0xFF, 0xD7}),
+		"more than padding":                jpegsamples.BeforeRestarts(good, make([]byte, 100)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			pool := newPool(t)
 			g, err := newDecoder(t, pool).Decode(frameOf(pool, sampleFormat, data))
-			if g != nil || !errors.Is(err, ErrDamaged) {
+			if g != nil || !errors.Is(err, jfif.ErrDamaged) {
 				t.Errorf("got %v, error %v", g, err)
 			}
 		})
@@ -175,7 +177,7 @@ func TestDecodeManyScans(t *testing.T) {
 	for scans, many := range map[int]bool{1: false, 16: false, 17: true, 190: true} {
 		pool := newPool(t)
 		g, err := newDecoder(t, pool).Decode(frameOf(pool, format, jpegbomb.Progressive(100, 50, scans)))
-		if many != errors.Is(err, BadData) || many != (g == nil) || many != (err != nil && strings.Contains(err.Error(), "16 scans")) {
+		if many != errors.Is(err, jfif.BadData) || many != (g == nil) || many != (err != nil && strings.Contains(err.Error(), "16 scans")) {
 			t.Errorf("%d scans: %v, error is %v", scans, g, err)
 		}
 		if g != nil {
@@ -194,7 +196,7 @@ func TestDecodeIsStateless(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.Release()
-	if _, err := d.Decode(frameOf(pool, sampleFormat, replaceSegment(good, 0xDB, nil))); !errors.Is(err, ErrDamaged) {
+	if _, err := d.Decode(frameOf(pool, sampleFormat, jpegsamples.ReplaceSegment(good, jfif.DQT, nil))); !errors.Is(err, jfif.ErrDamaged) {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -219,7 +221,7 @@ func TestDecodeEndsAtClose(t *testing.T) {
 	}()
 	time.Sleep(5 * time.Millisecond) // of the 100 that it takes
 	d.Close()
-	if err := <-result; err == nil || errors.Is(err, ErrDamaged) {
+	if err := <-result; err == nil || errors.Is(err, jfif.ErrDamaged) {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -228,7 +230,7 @@ func TestDecodeLimits(t *testing.T) {
 	pool := newPool(t)
 	d := NewDecoder(pool, Limits{Width: 159})
 	defer d.Close()
-	if _, err := d.Decode(frameOf(pool, sampleFormat, readFixture(t, "good-422"))); !errors.Is(err, TooLarge) || !strings.Contains(err.Error(), "159x8192") {
+	if _, err := d.Decode(frameOf(pool, sampleFormat, readFixture(t, "good-422"))); !errors.Is(err, jfif.TooLarge) || !strings.Contains(err.Error(), "159x8192") {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -243,7 +245,7 @@ func TestDecodeRaw(t *testing.T) {
 		t.Fatalf("got %v, error %v", g, err)
 	}
 	g.Data = g.Data[1:]
-	if _, err := d.Decode(g); !errors.Is(err, WrongSize) {
+	if _, err := d.Decode(g); !errors.Is(err, jfif.WrongSize) {
 		t.Errorf("error is %v", err)
 	}
 }
@@ -253,7 +255,7 @@ func TestDecodeAllocates(t *testing.T) {
 		pool := newPool(t)
 		d := newDecoder(t, pool)
 		data := readFixture(t, name)
-		h, _ := ParseHeader(data)
+		h, _ := jfif.ParseHeader(data)
 		n := testing.AllocsPerRun(100, func() {
 			g, err := d.Decode(frameOf(pool, h.Format(), data))
 			if err != nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/codec/jfif"
 )
 
 // passer passes raw pictures through.
@@ -59,9 +60,9 @@ func (e *jpegEncoder) Encode(f *capture.Frame) (*capture.Frame, error) {
 		e.countError(err)
 		return nil, fmt.Errorf("codec: encode frame %d of %v: %w", f.Sequence, f.Format, err)
 	}
-	g := e.pool.Get(len(jpeg) + len(limitedComment))
+	g := e.pool.Get(len(jpeg) + jfif.MarkRoom)
 	g.Derive(e.Format(f.Format), f)
-	g.Data = appendMarked(g.Data[:0], jpeg, g.Format.Range)
+	g.Data = jfif.AppendMarked(g.Data[:0], jpeg, g.Format.Range)
 	g.At[capture.Encoded] = time.Now()
 	return g, nil
 }
@@ -75,10 +76,12 @@ func (e *jpegEncoder) encode(f *capture.Frame) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := headerOf(PlanarFormat(f.Format))
-	p[0] = padded(p[0], h.SubX, h.SubY, &e.padded)
-	out := grow(&e.jpeg, h.bound())
-	n, err := e.turbo.compress(out, p, h, e.quality)
+	planar := PlanarFormat(f.Format)
+	sub := jfif.SubsamplingOf(planar.Pixel)
+	subX, subY := sub.Factors()
+	p[0] = padded(p[0], subX, subY, &e.padded)
+	out := grow(&e.jpeg, jpegBound(planar, sub))
+	n, err := e.turbo.compress(out, p, planar, sub, e.quality)
 	return out[:n], err
 }
 
@@ -96,22 +99,4 @@ func padded(p plane, subX, subY int, scratch *[]byte) plane {
 		fill(q.data[y*w+copy(q.data[y*w:], line):][:w-p.width], line[p.width-1])
 	}
 	return q
-}
-
-// limitedComment is the segment that marks limited-range samples.
-var limitedComment = append([]byte{0xFF, markerCOM, 0, byte(2 + len(limitedRange))}, limitedRange...)
-
-// appendMarked appends jpeg to dst, with limitedComment if its samples are so.
-// The comment follows the JFIF segment, which has to be the first one.
-func appendMarked(dst, jpeg []byte, r capture.Range) []byte {
-	if r == capture.Full {
-		return append(dst, jpeg...)
-	}
-	at := 2
-	if s, err := nextSegment(jpeg, at); err == nil && s.marker == markerAPP0 {
-		at = s.end
-	}
-	dst = append(dst, jpeg[:at]...)
-	dst = append(dst, limitedComment...)
-	return append(dst, jpeg[at:]...)
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/codec/jfif"
 )
 
 func TestChoose(t *testing.T) {
@@ -90,7 +91,7 @@ func testEncode(t *testing.T, format capture.Format) {
 	if _, err := jpeg.Decode(bytes.NewReader(g.Data)); err != nil {
 		t.Errorf("%v: image/jpeg: %v", format, err)
 	}
-	if h, err := ParseHeader(g.Data); err != nil || h.Format() != g.Format {
+	if h, err := jfif.ParseHeader(g.Data); err != nil || h.Format() != g.Format {
 		t.Errorf("%v: header is %+v, error %v", format, h, err)
 	}
 	back, err := newDecoder(t, pool).Decode(g)
@@ -144,7 +145,7 @@ func TestLimitedComment(t *testing.T) {
 		if err != nil || !strings.Contains(string(out), ","+want) || !strings.Contains(string(out), "422p") {
 			t.Errorf("range %v: ffprobe says %q, error %v", r, out, err)
 		}
-		if data, _ := os.ReadFile(path); data[3] != markerAPP0 {
+		if data, _ := os.ReadFile(path); data[3] != jfif.APP0 {
 			t.Error("the JFIF segment is not the first")
 		}
 	}
@@ -168,7 +169,7 @@ func TestEncodeWrongSize(t *testing.T) {
 		e := newEncoder(t, kind, 80, pool)
 		format := formatOf(capture.YUYV, 6, 4)
 		_, err := e.Encode(frameOf(pool, format, photo(format)[1:]))
-		if !errors.Is(err, WrongSize) || e.Counts() != (Counts{WrongSize: 1}) {
+		if !errors.Is(err, jfif.WrongSize) || e.Counts() != (jfif.Counts{jfif.WrongSize: 1}) {
 			t.Errorf("%v: error is %v, counts are %v", kind, err, e.Counts())
 		}
 	}
@@ -181,7 +182,7 @@ func TestEncodeAfterClose(t *testing.T) {
 	e.Close()
 	for _, pixel := range []capture.PixelFormat{capture.YUYV, capture.RGB24} {
 		format := formatOf(pixel, 6, 4)
-		if _, err := e.Encode(frameOf(pool, format, photo(format))); err == nil || errors.Is(err, ErrDamaged) {
+		if _, err := e.Encode(frameOf(pool, format, photo(format))); err == nil || errors.Is(err, jfif.ErrDamaged) {
 			t.Errorf("error is %v", err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/codec/jfif"
 	"github.com/tbcam/tbcam/fixtures/jpegbomb"
 )
 
@@ -35,7 +36,7 @@ func addBombs(f *testing.F) {
 
 // formatFor returns the format that a JPEG says it has, or any.
 func formatFor(data []byte) capture.Format {
-	h, err := ParseHeader(data)
+	h, err := jfif.ParseHeader(data)
 	if err != nil {
 		return sampleFormat
 	}
@@ -51,8 +52,8 @@ func FuzzRepair(f *testing.F) {
 		e := newEncoder(t, Copy, 0, pool)
 		g, err := e.Encode(frameOf(pool, formatFor(data), data))
 		if err != nil {
-			var cause Cause
-			if !errors.As(err, &cause) || !errors.Is(err, ErrDamaged) || e.Counts()[cause] != 1 {
+			var cause jfif.Cause
+			if !errors.As(err, &cause) || !errors.Is(err, jfif.ErrDamaged) || e.Counts()[cause] != 1 {
 				t.Errorf("error is %v, counts are %v", err, e.Counts())
 			}
 			return
@@ -77,7 +78,7 @@ func FuzzDecode(f *testing.F) {
 		defer d.Close()
 		g, err := d.Decode(frameOf(pool, formatFor(data), data))
 		if err != nil {
-			if !errors.Is(err, ErrDamaged) {
+			if !errors.Is(err, jfif.ErrDamaged) {
 				t.Errorf("error is %v", err)
 			}
 			return

@@ -44,26 +44,22 @@ import (
 	"fmt"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/codec/jfif"
 )
 
 // This file is the only one that calls C. The callers of its functions see to
 // it that the planes have room for what their sizes say.
 
-// subsamplings are the TJSAMPs of three components, by SubX and SubY.
-var subsamplings = map[[2]int]C.int{
-	{1, 1}: C.TJSAMP_444,
-	{2, 1}: C.TJSAMP_422,
-	{2, 2}: C.TJSAMP_420,
-	{1, 2}: C.TJSAMP_440,
-	{4, 1}: C.TJSAMP_411,
-}
-
-// subsampling returns the TJSAMP of a header.
-func (h Header) subsampling() C.int {
-	if h.Components == 1 {
-		return C.TJSAMP_GRAY
-	}
-	return subsamplings[[2]int{h.SubX, h.SubY}]
+// subsamplings are the TJSAMPs.
+var subsamplings = [...]C.int{
+	jfif.Grey: C.TJSAMP_GRAY,
+	jfif.S444: C.TJSAMP_444,
+	jfif.S422: C.TJSAMP_422,
+	jfif.S420: C.TJSAMP_420,
+	jfif.S440: C.TJSAMP_440,
+	jfif.S411: C.TJSAMP_411,
 }
 
 func (p plane) c() *C.uint8_t { return bytesToC(p.data) }
@@ -89,15 +85,15 @@ func (t *turbo) err() error {
 	return errors.New(C.GoString(C.tjGetErrorStr2(t.handle)))
 }
 
-// bound returns the largest size of a JPEG with such a header, in bytes.
-func (h Header) bound() int {
-	return int(C.tjBufSize(C.int(h.Width), C.int(h.Height), h.subsampling()))
+// jpegBound returns the largest size of a JPEG of a frame, in bytes.
+func jpegBound(f capture.Format, sub jfif.Subsampling) int {
+	return int(C.tjBufSize(C.int(f.Width), C.int(f.Height), subsamplings[sub]))
 }
 
-// compress encodes a picture to out, which has room for h.bound, and returns the
+// compress encodes a picture to out, which has room for jpegBound, and returns the
 // length. The planes are padded to whole groups of subsampled pixels.
-func (t *turbo) compress(out []byte, p picture, h Header, quality int) (int, error) {
-	n := C.tb_compress(t.handle, h.subsampling(), C.int(quality), C.int(h.Width), C.int(h.Height),
+func (t *turbo) compress(out []byte, p picture, f capture.Format, sub jfif.Subsampling, quality int) (int, error) {
+	n := C.tb_compress(t.handle, subsamplings[sub], C.int(quality), C.int(f.Width), C.int(f.Height),
 		p[0].c(), C.int(p[0].stride), p[1].c(), C.int(p[1].stride), p[2].c(), C.int(p[2].stride),
 		bytesToC(out), C.ulong(len(out)))
 	if n < 0 {
@@ -133,13 +129,13 @@ func (l *libjpeg) decode(p picture, jpeg []byte) error {
 	case C.TB_OK:
 		return nil
 	case C.TB_MALFORMED:
-		return fmt.Errorf("%w: %w", Malformed, l.err())
+		return fmt.Errorf("%w: %w", jfif.Malformed, l.err())
 	case C.TB_UNSUPPORTED:
-		return Unsupported
+		return jfif.Unsupported
 	case C.TB_STOPPED:
 		return errClosed
 	}
-	return fmt.Errorf("%w: %w", BadData, l.err())
+	return fmt.Errorf("%w: %w", jfif.BadData, l.err())
 }
 
 var errClosed = errors.New("the decoder is closed")

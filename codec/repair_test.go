@@ -8,24 +8,26 @@ import (
 	"testing"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/codec/jfif"
+	"github.com/tbcam/tbcam/fixtures/jpegsamples"
 )
 
 var sampleFormat = capture.Format{Pixel: capture.MJPEG, Width: 160, Height: 120, Range: capture.Full}
 
 func TestCopyRepairs(t *testing.T) {
-	for _, s := range samples {
-		if s.cause == WrongSize { // not here: see TestCopyTrustsTheHeader
+	for _, s := range jpegsamples.All {
+		if s.Cause == jfif.WrongSize { // not here: see TestCopyTrustsTheHeader
 			continue
 		}
-		t.Run(s.name, func(t *testing.T) {
+		t.Run(s.Name, func(t *testing.T) {
 			pool := newPool(t)
 			e := newEncoder(t, Copy, 0, pool)
-			data := readFixture(t, s.name)
+			data := readFixture(t, s.Name)
 			f := frameOf(pool, sampleFormat, data)
 			g, err := e.Encode(f)
-			checkCounts(t, e.Counts(), s.cause)
-			if s.cause >= NoSOI && s.cause != none {
-				if g != nil || !errors.Is(err, s.cause) || !errors.Is(err, ErrDamaged) {
+			checkCounts(t, e.Counts(), s.Cause)
+			if s.Cause >= jfif.NoSOI && s.Cause != jpegsamples.None {
+				if g != nil || !errors.Is(err, s.Cause) || !errors.Is(err, jfif.ErrDamaged) {
 					t.Fatalf("got %v, error %v", g, err)
 				}
 				return
@@ -33,26 +35,26 @@ func TestCopyRepairs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.cause == none && (g != f || !bytes.Equal(g.Data, data)) {
+			if s.Cause == jpegsamples.None && (g != f || !bytes.Equal(g.Data, data)) {
 				t.Error("a good picture was changed")
 			}
 			if g.Format != sampleFormat || g.Sequence != 7 || g.At[capture.Encoded].IsZero() {
 				t.Errorf("frame is %+v", g)
 			}
 			checkSound(t, g.Data)
-			comparePictures(t, pool, g, frameOf(pool, sampleFormat, readFixture(t, s.base)))
+			comparePictures(t, pool, g, frameOf(pool, sampleFormat, readFixture(t, s.Base)))
 		})
 	}
 }
 
-func checkCounts(t *testing.T, got Counts, cause Cause) {
+func checkCounts(t *testing.T, got jfif.Counts, cause jfif.Cause) {
 	t.Helper()
-	var want Counts
+	var want jfif.Counts
 	dropped := uint64(0)
-	if cause != none {
+	if cause != jpegsamples.None {
 		want[cause] = 1
 	}
-	if cause >= NoSOI && cause != none {
+	if cause >= jfif.NoSOI && cause != jpegsamples.None {
 		dropped = 1
 	}
 	if got != want || got.Dropped() != dropped {
@@ -66,7 +68,7 @@ func checkSound(t *testing.T, data []byte) {
 	if _, err := jpeg.Decode(bytes.NewReader(data)); err != nil {
 		t.Errorf("image/jpeg: %v", err)
 	}
-	if !bytes.HasPrefix(data, soi) || !bytes.HasSuffix(data, eoi) {
+	if !jfif.StartsJPEG(data) || !bytes.HasSuffix(data, []byte{0xFF, jfif.EOI}) {
 		t.Error("it does not begin with SOI or not end with EOI")
 	}
 }
@@ -122,7 +124,7 @@ func TestCopySaysWhy(t *testing.T) {
 	} {
 		pool := newPool(t)
 		_, err := newEncoder(t, Copy, 0, pool).Encode(frameOf(pool, sampleFormat, readFixture(t, name)))
-		if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), reason) {
+		if !errors.Is(err, jfif.ErrDamaged) || !strings.Contains(err.Error(), reason) {
 			t.Errorf("%s: error is %v, want %s in it", name, err, reason)
 		}
 	}
@@ -133,13 +135,13 @@ func TestCopyCombined(t *testing.T) {
 	pool := newPool(t)
 	e := newEncoder(t, Copy, 0, pool)
 	good := readFixture(t, "good-422")
-	bad := withoutDHT(insertBefore(good, markerSOF0, []byte("junk")))
+	bad := jpegsamples.WithoutDHT(jpegsamples.InsertBefore(good, jfif.SOF0, []byte("junk")))
 	bad = append([]byte("junk"), bad[:len(bad)-2]...)
 	g, err := e.Encode(frameOf(pool, sampleFormat, bad))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := e.Counts(); c != (Counts{JunkBefore: 1, JunkBetween: 1, NoHuffman: 1, NoEOI: 1}) {
+	if c := e.Counts(); c != (jfif.Counts{jfif.JunkBefore: 1, jfif.JunkBetween: 1, jfif.NoHuffman: 1, jfif.NoEOI: 1}) {
 		t.Errorf("counts are %v", c)
 	}
 	checkSound(t, g.Data)
@@ -156,7 +158,7 @@ func TestCopyCutScan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newDecoder(t, pool).Decode(g); !errors.Is(err, BadData) || !errors.Is(err, ErrDamaged) {
+	if _, err := newDecoder(t, pool).Decode(g); !errors.Is(err, jfif.BadData) || !errors.Is(err, jfif.ErrDamaged) {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/codec/jfif"
 )
 
 func TestShrink(t *testing.T) {
@@ -36,7 +37,7 @@ func TestNoRoom(t *testing.T) {
 	pool := newPool(t)
 	pool.Limit = 10_000
 	_, err := newDecoder(t, pool).Decode(frameOf(pool, sampleFormat, readFixture(t, "good-422")))
-	if !errors.Is(err, ErrNoRoom) || errors.Is(err, ErrDamaged) {
+	if !errors.Is(err, ErrNoRoom) || errors.Is(err, jfif.ErrDamaged) {
 		t.Errorf("Decode: %v", err)
 	}
 	raw := formatOf(capture.GREY, 90, 90)

@@ -82,7 +82,7 @@ func (t Transform) Format(in capture.Format) capture.Format {
 	}
 	crop := t.crop(in)
 	out.Width, out.Height = crop.Dx(), crop.Dy()
-	if !in.Pixel.Compressed() && !t.keepsChroma(headerOf(out)) {
+	if !in.Pixel.Compressed() && !t.keepsChroma(out) {
 		out.Pixel = capture.YUV444
 	}
 	if t.onSide() {
@@ -101,8 +101,8 @@ func (t Transform) crop(in capture.Format) image.Rectangle {
 	if in.Pixel.Compressed() {
 		return crop
 	}
-	h := headerOf(PlanarFormat(in))
-	return crop.Sub(image.Pt(crop.Min.X%h.SubX, crop.Min.Y%h.SubY))
+	subX, subY := in.Pixel.Info().Subsampling()
+	return crop.Sub(image.Pt(crop.Min.X%subX, crop.Min.Y%subY))
 }
 
 // onSide reports whether width and height change places.
@@ -110,11 +110,12 @@ func (t Transform) onSide() bool { return t.Rotate == 90 || t.Rotate == 270 }
 
 // keepsChroma reports whether pixels that share chroma in a cropped picture do so
 // in a raw format afterwards.
-func (t Transform) keepsChroma(h Header) bool {
+func (t Transform) keepsChroma(cropped capture.Format) bool {
 	// Which of the edges come first afterwards: the right one, the lower one.
 	right := (t.Rotate == 180 || t.Rotate == 270) != (t.Mirror && !t.onSide())
 	lower := (t.Rotate == 180 || t.Rotate == 90) != (t.Mirror && t.onSide())
-	return !(t.onSide() && h.SubX != h.SubY || right && h.Width%h.SubX != 0 || lower && h.Height%h.SubY != 0)
+	subX, subY := cropped.Pixel.Info().Subsampling()
+	return !(t.onSide() && subX != subY || right && cropped.Width%subX != 0 || lower && cropped.Height%subY != 0)
 }
 
 // Transformer applies a Transform to raw frames. It is for one goroutine.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/transport/mjpeg"
+	"github.com/tbcam/tbcam/codec/jfif"
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
@@ -27,9 +27,9 @@ func sniff(src io.Reader) (head []byte, plain bool, err error) {
 	first := make([]byte, wire.PacketSize)
 	n, err := s.Read(first)
 	if err == nil {
-		_, err = mjpeg.NewReader(io.MultiReader(bytes.NewReader(first[:n]), s), maxSniff).Next()
+		_, err = jfif.NewSplitter(io.MultiReader(bytes.NewReader(first[:n]), s), maxSniff).Next()
 	}
-	if errors.Is(err, errNotPlain) || errors.Is(err, mjpeg.ErrTooLarge) {
+	if errors.Is(err, errNotPlain) || errors.Is(err, jfif.ErrTooLong) {
 		return s.head, false, nil
 	}
 	return s.head, err == nil, err
@@ -65,13 +65,13 @@ func (rs *receiverSession) readPlain(src io.Reader) error {
 	r := rs.receiver
 	rs.peer, rs.begun = &Peer{Program: "plain MJPEG", Host: printable(r.Link.String(), maxText)}, true
 	r.Consumer.Connected(*rs.peer)
-	frames := mjpeg.NewReader(src, maxPlain)
+	frames := jfif.NewSplitter(src, maxPlain)
 	p := plainStream{session: rs}
 	defer p.dropWaiting()
 	for sequence := uint32(0); ; sequence++ {
 		data, err := frames.Next()
 		switch {
-		case errors.Is(err, mjpeg.ErrTooLarge):
+		case errors.Is(err, jfif.ErrTooLong):
 			p.countDamaged(len(data))
 		case err != nil:
 			if errors.Is(err, io.EOF) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/codec"
+	"github.com/tbcam/tbcam/codec/jfif"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -36,7 +37,7 @@ type feed struct {
 	lost    capture.Lost   // of cameras that were closed, and what was superseded in box
 	encoder codec.Encoder  // nil before the first camera; changed under using and mu
 	encoded encoding       // what encoder was made for; likewise
-	repairs codec.Counts   // of encoders that were closed
+	repairs jfif.Counts    // of encoders that were closed
 
 	sent int // frames returned by Next; of Next alone
 }
@@ -270,7 +271,7 @@ func (f *feed) Lost() capture.Lost {
 
 // fates returns the totals of pictures that were not sent, and what the encoders
 // repaired and dropped.
-func (f *feed) fates() (capture.Lost, codec.Counts) {
+func (f *feed) fates() (capture.Lost, jfif.Counts) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	lost, counts := f.lost, f.repairs

@@ -6,7 +6,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
-	"github.com/tbcam/tbcam/codec"
+	"github.com/tbcam/tbcam/codec/jfif"
 )
 
 // sendMeter measures what the sender can know: up to the wire.
@@ -30,7 +30,7 @@ func (m *sendMeter) summary() meter.Summary {
 	outcomes := meter.SenderOutcomes(lost)
 	for cause, n := range counts {
 		if n > 0 {
-			outcomes = append(outcomes, meter.Outcome{Name: codec.Cause(cause).String(), Count: n})
+			outcomes = append(outcomes, meter.Outcome{Name: jfif.Cause(cause).String(), Count: n})
 		}
 	}
 	return meter.Summary{Program: "tbcam-send", Counted: "sent", Report: m.meter.Report(m.bytes.Load()), Outcomes: outcomes}

@@ -101,8 +101,8 @@ func TestSnapshotHistoryOfAnotherSession(t *testing.T) {
 	c.want(t, 1, 0)
 }
 
-// TestSnapshotHistoryAreBounded: of large frames fewer are kept.
-func TestSnapshotHistoryAreBounded(t *testing.T) {
+// TestSnapshotHistoryIsBounded: of large frames fewer are kept.
+func TestSnapshotHistoryIsBounded(t *testing.T) {
 	var s snapshotHistory
 	pool := &capture.Pool{}
 	for i := range uint32(20) {

@@ -9,8 +9,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/tbcam/tbcam/codec"
-	"github.com/tbcam/tbcam/transport/mjpeg"
+	"github.com/tbcam/tbcam/codec/jfif"
 )
 
 // Report is what Repair found and did.
@@ -164,7 +163,7 @@ func surveyorOf(f io.ReaderAt) (surveyor, error) {
 		return surveyMP4, nil
 	case string(b[:4]) == "RIFF" && string(b[8:]) == "AVI ":
 		return surveyAVI, nil
-	case bytes.HasPrefix(b[:], []byte{0xFF, 0xD8, 0xFF}):
+	case jfif.StartsJPEG(b[:]):
 		return surveyMJPEG, nil
 	}
 	return nil, ErrNotRecording
@@ -262,14 +261,14 @@ func tornJPEG(data []byte) bool {
 	if data[0] != 0 && data[len(data)-1] != 0 {
 		return false
 	}
-	h, err := codec.ParseHeader(data)
+	h, err := jfif.ParseHeader(data)
 	return err != nil || !h.Complete
 }
 
 // surveyMJPEG has no index to make: an unfinished picture is all there is to cut.
 func surveyMJPEG(f storage, end int64) (*survey, error) {
 	s := newSurvey(MJPEG, f)
-	r := mjpeg.NewReader(io.NewSectionReader(f, 0, end), maxPicture)
+	r := jfif.NewSplitter(io.NewSectionReader(f, 0, end), maxPicture)
 	for {
 		_, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -278,7 +277,7 @@ func surveyMJPEG(f storage, end int64) (*survey, error) {
 		if err == nil {
 			s.report.Pictures++
 			s.size = r.Offset()
-		} else if !errors.Is(err, mjpeg.ErrTooLarge) {
+		} else if !errors.Is(err, jfif.ErrTooLong) {
 			return nil, err
 		}
 	}

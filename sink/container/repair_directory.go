@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tbcam/tbcam/codec"
+	"github.com/tbcam/tbcam/codec/jfif"
 )
 
 // maxLine bounds a line of frames.csv, in bytes.
@@ -173,7 +173,7 @@ func (s *directorySurvey) list(name string) error {
 	if err != nil {
 		return err
 	}
-	if h, err := codec.ParseHeader(data); err != nil || !h.Complete {
+	if h, err := jfif.ParseHeader(data); err != nil || !h.Complete {
 		s.report.Cut += int64(len(data))
 		return os.Remove(path)
 	}

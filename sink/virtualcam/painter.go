@@ -5,6 +5,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/codec"
+	"github.com/tbcam/tbcam/codec/jfif"
 	"github.com/tbcam/tbcam/sink/virtualcam/placeholder"
 )
 
@@ -67,7 +68,7 @@ func (p *painter) paint(f *capture.Frame) (*capture.Frame, error) {
 // whole reports whether a JPEG is what its frame says: it is the peer's, and
 // applications are going to decode it.
 func whole(f *capture.Frame) bool {
-	header, err := codec.ParseHeader(f.Data)
+	header, err := jfif.ParseHeader(f.Data)
 	return err == nil && header.Complete && header.Format() == f.Format
 }
 

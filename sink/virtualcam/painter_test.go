@@ -7,6 +7,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/codec"
+	"github.com/tbcam/tbcam/codec/jfif"
 )
 
 func newTestPainter(t *testing.T, f capture.Format, pool *capture.Pool) *painter {
@@ -31,7 +32,7 @@ func sample(t *testing.T, pool *capture.Pool, name string) *capture.Frame {
 	if err != nil {
 		t.Fatal(err)
 	}
-	header, err := codec.ParseHeader(data)
+	header, err := jfif.ParseHeader(data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,7 @@ func TestJPEGsAreCopied(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer g.Release()
-			header, err := codec.ParseHeader(g.Data)
+			header, err := jfif.ParseHeader(g.Data)
 			if err != nil || header.Format() != tt.to || g.Format != tt.to || g.Sequence != 9 {
 				t.Errorf("it is %v, frame %d of %v, %v; want %v", header.Format(), g.Sequence, g.Format, err, tt.to)
 			}

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tbcam/tbcam/fixtures/jpegsamples"
 )
 
 // patience is how long a player may take for what it must do.
@@ -62,7 +64,7 @@ func TestPlayersShowEachPictureAtOnce(t *testing.T) {
 			}
 			w := NewWriter(into(stream))
 			for n := 1; n <= frames; n++ {
-				if err := w.Write(photo(t, size, uint64(n))); err != nil {
+				if err := w.Write(jpegsamples.Noise(size, uint64(n))); err != nil {
 					t.Fatalf("%v: %s", err, &errors)
 				}
 				// A player may want some pictures before it shows any.

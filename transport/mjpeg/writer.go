@@ -3,19 +3,13 @@ package mjpeg
 import (
 	"errors"
 	"fmt"
+
+	"github.com/tbcam/tbcam/codec/jfif"
 )
 
 // blockSize is what GStreamer's filesrc reads at a time, and what a USB4STREAM
 // packet holds: a picture that ends with a block is seen when it was written.
 const blockSize = 4096
-
-// The markers that matter here (ITU-T T.81, table B.1).
-const (
-	soi = 0xD8
-	eoi = 0xD9
-	sos = 0xDA
-	com = 0xFE
-)
 
 // comHead is the length of a COM segment's marker and length field.
 const comHead = 4
@@ -41,7 +35,7 @@ var ErrNotJPEG = errors.New("picture is no JPEG")
 
 // Write writes one JPEG file, which it does not keep.
 func (w *Writer) Write(jpeg []byte) error {
-	if len(jpeg) < 2 || jpeg[0] != 0xFF || jpeg[1] != soi {
+	if len(jpeg) < 2 || jpeg[0] != 0xFF || jpeg[1] != jfif.SOI {
 		return fmt.Errorf("write mjpeg: %w", ErrNotJPEG)
 	}
 	if w.begun {
@@ -61,6 +55,6 @@ func (w *Writer) tail(n int) []byte {
 	size := least + (blockSize-(n+least)%blockSize)%blockSize
 	length := size - 2 - 2 // of the segment without its marker
 	tail := w.padding[:size]
-	copy(tail, []byte{0xFF, soi, 0xFF, com, byte(length >> 8), byte(length)})
+	copy(tail, []byte{0xFF, jfif.SOI, 0xFF, jfif.COM, byte(length >> 8), byte(length)})
 	return tail
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -70,11 +71,13 @@ var importRules = []importRule{
 	{"cmd/tbcam-window", []string{"cmd/tbcam-window/internal", "sink/window/shm", "capture"}},
 	{"cmd/tbcam-view", append([]string{"cmd/tbcam-view/internal", "sink", "transport", "codec", "capture"}, shared...)},
 	{"cmd/tbcam-send", append([]string{"transport", "codec", "capture"}, shared...)},
-	{"sink/container", []string{"sink/container", "capture", "codec", "transport/mjpeg"}},
+	{"sink/container", []string{"sink/container", "capture", "codec/jfif"}},
+	{"sink/record", []string{"sink/record", "sink/container", "capture", "codec/jfif"}},
 	{"sink", []string{"sink", "codec", "capture"}},
 	{"transport/wire", nil},
-	{"transport", []string{"transport", "capture"}},
-	{"codec", []string{"capture"}},
+	{"transport", []string{"transport", "capture", "codec/jfif"}},
+	{"codec/jfif", []string{"capture"}},
+	{"codec", []string{"codec/jfif", "capture"}},
 	{"capture/v4l2", []string{"capture"}},
 	{"capture/pattern", []string{"capture"}},
 	{"capture", nil},
@@ -125,6 +128,17 @@ func TestOwnedImports(t *testing.T) {
 			if imports && !isInside(p.ImportPath, o.by...) {
 				t.Errorf("%s imports %s; only %v may", p.ImportPath, o.imported, o.by)
 			}
+		}
+	}
+}
+
+// TestPureGo builds what other programs import on hosts without a C compiler.
+func TestPureGo(t *testing.T) {
+	for _, path := range []string{"capture", "codec/jfif", "transport", "sink/container", "sink/record"} {
+		cmd := exec.Command("go", "build", module+path)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s without cgo: %v: %s", path, err, out)
 		}
 	}
 }

@@ -1,10 +1,10 @@
-package codec
+package jfif
 
 // standardHuffman is a DHT segment with the typical tables of T.81 Annex K.3,
 // which a Motion JPEG stream may omit. Each table is its class and number, the
 // number of codes of each length from 1 to 16 bits, and their values.
 var standardHuffman = []byte{
-	0xFF, markerDHT, 0x01, 0xA2,
+	0xFF, DHT, 0x01, 0xA2,
 
 	// Table K.3: DC, luminance.
 	0x00,
