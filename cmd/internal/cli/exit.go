@@ -104,6 +104,8 @@ var remedies = []struct {
 	err  error
 	text string
 }{
+	{capture.ErrNoneFound, "plug one in, or use --camera pattern"},
+	{capture.ErrNotNamed, "name one with --camera"},
 	{peercred.ErrStranger, "allow that user with --allow-user NAME, or choose a path in $XDG_RUNTIME_DIR"},
 	{virtualcam.ErrFormat, "end what reads it, or leave --loopback-size and --loopback-format out"},
 	{virtualcam.ErrInUse, "end that, or use --loopback auto"},

@@ -113,7 +113,7 @@ func watchCamera(t *testing.T, path string) *gallery {
 // openWhenThere opens a camera as soon as it can be opened, or returns nil.
 func openWhenThere(path string, closed <-chan struct{}) *v4l2.Source {
 	for {
-		if camera, err := v4l2.Find(path); err == nil && len(camera.Modes) > 0 {
+		if camera, err := v4l2.Describe(path); err == nil && len(camera.Modes) > 0 {
 			if source, err := v4l2.Open(path, camera.Modes[0], &capture.Pool{}); err == nil {
 				return source
 			}

@@ -215,6 +215,23 @@ func TestViewerMayNotChooseAnything(t *testing.T) {
 	}
 }
 
+// TestViewerChoosesAmongTheOffered: of several cameras it gets the one that it asks
+// for, else the first; its program reads back which one.
+func TestViewerChoosesAmongTheOffered(t *testing.T) {
+	flag, _ := harness.NewSocket(t)
+	harness.StartSender(t, flag, "--camera=pattern2")
+	for asked, want := range map[string]int{"--camera=auto": 1, "--camera=pattern2": 2, "--camera=pattern": 1} {
+		file := filepath.Join(t.TempDir(), "a.png")
+		if code := harness.StartViewer(t, flag, asked, "--snapshot="+file).WaitExit(); code != 0 {
+			t.Fatalf("%s: exit code %d", asked, code)
+		}
+		img := golden.Read(t, file)
+		if stamp, err := pattern.ReadImage(img, img.Bounds()); err != nil || stamp.Camera != want {
+			t.Errorf("%s: read %+v, %v; want camera %d", asked, stamp, err, want)
+		}
+	}
+}
+
 func TestViewerListsTheSendersCameras(t *testing.T) {
 	flag, _ := harness.NewSocket(t)
 	harness.StartSender(t, flag)
@@ -226,8 +243,8 @@ func TestViewerListsTheSendersCameras(t *testing.T) {
 	if err := json.Unmarshal([]byte(v.Out.String()), &cameras); err != nil {
 		t.Fatal(err)
 	}
-	if last := cameras[len(cameras)-1]; last.Path != pattern.Name || len(last.Modes) != len(pattern.Camera().Modes) {
-		t.Errorf("the last camera is %+v", last)
+	if len(cameras) != 1 || cameras[0].Path != pattern.Name || len(cameras[0].Modes) != len(pattern.Camera().Modes) {
+		t.Errorf("listed are %+v, but not only what is offered", cameras)
 	}
 }
 

@@ -193,9 +193,9 @@ func TestWebcamMoves(t *testing.T) {
 	twin.Stop(syscall.SIGTERM)
 }
 
-// TestInfraredComesLast: a laptop's sensor for face recognition may be the first
-// node.
-func TestInfraredComesLast(t *testing.T) {
+// TestInfraredIsNamed: a laptop's sensor for face recognition may be the first node,
+// and is offered only where its name was given.
+func TestInfraredIsNamed(t *testing.T) {
 	vm.LoadUSB(t)
 	grey, colour := t.TempDir(), t.TempDir()
 	if err := os.WriteFile(filepath.Join(grey, "0.grey"), make([]byte, 160*120), 0o600); err != nil {
@@ -212,9 +212,7 @@ func TestInfraredComesLast(t *testing.T) {
 	s.WaitText("offering Infrared")
 	interrupt(t, s)
 	other.Stop(syscall.SIGTERM)
-	s = harness.Start(t, nil, "tbcam-send", flag)
-	s.WaitText("offering Infrared")
-	interrupt(t, s)
+	wantRefusal(t, harness.Start(t, nil, "tbcam-send", flag), 3, "(Infrared); name one with --camera")
 }
 
 // TestNothingUsableIsReported: once, with the cause, and until frames can be used.
