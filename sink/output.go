@@ -20,6 +20,22 @@ type Output interface {
 	Open() (Sink, error)
 }
 
+// NewOutput returns an output without any of the optional interfaces.
+func NewOutput(name string, n Need, open func() (Sink, error)) Output {
+	return &simpleOutput{name, n, open}
+}
+
+// simpleOutput is what NewOutput returns.
+type simpleOutput struct {
+	name string
+	need Need
+	open func() (Sink, error)
+}
+
+func (o *simpleOutput) Name() string        { return o.name }
+func (o *simpleOutput) Takes() Need         { return o.need }
+func (o *simpleOutput) Open() (Sink, error) { return o.open() }
+
 // Sink is an open output. Its methods are called by one goroutine.
 type Sink interface {
 	// Present takes over the reference of a frame that others may hold too. After an

@@ -18,8 +18,11 @@ type transforming struct {
 }
 
 // Transforming returns a decoder that applies a transform to what d decodes. It
-// owns both. It warns of a crop that does not fit, once.
+// owns both. It warns once of a crop that does not fit; a nil log discards.
 func Transforming(d Decoder, t *codec.Transformer, log *slog.Logger) Decoder {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	return &transforming{decoder: d, transformer: t, log: log}
 }
 

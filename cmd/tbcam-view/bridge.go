@@ -85,7 +85,7 @@ func newBridge(link transport.Link, out downstream, outage *outage, c bridgeConf
 
 // Connected implements transport.Consumer.
 func (b *bridge) Connected(peer transport.Peer) {
-	b.log.Info(fmt.Sprintf("%v is there", peer))
+	b.log.Info(fmt.Sprintf("connected to %v", peer))
 	b.notify(sink.Notice{Heading: "Waiting for the camera", Brief: "waiting for the camera"})
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -174,7 +174,7 @@ func (b *bridge) Disconnected(err error) {
 	select {
 	case <-b.ending: // it is this side that goes
 	default:
-		b.log.Info("the sender is gone", "err", err)
+		b.log.Info("lost the connection to the sender", "err", err)
 	}
 	b.outage.reset()
 	b.notify(senderGone(err))

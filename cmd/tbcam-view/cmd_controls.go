@@ -76,7 +76,7 @@ A button takes any.`,
   tbcam-view --preset evening`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 && run.save == "" && run.load == "" && !run.reset {
-				return cli.Mark(errors.New("which control? See tbcam-view controls, and tbcam-view control --help"), cli.ErrUsage)
+				return cli.Mark(errors.New("name a control; see tbcam-view controls, and tbcam-view control --help"), cli.ErrUsage)
 			}
 			if err := run.check(); err != nil {
 				return cli.Mark(err, cli.ErrUsage)
@@ -296,7 +296,7 @@ func printControls(w io.Writer, controls transport.Controls, asJSON bool) error 
 	}
 	locked := ""
 	if controls.Locked {
-		locked = ", which the sender lets nobody set"
+		locked = " (read-only: the sender does not allow changes)"
 	}
 	fmt.Fprintf(w, "%s: %d controls%s\n", controls.Camera, len(controls.List), locked)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)

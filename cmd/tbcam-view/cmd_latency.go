@@ -96,7 +96,9 @@ func (t *latencyTest) close() {
 }
 
 // Connected implements transport.Consumer.
-func (t *latencyTest) Connected(peer transport.Peer) { t.log.Info(fmt.Sprintf("%v is there", peer)) }
+func (t *latencyTest) Connected(peer transport.Peer) {
+	t.log.Info(fmt.Sprintf("connected to %v", peer))
+}
 
 // Mode implements transport.Consumer.
 func (t *latencyTest) Mode(mode transport.Mode) {
@@ -126,7 +128,9 @@ func (t *latencyTest) Status(status transport.Status) {
 }
 
 // Disconnected implements transport.Consumer.
-func (t *latencyTest) Disconnected(err error) { t.log.Info("the sender is gone", "err", err) }
+func (t *latencyTest) Disconnected(err error) {
+	t.log.Info("lost the connection to the sender", "err", err)
+}
 
 // look reads the codes in the frames until the context ends.
 func (t *latencyTest) look(ctx context.Context) {

@@ -106,7 +106,7 @@ func TestRecordingThatFailed(t *testing.T) {
 		t.Errorf("the sender is asked %s", got)
 	}
 	done, err := r.toggleRecording()
-	if err != nil || !strings.Contains(done, "ended for good") || !strings.Contains(done, "no space") {
+	if err != nil || !strings.Contains(done, "recording failed") || !strings.Contains(done, "no space") {
 		t.Errorf("a key does %q, %v", done, err)
 	}
 	if on := changes.last(); on {

@@ -350,7 +350,7 @@ func (c *Camera) leave() {
 	if !c.needed.Swap(false) {
 		return
 	}
-	c.o.Log.Info("no application reads the virtual camera any more", "node", c.node)
+	c.o.Log.Info("no application reads the virtual camera", "node", c.node)
 	c.mu.Lock()
 	c.blank()
 	c.mu.Unlock()
@@ -474,7 +474,7 @@ func (c *Camera) openAs(n NodeInfo, p *painter) error {
 	if err := c.show(); c.output == nil {
 		return err
 	}
-	c.o.Log.Info("virtual camera is there", "node", n.Path, "name", n.Name, "format", p.format)
+	c.o.Log.Info("virtual camera is ready", "node", n.Path, "name", n.Name, "format", p.format)
 	c.warnOnce(n)
 	return nil
 }
