@@ -17,12 +17,12 @@ import (
 	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
-// soon is the longest time from an application's STREAMON to its first picture, of
+// soon is the longest time from an application's STREAMON to its first frame, of
 // a camera that starts at once.
 const soon = 1500 * time.Millisecond
 
 // TestFirstPictureOnDemand measures, by this machine's clock, how long an
-// application waits for the first picture through a session, JPEGs and all. The
+// application waits for the first frame through a session, JPEGs and all. The
 // camera and the node are simulated.
 func TestFirstPictureOnDemand(t *testing.T) {
 	var pool capture.Pool
@@ -36,8 +36,9 @@ func TestFirstPictureOnDemand(t *testing.T) {
 	fan := sink.NewFanout(sink.Options{Decoder: codec.NewDecoder(&pool, codec.Limits{})})
 	receiver := &transport.Receiver{Link: link, Consumer: audience{fan: fan}, Pool: &pool, Log: log}
 	node := &fake{tells: true, users: make(chan int)}
-	c := newCamera(Options{
-		Node: "/dev/video7", OnDemand: true, Pool: &pool, Log: log,
+	c := New(Options{
+		Driver: node,
+		Node:   "/dev/video7", OnDemand: true, Pool: &pool, Log: log,
 		Need: func(yes bool) {
 			if yes {
 				receiver.Start(capture.Want{})
@@ -45,7 +46,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 				receiver.Stop()
 			}
 		},
-	}, node, node.open)
+	})
 	if err := cmp.Or(fan.Add(c), c.Trouble()); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +85,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 	}
 }
 
-// showsCamera reports whether readers have seen a picture that was received.
+// showsCamera reports whether readers have seen a frame that was received.
 func (f *fake) showsCamera(since time.Time) bool {
 	for _, w := range f.since(since) {
 		if w.received {

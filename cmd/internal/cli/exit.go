@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/sink/virtualcam"
 	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/tbdev"
 	"github.com/tbcam/tbcam/transport/unixsock"
@@ -94,7 +95,7 @@ func Main(root *cobra.Command) {
 		os.Exit(ExitInterrupted) // the user knows
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", root.Name(), oneLine(err.Error()+remedy(err)))
+		fmt.Fprintf(os.Stderr, "%s: %s\n", root.Name(), oneLine(Explain(err)))
 	}
 	os.Exit(ExitCode(err))
 }
@@ -111,6 +112,8 @@ var remedies = []struct {
 	{tbdev.ErrName, "give NAME, NAME@PEER, unix:PATH, or the path of a device"},
 	{capture.ErrNoneFound, "plug one in, or use --camera pattern"},
 	{capture.ErrNotNamed, "name one with --camera"},
+	{virtualcam.ErrFormat, "end what reads it, or leave --loopback-size and --loopback-format out"},
+	{virtualcam.ErrInUse, "end that, or use --loopback auto"},
 	{tbdev.ErrAmbiguous, "choose one with --stream NAME@PEER, for instance the PEER 0-1.1"},
 	{tbdev.ErrNoModule, "run: sudo modprobe thunderbolt_stream (it needs Linux 7.2 or newer with CONFIG_USB4_STREAM);" +
 		" without a cable use --stream unix:PATH"},
@@ -132,6 +135,9 @@ func remedy(err error) string {
 	}
 	return ""
 }
+
+// Explain returns the text of an error with its remedy, if there is one.
+func Explain(err error) string { return err.Error() + remedy(err) }
 
 // untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP ends. The
 // second SIGINT or SIGTERM ends the process immediately. A terminal that closes may
