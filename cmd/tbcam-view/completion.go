@@ -22,7 +22,7 @@ type completion struct {
 	result   func() error  // of a run that is left; nil before it began
 }
 
-// begin says what a run that is left ends with.
+// begin sets what a run that is left ends with.
 func (c *completion) begin(result func() error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 
 // desiredControls are what the user wants of the controls: a preset, a guard of the frame
 // rate, and what was set since. They are set again whenever the far camera was
-// opened anew, since one that lost its power has forgotten them.
+// opened again, since one that lost its power has forgotten them.
 type desiredControls struct {
 	preset   preset.Preset
 	keepRate bool
@@ -33,7 +33,7 @@ type desiredSetting struct {
 	capture.Setting
 }
 
-// connected takes note that a session has begun: its sender counts openings anew.
+// connected takes note that a session has begun: its sender counts openings from the start.
 func (d *desiredControls) connected() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

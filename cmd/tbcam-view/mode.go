@@ -33,7 +33,7 @@ func newModes(want capture.Want, d modeDemand) *modes {
 	return &modes{demand: d, want: want, changed: make(chan struct{})}
 }
 
-// change changes something under the lock and tells those who wait.
+// change changes something under the lock and wakes those who wait.
 func (m *modes) change(what func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -55,7 +55,7 @@ func (m *modes) setStatus(status transport.Status) {
 	})
 }
 
-// clear forgets what the last session has told.
+// clear forgets the state of the last session.
 func (m *modes) clear() { m.change(func() { m.mode, m.status = nil, transport.Status{} }) }
 
 func (m *modes) wanted() capture.Want {
@@ -102,7 +102,7 @@ func (m *modes) set(ctx context.Context, change capture.Want) (transport.Mode, e
 	return mode, err
 }
 
-// errRefused says that the sender has left what ran before running.
+// errRefused is returned when the sender keeps the mode that ran before.
 var errRefused = errors.New("the sender refused the request")
 
 // await waits for a mode that answers a request, or for the sender's word that there

@@ -23,11 +23,11 @@ const (
 // decoded, or the sender loses all of them. It reports that once, and when frames
 // show again.
 type outage struct {
-	// report is told the cause, "" that frames show again. It must not wait.
+	// report is called with the cause, with "" when frames show again. It must not wait.
 	report func(cause string)
 
 	mu       sync.Mutex
-	begun    int          // of outages, to tell a timer that is late
+	begun    int          // of outages, to recognise a timer that is late
 	timer    *time.Timer  // nil: nothing is wrong
 	reported bool         // this outage was
 	damaged  int          // frames in a row that could not be decoded
@@ -86,7 +86,7 @@ func (o *outage) cause() string {
 	return "the sender loses all frames: " + strings.Join(counts, ", ")
 }
 
-// noteStated takes note that the sender itself says why there is nothing to show.
+// noteStated notes the reason that the sender itself gives for showing nothing.
 func (o *outage) noteStated(cause string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -140,7 +140,7 @@ func (o *outage) end() {
 	}
 }
 
-// observe returns a decoder that tells the outage what becomes of frames.
+// observe returns a decoder that reports the result for each frame to the outage.
 func (o *outage) observe(d sink.Decoder) sink.Decoder { return &observedDecoder{d, o} }
 
 type observedDecoder struct {

@@ -148,7 +148,7 @@ func (r *run) outputEnded(o sink.Output, err error, left int) {
 	case left == 0:
 		r.done()
 	case err != nil:
-		r.log.Error(err.Error())
+		r.log.Error(cli.Explain(err))
 	default:
 		r.log.Info("the " + o.Name() + " was closed; the rest goes on")
 	}

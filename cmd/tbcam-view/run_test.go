@@ -75,7 +75,7 @@ func TestLastOutputEndsTheRun(t *testing.T) {
 	}
 }
 
-// TestRecordingThatFailed: it needs no pictures any more, and does not report that it
+// TestRecordingThatFailed: it needs no frames any more, and does not report that it
 // is started again.
 func TestRecordingThatFailed(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -106,7 +106,7 @@ func TestRecordingThatFailed(t *testing.T) {
 		t.Errorf("the sender is asked %s", got)
 	}
 	done, err := r.toggleRecording()
-	if err != nil || !strings.Contains(done, "ended for good") || !strings.Contains(done, "no space") {
+	if err != nil || !strings.Contains(done, "recording failed") || !strings.Contains(done, "no space") {
 		t.Errorf("a key does %q, %v", done, err)
 	}
 	if on := changes.last(); on {

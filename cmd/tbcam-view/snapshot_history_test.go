@@ -7,7 +7,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// camera makes pictures as they are received and decoded.
+// camera makes frames as they are received and decoded.
 type camera struct {
 	pool    capture.Pool
 	history snapshotHistory
@@ -25,7 +25,7 @@ func newCamera(t *testing.T) *camera {
 	return c
 }
 
-// frame returns the picture with a number, as JPEG or raw.
+// frame returns the frame with a number, as JPEG or raw.
 func (c *camera) frame(n uint32, pixel capture.PixelFormat) *capture.Frame {
 	f := c.pool.Get(1)
 	f.Format.Pixel, f.Sequence, f.Time = pixel, n, c.begin.Add(time.Duration(n)*time.Second)
@@ -35,7 +35,7 @@ func (c *camera) frame(n uint32, pixel capture.PixelFormat) *capture.Frame {
 
 func (c *camera) seen(n uint32) { c.history.seen(n, c.begin.Add(time.Duration(n)*time.Second)) }
 
-// want checks which picture a snapshot would be of, 0 for none.
+// want checks which frame a snapshot would be of, 0 for none.
 func (c *camera) want(t *testing.T, raw, jpeg uint32) {
 	t.Helper()
 	got := c.history.current()
@@ -91,7 +91,7 @@ func TestSnapshotHistoryOfRawPictures(t *testing.T) {
 	}
 }
 
-// TestSnapshotHistoryOfAnotherSession: a number alone is no picture.
+// TestSnapshotHistoryOfAnotherSession: a number alone is no frame.
 func TestSnapshotHistoryOfAnotherSession(t *testing.T) {
 	c := newCamera(t)
 	c.history.received(c.frame(1, capture.MJPEG))
@@ -101,7 +101,7 @@ func TestSnapshotHistoryOfAnotherSession(t *testing.T) {
 	c.want(t, 1, 0)
 }
 
-// TestSnapshotHistoryIsBounded: of large pictures fewer are kept.
+// TestSnapshotHistoryIsBounded: of large frames fewer are kept.
 func TestSnapshotHistoryIsBounded(t *testing.T) {
 	var s snapshotHistory
 	pool := &capture.Pool{}

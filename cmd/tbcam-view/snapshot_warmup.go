@@ -18,7 +18,7 @@ const (
 	warmupTime = 1500 * time.Millisecond
 )
 
-// warmup says when the first snapshot may be taken.
+// warmup decides when the first snapshot may be taken.
 type warmup struct {
 	skip   int // frames instead, -1 for by their luminance
 	first  time.Time

@@ -58,9 +58,9 @@ type windowOutput struct {
 	recording bool
 	fps       float64   // of the frames that are shown, 0 if unknown
 	title     string    // of the window
-	text      string    // over the picture
-	stalled   bool      // no picture comes, although nothing is wrong: so there is another text
-	last      time.Time // of the picture that was presented last
+	text      string    // over the frame
+	stalled   bool      // no frame comes, although nothing is wrong: so there is another text
+	last      time.Time // of the frame that was presented last
 	missed    uint64    // superseded in windows that are gone, or presented to none
 }
 
@@ -110,7 +110,7 @@ func (s *windowOutput) Takes() sink.Need { return sink.Decoded }
 // counted implements measured.
 func (s *windowOutput) counted() string { return "shown" }
 
-// opened is a window with what converts its pictures.
+// opened is a window with what converts its frames.
 type opened struct {
 	*window.Window
 	converter *codec.Converter
@@ -149,7 +149,7 @@ func (s *windowOutput) openWindow() (opened, error) {
 	w.SetRecording(s.recording)
 	s.stalled = false
 	if f := s.history.newest(); f != nil {
-		_ = w.Present(f) // what follows the window finds out why
+		_ = w.Present(f) // keep logs the reason
 	}
 	s.window = w
 	return opened{w, converter}, nil
@@ -343,7 +343,7 @@ func (s *windowOutput) Close() error {
 	return nil
 }
 
-// takeSnapshot writes the picture that the window shows to new files.
+// takeSnapshot writes the frame that the window shows to new files.
 func (s *windowOutput) takeSnapshot(w *window.Window, e window.Event) {
 	s.mu.Lock()
 	s.history.seen(e.Sequence, e.At[capture.Captured])
@@ -436,7 +436,7 @@ func (s *windowOutput) titleNow() string {
 	return fmt.Sprintf("%s, %v %dx%d, %s - tbcam", s.camera, s.mode.Pixel, s.mode.Width, s.mode.Height, rate)
 }
 
-// Notice implements sink.Noticer: a heading over the picture, and below it lines of
+// Notice implements sink.Noticer: a heading over the frame, and below it lines of
 // detail.
 func (s *windowOutput) Notice(n sink.Notice) {
 	s.mu.Lock()
@@ -458,7 +458,7 @@ const (
 	stallPeriods = 5
 )
 
-// checkStall shows that pictures stopped coming for no known reason.
+// checkStall shows that frames stopped coming for no known reason.
 func (s *windowOutput) checkStall() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// The size of the pictures where nothing says another.
+// The size of the frames that is used by default.
 const (
 	defaultWidth  = 1280
 	defaultHeight = 720

@@ -12,7 +12,7 @@ import (
 // quality is that of JPEGs which have to be made here.
 const quality = 85
 
-// painter makes any picture one of the node's format. It is for one goroutine at a
+// painter makes any frame one of the node's format. It is for one goroutine at a
 // time.
 type painter struct {
 	format    capture.Format
@@ -46,7 +46,7 @@ func (p *painter) close() {
 	}
 }
 
-// paint takes over a picture, and returns it in the node's format, owned by the
+// paint takes over a frame, and returns it in the node's format, owned by the
 // caller; it is the same one where nothing needs to change.
 func (p *painter) paint(f *capture.Frame) (*capture.Frame, error) {
 	if f.Format == p.format && (p.encoder == nil || whole(f)) {
@@ -72,7 +72,7 @@ func whole(f *capture.Frame) bool {
 	return err == nil && header.Complete && header.Format() == f.Format
 }
 
-// raw returns the format of pictures of which the encoder makes the node's.
+// raw returns the format of frames of which the encoder makes the node's.
 func (p *painter) raw() capture.Format {
 	raw := p.format
 	if raw.Pixel.Compressed() {
@@ -96,7 +96,7 @@ func (p *painter) convert(f *capture.Frame, to capture.Format) (*capture.Frame, 
 	return g, nil
 }
 
-// write returns a picture of a text.
+// write returns a frame of a text.
 func (p *painter) write(lines []string) (*capture.Frame, error) {
 	f, err := placeholder.Draw(p.pool, p.raw(), lines)
 	if err != nil {

@@ -14,13 +14,13 @@ import (
 // Event is something that happened in the window.
 type Event struct {
 	Kind Kind
-	// Of a picture that was Shown: when, and what its frame said about it.
+	// Of a frame that was Shown: when, and the sequence number and times of its frame.
 	//
-	// ShownAt is when the graphics card had drawn the window with the picture and
+	// ShownAt is when the graphics card had drawn the window with the frame and
 	// was about to put it on the screen. What the screen and a compositor add is
 	// not known to the window.
 	ShownAt  time.Time
-	Sequence uint32 // also of Snapshot: of the picture that its user saw
+	Sequence uint32 // also of Snapshot: of the frame that its user saw
 	At       [capture.NumStages]time.Time
 
 	On      bool   // of Statistics: somebody looks at them
@@ -99,7 +99,7 @@ func (w *Window) deliver(e Event) {
 	}
 }
 
-// started notes how the window wants its pictures.
+// started notes how the window wants its frames.
 func (w *Window) started(r shm.Report) {
 	w.mu.Lock()
 	w.rgba = r.On && w.options.RGBA != nil
@@ -114,7 +114,7 @@ func (w *Window) snapshot() {
 	w.deliver(Event{Kind: Snapshot, Sequence: p.sequence, At: p.at})
 }
 
-// shown delivers that a picture was shown, if that can be true.
+// shown delivers that a frame was shown, if that can be true.
 func (w *Window) shown(r shm.Report) {
 	w.mu.Lock()
 	p, ok := w.pending.take(r)
@@ -132,7 +132,7 @@ func (w *Window) shown(r shm.Report) {
 	}
 }
 
-// pictures remembers the pictures that may be reported as shown; older ones were
+// pictures remembers the frames that may be reported as shown; older ones were
 // superseded long before.
 type pictures struct {
 	last   uint64
@@ -146,14 +146,14 @@ type picture struct {
 	at        [capture.NumStages]time.Time
 }
 
-// add returns the identity that it gave to the picture.
+// add returns the identity that it gave to the frame.
 func (p *pictures) add(f *capture.Frame) uint64 {
 	p.last++
 	p.recent[p.last%uint64(len(p.recent))] = picture{p.last, shm.Monotonic(), f.Sequence, f.At}
 	return p.last
 }
 
-// take forgets the picture of a report, and says whether the report can be true.
+// take forgets the frame of a report, and reports whether the report can be true.
 func (p *pictures) take(r shm.Report) (picture, bool) {
 	place := &p.recent[r.ID%uint64(len(p.recent))]
 	known := *place

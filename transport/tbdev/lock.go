@@ -75,7 +75,7 @@ func checkOthers(prefix, path, own string) error {
 			continue
 		}
 		if holder, err := holderOf(name); err == nil && counts(holder, path) {
-			return fmt.Errorf("%w: process %d; end it first", ErrLocked, holder.PID)
+			return fmt.Errorf("%w: process %d", ErrLocked, holder.PID)
 		}
 	}
 	return nil

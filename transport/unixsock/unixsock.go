@@ -118,10 +118,17 @@ const maxPath = 108 - 1 - len(".0123456")
 
 func checkPath(path string) error {
 	if len(path) > maxPath {
-		return fmt.Errorf("the path has %d bytes, a socket's at most %d; choose a shorter one", len(path), maxPath)
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrPathTooLong, len(path), maxPath)
 	}
 	return nil
 }
+
+// Errors of a socket's path; what is returned wraps them.
+var (
+	ErrPathTooLong = errors.New("path is too long for a socket")
+	ErrNotSocket   = errors.New("exists and is not a socket")
+	ErrListening   = errors.New("another program listens there")
+)
 
 // checkStale reports why path may not be replaced.
 func checkStale(path string) error {
@@ -136,7 +143,7 @@ func checkStale(path string) error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return errors.New("it exists and is not a socket; choose another path")
+		return ErrNotSocket
 	}
 	conn, err := net.Dial("unix", path)
 	if errors.Is(err, syscall.ECONNREFUSED) {
@@ -146,7 +153,7 @@ func checkStale(path string) error {
 		return err
 	}
 	conn.Close()
-	return errors.New("another program listens there; end it, or choose another path")
+	return ErrListening
 }
 
 // Open waits for a sender of a user who may be one.
