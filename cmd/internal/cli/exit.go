@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/sink/container"
+	"github.com/tbcam/tbcam/sink/record"
 	"github.com/tbcam/tbcam/transport/peercred"
 	"github.com/tbcam/tbcam/transport/tbdev"
 )
@@ -104,6 +106,19 @@ var remedies = []struct {
 	text string
 }{
 	{peercred.ErrStranger, "allow that user with --allow-user NAME, or choose a path in $XDG_RUNTIME_DIR"},
+	{record.ErrExist, "--force overwrites it"},
+	{record.ErrSymlink, "remove it or name its target"},
+	{record.ErrDirectory, "end the path with / to record numbered files into it"},
+	{record.ErrFormatChanged, "record to a file"},
+	{record.ErrBufferFull, "allow more with --record-buffer SIZE"},
+	{record.ErrNotFinalized, "run tbcam-view repair FILE"},
+	{container.ErrJPEGOnly, "record to .mkv"},
+	{container.ErrNoCode, "use tbcam-send --codec jpeg"},
+	{container.ErrNotStreamable, "use mkv, mp4 or mjpeg"},
+	{container.ErrFull, "record in segments, or to .mkv"},
+	{container.ErrBusy, "stop that recording first"},
+	{container.ErrNotRecording, "ffmpeg -i FILE -c copy may fix it"},
+	{container.ErrDamaged, "ffmpeg -i FILE -c copy may save more"},
 	{tbdev.ErrAmbiguous, "choose one with --stream NAME@PEER, for instance the PEER 0-1.1"},
 }
 
