@@ -46,7 +46,7 @@ test-lint: ## formatting, vet, static checks, scripts
 
 .PHONY: test-unit
 test-unit: ## unit tests, with the race detector but for the long simulations
-	@$(gotest) -race $$(go list ./... | grep -vE '/cmd/internal/e2e|/transport/tbsim') $(quiet)
+	@$(gotest) -race $$(go list ./... | grep -vE '/cmd/internal/e2e/|/transport/tbsim') $(quiet)
 	@$(gotest) -race -run 'BackAfterFaults|FewLargeCalls' ./transport/tbsim -schedules 100 $(quiet)
 	@$(gotest) ./transport/tbsim -schedules 10000 $(quiet)
 
@@ -62,17 +62,17 @@ test-cross: ## compile for arm64, with the layouts of the kernel's structs
 
 .PHONY: test-programs
 test-programs: build ## the programs on this machine: sockets, window under Xvfb, kills
-	@TBCAM_BIN=$(CURDIR)/bin $(gotest) -skip '^TestRecording' ./cmd/internal/e2e $(quiet)
+	@TBCAM_BIN=$(CURDIR)/bin $(gotest) -skip '^TestRecording' ./cmd/internal/e2e/local $(quiet)
 
 .PHONY: test-recording
 test-recording: build ## recordings: full and slow disks, signals, a minute of 1080p, lost power in a virtual machine
 	@fixtures/install-packages fixtures/vm/packages
 	@fixtures/vm/vm build
-	@TBCAM_BIN=$(CURDIR)/bin $(gotest) -run '^TestRecording' ./cmd/internal/e2e $(quiet)
+	@TBCAM_BIN=$(CURDIR)/bin $(gotest) -p 1 -run '^TestRecording' ./cmd/internal/e2e/local ./cmd/internal/e2e/power $(quiet)
 
 .PHONY: soak
 soak: build ## record 1080p30 for D (1h) and print what it took
-	@TBCAM_BIN=$(CURDIR)/bin TBCAM_SOAK=$(D) $(gotest) -timeout 0 -run '^TestRecordingSoak$$' ./cmd/internal/e2e $(quiet)
+	@TBCAM_BIN=$(CURDIR)/bin TBCAM_SOAK=$(D) $(gotest) -timeout 0 -run '^TestRecordingSoak$$' ./cmd/internal/e2e/local $(quiet)
 
 .PHONY: test-vm
 test-vm: build ## the programs with real kernel drivers, in a virtual machine

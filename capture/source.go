@@ -16,6 +16,10 @@ var (
 	ErrBusy = errors.New("camera is busy")
 	// ErrNoCamera: there is no such camera.
 	ErrNoCamera = errors.New("no such camera")
+	// ErrNoneFound: there is no camera at all.
+	ErrNoneFound = fmt.Errorf("%w: none found", ErrNoCamera)
+	// ErrNotNamed: there are cameras, but none that is chosen without its name.
+	ErrNotNamed = fmt.Errorf("%w: none in colour", ErrNoCamera)
 	// ErrAmbiguous: several cameras have the name that was asked for.
 	ErrAmbiguous = fmt.Errorf("%w: several have that name", ErrNoCamera)
 	// ErrNoMode: the camera has no such mode.
@@ -121,13 +125,17 @@ func (m Mode) String() string {
 
 // Device describes a camera, open or not.
 type Device struct {
-	Path     string    `json:"path"` // device node, or "pattern"
+	Path     string    `json:"path"` // of the device node, or another word that no other device has
 	Name     string    `json:"name"`
 	Driver   string    `json:"driver"`
 	Bus      string    `json:"bus"` // stays the same when the same port is used again
 	Modes    []Mode    `json:"modes"`
 	Controls []Control `json:"controls"`
 	Inputs   []Input   `json:"inputs,omitempty"` // of a grabber; its modes are those of the current one
+
+	Test     bool `json:"test,omitempty"`     // shows a test pattern
+	Infrared bool `json:"infrared,omitempty"` // sees infrared or depth, no colour
+	Screen   bool `json:"screen,omitempty"`   // shows what is on a screen
 }
 
 // Input is a connector of a grabber.

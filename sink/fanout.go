@@ -16,17 +16,6 @@ import (
 // reopen is how long a sink that failed is left alone.
 const reopen = time.Second
 
-// ErrDone is returned by a sink that wants no more frames, for instance a
-// snapshot that was taken: it is closed and not opened again.
-var ErrDone = errors.New("sink is done")
-
-// Sink takes frames. Its methods are called by one goroutine.
-type Sink interface {
-	// Present takes over the reference of a frame that others may hold too.
-	Present(f *capture.Frame) error
-	Close() error
-}
-
 // Decoder turns received frames into raw ones; codec.Decoder is one.
 type Decoder interface {
 	Decode(f *capture.Frame) (*capture.Frame, error)
@@ -34,13 +23,23 @@ type Decoder interface {
 	Close()
 }
 
-// Fanout hands each received frame to its taps, and the newest of them, decoded
-// once, to its sinks. The goroutine that calls Frame is never held up.
+// Options are the choices of a fan-out; the zero value works.
+type Options struct {
+	Decoder Decoder      // owned by the fan-out; nil means libjpeg-turbo
+	Log     *slog.Logger // nil discards
+	// Ended, if not nil, is called once for each output that has ended before Close,
+	// with why (nil: its user ended it) and how many are left. It is called by any
+	// goroutine, and must not wait.
+	Ended func(o Output, err error, left int)
+}
+
+// Fanout hands each received frame, and the newest of them, decoded once, to its
+// outputs. The goroutine that calls Frame is never held up.
 type Fanout struct {
+	options Options
 	decoder Decoder
 	log     *slog.Logger
-	taps    []func(*capture.Frame) // for every received frame
-	outlets []*outlet
+	outlets []*outlet // all added before Run
 
 	received   *capture.Mailbox // to decode
 	damaged    atomic.Uint64
@@ -48,54 +47,58 @@ type Fanout struct {
 	closing    chan struct{}
 }
 
-// outlet is a sink, its opening and its mailbox.
+// outlet is an output with its mailbox.
 type outlet struct {
-	name       string
-	open       func() (Sink, error)
-	need       func() Need
-	sink       Sink // nil while it is closed
-	box        *capture.Mailbox
-	done       atomic.Bool // it wants no more frames
+	Output
+	every      bool             // it takes Every
+	sink       Sink             // nil while it is closed
+	box        *capture.Mailbox // what waits for the sink
+	done       atomic.Bool      // it wants no more frames
 	superseded atomic.Uint64
-	presented  func(*capture.Frame)
 }
 
-// takes reports whether the sink takes such frames.
-func (out *outlet) takes(n Need) bool { return !out.done.Load() && out.need() == n }
+// takes reports whether the output takes such frames.
+func (out *outlet) takes(n Need) bool { return !out.done.Load() && out.Takes() == n }
 
-// NewFanout returns a fan-out without sinks. It owns the decoder.
-func NewFanout(decoder Decoder, log *slog.Logger) *Fanout {
-	return &Fanout{decoder: decoder, log: log, received: capture.NewMailbox(), closing: make(chan struct{})}
-}
-
-// Tap adds a function that gets every received frame, as it came. It takes over
-// a reference and must not wait.
-func (o *Fanout) Tap(tap func(*capture.Frame)) { o.taps = append(o.taps, tap) }
-
-// Add opens a sink of decoded frames. open is called again whenever the sink has
-// failed; presented, if not nil, after each frame and before its release. All
-// sinks are added before Run.
-func (o *Fanout) Add(name string, open func() (Sink, error), presented func(*capture.Frame)) error {
-	return o.AddFor(func() Need { return Decoded }, name, open, presented)
-}
-
-// AddFor adds a sink that takes what need returns, which is asked for each frame
-// by any goroutine.
-func (o *Fanout) AddFor(need func() Need, name string, open func() (Sink, error), presented func(*capture.Frame)) error {
-	s, err := open()
-	if err != nil {
-		return err
+// NewFanout returns a fan-out without outputs.
+func NewFanout(o Options) *Fanout {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
-	o.outlets = append(o.outlets, &outlet{
-		name: name, open: open, need: need, sink: s, box: capture.NewMailbox(), presented: presented,
-	})
+	if o.Decoder == nil {
+		o.Decoder = codec.NewDecoder(&capture.Pool{}, codec.Limits{})
+	}
+	return &Fanout{
+		options: o, decoder: o.Decoder, log: o.Log,
+		received: capture.NewMailbox(), closing: make(chan struct{}),
+	}
+}
+
+// Add opens outputs, in this order. All are added before Run, by one call: until
+// then the number of those that are left is not known.
+func (o *Fanout) Add(outputs ...Output) error {
+	for _, output := range outputs {
+		o.outlets = append(o.outlets, &outlet{Output: output, every: output.Takes() == Every, box: capture.NewMailbox()})
+	}
+	for _, out := range o.outlets {
+		s, err := out.Open()
+		if err != nil {
+			return err
+		}
+		out.sink = s
+	}
 	return nil
 }
 
 // Frame takes over the reference of a received frame.
 func (o *Fanout) Frame(f *capture.Frame) {
-	for _, tap := range o.taps {
-		tap(f.Retain())
+	for _, out := range o.outlets {
+		if taker, ok := out.Output.(ReceivedTaker); ok && !out.done.Load() {
+			taker.TakeReceived(f.Retain())
+		}
+		if out.every && !out.done.Load() {
+			o.presentEvery(out, f)
+		}
 	}
 	o.share(f, Received)
 	switch {
@@ -106,17 +109,65 @@ func (o *Fanout) Frame(f *capture.Frame) {
 	}
 }
 
+// presentEvery presents a frame to an output of every frame, which an error ends: it
+// has a queue of its own and has tried before.
+func (o *Fanout) presentEvery(out *outlet, f *capture.Frame) {
+	if err := out.present(out.sink, f.Retain()); err != nil {
+		o.end(out, cause(err))
+	}
+}
+
+// End ends an output for good; err is why, or nil if its user ended it. It may be
+// called by any goroutine.
+func (o *Fanout) End(output Output, err error) {
+	for _, out := range o.outlets {
+		if out.Output == output {
+			o.end(out, err)
+		}
+	}
+}
+
+func (o *Fanout) end(out *outlet, err error) {
+	if out.done.Swap(true) {
+		return
+	}
+	out.box.Close() // which has its sink closed
+	if o.options.Ended != nil {
+		o.options.Ended(out.Output, err, o.Left())
+	}
+}
+
+// Left returns how many outputs have not ended.
+func (o *Fanout) Left() (left int) {
+	for _, out := range o.outlets {
+		if !out.done.Load() {
+			left++
+		}
+	}
+	return left
+}
+
+// cause returns why a sink is done, nil where that is no failure.
+func cause(err error) error {
+	if err == ErrDone { // what wraps it is a failure
+		return nil
+	}
+	return err
+}
+
 // needed reports whether any sink takes such frames.
 func (o *Fanout) needed(n Need) bool {
 	return slices.ContainsFunc(o.outlets, func(out *outlet) bool { return out.takes(n) })
 }
 
-// Run serves the sinks until Close, lets them present what they were handed
+// Run serves the outputs until Close, lets them present what they were handed
 // before, and closes them.
 func (o *Fanout) Run() {
 	var sinks sync.WaitGroup
 	for _, out := range o.outlets {
-		sinks.Go(func() { out.run(o.closing, o.log) })
+		if !out.every {
+			sinks.Go(func() { o.serve(out) })
+		}
 	}
 	for f := range o.received.Frames() {
 		o.decode(f)
@@ -131,10 +182,18 @@ func (o *Fanout) Run() {
 	}
 }
 
-// Close ends Run. Frame must not be called any more.
-func (o *Fanout) Close() {
+// Close ends Run, and closes the outputs that take every frame: what others still do
+// must not delay them. It returns the first error of those. Frame must not be called
+// any more.
+func (o *Fanout) Close() (err error) {
 	o.received.Close()
 	close(o.closing)
+	for _, out := range o.outlets {
+		if out.every && out.sink != nil {
+			err = cmp.Or(err, out.sink.Close())
+		}
+	}
+	return err
 }
 
 // Hurry ends decoding: whatever is being decoded, Run waits no longer for it. It may
@@ -166,39 +225,43 @@ func (o *Fanout) share(f *capture.Frame, n Need) {
 	}
 }
 
-// Stats says what became of frames that were received whole.
+// Stats counts what became of frames that were received whole.
 type Stats struct {
 	Damaged    uint64 // not decodable
-	Superseded uint64 // older than another when the decoder or the first sink was ready
+	Superseded uint64 // older than another when the decoder or the first output was ready
 }
 
 // Stats returns the totals so far.
 func (o *Fanout) Stats() Stats {
 	s := Stats{Damaged: o.damaged.Load(), Superseded: o.superseded.Load()}
 	if len(o.outlets) > 0 {
-		s.Superseded += o.outlets[0].superseded.Load()
+		first := o.outlets[0]
+		s.Superseded += first.superseded.Load()
+		if c, ok := first.Output.(Superseder); ok {
+			s.Superseded += c.Superseded()
+		}
 	}
 	return s
 }
 
-// run keeps a sink open until it is done or there are no more frames.
-func (out *outlet) run(closing <-chan struct{}, log *slog.Logger) {
-	said := ""
+// serve keeps an output open until it is done or there are no more frames.
+func (o *Fanout) serve(out *outlet) {
+	logged := ""
 	for {
-		err := out.serve()
+		err := out.presentAll()
 		if err == nil {
 			return
 		}
 		if errors.Is(err, ErrDone) {
-			out.done.Store(true)
+			o.end(out, cause(err))
 			break
 		}
-		if err.Error() != said {
-			said = err.Error()
-			log.Warn(said, "sink", out.name)
+		if err.Error() != logged {
+			logged = err.Error()
+			o.log.Warn(logged, "sink", out.Name())
 		}
 		select {
-		case <-closing:
+		case <-o.closing:
 			return
 		case <-time.After(reopen):
 		}
@@ -208,10 +271,10 @@ func (out *outlet) run(closing <-chan struct{}, log *slog.Logger) {
 	}
 }
 
-// serve opens the sink and presents frames; nil means that there are no more.
-func (out *outlet) serve() error {
+// presentAll opens the sink and presents frames; nil means that there are no more.
+func (out *outlet) presentAll() error {
 	if out.sink == nil {
-		s, err := out.open()
+		s, err := out.Open()
 		if err != nil {
 			return err
 		}
@@ -227,13 +290,51 @@ func (out *outlet) serve() error {
 	return s.Close()
 }
 
+// present takes over the reference of a frame.
 func (out *outlet) present(s Sink, f *capture.Frame) error {
 	defer f.Release()
 	if err := s.Present(f.Retain()); err != nil {
 		return err
 	}
-	if out.presented != nil {
-		out.presented(f)
+	if l, ok := out.Output.(PresentedListener); ok {
+		l.Presented(f)
 	}
 	return nil
+}
+
+// Notice has the outputs show a notice, or with the zero value pictures again.
+func (o *Fanout) Notice(n Notice) {
+	for _, out := range o.outlets {
+		if l, ok := out.Output.(Noticer); ok {
+			l.Notice(n)
+		}
+	}
+}
+
+// ModeChanged passes on which camera the next frames come from.
+func (o *Fanout) ModeChanged(camera string, mode capture.Mode) {
+	for _, out := range o.outlets {
+		if l, ok := out.Output.(ModeListener); ok {
+			l.ModeChanged(camera, mode)
+		}
+	}
+}
+
+// ControlsChanged passes on the controls of the camera.
+func (o *Fanout) ControlsChanged(controls []capture.Control) {
+	for _, out := range o.outlets {
+		if l, ok := out.Output.(ControlsListener); ok {
+			l.ControlsChanged(controls)
+		}
+	}
+}
+
+// Report returns what became of frames in the outputs.
+func (o *Fanout) Report() (all []Outcome) {
+	for _, out := range o.outlets {
+		if r, ok := out.Output.(Reporter); ok {
+			all = append(all, r.Report()...)
+		}
+	}
+	return all
 }

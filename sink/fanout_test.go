@@ -2,7 +2,6 @@ package sink
 
 import (
 	"errors"
-	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -28,8 +27,9 @@ func (passing) Decode(f *capture.Frame) (*capture.Frame, error) {
 
 func (passing) Close() {}
 
-// recorded is a sink that remembers which frames it got.
+// recorded is an output that remembers which frames it got.
 type recorded struct {
+	need  func() Need   // nil means Decoded
 	takes time.Duration // for each frame
 	fail  error         // of the frame with number failAt
 	at    uint32
@@ -40,7 +40,16 @@ type recorded struct {
 	got    []uint32
 }
 
-func (s *recorded) open() (Sink, error) {
+func (s *recorded) Name() string { return "test" }
+
+func (s *recorded) Takes() Need {
+	if s.need == nil {
+		return Decoded
+	}
+	return s.need()
+}
+
+func (s *recorded) Open() (Sink, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opened++
@@ -75,7 +84,7 @@ func play(t *testing.T, n int, damaged []uint32, add func(*Fanout)) Stats {
 	var pool capture.Pool
 	var stats Stats
 	synctest.Test(t, func(t *testing.T) {
-		o := NewFanout(passing{}, slog.New(slog.DiscardHandler))
+		o := NewFanout(Options{Decoder: passing{}})
 		add(o)
 		done := make(chan struct{})
 		go func() { defer close(done); o.Run() }()
@@ -88,7 +97,9 @@ func play(t *testing.T, n int, damaged []uint32, add func(*Fanout)) Stats {
 			o.Frame(f)
 			time.Sleep(period)
 		}
-		o.Close()
+		if err := o.Close(); err != nil {
+			t.Error(err)
+		}
 		<-done
 		stats = o.Stats()
 	})
@@ -98,25 +109,23 @@ func play(t *testing.T, n int, damaged []uint32, add func(*Fanout)) Stats {
 	return stats
 }
 
-func addTo(t *testing.T, o *Fanout, sinks ...*recorded) {
+func addTo(t *testing.T, o *Fanout, outputs ...Output) {
 	t.Helper()
-	for _, s := range sinks {
-		if err := o.Add("test", s.open, nil); err != nil {
-			t.Fatal(err)
-		}
+	if err := o.Add(outputs...); err != nil {
+		t.Fatal(err)
 	}
 }
 
+// every returns an output of every frame.
+func every() *recorded { return &recorded{need: func() Need { return Every }} }
+
 func TestSlowSinkHoldsUpNobody(t *testing.T) {
 	slow, fast := &recorded{takes: 3*period - time.Millisecond}, &recorded{}
-	var tapped []uint32
-	stats := play(t, 9, nil, func(o *Fanout) {
-		addTo(t, o, slow, fast)
-		o.Tap(func(f *capture.Frame) { tapped = append(tapped, f.Sequence); f.Release() })
-	})
+	recorder := every()
+	stats := play(t, 9, nil, func(o *Fanout) { addTo(t, o, slow, fast, recorder) })
 	all := []uint32{1, 2, 3, 4, 5, 6, 7, 8, 9}
-	if !slices.Equal(tapped, all) || !slices.Equal(fast.got, all) {
-		t.Errorf("the tap got %v, the fast sink %v; want all", tapped, fast.got)
+	if !slices.Equal(recorder.got, all) || !slices.Equal(fast.got, all) {
+		t.Errorf("the output of every frame got %v, the fast one %v; want all", recorder.got, fast.got)
 	}
 	// The newest when it is ready, and the last one at the end.
 	if want := []uint32{1, 3, 6, 9}; !slices.Equal(slow.got, want) {
@@ -202,10 +211,45 @@ func TestNoRoomIsNoDamage(t *testing.T) {
 	}
 }
 
-func TestSinkThatCannotBeOpened(t *testing.T) {
-	o := NewFanout(passing{}, slog.New(slog.DiscardHandler))
-	refusal := errors.New("no")
-	if err := o.Add("test", func() (Sink, error) { return nil, refusal }, nil); !errors.Is(err, refusal) {
+// refused is an output that cannot be opened.
+type refused struct{ recorded }
+
+var errRefused = errors.New("no")
+
+func (*refused) Open() (Sink, error) { return nil, errRefused }
+
+func TestOutputThatCannotBeOpened(t *testing.T) {
+	if err := NewFanout(Options{}).Add(new(refused)); !errors.Is(err, errRefused) {
 		t.Errorf("Add gives %v", err)
+	}
+}
+
+// TestEnds: each output that ends is reported once, with why and how many are left;
+// the end of the fan-out is none.
+func TestEnds(t *testing.T) {
+	type end struct {
+		output Output
+		err    error
+		left   int
+	}
+	broken := errors.New("disk full")
+	window, snapshot, recorder, camera := &recorded{}, &recorded{fail: ErrDone, at: 2}, every(), &recorded{}
+	recorder.fail, recorder.at = broken, 4
+	var mu sync.Mutex
+	var ends []end
+	play(t, 6, nil, func(o *Fanout) {
+		o.options.Ended = func(output Output, err error, left int) {
+			mu.Lock()
+			defer mu.Unlock()
+			ends = append(ends, end{output, err, left})
+		}
+		addTo(t, o, window, snapshot, recorder, camera)
+		time.AfterFunc(period/2, func() { o.End(window, nil); o.End(window, broken) })
+	})
+	if want := []end{{window, nil, 3}, {snapshot, nil, 2}, {recorder, broken, 1}}; !slices.Equal(ends, want) {
+		t.Errorf("ended %v, want %v", ends, want)
+	}
+	if window.closed != 1 || len(window.got) != 1 || recorder.closed != 1 || len(recorder.got) != 3 || len(camera.got) != 6 {
+		t.Errorf("window %+v, recorder %+v, camera %+v", window.got, recorder.got, camera.got)
 	}
 }

@@ -13,8 +13,15 @@ import (
 	"github.com/tbcam/tbcam/codec"
 )
 
-// shown is a sink that remembers the luma of what it gets.
-type shown struct{ pictures *[][]byte }
+// shown is an output that remembers the luma of what it gets.
+type shown struct {
+	need     Need
+	pictures *[][]byte
+}
+
+func (shown) Name() string          { return "test" }
+func (s shown) Takes() Need         { return s.need }
+func (s shown) Open() (Sink, error) { return s, nil }
 
 func (s shown) Present(f *capture.Frame) error {
 	defer f.Release()
@@ -24,27 +31,26 @@ func (s shown) Present(f *capture.Frame) error {
 
 func (shown) Close() error { return nil }
 
-// TestTransforming: a sink gets the picture turned, a tap as it came.
+// TestTransforming: an output gets the picture turned, one of every frame as it came.
 func TestTransforming(t *testing.T) {
 	pool := &capture.Pool{}
 	d := Transforming(passing{}, codec.NewTransformer(pool, codec.Transform{Rotate: 90}), slog.New(slog.DiscardHandler))
-	o := NewFanout(d, slog.New(slog.DiscardHandler))
-	var sunk, tapped [][]byte
-	if err := o.Add("test", func() (Sink, error) { return shown{&sunk}, nil }, nil); err != nil {
-		t.Fatal(err)
-	}
-	o.Tap(func(f *capture.Frame) { _ = shown{&tapped}.Present(f) })
+	o := NewFanout(Options{Decoder: d})
+	var sunk, recorded [][]byte
+	addTo(t, o, shown{Decoded, &sunk}, shown{Every, &recorded})
 	f := pool.Get(6)
 	f.Format = capture.Format{Pixel: capture.GREY, Width: 3, Height: 2}
 	copy(f.Data, "abcdef")
 	o.Frame(f)
-	o.Close()
+	if err := o.Close(); err != nil {
+		t.Error(err)
+	}
 	o.Run()
 	if len(sunk) != 1 || string(sunk[0]) != "daebfc" {
 		t.Errorf("the sink got %q", sunk)
 	}
-	if len(tapped) != 1 || string(tapped[0]) != "abcdef" {
-		t.Errorf("the tap got %q", tapped)
+	if len(recorded) != 1 || string(recorded[0]) != "abcdef" {
+		t.Errorf("the output of every frame got %q", recorded)
 	}
 	if n := pool.Outstanding(); n != 0 {
 		t.Errorf("%d frames were not released", n)

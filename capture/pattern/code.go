@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The code is a grid of black and white cells in the top quarter of the picture,
+// The code is a grid of black and white cells in the top quarter of the frame,
 // row by row, most significant bit first: large enough to survive JPEG, scaling
 // and a screenshot.
 const (
@@ -18,20 +18,25 @@ const (
 	codeBytes   = codeColumns * codeRows / 8
 )
 
-// Stamp is what the code says.
+// Stamp is what the code holds.
 type Stamp struct {
-	Counter uint32    // of the picture, from 0
+	Camera  int       // number of the test camera, from 1
+	Counter uint32    // of the frame, from 0
 	Time    time.Time // when it was captured, to the microsecond; wall clock
 }
 
-// ErrNoCode says that the picture holds no code, or one that is damaged.
-var ErrNoCode = errors.New("picture holds no readable code")
+// ErrNoCode is returned when a frame holds no code, or one that is damaged.
+var ErrNoCode = errors.New("frame holds no readable code")
+
+// The time is the low bits of microseconds since 1970: what 203 days take. The four
+// bits above are the camera's, less one.
+const timeBits = 44
 
 func (s Stamp) encode(code *[codeBytes]byte) {
 	binary.BigEndian.PutUint32(code[:], s.Counter)
-	micros := uint64(s.Time.UnixMicro())
-	binary.BigEndian.PutUint16(code[4:], uint16(micros>>32))
-	binary.BigEndian.PutUint32(code[6:], uint32(micros))
+	low := uint64(s.Camera-1)<<timeBits | uint64(s.Time.UnixMicro())&(1<<timeBits-1)
+	binary.BigEndian.PutUint16(code[4:], uint16(low>>32))
+	binary.BigEndian.PutUint32(code[6:], uint32(low))
 	binary.BigEndian.PutUint16(code[10:], checksum(code))
 }
 
@@ -44,16 +49,22 @@ func decodeStamp(code *[codeBytes]byte, near time.Time) (Stamp, error) {
 	if binary.BigEndian.Uint16(code[10:]) != checksum(code) {
 		return Stamp{}, ErrNoCode
 	}
-	low := uint64(binary.BigEndian.Uint16(code[4:]))<<32 | uint64(binary.BigEndian.Uint32(code[6:]))
-	high := uint64(near.UnixMicro()) >> 48 << 48 // 48 bits last nine years
+	low := int64(binary.BigEndian.Uint16(code[4:]))<<32 | int64(binary.BigEndian.Uint32(code[6:]))
+	// Of all times with these low bits, the nearest one is meant.
+	const span = 1 << timeBits
+	since := (low - near.UnixMicro()) & (span - 1)
+	if since >= span/2 {
+		since -= span
+	}
 	return Stamp{
+		Camera:  int(low>>timeBits) + 1,
 		Counter: binary.BigEndian.Uint32(code[:]),
-		Time:    time.UnixMicro(int64(high | low)),
+		Time:    time.UnixMicro(near.UnixMicro() + since),
 	}, nil
 }
 
-// ReadLuma reads the code from a picture of which luma(x, y) is the brightness.
-// bounds is where the picture lies; it may be scaled.
+// ReadLuma reads the code from a frame of which luma(x, y) is the brightness.
+// bounds is where the frame lies; it may be scaled.
 func ReadLuma(bounds image.Rectangle, luma func(x, y int) byte) (Stamp, error) {
 	var code [codeBytes]byte
 	for i := range codeColumns * codeRows {
@@ -66,7 +77,7 @@ func ReadLuma(bounds image.Rectangle, luma func(x, y int) byte) (Stamp, error) {
 	return decodeStamp(&code, time.Now())
 }
 
-// ReadImage reads the code from the part of a picture that bounds selects.
+// ReadImage reads the code from the part of an image that bounds selects.
 func ReadImage(img image.Image, bounds image.Rectangle) (Stamp, error) {
 	return ReadLuma(bounds, func(x, y int) byte {
 		r, g, b, _ := img.At(x, y).RGBA()

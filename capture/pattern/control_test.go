@@ -9,7 +9,7 @@ import (
 )
 
 // set sets a control by its name and value, and back when the test is over.
-func set(t *testing.T, c *pattern.Controls, name, value string) (capture.Control, capture.Setting, error) {
+func set(t *testing.T, c capture.Controls, name, value string) (capture.Control, capture.Setting, error) {
 	t.Helper()
 	list, _ := c.List()
 	control, err := capture.FindControl(list, name)
@@ -24,14 +24,23 @@ func set(t *testing.T, c *pattern.Controls, name, value string) (capture.Control
 	return control, s, err
 }
 
+func openControls(t *testing.T) capture.Controls {
+	t.Helper()
+	c, err := pattern.Driver{}.OpenControls(pattern.Camera())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 func TestControls(t *testing.T) {
-	c, other := pattern.OpenControls(), pattern.OpenControls()
+	c, other := openControls(t), openControls(t)
 	defer c.Close()
 	if control, s, err := set(t, c, "block_speed", "11"); err != nil || s.Value != 8 {
 		t.Errorf("%s: granted %+v, %v; want 8", control.Key(), s, err)
 	}
 	if err := other.Wait(); err != nil {
-		t.Error("another opening is not told:", err)
+		t.Error("another opening is not notified:", err)
 	}
 	if _, _, err := set(t, c, "block", "still"); err != nil {
 		t.Error(err)
@@ -45,7 +54,7 @@ func TestControls(t *testing.T) {
 	for range 2 {
 		other.Close()
 	}
-	for other.Wait() == nil { // what was told before
+	for other.Wait() == nil { // of changes before
 	}
 	if err := other.Wait(); !errors.Is(err, capture.ErrClosed) {
 		t.Errorf("Wait after Close: %v", err)
@@ -57,7 +66,7 @@ func TestControls(t *testing.T) {
 
 // What is set is seen.
 func TestBrightnessAndBlock(t *testing.T) {
-	c := pattern.OpenControls()
+	c := openControls(t)
 	defer c.Close()
 	s, _ := open(t, capture.Mode{Pixel: capture.YUYV, Width: 160, Height: 120, Rate: capture.Rate{Num: 60, Den: 1}})
 	at := func() (bar, block byte) {

@@ -1,15 +1,20 @@
 package pattern
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
 )
 
-// Name is what selects this camera.
-const Name = "pattern"
+// The paths of the test cameras.
+const (
+	Name  = "pattern"
+	Name2 = "pattern2"
+)
 
 var (
 	formats = []capture.PixelFormat{capture.YUYV, capture.NV12, capture.YUV420}
@@ -17,71 +22,138 @@ var (
 	rates   = []uint32{5, 15, 30, 60}
 )
 
-// Camera describes the pattern as a camera.
-func Camera() capture.Device {
-	c := capture.Device{Path: Name, Name: "Test pattern", Driver: "tbcam", Bus: Name, Controls: controls()}
+// Driver is the test cameras. It implements capture.Driver.
+type Driver struct{}
+
+var _ capture.Driver = Driver{}
+
+// Name returns "pattern".
+func (Driver) Name() string { return Name }
+
+// Devices lists the test cameras, which are always there.
+func (Driver) Devices() ([]capture.Device, error) {
+	devices := make([]capture.Device, len(cameras))
+	for i, c := range cameras {
+		devices[i] = c.describe()
+	}
+	return devices, nil
+}
+
+// Find returns the test camera of that path or name; none for "".
+func (Driver) Find(name string) (capture.Device, error) {
+	for _, c := range cameras {
+		if d := c.describe(); d.Is(name) {
+			return d, nil
+		}
+	}
+	return capture.Device{}, fmt.Errorf("%w: %q", capture.ErrNoCamera, name)
+}
+
+// FindAgain returns the same device: a test camera never goes away.
+func (d Driver) FindAgain(device capture.Device) (capture.Device, error) { return d.Find(device.Path) }
+
+// Open starts a camera in one of its modes.
+func (Driver) Open(d capture.Device, mode capture.Mode, pool *capture.Pool) (capture.Source, error) {
+	c, err := cameraOf(d)
+	if err != nil {
+		return nil, err
+	}
+	return open(c, mode, pool)
+}
+
+// OpenControls opens the controls of a camera.
+func (Driver) OpenControls(d capture.Device) (capture.Controls, error) {
+	c, err := cameraOf(d)
+	if err != nil {
+		return nil, err
+	}
+	return c.openControls(), nil
+}
+
+// Watch returns nil: a test camera neither appears nor goes away.
+func (Driver) Watch(context.Context) (<-chan struct{}, error) { return nil, nil }
+
+// Camera describes the first test camera.
+func Camera() capture.Device { return cameras[0].describe() }
+
+func (c *camera) describe() capture.Device {
+	d := capture.Device{Path: c.path, Name: c.name, Driver: "tbcam", Bus: c.path, Test: true, Controls: c.listControls()}
 	for _, pixel := range formats {
 		for _, size := range sizes {
 			for _, rate := range rates {
-				c.Modes = append(c.Modes, capture.Mode{
+				d.Modes = append(d.Modes, capture.Mode{
 					Pixel: pixel, Width: size[0], Height: size[1], Rate: capture.Rate{Num: rate, Den: 1},
 				})
 			}
 		}
 	}
-	return c
+	return d
 }
 
-// Source draws pictures at a steady rate. The picture with counter n is captured
+func cameraOf(d capture.Device) (*camera, error) {
+	for _, c := range cameras {
+		if c.path == d.Path {
+			return c, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %q", capture.ErrNoCamera, d.Path)
+}
+
+// Source draws frames at a steady rate. The frame with counter n is captured
 // n periods after the source was opened, whether or not anybody reads it.
 type Source struct {
+	camera *camera
 	mode   capture.Mode
 	pool   *capture.Pool
 	period time.Duration
 	start  time.Time
-	blank  []byte // a picture without the parts that move
+	blank  []byte // a frame without the parts that move
 	timer  *time.Timer
 	code   [codeBytes]byte // of Read
 
 	mu     sync.Mutex // held by Read
-	next   int        // counter of the next picture
+	next   int        // counter of the next frame
 	lost   capture.Lost
 	closed chan struct{}
 	once   sync.Once
 }
 
-// Open starts the source; mode must be one of Camera's.
+// Open starts the first test camera; mode must be one of Camera's.
 func Open(mode capture.Mode, pool *capture.Pool) (*Source, error) {
+	return open(cameras[0], mode, pool)
+}
+
+func open(c *camera, mode capture.Mode, pool *capture.Pool) (*Source, error) {
 	if mode.Rate.Num == 0 || mode.Rate.Den == 0 {
-		return nil, fmt.Errorf("open %s: %v has no frame rate", Name, mode)
+		return nil, fmt.Errorf("open %s: %w: %v has no frame rate", c.path, capture.ErrNoMode, mode)
 	}
 	s := &Source{
-		mode: mode, pool: pool,
+		camera: c, mode: mode, pool: pool,
 		period: time.Second * time.Duration(mode.Rate.Den) / time.Duration(mode.Rate.Num),
 		start:  time.Now(),
 		timer:  time.NewTimer(0),
 		closed: make(chan struct{}),
 	}
-	s.blank = bars(s.Format())
+	s.blank = drawBars(s.Format(), c.colors())
 	return s, nil
 }
 
 // Mode returns the mode that was asked for.
 func (s *Source) Mode() capture.Mode { return s.mode }
 
-// Format returns the format of the pictures.
+// Format returns the format of the frames.
 func (s *Source) Format() capture.Format {
 	return capture.Format{Pixel: s.mode.Pixel, Width: s.mode.Width, Height: s.mode.Height}
 }
 
-// Lost counts the pictures that nobody read in time.
+// Lost counts the frames that nobody read in time.
 func (s *Source) Lost() capture.Lost {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lost
 }
 
-// Read waits for the next picture that is due.
+// Read waits for the next frame that is due.
 func (s *Source) Read() (*capture.Frame, error) {
 	s.timer.Reset(time.Until(s.due()))
 	select {
@@ -118,11 +190,11 @@ func (s *Source) Close() error {
 
 const black, white = 16, 235 // of limited range
 
-// draw paints a picture: the blank one, the code, and a block that moves.
+// draw paints a frame: the blank one, the code, and a block that moves.
 func (s *Source) draw(f *capture.Frame) {
 	copy(f.Data, s.blank)
 	code := &s.code
-	Stamp{Counter: f.Sequence, Time: f.Time}.encode(code)
+	Stamp{Camera: s.camera.number, Counter: f.Sequence, Time: f.Time}.encode(code)
 	w, h := f.Format.Width, f.Format.Height
 	for i := range codeColumns * codeRows {
 		x, y := i%codeColumns, i/codeColumns
@@ -136,24 +208,28 @@ func (s *Source) draw(f *capture.Frame) {
 	s.drawBlock(f)
 }
 
-// drawBlock paints the block, and the brightness of the lines below the code.
+// drawBlock paints the block, once for each number that the camera has, and the
+// brightness of the lines below the code.
 func (s *Source) drawBlock(f *capture.Frame) {
 	w, h := f.Format.Width, f.Format.Height
-	if n := knob(idBrightness); n != 0 {
+	if n := s.camera.controlValue(idBrightness); n != 0 {
 		brighten(f, h/codeShare, n)
 	}
 	side := h / 8
 	at := 0
-	switch knob(idBlock) {
+	switch s.camera.controlValue(idBlock) {
 	case 0:
 		return
 	case 1:
-		at = int(f.Sequence) * knob(idSpeed) % (2 * (w - side))
+		at = int(f.Sequence) * s.camera.controlValue(idSpeed) % (2 * (w - side))
 	}
 	if at > w-side {
 		at = 2*(w-side) - at // on its way back
 	}
-	fillLuma(f, at, at+side, h/2, h/2+side, white)
+	for n := range s.camera.number {
+		top := h/2 + n*3*side/2
+		fillLuma(f, at, at+side, top, top+side, white)
+	}
 }
 
 // brighten adds n to the luma of all lines from top on.
@@ -193,13 +269,23 @@ var colors = [8][3]byte{
 	{84, 184, 198}, {65, 100, 212}, {35, 212, 114}, {black, 128, 128},
 }
 
-// bars returns a picture of bars below a black field for the code.
-func bars(format capture.Format) []byte {
+// colors returns the colours of the bars from left to right: the second camera has
+// them the other way round.
+func (c *camera) colors() [8][3]byte {
+	colors := colors
+	if c.number == 2 {
+		slices.Reverse(colors[:])
+	}
+	return colors
+}
+
+// drawBars returns a frame of bars below a black field for the code.
+func drawBars(format capture.Format, colors [8][3]byte) []byte {
 	data := make([]byte, format.Size())
 	planes, n := format.Planes()
 	color := func(x, y int) [3]byte {
 		if y < format.Height/codeShare {
-			return colors[7]
+			return [3]byte{black, 128, 128}
 		}
 		return colors[x*len(colors)/format.Width]
 	}

@@ -11,7 +11,8 @@ import (
 	"github.com/tbcam/tbcam/capture/pattern"
 )
 
-func open(t *testing.T, mode capture.Mode) (*pattern.Source, *capture.Pool) {
+func open(t *testing.T, mode capture.Mode) (capture.Source, *capture.Pool) {
+	t.Helper()
 	pool := &capture.Pool{}
 	s, err := pattern.Open(mode, pool)
 	if err != nil {
@@ -31,33 +32,87 @@ func luma(f *capture.Frame) func(x, y int) byte {
 }
 
 func TestEveryModeCarriesCounterAndTime(t *testing.T) {
-	for _, mode := range pattern.Camera().Modes {
-		synctest.Test(t, func(t *testing.T) {
-			s, pool := open(t, mode)
-			begin := time.Now()
-			for n := range 3 {
-				f, err := s.Read()
-				if err != nil {
-					t.Fatal(err)
-				}
-				stamp, err := pattern.ReadLuma(image.Rect(0, 0, mode.Width, mode.Height), luma(f))
-				if err != nil {
-					t.Fatalf("%v: %v", mode, err)
-				}
-				due := begin.Add(time.Duration(n) * time.Second / time.Duration(mode.Rate.Num))
-				if int(stamp.Counter) != n || stamp.Counter != f.Sequence {
-					t.Errorf("%v: counter %d, sequence %d, want %d", mode, stamp.Counter, f.Sequence, n)
-				}
-				if d := stamp.Time.Sub(due).Abs(); d > time.Microsecond {
-					t.Errorf("%v: picture %d is stamped %v from when it was due", mode, n, d)
-				}
-				f.Release()
+	devices, _ := pattern.Driver{}.Devices()
+	for i, device := range devices {
+		for _, mode := range device.Modes {
+			if i > 0 && mode.Rate.Num != 30 {
+				continue // the rate was tried with the first camera
 			}
-			s.Close()
-			if n := pool.Outstanding(); n != 0 {
-				t.Errorf("%d frames were not released", n)
-			}
-		})
+			synctest.Test(t, func(t *testing.T) { checkCodes(t, device, mode, i+1) })
+		}
+	}
+}
+
+// checkCodes reads the codes of a camera that has a number.
+func checkCodes(t *testing.T, device capture.Device, mode capture.Mode, number int) {
+	pool := &capture.Pool{}
+	s, err := pattern.Driver{}.Open(device, mode, pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	for n := range 3 {
+		f, err := s.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stamp, err := pattern.ReadLuma(image.Rect(0, 0, mode.Width, mode.Height), luma(f))
+		if err != nil {
+			t.Fatalf("%v: %v", mode, err)
+		}
+		due := begin.Add(time.Duration(n) * time.Second / time.Duration(mode.Rate.Num))
+		if int(stamp.Counter) != n || stamp.Counter != f.Sequence || stamp.Camera != number {
+			t.Errorf("%v: camera %d, counter %d, sequence %d, want %d and %d", mode, stamp.Camera, stamp.Counter, f.Sequence, number, n)
+		}
+		if d := stamp.Time.Sub(due).Abs(); d > time.Microsecond {
+			t.Errorf("%v: frame %d is stamped %v from when it was due", mode, n, d)
+		}
+		f.Release()
+	}
+	s.Close()
+	if n := pool.Outstanding(); n != 0 {
+		t.Errorf("%d frames were not released", n)
+	}
+}
+
+// The two cameras differ to the eye: in most of the bars.
+func TestCamerasDiffer(t *testing.T) {
+	devices, _ := pattern.Driver{}.Devices()
+	mode := capture.Mode{Pixel: capture.YUYV, Width: 160, Height: 120, Rate: capture.Rate{Num: 30, Den: 1}}
+	var frames [2]*capture.Frame
+	for i, device := range devices {
+		s, err := pattern.Driver{}.Open(device, mode, &capture.Pool{})
+		if err == nil {
+			frames[i], err = s.Read()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer frames[i].Release()
+	}
+	same := 0
+	for x := 10; x < mode.Width; x += mode.Width / 8 {
+		if luma(frames[0])(x, 110) == luma(frames[1])(x, 110) {
+			same++
+		}
+	}
+	if same > 0 {
+		t.Errorf("%d bars are the same", same)
+	}
+}
+
+func TestFind(t *testing.T) {
+	for name, want := range map[string]string{
+		"pattern": "pattern", "pattern2": "pattern2", "test PATTERN 2": "pattern2",
+		"": "", "pat": "", "/dev/video0": "",
+	} {
+		got, err := pattern.Driver{}.Find(name)
+		if got.Path != want || (want == "") != errors.Is(err, capture.ErrNoCamera) {
+			t.Errorf("%q: %q, %v; want %q", name, got.Path, err, want)
+		}
+		if want != "" && (!got.Test || got.IsOrdinary()) {
+			t.Errorf("%q is an ordinary camera", name)
+		}
 	}
 }
 
@@ -75,10 +130,10 @@ func TestLateReaderGetsTheNewest(t *testing.T) {
 		first := read()
 		time.Sleep(450 * time.Millisecond)
 		if late := read(); first != 0 || late != 4 {
-			t.Errorf("read pictures %d and, 450 ms later, %d; want 0 and 4", first, late)
+			t.Errorf("read frames %d and, 450 ms later, %d; want 0 and 4", first, late)
 		}
 		if lost := s.Lost().Superseded; lost != 3 {
-			t.Errorf("%d pictures superseded, want 3", lost)
+			t.Errorf("%d frames superseded, want 3", lost)
 		}
 	})
 }

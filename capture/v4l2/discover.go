@@ -117,9 +117,23 @@ func (n *node) refuse(reason error) error {
 	return fmt.Errorf("%w: %s (%s, driver %s) %w", capture.ErrNoCamera, n.path, n.name(), n.driver(), reason)
 }
 
-// Cameras lists the cameras that can be opened: real ones by device number, then
+// Driver is the V4L2 cameras of this host. It implements capture.Driver,
+// capture.Prober, capture.InputSelector and capture.Excluder.
+type Driver struct{}
+
+var _ interface {
+	capture.Driver
+	capture.Prober
+	capture.InputSelector
+	capture.Excluder
+} = Driver{}
+
+// Name returns "v4l2".
+func (Driver) Name() string { return "v4l2" }
+
+// Devices lists the cameras that can be opened: real ones by device number, then
 // v4l2loopback nodes, then those that see infrared only. Unusable lists the others.
-func Cameras() ([]capture.Device, error) {
+func (Driver) Devices() ([]capture.Device, error) {
 	all, err := nodes()
 	if err != nil {
 		return nil, err
@@ -133,12 +147,31 @@ func Cameras() ([]capture.Device, error) {
 	return colorFirst(cameras), nil
 }
 
+// Open starts the camera in the mode nearest to the one asked for; see the function
+// Open.
+func (Driver) Open(c capture.Device, mode capture.Mode, pool *capture.Pool) (capture.Source, error) {
+	s, err := Open(c.Path, mode, pool)
+	if err != nil {
+		return nil, err // and no nil *Source
+	}
+	return s, nil
+}
+
+// OpenControls opens the controls of the camera; see the function OpenControls.
+func (Driver) OpenControls(c capture.Device) (capture.Controls, error) {
+	controls, err := OpenControls(c.Path)
+	if err != nil {
+		return nil, err // and no nil *Controls
+	}
+	return controls, nil
+}
+
 // Unusable returns why devices that may be cameras cannot be used, for instance
 // that this user may not open them.
-func Unusable() []error {
+func (Driver) Unusable() []error {
 	all, err := nodes()
 	if err != nil {
-		return nil // as Cameras reports
+		return nil // as Devices reports
 	}
 	var reasons []error
 	for _, n := range all {
@@ -152,7 +185,7 @@ func Unusable() []error {
 // colorFirst moves cameras that see infrared only to the end.
 func colorFirst(cameras []capture.Device) []capture.Device {
 	last := func(c capture.Device) int {
-		if isInfrared(c) {
+		if c.Infrared {
 			return 1
 		}
 		return 0
@@ -171,10 +204,10 @@ func Describe(path string) (capture.Device, error) {
 	return describe(inspect(target))
 }
 
-// Find returns the camera that a user means: the first one for "auto" or "", the
+// Find returns the camera that a user means: the first one in colour for "", the
 // one at a path, or the one of that name, whole or in part, in any case. The
-// error wraps capture.ErrNoCamera and says which cameras there are.
-func Find(name string) (capture.Device, error) {
+// error wraps capture.ErrNoCamera and names the cameras that there are.
+func (Driver) Find(name string) (capture.Device, error) {
 	if strings.HasPrefix(name, "/") {
 		return Describe(name)
 	}
@@ -199,40 +232,26 @@ func choose(candidates []node, name string, all []node, ask func(node) (capture.
 			return c, err
 		case err != nil:
 			continue
-		case isAuto(name) && !isInfrared(c):
+		case name == "" && c.IsOrdinary():
 			return c, nil
 		}
 		found = append(found, c)
 	}
-	found = colorFirst(found)
-	// A laptop's two sensors may have one name.
-	meant := slices.DeleteFunc(slices.Clone(found), isInfrared)
 	switch {
 	case len(found) == 0:
-		return capture.Device{}, noCamera("none found", all)
-	case isAuto(name), len(found) == 1, len(meant) == 1:
-		return found[0], nil
+		return capture.Device{}, noCamera(capture.ErrNoneFound, all)
+	case name == "":
+		return capture.Device{}, noCamera(capture.ErrNotNamed, all)
 	}
-	return capture.Device{}, ambiguous(strconv.Quote(name), found)
+	return capture.ChooseDevice(colorFirst(found), name)
 }
-
-// ambiguous is the error that lists all cameras that may be meant.
-func ambiguous(what string, cameras []capture.Device) error {
-	texts := make([]string, len(cameras))
-	for i, c := range cameras {
-		texts[i] = fmt.Sprintf("%s (%s)", c.Path, c.Name)
-	}
-	return fmt.Errorf("%w: %s may be %s", capture.ErrAmbiguous, what, strings.Join(texts, ", "))
-}
-
-func isAuto(name string) bool { return name == "" || name == "auto" }
 
 // match returns the cameras that name may mean, in the order to try them.
 func match(all []node, name string) ([]node, error) {
 	cameras := slices.DeleteFunc(slices.Clone(all), func(n node) bool { return n.notCamera() != nil })
-	if isAuto(name) {
+	if name == "" {
 		if len(cameras) == 0 {
-			return nil, noCamera("none found", all)
+			return nil, noCamera(capture.ErrNoneFound, all)
 		}
 		return cameras, nil
 	}
@@ -251,12 +270,12 @@ func match(all []node, name string) ([]node, error) {
 	case len(part) > 0:
 		return part, nil
 	}
-	return nil, noCamera(strconv.Quote(name), all)
+	return nil, noCamera(fmt.Errorf("%w: %q", capture.ErrNoCamera, name), all)
 }
 
-// noCamera is the error that names what there is instead: the cameras, and the
-// first node of each kind that would be one.
-func noCamera(what string, all []node) error {
+// noCamera adds to an error what there is instead: the cameras, and the first node
+// of each kind that would be one.
+func noCamera(err error, all []node) error {
 	var cameras []node
 	var sensor, closed string
 	for _, n := range all {
@@ -269,13 +288,17 @@ func noCamera(what string, all []node) error {
 			closed = cmp.Or(closed, fmt.Sprintf("; %v", err))
 		}
 	}
-	switch {
-	case len(cameras) > 0:
-		what += "; there is " + join(cameras)
-	case sensor == "" && closed == "":
-		what += "; plug one in, or use --camera pattern"
+	there := sensor + closed
+	if len(cameras) > 0 {
+		there = "; there is " + join(cameras) + there
 	}
-	return fmt.Errorf("%w: %s%s%s", capture.ErrNoCamera, what, sensor, closed)
+	switch {
+	case there == "":
+		return err
+	case err == capture.ErrNoneFound: // for which plugging one in would help
+		err = fmt.Errorf("%w: no usable one found", capture.ErrNoCamera)
+	}
+	return fmt.Errorf("%w%s", err, there)
 }
 
 func join(nodes []node) string {
@@ -290,7 +313,7 @@ func join(nodes []node) string {
 // one of that name on that bus, whatever its device number is now; else the only
 // one of that name. The error wraps capture.ErrNoCamera while there is none, and
 // capture.ErrAmbiguous where it may be one of several.
-func FindAgain(c capture.Device) (capture.Device, error) {
+func (Driver) FindAgain(c capture.Device) (capture.Device, error) {
 	all, err := nodes()
 	if err != nil {
 		return capture.Device{}, err
@@ -304,28 +327,7 @@ func FindAgain(c capture.Device) (capture.Device, error) {
 			named = append(named, found)
 		}
 	}
-	return findAgain(c, named)
-}
-
-// findAgain returns which of the cameras of its name is c.
-func findAgain(c capture.Device, named []capture.Device) (capture.Device, error) {
-	byBus := make(map[string][]capture.Device)
-	for _, n := range named {
-		byBus[n.Bus] = append(byBus[n.Bus], n)
-	}
-	again := byBus[c.Bus]
-	switch {
-	case len(named) == 0:
-		return capture.Device{}, fmt.Errorf("%w: %s on %s", capture.ErrNoCamera, c.Name, c.Bus)
-	case len(again) > 0:
-	case len(byBus) == 1:
-		again = named
-	default:
-		return capture.Device{}, ambiguous(c.Name+", which is not on "+c.Bus+" any more,", named)
-	}
-	// A camera may have a second sensor under the same name: the modes differ.
-	same := slices.IndexFunc(again, func(a capture.Device) bool { return slices.Equal(a.Modes, c.Modes) })
-	return again[max(same, 0)], nil
+	return capture.FindAgain(c, named)
 }
 
 // describe lists what the camera at a node can do.
@@ -354,5 +356,6 @@ func describe(n node) (capture.Device, error) {
 		Modes:    modes,
 		Controls: listControls(fd),
 		Inputs:   listInputs(fd),
+		Infrared: isInfrared(modes),
 	}, nil
 }

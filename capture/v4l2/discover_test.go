@@ -2,7 +2,6 @@ package v4l2
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -42,11 +41,7 @@ func find(nodes []node, name string) (capture.Device, error) {
 		return capture.Device{}, err
 	}
 	return choose(candidates, name, nodes, func(n node) (capture.Device, error) {
-		c := capture.Device{Path: n.path, Name: n.name(), Modes: []capture.Mode{{Pixel: capture.GREY}}}
-		if !strings.HasSuffix(n.name(), "I") {
-			c.Modes = append(c.Modes, capture.Mode{Pixel: capture.YUYV})
-		}
-		return c, nil
+		return capture.Device{Path: n.path, Name: n.name(), Infrared: strings.HasSuffix(n.name(), "I")}, nil
 	})
 }
 
@@ -65,15 +60,13 @@ func TestFind(t *testing.T) {
 		want  int // number of its node
 	}{
 		{laptop, "", 0},
-		{laptop, "auto", 0},
 		{laptop, "HD Pro Webcam C920", 4},
 		{laptop, "hd pro webcam c920", 4},
 		{laptop, "c920", 4},
 		{laptop, "integrated i", 2},
 		{laptop, "integrated", 0}, // the other one sees infrared only
 		{laptop, "TBCAM", 3},
-		{twins, "auto", 2},
-		{twins[:2], "auto", 0},
+		{twins, "", 2},
 		{twins, "Twin I", 0},
 		{twins, "laptop", 1},
 	} {
@@ -84,28 +77,13 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// After an unplug: the camera on the old bus, else the only one of its name.
-func TestFindAgain(t *testing.T) {
-	at := func(path, bus string, pixel capture.PixelFormat) capture.Device {
-		return capture.Device{Path: path, Name: "Twin", Bus: bus, Modes: []capture.Mode{{Pixel: pixel}}}
+// Where there is no camera at all, the error is one that a program has a remedy for.
+func TestFindNothing(t *testing.T) {
+	if _, err := find(nil, ""); err != capture.ErrNoneFound {
+		t.Error(err)
 	}
-	gone := at("/dev/video0", "usb-1", capture.YUYV)
-	for _, c := range []struct {
-		what  string
-		named []capture.Device
-		want  string // path, or what the error says
-	}{
-		{"none", nil, "no such camera: Twin on usb-1"},
-		{"the same port", []capture.Device{at("/dev/video5", "usb-2", capture.YUYV), at("/dev/video4", "usb-1", capture.YUYV)}, "/dev/video4"},
-		{"another port", []capture.Device{at("/dev/video4", "usb-2", capture.YUYV)}, "/dev/video4"},
-		{"its second sensor, too", []capture.Device{at("/dev/video4", "usb-2", capture.GREY), at("/dev/video6", "usb-2", capture.YUYV)}, "/dev/video6"},
-		{"two", []capture.Device{at("/dev/video4", "usb-2", capture.YUYV), at("/dev/video5", "usb-3", capture.YUYV)},
-			"several have that name: Twin, which is not on usb-1 any more, may be /dev/video4 (Twin), /dev/video5 (Twin)"},
-	} {
-		got, err := findAgain(gone, c.named)
-		if text := fmt.Sprint(got.Path, err); !strings.Contains(text, c.want) || (err != nil) != errors.Is(err, capture.ErrNoCamera) {
-			t.Errorf("%s: %s, %v; want %q", c.what, got.Path, err, c.want)
-		}
+	if _, err := find(twins[:2], ""); !errors.Is(err, capture.ErrNotNamed) {
+		t.Error(err)
 	}
 }
 
@@ -120,8 +98,9 @@ func TestFindSaysWhatThereIs(t *testing.T) {
 		{"ambiguous", twins, "twi", []string{`"twi" may be`, "/dev/video0", "/dev/video2", "/dev/video4"}},
 		{"two of one name", twins, "twin", []string{`several have that name: "twin" may be /dev/video2 (Twin), /dev/video4 (Twin)`}},
 		{"unknown", laptop, "brio", []string{`"brio"`, "/dev/video4 (HD Pro Webcam C920)"}},
-		{"nothing", nil, "", []string{"none found", "--camera pattern"}},
-		{"not allowed", []node{closed}, "auto", []string{"permission denied"}},
+		{"nothing", nil, "", []string{"none found"}},
+		{"infrared only", twins[:2], "", []string{"none in colour; there is /dev/video0 (Twin I)"}},
+		{"not allowed", []node{closed}, "", []string{"permission denied"}},
 		{"by the media controller", []node{testNode(0, "rkisp", "mainpath", camera|capIOMC)}, "", []string{"libcamera"}},
 		{"by its driver", []node{testNode(0, "intel-ipu6-isys", "ipu6", camera)}, "", []string{"libcamera"}},
 		{"Raspberry Pi", []node{testNode(0, "unicam", "unicam", camera)}, "", []string{"libcamera"}},

@@ -19,7 +19,7 @@ import (
 func TestListVivid(t *testing.T) {
 	// With a metadata node and one for output beside the camera.
 	vm.Load(t, "vivid", "node_types=0x20101", "num_inputs=1", "input_types=0")
-	cameras, err := Cameras()
+	cameras, err := driver.Devices()
 	if err != nil || len(cameras) != 1 {
 		t.Fatalf("cameras %v, %v", cameras, err)
 	}
@@ -100,7 +100,7 @@ func TestListStepwiseSizes(t *testing.T) {
 // whether the planes of a frame lie in one buffer or each in its own.
 func TestMultiPlanar(t *testing.T) {
 	path := vm.Load(t, "vivid", "node_types=0x1", "multiplanar=2", "num_inputs=1", "input_types=0")[0]
-	c, err := Find("vivid")
+	c, err := driver.Find("vivid")
 	if err != nil || c.Path != path {
 		t.Fatalf("Find: %v, %v", c, err)
 	}
@@ -146,7 +146,7 @@ func TestLoopbacksComeLast(t *testing.T) {
 		t.Fatal(err)
 	}
 	vivid := loadVivid(t)
-	cameras, err := Cameras()
+	cameras, err := driver.Devices()
 	if err != nil || len(cameras) != 2 || cameras[0].Path != vivid || cameras[1].Path != loopback {
 		t.Fatalf("cameras %v, %v", cameras, err)
 	}
@@ -155,8 +155,8 @@ func TestLoopbacksComeLast(t *testing.T) {
 		t.Errorf("modes of the loopback %v", cameras[1].Modes)
 	}
 	for name, path := range map[string]string{"": vivid, "auto": vivid, "VIVID": vivid, "tbc": loopback} {
-		if c, err := Find(name); err != nil || c.Path != path {
-			t.Errorf("Find(%q): %s, %v", name, c.Path, err)
+		if c, err := driver.Find(name); err != nil || c.Path != path {
+			t.Errorf("driver.Find(%q): %s, %v", name, c.Path, err)
 		}
 	}
 }
@@ -167,7 +167,7 @@ func TestFindByLink(t *testing.T) {
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := Find(link); err != nil || c.Path != path {
+	if c, err := driver.Find(link); err != nil || c.Path != path {
 		t.Errorf("Find: %s, %v", c.Path, err)
 	}
 }
@@ -176,7 +176,7 @@ func TestDiscoveryLeaksNothing(t *testing.T) {
 	loadVivid(t)
 	before := descriptors(t)
 	for range 3 {
-		if _, err := Cameras(); err != nil {
+		if _, err := driver.Devices(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -187,7 +187,7 @@ func TestDiscoveryLeaksNothing(t *testing.T) {
 
 func TestReplugIsSeen(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	changes, err := Watch(ctx)
+	changes, err := driver.Watch(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,13 +201,13 @@ func TestReplugIsSeen(t *testing.T) {
 	}
 	path := loadVivid(t)
 	wait("plugged in")
-	c, err := Find("")
+	c, err := driver.Find("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	vm.Unload(t, "vivid")
 	wait("unplugged")
-	if _, err := FindAgain(c); !errors.Is(err, capture.ErrNoCamera) {
+	if _, err := driver.FindAgain(c); !errors.Is(err, capture.ErrNoCamera) {
 		t.Errorf("FindAgain without a camera: %v", err)
 	}
 	// Its old number is taken when it comes back.
@@ -215,7 +215,7 @@ func TestReplugIsSeen(t *testing.T) {
 	wait("replaced")
 	loadVivid(t)
 	wait("plugged in again")
-	if again, err := FindAgain(c); err != nil || again.Bus != c.Bus || again.Path == path {
+	if again, err := driver.FindAgain(c); err != nil || again.Bus != c.Bus || again.Path == path {
 		t.Errorf("FindAgain: %s, %v; it was %s", again.Path, err, path)
 	}
 	cancel()

@@ -105,7 +105,7 @@ func currentInput(fd int) (uint32, error) {
 // SelectInput makes a camera use an input, by number or (part of its) name, and an
 // analogue standard, and describes it again; "" leaves either as it is. The error
 // wraps capture.ErrNoMode where the camera has no such input or standard.
-func SelectInput(c capture.Device, name, standard string) (capture.Device, error) {
+func (Driver) SelectInput(c capture.Device, name, standard string) (capture.Device, error) {
 	if name == "" && standard == "" {
 		return c, nil
 	}

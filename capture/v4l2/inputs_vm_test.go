@@ -120,7 +120,7 @@ func TestSelectInput(t *testing.T) {
 		{"", "ntsc", 480, capture.BottomFirst},
 		{"", "", 480, capture.BottomFirst},
 	} {
-		selected, err := SelectInput(c, want.input, want.standard)
+		selected, err := driver.SelectInput(c, want.input, want.standard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +135,7 @@ func TestSelectInput(t *testing.T) {
 		s.Close()
 	}
 	for name, standard := range map[string]string{"composite": "", "2": "pal-x", "0": "pal"} {
-		if _, err := SelectInput(c, name, standard); !errors.Is(err, capture.ErrNoMode) {
+		if _, err := driver.SelectInput(c, name, standard); !errors.Is(err, capture.ErrNoMode) {
 			t.Errorf("%q %q: %v", name, standard, err)
 		}
 	}

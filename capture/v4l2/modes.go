@@ -185,8 +185,8 @@ func isBayer(p capture.PixelFormat) bool { return bayer.MatchString(p.FourCC()) 
 // (videodev2.h, "Grey formats" and "Depth formats").
 var infrared = regexp.MustCompile(`^(GREY|Y0[46] |Y1[0246].|Y8I |Z16 |CNF4|INZI)$`)
 
-// isInfrared reports whether a camera has no other format than brightness alone,
-// as the sensors for face recognition in laptops do.
-func isInfrared(c capture.Device) bool {
-	return len(c.Modes) > 0 && !slices.ContainsFunc(c.Modes, func(m capture.Mode) bool { return !infrared.MatchString(m.Pixel.FourCC()) })
+// isInfrared reports whether modes have no other format than brightness alone, as
+// those of the sensors for face recognition in laptops do.
+func isInfrared(modes []capture.Mode) bool {
+	return len(modes) > 0 && !slices.ContainsFunc(modes, func(m capture.Mode) bool { return !infrared.MatchString(m.Pixel.FourCC()) })
 }

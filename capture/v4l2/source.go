@@ -70,9 +70,10 @@ func Open(path string, mode capture.Mode, pool *capture.Pool) (*Source, error) {
 	return open(path, mode, 0, pool)
 }
 
-// Probe reports what keeps the camera at a device node from being opened in that
-// mode now, if anything. It does not start the camera.
-func Probe(path string, mode capture.Mode) error {
+// Probe reports what keeps the camera from being opened in that mode now, if
+// anything. It does not start the camera.
+func (Driver) Probe(c capture.Device, mode capture.Mode) error {
+	path := c.Path
 	n := inspect(path)
 	if err := n.notCamera(); err != nil {
 		return err

@@ -129,3 +129,6 @@ func holdHere(use, path string) error {
 	}
 	return o.Write(testFrame(tiny, 0))
 }
+
+// driver is what the tests find cameras with.
+var driver Driver

@@ -13,10 +13,10 @@ import (
 // several nodes, and udev makes each one accessible only after it was created.
 const settle = 100 * time.Millisecond
 
-// Watch tells when video nodes appeared, became accessible or went away, so that
-// nobody need poll for a camera. Changes that nobody took yet are told once. The
-// channel is closed when ctx ends.
-func Watch(ctx context.Context) (<-chan struct{}, error) {
+// Watch returns a channel that receives when video nodes appeared, became accessible
+// or went away, so that nobody need poll for a camera. Changes that nobody received
+// yet are one. The channel is closed when ctx ends.
+func (Driver) Watch(ctx context.Context) (<-chan struct{}, error) {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, fmt.Errorf("watch /dev: %w", err)

@@ -85,14 +85,14 @@ func TestUSBWebcam(t *testing.T) {
 	pictures := writeJPEGs(t, dir)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	changes, err := Watch(ctx)
+	changes, err := driver.Watch(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 
 	unplug := plugIn(t, dir)
-	first := await(t, changes, func() (capture.Device, error) { return Find("my webcam") })
-	if cameras, err := Cameras(); err != nil || len(cameras) != 1 || cameras[0].Driver != "uvcvideo" {
+	first := await(t, changes, func() (capture.Device, error) { return driver.Find("my webcam") })
+	if cameras, err := driver.Devices(); err != nil || len(cameras) != 1 || cameras[0].Driver != "uvcvideo" {
 		t.Errorf("beside the webcam, whose metadata node is none: %v, %v", cameras, err)
 	}
 	if len(first.Modes) != 1 || first.Modes[0] != webcamMode {
@@ -113,7 +113,7 @@ func TestUSBWebcam(t *testing.T) {
 
 	// The old node is still open, so its number is not free.
 	t.Cleanup(plugIn(t, dir))
-	again := await(t, changes, func() (capture.Device, error) { return FindAgain(first) })
+	again := await(t, changes, func() (capture.Device, error) { return driver.FindAgain(first) })
 	t.Logf("%s was %s", again.Path, first.Path)
 	checkPicture(t, next(t, start(t, again.Path, webcamMode)), pictures)
 }

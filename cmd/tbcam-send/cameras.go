@@ -1,105 +1,90 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
-	"strings"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/capture/pattern"
 	"github.com/tbcam/tbcam/capture/v4l2"
 )
 
-// listCameras lists this host's cameras and the pattern, which is always there.
-func listCameras() ([]capture.Device, error) {
-	cameras, err := v4l2.Cameras()
-	return append(cameras, pattern.Camera()), err
+// drivers are asked in this order for the camera of a name: first those that know a
+// few names exactly. The last one names what there is instead.
+var drivers = []capture.Driver{pattern.Driver{}, v4l2.Driver{}}
+
+// hostCamera is a device and the driver that has it.
+type hostCamera struct {
+	capture.Device
+	driver capture.Driver
 }
 
-// chooseMode finds a camera and its mode: the camera that was used last, if any.
-func chooseMode(want capture.Want, last capture.Device) (capture.Device, capture.Mode, error) {
-	camera, err := findCamera(want.Camera, last)
-	if err == nil && camera.Path != pattern.Name {
-		camera, err = v4l2.SelectInput(camera, want.Input, want.Standard)
-	}
-	if err != nil {
-		return capture.Device{}, capture.Mode{}, err
-	}
-	mode, err := capture.ChooseMode(camera.Modes, want)
-	if err != nil {
-		err = &modeError{camera, err}
-	}
-	return camera, mode, err
+// is reports whether it is the same device, however that may have changed.
+func (c hostCamera) is(other hostCamera) bool {
+	return c.Path == other.Path && c.driver == other.driver
 }
 
-func findCamera(name string, last capture.Device) (capture.Device, error) {
-	switch {
-	case name == pattern.Name:
-		return pattern.Camera(), nil
-	case last.Path != "":
-		return v4l2.FindAgain(last)
-	}
-	return v4l2.Find(name)
+func (c hostCamera) open(mode capture.Mode, pool *capture.Pool) (capture.Source, error) {
+	return c.driver.Open(c.Device, mode, pool)
 }
 
-func openCamera(camera capture.Device, mode capture.Mode, pool *capture.Pool) (capture.Source, error) {
-	if camera.Path == pattern.Name {
-		return pattern.Open(mode, pool)
-	}
-	return v4l2.Open(camera.Path, mode, pool)
+func (c hostCamera) openControls() (capture.Controls, error) { return c.driver.OpenControls(c.Device) }
+
+// findAgain returns the camera after it was unplugged and plugged in again.
+func (c hostCamera) findAgain() (hostCamera, error) {
+	device, err := c.driver.FindAgain(c.Device)
+	return hostCamera{device, c.driver}, err
 }
 
-// probeCamera reports what keeps a camera from being opened now, if anything.
-func probeCamera(camera capture.Device, mode capture.Mode) error {
-	if camera.Path == pattern.Name {
+// probe reports what keeps the camera from being opened now, if anything.
+func (c hostCamera) probe(mode capture.Mode) error {
+	prober, ok := c.driver.(capture.Prober)
+	if !ok {
 		return nil
 	}
-	if err := v4l2.Probe(camera.Path, mode); err != nil {
-		return fmt.Errorf("%s: %w", camera.Name, err)
+	if err := prober.Probe(c.Device, mode); err != nil {
+		return fmt.Errorf("%s: %w", c.Name, err)
 	}
 	return nil
 }
 
-func openControls(camera capture.Device) (capture.Controls, error) {
-	if camera.Path == pattern.Name {
-		return pattern.OpenControls(), nil
+// selectInput returns the camera as it is with an input and a standard, where it has
+// a choice of them.
+func (c hostCamera) selectInput(input, standard string) (hostCamera, error) {
+	selector, ok := c.driver.(capture.InputSelector)
+	if !ok {
+		return c, nil
 	}
-	return v4l2.OpenControls(camera.Path)
+	device, err := selector.SelectInput(c.Device, input, standard)
+	return hostCamera{device, c.driver}, err
 }
 
-// permit reports why a viewer may not have the camera that it asks for, where base
-// is what the flags ask for. It is a stranger: it may choose among the cameras,
-// unless --camera has chosen one, but not have any path opened.
-func permit(base, want capture.Want) error {
-	if want.Camera == "" || want.Camera == base.Camera {
-		return nil
+// watchAll returns a channel that receives when cameras of some drivers come and go;
+// nil where they do neither. An error leaves the other drivers' changes.
+func watchAll(ctx context.Context, drivers []capture.Driver) (<-chan struct{}, error) {
+	var all chan struct{}
+	var errs []error
+	for _, d := range drivers {
+		changes, err := d.Watch(ctx)
+		if err != nil || changes == nil {
+			errs = append(errs, err)
+			continue
+		}
+		if all == nil {
+			all = make(chan struct{}, 1)
+		}
+		go func() {
+			for range changes {
+				notify(all)
+			}
+		}()
 	}
-	isPath := func(name string) bool { return strings.HasPrefix(name, "/") }
-	switch {
-	case isPath(base.Camera):
-		return &refusal{"only one is offered (tbcam-send --camera)"}
-	case base.Camera != "":
-		return &refusal{fmt.Sprintf("only %s is offered (tbcam-send --camera)", base.Camera)}
-	case !isPath(want.Camera):
-		return nil
-	}
-	cameras, err := listCameras()
-	if err == nil && !slices.ContainsFunc(cameras, func(c capture.Device) bool { return c.Path == want.Camera }) {
-		err = &refusal{fmt.Sprintf("%q", want.Camera)}
-	}
-	return err
+	return all, errors.Join(errs...)
 }
 
-// refusal is the answer to a viewer that asks for a camera which it cannot have.
-type refusal struct{ reason string }
-
-func (r *refusal) Error() string     { return capture.ErrNoCamera.Error() + ": " + r.reason }
-func (r *refusal) Unwrap() error     { return capture.ErrNoCamera }
-func (r *refusal) forViewer() string { return r.Error() }
-
-// modeError says that a camera lacks a mode.
+// modeError is returned when a camera lacks a mode.
 type modeError struct {
 	camera capture.Device
 	err    error
@@ -111,7 +96,7 @@ func (e *modeError) Error() string {
 func (e *modeError) Unwrap() error     { return e.err }
 func (e *modeError) forViewer() string { return fmt.Sprintf("%s: %v", e.camera.Name, e.err) }
 
-// textForViewer is what a viewer is told of an error. Which programs, devices and
+// textForViewer returns an error as a viewer may read it. Which programs, devices and
 // files are involved concerns this host alone, and is in its log.
 func textForViewer(err error) string {
 	var known interface{ forViewer() string }

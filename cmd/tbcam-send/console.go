@@ -28,6 +28,7 @@ type console struct {
 	report   func(transport.Controls)
 
 	mu       sync.Mutex
+	camera   hostCamera       // whose controls they are; none while it is unplugged
 	controls capture.Controls // nil while the camera is off
 	state    transport.Controls
 }
@@ -56,24 +57,25 @@ func (c *console) hasCamera() bool {
 }
 
 // offer tells of the controls of a camera that is off.
-func (c *console) offer(camera capture.Device) {
+func (c *console) offer(camera hostCamera) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.camera = camera
 	c.state = transport.Controls{Path: camera.Path, Camera: camera.Name, Opening: c.state.Opening, Locked: c.locked, List: lockOwners(camera.Controls)}
 	c.report(c.state)
 }
 
 // on follows the controls of a camera that was opened, until the returned function
 // is called.
-func (c *console) on(camera capture.Device) (off func()) {
-	controls, err := openControls(camera)
+func (c *console) on(camera hostCamera) (off func()) {
+	controls, err := camera.openControls()
 	if err != nil {
 		c.log.Warn("the camera's controls are out of reach", "why", err)
 		c.offer(camera) // else a setting would go to the camera before
 		return func() {}
 	}
 	c.mu.Lock()
-	c.controls = controls
+	c.camera, c.controls = camera, controls
 	c.state = transport.Controls{Path: camera.Path, Camera: camera.Name, Opening: c.state.Opening + 1, Locked: c.locked}
 	c.guardRate()
 	c.tell()
@@ -95,7 +97,7 @@ func (c *console) on(camera capture.Device) (off func()) {
 func (c *console) gone() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.state = transport.Controls{Opening: c.state.Opening, Locked: c.locked}
+	c.camera, c.state = hostCamera{}, transport.Controls{Opening: c.state.Opening, Locked: c.locked}
 	c.report(c.state)
 }
 
@@ -194,7 +196,7 @@ func (e *settingError) Error() string {
 // setNow sets a control. A camera that is off is opened for it.
 func (c *console) setNow(s capture.Setting) (capture.Setting, error) {
 	if c.controls == nil {
-		controls, err := openControls(capture.Device{Path: c.state.Path})
+		controls, err := c.camera.openControls()
 		if err != nil {
 			return capture.Setting{}, err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/capture/pattern"
+	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -17,9 +18,9 @@ import (
 func TestControlsOutOfReach(t *testing.T) {
 	var told transport.Controls
 	c := &console{log: slog.New(slog.DiscardHandler), report: func(c transport.Controls) { told = c }}
-	before := pattern.Camera()
+	before := hostCamera{pattern.Camera(), pattern.Driver{}}
 	c.on(before)()
-	off := c.on(capture.Device{Path: t.TempDir() + "/video9", Name: "other"})
+	off := c.on(hostCamera{capture.Device{Path: t.TempDir() + "/video9", Name: "other"}, v4l2.Driver{}})
 	defer off()
 	if told.Camera != "other" {
 		t.Errorf("told are the controls of %q", told.Camera)
@@ -39,7 +40,7 @@ func TestControlsOutOfReach(t *testing.T) {
 func TestOwnersControlsAreNotSetRemotely(t *testing.T) {
 	var told transport.Controls
 	c := &console{log: slog.New(slog.DiscardHandler), report: func(c transport.Controls) { told = c }}
-	camera := pattern.Camera()
+	camera := hostCamera{pattern.Camera(), pattern.Driver{}}
 	led := capture.Control{ID: 0x0098f902, Name: "LED1 Mode", Type: "int", Max: 3}
 	camera.Controls = append(camera.Controls, led)
 	c.offer(camera)

@@ -58,12 +58,12 @@ type encoding struct {
 	warned bool           // that a format is not what the driver said
 }
 
-func newFeed(base capture.Want, kind codec.Kind, quality int, log *slog.Logger) *feed {
+func newFeed(offer *offer, base capture.Want, kind codec.Kind, quality int, log *slog.Logger) *feed {
 	f := &feed{
 		kind: kind, quality: quality, log: log, box: capture.NewMailbox(),
 		console: &console{log: log, report: func(transport.Controls) {}},
 	}
-	f.camera = newSupervisor(f, base)
+	f.camera = newSupervisor(f, offer, base)
 	return f
 }
 
@@ -88,15 +88,15 @@ func (f *feed) close() {
 
 // Cameras implements transport.Producer.
 func (f *feed) Cameras() []capture.Device {
-	cameras, err := listCameras()
+	cameras, err := f.camera.offer.list()
 	if err != nil {
 		f.log.Warn("list cameras", "err", err)
 	}
-	return cameras
+	return devicesOf(cameras)
 }
 
 // attach makes the encoder for a camera that was opened for a request.
-func (f *feed) attach(camera capture.Device, source capture.Source, number uint32) error {
+func (f *feed) attach(camera hostCamera, source capture.Source, number uint32) error {
 	kind, err := codec.Choose(f.kind, source.Format())
 	if err != nil {
 		return err

@@ -3,33 +3,44 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 )
 
-// list prints the cameras, and why others cannot be used. Where no camera but the
-// pattern can be, that is an error.
-func list(asJSON bool) error {
-	cameras, err := listCameras()
+// list prints the cameras, and why others cannot be used. Where none but test cameras
+// can be, that is an error.
+func list(drivers []capture.Driver, asJSON bool) error {
+	cameras, err := listCameras(drivers)
 	if err == nil {
-		err = cli.PrintCameras(os.Stdout, cameras, asJSON)
+		err = cli.PrintCameras(os.Stdout, devicesOf(cameras), asJSON)
 	}
 	if err != nil {
 		return err
 	}
-	unusable := v4l2.Unusable()
-	reasons := make([]string, len(unusable))
-	for i, err := range unusable {
-		reasons[i] = strings.TrimPrefix(err.Error(), capture.ErrNoCamera.Error()+": ")
-	}
-	if len(unusable) > 0 && len(cameras) == 1 { // the pattern
+	reasons := listUnusable(drivers)
+	real := slices.ContainsFunc(cameras, func(c hostCamera) bool { return !c.Test })
+	if len(reasons) > 0 && !real {
 		return fmt.Errorf("%w: %s", capture.ErrNoCamera, strings.Join(reasons, "; "))
 	}
 	for _, reason := range reasons {
 		fmt.Fprintln(os.Stderr, "tbcam-send: not listed:", reason)
 	}
 	return nil
+}
+
+// listUnusable returns why devices that may be cameras cannot be used.
+func listUnusable(drivers []capture.Driver) (reasons []string) {
+	for _, d := range drivers {
+		excluder, ok := d.(capture.Excluder)
+		if !ok {
+			continue
+		}
+		for _, err := range excluder.Unusable() {
+			reasons = append(reasons, strings.TrimPrefix(err.Error(), capture.ErrNoCamera.Error()+": "))
+		}
+	}
+	return reasons
 }

@@ -28,6 +28,7 @@ func main() { cli.Main(command()) }
 type options struct {
 	stream   string
 	allow    cli.AllowFlag
+	cameras  []string
 	want     cli.WantFlags
 	codec    string
 	quality  int
@@ -50,10 +51,13 @@ func command() *cobra.Command {
 		Long: `tbcam-send offers this host's cameras to tbcam-view on the other end of a USB4 or
 Thunderbolt cable. The camera is on only while somebody watches, and 3 s more.
 
-Without flags it offers the first camera over the stream "tbcam". It runs until
-it is ended, through any number of viewers and unplugged cables.`,
+Without flags it offers all colour cameras over the stream "tbcam", and viewers
+that choose none get the first one. Test and infrared cameras are offered only
+where --camera names them. It runs until it is ended, through any number of
+viewers and unplugged cables.`,
 		Example: `  tbcam-send
   tbcam-send --camera /dev/video2 --size 1280x720 --fps 30
+  tbcam-send --camera C920 --camera infrared
   tbcam-send --camera pattern --stream unix:$XDG_RUNTIME_DIR/tbcam.sock`,
 		Version: version,
 		Args:    cli.NoArgs,
@@ -62,7 +66,8 @@ it is ended, through any number of viewers and unplugged cables.`,
 	f := c.Flags()
 	f.StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage)
 	o.allow.Register(f)
-	o.want.Register(f, "auto, a `CAMERA`'s device or (part of its) name, or pattern")
+	f.StringArrayVar(&o.cameras, "camera", nil, "`CAMERA` to offer: auto (all in colour), a device, part of a name, pattern or pattern2 (repeatable)")
+	o.want.RegisterMode(f)
 	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber, by number or (part of its) name; list shows them")
 	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; list shows them")
 	f.StringVar(&o.codec, "codec", "auto", "auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
@@ -87,7 +92,7 @@ func listCommand() *cobra.Command {
 		Short: "List this host's cameras with their modes and controls",
 		Args:  cli.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return list(asJSON)
+			return list(drivers, asJSON)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
@@ -148,8 +153,8 @@ func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *s
 }
 
 // feed checks the flags against each other and against the camera, so that a
-// mistake is told before anybody watches. It also says what is on offer.
-func (o options) feed(log *slog.Logger) (f *feed, offer string, err error) {
+// mistake is reported before anybody watches. It also describes what is on offer.
+func (o options) feed(log *slog.Logger) (f *feed, text string, err error) {
 	want, err := o.want.Want()
 	if err != nil {
 		return nil, "", err
@@ -170,34 +175,41 @@ func (o options) feed(log *slog.Logger) (f *feed, offer string, err error) {
 	if err != nil {
 		return nil, "", cli.Mark(err, cli.ErrUsage)
 	}
-	camera, offer, err := checkCamera(want, kind)
+	offer := newOffer(drivers, o.cameras)
+	camera, text, err := checkCamera(offer, want, kind)
 	if err != nil && o.wait && waitHelps(err) {
 		log.Info("waiting for the camera", "err", err)
-		camera, offer, err = capture.Device{}, "a camera that is waited for", nil
+		text, err = "a camera that is waited for", nil
 	}
 	if err != nil {
 		return nil, "", err
 	}
-	f = newFeed(want, kind, o.quality, log)
+	for _, err := range offer.missing() {
+		log.Warn("a camera to offer is missing", "err", err)
+	}
+	f = newFeed(offer, want, kind, o.quality, log)
 	f.console.locked, f.console.keepRate = o.console.locked, o.console.keepRate
 	f.console.offer(camera)
 	f.limit = limit{frames: o.frames, duration: o.duration}
-	return f, offer, nil
+	return f, text, nil
 }
 
-// checkCamera finds the camera and what it will deliver.
-func checkCamera(want capture.Want, kind codec.Kind) (camera capture.Device, offer string, err error) {
-	camera, mode, err := chooseMode(want, capture.Device{})
+// checkCamera finds the first camera and what it will deliver.
+func checkCamera(offer *offer, want capture.Want, kind codec.Kind) (found hostCamera, text string, err error) {
+	c, mode, err := offer.chooseMode(want, hostCamera{})
 	if err != nil {
-		return camera, "", err
+		return hostCamera{}, "", err
 	}
 	if _, err := codec.Choose(kind, capture.Format{Pixel: mode.Pixel, Width: mode.Width, Height: mode.Height}); err != nil {
-		return camera, "", cli.Mark(err, cli.ErrUsage)
+		return hostCamera{}, "", cli.Mark(err, cli.ErrUsage)
 	}
-	return camera, describeOffer(camera, mode), probeCamera(camera, mode)
+	if err := c.probe(mode); err != nil {
+		return hostCamera{}, "", err
+	}
+	return c, describeOffer(c, mode), nil
 }
 
-func describeOffer(camera capture.Device, mode capture.Mode) string {
+func describeOffer(camera hostCamera, mode capture.Mode) string {
 	return fmt.Sprintf("%s (%s), %v", camera.Name, camera.Path, mode)
 }
 

@@ -24,7 +24,7 @@ const (
 
 // opening is one opening of a camera.
 type opening struct {
-	camera   capture.Device
+	camera   hostCamera
 	mode     capture.Mode // that was asked for
 	source   capture.Source
 	controls func()        // ends the controls
@@ -38,9 +38,9 @@ type opening struct {
 }
 
 // newOpening begins to read a camera. Frames go to put.
-func newOpening(camera capture.Device, mode capture.Mode, source capture.Source, controls func(), put func(*capture.Frame)) *opening {
+func newOpening(c hostCamera, mode capture.Mode, source capture.Source, controls func(), put func(*capture.Frame)) *opening {
 	o := &opening{
-		camera: camera, mode: mode, source: source, controls: controls,
+		camera: c, mode: mode, source: source, controls: controls,
 		ended: make(chan error, 1), done: make(chan struct{}), begun: time.Now(),
 	}
 	go o.read(put)
@@ -54,11 +54,11 @@ func (o *opening) touch() {
 }
 
 // isOf reports whether it is of that camera.
-func (o *opening) isOf(camera capture.Device) bool { return o != nil && o.camera.Path == camera.Path }
+func (o *opening) isOf(c hostCamera) bool { return o != nil && o.camera.is(c) }
 
 // isIn reports whether it is of that camera in that mode.
-func (o *opening) isIn(camera capture.Device, mode capture.Mode) bool {
-	return o.isOf(camera) && o.mode == mode
+func (o *opening) isIn(c hostCamera, mode capture.Mode) bool {
+	return o.isOf(c) && o.mode == mode
 }
 
 // ending is where the error of a camera that ends is received; nil has none.

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/capture/pattern"
-	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -35,8 +33,9 @@ type request struct {
 // supervisor has the camera open while it is wanted. One goroutine brings it to what
 // the newest request asks for; those that this replaces were never begun.
 type supervisor struct {
-	feed *feed
-	base capture.Want // what the flags ask for; the viewer's wants go over it
+	feed  *feed
+	offer *offer
+	base  capture.Want // what the flags ask for but the camera; the viewer's wants go over it
 
 	asked chan struct{} // there is another request
 	end   context.CancelFunc
@@ -52,16 +51,16 @@ type supervisor struct {
 	want      capture.Want // of the last one that was not refused
 	hopeless  bool         // that needs another request
 	open      *opening     // nil: the camera is off
-	last      capture.Device
+	last      hostCamera
 	lastError string    // the last one that was logged
 	offAt     time.Time // when the camera is turned off, zero: it is wanted
 	retryAt   time.Time
 	unusable  bool // reported that the camera delivers nothing usable
 }
 
-func newSupervisor(f *feed, base capture.Want) *supervisor {
+func newSupervisor(f *feed, offer *offer, base capture.Want) *supervisor {
 	return &supervisor{
-		feed: f, base: base, newest: &request{}, asked: make(chan struct{}, 1), end: func() {},
+		feed: f, offer: offer, base: base, newest: &request{}, asked: make(chan struct{}, 1), end: func() {},
 		requests: allowance{burst: 10, every: 500 * time.Millisecond},
 		openings: allowance{burst: 10, every: 6 * time.Second},
 	}
@@ -134,12 +133,9 @@ func (s *supervisor) run(ctx context.Context) {
 	}
 }
 
-// watchCameras tells of cameras that come and go. The pattern does neither.
+// watchCameras returns a channel that receives when cameras come and go.
 func (s *supervisor) watchCameras(ctx context.Context) <-chan struct{} {
-	if s.base.Camera == pattern.Name {
-		return nil
-	}
-	changes, err := v4l2.Watch(ctx)
+	changes, err := watchAll(ctx, s.offer.watched())
 	if err != nil {
 		s.feed.log.Warn("cameras that are plugged in later are found slowly", "err", err)
 	}
@@ -167,7 +163,7 @@ func (s *supervisor) offerCamera() {
 	if s.current().want != nil || s.feed.console.hasCamera() {
 		return
 	}
-	if camera, mode, err := chooseMode(s.base, capture.Device{}); err == nil {
+	if camera, mode, err := s.offer.chooseMode(s.base, hostCamera{}); err == nil {
 		s.feed.console.offer(camera)
 		s.feed.log.Info("offering " + describeOffer(camera, mode))
 	}
@@ -204,7 +200,7 @@ func (s *supervisor) advanceRequest(r *request) time.Duration {
 	if wait := time.Until(s.retryAt); wait > 0 {
 		return wait
 	}
-	camera, mode, err := chooseMode(s.want, s.last)
+	camera, mode, err := s.offer.chooseMode(s.want, s.last)
 	return s.tryOpen(r, camera, mode, err)
 }
 
@@ -225,7 +221,7 @@ func (s *supervisor) decideRequest(r *request) time.Duration {
 	}
 	s.requests.take(time.Now())
 	want := r.want.Over(s.base)
-	camera, mode, err := s.findWanted(*r.want, want)
+	camera, mode, err := s.findWanted(want)
 	switch {
 	case err != nil && s.open != nil && s.offAt.IsZero():
 		s.decided = r
@@ -243,26 +239,23 @@ func (s *supervisor) decideRequest(r *request) time.Duration {
 		}
 		s.openings.take(time.Now())
 	}
-	s.decided, s.want, s.last = r, want, capture.Device{}
+	s.decided, s.want, s.last = r, want, hostCamera{}
 	s.turnOff()
 	return s.tryOpen(r, camera, mode, err)
 }
 
 // findWanted finds the camera and mode of a new request: the camera that is open, if that
 // was asked for in the same words. Another one must be free.
-func (s *supervisor) findWanted(asked, want capture.Want) (capture.Device, capture.Mode, error) {
-	if err := permit(s.base, asked); err != nil {
-		return capture.Device{}, capture.Mode{}, err
-	}
-	var last capture.Device
+func (s *supervisor) findWanted(want capture.Want) (hostCamera, capture.Mode, error) {
+	var last hostCamera
 	if s.open != nil && s.want.Camera == want.Camera {
 		last = s.last
 	}
-	camera, mode, err := chooseMode(want, last)
-	if err == nil && s.open != nil && !s.open.isOf(camera) {
-		err = probeCamera(camera, mode)
+	c, mode, err := s.offer.chooseMode(want, last)
+	if err == nil && s.open != nil && !s.open.isOf(c) {
+		err = c.probe(mode)
 	}
-	return camera, mode, err
+	return c, mode, err
 }
 
 // resumeOpening answers a request for what is open.
@@ -277,7 +270,7 @@ func (s *supervisor) resumeOpening(r *request) {
 }
 
 // tryOpen opens the camera, unless err says that there is none.
-func (s *supervisor) tryOpen(r *request, camera capture.Device, mode capture.Mode, err error) time.Duration {
+func (s *supervisor) tryOpen(r *request, camera hostCamera, mode capture.Mode, err error) time.Duration {
 	if err == nil {
 		err = s.turnOn(r, camera, mode)
 	}
@@ -310,8 +303,8 @@ func (s *supervisor) logOnce(err error) {
 }
 
 // turnOn opens the camera for a request.
-func (s *supervisor) turnOn(r *request, camera capture.Device, mode capture.Mode) error {
-	source, err := openCamera(camera, mode, &s.feed.pool)
+func (s *supervisor) turnOn(r *request, camera hostCamera, mode capture.Mode) error {
+	source, err := camera.open(mode, &s.feed.pool)
 	if err != nil {
 		return err
 	}

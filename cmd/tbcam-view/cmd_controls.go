@@ -31,15 +31,12 @@ func (o *controlFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.keepRate, "keep-rate", false, "have the camera keep its frame rate in the dark (exposure_dynamic_framerate=0)")
 }
 
-// wishes returns what the flags ask for.
-func (o *controlFlags) wishes() (*desiredControls, error) {
-	w := &desiredControls{keepRate: o.keepRate}
-	if o.preset == "" {
-		return w, nil
+// loadPreset returns the preset that the flags name.
+func (o *controlFlags) loadPreset() (p preset.Preset, err error) {
+	if o.preset != "" {
+		p, err = preset.Load(o.preset)
 	}
-	var err error
-	w.preset, err = preset.Load(o.preset)
-	return w, cli.Mark(err, cli.ErrUsage)
+	return p, cli.Mark(err, cli.ErrUsage)
 }
 
 func controlsCommand(o *options) *cobra.Command {

@@ -18,12 +18,13 @@ type desiredControls struct {
 	preset   preset.Preset
 	keepRate bool
 	log      *slog.Logger
-	send     func(capture.Setting, func(capture.Setting, error))
+	// setControl is that of the transport.Receiver.
+	setControl func(capture.Setting, func(capture.Setting, error))
 
 	mu      sync.Mutex
 	set     []desiredSetting // in the order in which they were made
-	opening uint32     // of the camera that has them; 0: none in this session
-	said    string     // the last warning
+	opening uint32           // of the camera that has them; 0: none in this session
+	logged  string           // the last warning
 }
 
 // desiredSetting was made in this run, of one camera.
@@ -32,68 +33,65 @@ type desiredSetting struct {
 	capture.Setting
 }
 
-// controlsChanged implements transport.Receiver.ControlsChanged.
-func (v *viewer) controlsChanged(c transport.Controls) { v.wishes.changed(c) }
-
-// connected says that a session has begun: its sender counts openings anew.
-func (w *desiredControls) connected() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.opening = 0
+// connected takes note that a session has begun: its sender counts openings anew.
+func (d *desiredControls) connected() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.opening = 0
 }
 
-// changed sets all wishes if this is a camera that was opened anew.
-func (w *desiredControls) changed(c transport.Controls) {
-	w.mu.Lock()
-	anew := c.Opening != w.opening && len(c.List) > 0
-	if anew {
-		w.opening = c.Opening
+// controlsChanged sets all of them again if this is a camera that was opened again.
+func (d *desiredControls) controlsChanged(c transport.Controls) {
+	d.mu.Lock()
+	again := c.Opening != d.opening && len(c.List) > 0
+	if again {
+		d.opening = c.Opening
 	}
-	w.mu.Unlock()
-	if !anew {
+	d.mu.Unlock()
+	if !again {
 		return
 	}
-	settings := w.of(c)
+	settings := d.settingsFor(c)
 	if c.Locked && len(settings) > 0 {
-		w.warn("the controls stay as they are: the sender forbids to set them (tbcam-send --no-remote-control)")
+		d.logOnce("the controls stay as they are: the sender forbids to set them (tbcam-send --no-remote-control)")
 		return
 	}
 	for _, s := range settings {
-		w.send(s, func(_ capture.Setting, err error) {
-			if err != nil && !errors.Is(err, transport.ErrSuperseded) { // by the user's own wish
-				w.warn("a control was not set again: " + err.Error())
+		d.setControl(s, func(_ capture.Setting, err error) {
+			if err != nil && !errors.Is(err, transport.ErrSuperseded) { // by what the user sets
+				d.logOnce("a control was not set again: " + err.Error())
 			}
 		})
 	}
 }
 
-// warn says what it did not say just before: a camera may be opened often.
-func (w *desiredControls) warn(text string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.said != text {
-		w.said = text
-		w.log.Warn(text)
+// logOnce logs what it did not log just before: a camera may be opened often.
+func (d *desiredControls) logOnce(text string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.logged != text {
+		d.logged = text
+		d.log.Warn(text)
 	}
 }
 
-// of returns the wishes for a camera, the newest last.
-func (w *desiredControls) of(c transport.Controls) []capture.Setting {
-	settings, err := w.preset.Settings(c.List)
+// settingsFor returns what is desired of a camera, the newest last.
+func (d *desiredControls) settingsFor(c transport.Controls) []capture.Setting {
+	settings, err := d.preset.Settings(c.List)
 	if err != nil {
-		w.warn("not all of the preset can be set: " + oneLine(err).Error())
+		d.logOnce("not all of the preset can be set: " + oneLine(err).Error())
 	}
-	if w.keepRate {
+	if d.keepRate {
 		guard := capture.Setting{ID: capture.DynamicFramerate}
 		if slices.ContainsFunc(c.List, func(c capture.Control) bool { return c.ID == guard.ID }) {
 			settings = append(settings, guard)
 		} else {
-			w.warn("the camera has no exposure_dynamic_framerate: --keep-rate changes nothing")
+			d.logOnce("the camera has no exposure_dynamic_framerate: --keep-rate changes nothing")
 		}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, s := range w.set {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range d.set {
 		if s.camera == c.Camera {
 			settings = append(settings, s.Setting)
 		}
@@ -101,28 +99,14 @@ func (w *desiredControls) of(c transport.Controls) []capture.Setting {
 	return settings
 }
 
-// add remembers what was granted, in place of an older wish for that control. A
+// add remembers what was granted, in place of an older setting of that control. A
 // button that was pressed once is not to be pressed again.
-func (w *desiredControls) add(c transport.Controls, s capture.Setting) {
+func (d *desiredControls) add(c transport.Controls, s capture.Setting) {
 	if slices.ContainsFunc(c.List, func(c capture.Control) bool { return c.ID == s.ID && c.Type == "button" }) {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.set = slices.DeleteFunc(w.set, func(m desiredSetting) bool { return m.camera == c.Camera && m.ID == s.ID })
-	w.set = append(w.set, desiredSetting{c.Camera, s})
-}
-
-// setControl sets a control of the far camera for the user, and does not wait.
-// done, if not nil, is called by another goroutine with what was granted.
-func (v *viewer) setControl(s capture.Setting, done func(capture.Setting, error)) {
-	now := v.receiver.Controls()
-	v.receiver.SetControl(s, func(granted capture.Setting, err error) {
-		if err == nil {
-			v.wishes.add(now, granted)
-		}
-		if done != nil {
-			done(granted, err)
-		}
-	})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.set = slices.DeleteFunc(d.set, func(m desiredSetting) bool { return m.camera == c.Camera && m.ID == s.ID })
+	d.set = append(d.set, desiredSetting{c.Camera, s})
 }

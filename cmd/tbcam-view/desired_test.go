@@ -19,14 +19,14 @@ var webcam = []capture.Control{
 	{ID: capture.DynamicFramerate, Name: "Exposure, Dynamic Framerate", Type: "bool", Max: 1, Value: 1},
 }
 
-// TestWishes: what is set again, when, and in which order.
-func TestWishes(t *testing.T) {
+// TestDesiredControls: what is set again, when, and in which order.
+func TestDesiredControls(t *testing.T) {
 	var log strings.Builder
 	var sent []capture.Setting
-	w := &desiredControls{
+	d := &desiredControls{
 		keepRate: true, log: slog.New(slog.NewTextHandler(&log, nil)),
 		preset: preset.Preset{Camera: "HD", Values: map[string]string{"brightness": "10", "label": "a", "hue": "1"}},
-		send: func(s capture.Setting, done func(capture.Setting, error)) {
+		setControl: func(s capture.Setting, done func(capture.Setting, error)) {
 			sent = append(sent, s)
 			done(s, map[bool]error{true: errors.New("refused")}[s.ID == 3])
 		},
@@ -36,7 +36,7 @@ func TestWishes(t *testing.T) {
 		t.Helper()
 		sent = nil
 		now.Opening = opening
-		w.changed(now)
+		d.controlsChanged(now)
 		if !reflect.DeepEqual(sent, want) {
 			t.Errorf("%s: sent %+v, want %+v", what, sent, want)
 		}
@@ -50,12 +50,12 @@ func TestWishes(t *testing.T) {
 		}
 	}
 	expect("the same opening", 1)
-	w.add(now, capture.Setting{ID: 1, Value: 20})
-	w.add(now, capture.Setting{ID: 2})
-	w.add(now, capture.Setting{ID: 1, Value: 30})
+	d.add(now, capture.Setting{ID: 1, Value: 20})
+	d.add(now, capture.Setting{ID: 2})
+	d.add(now, capture.Setting{ID: 1, Value: 30})
 	made := append(fromPreset, capture.Setting{ID: 1, Value: 30})
 	expect("a replug", 2, made...)
-	w.connected()
+	d.connected()
 	expect("another session", 2, made...)
 	now.Camera = "another"
 	expect("another camera", 3, fromPreset...)

@@ -4,19 +4,15 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/sink/window"
 	"github.com/tbcam/tbcam/sink/window/shm"
-	"github.com/tbcam/tbcam/transport"
 )
 
 // version is set by the Makefile.
@@ -94,74 +90,6 @@ In the panel of controls:
 	cli.AddManual(c)
 	return c
 }
-
-func listCommand(o *options) *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
-		Use:   "list",
-		Short: "List the sender's cameras with their modes and controls",
-		Long: `List the sender's cameras with their modes and controls. None is turned on. This
-needs the stream for itself: end a tbcam-view that runs on it first.`,
-		Args: cli.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			cameras, err := o.list(c.Context())
-			if err != nil {
-				return err
-			}
-			return cli.PrintCameras(os.Stdout, cameras, asJSON)
-		},
-	}
-	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
-	o.timeout.Register(c.Flags())
-	return c
-}
-
-// list asks the sender for its cameras; none is turned on for that.
-func (o *options) list(ctx context.Context) ([]capture.Device, error) {
-	ctx, stop := o.timeout.Context(ctx)
-	defer stop()
-	cameras, err := o.askCameras(ctx)
-	switch {
-	case err != nil:
-		return nil, o.timeout.Explain(ctx, err, "the sender's cameras")
-	case len(cameras) == 0:
-		return nil, fmt.Errorf("%w at the sender's host", capture.ErrNoCamera)
-	}
-	return cameras, nil
-}
-
-func (o *options) askCameras(ctx context.Context) ([]capture.Device, error) {
-	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
-	link, err := cli.ViewerLink(o.stream, o.allow, log)
-	if err != nil {
-		return nil, err
-	}
-	defer link.Close()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	pool := &capture.Pool{}
-	plain, err := newPlainPictures(pool)
-	if err != nil {
-		return nil, err
-	}
-	r := &transport.Receiver{Link: link, Consumer: quiet{}, Pool: pool, Version: version, Log: log, Plain: plain.take}
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	log.Info("waiting for tbcam-send", "stream", o.stream)
-	cameras, err := r.Cameras(ctx)
-	cancel()
-	return cameras, cli.Mark(cmp.Or(<-ended, err), cli.ErrStream)
-}
-
-// quiet is a transport.Consumer that wants nothing.
-type quiet struct{}
-
-func (quiet) Connected(transport.Peer)               {}
-func (quiet) Mode(transport.Mode)                    {}
-func (quiet) Frame(f *capture.Frame, _ capture.Lost) { f.Release() }
-func (quiet) Lost(capture.Lost)                      {}
-func (quiet) Status(transport.Status)                {}
-func (quiet) Disconnected(error)                     {}
 
 // check refuses flags that cannot work, and fills in the default sink.
 func (o *options) check() error {

@@ -5,15 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
-	"time"
-
-	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/cmd/internal/cli"
-	"github.com/tbcam/tbcam/cmd/internal/ctlsock"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -141,101 +135,3 @@ func (m *modes) await(ctx context.Context, request uint32) (transport.Mode, erro
 type refusal struct{ error }
 
 func (r *refusal) Unwrap() []error { return []error{r.error, errRefused} }
-
-// modePatience is how long a camera may take to start.
-const modePatience = 10 * time.Second
-
-// answer implements the door: what another tbcam-view asks of this one.
-func (v *viewer) answer(ctx context.Context, q ctlsock.Request) ctlsock.Response {
-	ctx, cancel := context.WithTimeout(ctx, modePatience)
-	defer cancel()
-	refuse := func(err error) ctlsock.Response {
-		return ctlsock.Response{Error: err.Error(), Cause: transport.CauseOf(err)}
-	}
-	switch {
-	case q.Set != nil:
-		granted, err := setAndWait(ctx, v.setControl, *q.Set)
-		if err != nil {
-			return refuse(err)
-		}
-		return ctlsock.Response{Granted: &granted}
-	case q.Mode != nil:
-		mode, err := v.changeMode(ctx, *q.Mode)
-		if err != nil {
-			return refuse(err)
-		}
-		return ctlsock.Response{Mode: &mode}
-	}
-	controls := v.receiver.Controls()
-	if controls.Path == "" {
-		return refuse(errors.New("the sender has no camera, is of a version without remote control, or is not there"))
-	}
-	return ctlsock.Response{Controls: &controls}
-}
-
-func (v *viewer) changeMode(ctx context.Context, change capture.Want) (transport.Mode, error) {
-	if change == (capture.Want{}) {
-		return v.modes.now()
-	}
-	return v.modes.set(ctx, change)
-}
-
-// openDoor lets tbcam-view controls, control and mode reach this one.
-func (v *viewer) openDoor() (closeDoor func()) {
-	path, err := ctlsock.Path(cli.StreamKey(v.o.stream))
-	var d *ctlsock.Door
-	if err == nil {
-		d, err = ctlsock.Open(path, v.answer)
-	}
-	if err != nil {
-		v.log.Warn("tbcam-view controls and mode will not reach this one", "why", err)
-		return func() {}
-	}
-	return func() {
-		if err := d.Close(); err != nil {
-			v.log.Warn("close the door of tbcam-view control", "why", err)
-		}
-	}
-}
-
-func modeCommand(o *options) *cobra.Command {
-	var flags cli.WantFlags
-	c := &cobra.Command{
-		Use:   "mode",
-		Short: "Show or change the mode of the camera that a tbcam-view is showing",
-		Long: `Show the mode of the camera that a tbcam-view on this stream is showing, or change
-it with --size, --fps, --format and --camera. What is not given stays as it is.`,
-		Example: `  tbcam-view mode --size 1280x720 --fps 60`,
-		Args:    cli.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			want, err := flags.Want()
-			if err != nil {
-				return err
-			}
-			return o.mode(c.Context(), want)
-		},
-	}
-	flags.Register(c.Flags(), "of the sender: a `CAMERA`'s device or (part of its) name, or pattern")
-	o.timeout.Register(c.Flags())
-	return c
-}
-
-func (o *options) mode(ctx context.Context, want capture.Want) error {
-	ctx, cancel := o.timeout.Context(ctx)
-	defer cancel()
-	path, err := ctlsock.Path(cli.StreamKey(o.stream))
-	if err != nil {
-		return err
-	}
-	answer, err := ctlsock.Ask(ctx, path, ctlsock.Request{Mode: &want})
-	switch {
-	case errors.Is(err, ctlsock.ErrNobody):
-		return cli.Mark(fmt.Errorf("%w; start one with --size, --fps and --format", err), cli.ErrStream)
-	case err != nil:
-		return o.timeout.Explain(ctx, err, "the mode")
-	case answer.Mode == nil:
-		return errNoAnswer
-	}
-	_, err = fmt.Fprintf(os.Stdout, "%s, %v\n", answer.Mode.Camera, answer.Mode.Source)
-	return err
-}

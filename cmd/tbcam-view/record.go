@@ -19,6 +19,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
+	"github.com/tbcam/tbcam/sink"
 	"github.com/tbcam/tbcam/sink/container"
 	"github.com/tbcam/tbcam/sink/record"
 )
@@ -134,134 +135,175 @@ func (r *recordFlags) name(o *record.Options) (err error) {
 	return nil
 }
 
-// recording connects the recorder with the session.
-type recording struct {
-	*record.Recorder
-	viewer *viewer
+// recordOutput is the recording. It implements sink.Output and its sink.Sink.
+type recordOutput struct {
+	run     *run
+	options record.Options
+	measure func(*capture.Frame) // or nil
+	stop    func()               // ends what accompanies the recorder; nil before Open
 
-	// Of Frame alone.
-	seen   record.Gap // totals when the last frame came
-	begun  uint64     // sessions by then
-	failed bool
+	mu       sync.Mutex
+	recorder *record.Recorder // nil before Open
+
+	// Accessed only by Present.
+	seen   record.Gap     // totals when the last frame came
+	begun  uint64         // sessions by then
 	format capture.Format // for which memory is reserved
 }
 
-func (v *viewer) addRecorder(measure func(*capture.Frame)) error {
-	o, err := v.o.record.options(v.o.force)
-	if err != nil {
-		return cli.Mark(err, cli.ErrUsage)
+// recordOutputs returns the recording, if there is to be one.
+func recordOutputs(r *run, measure func(*capture.Frame)) ([]sink.Output, error) {
+	if r.o.record.path == "" {
+		return nil, nil
 	}
-	o.About, o.Log = v.about, v.log
-	if isStream(o.Path) {
-		if o.Out, err = openStream(o.Path, v.ending, v.log); err != nil {
-			return fmt.Errorf("record: %w", err)
+	o, err := r.o.record.options(r.o.force)
+	if err != nil {
+		return nil, cli.Mark(err, cli.ErrUsage)
+	}
+	o.About, o.Changed, o.Log = r.bridge.about, r.recordingChanged, r.log
+	return []sink.Output{&recordOutput{run: r, options: o, measure: measure}}, nil
+}
+
+// Name implements sink.Output.
+func (o *recordOutput) Name() string { return "recording" }
+
+// Takes implements sink.Output.
+func (o *recordOutput) Takes() sink.Need { return sink.Every }
+
+// Open implements sink.Output. It waits for the reader of a FIFO.
+func (o *recordOutput) Open() (sink.Sink, error) {
+	r, err := o.run, error(nil)
+	if isStream(o.options.Path) {
+		if o.options.Out, err = openStream(o.options.Path, r.ending, r.log); err != nil {
+			return nil, fmt.Errorf("record: %w", err)
 		}
 	}
-	if v.sinks() == 1 {
+	if r.fanout.Left() == 1 {
 		// Nearly all of the heap are reserved buffers, in which nothing is to be looked
 		// for: to collect each megabyte of garbage costs little, and memory stays flat.
 		debug.SetGCPercent(3)
 	}
-	recorder, err := record.New(o)
+	recorder, err := record.New(o.options)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r := &recording{Recorder: recorder, viewer: v}
-	v.mu.Lock()
-	v.recorder = r
-	v.mu.Unlock()
-	v.demand.need(true)
 	// A reader of the recording or of --stats that goes away must not end other
-	// sinks, nor leave a file without its index: writing fails with EPIPE instead.
+	// outputs, nor leave a file without its index: writing fails with EPIPE instead.
 	signal.Ignore(syscall.SIGPIPE)
-	v.fanout.Tap(func(f *capture.Frame) {
-		if measure != nil {
-			measure(f)
-		}
-		r.take(f)
-	})
-	return nil
+	o.mu.Lock()
+	o.recorder = recorder
+	o.mu.Unlock()
+	r.recordingChanged(recorder.Recording())
+	o.stop = o.accompany(r.ctx)
+	return o, nil
 }
 
-// accompany obeys commands and shows how the recording goes, until the returned
+// Present implements sink.Sink: it hands a frame over with what is missing before it.
+func (o *recordOutput) Present(f *capture.Frame) error {
+	o.reserveMemory(f)
+	return o.recorder.Write(f, o.gap())
+}
+
+// Presented implements sink.PresentedListener.
+func (o *recordOutput) Presented(f *capture.Frame) {
+	if o.measure != nil {
+		o.measure(f)
+	}
+}
+
+// Close completes the recording.
+func (o *recordOutput) Close() error {
+	defer o.stop()
+	return o.recorder.Close()
+}
+
+// accompany acts on commands and shows how the recording goes, until the returned
 // function is called.
-func (r *recording) accompany(ctx context.Context) (stop func()) {
+func (o *recordOutput) accompany(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var commands io.Reader
-	if o := r.viewer.o; o.record.preRoll != "" && o.stream != "-" {
+	if flags := o.run.o; flags.record.preRoll != "" && flags.stream != "-" {
 		commands = os.Stdin
 	}
-	r.control(ctx, commands)
+	o.handleCommands(ctx, commands)
 	var watching sync.WaitGroup
-	watching.Go(func() { r.watch(ctx, r.viewer.screen, r.viewer.o.stats.String() != "") })
+	watching.Go(func() { o.showStatus(ctx, o.run.screen, o.run.o.stats.String() != "") })
 	return func() {
 		cancel()
 		watching.Wait()
 	}
 }
 
-// reserved bounds the memory in bytes that reserve takes for frames, and as much
-// again for what a container gathers of them.
+// reserved bounds the memory in bytes that reserveMemory takes for frames, and as
+// much again for what a container gathers of them.
 const reserved = 16 << 20
 
-// reserve takes, with the first frame of a format, the memory that is needed while
-// the disk pauses for twice the sync interval: it need not be found then, and the
-// process stays as large as it is.
-func (r *recording) reserve(f *capture.Frame) {
-	if r.format == f.Format {
+// reserveMemory takes, with the first frame of a format, the memory that is needed
+// while the disk pauses for twice the sync interval: it need not be found then, and
+// the process stays as large as it is.
+func (o *recordOutput) reserveMemory(f *capture.Frame) {
+	if o.format == f.Format {
 		return
 	}
-	r.format = f.Format
-	r.viewer.mu.Lock()
-	fps := r.viewer.mode.Source.Rate.FPS()
-	r.viewer.mu.Unlock()
+	o.format = f.Format
+	mode, _ := o.run.bridge.current()
 	size := len(f.Data) + len(f.Data)/4 // of others
-	frames := min(int(2*r.viewer.o.record.sync.Seconds()*max(1, fps)), reserved/size)
-	r.viewer.pool.Reserve(frames, size)
+	frames := min(int(2*o.options.Sync.Seconds()*max(1, mode.Source.Rate.FPS())), reserved/size)
+	o.run.pool.Reserve(frames, size)
 	container.Reserve(frames * size)
 }
 
-// take hands a frame over with what is missing before it.
-func (r *recording) take(f *capture.Frame) {
-	r.reserve(f)
-	if err := r.Write(f, r.gap()); err != nil && !r.failed {
-		r.failed = true
-		r.viewer.demand.need(false)
-		r.viewer.fail(err)
-	}
-}
-
 // gap returns what is missing since the last call.
-func (r *recording) gap() record.Gap {
-	received := r.viewer.receiver.Stats()
-	now := record.Gap{Lost: r.viewer.lostInAll(), Link: received.Lost}
+func (o *recordOutput) gap() record.Gap {
+	received := o.run.bridge.receiver.Stats()
+	now := record.Gap{Lost: o.run.bridge.totalLost(), Link: received.Lost}
 	gap := record.Gap{
 		Lost: capture.Lost{
-			Driver:     now.Driver - r.seen.Driver,
-			Damaged:    now.Damaged - r.seen.Damaged,
-			Superseded: now.Superseded - r.seen.Superseded,
+			Driver:     now.Driver - o.seen.Driver,
+			Damaged:    now.Damaged - o.seen.Damaged,
+			Superseded: now.Superseded - o.seen.Superseded,
 		},
-		Link:  now.Link - r.seen.Link,
-		Break: r.begun > 0 && received.Sessions != r.begun,
+		Link:  now.Link - o.seen.Link,
+		Break: o.begun > 0 && received.Sessions != o.begun,
 	}
-	r.seen, r.begun = now, received.Sessions
+	o.seen, o.begun = now, received.Sessions
 	return gap
 }
 
 // about names what is being received.
-func (v *viewer) about() (container.Tags, capture.Rate) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
+func (b *bridge) about() (container.Tags, capture.Rate) {
+	mode, host := b.current()
 	return container.Tags{
-		Camera: v.mode.Camera, Host: v.host, Mode: v.mode.Source.String(), Program: "tbcam-view " + version,
-		Field: v.mode.Source.Field,
-	}, v.mode.Source.Rate
+		Camera: mode.Camera, Host: host, Mode: mode.Source.String(), Program: "tbcam-view " + version,
+		Field: mode.Source.Field,
+	}, mode.Source.Rate
 }
 
-// report returns the figures of the recorder for --stats.
-func (r *recording) report() *meter.Recorder {
+// opened returns the recorder, nil before Open.
+func (o *recordOutput) opened() *record.Recorder {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.recorder
+}
+
+// Report implements sink.Reporter.
+func (o *recordOutput) Report() []sink.Outcome {
+	r := o.opened()
+	if r == nil {
+		return nil
+	}
 	s := r.Stats()
-	return &meter.Recorder{
+	return []sink.Outcome{{Name: "recorded", Count: s.Frames}, {Name: "dropped by the recorder", Count: s.Dropped}}
+}
+
+// describe implements describer.
+func (o *recordOutput) describe(summary *meter.Summary) {
+	r := o.opened()
+	if r == nil {
+		return
+	}
+	s := r.Stats()
+	summary.Recorder = &meter.Recorder{
 		Recording: s.Recording, File: s.File, Files: s.Files, Seconds: s.Length.Seconds(),
 		Frames: s.Frames, Bytes: s.Bytes, Waiting: s.Waiting, WaitingBytes: s.Held, WaitingMax: s.Most, Dropped: s.Dropped,
 		FreeBytes: s.Free, Problem: s.Problem,

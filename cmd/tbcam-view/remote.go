@@ -143,11 +143,11 @@ func noControls(cameras []capture.Device) error {
 func (r *streamRemote) set(ctx context.Context, s capture.Setting) (capture.Setting, error) {
 	ctx, cancel := r.untilEnd(ctx)
 	defer cancel()
-	return setAndWait(ctx, r.receiver.SetControl, s)
+	return setControlAndWait(ctx, r.receiver.SetControl, s)
 }
 
-// setAndWait sets a control and waits for what was granted.
-func setAndWait(ctx context.Context, set func(capture.Setting, func(capture.Setting, error)), s capture.Setting) (capture.Setting, error) {
+// setControlAndWait sets a control and waits for what was granted.
+func setControlAndWait(ctx context.Context, set func(capture.Setting, func(capture.Setting, error)), s capture.Setting) (capture.Setting, error) {
 	var granted capture.Setting
 	done := make(chan error, 1)
 	set(s, func(g capture.Setting, err error) {

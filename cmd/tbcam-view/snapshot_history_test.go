@@ -9,15 +9,15 @@ import (
 
 // camera makes pictures as they are received and decoded.
 type camera struct {
-	pool  capture.Pool
-	shots snapshotHistory
-	begin time.Time
+	pool    capture.Pool
+	history snapshotHistory
+	begin   time.Time
 }
 
 func newCamera(t *testing.T) *camera {
 	c := &camera{begin: time.Now()}
 	t.Cleanup(func() {
-		c.shots.release()
+		c.history.release()
 		if n := c.pool.Outstanding(); n != 0 {
 			t.Errorf("%d frames were not released", n)
 		}
@@ -33,12 +33,12 @@ func (c *camera) frame(n uint32, pixel capture.PixelFormat) *capture.Frame {
 	return f
 }
 
-func (c *camera) seen(n uint32) { c.shots.seen(n, c.begin.Add(time.Duration(n)*time.Second)) }
+func (c *camera) seen(n uint32) { c.history.seen(n, c.begin.Add(time.Duration(n)*time.Second)) }
 
 // want checks which picture a snapshot would be of, 0 for none.
 func (c *camera) want(t *testing.T, raw, jpeg uint32) {
 	t.Helper()
-	got := c.shots.current()
+	got := c.history.current()
 	defer got.release()
 	number := func(f *capture.Frame) uint32 {
 		if f == nil {
@@ -51,16 +51,16 @@ func (c *camera) want(t *testing.T, raw, jpeg uint32) {
 	}
 }
 
-func TestShots(t *testing.T) {
+func TestSnapshotHistory(t *testing.T) {
 	c := newCamera(t)
 	c.want(t, 0, 0)
-	if c.shots.newest() != nil {
+	if c.history.newest() != nil {
 		t.Error("there is a picture before the first one")
 	}
 	for n := range uint32(30) { // of which some are decoded, and fewer are shown
-		c.shots.received(c.frame(n+1, capture.MJPEG))
+		c.history.received(c.frame(n+1, capture.MJPEG))
 		if n%3 == 2 {
-			c.shots.presented(c.frame(n, capture.YUV420))
+			c.history.presented(c.frame(n, capture.YUV420))
 		}
 		if n == 8 {
 			c.seen(5)
@@ -72,37 +72,37 @@ func TestShots(t *testing.T) {
 	c.want(t, 5, 5)
 	c.seen(26)
 	c.want(t, 26, 26)
-	if f := c.shots.newest(); f.Sequence != 29 {
+	if f := c.history.newest(); f.Sequence != 29 {
 		t.Errorf("the newest is %d", f.Sequence)
 	} else {
 		f.Release()
 	}
 }
 
-// TestShotsOfRawPictures have no JPEG.
-func TestShotsOfRawPictures(t *testing.T) {
+// TestSnapshotHistoryOfRawPictures have no JPEG.
+func TestSnapshotHistoryOfRawPictures(t *testing.T) {
 	c := newCamera(t)
 	for n := uint32(1); n < 30; n++ {
 		f := c.frame(n, capture.YUYV)
-		c.shots.received(f.Retain())
-		c.shots.presented(f)
+		c.history.received(f.Retain())
+		c.history.presented(f)
 		c.seen(n)
 		c.want(t, n, 0)
 	}
 }
 
-// TestShotsOfAnotherSession: a number alone is no picture.
-func TestShotsOfAnotherSession(t *testing.T) {
+// TestSnapshotHistoryOfAnotherSession: a number alone is no picture.
+func TestSnapshotHistoryOfAnotherSession(t *testing.T) {
 	c := newCamera(t)
-	c.shots.received(c.frame(1, capture.MJPEG))
+	c.history.received(c.frame(1, capture.MJPEG))
 	c.begin = c.begin.Add(time.Hour)
-	c.shots.presented(c.frame(1, capture.YUV420))
+	c.history.presented(c.frame(1, capture.YUV420))
 	c.seen(1)
 	c.want(t, 1, 0)
 }
 
-// TestShotsAreBounded: of large pictures fewer are kept.
-func TestShotsAreBounded(t *testing.T) {
+// TestSnapshotHistoryIsBounded: of large pictures fewer are kept.
+func TestSnapshotHistoryIsBounded(t *testing.T) {
 	var s snapshotHistory
 	pool := &capture.Pool{}
 	for i := range uint32(20) {

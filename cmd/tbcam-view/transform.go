@@ -24,24 +24,10 @@ func (t *transformFlags) Register(f *pflag.FlagSet) {
 }
 
 // newDecoder returns what makes raw pictures for all sinks.
-func (v *viewer) newDecoder() sink.Decoder {
-	d := codec.NewDecoder(v.pool, codec.Limits{})
-	if v.o.transform.Identity() {
+func (r *run) newDecoder() sink.Decoder {
+	d := codec.NewDecoder(r.pool, codec.Limits{})
+	if r.o.transform.Identity() {
 		return d
 	}
-	return sink.Transforming(d, codec.NewTransformer(v.pool, v.o.transform.Transform), v.log)
-}
-
-// need returns what a sink needs that takes such frames: decoded ones where it
-// would get the camera's JPEGs, if their shape is to change.
-func (t *transformFlags) need(takes func() sink.Need) func() sink.Need {
-	if t.Identity() {
-		return takes
-	}
-	return func() sink.Need {
-		if takes() == sink.Nothing {
-			return sink.Nothing
-		}
-		return sink.Decoded
-	}
+	return sink.Transforming(d, codec.NewTransformer(r.pool, r.o.transform.Transform), r.log)
 }

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/sink"
 	"github.com/tbcam/tbcam/sink/snapshot"
@@ -26,58 +28,87 @@ const (
 	attempts       = 3
 )
 
-// How often the window is told what has changed: controls and recording, and
-// the figures in the statistics and the title.
-const (
-	lookEvery   = 200 * time.Millisecond
-	statusEvery = time.Second
-)
+// statusEvery is how often the figures in the statistics and the title are updated.
+const statusEvery = time.Second
 
-// windowHooks is what the window's user can do to the rest. None of them waits,
-// and any may be nil.
-type windowHooks struct {
-	recordToggle func() (string, error)   // begins or ends a recording, and says so
-	recording    func() bool              // whether there is one
-	controls     func() []capture.Control // of the camera, as they are known
+// windowActions is what the window's user can do to the rest. None of them waits.
+type windowActions struct {
+	// toggleRecording begins or ends a recording, and returns what it has done. It is
+	// nil where there is nothing to record to.
+	toggleRecording func() (string, error)
 	// setControl has a control set. failed may be called later, from any goroutine.
 	setControl func(id uint32, value int64, failed func(error))
 }
 
-// windowSink keeps a window open: it acts on its keys, and opens it again, with
-// what it showed, when its process has ended.
-type windowSink struct {
-	viewer  *viewer
+// windowOutput keeps a window open: it acts on its keys, and opens it again, with
+// what it showed, when its process has ended. It implements sink.Output, and the
+// sink.Sink of all its windows.
+type windowOutput struct {
+	windowConfig
 	closing chan struct{}
 	kept    sync.WaitGroup // keep, and snapshots that are being written
 
-	mu      sync.Mutex
-	hooks   windowHooks
-	window  *window.Window // nil while there is none
-	closed  bool           // its user closed it
-	shots   snapshotHistory
-	mode    transport.Mode
-	text    string    // over the picture
-	stalled bool      // no picture comes, although nothing is wrong: so there is another text
-	last    time.Time // of the picture that was presented last
-	missed  uint64    // superseded in windows that are gone, or presented to none
+	mu        sync.Mutex
+	window    *window.Window // nil while there is none
+	closed    bool           // its user closed it
+	history   snapshotHistory
+	camera    string
+	mode      capture.Mode
+	controls  []capture.Control
+	recording bool
+	fps       float64   // of the frames that are shown, 0 if unknown
+	title     string    // of the window
+	text      string    // over the picture
+	stalled   bool      // no picture comes, although nothing is wrong: so there is another text
+	last      time.Time // of the picture that was presented last
+	missed    uint64    // superseded in windows that are gone, or presented to none
 }
 
-func newWindowSink(v *viewer) *windowSink {
-	return &windowSink{viewer: v, closing: make(chan struct{})}
+// windowConfig is what a windowOutput is made for.
+type windowConfig struct {
+	log     *slog.Logger
+	pool    *capture.Pool
+	shown   func(at *[capture.NumStages]time.Time, when time.Time) // counts a frame
+	summary func() meter.Summary
+	actions windowActions
+	ending  <-chan struct{} // closed when the run is to end
+	// end ends the output for good, and alone reports whether there is no other.
+	end   func(err error)
+	alone func() bool
 }
 
-// connect says what the window's keys do.
-func (s *windowSink) connect(h windowHooks) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hooks = h
+func newWindowOutput(c windowConfig) *windowOutput {
+	return &windowOutput{windowConfig: c, closing: make(chan struct{})}
 }
 
-func (s *windowSink) connected() windowHooks {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.hooks
+// windowOutputs returns the window, if one is to be opened. It measures itself when
+// frames are shown.
+func windowOutputs(r *run, _ func(*capture.Frame)) ([]sink.Output, error) {
+	if !r.o.window {
+		return nil, nil
+	}
+	c := windowConfig{
+		log: r.log, pool: r.pool, shown: r.meter.Add, summary: r.summary, ending: r.ending,
+		actions: windowActions{setControl: r.bridge.setControlFromWindow},
+		alone:   func() bool { return r.fanout.Left() == 1 },
+	}
+	if r.o.record.path != "" {
+		c.actions.toggleRecording = r.toggleRecording
+	}
+	var s *windowOutput
+	c.end = func(err error) { r.fanout.End(s, err) }
+	s = newWindowOutput(c)
+	return []sink.Output{s}, nil
 }
+
+// Name implements sink.Output.
+func (s *windowOutput) Name() string { return "window" }
+
+// Takes implements sink.Output.
+func (s *windowOutput) Takes() sink.Need { return sink.Decoded }
+
+// counted implements measured.
+func (s *windowOutput) counted() string { return "shown" }
 
 // opened is a window with what converts its pictures.
 type opened struct {
@@ -85,8 +116,8 @@ type opened struct {
 	converter *codec.Converter
 }
 
-// open implements the opening of sink.Fanout.Add.
-func (s *windowSink) open() (sink.Sink, error) {
+// Open implements sink.Output.
+func (s *windowOutput) Open() (sink.Sink, error) {
 	w, err := s.openWindow()
 	if err != nil {
 		return nil, err
@@ -96,15 +127,17 @@ func (s *windowSink) open() (sink.Sink, error) {
 }
 
 // openWindow opens a window that shows what the last one did.
-func (s *windowSink) openWindow() (opened, error) {
+func (s *windowOutput) openWindow() (opened, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	converter := codec.NewConverter()
+	s.fps = 0
+	s.title = s.titleNow()
 	w, err := window.Open(window.Options{
-		Title: s.title(0), Log: s.viewer.log,
+		Title: s.title, Log: s.log,
 		Planar: codec.PlanarFormat, Convert: converter.Planar, RGBA: converter.RGBA,
 		Shrink: func(f *capture.Frame, pixels int) (*capture.Frame, error) {
-			return converter.Shrink(f, s.viewer.pool, pixels)
+			return converter.Shrink(f, s.pool, pixels)
 		},
 	})
 	if err != nil {
@@ -112,8 +145,10 @@ func (s *windowSink) openWindow() (opened, error) {
 		return opened{}, err
 	}
 	w.SetMessage(s.text)
+	w.SetControls(s.controls)
+	w.SetRecording(s.recording)
 	s.stalled = false
-	if f := s.shots.newest(); f != nil {
+	if f := s.history.newest(); f != nil {
 		_ = w.Present(f) // what follows the window finds out why
 	}
 	s.window = w
@@ -122,8 +157,8 @@ func (s *windowSink) openWindow() (opened, error) {
 
 // keep follows the window, and those that are opened after it, until its user
 // closes it, none can be opened, or Close.
-func (s *windowSink) keep(w opened) {
-	said := ""
+func (s *windowOutput) keep(w opened) {
+	logged := ""
 	for failures := 1; ; failures++ {
 		started, err := s.attempt(w)
 		w = opened{}
@@ -133,23 +168,23 @@ func (s *windowSink) keep(w opened) {
 		if started {
 			failures = 1
 		}
-		if failures >= attempts && s.viewer.sinks() == 1 {
-			s.viewer.fail(fmt.Errorf("%w; nothing else was asked for: see --loopback and --record", err))
+		if failures >= attempts && s.alone() {
+			s.end(fmt.Errorf("%w; nothing else was asked for: see --loopback and --record", err))
 			return
 		}
 		if !s.pause(failures) {
 			return
 		}
-		if err.Error() != said {
-			said = err.Error()
-			s.viewer.log.Warn(said, "sink", "window")
+		if err.Error() != logged {
+			logged = err.Error()
+			s.log.Warn(logged, "sink", s.Name())
 		}
 	}
 }
 
 // attempt follows a window, or a new one, until it is gone. It returns whether
 // the window was ever there, and why it is not any more.
-func (s *windowSink) attempt(w opened) (started bool, err error) {
+func (s *windowOutput) attempt(w opened) (started bool, err error) {
 	if w.Window == nil {
 		if w, err = s.openWindow(); err != nil {
 			return false, err
@@ -167,7 +202,7 @@ func (s *windowSink) attempt(w opened) (started bool, err error) {
 
 // pause waits before the next attempt; false means that there is none, because the
 // run is ending: a signal may have reached the window's process, too.
-func (s *windowSink) pause(failures int) bool {
+func (s *windowOutput) pause(failures int) bool {
 	wait := reopenWindow
 	if failures >= attempts {
 		wait = reopenHopeless
@@ -177,18 +212,17 @@ func (s *windowSink) pause(failures int) bool {
 		return true
 	case <-s.closing:
 		return false
-	case <-s.viewer.ending:
+	case <-s.ending:
 		return false
 	}
 }
 
 // follow acts on what happens in a window until it is gone, or Close. It returns
 // whether the window was ever there.
-func (s *windowSink) follow(w *window.Window) (started bool) {
-	look, status := time.NewTicker(lookEvery), time.NewTicker(statusEvery)
-	defer look.Stop()
+func (s *windowOutput) follow(w *window.Window) (started bool) {
+	status := time.NewTicker(statusEvery)
 	defer status.Stop()
-	told := windowUpdater{sink: s, window: w}
+	updater := windowUpdater{output: s, window: w}
 	for {
 		select {
 		case e, ok := <-w.Events():
@@ -196,26 +230,25 @@ func (s *windowSink) follow(w *window.Window) (started bool) {
 				return started
 			}
 			started = true
-			told.count(e)
-			s.event(w, e)
-		case <-look.C:
-			told.look()
+			updater.count(e)
+			s.handleEvent(w, e)
 		case <-status.C:
-			told.figures()
+			updater.updateFigures()
 		case <-s.closing:
 			return started
 		}
 	}
 }
 
-func (s *windowSink) event(w *window.Window, e window.Event) {
+// handleEvent acts on what the user did.
+func (s *windowOutput) handleEvent(w *window.Window, e window.Event) {
 	switch e.Kind {
 	case window.Shown:
-		s.shown(w, e)
+		s.noteShown(w, e)
 	case window.Snapshot:
-		s.snapshot(w, e)
+		s.takeSnapshot(w, e)
 	case window.Record:
-		s.record(w)
+		s.toggleRecording(w)
 	case window.SetControl:
 		s.setControl(w, e)
 	case window.Quit:
@@ -223,68 +256,65 @@ func (s *windowSink) event(w *window.Window, e window.Event) {
 	}
 }
 
-func (s *windowSink) shown(w *window.Window, e window.Event) {
-	s.viewer.meter.Add(&e.At, e.ShownAt)
+// noteShown counts a frame that was shown.
+func (s *windowOutput) noteShown(w *window.Window, e window.Event) {
+	s.shown(&e.At, e.ShownAt)
 	if captured := e.At[capture.Captured]; !captured.IsZero() {
 		w.AddLatency(e.ShownAt.Sub(captured))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.shots.seen(e.Sequence, e.At[capture.Captured])
+	s.history.seen(e.Sequence, e.At[capture.Captured])
 }
 
-func (s *windowSink) quit() {
+func (s *windowOutput) quit() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
-	s.viewer.demand.need(false)
-	if !s.viewer.end() {
-		s.viewer.log.Info("the window was closed; the rest goes on")
-	}
+	s.end(nil)
 }
 
-// record begins or ends a recording.
-func (s *windowSink) record(w *window.Window) {
-	toggle := s.connected().recordToggle
-	if toggle == nil {
+// toggleRecording begins or ends a recording.
+func (s *windowOutput) toggleRecording(w *window.Window) {
+	if s.actions.toggleRecording == nil {
 		w.Notice("nothing to record to: tbcam-view was started without --record")
 		return
 	}
-	text, err := toggle()
+	text, err := s.actions.toggleRecording()
 	if err != nil {
-		s.viewer.log.Warn(err.Error())
+		s.log.Warn(err.Error())
 		text = err.Error()
 	}
 	w.Notice(text)
 }
 
-func (s *windowSink) setControl(w *window.Window, e window.Event) {
-	if set := s.connected().setControl; set != nil { // else the window shows no controls
-		set(e.Control, e.Value, func(err error) { w.Notice(err.Error()) })
-	}
+func (s *windowOutput) setControl(w *window.Window, e window.Event) {
+	s.actions.setControl(e.Control, e.Value, func(err error) { w.Notice(err.Error()) })
 }
 
-// received takes over the reference of a frame as it came.
-func (s *windowSink) received(f *capture.Frame) {
+// TakeReceived implements sink.ReceivedTaker: a snapshot may be of a JPEG as it came.
+func (s *windowOutput) TakeReceived(f *capture.Frame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		f.Release()
 		return
 	}
-	s.shots.received(f)
+	s.history.received(f)
 }
 
 // Present takes over the reference. It returns no error but sink.ErrDone.
-func (s *windowSink) Present(f *capture.Frame) error {
+func (s *windowOutput) Present(f *capture.Frame) error {
 	s.mu.Lock()
 	w, closed := s.window, s.closed
-	s.shots.presented(f.Retain())
+	s.history.presented(f.Retain())
 	s.last = time.Now()
 	if w == nil {
 		s.missed++
 	} else if s.stalled {
+		s.stalled = false
 		w.SetMessage(s.text)
+		s.updateTitle()
 	}
 	s.stalled = false
 	s.mu.Unlock()
@@ -297,139 +327,172 @@ func (s *windowSink) Present(f *capture.Frame) error {
 		return nil
 	}
 	if err := w.Present(f); err != nil { // if the window is gone, keep knows what to do
-		s.viewer.log.Debug("picture not shown", "why", err)
+		s.log.Debug("picture not shown", "err", err)
 	}
 	return nil
 }
 
 // Close closes the window.
-func (s *windowSink) Close() error {
+func (s *windowOutput) Close() error {
 	close(s.closing)
 	s.kept.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.shots.release()
+	s.history.release()
 	return nil
 }
 
-// snapshot writes the picture that the window shows to new files.
-func (s *windowSink) snapshot(w *window.Window, e window.Event) {
+// takeSnapshot writes the picture that the window shows to new files.
+func (s *windowOutput) takeSnapshot(w *window.Window, e window.Event) {
 	s.mu.Lock()
-	s.shots.seen(e.Sequence, e.At[capture.Captured])
-	shot, camera := s.shots.current(), s.mode.Source
+	s.history.seen(e.Sequence, e.At[capture.Captured])
+	shown, camera := s.history.current(), s.mode
 	s.mu.Unlock()
-	if shot.raw == nil {
+	if shown.raw == nil {
 		w.Notice("there is no picture for a snapshot yet")
 		return
 	}
-	jpeg := shot.jpeg
+	jpeg := shown.jpeg
 	if !camera.Pixel.Compressed() { // it is tbcam's own
 		jpeg = nil
 	}
 	s.kept.Go(func() {
-		defer shot.release()
-		w.Notice(s.save(shot.raw, jpeg))
+		defer shown.release()
+		w.Notice(s.saveSnapshot(shown.raw, jpeg))
 	})
 }
 
-// save writes a snapshot and returns what to say about it.
-func (s *windowSink) save(raw, jpeg *capture.Frame) string {
+// saveSnapshot writes a snapshot and returns a notice of it.
+func (s *windowOutput) saveSnapshot(raw, jpeg *capture.Frame) string {
 	base, err := filepath.Abs(time.Now().Format("tbcam-20060102-150405.000"))
 	if err == nil {
 		err = snapshot.Save(base, raw, jpeg)
 	}
 	if err != nil {
-		s.viewer.log.Warn(err.Error())
+		s.log.Warn(err.Error())
 		return err.Error()
 	}
 	text := "saved " + base + ".png"
 	if jpeg != nil {
 		text += " and .jpg"
 	}
-	s.viewer.log.Info(text)
+	s.log.Info(text)
 	return text
 }
 
-// setMode says which camera the pictures come from.
-func (s *windowSink) setMode(mode transport.Mode) {
+// ModeChanged implements sink.ModeListener.
+func (s *windowOutput) ModeChanged(camera string, mode capture.Mode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mode = mode
+	s.camera, s.mode = camera, mode
+	s.updateTitle()
 }
 
-// title returns the window's, with the frames per second that are shown, if known.
-// s.mu is held.
-func (s *windowSink) title(fps float64) string {
-	if s.mode.Camera == "" {
+// ControlsChanged implements sink.ControlsListener.
+func (s *windowOutput) ControlsChanged(controls []capture.Control) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.controls = controls
+	if s.window != nil {
+		s.window.SetControls(controls)
+	}
+}
+
+// recordingChanged implements recordingListener.
+func (s *windowOutput) recordingChanged(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if on == s.recording {
+		return
+	}
+	s.recording = on
+	if s.window != nil {
+		s.window.SetRecording(on)
+	}
+}
+
+// updateTitle has the window show its title, if that has changed. s.mu is held.
+func (s *windowOutput) updateTitle() {
+	if title := s.titleNow(); s.window != nil && title != s.title {
+		s.title = title
+		s.window.SetTitle(title)
+	}
+}
+
+// titleNow returns the title that the window should have. s.mu is held.
+func (s *windowOutput) titleNow() string {
+	if s.camera == "" {
 		return "tbcam"
 	}
-	m := s.mode.Source
 	rate := "no signal"
 	switch {
 	case s.text != "" || s.stalled:
-	case fps > 0:
-		rate = fmt.Sprintf("%.0f fps", fps)
+	case s.fps > 0:
+		rate = fmt.Sprintf("%.0f fps", s.fps)
 	default:
-		rate = fmt.Sprintf("%.4g fps", m.Rate.FPS())
+		rate = fmt.Sprintf("%.4g fps", s.mode.Rate.FPS())
 	}
-	return fmt.Sprintf("%s, %v %dx%d, %s - tbcam", s.mode.Camera, m.Pixel, m.Width, m.Height, rate)
+	return fmt.Sprintf("%s, %v %dx%d, %s - tbcam", s.camera, s.mode.Pixel, s.mode.Width, s.mode.Height, rate)
 }
 
-// message shows a text over the picture: a heading, and below it lines of detail.
-func (s *windowSink) message(text string) {
+// Notice implements sink.Noticer: a heading over the picture, and below it lines of
+// detail.
+func (s *windowOutput) Notice(n sink.Notice) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.text, s.stalled = text, false
+	s.text, s.stalled = messageOf(n), false
 	if s.window != nil {
-		s.window.SetMessage(text)
+		s.window.SetMessage(s.text)
 	}
+	s.updateTitle()
 }
 
-// A camera that is said to be on and sends nothing for stall, or for some periods
+// messageOf returns a notice as window.SetMessage takes it.
+func messageOf(n sink.Notice) string { return strings.Trim(n.Heading+"\n"+n.Detail, "\n") }
+
+// A camera that is on and sends nothing for stall, or for some periods
 // of its frames, is worth a message.
 const (
 	stall        = 3 * time.Second
 	stallPeriods = 5
 )
 
-// checkStall says so when pictures stop coming and nobody said why.
-func (s *windowSink) checkStall() {
+// checkStall shows that pictures stopped coming for no known reason.
+func (s *windowOutput) checkStall() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	patience := stall
-	if fps := s.mode.Source.Rate.FPS(); fps > 0 {
+	if fps := s.mode.Rate.FPS(); fps > 0 {
 		patience = max(patience, time.Duration(stallPeriods/fps*float64(time.Second)))
 	}
 	if s.window == nil || s.stalled || s.text != "" || s.last.IsZero() || time.Since(s.last) < patience {
 		return
 	}
 	s.stalled = true
-	s.window.SetMessage(noSignalSince("the camera is on but sends no pictures", s.last))
+	s.window.SetMessage(messageOf(noSignalSince("the camera is on but sends no pictures", s.last)))
+	s.updateTitle()
 }
 
-// gone returns what the window says when the session ended.
-func gone(err error) string {
-	why := err.Error()
-	if errors.Is(err, io.EOF) {
-		why = "without a goodbye"
-	}
-	return noSignal("the sender is gone (" + why + "); " + waitingForSender)
-}
-
-// noSignal returns what the window says while there is no picture.
-func noSignal(why string) string { return noSignalSince(why, time.Now()) }
-
-func noSignalSince(why string, since time.Time) string {
-	return "No signal\n" + why + "\nsince " + since.Format(time.TimeOnly)
-}
-
-// superseded counts pictures that the window never saw.
-func (s *windowSink) superseded() uint64 {
+// Superseded implements sink.Superseder: it counts frames that the window never saw.
+func (s *windowOutput) Superseded() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.window == nil {
 		return s.missed
 	}
 	return s.missed + s.window.Stats().Superseded
+}
+
+// setControlFromWindow has a control set, and reports why where that is not done.
+func (b *bridge) setControlFromWindow(id uint32, value int64, failed func(error)) {
+	if b.receiver.Controls().Locked {
+		failed(errors.New("the sender forbids it (tbcam-send --no-remote-control)"))
+		return
+	}
+	b.setControl(capture.Setting{ID: id, Value: value}, func(_ capture.Setting, err error) {
+		if err != nil && !errors.Is(err, transport.ErrSuperseded) { // by the next move of a slider
+			failed(err)
+		}
+	})
 }

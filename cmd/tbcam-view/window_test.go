@@ -14,35 +14,27 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/fixtures/xvfb"
-	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/sink"
 )
 
 // far is a camera whose controls the window's user changes: it grants even values
 // alone.
 type far struct {
+	window    *windowOutput
 	mu        sync.Mutex
 	control   capture.Control
 	recording bool
 	refuses   bool
 }
 
-func (f *far) hooks() windowHooks {
-	return windowHooks{
-		recordToggle: func() (string, error) {
+func (f *far) actions() windowActions {
+	return windowActions{
+		toggleRecording: func() (string, error) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.recording = !f.recording
+			f.window.recordingChanged(f.recording)
 			return "recording", nil
-		},
-		recording: func() bool {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			return f.recording
-		},
-		controls: func() []capture.Control {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			return []capture.Control{f.control}
 		},
 		setControl: func(id uint32, value int64, failed func(error)) {
 			f.mu.Lock()
@@ -52,6 +44,7 @@ func (f *far) hooks() windowHooks {
 				return
 			}
 			f.control.Value = value &^ 1
+			f.window.ControlsChanged([]capture.Control{f.control})
 		},
 	}
 }
@@ -86,20 +79,23 @@ func buildWindow(t *testing.T) {
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 }
 
-// TestHooks: keys in a real window reach the hooks, and what they change is seen.
-func TestHooks(t *testing.T) {
+// TestActions: keys in a real window have their effect, and what they change is seen.
+func TestActions(t *testing.T) {
 	buildWindow(t)
 	display := xvfb.Start(t)
 	t.Setenv("DISPLAY", display.Name)
 	var pool capture.Pool
-	v := &viewer{o: options{window: true}, log: slog.New(slog.DiscardHandler), done: func() {}, meter: meter.New()}
-	s := newWindowSink(v)
 	f := &far{control: capture.Control{ID: 7, Name: "Gain", Type: "int", Max: 100, Step: 1}}
-	s.connect(f.hooks())
-	if _, err := s.open(); err != nil {
+	s := newWindowOutput(windowConfig{
+		log: slog.New(slog.DiscardHandler), pool: &pool, actions: f.actions(), shown: meter.New().Add,
+		summary: func() meter.Summary { return meter.Summary{} }, end: func(error) {}, alone: func() bool { return true },
+	})
+	f.window = s
+	s.ControlsChanged([]capture.Control{f.control})
+	if _, err := s.Open(); err != nil {
 		t.Fatal(err)
 	}
-	s.setMode(transport.Mode{Camera: "far", Source: capture.Mode{Pixel: capture.GREY, Width: 640, Height: 360}})
+	s.ModeChanged("far", capture.Mode{Pixel: capture.GREY, Width: 640, Height: 360})
 	present := func(value byte) {
 		t.Helper()
 		frame := pool.Get(640 * 360)
@@ -150,7 +146,7 @@ func TestHooks(t *testing.T) {
 
 // TestTitleOfTheWindow: what is known is in it, and what is not is left out.
 func TestTitleOfTheWindow(t *testing.T) {
-	s := newWindowSink(&viewer{})
+	s := newWindowOutput(windowConfig{})
 	for _, c := range []struct {
 		do   func()
 		fps  float64
@@ -158,18 +154,19 @@ func TestTitleOfTheWindow(t *testing.T) {
 	}{
 		{func() {}, 0, "tbcam"},
 		{func() {
-			s.setMode(transport.Mode{Camera: "HD", Source: capture.Mode{Pixel: capture.MJPEG, Width: 1280, Height: 720, Rate: capture.Rate{Num: 30, Den: 1}}})
+			s.ModeChanged("HD", capture.Mode{Pixel: capture.MJPEG, Width: 1280, Height: 720, Rate: capture.Rate{Num: 30, Den: 1}})
 		}, 0, "HD, mjpeg 1280x720, 30 fps - tbcam"},
 		{func() {}, 14.9, "HD, mjpeg 1280x720, 15 fps - tbcam"},
-		{func() { s.message(noSignal("unplugged")) }, 14.9, "HD, mjpeg 1280x720, no signal - tbcam"},
-		{func() { s.message("") }, 30, "HD, mjpeg 1280x720, 30 fps - tbcam"},
+		{func() { s.Notice(noSignal("unplugged")) }, 14.9, "HD, mjpeg 1280x720, no signal - tbcam"},
+		{func() { s.Notice(sink.Notice{}) }, 30, "HD, mjpeg 1280x720, 30 fps - tbcam"},
 	} {
 		c.do()
-		if got := s.title(c.fps); got != c.want {
+		s.setRate(c.fps)
+		if got := s.titleNow(); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
-	s.message(noSignal("unplugged"))
+	s.Notice(noSignal("unplugged"))
 	if want := fmt.Sprintf("No signal\nunplugged\nsince %s", time.Now().Format("15:04")); s.text[:len(want)] != want {
 		t.Errorf("the message is %q", s.text)
 	}

@@ -9,78 +9,63 @@ import (
 	"github.com/tbcam/tbcam/sink/window"
 )
 
-// windowUpdater tells one window what changes while it is open, and nothing that it was
-// told before: a message wakes it.
+// windowUpdater counts what one window shows while it is open, and updates the
+// figures in it.
 type windowUpdater struct {
-	sink   *windowSink
+	output *windowOutput
 	window *window.Window
 
-	statistics bool // somebody looks at them
-	recording  bool
-	title      string
-	shown      [2]int  // pictures in this second and in the last one
+	statistics bool    // somebody looks at them
+	shown      [2]int  // frames in this second and in the last one
 	fps        float64 // of those
 }
 
 // count notes what an event changes.
-func (t *windowUpdater) count(e window.Event) {
+func (u *windowUpdater) count(e window.Event) {
 	switch e.Kind {
 	case window.Shown:
-		t.shown[0]++
+		u.shown[0]++
 	case window.Statistics:
-		if t.statistics = e.On; t.statistics {
-			t.window.SetStatus(t.table())
+		if u.statistics = e.On; u.statistics {
+			u.window.SetStatus(u.table())
 		}
 	}
 }
 
-// look tells of the title, the controls and the recording.
-func (t *windowUpdater) look() {
-	t.sink.mu.Lock()
-	title := t.sink.title(t.fps)
-	t.sink.mu.Unlock()
-	if title != t.title {
-		t.title = title
-		t.window.SetTitle(title)
-	}
-	hooks := t.sink.connected()
-	if hooks.controls != nil {
-		t.window.SetControls(hooks.controls())
-	}
-	if hooks.recording == nil {
-		return
-	}
-	if on := hooks.recording(); on != t.recording {
-		t.recording = on
-		t.window.SetRecording(on)
+// updateFigures updates what is counted: the statistics, and the rate in the title.
+func (u *windowUpdater) updateFigures() {
+	u.fps = float64(u.shown[0]+u.shown[1]) / (2 * statusEvery.Seconds())
+	u.shown = [2]int{0, u.shown[0]}
+	u.output.checkStall()
+	u.output.setRate(u.fps)
+	if u.statistics {
+		u.window.SetStatus(u.table())
 	}
 }
 
-// figures tells of what is counted.
-func (t *windowUpdater) figures() {
-	t.fps = float64(t.shown[0]+t.shown[1]) / (2 * statusEvery.Seconds())
-	t.shown = [2]int{0, t.shown[0]}
-	t.sink.checkStall()
-	if t.statistics {
-		t.window.SetStatus(t.table())
-	}
+// setRate sets the rate in the title.
+func (s *windowOutput) setRate(fps float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fps = fps
+	s.updateTitle()
 }
 
 // table returns the figures of the last second as a line, and as another one
 // above the table of all, without the outcomes of no frame.
-func (t *windowUpdater) table() []string {
-	summary := t.sink.viewer.summary()
+func (u *windowUpdater) table() []string {
+	summary := u.output.summary()
 	summary.Outcomes = slices.DeleteFunc(summary.Outcomes, func(f meter.Outcome) bool { return f.Count == 0 })
 	var table strings.Builder
 	_ = summary.Table(&table) // a Builder never fails
 	lines := strings.Split(strings.Trim(table.String(), "\n"), "\n")
 	lines[0] = lastSecond(summary) // in the place of the heading
-	return append([]string{t.line(summary)}, lines...)
+	return append([]string{u.line(summary)}, lines...)
 }
 
 // line returns what matters most of the last second.
-func (t *windowUpdater) line(s meter.Summary) string {
-	line := fmt.Sprintf("%.0f fps", t.fps)
+func (u *windowUpdater) line(s meter.Summary) string {
+	line := fmt.Sprintf("%.0f fps", u.fps)
 	if l, ok := total(s); ok {
 		line += fmt.Sprintf(" · %.0f ms, p99 %.0f ms", l.P50, l.P99)
 	}

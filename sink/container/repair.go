@@ -15,7 +15,7 @@ import (
 // Report is what Repair found and did.
 type Report struct {
 	Kind     Kind
-	Frames int
+	Frames   int
 	Duration time.Duration // 0 where the kind has no times
 	Cut      int64         // bytes of what was not whole, at the end or between pictures
 	Whole    bool          // there was nothing to do

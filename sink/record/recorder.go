@@ -53,7 +53,10 @@ type Options struct {
 	// About returns the camera, its host and its rate, as far as known. It is called
 	// when the first frame of a file has come. By default they are left out.
 	About func() (container.Tags, capture.Rate)
-	Log   *slog.Logger // nil discards
+	// Changed, if not nil, is called with what Recording returns whenever that may have
+	// changed, by any goroutine. It must not wait, nor call the recorder.
+	Changed func(recording bool)
+	Log     *slog.Logger // nil discards
 }
 
 // Stats are the figures of a recording so far.
@@ -174,6 +177,14 @@ func (r *Recorder) Record(on bool) {
 		r.part++
 	}
 	r.on = on
+	r.changed()
+}
+
+// changed calls Options.Changed. r.mu is held.
+func (r *Recorder) changed() {
+	if r.o.Changed != nil {
+		r.o.Changed(r.recording())
+	}
 }
 
 // Recording reports whether frames are being recorded.
@@ -461,6 +472,7 @@ func (r *Recorder) broken(err error) {
 	r.stats.Problem = err.Error()
 	if errors.As(err, new(fatal)) || r.o.Out != nil {
 		r.err = fmt.Errorf("record: %w", err)
+		r.changed()
 	}
 }
 

@@ -80,6 +80,7 @@ type Camera struct {
 	leaving *time.Timer  // when the grace ends
 	closing chan struct{}
 	done    chan struct{}
+	trouble error // of Open
 
 	mu      sync.Mutex
 	node    string     // that was opened last
@@ -127,17 +128,30 @@ func (c *Camera) Start() error {
 	return err
 }
 
-// Notice says what is waited for instead of a picture, which is shown until the
-// next picture; "" says that one is to come. It does not wait.
-func (c *Camera) Notice(text string) {
-	c.notice.Store(text)
-	if text != "" {
+// Name implements sink.Output.
+func (c *Camera) Name() string { return "virtual camera " + c.o.Node }
+
+// Open implements sink.Output: it starts the camera. It never fails; Trouble returns
+// why the node cannot be used yet.
+func (c *Camera) Open() (sink.Sink, error) {
+	c.trouble = c.Start()
+	return c, nil
+}
+
+// Trouble returns why the node could not be used when the camera was opened. It is
+// not safe for concurrent use with Open.
+func (c *Camera) Trouble() error { return c.trouble }
+
+// Notice implements sink.Noticer. A notice is shown until the next picture.
+func (c *Camera) Notice(n sink.Notice) {
+	c.notice.Store(n.Brief)
+	if n.Brief != "" {
 		c.dark.Store(true)
 		c.timer.Reset(0)
 	}
 }
 
-// Takes implements the need of sink.Fanout.AddFor.
+// Takes implements sink.Output.
 func (c *Camera) Takes() sink.Need {
 	switch {
 	case !c.needed.Load():

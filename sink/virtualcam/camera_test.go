@@ -9,6 +9,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/capture/v4l2"
+	"github.com/tbcam/tbcam/sink"
 )
 
 var tiny = capture.Format{Pixel: capture.YUYV, Width: 64, Height: 48}
@@ -81,7 +82,7 @@ func TestAlwaysAPicture(t *testing.T) {
 		}
 		wantPlaceholders("at first", 0)
 		s.film(tiny, time.Second/30, time.Second)
-		s.camera.Notice("waiting for tbcam-send")
+		s.camera.Notice(sink.Notice{Brief: "waiting for tbcam-send"})
 		wantPlaceholders("told", 0)
 		s.film(capture.Format{Pixel: capture.YUYV, Width: 32, Height: 48}, time.Second/30, time.Second)
 		if last := s.last(); last.sequence == 0 || last.format != tiny {

@@ -1,6 +1,7 @@
 package virtualcam
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"path/filepath"
@@ -31,7 +32,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fan := sink.NewFanout(codec.NewDecoder(&pool, codec.Limits{}), log)
+	fan := sink.NewFanout(sink.Options{Decoder: codec.NewDecoder(&pool, codec.Limits{})})
 	receiver := &transport.Receiver{Link: link, Consumer: audience{fan}, Pool: &pool, Log: log}
 	node := &fake{tells: true, users: make(chan int)}
 	c := newCamera(Options{
@@ -44,10 +45,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 			}
 		},
 	}, node, node.open)
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if err := fan.AddFor(c.Takes, "test", func() (sink.Sink, error) { return c, nil }, nil); err != nil {
+	if err := cmp.Or(fan.Add(c), c.Trouble()); err != nil {
 		t.Fatal(err)
 	}
 	camera := newPatternFeed(t, &pool)
@@ -71,7 +69,9 @@ func TestFirstPictureOnDemand(t *testing.T) {
 		c.leave() // the grace is not the matter here
 	}
 	cancel()
-	fan.Close()
+	if err := fan.Close(); err != nil {
+		t.Error(err)
+	}
 	programs.Wait()
 	camera.Stop()
 	camera.reading.Wait()

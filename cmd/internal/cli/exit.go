@@ -105,6 +105,8 @@ var remedies = []struct {
 	err  error
 	text string
 }{
+	{capture.ErrNoneFound, "plug one in, or use --camera pattern"},
+	{capture.ErrNotNamed, "name one with --camera"},
 	{peercred.ErrStranger, "allow that user with --allow-user NAME, or choose a path in $XDG_RUNTIME_DIR"},
 	{record.ErrExist, "--force overwrites it"},
 	{record.ErrSymlink, "remove it or name its target"},

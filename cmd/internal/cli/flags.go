@@ -36,6 +36,11 @@ type WantFlags struct {
 // Register adds the flags.
 func (w *WantFlags) Register(f *pflag.FlagSet, cameraUsage string) {
 	f.StringVar(&w.camera, "camera", "auto", cameraUsage)
+	w.RegisterMode(f)
+}
+
+// RegisterMode adds the flags that choose a mode alone.
+func (w *WantFlags) RegisterMode(f *pflag.FlagSet) {
 	f.StringVar(&w.size, "size", "", "of the pictures, `WxH` in pixels")
 	f.Float64Var(&w.fps, "fps", 0, "frames per second")
 	f.StringVar(&w.format, "format", "auto", "of the camera: auto, mjpeg, yuyv, nv12, ...")

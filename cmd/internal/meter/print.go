@@ -22,7 +22,7 @@ type Summary struct {
 	Report
 	// Clock is how far the sender's times can be off, nil where there are none.
 	Clock    *Clock    `json:"clock,omitempty"`
-	Outcomes    []Outcome    `json:"outcomes"`
+	Outcomes []Outcome `json:"outcomes"`
 	Recorder *Recorder `json:"recorder,omitempty"` // of tbcam-view --record
 }
 

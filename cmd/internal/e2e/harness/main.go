@@ -1,0 +1,43 @@
+package harness
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// Bin is the directory of the programs: TBCAM_BIN, or one that Main builds them into.
+var Bin string
+
+// Main runs the tests of a rung; TestMain exits with its result. In a process that
+// has FilmVariable in its environment it sends films instead.
+func Main(m *testing.M) int {
+	if films := os.Getenv(FilmVariable); films != "" {
+		return sendFilms(films)
+	}
+	Bin = os.Getenv("TBCAM_BIN")
+	if Bin == "" {
+		dir, err := buildPrograms()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		Bin = dir
+	}
+	return m.Run()
+}
+
+// buildPrograms builds the programs into a temporary directory.
+func buildPrograms() (string, error) {
+	dir, err := os.MkdirTemp("", "tbcam-bin-")
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command("go", "build", "-o", dir, "github.com/tbcam/tbcam/cmd/...").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build the programs: %w: %s", err, out)
+	}
+	return dir, nil
+}

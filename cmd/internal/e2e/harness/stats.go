@@ -1,0 +1,73 @@
+package harness
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tbcam/tbcam/cmd/internal/meter"
+)
+
+// StartRecordingViewer starts a viewer that shows nothing, records and prints statistics.
+func StartRecordingViewer(t *testing.T, flag string, more ...string) *Program {
+	return StartViewer(t, flag, append(more, "--stats=json", "--record="+filepath.Join(t.TempDir(), "a.mkv"))...)
+}
+
+// CountFrames returns how many frames the viewer has counted, from its last statistics.
+func CountFrames(v *Program) int {
+	lines := strings.Split(strings.TrimSpace(v.Out.String()), "\n")
+	var s struct{ Frames int }
+	if json.Unmarshal([]byte(lines[len(lines)-1]), &s) != nil {
+		return 0
+	}
+	return s.Frames
+}
+
+// ParseRecorder returns the last statistics that were printed, and the recorder's part
+// of them.
+func ParseRecorder(printed string) (all meter.Summary, r meter.Recorder) {
+	end := strings.LastIndexByte(printed, '\n')
+	if end < 0 {
+		return all, r
+	}
+	line := printed[strings.LastIndexByte(printed[:end], '\n')+1 : end]
+	if json.Unmarshal([]byte(line), &all) == nil && all.Recorder != nil {
+		r = *all.Recorder
+	}
+	return all, r
+}
+
+// StatLine is a line of --stats json.
+type StatLine struct {
+	Frames     int
+	LastSecond struct {
+		FPS     float64
+		Latency []struct {
+			Stage string
+			P50   float64 `json:"p50_ms"`
+			Max   float64 `json:"max_ms"`
+		}
+	} `json:"last_second"`
+	Clock *struct {
+		Uncertainty float64 `json:"uncertainty_ms"`
+	}
+	Outcomes []struct {
+		Outcome string
+		Frames  int
+	}
+}
+
+// ParseStats returns all statistics that the program has printed.
+func ParseStats(t *testing.T, p *Program) []StatLine {
+	t.Helper()
+	var all []StatLine
+	for _, line := range strings.Split(strings.TrimSpace(p.Out.String()), "\n") {
+		var s StatLine
+		if err := json.Unmarshal([]byte(line), &s); err != nil {
+			t.Fatalf("%v: %q", err, line)
+		}
+		all = append(all, s)
+	}
+	return all
+}

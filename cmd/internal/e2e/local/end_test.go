@@ -1,0 +1,119 @@
+package local
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
+	"github.com/tbcam/tbcam/fixtures/xvfb"
+	"github.com/tbcam/tbcam/transport/wire"
+)
+
+// endLimit is how long a program may take to end after SIGTERM.
+const endLimit = 2 * time.Second
+
+// wantEnd ends a program by SIGTERM, in time.
+func wantEnd(t *testing.T, p *harness.Program, code int) {
+	t.Helper()
+	begin := time.Now()
+	got := p.Stop(syscall.SIGTERM)
+	if took := time.Since(begin); got != code || took > endLimit {
+		t.Errorf("exit code %d after %v, want %d within %v", got, took, code, endLimit)
+	}
+}
+
+// fullPipe returns the end of a pipe that takes nothing any more.
+func fullPipe(t *testing.T) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	if err := w.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = w.Write(make([]byte, 4096))
+	}
+	return w
+}
+
+// TestEndsInTime: SIGTERM ends tbcam-view and its window within two seconds, whatever
+// holds them up.
+func TestEndsInTime(t *testing.T) {
+	t.Run("window hangs", func(t *testing.T) {
+		w := watch(t)
+		if err := syscall.Kill(w.child(t), syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(300 * time.Millisecond) // for messages to pile up
+		wantEnd(t, w.Program, 0)
+	})
+	t.Run("in order", func(t *testing.T) {
+		w := watch(t)
+		// As a terminal and systemd do, to both.
+		if err := syscall.Kill(w.child(t), syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		wantEnd(t, w.Program, 0)
+		if text := w.Err.String(); strings.Contains(text, "err") || strings.Contains(text, "window") {
+			t.Errorf("it ends with an error in its log: %s", text)
+		}
+	})
+	t.Run("the window itself", func(t *testing.T) {
+		w := watch(t)
+		dead, begin := w.child(t), time.Now()
+		if err := syscall.Kill(dead, syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		harness.WaitUntil(t, "the end of the window", func() bool { return syscall.Kill(dead, 0) != nil })
+		if took := time.Since(begin); took > endLimit {
+			t.Errorf("the window ended after %v", took)
+		}
+		wantEnd(t, w.Program, 0)
+	})
+	for _, full := range []string{"stdout", "stderr"} {
+		t.Run("nobody reads "+full, func(t *testing.T) {
+			flag, path := harness.NewSocket(t)
+			v := harness.Prepare(t, "tbcam-view", flag, "--record="+filepath.Join(t.TempDir(), "a.mkv"), "--stats=text")
+			if full == "stdout" {
+				v.Stdout = fullPipe(t)
+			} else {
+				v.Stderr = fullPipe(t)
+			}
+			v.Launch()
+			harness.StartSender(t, flag)
+			harness.WaitUntil(t, "the socket", func() bool { _, err := os.Stat(path); return err == nil })
+			time.Sleep(1200 * time.Millisecond) // for something to be printed
+			wantEnd(t, v, 0)
+		})
+	}
+	t.Run("the sender reads nothing", func(t *testing.T) {
+		display := xvfb.Start(t)
+		flag, path := harness.NewSocket(t)
+		v := harness.Start(t, []string{"DISPLAY=" + display.Name}, "tbcam-view", flag, "--window", "--snapshot="+filepath.Join(t.TempDir(), "a.png"))
+		offer(t, path)
+		wantEnd(t, v, 130)
+	})
+}
+
+// TestGoodbye: what the viewer says at its end names nothing of its host.
+func TestGoodbye(t *testing.T) {
+	flag, path := harness.NewSocket(t)
+	v := harness.StartViewer(t, flag, "--record="+filepath.Join(t.TempDir(), "a.mkv"))
+	p := offer(t, path)
+	if err := v.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if reason, err := p.Read(wire.Bye); err != nil || string(reason) != "tbcam-view was ended" {
+		t.Errorf("it says %q, %v", reason, err)
+	}
+	if code := v.WaitExit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}

@@ -1,0 +1,43 @@
+package local
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
+	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/wire"
+)
+
+// TestHostileLog: a sender that always has something new to tell fills no disk, and
+// writes nothing to the terminal but text.
+func TestHostileLog(t *testing.T) {
+	flag, path := harness.NewSocket(t)
+	v := harness.StartViewer(t, flag, "--record="+filepath.Join(t.TempDir(), "a.mkv"))
+	p := offer(t, path)
+	told := 0
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); told++ {
+		status := transport.Status{State: transport.Waiting, Text: fmt.Sprintf("cause %d\x1b[2J\u009b31m\u202e", told)}
+		if err := p.WriteMessage(wire.Status, transport.VideoStream, status); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v.WaitText("more suppressed")
+	v.WaitText("cause 0")
+	p.Close()
+	v.Stop(syscall.SIGTERM)
+	said := v.Err.String()
+	if n := strings.Count(said, "\n"); n > 100 {
+		t.Errorf("%d lines in 2 s, of %d that the sender caused", n, told)
+	}
+	for line := range strings.Lines(said) {
+		if line = strings.TrimSuffix(line, "\n"); capture.Printable(line) != line {
+			t.Errorf("%q is not printable", line)
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package local
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
+	"github.com/tbcam/tbcam/cmd/internal/hostile"
+	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/wire"
+)
+
+// inotifies counts the inotify instances of a process.
+func inotifies(t *testing.T, pid int) (n int) {
+	t.Helper()
+	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil || len(links) == 0 {
+		t.Fatalf("descriptors of process %d: %v, %v", pid, links, err)
+	}
+	for _, link := range links {
+		if target, _ := os.Readlink(link); strings.Contains(target, "inotify") {
+			n++
+		}
+	}
+	return n
+}
+
+// A viewer that floods START, with STOP and a credit between, costs neither memory
+// nor watches of /dev, has the camera on without a pause, and does not hold up the
+// end, though it does not even read the goodbye.
+func TestFloodOfStarts(t *testing.T) {
+	flag, path := harness.NewSocket(t)
+	l := hostile.Listen(t, path)
+	s := harness.Start(t, nil, "tbcam-send", flag, "--wait")
+	p := accept(t, l)
+	go p.Drain()
+	request := map[string]any{"camera": "pattern", "width": 320, "height": 240}
+	write := func(number int, record wire.Type) {
+		request["number"] = number
+		if err := p.WriteMessage(record, transport.VideoStream, request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	number := 1
+	for begin := time.Now(); time.Since(begin) < 3*time.Second; number += 2 {
+		request["fps"] = []int{5, 15, 30, 7}[number%4]
+		write(number, wire.Start)
+		if err := p.WriteVideo(wire.Credit, wire.AppendCredit(nil, uint64(number))); err != nil {
+			t.Fatal(err)
+		}
+		write(number+1, wire.Stop)
+	}
+	request["fps"] = 30
+	write(number, wire.Start)
+	s.WaitText("camera is on")
+	text := s.Err.String()
+	peak, watches := hostile.PeakMemory(t, s.Process.Pid), inotifies(t, s.Process.Pid)
+	t.Logf("%d requests; at most %d MiB, %d watches, %d lines", number, peak/hostile.MiB, watches, strings.Count(text, "\n"))
+	if peak > 150*hostile.MiB || watches > 1 || strings.Count(text, "\n") > 60 {
+		t.Errorf("it says %q", harness.Tail(text))
+	}
+	begin := time.Now()
+	if code := s.Stop(syscall.SIGTERM); code != 0 || time.Since(begin) > 2*time.Second {
+		t.Errorf("exit code %d after %v", code, time.Since(begin))
+	}
+}

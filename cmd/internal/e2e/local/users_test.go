@@ -1,0 +1,78 @@
+package local
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
+	"github.com/tbcam/tbcam/fixtures/otheruser"
+)
+
+// sharedDir is a directory that all users may enter and write, as /tmp.
+func sharedDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "tbcam-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestStrangerAtSocket: who binds the path first gets no frame, and is named.
+func TestStrangerAtSocket(t *testing.T) {
+	path := filepath.Join(sharedDir(t), "s")
+	var l net.Listener
+	var err error
+	otheruser.Do(t, func() { l, err = net.Listen("unix", path) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s := harness.Start(t, nil, "tbcam-send", "--camera=pattern", "--stream=unix:"+path)
+	if code, said := s.WaitExit(), s.Err.String(); code != 6 || !strings.Contains(said, "user: "+otheruser.Name) || !strings.Contains(said, "--allow-user") {
+		t.Errorf("exit code %d, %q", code, said)
+	}
+	for _, args := range [][]string{{"--stream=/dev/null", "--allow-user=root"}, {"--stream=unix:" + path, "--allow-user=nobody's"}} {
+		if code := harness.Start(t, nil, "tbcam-send", append(args, "--camera=pattern")...).WaitExit(); code != 2 {
+			t.Errorf("%v: exit code %d", args, code)
+		}
+	}
+}
+
+// TestAllowedUser: a sender of another user serves a viewer that allows it, and no
+// other one.
+func TestAllowedUser(t *testing.T) {
+	dir := sharedDir(t)
+	flag := "--stream=unix:" + filepath.Join(dir, "s")
+	v := harness.Start(t, nil, "tbcam-view", flag, "--stats=json", "--record="+filepath.Join(dir, "a.mkv"), "--allow-user=bin")
+	v.WaitText("waiting for tbcam-send")
+	s := startAsOther(t, dir, "tbcam-send", flag, "--camera=pattern")
+	v.WaitText("refused a connection")
+	v.WaitText(otheruser.Name)
+	if code := v.Stop(syscall.SIGTERM); code != 0 || harness.CountFrames(v) != 0 {
+		t.Errorf("exit code %d, %d frames of a user who is not allowed", code, harness.CountFrames(v))
+	}
+	v = harness.Start(t, nil, "tbcam-view", flag, "--stats=json", "--record="+filepath.Join(dir, "b.mkv"), "--allow-user=bin", "--allow-user="+otheruser.Name)
+	harness.WaitUntil(t, "frames", func() bool { return harness.CountFrames(v) > 0 })
+	v.Stop(syscall.SIGTERM)
+	s.Stop(syscall.SIGTERM)
+}
+
+// startAsOther starts a copy of a program as another user.
+func startAsOther(t *testing.T, dir, name string, args ...string) *harness.Program {
+	t.Helper()
+	harness.RunTool(t, "install", "-t", dir, filepath.Join(harness.Bin, name))
+	p := harness.Prepare(t, name, args...)
+	p.Path, p.Dir = filepath.Join(dir, name), dir
+	p.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: otheruser.UID, Gid: otheruser.UID}}
+	p.Launch()
+	return p
+}

@@ -1,0 +1,337 @@
+//go:build vm
+
+package vm
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"image"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/capture/pattern"
+	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
+	"github.com/tbcam/tbcam/fixtures/vm"
+)
+
+// publish starts both programs, so that the pattern is to be read from a node, with
+// flags of tbcam-view. With v4l2loopback 0.15 the pattern begins when it is read.
+func publish(t *testing.T, node string, flags ...string) {
+	t.Helper()
+	flag, _ := harness.NewSocket(t)
+	v := harness.StartViewer(t, flag, append(flags, "--loopback="+node, smallCamera, "--fps=5")...)
+	v.WaitText("virtual camera is there")
+	sendSlowly(t, flag)
+	untilCamera(t, node)
+}
+
+// untilCamera waits until applications take a node for a camera.
+func untilCamera(t *testing.T, node string) {
+	t.Helper()
+	harness.WaitUntil(t, "a virtual camera", func() bool {
+		return strings.Contains(harness.RunTool(t, "v4l2-ctl", "-d", node, "--info"), "Video Capture")
+	})
+}
+
+// client reads the virtual camera and writes pictures to a file, one after the
+// other: grey ones unless step says how many bytes apart the luma of pixels is.
+type client struct {
+	file    string
+	command []string
+	step    int
+}
+
+// pictures is how many each client reads, and enough how many of them have to be
+// the camera's: before these there may be placeholders.
+const (
+	pictures = 20
+	enough   = 6
+)
+
+func newClient(name, node, dir string) client {
+	file, count := filepath.Join(dir, name), fmt.Sprint(pictures)
+	switch name {
+	case "v4l2-ctl":
+		return client{file, []string{name, "-d", node, "--stream-mmap", "--stream-count=" + count, "--stream-to=" + file}, 2}
+	case "ffmpeg":
+		return client{file, []string{name, "-v", "error", "-f", "v4l2", "-i", node, "-frames:v", count,
+			"-fps_mode", "passthrough", "-pix_fmt", "gray", "-f", "rawvideo", file}, 1}
+	case "gst-launch-1.0":
+		return client{file, []string{name, "-q", "v4l2src", "device=" + node, "num-buffers=" + count, "!", "decodebin", "!",
+			"videoconvert", "!", "video/x-raw,format=GRAY8", "!", "filesink", "location=" + file}, 1}
+	case "opencv":
+		return client{file, []string{"python3", "-c", readWithOpenCV, node, file, count}, 1}
+	}
+	panic(name)
+}
+
+const readWithOpenCV = `
+import cv2, sys
+camera = cv2.VideoCapture(sys.argv[1], cv2.CAP_V4L2)
+with open(sys.argv[2], "wb") as file:
+    for _ in range(int(sys.argv[3])):
+        ok, picture = camera.read()
+        assert ok, "no picture"
+        file.write(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).tobytes())
+`
+
+// TestCallsClients: programs that people use read the pictures of the far camera
+// as they are taken, in every format that a virtual camera can have.
+func TestCallsClients(t *testing.T) {
+	for format, names := range map[string][]string{
+		"yuyv":  {"v4l2-ctl", "ffmpeg", "gst-launch-1.0", "opencv", "chromium"},
+		"yu12":  {"ffmpeg", "gst-launch-1.0"},
+		"mjpeg": {"ffmpeg", "gst-launch-1.0"},
+	} {
+		t.Run(format, func(t *testing.T) {
+			node := vm.LoadLoopback(t)
+			publish(t, node, "--loopback-format="+format)
+			for _, name := range names {
+				t.Run(name, func(t *testing.T) {
+					if name == "chromium" {
+						testChromium(t)
+					} else {
+						testClient(t, newClient(name, node, keepDir(t)), false)
+					}
+				})
+			}
+		})
+	}
+}
+
+// TestCallsTransform: applications see the picture turned, also where JPEGs would
+// pass untouched.
+func TestCallsTransform(t *testing.T) {
+	for _, format := range []string{"yuyv", "mjpeg"} {
+		t.Run(format, func(t *testing.T) {
+			node := vm.LoadLoopback(t)
+			publish(t, node, "--loopback-format="+format, "--rotate=180")
+			testClient(t, newClient("ffmpeg", node, keepDir(t)), true)
+		})
+	}
+}
+
+// testClient has a client read pictures, upside down if they are turned.
+func testClient(t *testing.T, c client, turned bool) {
+	begin := time.Now()
+	harness.RunTool(t, c.command[0], c.command[1:]...)
+	all, err := os.ReadFile(c.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("read after %v", time.Since(begin))
+	checkStamps(t, begin, stamps(all, c.step, turned))
+}
+
+// stamps reads the codes of the last pictures of 320x240, back to one without: the
+// first of v4l2loopback may be short, and then there may be placeholders.
+func stamps(all []byte, step int, turned bool) (found []pattern.Stamp) {
+	const width, height = 320, 240
+	for end := len(all); end >= width*height*step; end -= width * height * step {
+		picture := all[end-width*height*step : end]
+		luma := func(x, y int) byte {
+			at := y*width + x
+			if turned {
+				at = width*height - 1 - at
+			}
+			return picture[at*step]
+		}
+		stamp, err := pattern.ReadLuma(image.Rect(0, 0, width, height), luma)
+		if err != nil {
+			break
+		}
+		found = append(found, stamp)
+	}
+	slices.Reverse(found)
+	return found
+}
+
+// checkStamps checks that the pictures follow each other, and that the last of
+// them was taken while they were read.
+func checkStamps(t *testing.T, begin time.Time, all []pattern.Stamp) {
+	t.Helper()
+	var counters []uint32
+	for _, s := range all {
+		counters = append(counters, s.Counter)
+	}
+	distinct := slices.Compact(slices.Clone(counters))
+	if !slices.IsSorted(counters) || len(counters) < enough || len(distinct) < 2 {
+		t.Fatalf("the counters are %v", counters)
+	}
+	if age := begin.Sub(all[len(all)-1].Time); age > 0 {
+		t.Errorf("the last picture was taken %v before", age)
+	}
+	t.Logf("counters %v", counters)
+}
+
+// page shows the camera and sends the code in its pictures: 16 x 6 cells, black
+// and white, in the top quarter.
+const page = `<!DOCTYPE html><video id=v autoplay muted playsinline></video><canvas id=c></canvas><script>
+const tell = (path, what) => fetch(path, {method: 'POST', body: JSON.stringify(what)});
+const pause = ms => new Promise(done => setTimeout(done, ms));
+async function run() {
+	const stream = await navigator.mediaDevices.getUserMedia({video: true});
+	v.srcObject = stream;
+	await v.play();
+	c.width = v.videoWidth, c.height = v.videoHeight;
+	const context = c.getContext('2d', {willReadFrequently: true});
+	for (;; await pause(200)) {
+		context.drawImage(v, 0, 0);
+		let code = '';
+		for (let i = 0; i < 96; i++) {
+			const x = (i % 16 + 0.5) * c.width / 16, y = (Math.floor(i / 16) + 0.5) * c.height / 24;
+			code += context.getImageData(x, y, 1, 1).data[1] < 128 ? '0' : '1';
+		}
+		await tell('/picture', {label: stream.getVideoTracks()[0].label, width: c.width, height: c.height, code: code});
+	}
+}
+run().catch(error => tell('/error', String(error)));
+</script>`
+
+// seen is what the page tells of a picture.
+type seen struct {
+	Label         string
+	Width, Height int
+	Code          string
+}
+
+// stamp reads the code that the page saw.
+func (s seen) stamp() (pattern.Stamp, error) {
+	return pattern.ReadLuma(image.Rect(0, 0, 16, 24), func(x, y int) byte {
+		if at := 16*y + x; at < len(s.Code) && s.Code[at] == '1' {
+			return 255
+		}
+		return 0
+	})
+}
+
+// chromiumPatience is for its start under emulation.
+const chromiumPatience = 4 * time.Minute
+
+func testChromium(t *testing.T) {
+	told := make(chan seen, 1000)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page) })
+	mux.HandleFunc("POST /picture", func(_ http.ResponseWriter, r *http.Request) {
+		var s seen
+		if err := json.NewDecoder(r.Body).Decode(&s); err != nil {
+			t.Error(err)
+		}
+		told <- s
+	})
+	failed := make(chan string, 1)
+	mux.HandleFunc("POST /error", func(_ http.ResponseWriter, r *http.Request) {
+		var text string
+		_ = json.NewDecoder(r.Body).Decode(&text)
+		failed <- text
+	})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+
+	begin := time.Now()
+	browse(t, server.URL)
+	var all []pattern.Stamp
+	for timeout := time.After(chromiumPatience); len(all) < enough; {
+		select {
+		case s := <-told:
+			if s.Label != "tbcam" || s.Width != 320 || s.Height != 240 {
+				t.Fatalf("the page sees %q, %dx%d", s.Label, s.Width, s.Height)
+			}
+			stamp, err := s.stamp()
+			if err != nil {
+				t.Logf("the page sees %s after %v", s.Code, time.Since(begin))
+				continue
+			}
+			all = append(all, stamp)
+		case text := <-failed:
+			t.Fatalf("the page gets %s", text)
+		case <-timeout:
+			t.Fatalf("the page saw %d pictures", len(all))
+		}
+	}
+	t.Logf("seen after %v", time.Since(begin))
+	checkStamps(t, begin, all)
+}
+
+// browse opens a page in Chromium until the test is over.
+func browse(t *testing.T, url string) {
+	t.Helper()
+	var log harness.Output
+	browser := exec.Command("chromium", "--headless", "--no-sandbox", "--use-fake-ui-for-media-stream", url)
+	browser.Stderr = &log
+	if err := browser.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = browser.Process.Signal(syscall.SIGTERM) // it ends its children
+		_ = browser.Wait()
+		harness.WaitUntil(t, "Chromium's end", func() bool { return !runs("chromium") })
+		if t.Failed() {
+			t.Log(harness.Tail(log.String()))
+		}
+	})
+}
+
+// runs reports whether there is a process of that name.
+func runs(name string) bool {
+	names, _ := filepath.Glob("/proc/[0-9]*/comm")
+	return slices.ContainsFunc(names, func(file string) bool {
+		comm, _ := os.ReadFile(file) // it may have ended
+		return strings.TrimSpace(string(comm)) == name
+	})
+}
+
+// failure matches a test of v4l2-compliance that failed.
+var failure = regexp.MustCompile(`(?m)^\s*test (.*): FAIL$`)
+
+// complaints returns the tests of v4l2-compliance that a node fails.
+func complaints(t *testing.T, node string) []string {
+	t.Helper()
+	var out bytes.Buffer
+	c := exec.Command("v4l2-compliance", "-d", node, "-s", "3")
+	c.Stdout = &out
+	_ = c.Run() // its exit code is that some failed
+	if !strings.Contains(out.String(), "Total for ") {
+		t.Fatalf("v4l2-compliance did not come to its end:\n%s", &out)
+	}
+	var failed []string
+	for _, m := range failure.FindAllStringSubmatch(out.String(), -1) {
+		failed = append(failed, m[1])
+	}
+	return failed
+}
+
+// TestCallsCompliance: v4l2-compliance finds no fault in the virtual camera that
+// is not v4l2loopback's own: those it also finds while FFmpeg writes.
+func TestCallsCompliance(t *testing.T) {
+	var own, ours []string
+	t.Run("ffmpeg", func(t *testing.T) {
+		node := vm.LoadLoopback(t)
+		writer := background(t, "ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size=320x240:rate=5",
+			"-pix_fmt", "yuyv422", "-f", "v4l2", node)
+		defer finish(writer)
+		untilCamera(t, node)
+		own = complaints(t, node)
+	})
+	t.Run("tbcam-view", func(t *testing.T) {
+		node := vm.LoadLoopback(t)
+		publish(t, node)
+		ours = complaints(t, node)
+	})
+	t.Logf("v4l2loopback fails %q", own)
+	for _, test := range ours {
+		if !slices.Contains(own, test) {
+			t.Errorf("the virtual camera fails %q", test)
+		}
+	}
+}

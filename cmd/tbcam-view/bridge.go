@@ -1,0 +1,272 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/meter"
+	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/preset"
+	"github.com/tbcam/tbcam/sink"
+	"github.com/tbcam/tbcam/transport"
+)
+
+// downstream is what a bridge hands frames and news to; sink.Fanout is one. None of
+// its methods waits.
+type downstream interface {
+	Frame(f *capture.Frame) // which takes over the reference
+	Notice(n sink.Notice)
+	ModeChanged(camera string, mode capture.Mode)
+	ControlsChanged(controls []capture.Control)
+}
+
+// bridge is one far stream: it receives, asks for what the outputs need, and knows
+// what the sender has told. It implements transport.Consumer.
+type bridge struct {
+	bridgeConfig
+	out      downstream
+	receiver *transport.Receiver
+	demand   *demand
+	modes    *modes
+	desired  *desiredControls
+	outage   *outage
+
+	mu     sync.Mutex
+	notice sink.Notice  // the last one
+	lost   capture.Lost // the sender's totals of this session
+	before capture.Lost // and of those before it
+	status transport.Status
+	mode   transport.Mode // of what is being received
+	host   string         // and its host
+}
+
+// bridgeConfig is what a bridge is made for.
+type bridgeConfig struct {
+	stream   string
+	want     capture.Want
+	preset   preset.Preset
+	keepRate bool
+	log      *slog.Logger
+	pool     *capture.Pool
+	ending   <-chan struct{} // closed when this side is about to disconnect
+	// giveUp reports whether the run ends because of a status.
+	giveUp func(transport.Status) bool
+}
+
+// bridgeConfig returns what the flags ask of the far stream.
+func (o *options) bridgeConfig() (c bridgeConfig, err error) {
+	c.stream = o.stream
+	if c.want, err = o.want.Want(); err != nil {
+		return c, err
+	}
+	c.keepRate = o.controls.keepRate
+	c.preset, err = o.controls.loadPreset()
+	return c, err
+}
+
+// newBridge returns a bridge of a link, on which it asks for nothing yet.
+func newBridge(link transport.Link, out downstream, outage *outage, c bridgeConfig) (*bridge, error) {
+	plain, err := newPlainPictures(c.pool)
+	if err != nil {
+		return nil, err
+	}
+	b := &bridge{bridgeConfig: c, out: out, outage: outage}
+	b.receiver = &transport.Receiver{Link: link, Consumer: b, Pool: c.pool, Version: version, Log: c.log, Plain: plain.take}
+	b.receiver.ControlsChanged = b.controlsChanged
+	b.desired = &desiredControls{preset: c.preset, keepRate: c.keepRate, log: c.log, setControl: b.receiver.SetControl}
+	b.demand = &demand{receiver: b.receiver, want: c.want}
+	b.modes = newModes(c.want, b.demand)
+	return b, nil
+}
+
+// Connected implements transport.Consumer.
+func (b *bridge) Connected(peer transport.Peer) {
+	b.log.Info(fmt.Sprintf("%v is there", peer))
+	b.notify(sink.Notice{Heading: "Waiting for the camera", Brief: "waiting for the camera"})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.status, b.host = transport.Status{}, peer.Host
+	b.desired.connected()
+}
+
+// Mode implements transport.Consumer.
+func (b *bridge) Mode(mode transport.Mode) {
+	b.log.Info("camera is on", "camera", mode.Camera, "mode", mode.Source)
+	b.outage.reset()
+	b.notify(sink.Notice{})
+	b.mu.Lock()
+	b.mode = mode
+	b.mu.Unlock()
+	b.modes.setMode(mode)
+	b.out.ModeChanged(mode.Camera, mode.Source)
+}
+
+// Frame implements transport.Consumer.
+func (b *bridge) Frame(f *capture.Frame, lost capture.Lost) {
+	b.mu.Lock()
+	b.lost = lost
+	b.mu.Unlock()
+	b.outage.noteReceived()
+	b.out.Frame(f)
+}
+
+// Lost implements transport.Consumer.
+func (b *bridge) Lost(lost capture.Lost) {
+	b.mu.Lock()
+	more := lost.Since(b.lost)
+	b.lost = lost
+	b.mu.Unlock()
+	b.outage.noteLost(more)
+}
+
+// Status implements transport.Consumer.
+func (b *bridge) Status(status transport.Status) {
+	b.modes.setStatus(status)
+	b.mu.Lock()
+	same := status == b.status
+	b.status = status
+	b.mu.Unlock()
+	if same {
+		return
+	}
+	switch status.State {
+	case transport.Waiting, transport.Failed:
+		b.outage.reset()
+		if !b.giveUp(status) {
+			b.log.Warn("no picture", "err", status.Text)
+			b.notify(noSignal(status.Text))
+		}
+	case transport.Running:
+		b.setRunning(status.Text)
+	case transport.Idle:
+		b.outage.reset()
+	}
+}
+
+// setRunning takes note that the camera is on, and why there is nothing to show of it.
+func (b *bridge) setRunning(trouble string) {
+	if trouble != "" {
+		b.outage.noteStated(trouble)
+		return
+	}
+	b.outage.reset()
+	b.notify(sink.Notice{})
+}
+
+// reportOutage reports why nothing is shown of a camera that is on, or with "" that
+// frames show again.
+func (b *bridge) reportOutage(cause string) {
+	if cause == "" {
+		b.log.Info("frames show again")
+		b.notify(sink.Notice{})
+		return
+	}
+	b.log.Warn("nothing to show", "err", cause)
+	b.notify(noSignal(cause))
+}
+
+// Disconnected implements transport.Consumer.
+func (b *bridge) Disconnected(err error) {
+	select {
+	case <-b.ending: // it is this side that goes
+	default:
+		b.log.Info("the sender is gone", "err", err)
+	}
+	b.outage.reset()
+	b.notify(senderGone(err))
+	b.modes.clear()
+	b.out.ControlsChanged(nil)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.before.Add(b.lost)
+	b.lost = capture.Lost{}
+}
+
+// controlsChanged implements transport.Receiver.ControlsChanged.
+func (b *bridge) controlsChanged(c transport.Controls) {
+	b.desired.controlsChanged(c)
+	b.out.ControlsChanged(c.List)
+}
+
+// setControl sets a control of the far camera for the user, and does not wait.
+// done, if not nil, is called by another goroutine with what was granted.
+func (b *bridge) setControl(s capture.Setting, done func(capture.Setting, error)) {
+	now := b.receiver.Controls()
+	b.receiver.SetControl(s, func(granted capture.Setting, err error) {
+		if err == nil {
+			b.desired.add(now, granted)
+		}
+		if done != nil {
+			done(granted, err)
+		}
+	})
+}
+
+const waitingForSender = "waiting for tbcam-send"
+
+// notify has the outputs show a notice, or with the zero value pictures.
+func (b *bridge) notify(n sink.Notice) {
+	b.mu.Lock()
+	b.notice = n
+	b.mu.Unlock()
+	b.out.Notice(n)
+}
+
+// senderGone returns the notice of a session that ended.
+func senderGone(err error) sink.Notice {
+	why := err.Error()
+	if errors.Is(err, io.EOF) {
+		why = "without a goodbye"
+	}
+	n := noSignal("the sender is gone (" + why + "); " + waitingForSender)
+	n.Brief = waitingForSender
+	return n
+}
+
+// noSignal returns the notice of a camera that shows nothing from now on.
+func noSignal(cause string) sink.Notice { return noSignalSince(cause, time.Now()) }
+
+func noSignalSince(cause string, since time.Time) sink.Notice {
+	return sink.Notice{Heading: "No signal", Detail: cause + "\nsince " + since.Format(time.TimeOnly), Brief: cause}
+}
+
+// waitingFor returns what is being waited for, and the last status of the sender.
+func (b *bridge) waitingFor() (brief string, status transport.Status) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.notice.Brief, b.status
+}
+
+// current returns the mode of what is being received, and the sender's host.
+func (b *bridge) current() (mode transport.Mode, host string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mode, b.host
+}
+
+// totalLost returns what the senders of all sessions have lost.
+func (b *bridge) totalLost() capture.Lost {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	lost := b.before
+	lost.Add(b.lost)
+	return lost
+}
+
+// clock returns how well the sender's clock is known.
+func (b *bridge) clock() *meter.Clock {
+	estimate := b.receiver.Clock()
+	if estimate == nil {
+		return nil
+	}
+	offset, uncertainty, ok := estimate.Estimate()
+	if !ok {
+		return nil
+	}
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return &meter.Clock{Offset: ms(offset), Uncertainty: ms(uncertainty)}
+}

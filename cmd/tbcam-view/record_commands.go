@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// handleCommands lets a user start and stop the recording and begin another file, by
+// signals and, with --pre-roll, by lines of commands. It returns
+// immediately.
+func (o *recordOutput) handleCommands(ctx context.Context, commands io.Reader) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
+	go func() {
+		defer signal.Stop(signals)
+		for {
+			select {
+			case s := <-signals:
+				o.handleSignal(s)
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	if commands != nil {
+		// In the background of a terminal, reading it must not stop this program.
+		signal.Ignore(syscall.SIGTTIN)
+		go o.handleLines(commands)
+	}
+}
+
+func (o *recordOutput) handleSignal(s os.Signal) {
+	if s == syscall.SIGUSR1 {
+		_ = o.command("segment") // which logs
+	} else {
+		_ = o.toggle()
+	}
+}
+
+// toggle starts the recording, or stops it, and returns what command does.
+func (o *recordOutput) toggle() string {
+	if o.recorder.Recording() {
+		return o.command("stop")
+	}
+	return o.command("start")
+}
+
+// handleLines acts on lines until there are no more.
+func (o *recordOutput) handleLines(commands io.Reader) {
+	for lines := bufio.NewScanner(commands); lines.Scan(); {
+		_ = o.command(lines.Text())
+	}
+}
+
+// command does what a command asks for, and logs and returns what it has done.
+func (o *recordOutput) command(command string) (done string) {
+	switch command {
+	case "start":
+		o.recorder.Record(true)
+		done = "recording is started"
+		if !o.recorder.Recording() {
+			done = "recording has ended for good: " + o.recorder.Stats().Problem
+		}
+	case "stop":
+		o.recorder.Record(false)
+		done = "recording is stopped"
+	case "segment":
+		o.recorder.Segment()
+		done = "another file begins"
+	case "":
+		return ""
+	default:
+		done = fmt.Sprintf("command %q is unknown; known are start, stop and segment", command)
+	}
+	o.run.log.Info(done)
+	return done
+}
+
+// toggleRecording starts the recording, or stops it. A window is open before there is
+// a recorder.
+func (r *run) toggleRecording() (string, error) {
+	for _, output := range r.outputs {
+		if o, ok := output.(*recordOutput); ok && o.opened() != nil {
+			return o.toggle(), nil
+		}
+	}
+	return "", errors.New("the recorder is not ready yet")
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/cmd/internal/meter"
+	"github.com/tbcam/tbcam/sink"
+	"github.com/tbcam/tbcam/transport"
+)
+
+// run is one run of tbcam-view: a bridge and the outputs, from the flags to the exit
+// code.
+type run struct {
+	o          options
+	log        *slog.Logger
+	screen     *screen
+	ctx        context.Context    // of the run
+	done       context.CancelFunc // ends the run
+	ending     <-chan struct{}    // closed when the run is to end
+	completion *completion
+	pool       *capture.Pool
+	meter      *meter.Meter
+	bridge     *bridge
+	fanout     *sink.Fanout
+	outputs    []sink.Output // in the fan-out
+
+	mu       sync.Mutex
+	failed   error // of the first output that ended for good
+	snapshot bool  // the one of --snapshot was taken
+}
+
+// view is one run. It ends soon after a signal, whatever its parts do then.
+func view(ctx context.Context, o options) error {
+	return endInTime(ctx, func(c *completion) error { return viewUntil(ctx, o, c) })
+}
+
+func viewUntil(ctx context.Context, o options, c *completion) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	limited, cancel := o.timeout.Context(ctx)
+	defer cancel()
+	config, err := o.bridgeConfig()
+	if err != nil {
+		return err
+	}
+	r := newRun(limited, o, c)
+	defer r.done()
+	c.begin(func() error { return r.result(ctx, limited, nil) })
+	link, err := cli.ViewerLink(o.stream, o.allow, r.log)
+	if err != nil {
+		return err
+	}
+	defer link.Close()
+	if err := r.connect(link, config); err != nil {
+		return err
+	}
+	defer r.bridge.openControlSocket()()
+	defer o.stats.Start(o.out(), r.summary)()
+	r.log.Info("waiting for tbcam-send", "stream", o.stream)
+	r.bridge.notify(sink.Notice{
+		Heading: "Waiting for tbcam-send", Detail: "at " + o.stream, Brief: waitingForSender + " at " + o.stream,
+	})
+	defer context.AfterFunc(ctx, r.hurry)()
+	return r.result(ctx, limited, r.receive())
+}
+
+// decodeWait is how long decoding may go on after a signal.
+const decodeWait = 500 * time.Millisecond
+
+// hurry ends decoding if it takes long.
+func (r *run) hurry() { time.AfterFunc(decodeWait, r.fanout.Hurry) }
+
+// newRun returns a run without a stream.
+func newRun(ctx context.Context, o options, c *completion) *run {
+	screen := &screen{file: os.Stderr}
+	r := &run{
+		o: o, log: cli.NewLog(screen, "tbcam-view", cli.Level(o.verbose)), screen: screen,
+		completion: c, pool: &capture.Pool{Limit: o.limitMemory()}, meter: meter.New(),
+	}
+	r.ctx, r.done = context.WithCancel(ctx)
+	r.ending = r.ctx.Done()
+	return r
+}
+
+// connect makes the bridge to a stream, and opens the outputs.
+func (r *run) connect(link transport.Link, c bridgeConfig) error {
+	outage := &outage{report: func(cause string) { r.bridge.reportOutage(cause) }}
+	r.fanout = sink.NewFanout(sink.Options{Decoder: outage.observe(r.newDecoder()), Log: r.log, Ended: r.outputEnded})
+	c.log, c.pool, c.ending, c.giveUp = r.log, r.pool, r.ending, r.giveUpSnapshot
+	limit := &frameLimit{Fanout: r.fanout, frames: r.o.frames, duration: r.o.duration, done: r.done}
+	bridge, err := newBridge(link, limit, outage, c)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock() // a run that is left may be asked for its result now
+	r.bridge = bridge
+	r.mu.Unlock()
+	return cli.Mark(r.openOutputs(), cli.ErrSink)
+}
+
+// receive receives until the run is to end, and then lets the outputs finish.
+func (r *run) receive() error {
+	var serving sync.WaitGroup
+	serving.Go(r.fanout.Run)
+	records := r.o.record.path != ""
+	if records {
+		r.completion.expectRecording()
+	}
+	err := cli.Mark(r.bridge.receiver.Run(r.ctx), cli.ErrStream)
+	closing := cli.Mark(r.fanout.Close(), cli.ErrSink) // of the recording
+	r.noteFailure(closing)
+	if records {
+		r.completion.recordingIsComplete()
+	}
+	serving.Wait()
+	return cmp.Or(err, closing)
+}
+
+// result returns what a run ends with: with err, what befell an output, or for want
+// of a snapshot.
+func (r *run) result(signals, limited context.Context, err error) error {
+	r.mu.Lock()
+	failed := r.failed
+	r.mu.Unlock()
+	return cmp.Or(err, failed, r.missingSnapshot(signals, limited))
+}
+
+// noteFailure notes what the run ends with, unless that is known.
+func (r *run) noteFailure(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = cmp.Or(r.failed, err)
+}
+
+// outputEnded implements sink.Options.Ended: the last output ends the run.
+func (r *run) outputEnded(o sink.Output, err error, left int) {
+	r.bridge.demand.need(false)
+	r.noteFailure(cli.Mark(err, cli.ErrSink))
+	switch {
+	case left == 0:
+		r.done()
+	case err != nil:
+		r.log.Error(err.Error())
+	default:
+		r.log.Info("the " + o.Name() + " was closed; the rest goes on")
+	}
+}
+
+// presented counts a frame that has reached the first output.
+func (r *run) presented(f *capture.Frame) { r.meter.Add(&f.At, time.Now()) }
+
+// summary returns the figures so far.
+func (r *run) summary() meter.Summary {
+	received, shared, lost := r.bridge.receiver.Stats(), r.fanout.Stats(), r.bridge.totalLost()
+	s := meter.Summary{Program: "tbcam-view", Counted: "received", Report: r.meter.Report(received.Bytes), Clock: r.bridge.clock()}
+	s.Outcomes = append([]meter.Outcome{{Name: "sent", Count: received.Frames + received.Lost}}, meter.SenderOutcomes(lost)...)
+	s.Outcomes = append(s.Outcomes,
+		meter.Outcome{Name: "lost on the link", Count: received.Lost},
+		meter.Outcome{Name: "not decodable", Count: shared.Damaged},
+		meter.Outcome{Name: "superseded before showing", Count: shared.Superseded},
+	)
+	for _, o := range r.fanout.Report() {
+		s.Outcomes = append(s.Outcomes, meter.Outcome(o))
+	}
+	for i, o := range r.outputs {
+		if m, ok := o.(measured); ok && i == 0 {
+			s.Counted = m.counted()
+		}
+		if d, ok := o.(describer); ok {
+			d.describe(&s)
+		}
+	}
+	return s
+}
+
+// frameLimit is the fan-out of a run that may end after some frames, or some time
+// after the first one.
+type frameLimit struct {
+	*sink.Fanout
+	frames   uint64        // 0: any number
+	duration time.Duration // 0: any time
+	done     func()
+
+	// Accessed only by Frame.
+	count uint64
+	over  bool
+}
+
+// Frame implements downstream.
+func (l *frameLimit) Frame(f *capture.Frame) {
+	if l.over {
+		f.Release()
+		return
+	}
+	l.count++
+	if l.count == 1 && l.duration > 0 {
+		time.AfterFunc(l.duration, l.done)
+	}
+	l.Fanout.Frame(f)
+	if l.count == l.frames {
+		l.over = true
+		l.done()
+	}
+}
