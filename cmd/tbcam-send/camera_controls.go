@@ -45,7 +45,7 @@ func (o *controlFlags) register(f *pflag.FlagSet) {
 func (c *cameraControls) connect(s *transport.Sender) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.SetControl, c.report = c.set, s.ReportControls
+	s.SetControl, c.report = c.setControl, s.ReportControls
 	c.report(c.state)
 }
 
@@ -112,7 +112,7 @@ func (c *cameraControls) guardRate() {
 	case errors.Is(err, capture.ErrNoControl):
 		c.log.Info("the camera has no exposure_dynamic_framerate: --keep-rate has no effect")
 	case err != nil:
-		c.log.Warn("set exposure_dynamic_framerate: the camera may halve its frame rate in the dark", "err", err)
+		c.log.Warn("set exposure_dynamic_framerate: set exposure_dynamic_framerate: the camera may halve its frame rate in the dark", "err", err)
 	}
 }
 
@@ -147,8 +147,8 @@ func lockOwners(list []capture.Control) []capture.Control {
 	return list
 }
 
-// set implements transport.Sender.SetControl.
-func (c *cameraControls) set(s capture.Setting) (capture.Setting, error) {
+// setControl implements transport.Sender.SetControl.
+func (c *cameraControls) setControl(s capture.Setting) (capture.Setting, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.permit(s.ID); err != nil {

@@ -28,7 +28,7 @@ type downstream interface {
 }
 
 // bridge is one far stream: it receives, asks for what the outputs need, and knows
-// what the sender has told. It implements transport.Consumer.
+// the state that the sender reported. It implements transport.Consumer.
 type bridge struct {
 	bridgeConfig
 	out      downstream
@@ -152,7 +152,7 @@ func (b *bridge) Status(status transport.Status) {
 	}
 }
 
-// setRunning takes note that the camera is on, and why there is nothing to show of it.
+// setRunning notes that the camera is on, and why there is nothing to show of it.
 func (b *bridge) setRunning(trouble string) {
 	if trouble != "" {
 		b.outage.noteStated(trouble)
@@ -162,7 +162,7 @@ func (b *bridge) setRunning(trouble string) {
 	b.notify(sink.Notice{})
 }
 
-// reportOutage reports why nothing is shown of a camera that is on, or with "" that
+// reportOutage reports why a camera that is on shows nothing, or with "" that
 // frames show again.
 func (b *bridge) reportOutage(cause string) {
 	if cause == "" {
@@ -179,7 +179,7 @@ func (b *bridge) Disconnected(err error) {
 	select {
 	case <-b.ending: // it is this side that goes
 	default:
-		b.log.Info("disconnected from the sender", "err", disconnectCause(err))
+		b.log.Info("lost the connection to the sender", "err", err)
 	}
 	b.outage.reset()
 	b.notify(senderGone(err))
@@ -203,7 +203,7 @@ func (b *bridge) setControl(s capture.Setting, done func(capture.Setting, error)
 	now := b.receiver.Controls()
 	b.receiver.SetControl(s, func(granted capture.Setting, err error) {
 		if err == nil {
-			b.desired.add(now, granted)
+			b.desired.remember(now, granted)
 		}
 		if done != nil {
 			done(granted, err)
@@ -213,7 +213,7 @@ func (b *bridge) setControl(s capture.Setting, done func(capture.Setting, error)
 
 const waitingForSender = "waiting for tbcam-send"
 
-// notify has the outputs show a notice, or with the zero value pictures.
+// notify has the outputs show a notice, or with the zero value frames.
 func (b *bridge) notify(n sink.Notice) {
 	b.mu.Lock()
 	b.notice = n

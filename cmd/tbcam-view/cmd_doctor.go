@@ -17,9 +17,9 @@ func doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Find out why applications do not see the virtual camera",
 		Long: `Looks at the v4l2loopback module, its version and options, its device nodes and
-your permissions, Secure Boot and DKMS, Flatpak, Snap and PipeWire, and prints how
-to fix each problem found. It changes nothing. Exit code 7 means that video calls
-will not work.`,
+your permissions, Secure Boot and DKMS, Flatpak, Snap and PipeWire, and prints what
+fixes each problem. It changes nothing. Exit code 7 means that video
+calls will not work.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			home, _ := os.UserHomeDir() // without one it has no Flatpaks
@@ -30,7 +30,7 @@ will not work.`,
 				return err
 			}
 			if !doctor.Works(findings) {
-				return cli.Mark(errors.New("video calls will not work until the items marked WRONG are fixed"), cli.ErrSink)
+				return cli.Mark(errors.New("video calls will not work: fix the problems marked WRONG"), cli.ErrSink)
 			}
 			return nil
 		},

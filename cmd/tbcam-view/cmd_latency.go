@@ -69,7 +69,7 @@ type latencyTest struct {
 	visible chan struct{} // closed when the window has shown a code, or is gone
 	fps     atomic.Uint32 // of the camera, rounded
 	glass   *latencytest.Meter
-	stages  *meter.Meter // from the driver to the decoded picture
+	stages  *meter.Meter // from the driver to the decoded frame
 	decoder *codec.Decoder
 	reader  *latencytest.Reader
 }
@@ -129,7 +129,7 @@ func (t *latencyTest) Status(status transport.Status) {
 
 // Disconnected implements transport.Consumer.
 func (t *latencyTest) Disconnected(err error) {
-	t.log.Info("disconnected from the sender", "err", disconnectCause(err))
+	t.log.Info("lost the connection to the sender", "err", err)
 }
 
 // look reads the codes in the frames until the context ends.
@@ -277,7 +277,7 @@ func (t *latencyTest) measure(ctx context.Context, receiver *transport.Receiver,
 type latencyReport struct {
 	FPS   uint32             `json:"fps"` // of the camera
 	Glass latencytest.Report `json:"glass_to_glass"`
-	Tbcam []meter.Latency    `json:"stages"` // from the driver's time stamp to the decoded picture
+	Tbcam []meter.Latency    `json:"stages"` // from the driver's time stamp to the decoded frame
 }
 
 var errNoCode = errors.New("no code was read: point the camera at the window so that the whole code is visible, sharp, and neither too bright nor too dark")

@@ -65,14 +65,14 @@ func (o *recordOutput) command(command string) (done string) {
 		o.recorder.Record(true)
 		done = "recording started"
 		if !o.recorder.Recording() {
-			done = "recording has ended: " + o.recorder.Stats().Problem
+			done = "recording failed: " + o.recorder.Stats().Problem
 		}
 	case "stop":
 		o.recorder.Record(false)
 		done = "recording stopped"
 	case "segment":
 		o.recorder.Segment()
-		done = "new file"
+		done = "the next frame begins a new file"
 	case "":
 		return ""
 	default:

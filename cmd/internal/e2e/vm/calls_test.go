@@ -279,7 +279,7 @@ func TestCallsSurvive(t *testing.T) {
 	c.waitPictures(t, "of the first sender")
 
 	line.cut()
-	v.WaitText("disconnected")
+	v.WaitText("lost the connection to the sender")
 	c.waitPictures(t, "after the cable was cut")
 
 	s.Stop(syscall.SIGKILL)
@@ -404,7 +404,7 @@ func TestCallsSecondWriter(t *testing.T) {
 	v.WaitText(holder)
 	harness.WaitUntil(t, "a recording", func() bool { return outcome(v, "recorded") > 0 })
 	finish(other)
-	v.WaitText("virtual camera ready")
+	v.WaitText("virtual camera is ready")
 	dial(t, node).waitPictures(t, "after the other writer's end")
 	if n := strings.Count(v.Err.String(), holder); n != 1 {
 		t.Errorf("the other writer is told %d times", n)
@@ -428,7 +428,7 @@ func TestCallsFindANode(t *testing.T) {
 		wantStranger(t, loopback, "sudo usermod -aG video $USER")
 	}
 	if nodes[0].ReportsUsage {
-		v.WaitText("virtual camera ready (node: /dev/video1")
+		v.WaitText("virtual camera is ready (node: /dev/video1")
 	} else {
 		v.WaitText("devices=2 exclusive_caps=1,1 card_label=tbcam,tbcam2")
 	}
