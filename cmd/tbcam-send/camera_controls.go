@@ -112,7 +112,7 @@ func (c *cameraControls) guardRate() {
 	case errors.Is(err, capture.ErrNoControl):
 		c.log.Info("the camera has no exposure_dynamic_framerate: --keep-rate has no effect")
 	case err != nil:
-		c.log.Warn("set exposure_dynamic_framerate: set exposure_dynamic_framerate: the camera may halve its frame rate in the dark", "err", err)
+		c.log.Warn("set exposure_dynamic_framerate: the camera may halve its frame rate in the dark", "err", err)
 	}
 }
 

@@ -151,7 +151,7 @@ func (r *run) outputEnded(o sink.Output, err error, left int) {
 	case err != nil:
 		r.log.Error(cli.Explain(err))
 	default:
-		r.log.Info("the " + o.Name() + " was closed; the rest goes on")
+		r.log.Info("the " + o.Name() + " was closed; other outputs continue")
 	}
 }
 
