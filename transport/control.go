@@ -27,7 +27,7 @@ const (
 // Errors of Receiver.SetControl, beside those that the sender states.
 var (
 	// ErrNoRemoteControl: the sender is of a version without it.
-	ErrNoRemoteControl = errors.New("the sender has no remote control: update tbcam-send")
+	ErrNoRemoteControl = errors.New("the sender has no remote control")
 	// ErrSuperseded: the control was set again before the sender came to it.
 	ErrSuperseded = errors.New("a newer value was set")
 	// ErrTooManySettings: the sender answers none of them.

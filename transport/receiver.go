@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,28 @@ type Consumer interface {
 	Disconnected(err error)
 }
 
+// NopConsumer is a Consumer that releases every frame and ignores all else. Embedded,
+// it leaves only the methods that matter to be written.
+type NopConsumer struct{}
+
+// Connected implements Consumer.
+func (NopConsumer) Connected(Peer) {}
+
+// Mode implements Consumer.
+func (NopConsumer) Mode(Mode) {}
+
+// Frame implements Consumer.
+func (NopConsumer) Frame(f *capture.Frame, _ capture.Lost) { f.Release() }
+
+// Lost implements Consumer.
+func (NopConsumer) Lost(capture.Lost) {}
+
+// Status implements Consumer.
+func (NopConsumer) Status(Status) {}
+
+// Disconnected implements Consumer.
+func (NopConsumer) Disconnected(error) {}
+
 // Stats are totals of a Receiver since it was made.
 type Stats struct {
 	Sessions uint64 // that were begun
@@ -48,9 +71,11 @@ type Stats struct {
 type Receiver struct {
 	Link     Link
 	Consumer Consumer
-	Pool     *capture.Pool
-	Version  string // of the program
-	Log      *slog.Logger
+	Pool     *capture.Pool // of the frames; nil: one of its own
+	// Program and Version name this end to the sender; without a Program it is
+	// "viewer".
+	Program, Version string
+	Log              *slog.Logger // nil discards
 	// Plain takes over a picture of plain MJPEG and returns it with its Format,
 	// repaired where it must be. Its error costs only that picture. Without it a
 	// peer that sends such is refused.
@@ -164,6 +189,10 @@ func (r *Receiver) Clock() *Clock { return r.clock.Load() }
 // Run serves until the context ends, and then says goodbye. Its error is one
 // that waiting cannot cure.
 func (r *Receiver) Run(ctx context.Context) error {
+	r.Log = orDiscard(r.Log)
+	if r.Pool == nil {
+		r.Pool = &capture.Pool{}
+	}
 	return serveSessions(ctx, r.Link, r.Log, r.serve)
 }
 
@@ -172,12 +201,14 @@ func (r *Receiver) serve(ctx context.Context, conn Conn) error {
 	rs := newReceiverSession(r, conn)
 	err := rs.run(ctx, rs.watchSender, rs.sendPings, rs.read, rs.write,
 		func(session context.Context) error {
-			return rs.leaveWhenDone(ctx, session, rs.helloRead, "tbcam-view was ended")
+			return rs.leaveWhenDone(ctx, session, rs.helloRead, r.program()+" was closed")
 		},
 	)
 	rs.end(err)
 	return err
 }
+
+func (r *Receiver) program() string { return cmp.Or(r.Program, "viewer") }
 
 // receiverSession is the viewer's side of one session.
 type receiverSession struct {
@@ -211,9 +242,9 @@ func newReceiverSession(r *Receiver, conn Conn) *receiverSession {
 }
 
 // watchSender ends when the sender is silent. Before the first Hello that holds only
-// where the link proves that a sender is there.
+// where the connection proves that a sender is there.
 func (rs *receiverSession) watchSender(session context.Context) error {
-	if !rs.receiver.Link.Accepts() {
+	if rs.link.Greets {
 		select {
 		case <-rs.helloRead:
 		case <-session.Done():
@@ -263,7 +294,7 @@ func (rs *receiverSession) write(session context.Context) error {
 func (rs *receiverSession) writeOwn(t wire.Type) error {
 	switch t {
 	case wire.Welcome:
-		return rs.writeRecord(wire.Header{Type: t}, encode(ownPeer("tbcam-view", rs.receiver.Version, FeatureControls)))
+		return rs.writeRecord(wire.Header{Type: t}, encode(ownPeer(rs.receiver.program(), rs.receiver.Version, FeatureControls)))
 	case wire.Ping:
 		return rs.writePing()
 	case wire.Start:
@@ -320,7 +351,7 @@ func (rs *receiverSession) read(context.Context) error {
 	case plain:
 		return rs.readPlain(src)
 	}
-	rs.reader = newReader(src, rs.device)
+	rs.reader = newReader(src, rs.link)
 	return rs.readAll(rs.handle)
 }
 
@@ -389,7 +420,7 @@ func (rs *receiverSession) handleHello(h wire.Header, payload []byte) error {
 	rs.id.Store(h.Session)
 	rs.queue(wire.Welcome)
 	if rs.peer == nil {
-		if rs.device {
+		if rs.link.Stale {
 			rs.limit.Store(int64(answerWait))
 		}
 		close(rs.helloRead)

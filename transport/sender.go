@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,8 +60,10 @@ type Producer interface {
 type Sender struct {
 	Link     Link
 	Producer Producer
-	Version  string // of the program
-	Log      *slog.Logger
+	// Program and Version name this end to the viewer; without a Program it is
+	// "sender".
+	Program, Version string
+	Log              *slog.Logger // nil discards
 
 	// Sent, if set, is told of every frame that was written, before its release.
 	Sent func(*capture.Frame)
@@ -89,6 +92,7 @@ func (s *Sender) Report(status Status) {
 // Run serves until the context ends or the feed does, and then says goodbye. Its
 // error is the feed's, unless that is io.EOF, or one that waiting cannot cure.
 func (s *Sender) Run(ctx context.Context) error {
+	s.Log = orDiscard(s.Log)
 	return serveSessions(ctx, s.Link, s.Log, s.serve)
 }
 
@@ -99,7 +103,7 @@ func (s *Sender) serve(ctx context.Context, conn Conn) error {
 	err := ss.run(ctx, ss.sendHellos, ss.read, ss.write, ss.listCameras, ss.forwardRequests, ss.applySettings,
 		func(session context.Context) error { return ss.pumpUnits(ctx, session) },
 		func(session context.Context) error {
-			return ss.leaveWhenDone(ctx, session, ss.welcome, "tbcam-send was ended")
+			return ss.leaveWhenDone(ctx, session, ss.welcome, s.program()+" was closed")
 		},
 	)
 	s.current.Store(nil)
@@ -112,12 +116,14 @@ func (s *Sender) serve(ctx context.Context, conn Conn) error {
 func (s *Sender) logDisconnect(ss *senderSession, err error) {
 	if peer := ss.peer.Load(); peer != nil {
 		s.announced = false
-		s.Log.Info(fmt.Sprintf("%v watches no more", peer), "why", err, "frames", ss.sent)
+		s.Log.Info(fmt.Sprintf("viewer disconnected: %v", err), "frames", ss.sent)
 	} else if !s.announced && errors.Is(err, ErrPeerDead) {
 		s.announced = true
-		s.Log.Info("waiting for tbcam-view: nobody answers", "stream", s.Link.String())
+		s.Log.Info("waiting for a viewer: no answer", "stream", s.Link.String())
 	}
 }
+
+func (s *Sender) program() string { return cmp.Or(s.Program, "sender") }
 
 // senderSession is the sender's side of one session.
 type senderSession struct {
@@ -191,7 +197,7 @@ func (ss *senderSession) sendHellos(session context.Context) error {
 		case <-time.After(wait):
 		}
 	}
-	return fmt.Errorf("%w to %d greetings", ErrPeerDead, len(helloWaits))
+	return fmt.Errorf("%w: no answer to %d HELLO", ErrPeerDead, len(helloWaits))
 }
 
 func (ss *senderSession) read(context.Context) error { return ss.readAll(ss.handle) }
@@ -229,7 +235,7 @@ func (ss *senderSession) handleWelcome(h wire.Header, payload []byte) error {
 	ss.remote.can.Store(ss.sender.SetControl != nil && slices.Contains(peer.Features, FeatureControls))
 	if ss.peer.Swap(&peer) == nil { // or it answered one more Hello
 		close(ss.welcome)
-		ss.sender.Log.Info(fmt.Sprintf("%v watches", peer))
+		ss.sender.Log.Info(fmt.Sprintf("viewer connected: %v", peer))
 	}
 	return nil
 }
@@ -404,7 +410,7 @@ func (ss *senderSession) write(session context.Context) error {
 func (ss *senderSession) writeOwn(t wire.Type) error {
 	switch t {
 	case wire.Hello:
-		return ss.writeRecord(wire.Header{Type: t}, encode(ownPeer("tbcam-send", ss.sender.Version, ss.sender.features()...)))
+		return ss.writeRecord(wire.Header{Type: t}, encode(ownPeer(ss.sender.program(), ss.sender.Version, ss.sender.features()...)))
 	case wire.Pong:
 		return ss.writePong()
 	case wire.Camera:

@@ -48,8 +48,8 @@ var (
 
 // How a session ends in order.
 var (
-	errByeAcked      = errors.New("the goodbye was read")
-	errByeUnanswered = errors.New("the goodbye was not answered")
+	errByeAcked      = errors.New("closed, as the peer knows")
+	errByeUnanswered = errors.New("closed, without an answer")
 )
 
 // errStale says that a device holds what belongs to an older session. How much is
@@ -62,10 +62,18 @@ var errStill = errors.New("the stream stood still")
 // byeError is the peer's goodbye.
 type byeError struct{ reason string }
 
-func (e *byeError) Error() string { return "the peer said goodbye: " + e.reason }
+func (e *byeError) Error() string { return e.reason }
 
 // ended ends a Run, with an error or none.
 type ended struct{ err error }
+
+// orDiscard returns a logger that can be used.
+func orDiscard(log *slog.Logger) *slog.Logger {
+	if log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return log
+}
 
 func (e *ended) Error() string { return fmt.Sprintf("ended: %v", e.err) }
 
@@ -88,14 +96,14 @@ func serveSessions(ctx context.Context, link Link, log *slog.Logger, serve func(
 		if end := (*ended)(nil); errors.As(err, &end) {
 			return end.err
 		}
-		log.Debug("the session ended", "why", err)
+		log.Debug("the session ended", "err", err)
 		if !errors.Is(err, ErrProtocol) {
 			pause, said = minPause, ""
 			continue
 		}
 		if err.Error() != said {
 			said = err.Error()
-			log.Warn("the session failed", "why", err)
+			log.Warn("the session failed", "err", err)
 		}
 		if sleep(ctx, pause) != nil {
 			return nil
@@ -119,8 +127,8 @@ type session struct {
 	reader *wire.Reader
 	line   timeline
 	id     atomic.Uint32 // 0 until known
-	device bool          // the link is one that Accepts nothing
-	plain  atomic.Bool   // the peer sends plain MJPEG, and hears nothing
+	link   Properties
+	plain  atomic.Bool // the peer sends plain MJPEG, and hears nothing
 
 	due      atomic.Uint32          // bit t: a record of type t is due
 	wake     chan struct{}          // something became due
@@ -146,7 +154,7 @@ type session struct {
 
 func newSession(conn Conn, link Link) *session {
 	s := &session{
-		conn: conn, reader: newReader(conn, !link.Accepts()), line: newTimeline(), device: !link.Accepts(), padded: true,
+		conn: conn, reader: newReader(conn, link.Properties()), line: newTimeline(), link: link.Properties(), padded: true,
 		wake: make(chan struct{}, 1), pieces: make([][]byte, 0, 3),
 	}
 	s.limit.Store(int64(liveness))
@@ -154,8 +162,8 @@ func newSession(conn Conn, link Link) *session {
 	return s
 }
 
-func newReader(src io.Reader, device bool) *wire.Reader {
-	if device {
+func newReader(src io.Reader, link Properties) *wire.Reader {
+	if link.Checksums {
 		return wire.NewReader(src)
 	}
 	return wire.NewDirectReader(src)
@@ -250,15 +258,15 @@ func (s *session) readNext() (wire.Header, []byte, error) {
 		ours := h.Session == s.id.Load()
 		if ours && int32(h.Sequence-s.in) < 0 || !ours && h.Type != wire.Hello {
 			s.stale++
-			if s.device && !ours {
+			if s.link.Stale && !ours {
 				return h, nil, errStale
 			}
 			continue
 		}
-		if s.device && h.Flags&wire.Unchecked != 0 {
-			return h, nil, fmt.Errorf("%w: it sends %v without a checksum over a device", ErrProtocol, h.Type)
+		if s.link.Checksums && h.Flags&wire.Unchecked != 0 {
+			return h, nil, fmt.Errorf("%w: it sends %v without the checksum that this link needs", ErrProtocol, h.Type)
 		}
-		if s.device && s.in != 0 && s.silence() > stillness {
+		if s.link.Stillness && s.in != 0 && s.silence() > stillness {
 			return h, nil, errStill
 		}
 		s.touch()
@@ -333,7 +341,7 @@ func (s *session) writeControl(t wire.Type) error {
 // writeRecord writes one record, whose payload is the given pieces, in one call.
 func (s *session) writeRecord(h wire.Header, payload ...[]byte) error {
 	h.Session, h.Sequence = s.id.Load(), s.out
-	if h.Type == wire.Frame && !s.device {
+	if h.Type == wire.Frame && !s.link.Checksums {
 		h.Flags |= wire.Unchecked
 	}
 	s.out++

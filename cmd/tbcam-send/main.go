@@ -120,7 +120,7 @@ func send(ctx context.Context, o options) error {
 	defer link.Close()
 	log.Info("offering "+offer, "stream", o.stream)
 	meter := newMeter(feed)
-	sender := &transport.Sender{Link: link, Producer: feed, Version: version, Log: log, Sent: meter.sent}
+	sender := &transport.Sender{Link: link, Producer: feed, Program: "tbcam-send", Version: version, Log: log, Sent: meter.sent}
 	feed.report = sender.Report
 	feed.controls.connect(sender)
 	feed.camera.launch(ctx)

@@ -14,6 +14,7 @@ import (
 	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/sink"
 	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
 // soon is the longest time from an application's STREAMON to its first picture, of
@@ -28,7 +29,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithCancel(t.Context())
 	var programs sync.WaitGroup
-	link, err := transport.ListenUnix(filepath.Join(t.TempDir(), "s"), nil, log)
+	link, err := unixsock.Listen(filepath.Join(t.TempDir(), "s"), nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +50,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 		t.Fatal(err)
 	}
 	camera := newPatternFeed(t, &pool)
-	sender := &transport.Sender{Link: &transport.UnixDialer{Path: link.String()[len("unix:"):], Log: log}, Producer: camera, Log: log}
+	sender := &transport.Sender{Link: &unixsock.Dialer{Path: link.String()[len("unix:"):], Log: log}, Producer: camera, Log: log}
 	programs.Go(fan.Run)
 	programs.Go(func() { _ = receiver.Run(ctx) })
 	programs.Go(func() { _ = sender.Run(ctx) })

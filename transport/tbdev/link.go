@@ -65,7 +65,7 @@ func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 		}
 		if why != said {
 			said = why
-			l.Log.Info("waiting for the stream", "why", why)
+			l.Log.Info("waiting for the stream", "err", why)
 		}
 		if err := sleep(ctx, retry); err != nil {
 			return nil, err
@@ -138,8 +138,11 @@ func (l *Link) release() error {
 	return lock.Close()
 }
 
-// Accepts is false: a device opens whether or not the peer did.
-func (l *Link) Accepts() bool { return false }
+// Properties returns all of them: a device opens whether or not the peer did, and its
+// driver may lose packets, repeat old ones, and lose count of them in a suspend.
+func (l *Link) Properties() transport.Properties {
+	return transport.Properties{Greets: true, Checksums: true, Stale: true, Stillness: true}
+}
 
 // Close waits until the device is closed, and gives it up.
 func (l *Link) Close() error {
@@ -167,7 +170,7 @@ func (c *linkConn) Close() error {
 		go func() {
 			defer c.link.closing.Done()
 			if err := c.conn.Close(); err != nil {
-				c.link.Log.Warn("close the stream", "why", err)
+				c.link.Log.Warn("close the stream", "err", err)
 			}
 			c.link.closed = time.Now()
 		}()

@@ -42,7 +42,7 @@ func (x trouble) String() string {
 	return fmt.Sprintf("at %v for %v: program %d %s", x.At, x.For, x.End, x.what)
 }
 
-// How long it may take to be back after a fault (SPEC.md, "Life and death").
+// How long it may take to be back after a fault (SPEC.md, "Recovery").
 const (
 	onSocket    = time.Second
 	seenDeath   = 3 * time.Second // on a device, if each end can see that the peer closed

@@ -31,7 +31,7 @@ type Reader struct {
 	start  int    // of what was not parsed yet
 	end    int    // of what was read
 	fresh  int    // bytes of the last read, until they were searched
-	ahead  int    // bytes that one read may fetch: grows up to most
+	ahead  int    // bytes that one read may fetch: little until a record was good, then most
 	most   int
 	rest   int   // bytes of the last payload that were not read yet
 	err    error // of the source
@@ -72,6 +72,7 @@ func (r *Reader) Next() (Header, []byte, error) {
 		switch {
 		case err == nil:
 			r.start += HeaderSize + h.Length
+			r.ahead = r.most
 			return h, payload, nil
 		case errors.Is(err, ErrVersion):
 			return Header{}, nil, err
@@ -164,8 +165,7 @@ func (r *Reader) interrupted() bool {
 	}
 }
 
-// fill reads once, after it made room for that. It reads more at a time as long as
-// the line is busy.
+// fill reads once, after it made room for that.
 func (r *Reader) fill() {
 	switch {
 	case r.start == r.end:
@@ -183,9 +183,6 @@ func (r *Reader) fill() {
 	r.fresh, r.err = r.src.Read(r.buf[r.end : r.end+r.ahead])
 	r.end += r.fresh
 	r.read += uint64(r.fresh)
-	if r.fresh == r.ahead {
-		r.ahead = min(2*r.ahead, r.most)
-	}
 	if r.fresh == 0 && r.err == nil {
 		r.err = io.ErrNoProgress
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/transport/peercred"
 	"github.com/tbcam/tbcam/transport/tbdev"
+	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
 // Exit codes, as README.md lists them.
@@ -105,7 +105,7 @@ var remedies = []struct {
 }{
 	{capture.ErrNoneFound, "plug one in, or use --camera pattern"},
 	{capture.ErrNotNamed, "name one with --camera"},
-	{peercred.ErrStranger, "allow that user with --allow-user NAME, or choose a path in $XDG_RUNTIME_DIR"},
+	{unixsock.ErrStranger, "allow that user with --allow-user NAME, or choose a path in $XDG_RUNTIME_DIR"},
 	{tbdev.ErrAmbiguous, "choose one with --stream NAME@PEER, for instance the PEER 0-1.1"},
 }
 

@@ -176,7 +176,7 @@ func TestCallsOnDemand(t *testing.T) {
 	}
 	v.WaitText("is there")
 	if onDemand {
-		s.WaitText("watches")
+		s.WaitText("viewer connected")
 		if on, _ := switches(); on != 0 {
 			t.Error("the camera is on, and nobody looks")
 		}

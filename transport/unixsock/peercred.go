@@ -1,5 +1,4 @@
-// Package peercred tells which user has the other end of a Unix socket.
-package peercred
+package unixsock
 
 import (
 	"errors"
