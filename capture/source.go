@@ -24,6 +24,8 @@ var (
 	ErrAmbiguous = fmt.Errorf("%w: several have that name", ErrNoCamera)
 	// ErrNoMode: the camera has no such mode.
 	ErrNoMode = errors.New("camera has no such mode")
+	// ErrBandwidth: the camera's bus has no room for the mode now.
+	ErrBandwidth = errors.New("not enough USB bandwidth")
 	// ErrNoSignal: the camera is a grabber whose input receives nothing.
 	ErrNoSignal = errors.New("no signal")
 	// ErrSignalChanged: a grabber's input receives another size, or nothing any

@@ -239,8 +239,7 @@ func (s *Source) callBuffer(request uintptr, index uint32) error {
 func (s *Source) streamOn() error {
 	err := ioctl(s.fd, vidiocStreamOn, unsafe.Pointer(&s.bufType))
 	if errors.Is(err, unix.ENOSPC) {
-		return fmt.Errorf("VIDIOC_STREAMON %s: %v needs more USB bandwidth than is free: "+
-			"choose mjpeg or a smaller mode, or plug the camera into another USB controller: %w", s.path, s.mode, err)
+		return fmt.Errorf("VIDIOC_STREAMON %s: %w for %v: %w", s.path, capture.ErrBandwidth, s.mode, err)
 	}
 	if err != nil {
 		return explain("VIDIOC_STREAMON", s.path, err)

@@ -93,7 +93,7 @@ func Main(root *cobra.Command) {
 		os.Exit(ExitInterrupted) // the user knows
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", root.Name(), oneLine(err.Error()+remedy(err)))
+		fmt.Fprintf(os.Stderr, "%s: %s\n", root.Name(), oneLine(WithRemedy(err)))
 	}
 	os.Exit(ExitCode(err))
 }
@@ -104,19 +104,21 @@ var remedies = []struct {
 	text string
 }{
 	{capture.ErrNoneFound, "plug one in, or use --camera pattern"},
+	{capture.ErrBandwidth, "choose --format mjpeg or a smaller --size, or plug the camera into another USB controller"},
 	{capture.ErrNotNamed, "name one with --camera"},
 	{unixsock.ErrStranger, "allow that user with --allow-user NAME, or choose a path in $XDG_RUNTIME_DIR"},
 	{tbdev.ErrAmbiguous, "choose one with --stream NAME@PEER, for instance the PEER 0-1.1"},
 }
 
-// remedy returns the remedy of an error, behind a semicolon.
-func remedy(err error) string {
+// WithRemedy returns the text of an error, with its remedy behind a semicolon if there
+// is one.
+func WithRemedy(err error) string {
 	for _, r := range remedies {
 		if errors.Is(err, r.err) {
-			return "; " + r.text
+			return err.Error() + "; " + r.text
 		}
 	}
-	return ""
+	return err.Error()
 }
 
 // untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP ends. The
