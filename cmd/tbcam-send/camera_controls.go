@@ -45,7 +45,7 @@ func (o *controlFlags) register(f *pflag.FlagSet) {
 func (c *cameraControls) connect(s *transport.Sender) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.SetControl, c.report = c.set, s.ReportControls
+	s.SetControl, c.report = c.setControl, s.ReportControls
 	c.report(c.state)
 }
 
@@ -147,8 +147,8 @@ func lockOwners(list []capture.Control) []capture.Control {
 	return list
 }
 
-// set implements transport.Sender.SetControl.
-func (c *cameraControls) set(s capture.Setting) (capture.Setting, error) {
+// setControl implements transport.Sender.SetControl.
+func (c *cameraControls) setControl(s capture.Setting) (capture.Setting, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.permit(s.ID); err != nil {

@@ -26,7 +26,7 @@ func TestControlsOutOfReach(t *testing.T) {
 		t.Errorf("told are the controls of %q", told.Camera)
 	}
 	brightness := before.Controls[0]
-	granted, err := c.set(capture.Setting{ID: brightness.ID, Value: brightness.Value + 1})
+	granted, err := c.setControl(capture.Setting{ID: brightness.ID, Value: brightness.Value + 1})
 	if !errors.Is(err, capture.ErrNoCamera) {
 		t.Errorf("granted is %+v, %v", granted, err)
 	}
@@ -49,7 +49,7 @@ func TestOwnersControlsAreNotSetRemotely(t *testing.T) {
 	}
 	const privacy = 0x009a0910 // which the list lacks
 	for id, says := range map[uint32]string{led.ID: "led1_mode is set on the camera's host only", privacy: "it is set on the camera's host only"} {
-		if _, err := c.set(capture.Setting{ID: id, Value: 1}); !errors.Is(err, capture.ErrControlLocked) || !strings.Contains(err.Error(), says) {
+		if _, err := c.setControl(capture.Setting{ID: id, Value: 1}); !errors.Is(err, capture.ErrControlLocked) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%#x: %v", id, err)
 		}
 	}

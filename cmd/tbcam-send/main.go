@@ -178,7 +178,7 @@ func (o options) feed(log *slog.Logger) (f *feed, text string, err error) {
 	offer := newOffer(drivers, o.cameras)
 	camera, text, err := checkCamera(offer, want, kind)
 	if err != nil && o.wait && waitHelps(err) {
-		log.Info("waiting for the camera", "err", cli.WithRemedy(err))
+		log.Info("waiting for the camera", "err", cli.Explain(err))
 		text, err = "a camera that is waited for", nil
 	}
 	if err != nil {
@@ -186,7 +186,7 @@ func (o options) feed(log *slog.Logger) (f *feed, text string, err error) {
 	}
 	if camera.Path != "" { // else all are missing
 		for _, err := range offer.missing() {
-			log.Warn("a camera to offer is missing", "err", cli.WithRemedy(err))
+			log.Warn("a camera to offer is missing", "err", cli.Explain(err))
 		}
 	}
 	f = newFeed(offer, want, kind, o.quality, log)

@@ -297,7 +297,7 @@ func (s *supervisor) handleFailure(r *request, err error) time.Duration {
 
 // logOnce logs an error unless it is the same as the last one.
 func (s *supervisor) logOnce(err error) {
-	if text := cli.WithRemedy(err); s.lastError != text {
+	if text := cli.Explain(err); s.lastError != text {
 		s.lastError = text
 		s.feed.log.Warn(text)
 	}

@@ -77,7 +77,7 @@ func (k *keeper) makeRoom(newest string) bool {
 
 func (k *keeper) remove(s segment) bool {
 	if err := removeSegment(s); err != nil {
-		k.log.Warn("an old segment cannot be removed", "why", err)
+		k.log.Warn("an old segment cannot be removed", "err", err)
 		return false
 	}
 	delete(k.own, s.path)
@@ -92,7 +92,7 @@ func (k *keeper) remove(s segment) bool {
 func (k *keeper) segments(newest string) (old []segment, total int64) {
 	paths, err := k.names.files()
 	if err != nil {
-		k.log.Warn("old segments cannot be found", "why", err)
+		k.log.Warn("old segments cannot be found", "err", err)
 	}
 	wall, known := k.wall(time.Now()), k.own
 	k.own = make(map[string]completion) // without those that somebody has removed

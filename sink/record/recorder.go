@@ -164,6 +164,9 @@ func (r *Recorder) Write(f *capture.Frame, gap Gap) error {
 	return nil
 }
 
+// Present implements sink.Sink, where nothing is known of missing frames.
+func (r *Recorder) Present(f *capture.Frame) error { return r.Write(f, Gap{}) }
+
 // Record starts or stops the recording, from the next frame on.
 func (r *Recorder) Record(on bool) {
 	r.mu.Lock()
@@ -426,7 +429,7 @@ func (r *Recorder) complete(err error) {
 	}
 	// A pipe was told to have failed, and cannot be repaired.
 	if closing := r.file.Close(); closing != nil && err == nil && r.o.Out == nil {
-		r.o.Log.Warn("the recording is not complete; tbcam-view repair makes it so", "file", r.newest, "why", closing)
+		r.o.Log.Warn("the recording is not complete; tbcam-view repair makes it so", "file", r.newest, "err", closing)
 	}
 	r.leave()
 	r.keeper.tidy(r.newest)
@@ -459,7 +462,7 @@ func (r *Recorder) broken(err error) {
 		r.written, r.fresh = 0, 0
 	}
 	if first := !r.stuck; first && !errors.As(err, new(fatal)) && r.o.Out == nil {
-		r.o.Log.Error("recording is held up; it goes on when it can", "why", err)
+		r.o.Log.Error("recording is held up; it goes on when it can", "err", err)
 	}
 	r.stuck = true
 	r.mu.Lock()

@@ -42,7 +42,7 @@ func TestFewLargeCalls(t *testing.T) {
 		var writes, reads, control, answers []int
 		film := newMovie()
 		film.pace(framePeriod, 200_000)
-		a := &audience{t: t, film: film}
+		a := newAudience(t, film)
 		var pool capture.Pool
 		log := slog.New(slog.DiscardHandler)
 		link := func(end int, writes, reads *[]int) *tbdev.Link {

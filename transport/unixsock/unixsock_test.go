@@ -268,7 +268,7 @@ func TestListen(t *testing.T) {
 		"link":                   "is not a socket",
 		".":                      "is not a socket",
 		"no/such/dir":            "no such file or directory",
-		strings.Repeat("x", 200): "a socket's at most 99",
+		strings.Repeat("x", 200): "bytes, at most 99",
 		"stale":                  "",
 		"new":                    "",
 	} {
@@ -318,7 +318,7 @@ func TestUnixOpenEnds(t *testing.T) {
 		t.Errorf("got %v, %v", conn, err)
 	}
 	d.Path = strings.Repeat("x", 100)
-	if _, err := d.Open(ctx); err == nil || !strings.Contains(err.Error(), "a socket's at most 99") {
+	if _, err := d.Open(ctx); err == nil || !strings.Contains(err.Error(), "bytes, at most 99") {
 		t.Errorf("got %v", err)
 	}
 	d.Path = filepath.Join(path, "below a file")

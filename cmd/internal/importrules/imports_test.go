@@ -109,6 +109,8 @@ func TestImportsGoOneWay(t *testing.T) {
 // of a device, which is a Unix socket.
 var links = []string{"transport/unixsock", "transport/pipe", "transport/tbdev"}
 
+// TestLinksAreAtOneLevel checks that no link needs another, and that the fakes for
+// tests are not linked.
 func TestLinksAreAtOneLevel(t *testing.T) {
 	for _, p := range listPackages(t, module+"...") {
 		for _, imported := range p.Imports {

@@ -114,7 +114,7 @@ func TestKilledProgramsComeBack(t *testing.T) {
 	v, s := watch(0), harness.StartSender(t, flag)
 	harness.WaitUntil(t, "frames", func() bool { return harness.CountFrames(v) > 10 })
 	s.Stop(syscall.SIGKILL)
-	v.WaitText("the sender is gone")
+	v.WaitText("lost the connection to the sender")
 	before := harness.CountFrames(v)
 	again := harness.StartSender(t, flag)
 	begin := time.Now()
@@ -500,7 +500,7 @@ func TestReaderGoesAway(t *testing.T) {
 		if code := p.WaitExit(); code != c.code {
 			t.Errorf("--record=%s: exit code %d, want %d", c.record, code, c.code)
 		}
-		for _, untrue := range []string{"the sender is gone", "repair"} {
+		for _, untrue := range []string{"lost the connection to the sender", "repair"} {
 			if strings.Contains(p.Err.String(), untrue) {
 				t.Errorf("--record=%s: it says %q", c.record, p.Err.String())
 			}

@@ -174,7 +174,7 @@ func TestCallsOnDemand(t *testing.T) {
 		text := s.Err.String()
 		return strings.Count(text, "camera is on"), strings.Count(text, "camera is off")
 	}
-	v.WaitText("is there")
+	v.WaitText("connected to")
 	if onDemand {
 		s.WaitText("viewer connected")
 		if on, _ := switches(); on != 0 {
@@ -279,7 +279,7 @@ func TestCallsSurvive(t *testing.T) {
 	c.waitPictures(t, "of the first sender")
 
 	line.cut()
-	v.WaitText("the sender is gone")
+	v.WaitText("lost the connection to the sender")
 	c.waitPictures(t, "after the cable was cut")
 
 	s.Stop(syscall.SIGKILL)
@@ -404,7 +404,7 @@ func TestCallsSecondWriter(t *testing.T) {
 	v.WaitText(holder)
 	harness.WaitUntil(t, "a recording", func() bool { return outcome(v, "recorded") > 0 })
 	finish(other)
-	v.WaitText("virtual camera is there")
+	v.WaitText("virtual camera is ready")
 	dial(t, node).waitPictures(t, "after the other writer's end")
 	if n := strings.Count(v.Err.String(), holder); n != 1 {
 		t.Errorf("the other writer is told %d times", n)
@@ -428,7 +428,7 @@ func TestCallsFindANode(t *testing.T) {
 		wantStranger(t, loopback, "sudo usermod -aG video $USER")
 	}
 	if nodes[0].ReportsUsage {
-		v.WaitText("virtual camera is there (node: /dev/video1")
+		v.WaitText("virtual camera is ready (node: /dev/video1")
 	} else {
 		v.WaitText("devices=2 exclusive_caps=1,1 card_label=tbcam,tbcam2")
 	}
@@ -452,7 +452,7 @@ func TestCallsDoctor(t *testing.T) {
 	node := vm.LoadLoopback(t)
 	doctor(0, "ok    "+node+" (tbcam) is free")
 	flag, _ := harness.NewSocket(t)
-	harness.StartViewer(t, flag, "--loopback="+node, smallCamera).WaitText("is there")
+	harness.StartViewer(t, flag, "--loopback="+node, smallCamera).WaitText("connected to")
 	dial(t, node).waitPlaceholder(t, "for the doctor")
 	doctor(0, "ok    "+node+" (tbcam) is in use: applications see yuyv 320x240")
 }

@@ -39,7 +39,7 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 	reads("at first")
 
 	s.Stop(syscall.SIGKILL)
-	v.WaitText("the sender is gone")
+	v.WaitText("lost the connection to the sender")
 	before := harness.CountFrames(v)
 	s = send()
 	harness.WaitUntil(t, "frames of the new sender", func() bool { return harness.CountFrames(v) > before })
