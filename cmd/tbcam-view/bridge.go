@@ -75,7 +75,7 @@ func newBridge(link transport.Link, out downstream, outage *outage, c bridgeConf
 		return nil, err
 	}
 	b := &bridge{bridgeConfig: c, out: out, outage: outage}
-	b.receiver = &transport.Receiver{Link: link, Consumer: b, Pool: c.pool, Version: version, Log: c.log, Plain: plain.take}
+	b.receiver = &transport.Receiver{Link: link, Consumer: b, Pool: c.pool, Program: "tbcam-view", Version: version, Log: c.log, Plain: plain.take}
 	b.receiver.ControlsChanged = b.controlsChanged
 	b.desired = &desiredControls{preset: c.preset, keepRate: c.keepRate, log: c.log, setControl: b.receiver.SetControl}
 	b.demand = &demand{receiver: b.receiver, want: c.want}

@@ -242,7 +242,7 @@ func (o *options) latencyTest(ctx context.Context, flags latencyFlags) error {
 	t := newLatencyTest(log)
 	defer t.close()
 	go t.follow(w)
-	receiver := &transport.Receiver{Link: link, Consumer: t, Pool: t.pool, Version: version, Log: log}
+	receiver := &transport.Receiver{Link: link, Consumer: t, Pool: t.pool, Program: "tbcam-view", Version: version, Log: log}
 	receiver.Start(want)
 	log.Info("waiting for tbcam-send; point its camera at the window", "stream", o.stream)
 	if err := t.measure(ctx, receiver, w, flags); err != nil {

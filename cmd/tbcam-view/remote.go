@@ -82,7 +82,7 @@ func (o *options) dial(ctx context.Context) (*streamRemote, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	r := &streamRemote{cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{}, 1)}
-	r.receiver = &transport.Receiver{Link: link, Consumer: r, Pool: &capture.Pool{}, Version: version, Log: log}
+	r.receiver = &transport.Receiver{Link: link, Consumer: r, Pool: &capture.Pool{}, Program: "tbcam-view", Version: version, Log: log}
 	r.receiver.ControlsChanged = func(transport.Controls) { r.notify() }
 	go func() {
 		defer close(r.ended)

@@ -71,7 +71,7 @@ var states = []struct {
 	{"mirrored-rotated", keys("m", "r"), keys("r", "r", "r", "m")},
 	{"zoomed", keys("plus", "plus", "Right", "Right", "Down"), keys("0")},
 	{"frozen", keys("space"), keys("space")},
-	{"no-signal", say("No signal\nthe sender is gone (the peer said goodbye: tbcam-send was ended); waiting for tbcam-send\nsince 14:03:12"), say("")},
+	{"no-signal", say("No signal\nthe sender is gone (tbcam-send was closed); waiting for tbcam-send\nsince 14:03:12"), say("")},
 	{"statistics-line", keys("i"), nothing},
 	{"statistics-graph", keys("i"), keys("i")},
 	{"help", keys("h"), keys("h")},

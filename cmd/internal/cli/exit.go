@@ -13,8 +13,9 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/sink/virtualcam"
-	"github.com/tbcam/tbcam/transport/peercred"
+	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/tbdev"
+	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
 // Exit codes, as README.md lists them.
@@ -104,12 +105,25 @@ var remedies = []struct {
 	err  error
 	text string
 }{
+	{unixsock.ErrStranger, "allow that user with --allow-user NAME, or choose a path in $XDG_RUNTIME_DIR"},
+	{unixsock.ErrPathTooLong, "choose a shorter path"},
+	{unixsock.ErrNotSocket, "choose another path"},
+	{unixsock.ErrListening, "end that program, or choose another path"},
+	{tbdev.ErrName, "give NAME, NAME@PEER, unix:PATH, or the path of a device"},
 	{capture.ErrNoneFound, "plug one in, or use --camera pattern"},
 	{capture.ErrNotNamed, "name one with --camera"},
-	{peercred.ErrStranger, "allow that user with --allow-user NAME, or choose a path in $XDG_RUNTIME_DIR"},
 	{virtualcam.ErrFormat, "end what reads it, or leave --loopback-size and --loopback-format out"},
 	{virtualcam.ErrInUse, "end that, or use --loopback auto"},
 	{tbdev.ErrAmbiguous, "choose one with --stream NAME@PEER, for instance the PEER 0-1.1"},
+	{tbdev.ErrNoModule, "run: sudo modprobe thunderbolt_stream (it needs Linux 7.2 or newer with CONFIG_USB4_STREAM);" +
+		" without a cable use --stream unix:PATH"},
+	{tbdev.ErrNotSetUp, "run: sudo tbcam-view setup on the viewer's host, then sudo tbcam-send setup on the sender's"},
+	{tbdev.ErrNoService, "connect the cable, and load thunderbolt_stream on the other host too"},
+	{tbdev.ErrManyServices, "choose one with --service PEER"},
+	{tbdev.ErrNoHopIDs, "run tbcam-view setup on the other host"},
+	{tbdev.ErrLocked, "end that process"},
+	{tbdev.ErrInUse, "end the programs that have the stream open"},
+	{transport.ErrNoRemoteControl, "update tbcam-send on the other host"},
 }
 
 // remedy returns the remedy of an error, behind a semicolon.

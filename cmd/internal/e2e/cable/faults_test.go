@@ -200,7 +200,7 @@ func TestLossToAnUnopenedPeer(t *testing.T) {
 	w.more(t, 0)
 	watchers := []watcher{w}
 	w.Stop(syscall.SIGKILL)
-	s.WaitText("watches no more")
+	s.WaitText("viewer disconnected")
 	w = theCable.view(t)
 	w.more(t, 0)
 	watchers = append(watchers, w)

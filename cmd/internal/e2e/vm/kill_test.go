@@ -47,7 +47,7 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 
 	harness.WaitUntil(t, "a recording", func() bool { return outcome(v, "recorded") > 0 })
 	v.Stop(syscall.SIGKILL)
-	s.WaitText("watches no more")
+	s.WaitText("viewer disconnected")
 	watch(2) // the application holds the size
 	reads("after the viewer's death")
 	t.Logf("the viewer that was killed left %d pictures", len(probe(t, recording(1)).Packets))
