@@ -56,7 +56,7 @@ func describeRepair(r container.Report) string {
 	if r.Whole {
 		s = "nothing to repair: "
 	}
-	s += fmt.Sprintf("%d pictures", r.Pictures)
+	s += fmt.Sprintf("%d pictures", r.Frames)
 	if r.Duration > 0 {
 		s += fmt.Sprintf(", %v", r.Duration.Round(time.Millisecond))
 	}

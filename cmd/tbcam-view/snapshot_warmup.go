@@ -63,13 +63,13 @@ func (w *warmup) isEven() bool {
 func meanLuminance(f *capture.Frame) float64 {
 	const most = 1 << 14
 	offset, step, size := 0, 1, f.Format.Width*f.Format.Height
-	switch f.Format.Pixel {
-	case capture.YUYV, capture.YVYU:
-		step = 2
-	case capture.UYVY:
-		offset, step = 1, 2
-	case capture.RGB24, capture.BGR24:
+	switch info := f.Format.Pixel.Info(); {
+	case info.IsRGB():
 		size = len(f.Data)
+	case info.ChromaFirst:
+		offset, step = 1, 2
+	case info.Layout == capture.Packed422:
+		step = 2
 	}
 	n := min(size, most)
 	sum := 0

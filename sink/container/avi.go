@@ -2,7 +2,6 @@ package container
 
 import (
 	"cmp"
-	"errors"
 	"math"
 	"time"
 
@@ -23,9 +22,6 @@ const (
 	// maxRate bounds the pictures in a second that a camera may claim.
 	maxRate = 1000
 )
-
-// errFull is of an AVI that has no room left in its index of indexes.
-var errFull = errors.New("an AVI file has room for 1 TiB; record in segments, or to .mkv")
 
 // avi is a Writer. Pictures come at a constant rate: one that is missing is an
 // empty chunk, on which players go on showing the one before.
@@ -119,7 +115,7 @@ func (a *avi) last() *part { return &a.parts[len(a.parts)-1] }
 // nextPart completes the last part and begins another one.
 func (a *avi) nextPart() error {
 	if len(a.parts) == maxParts {
-		return errFull
+		return ErrFull
 	}
 	if err := a.Flush(); err != nil {
 		return err

@@ -52,7 +52,7 @@ func (r *bounded) ReadAt(b []byte, at int64) (int, error) {
 // read reads from the storage.
 func (r *bounded) read(b []byte, at int64) (n int, err error) {
 	if r.left -= int64(len(b)); r.left < 0 && r.err == nil {
-		r.err = errDamaged
+		r.err = ErrDamaged
 	}
 	if r.err != nil {
 		return 0, r.err

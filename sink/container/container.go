@@ -72,10 +72,10 @@ func (k Kind) Check(f capture.Format) error {
 		return err
 	}
 	if k != Matroska && !f.Pixel.Compressed() {
-		return fmt.Errorf("%v holds JPEGs alone, not %v; record to .mkv", k, f.Pixel)
+		return fmt.Errorf("%v %w, not %v", k, ErrJPEGOnly, f.Pixel)
 	}
 	if !f.Pixel.Compressed() && f.Pixel.Info().Matroska == "" {
-		return fmt.Errorf("%v has no name for %v that players know; use tbcam-send --codec jpeg", k, f.Pixel)
+		return fmt.Errorf("%v %w for %v", k, ErrNoCode, f.Pixel)
 	}
 	return nil
 }
@@ -148,7 +148,7 @@ func Create(path string, o Options) (Writer, error) {
 func Stream(w io.Writer, o Options) (Writer, error) {
 	switch o.Kind {
 	case AVI, Directory:
-		return nil, fmt.Errorf("%v cannot be written to a stream; use mkv, mp4 or mjpeg", o.Kind)
+		return nil, fmt.Errorf("%v %w", o.Kind, ErrNotStreamable)
 	}
 	if err := o.Kind.Check(o.Format); err != nil {
 		return nil, err

@@ -131,7 +131,7 @@ func TestExisting(t *testing.T) {
 	for _, kind := range all {
 		f := uneven(t, kind, jpegs, 5)
 		o := options(kind, jpegs)
-		if _, err := Create(f.path, o); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "--force") {
+		if _, err := Create(f.path, o); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("%v: %v", kind, err)
 		}
 		wantPackets(t, kind, f.path, f.expected(kind))
@@ -306,7 +306,7 @@ func TestFullDisk(t *testing.T) {
 				t.Errorf("%s: Close: %v", name, err)
 			}
 			wantPackets(t, kind, f.path, f.expected(kind)[:written])
-			if r, err := Repair(f.path); err != nil || !r.Whole || r.Pictures != written {
+			if r, err := Repair(f.path); err != nil || !r.Whole || r.Frames != written {
 				t.Errorf("%s: %+v, %v", name, r, err)
 			}
 		}

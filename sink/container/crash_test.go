@@ -128,8 +128,8 @@ func killed(t *testing.T, kind Kind, seed uint64) {
 	t.Logf("%d pictures were safe: %+v", safe, report)
 	got := hashes(t, kind, path, "warning")
 	wantPictures(t, got, safe)
-	if len(got) != report.Pictures {
-		t.Errorf("%d pictures are there, Repair tells of %d", len(got), report.Pictures)
+	if len(got) != report.Frames {
+		t.Errorf("%d pictures are there, Repair tells of %d", len(got), report.Frames)
 	}
 	if again, err := Repair(path); err != nil || !again.Whole {
 		t.Errorf("repairing once more: %+v, %v", again, err)

@@ -53,7 +53,7 @@ func createDirectory(path string, o Options) (Writer, error) {
 	}
 	d := &directory{path: path, made: err == nil, start: o.Tags.Start, stamps: newStamps(time.Microsecond)}
 	if old, err := pictures(path); err != nil || len(old) > 0 && !o.Force {
-		return nil, cmp.Or(err, fmt.Errorf("%s: pictures of another recording: %w; --force overwrites them", path, fs.ErrExist))
+		return nil, cmp.Or(err, fmt.Errorf("%s: frames of another recording: %w", path, fs.ErrExist))
 	}
 	if d.times, err = create(filepath.Join(path, timesFile), o.Force); err != nil {
 		return nil, errors.Join(err, d.unmake())

@@ -43,7 +43,7 @@ func TestDirectory(t *testing.T) {
 			t.Errorf("picture %d is another one (%v)", i+1, err)
 		}
 	}
-	if r, err := Repair(f.path); err != nil || !r.Whole || r.Pictures != 3 || r.Duration != 2*time.Hour {
+	if r, err := Repair(f.path); err != nil || !r.Whole || r.Frames != 3 || r.Duration != 2*time.Hour {
 		t.Errorf("Repair: %+v, %v", r, err)
 	}
 }
@@ -90,7 +90,7 @@ func TestDirectoryFull(t *testing.T) {
 	restore()
 	f.add(time.Second)
 	f.close()
-	if r, err := Repair(f.path); err != nil || !r.Whole || r.Pictures != 2 {
+	if r, err := Repair(f.path); err != nil || !r.Whole || r.Frames != 2 {
 		t.Errorf("Repair: %+v, %v", r, err)
 	}
 }
@@ -159,7 +159,7 @@ func TestRepairDirectory(t *testing.T) {
 		damaged := c.damage(f.path, csv)
 		must(t, os.WriteFile(filepath.Join(f.path, timesFile), []byte(damaged), 0o600))
 		r, err := Repair(f.path)
-		if err != nil || r.Pictures != c.pictures || r.Whole != (c.name == "whole" || c.name == "another file") {
+		if err != nil || r.Frames != c.pictures || r.Whole != (c.name == "whole" || c.name == "another file") {
 			t.Errorf("%s: %+v, %v, want %d pictures", c.name, r, err, c.pictures)
 			continue
 		}
@@ -168,7 +168,7 @@ func TestRepairDirectory(t *testing.T) {
 		if err != nil || len(names) != c.pictures || strings.Count(got, "\n") != c.pictures+1 || strings.Count(got, "Z,") != c.lines {
 			t.Errorf("%s: %v, frames.csv is\n%s", c.name, names, got)
 		}
-		if again, err := Repair(f.path); err != nil || !again.Whole || again.Pictures != c.pictures {
+		if again, err := Repair(f.path); err != nil || !again.Whole || again.Frames != c.pictures {
 			t.Errorf("%s: repaired once more: %+v, %v", c.name, again, err)
 		}
 	}
@@ -191,7 +191,7 @@ func TestRepairLongDirectory(t *testing.T) {
 			break
 		}
 	}
-	if r, err := Repair(f.path); err != nil || r.Pictures != 10 || strings.Count(readTimes(t, f.path), "\n") != 11 {
+	if r, err := Repair(f.path); err != nil || r.Frames != 10 || strings.Count(readTimes(t, f.path), "\n") != 11 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -229,7 +229,7 @@ func FuzzRepairDirectory(f *testing.F) {
 			return
 		}
 		again, err := Repair(dir)
-		if err != nil || !again.Whole || again.Pictures != first.Pictures {
+		if err != nil || !again.Whole || again.Frames != first.Frames {
 			t.Errorf("%+v, but repaired once more %+v, %v", first, again, err)
 		}
 	})

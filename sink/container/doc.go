@@ -1,4 +1,7 @@
-// Package container writes pictures into files that players know, so that they
-// survive whatever ends the recording, and repairs files of recordings that did
-// not come to their end.
+// Package container writes frames to files that players know, and repairs those
+// whose recording was interrupted.
+//
+// Create and Stream return a Writer. What was written before Sync returned is
+// playable whatever ends the recording, a power failure too; Repair adds the index
+// and the duration that such a file lacks, in place. Nothing here needs cgo.
 package container

@@ -11,9 +11,6 @@ import (
 	"syscall"
 )
 
-// ErrBusy is of a file that a recorder, or Repair, is writing.
-var ErrBusy = errors.New("is being recorded right now; end that first")
-
 // disk is what the bytes of a recording go to.
 type disk interface {
 	io.WriterAt
@@ -39,9 +36,7 @@ func create(path string, force bool) (*file, error) {
 		existing = 0
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|existing, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%w; --force overwrites it", err)
-	} else if err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if err = lock(f); err == nil {
@@ -60,7 +55,7 @@ func lock(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	switch {
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		return fmt.Errorf("%s %w", f.Name(), ErrBusy)
+		return fmt.Errorf("%s: %w", f.Name(), ErrBusy)
 	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, syscall.ENOLCK):
 		return nil
 	case err != nil:

@@ -75,9 +75,9 @@ func TestRepairIsBounded(t *testing.T) {
 			file := slices.Concat(beginning(t, c.kind), c.tail)
 			disk := &counting{memory: newMemory(file)}
 			var err error
-			bytesAllocated := allocated(func() { _, err = mend(disk, int64(len(file))) })
-			if !errors.Is(err, errDamaged) || !bytes.Equal(disk.data, file) {
-				t.Errorf("%v, want %v and a file that is left alone", err, errDamaged)
+			bytesAllocated := allocated(func() { _, err = repairFile(disk, int64(len(file))) })
+			if !errors.Is(err, ErrDamaged) || !bytes.Equal(disk.data, file) {
+				t.Errorf("%v, want %v and a file that is left alone", err, ErrDamaged)
 			}
 			most := 2 * (workPerByte*int64(len(file)) + workAtLeast)
 			t.Logf("%d bytes: %d read in %d calls, %d allocated", len(file), disk.bytes, disk.calls, bytesAllocated)
@@ -98,7 +98,7 @@ func TestRepairOfUnreadableFile(t *testing.T) {
 		interrupted, _ := filmed(t, kind, 20)
 		for fail := range 12 {
 			disk := &counting{memory: newMemory(interrupted), fail: 1 + fail}
-			_, err := mend(disk, int64(len(interrupted)))
+			_, err := repairFile(disk, int64(len(interrupted)))
 			switch {
 			case disk.calls < disk.fail: // it needed fewer
 			case !errors.Is(err, syscall.EIO):
@@ -172,7 +172,7 @@ func TestAVIPartIsBounded(t *testing.T) {
 	if n := strings.Count(string(disk.data), "AVIXLIST"); n != 1 {
 		t.Errorf("%d further parts, want 1", n)
 	}
-	if report, err := mend(newMemory(disk.data), int64(len(disk.data))); err != nil || !report.Whole || report.Pictures != maxFrames+10 {
+	if report, err := repairFile(newMemory(disk.data), int64(len(disk.data))); err != nil || !report.Whole || report.Frames != maxFrames+10 {
 		t.Errorf("%+v, %v", report, err)
 	}
 }

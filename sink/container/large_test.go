@@ -67,7 +67,7 @@ func TestLargeFiles(t *testing.T) {
 				wantSought(t, kind, path, i, size)
 			}
 			report, err := Repair(path)
-			if err != nil || !report.Whole || report.Pictures != pictures {
+			if err != nil || !report.Whole || report.Frames != pictures {
 				t.Errorf("Repair found %+v, %v", report, err)
 			}
 			if kind == AVI {
@@ -185,7 +185,7 @@ func TestManyParts(t *testing.T) {
 	must(t, os.WriteFile(cut, whole[:at+16], 0o600))
 	report, err := Repair(cut)
 	must(t, err)
-	wantPackets(t, AVI, cut, want[:report.Pictures])
+	wantPackets(t, AVI, cut, want[:report.Frames])
 }
 
 func countBefore(ends []int, cut int) (n int) {

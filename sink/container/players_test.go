@@ -414,7 +414,7 @@ func TestRepairedPlays(t *testing.T) {
 			must(t, os.WriteFile(path, data[:len(data)-100], 0o600))
 			report, err := Repair(path)
 			must(t, err)
-			if report.Pictures < 150 || report.Pictures > 198 {
+			if report.Frames < 150 || report.Frames > 198 {
 				t.Errorf("%+v", report)
 			}
 			var want []string
@@ -425,19 +425,19 @@ func TestRepairedPlays(t *testing.T) {
 				}
 				want = append(want, p.Hash)
 			}
-			if next == 200 || len(want) != report.Pictures {
-				t.Errorf("ffprobe finds %d pictures, Repair %d", len(want), report.Pictures)
+			if next == 200 || len(want) != report.Frames {
+				t.Errorf("ffprobe finds %d pictures, Repair %d", len(want), report.Frames)
 			}
 			remux(t, kind, path, want)
 			out := tool(t, "gst-launch-1.0", "-v", "filesrc", "location="+path, "!", demuxers[kind], "!", "jpegdec",
 				"!", "identity", "silent=false", "!", "fakesink")
-			if n := strings.Count(out, "last-message = chain"); n != report.Pictures {
-				t.Errorf("GStreamer played %d pictures, want %d", n, report.Pictures)
+			if n := strings.Count(out, "last-message = chain"); n != report.Frames {
+				t.Errorf("GStreamer played %d pictures, want %d", n, report.Frames)
 			}
 			dir := t.TempDir()
 			tool(t, "mpv", "--no-config", "--msg-level=all=warn", "--ao=null", "--untimed", "--vo=image", "--vo-image-outdir="+dir, path)
-			if shown, err := os.ReadDir(dir); err != nil || len(shown) != report.Pictures {
-				t.Errorf("mpv showed %d pictures, want %d (%v)", len(shown), report.Pictures, err)
+			if shown, err := os.ReadDir(dir); err != nil || len(shown) != report.Frames {
+				t.Errorf("mpv showed %d pictures, want %d (%v)", len(shown), report.Frames, err)
 			}
 		})
 	}

@@ -68,16 +68,16 @@ func TestPowerLoss(t *testing.T) {
 				if synced > 0 && seed%2 == 0 {
 					left = repairUntil(t, left, random)
 				}
-				report, err := mend(left, int64(len(left.data)))
+				report, err := repairFile(left, int64(len(left.data)))
 				if synced == 0 {
 					continue
 				}
 				name := fmt.Sprintf("seed %d", seed)
-				if err != nil || report.Pictures < synced {
+				if err != nil || report.Frames < synced {
 					t.Fatalf("%s: %+v, %v, want %d pictures", name, report, err, synced)
 				}
 				ends(t, left.data, synced)
-				if again, err := mend(left, int64(len(left.data))); err != nil || !again.Whole || again.Pictures != report.Pictures {
+				if again, err := repairFile(left, int64(len(left.data))); err != nil || !again.Whole || again.Frames != report.Frames {
 					t.Errorf("%s: %+v, but repaired once more: %+v, %v", name, report, again, err)
 				}
 			}
@@ -126,6 +126,6 @@ func repairUntil(t *testing.T, m *memory, random *rand.Rand) *memory {
 	disk := newVolatile()
 	disk.data, disk.durable = bytes.Clone(m.data), bytes.Clone(m.data)
 	disk.writes = random.IntN(8)
-	_, _ = mend(disk, int64(len(disk.data)))
+	_, _ = repairFile(disk, int64(len(disk.data)))
 	return disk.fail(random)
 }

@@ -15,18 +15,11 @@ import (
 // Report is what Repair found and did.
 type Report struct {
 	Kind     Kind
-	Pictures int
+	Frames   int
 	Duration time.Duration // 0 where the kind has no times
 	Cut      int64         // bytes of what was not whole, at the end or between pictures
 	Whole    bool          // there was nothing to do
 }
-
-// Errors of Repair; ErrBusy is another.
-var (
-	ErrNotRecording = errors.New("is not a recording of tbcam-view; ffmpeg -i FILE -c copy may mend it")
-	ErrNoPicture    = errors.New("has no whole picture; there is nothing to repair")
-	errDamaged      = errors.New("is damaged far from its end; ffmpeg -i FILE -c copy may save more")
-)
 
 // maxCut bounds what is cut off the end. An interruption takes what was gathered
 // since the last Sync: more than that is a damage of another kind, behind which
@@ -45,7 +38,7 @@ func Repair(path string) (Report, error) {
 		return repairDirectory(path)
 	}
 	if !info.Mode().IsRegular() {
-		return Report{}, fmt.Errorf("%s %w", path, ErrNotRecording)
+		return Report{}, fmt.Errorf("%s: %w", path, ErrNotRecording)
 	}
 	f, err := openLocked(path)
 	if err != nil {
@@ -55,9 +48,9 @@ func Repair(path string) (Report, error) {
 	if info, err = f.Stat(); err != nil {
 		return Report{}, err
 	}
-	report, err := mend(osFile{f}, info.Size())
-	if errors.Is(err, ErrNotRecording) || errors.Is(err, ErrNoPicture) || errors.Is(err, errDamaged) {
-		err = fmt.Errorf("%s %w", path, err)
+	report, err := repairFile(osFile{f}, info.Size())
+	if errors.Is(err, ErrNotRecording) || errors.Is(err, ErrNoFrame) || errors.Is(err, ErrDamaged) {
+		err = fmt.Errorf("%s: %w", path, err)
 	}
 	return report, err
 }
@@ -115,7 +108,7 @@ const maxTail = 256
 
 // add counts a picture.
 func (s *survey) add(p span) {
-	s.report.Pictures++
+	s.report.Frames++
 	s.size, s.known = p.end, p.end
 	if len(s.tail) == maxTail {
 		s.tail = append(s.tail[:0], s.tail[maxTail/2:]...)
@@ -169,8 +162,8 @@ func surveyorOf(f io.ReaderAt) (surveyor, error) {
 	return nil, ErrNotRecording
 }
 
-// mend repairs the recording of size bytes in f.
-func mend(f storage, size int64) (Report, error) {
+// repairFile repairs the recording of size bytes in f.
+func repairFile(f storage, size int64) (Report, error) {
 	look, err := surveyorOf(f)
 	if err != nil {
 		return Report{}, err
@@ -185,11 +178,11 @@ func mend(f storage, size int64) (Report, error) {
 	if err = cmp.Or(reading.err, err); err != nil {
 		return Report{}, err
 	}
-	if s.report.Pictures == 0 {
-		return Report{}, ErrNoPicture
+	if s.report.Frames == 0 {
+		return Report{}, ErrNoFrame
 	}
 	if size-s.known > maxCut || s.patched > maxPatches {
-		return Report{}, fmt.Errorf("%w (byte %d)", errDamaged, s.known)
+		return Report{}, fmt.Errorf("%w (byte %d)", ErrDamaged, s.known)
 	}
 	s.report.Cut += max(size-s.known, 0) // padding may be added
 	err = s.finish()
@@ -275,7 +268,7 @@ func surveyMJPEG(f storage, end int64) (*survey, error) {
 			break
 		}
 		if err == nil {
-			s.report.Pictures++
+			s.report.Frames++
 			s.size = r.Offset()
 		} else if !errors.Is(err, jfif.ErrTooLong) {
 			return nil, err

@@ -32,7 +32,7 @@ func surveyAVI(f storage, end int64) (*survey, error) {
 			at, ok = v.goOn()
 		}
 		if len(a.index) > maxFrames {
-			return nil, errDamaged
+			return nil, ErrDamaged
 		}
 	}
 	s.complete = v.finish

@@ -42,7 +42,7 @@ type line struct {
 func repairDirectory(path string) (Report, error) {
 	f, err := openLocked(filepath.Join(path, timesFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return Report{}, fmt.Errorf("%s %w", path, ErrNotRecording)
+		return Report{}, fmt.Errorf("%s: %w", path, ErrNotRecording)
 	} else if err != nil {
 		return Report{}, err
 	}
@@ -62,7 +62,7 @@ func repairDirectory(path string) (Report, error) {
 	} else if err != nil {
 		return Report{}, err
 	}
-	return s.report, s.mend()
+	return s.report, s.repairFile()
 }
 
 // read takes the lines that are whole, and keeps the last ones.
@@ -92,7 +92,7 @@ func (s *directorySurvey) read(f *os.File) error {
 		}
 		s.lines = append(s.lines, line{fields[0], fields[1], s.times.size})
 		s.times.size += int64(len(text))
-		s.report.Pictures++
+		s.report.Frames++
 	}
 }
 
@@ -122,7 +122,7 @@ func (s *directorySurvey) last() string {
 
 // mend takes away the lines of pictures that are not there or torn, and lists or
 // removes the pictures behind the last line.
-func (s *directorySurvey) mend() error {
+func (s *directorySurvey) repairFile() error {
 	s.unlist()
 	names, err := pictures(s.path)
 	if err != nil {
@@ -140,8 +140,8 @@ func (s *directorySurvey) mend() error {
 		seconds, _ := strconv.ParseFloat(s.lines[n-1].seconds, 64) // none is 0
 		s.report.Duration = time.Duration(min(max(seconds, 0), maxSeconds) * float64(time.Second))
 	}
-	if s.report.Pictures == 0 {
-		return fmt.Errorf("%s %w", s.path, ErrNoPicture)
+	if s.report.Frames == 0 {
+		return fmt.Errorf("%s: %w", s.path, ErrNoFrame)
 	}
 	s.report.Whole = !s.changed && s.times.size == s.length
 	if s.report.Whole {
@@ -160,7 +160,7 @@ func (s *directorySurvey) unlist() {
 		}
 		s.times.size = s.lines[n].start
 		s.lines = s.lines[:n]
-		s.report.Pictures--
+		s.report.Frames--
 		s.changed = true
 	}
 }
@@ -177,7 +177,7 @@ func (s *directorySurvey) list(name string) error {
 		s.report.Cut += int64(len(data))
 		return os.Remove(path)
 	}
-	s.report.Pictures++
+	s.report.Frames++
 	return s.times.append([]byte(name + ",,,\n"))
 }
 

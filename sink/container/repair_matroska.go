@@ -80,7 +80,7 @@ func (v *matroskaSurvey) element(at int64) (next int64, ok bool) {
 // It returns where the element behind that cluster is, if there is one.
 func (v *matroskaSurvey) goOn() (next int64, ok bool) {
 	const smallest = 2
-	from, pictures := v.size, v.report.Pictures
+	from, pictures := v.size, v.report.Frames
 	if v.known > from { // that is the index
 		return 0, false
 	}
@@ -93,7 +93,7 @@ func (v *matroskaSurvey) goOn() (next int64, ok bool) {
 		}
 		v.size = at
 		e, _ := elementAt(v.f, at, v.end)
-		if next, _ = v.cluster(at, e); v.report.Pictures > pictures {
+		if next, _ = v.cluster(at, e); v.report.Frames > pictures {
 			v.pass(from, at, voidHead(at-from))
 			return next, true
 		}

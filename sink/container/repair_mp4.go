@@ -102,7 +102,7 @@ func (v *mp4Survey) box(at int64) (next int64, ok bool) {
 // It returns where the box behind that fragment is, if there is one.
 func (v *mp4Survey) goOn() (next int64, ok bool) {
 	const smallest, nameAt = 8, 4
-	from, pictures := v.size, v.report.Pictures
+	from, pictures := v.size, v.report.Frames
 	if v.known > from { // that is the index
 		return 0, false
 	}
@@ -117,7 +117,7 @@ func (v *mp4Survey) goOn() (next int64, ok bool) {
 		if !ok {
 			continue
 		}
-		if next, _ = v.fragment(at, size); v.report.Pictures > pictures {
+		if next, _ = v.fragment(at, size); v.report.Frames > pictures {
 			v.pass(from, at, append(u32(uint32(at-from)), "free"...))
 			return next, true
 		}

@@ -111,15 +111,15 @@ func TestRepairIsTheProperEnd(t *testing.T) {
 	for _, kind := range files {
 		interrupted, ended := filmed(t, kind, 100)
 		disk := newMemory(interrupted)
-		report, err := mend(disk, int64(len(interrupted)))
-		if err != nil || report.Pictures != 100 || report.Cut != 0 || report.Kind != kind {
+		report, err := repairFile(disk, int64(len(interrupted)))
+		if err != nil || report.Frames != 100 || report.Cut != 0 || report.Kind != kind {
 			t.Errorf("%v: %+v, %v", kind, report, err)
 		}
 		if !bytes.Equal(disk.data, ended) {
 			t.Errorf("%v: the repaired file is another one", kind)
 		}
-		again, err := mend(disk, int64(len(ended)))
-		if err != nil || !again.Whole || again.Pictures != 100 || again.Duration != report.Duration {
+		again, err := repairFile(disk, int64(len(ended)))
+		if err != nil || !again.Whole || again.Frames != 100 || again.Duration != report.Duration {
 			t.Errorf("%v: repaired once more: %+v, %v", kind, again, err)
 		}
 	}
@@ -162,20 +162,20 @@ func TestRepairTorn(t *testing.T) {
 func torn(t *testing.T, name string, data []byte, whole int) {
 	t.Helper()
 	disk := newMemory(data)
-	report, err := mend(disk, int64(len(data)))
+	report, err := repairFile(disk, int64(len(data)))
 	if whole == 0 {
-		if !errors.Is(err, ErrNoPicture) && !errors.Is(err, ErrNotRecording) || !bytes.Equal(disk.data, data) {
+		if !errors.Is(err, ErrNoFrame) && !errors.Is(err, ErrNotRecording) || !bytes.Equal(disk.data, data) {
 			t.Errorf("%s: %+v, %v, want an error and no change", name, report, err)
 		}
 		return
 	}
-	if err != nil || report.Pictures != whole {
+	if err != nil || report.Frames != whole {
 		t.Fatalf("%s: %+v, %v, want %d pictures", name, report, err, whole)
 	}
 	if got, want := ends(t, disk.data, whole), ends(t, data, whole); !slices.Equal(got, want) {
 		t.Errorf("%s: pictures have moved", name)
 	}
-	if again, err := mend(disk, int64(len(disk.data))); err != nil || !again.Whole || again.Pictures != whole {
+	if again, err := repairFile(disk, int64(len(disk.data))); err != nil || !again.Whole || again.Frames != whole {
 		t.Errorf("%s: repaired once more: %+v, %v", name, again, err)
 	}
 }
@@ -188,13 +188,13 @@ func TestRepairInterrupted(t *testing.T) {
 		interrupted, _ := filmed(t, kind, pictures)
 		data := interrupted[:len(interrupted)-100] // the last picture is torn
 		want := newMemory(data)
-		if _, err := mend(want, int64(len(data))); err != nil {
+		if _, err := repairFile(want, int64(len(data))); err != nil {
 			t.Fatal(err)
 		}
 		for writes := 0; ; writes++ {
 			disk := newMemory(data)
 			disk.writes = writes
-			_, err := mend(disk, int64(len(data)))
+			_, err := repairFile(disk, int64(len(data)))
 			if err == nil {
 				if writes == 0 {
 					t.Errorf("%v: nothing was written", kind)
@@ -202,8 +202,8 @@ func TestRepairInterrupted(t *testing.T) {
 				break
 			}
 			disk.writes = 1 << 30
-			report, err := mend(disk, int64(len(disk.data)))
-			if err != nil || report.Pictures != pictures-1 {
+			report, err := repairFile(disk, int64(len(disk.data)))
+			if err != nil || report.Frames != pictures-1 {
 				t.Errorf("%v after %d writes: %+v, %v", kind, writes, report, err)
 			}
 			if !bytes.Equal(disk.data, want.data) {
@@ -253,7 +253,7 @@ func TestRepairHole(t *testing.T) {
 					copy(data[from:to], randomBytes(random, to-from))
 				}
 				disk := newMemory(data)
-				report, err := mend(disk, int64(len(data)))
+				report, err := repairFile(disk, int64(len(data)))
 				must(t, err)
 				next := len(whole)
 				if i := bytes.Index(whole[to:], []byte(chunkStarts[kind])); i >= 0 {
@@ -270,10 +270,10 @@ func TestRepairHole(t *testing.T) {
 						t.Fatalf("seed %d, damage at %d to %d: picture %d is lost", seed, from, to, i)
 					}
 				}
-				if report.Pictures < kept || report.Pictures > pictures {
+				if report.Frames < kept || report.Frames > pictures {
 					t.Errorf("seed %d, damage at %d to %d: %+v, want %d pictures", seed, from, to, report, kept)
 				}
-				if again, err := mend(disk, int64(len(disk.data))); err != nil || !again.Whole || again.Pictures != report.Pictures {
+				if again, err := repairFile(disk, int64(len(disk.data))); err != nil || !again.Whole || again.Frames != report.Frames {
 					t.Errorf("seed %d: %+v, repaired once more: %+v, %v", seed, report, again, err)
 				}
 			}
@@ -299,14 +299,14 @@ func TestRepairRefuses(t *testing.T) {
 		text string
 	}{
 		{filepath.Join(dir, "none.mkv"), os.ErrNotExist, "no such file"},
-		{write("text.mkv", "hello, I am a text and no video"), ErrNotRecording, "text.mkv is not a recording"},
+		{write("text.mkv", "hello, I am a text and no video"), ErrNotRecording, "text.mkv: not a recording"},
 		{write("empty.mkv", ""), ErrNotRecording, ""},
 		{write("short.avi", "RIFF\x00\x00\x00\x00AVI "), ErrNotRecording, ""},
 		{write("other.mp4", "\x00\x00\x00\x10ftypisom\x00\x00\x00\x00\x00\x00\x00\x08moov"), ErrNotRecording, ""},
 		{dir, ErrNotRecording, ""},
 		{os.Args[0], nil, "text file busy"},
-		{busy.path, ErrBusy, "is being recorded right now"},
-		{busyDir.path, ErrBusy, "is being recorded right now"},
+		{busy.path, ErrBusy, "file is being recorded"},
+		{busyDir.path, ErrBusy, "file is being recorded"},
 	} {
 		before, _ := os.ReadFile(c.path)
 		_, err := Repair(c.path)
@@ -334,15 +334,15 @@ func FuzzRepair(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		disk := newMemory(data)
-		first, err := mend(disk, int64(len(data)))
+		first, err := repairFile(disk, int64(len(data)))
 		if err != nil {
 			if !bytes.Equal(disk.data, data) {
 				t.Error("an error, but the file has changed")
 			}
 			return
 		}
-		again, err := mend(disk, int64(len(disk.data)))
-		if err != nil || !again.Whole || again.Pictures != first.Pictures {
+		again, err := repairFile(disk, int64(len(disk.data)))
+		if err != nil || !again.Whole || again.Frames != first.Frames {
 			t.Errorf("%+v, but repaired once more %+v, %v", first, again, err)
 		}
 	})
@@ -389,7 +389,7 @@ func TestManyGaps(t *testing.T) {
 			t.Errorf("%v: %d chapters, want up to %d", kind, n, most)
 		}
 		repaired := newMemory(interrupted)
-		if _, err := mend(repaired, int64(len(interrupted))); err != nil || !bytes.Equal(repaired.data, disk.data) {
+		if _, err := repairFile(repaired, int64(len(interrupted))); err != nil || !bytes.Equal(repaired.data, disk.data) {
 			t.Errorf("%v: the repaired file is another one (%v)", kind, err)
 		}
 	}

@@ -77,11 +77,11 @@ func (k *keeper) makeRoom(newest string) bool {
 
 func (k *keeper) remove(s segment) bool {
 	if err := removeSegment(s); err != nil {
-		k.log.Warn("an old segment cannot be removed", "err", err)
+		k.log.Warn("remove an old segment", "err", err)
 		return false
 	}
 	delete(k.own, s.path)
-	k.log.Info("removed an old segment", "file", s.path, "size", humanize.Bytes(uint64(s.bytes)))
+	k.log.Info("old segment removed", "file", s.path, "size", humanize.Bytes(uint64(s.bytes)))
 	// Directories that the pattern made go with the last segment in them.
 	for dir := filepath.Dir(s.path); dir != k.names.root() && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
 	}
@@ -92,7 +92,7 @@ func (k *keeper) remove(s segment) bool {
 func (k *keeper) segments(newest string) (old []segment, total int64) {
 	paths, err := k.names.files()
 	if err != nil {
-		k.log.Warn("old segments cannot be found", "err", err)
+		k.log.Warn("find old segments", "err", err)
 	}
 	wall, known := k.wall(time.Now()), k.own
 	k.own = make(map[string]completion) // without those that somebody has removed

@@ -109,7 +109,7 @@ type names struct {
 func (n *names) check() error {
 	if info, err := os.Lstat(n.path); err == nil && !n.pattern {
 		if !n.force {
-			return fmt.Errorf("%s: %w; --force overwrites it", n.path, fs.ErrExist)
+			return fmt.Errorf("%s: %w", n.path, ErrExist)
 		}
 		if err := checkExisting(n.path, info); err != nil {
 			return err

@@ -25,8 +25,8 @@ const leastCost = 16 << 10
 
 func (e *entry) cost() int64 { return int64(max(cap(e.frame.Data), leastCost)) }
 
-// queue is the memory for frames between the cable and the disk. It says that the
-// disk is slow before it must drop, and drops the newest frame: one that was taken
+// queue is the memory for frames between the cable and the disk. It logs that the
+// disk is slow before it has to drop, and drops the newest frame: one that was taken
 // is written. put and close are for one side, the rest for the other.
 type queue struct {
 	limit   int64 // bytes, of held and of rolled each
@@ -38,17 +38,17 @@ type queue struct {
 	most    int64 // that held has been
 	rolled  int64 // bytes of those that wait for a start
 	count   int   // frames of held
-	said    int   // what was said of the disk: nothing, slow, too slow
+	logged  int   // what was logged last of the disk
 	dropped uint64
 	missing uint64 // dropped since the last one that was taken
-	already uint64 // dropped when it was last said that the disk keeps up
+	already uint64 // dropped when the disk had caught up last
 }
 
-// What a queue says of the disk.
+// What a queue logs of the disk.
 const (
-	saidNothing = iota
-	saidSlow
-	saidTooSlow
+	diskKeepsUp = iota
+	diskSlow
+	diskTooSlow
 )
 
 func newQueue(limit int64, log *slog.Logger) *queue {
@@ -69,9 +69,9 @@ func (q *queue) put(e entry) {
 	q.most = max(q.most, q.held)
 	q.count++
 	q.entries <- e // there is room, since each entry costs enough
-	if q.said == saidNothing && q.held > q.limit/2 {
-		q.said = saidSlow
-		q.log.Warn("the disk is slow: frames wait in memory",
+	if q.logged == diskKeepsUp && q.held > q.limit/2 {
+		q.logged = diskSlow
+		q.log.Warn("disk is slow: buffering frames in memory",
 			"waiting", humanize.IBytes(uint64(q.held)), "room", humanize.IBytes(uint64(q.limit)))
 	}
 }
@@ -80,10 +80,10 @@ func (q *queue) drop(e entry) {
 	e.frame.Release()
 	q.dropped++
 	q.missing++
-	if q.said != saidTooSlow {
-		q.said = saidTooSlow
-		q.log.Warn("the disk is too slow: frames are missing in the recording; --record-buffer takes more memory for them",
-			"waiting", humanize.IBytes(uint64(q.held)))
+	if q.logged != diskTooSlow {
+		q.logged = diskTooSlow
+		q.log.Warn("disk is too slow: frames are missing from the recording",
+			"waiting", humanize.IBytes(uint64(q.held)), "err", ErrBufferFull)
 	}
 }
 
@@ -121,9 +121,9 @@ func (q *queue) release(entries []entry, lost bool) {
 		e.frame.Release()
 	}
 	clear(entries)
-	if q.said != saidNothing && q.held <= q.limit/8 {
-		q.said = saidNothing
-		q.log.Info("the disk keeps up again", "dropped", q.dropped-q.already)
+	if q.logged != diskKeepsUp && q.held <= q.limit/8 {
+		q.logged = diskKeepsUp
+		q.log.Info("disk has caught up", "dropped", q.dropped-q.already)
 		q.already = q.dropped
 	}
 }

@@ -32,29 +32,34 @@ const (
 	lookEvery = 10 * time.Second
 )
 
-// Options are the choices of a user and what is told about the pictures.
+// Options configure a Recorder. Only Path, or Out, is required.
 type Options struct {
-	Path    string    // of the file, or a pattern with the verbs of strftime(3)
-	Out     io.Writer // instead of Path: a stream
-	Kind    container.Kind
-	Force   bool          // overwrite a file that exists
-	Buffer  int64         // bytes for frames that wait for the disk, and as much for the pre-roll
-	Sync    time.Duration // no frame is longer in memory alone, unless the disk is slow
-	Segment Limit         // of one file
-	Keep    Limit         // of all files that the pattern has made
-	Waiting bool          // begin only when Record says so
-	PreRoll time.Duration // record what came so long before that, too
-	Every   time.Duration // a timelapse of one frame in so long
-	// About names the camera, its host and its rate, as far as known; it is asked
-	// when the first frame of a file has come. It may be nil.
+	Path string    // of the file, or a pattern with the verbs of strftime(3)
+	Out  io.Writer // a stream, in place of Path
+	// Kind is Matroska by default, which holds all formats.
+	Kind  container.Kind
+	Force bool // overwrite a file that exists; by default it is an error
+	// Buffer is the memory for frames that wait for the disk, in bytes, and as much
+	// for the pre-roll; 0 is DefaultBuffer.
+	Buffer int64
+	// Sync is the longest time that a frame is in memory only, unless the disk is
+	// slow; 0 is DefaultSync.
+	Sync    time.Duration
+	Segment Limit         // of one file; zero is no limit
+	Keep    Limit         // of all files that the pattern has made; zero is no limit
+	Waiting bool          // start only when Record is called; by default immediately
+	PreRoll time.Duration // recorded from before each start; 0 is none
+	Every   time.Duration // time-lapse: record one frame per Every; 0 records all
+	// About returns the camera, its host and its rate, as far as known. It is called
+	// when the first frame of a file has come. By default they are left out.
 	About func() (container.Tags, capture.Rate)
 	// Changed, if not nil, is called with what Recording returns whenever that may have
 	// changed, by any goroutine. It must not wait, nor call the recorder.
 	Changed func(recording bool)
-	Log     *slog.Logger // nil means none
+	Log     *slog.Logger // nil discards
 }
 
-// Stats says how a recording goes.
+// Stats are the figures of a recording so far.
 type Stats struct {
 	Recording bool
 	File      string        // that is being written, "" for none
@@ -367,7 +372,7 @@ func (r *Recorder) put(e entry) error {
 		}
 	}
 	if r.file.format != e.frame.Format {
-		return fatal{errors.New("the pictures changed, which a stream cannot follow; record to a file")}
+		return fatal{ErrFormatChanged}
 	}
 	return r.file.add(e, r.at(e))
 }
@@ -421,15 +426,15 @@ func (r *Recorder) end() error {
 	return nil
 }
 
-// complete closes the file. What keeps the index from it is said, unless err has
+// complete closes the file. What keeps the index from it is logged, unless err has
 // kept frames from it, too.
 func (r *Recorder) complete(err error) {
 	if r.file == nil {
 		return
 	}
-	// A pipe was told to have failed, and cannot be repaired.
+	// The error of a pipe was returned already, and no pipe can be repaired.
 	if closing := r.file.Close(); closing != nil && err == nil && r.o.Out == nil {
-		r.o.Log.Warn("the recording is not complete; tbcam-view repair makes it so", "file", r.newest, "err", closing)
+		r.o.Log.Warn("recording was not finalized", "file", r.newest, "err", notFinalized{closing})
 	}
 	r.leave()
 	r.keeper.tidy(r.newest)
@@ -448,7 +453,7 @@ func (r *Recorder) leave() {
 	r.began("")
 }
 
-// fatal is an error that waiting cannot cure.
+// fatal is an error that waiting does not fix.
 type fatal struct{ error }
 
 func (f fatal) Unwrap() error { return f.error }
@@ -457,12 +462,12 @@ func (f fatal) Unwrap() error { return f.error }
 // goes on then; where that is gone or has failed, another.
 func (r *Recorder) broken(err error) {
 	if !isFull(err) && r.file != nil && r.o.Out == nil {
-		_ = r.file.Close() // what it says is no better than err
+		_ = r.file.Close() // its error is no better than err
 		r.leave()
 		r.written, r.fresh = 0, 0
 	}
 	if first := !r.stuck; first && !errors.As(err, new(fatal)) && r.o.Out == nil {
-		r.o.Log.Error("recording is held up; it goes on when it can", "err", err)
+		r.o.Log.Error("recording stalled; it resumes when possible", "err", err)
 	}
 	r.stuck = true
 	r.mu.Lock()
@@ -480,7 +485,7 @@ func (r *Recorder) overcome() {
 		return
 	}
 	r.stuck = false
-	r.o.Log.Info("recording goes on", "file", r.newest)
+	r.o.Log.Info("recording resumed", "file", r.newest)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stats.Problem = ""

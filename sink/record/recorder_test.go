@@ -323,7 +323,7 @@ func TestKeepDirectories(t *testing.T) {
 	if got := files(t, dir+"/02"); !slices.Equal(got, []string{"diary.txt"}) {
 		t.Errorf("in 02 are %q", got)
 	}
-	log.wantInOrder(t, "removed an old segment", "cannot be removed")
+	log.wantInOrder(t, "old segment removed", "remove an old segment")
 }
 
 // TestKeepLeavesNoEmptyDirectories that a pattern made, and no others go.

@@ -59,11 +59,11 @@ func checkNames(root, path string) error {
 func checkExisting(path string, info fs.FileInfo) error {
 	switch {
 	case info.Mode().Type() == fs.ModeSymlink:
-		return fmt.Errorf("%s: is a symbolic link, which --force does not overwrite; remove it or name its target", path)
+		return fmt.Errorf("%s: %w", path, ErrSymlink)
 	case info.IsDir() && !strings.HasSuffix(path, "/"):
-		return fmt.Errorf("%s: %w; %[1]s/ records into it", path, syscall.EISDIR)
+		return fmt.Errorf("%s: %w", path, ErrDirectory)
 	case !info.Mode().IsRegular() && !info.IsDir():
-		return fmt.Errorf("%s: is no file", path)
+		return fmt.Errorf("%s: %w", path, ErrNotFile)
 	case info.IsDir():
 		return nil
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/sink/container"
+	"github.com/tbcam/tbcam/sink/record"
 	"github.com/tbcam/tbcam/sink/virtualcam"
 	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/tbdev"
@@ -114,6 +116,19 @@ var remedies = []struct {
 	{capture.ErrNotNamed, "name one with --camera"},
 	{virtualcam.ErrFormat, "end what reads it, or leave --loopback-size and --loopback-format out"},
 	{virtualcam.ErrInUse, "end that, or use --loopback auto"},
+	{record.ErrExist, "--force overwrites it"},
+	{record.ErrSymlink, "remove it or name its target"},
+	{record.ErrDirectory, "end the path with / to record numbered files into it"},
+	{record.ErrFormatChanged, "record to a file"},
+	{record.ErrBufferFull, "allow more with --record-buffer SIZE"},
+	{record.ErrNotFinalized, "run tbcam-view repair FILE"},
+	{container.ErrJPEGOnly, "record to .mkv"},
+	{container.ErrNoCode, "use tbcam-send --codec jpeg"},
+	{container.ErrNotStreamable, "use mkv, mp4 or mjpeg"},
+	{container.ErrFull, "record in segments, or to .mkv"},
+	{container.ErrBusy, "stop that recording first"},
+	{container.ErrNotRecording, "ffmpeg -i FILE -c copy may fix it"},
+	{container.ErrDamaged, "ffmpeg -i FILE -c copy may save more"},
 	{tbdev.ErrAmbiguous, "choose one with --stream NAME@PEER, for instance the PEER 0-1.1"},
 	{tbdev.ErrNoModule, "run: sudo modprobe thunderbolt_stream (it needs Linux 7.2 or newer with CONFIG_USB4_STREAM);" +
 		" without a cable use --stream unix:PATH"},

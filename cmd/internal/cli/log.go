@@ -26,7 +26,7 @@ const (
 const maxLine = 4096
 
 // NewLog returns a logger that writes one line a record, for a person: the
-// program's name, the message, and the attributes in brackets. What others wrote is
+// program's name, the message, and the attributes in brackets, errors with remedies. What others wrote is
 // made printable, and lines that come too often are counted instead.
 func NewLog(w io.Writer, program string, level slog.Level) *slog.Logger {
 	lines := &lineWriter{w: w, program: program, floods: map[uintptr]*flood{}}
@@ -48,7 +48,11 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 func (h *lineHandler) format(r slog.Record) string {
 	var parts []string
 	add := func(a slog.Attr) bool {
-		if text := a.Value.String(); text != "" && text != "<nil>" {
+		text := a.Value.String()
+		if err, ok := a.Value.Any().(error); ok {
+			text += remedy(err)
+		}
+		if text != "" && text != "<nil>" {
 			parts = append(parts, a.Key+": "+text)
 		}
 		return true

@@ -21,7 +21,7 @@ func TestRepair(t *testing.T) {
 		info, err := os.Stat(file)
 		return err == nil && info.Size() > 500_000
 	})
-	wantOneLine(t, 7, "a.mkv is being recorded right now; end that first", "repair", file)
+	wantOneLine(t, 7, "a.mkv: file is being recorded; stop that recording first", "repair", file)
 	v.Stop(syscall.SIGKILL)
 	for _, says := range []string{": repaired: ", ": nothing to repair: "} {
 		p := harness.Start(t, nil, "tbcam-view", "repair", file)
@@ -55,10 +55,10 @@ func TestRepairMistakes(t *testing.T) {
 	}{
 		{2, "no file is named", nil},
 		{7, "no such file or directory", []string{filepath.Join(dir, "none.mkv")}},
-		{7, "text.mkv is not a recording of tbcam-view", []string{text}},
-		{7, "is not a recording", []string{file("short.mkv", "\x1a\x45\xdf\xa3\xa3\x42", 0o644)}},
-		{7, "is not a recording", []string{dir}},
-		{7, "is not a recording", []string{"/dev/zero"}},
+		{7, "text.mkv: not a recording of tbcam", []string{text}},
+		{7, "not a recording", []string{file("short.mkv", "\x1a\x45\xdf\xa3\xa3\x42", 0o644)}},
+		{7, "not a recording", []string{dir}},
+		{7, "not a recording", []string{"/dev/zero"}},
 		{7, "repair: ", []string{os.Args[0]}}, // a program that runs
 	} {
 		wantOneLine(t, c.code, c.says, append([]string{"repair"}, c.args...)...)
