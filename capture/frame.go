@@ -59,14 +59,17 @@ type Frame struct {
 	refs atomic.Int32
 }
 
-// Derive says that f holds from's picture in another format: its number and times
-// are the same.
-func (f *Frame) Derive(format Format, from *Frame) {
+// CopyMetaFrom makes f the frame from in another format, with its number and times.
+func (f *Frame) CopyMetaFrom(format Format, from *Frame) {
 	f.Format, f.Sequence, f.Time, f.At = format, from.Sequence, from.Time, from.At
 }
 
-// Retain adds a reference, to be given back by its own call of Release.
+// Retain adds a reference, to be given back by its own call of Release. A frame that
+// no pool made has none: the garbage collector takes it.
 func (f *Frame) Retain() *Frame {
+	if f.pool == nil {
+		return f
+	}
 	if f.refs.Add(1) < 2 {
 		panic("capture: Retain of a released frame")
 	}
@@ -75,6 +78,9 @@ func (f *Frame) Retain() *Frame {
 
 // Release gives a reference back; the last one returns the buffer to its pool.
 func (f *Frame) Release() {
+	if f.pool == nil {
+		return
+	}
 	switch n := f.refs.Add(-1); {
 	case n < 0:
 		panic("capture: frame released twice")

@@ -162,3 +162,14 @@ func TestPoolConcurrently(t *testing.T) {
 		t.Errorf("%d outstanding", p.Outstanding())
 	}
 }
+
+// A frame that no pool made belongs to the garbage collector, however it is released.
+func TestFrameWithoutPool(t *testing.T) {
+	f := &Frame{Data: []byte{1}}
+	f.Retain().Release()
+	f.Release()
+	f.Release()
+	if len(f.Data) != 1 {
+		t.Error("it lost its data")
+	}
+}

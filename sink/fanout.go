@@ -302,7 +302,7 @@ func (out *outlet) present(s Sink, f *capture.Frame) error {
 	return nil
 }
 
-// Notice has the outputs show a notice, or with the zero value pictures again.
+// Notice has the outputs show a notice, or with the zero value frames again.
 func (o *Fanout) Notice(n Notice) {
 	for _, out := range o.outlets {
 		if l, ok := out.Output.(Noticer); ok {

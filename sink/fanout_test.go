@@ -12,7 +12,7 @@ import (
 	"github.com/tbcam/tbcam/codec"
 )
 
-// passing is a decoder that refuses pictures of one byte.
+// passing is a decoder that refuses frames of one byte.
 type passing struct{}
 
 var errDamaged = errors.New("damaged")

@@ -42,7 +42,7 @@ type counter struct {
 
 func (c *counter) Presented(*capture.Frame) { c.presented(len(c.got)) }
 
-// counting is a decoder that takes its time, and counts pictures.
+// counting is a decoder that takes its time, and counts frames.
 type counting struct {
 	passing
 	takes time.Duration

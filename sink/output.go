@@ -20,6 +20,22 @@ type Output interface {
 	Open() (Sink, error)
 }
 
+// NewOutput returns an output without any of the optional interfaces.
+func NewOutput(name string, n Need, open func() (Sink, error)) Output {
+	return &simpleOutput{name, n, open}
+}
+
+// simpleOutput is what NewOutput returns.
+type simpleOutput struct {
+	name string
+	need Need
+	open func() (Sink, error)
+}
+
+func (o *simpleOutput) Name() string        { return o.name }
+func (o *simpleOutput) Takes() Need         { return o.need }
+func (o *simpleOutput) Open() (Sink, error) { return o.open() }
+
 // Sink is an open output. Its methods are called by one goroutine.
 type Sink interface {
 	// Present takes over the reference of a frame that others may hold too. After an
@@ -32,8 +48,8 @@ type Sink interface {
 // snapshot that was taken: its output is not opened again.
 var ErrDone = errors.New("sink is done")
 
-// Notice is what an output shows while there is no picture; the zero value says that
-// pictures are to come.
+// Notice is what an output shows while there is no frame; the zero value says that
+// frames are to come.
 type Notice struct {
 	Heading string // such as "No signal"
 	Detail  string // lines below it, for the user of this host

@@ -8,18 +8,21 @@ import (
 	"github.com/tbcam/tbcam/codec"
 )
 
-// transforming is a decoder whose pictures are transformed, once for all sinks.
+// transforming is a decoder whose frames are transformed, once for all sinks.
 type transforming struct {
 	decoder     Decoder
 	mu          sync.Mutex // held while transformer works
 	transformer *codec.Transformer
 	log         *slog.Logger
-	warned      string // of the last picture's crop
+	warned      string // of the last frame's crop
 }
 
 // Transforming returns a decoder that applies a transform to what d decodes. It
-// owns both. It warns of a crop that does not fit, once.
+// owns both. It warns once of a crop that does not fit; a nil log discards.
 func Transforming(d Decoder, t *codec.Transformer, log *slog.Logger) Decoder {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	return &transforming{decoder: d, transformer: t, log: log}
 }
 

@@ -31,7 +31,7 @@ func (s shown) Present(f *capture.Frame) error {
 
 func (shown) Close() error { return nil }
 
-// TestTransforming: an output gets the picture turned, one of every frame as it came.
+// TestTransforming: an output gets the frame turned, one of every frame as it came.
 func TestTransforming(t *testing.T) {
 	pool := &capture.Pool{}
 	d := Transforming(passing{}, codec.NewTransformer(pool, codec.Transform{Rotate: 90}), slog.New(slog.DiscardHandler))

@@ -1,4 +1,4 @@
-package transport
+package transport_test
 
 import (
 	"context"
@@ -12,24 +12,26 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
 // BenchmarkStream passes frames of a 1080p MJPEG camera through a session. Run
 // it with -benchtime 18000x for ten minutes of a camera.
 func BenchmarkStream(b *testing.B) {
-	for name, link := range map[string]func(*testing.B) (sender, viewer Link){
-		"pipe": func(*testing.B) (Link, Link) {
+	for name, link := range map[string]func(*testing.B) (sender, viewer transport.Link){
+		"pipe": func(*testing.B) (transport.Link, transport.Link) {
 			a, b := net.Pipe()
-			return &fixed{conn: &socketConn{Conn: a}}, &fixed{conn: &socketConn{Conn: b}}
+			return &fixed{conn: transport.NewConn(a)}, &fixed{conn: transport.NewConn(b)}
 		},
-		"unix": func(b *testing.B) (Link, Link) {
+		"unix": func(b *testing.B) (transport.Link, transport.Link) {
 			path := filepath.Join(b.TempDir(), "s")
-			l, err := ListenUnix(path, nil, slog.New(slog.DiscardHandler))
+			l, err := unixsock.Listen(path, nil, nil)
 			if err != nil {
 				b.Fatal(err)
 			}
 			b.Cleanup(func() { l.Close() })
-			return &UnixDialer{Path: path, Log: slog.New(slog.DiscardHandler)}, l
+			return &unixsock.Dialer{Path: path}, l
 		},
 	} {
 		b.Run(name, func(b *testing.B) {
@@ -39,10 +41,10 @@ func BenchmarkStream(b *testing.B) {
 	}
 }
 
-// fixed is a Link that can be opened once.
-type fixed struct{ conn Conn }
+// fixed is a transport.Link that can be opened once.
+type fixed struct{ conn transport.Conn }
 
-func (f *fixed) Open(ctx context.Context) (Conn, error) {
+func (f *fixed) Open(ctx context.Context) (transport.Conn, error) {
 	if conn := f.conn; conn != nil {
 		f.conn = nil
 		return conn, nil
@@ -50,13 +52,13 @@ func (f *fixed) Open(ctx context.Context) (Conn, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
-func (f *fixed) Accepts() bool  { return true }
-func (f *fixed) Close() error   { return nil }
-func (f *fixed) String() string { return "fixed" }
+func (f *fixed) Properties() transport.Properties { return transport.Properties{} }
+func (f *fixed) Close() error                     { return nil }
+func (f *fixed) String() string                   { return "fixed" }
 
 // counter is a viewer that tells when it has enough, and then hands on.
 type counter struct {
-	releaser
+	transport.NopConsumer
 	left   int
 	enough func()
 	then   *counter
@@ -77,7 +79,7 @@ func (c *counter) Frame(f *capture.Frame, lost capture.Lost) {
 type reel struct {
 	pool       capture.Pool
 	size, left int
-	info       *Mode
+	info       *transport.Mode
 }
 
 func (r *reel) Start(uint32, capture.Want) {}
@@ -85,14 +87,14 @@ func (r *reel) Stop()                      {}
 func (r *reel) Lost() capture.Lost         { return capture.Lost{} }
 func (r *reel) Cameras() []capture.Device  { return nil }
 
-func (r *reel) Next(ctx context.Context) (Unit, error) {
+func (r *reel) Next(ctx context.Context) (transport.Unit, error) {
 	if r.left--; r.left < 0 {
-		return Unit{}, io.EOF
+		return transport.Unit{}, io.EOF
 	}
 	f := r.pool.Get(r.size)
 	f.Format, f.Time = r.info.Format, time.Now()
 	f.At[capture.Captured], f.At[capture.Dequeued] = f.Time, f.Time
-	return Unit{Frame: f, Info: r.info}, nil
+	return transport.Unit{Frame: f, Info: r.info}, nil
 }
 
 // Once a session is under way, no frame allocates on either side. (Heartbeats do.)
@@ -101,13 +103,13 @@ func TestStreamDoesNotAllocate(t *testing.T) {
 	var before, after runtime.MemStats
 	a, b := net.Pipe()
 	log := slog.New(slog.DiscardHandler)
-	s := &Sender{Link: &fixed{conn: &socketConn{Conn: a}}, Producer: &reel{size: 10_000, left: warm + count, info: mjpeg1080}, Log: log}
-	r := &Receiver{Link: &fixed{conn: &socketConn{Conn: b}}, Pool: &capture.Pool{}, Log: log}
+	s := &transport.Sender{Link: &fixed{conn: transport.NewConn(a)}, Producer: &reel{size: 10_000, left: warm + count, info: mjpeg1080}, Log: log}
+	r := &transport.Receiver{Link: &fixed{conn: transport.NewConn(b)}, Pool: &capture.Pool{}, Log: log}
 	second := &counter{left: count, enough: func() { runtime.ReadMemStats(&after) }}
 	r.Consumer = &counter{left: warm, enough: func() { runtime.ReadMemStats(&before) }, then: second}
 	r.Start(capture.Want{})
-	viewing := start(r.Run)
-	if err := errors.Join(s.Run(t.Context()), viewing.end()); err != nil {
+	end := inBackground(r.Run)
+	if err := errors.Join(s.Run(t.Context()), end()); err != nil {
 		t.Fatal(err)
 	}
 	if n := after.Mallocs - before.Mallocs; n > count/10 {
@@ -115,26 +117,37 @@ func TestStreamDoesNotAllocate(t *testing.T) {
 	}
 }
 
-func benchmarkStream(b *testing.B, sender, viewer Link, size int) {
+func benchmarkStream(b *testing.B, sender, viewer transport.Link, size int) {
 	log := slog.New(slog.DiscardHandler)
-	s := &Sender{Link: sender, Producer: &reel{size: size, left: b.N, info: mjpeg1080}, Log: log}
+	s := &transport.Sender{Link: sender, Producer: &reel{size: size, left: b.N, info: mjpeg1080}, Log: log}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	r := &Receiver{Link: viewer, Consumer: &counter{left: b.N, enough: b.StopTimer}, Pool: &capture.Pool{}, Log: log}
+	r := &transport.Receiver{Link: viewer, Consumer: &counter{left: b.N, enough: b.StopTimer}, Pool: &capture.Pool{}, Log: log}
 	r.Start(capture.Want{})
-	viewing := start(r.Run)
+	end := inBackground(r.Run)
 	b.SetBytes(int64(size))
 	b.ReportAllocs()
 	b.ResetTimer()
 	if err := s.Run(ctx); err != nil {
 		b.Error(err)
 	}
-	if err := viewing.end(); err != nil {
+	if err := end(); err != nil {
 		b.Error(err)
 	}
 }
 
-var mjpeg1080 = &Mode{
+var mjpeg1080 = &transport.Mode{
 	Source: capture.Mode{Pixel: capture.MJPEG, Width: 1920, Height: 1080, Rate: capture.Rate{Num: 30, Den: 1}},
 	Format: capture.Format{Pixel: capture.MJPEG, Width: 1920, Height: 1080},
+}
+
+// inBackground starts a program; end ends it and returns Run's error.
+func inBackground(run func(context.Context) error) (end func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	return func() error {
+		cancel()
+		return <-done
+	}
 }

@@ -81,7 +81,11 @@ func (e *end) Open(ctx context.Context) (Conn, error) {
 	return e.conn, nil
 }
 
-func (e *end) Accepts() bool  { return !e.cable.device }
+func (e *end) Properties() Properties {
+	device := e.cable.device
+	return Properties{Greets: device, Checksums: device, Stale: device, Stillness: device}
+}
+
 func (e *end) Close() error   { return nil }
 func (e *end) String() string { return "cable" }
 
@@ -238,4 +242,11 @@ func (c *cableConn) Close() error {
 	}
 	cable.changed.Broadcast()
 	return nil
+}
+
+// deviceEnd returns a link with the properties of a device.
+func deviceEnd() Link {
+	c := newCable()
+	c.device = true
+	return c.sender
 }

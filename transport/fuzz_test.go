@@ -50,7 +50,7 @@ func FuzzReceiverHandle(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		pool := &capture.Pool{}
-		r := &Receiver{Link: &Pipe{}, Consumer: releaser{}, Pool: pool, Log: slog.New(slog.DiscardHandler), Plain: repaired}
+		r := &Receiver{Link: deviceEnd(), Consumer: NopConsumer{}, Pool: pool, Log: slog.New(slog.DiscardHandler), Plain: repaired}
 		opening := [][]byte{
 			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 7}, encode(ownPeer("", "", FeatureControls))),
 			wire.Append(nil, wire.Header{Type: wire.Pong, Session: 7, Sequence: 1}, wire.AppendPong(nil, wire.Clock{Received: 1, Pong: 1}, 0)),
@@ -78,20 +78,10 @@ func repaired(f *capture.Frame) (*capture.Frame, error) {
 	return f, nil
 }
 
-// releaser is a viewer that looks at nothing.
-type releaser struct{}
-
-func (releaser) Connected(Peer)                         {}
-func (releaser) Mode(Mode)                              {}
-func (releaser) Frame(f *capture.Frame, _ capture.Lost) { f.Release() }
-func (releaser) Lost(capture.Lost)                      {}
-func (releaser) Status(Status)                          {}
-func (releaser) Disconnected(error)                     {}
-
 func FuzzSenderHandle(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := &Sender{Link: &Pipe{}, Producer: newFeed(time.Hour), Log: slog.New(slog.DiscardHandler)}
+		s := &Sender{Link: deviceEnd(), Producer: newFeed(time.Hour), Log: slog.New(slog.DiscardHandler)}
 		s.SetControl = func(s capture.Setting) (capture.Setting, error) { return s, nil }
 		welcome := wire.Append(nil, wire.Header{Type: wire.Welcome, Session: 7}, encode(ownPeer("", "", FeatureControls)))
 		ss := newSenderSession(s, nowhere{bytes.NewReader(bytes.Join(append([][]byte{welcome}, script(b)...), nil))})

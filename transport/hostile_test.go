@@ -102,7 +102,7 @@ func TestHostileSender(t *testing.T) {
 		do  func(i *impostor)
 		why string
 	}{
-		"mode of 8192x8192": {func(i *impostor) { i.mode(huge) }, "has more than 67108864 bytes a picture"},
+		"mode of 8192x8192": {func(i *impostor) { i.mode(huge) }, "has more than 67108864 bytes per frame"},
 		"mode of 2^60x1":    {func(i *impostor) { i.mode(capture.Format{Pixel: capture.GREY, Width: 1 << 60, Height: 1}) }, "is outside"},
 		"mode below 1x1":    {func(i *impostor) { i.mode(capture.Format{Pixel: capture.GREY, Width: -4, Height: -4}) }, "is outside"},
 		"mode of no format": {func(i *impostor) { i.mode(capture.Format{Width: 1, Height: 1}) }, "not supported"},
@@ -179,7 +179,7 @@ func TestUncheckedOnADevice(t *testing.T) {
 		time.Sleep(time.Second)
 		w.asSender().record(wire.Header{Type: wire.Frame, Flags: wire.First | wire.Unchecked, Stream: 1}, make([]byte, 100))
 		w.waitFor(time.Second, "end", func() bool { return len(w.screen.noted().ends) == 1 })
-		if err := w.screen.noted().ends[0].Error(); !strings.Contains(err, "frame without a checksum over a device") {
+		if err := w.screen.noted().ends[0].Error(); !strings.Contains(err, "frame without the checksum that this link needs") {
 			t.Errorf("it ended with %q", err)
 		}
 	})
@@ -283,7 +283,7 @@ func TestViewerLeavesInHaste(t *testing.T) {
 		i.write(wire.Bye, []byte("in haste"))
 		i.conn.Close()
 		time.Sleep(time.Second)
-		if log := w.log.String(); !strings.Contains(log, "the peer said goodbye: in haste") {
+		if log := w.log.String(); !strings.Contains(log, "viewer disconnected: in haste") {
 			t.Errorf("log: %s", log)
 		}
 	})
@@ -355,7 +355,7 @@ func TestHarmlessViewer(t *testing.T) {
 				i.write(wire.Bye, []byte("so long"))
 				i.read(wire.ByeAck)
 				time.Sleep(time.Second)
-				if starts, _ := w.feed.asked(); len(starts) != 0 || !strings.Contains(w.log.String(), "the peer said goodbye: so long") {
+				if starts, _ := w.feed.asked(); len(starts) != 0 || !strings.Contains(w.log.String(), "viewer disconnected: so long") {
 					t.Errorf("%v\n%v", starts, w.log)
 				}
 				w.viewing = start(w.receiver.Run) // the sender goes on

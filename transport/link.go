@@ -2,18 +2,9 @@ package transport
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"log/slog"
-	"math/rand/v2"
 	"net"
-	"os"
-	"syscall"
 	"time"
-
-	"github.com/tbcam/tbcam/transport/peercred"
 )
 
 // Conn is one opening of a byte stream to the peer.
@@ -29,199 +20,45 @@ type Conn interface {
 // Link opens the way to the peer, as often as it is needed.
 type Link interface {
 	// Open waits until the way is open, and before that as long as it should
-	// have been closed. Its errors are those that waiting cannot cure, or the
+	// have been closed. Its errors are those that waiting cannot fix, or the
 	// context's.
 	Open(ctx context.Context) (Conn, error)
-	// Accepts reports whether a Conn proves that a peer is there. A device
-	// opens without one, so that a viewer then waits for ever to be greeted.
-	Accepts() bool
+	// Properties returns what a session must know of the link. They never change.
+	Properties() Properties
 	Close() error
 	String() string
 }
 
-// redial is how long a dialler waits between two attempts, and two connections.
-const redial = 50 * time.Millisecond
+// Properties are what makes a link harder than a socket, which needs none of them: a
+// Conn of that proves that a peer is there, and its bytes come whole and in order.
+type Properties struct {
+	// Greets: a Conn opens without a peer, so that a viewer waits for its greeting
+	// indefinitely.
+	Greets bool
+	// Checksums: bytes may be lost or damaged, so that frames need checksums too.
+	Checksums bool
+	// Stale: a Conn may begin with what belongs to an older session.
+	Stale bool
+	// Stillness: where nothing came for longer than SPEC.md's "Suspend detection"
+	// allows, a host slept and the Conn cannot be used any more.
+	Stillness bool
+}
 
-// socketConn adapts a socket to Conn.
-type socketConn struct {
+// NewConn returns a Conn over a connection of package net.
+func NewConn(conn net.Conn) Conn { return &netConn{Conn: conn} }
+
+type netConn struct {
 	net.Conn
 	bufs net.Buffers // WriteTo consumes it; a field saves an allocation
 }
 
-func (c *socketConn) WriteBuffers(bufs [][]byte) error {
+func (c *netConn) WriteBuffers(bufs [][]byte) error {
 	c.bufs = bufs
 	_, err := c.bufs.WriteTo(c.Conn)
 	return err
 }
 
-// UnixDialer is the sender's Link to a viewer that listens on a Unix socket.
-type UnixDialer struct {
-	Path  string
-	Allow peercred.Users // whose viewer it may be
-	Log   *slog.Logger
-
-	dialled bool // before
-}
-
-// Open dials until a viewer listens. One of a user who may not is an error: whoever
-// binds a path in a common directory first would get the frames.
-func (d *UnixDialer) Open(ctx context.Context) (Conn, error) {
-	if err := checkPath(d.Path); err != nil {
-		return nil, fmt.Errorf("open stream %v: %w", d, err)
-	}
-	var dialer net.Dialer
-	for waiting := false; ; waiting = true {
-		if d.dialled && sleep(ctx, redial) != nil {
-			return nil, ctx.Err()
-		}
-		d.dialled = true
-		conn, err := dialer.DialContext(ctx, "unix", d.Path)
-		switch {
-		case err == nil:
-			return d.checked(conn)
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case !absent(err):
-			return nil, fmt.Errorf("open stream %v: %w", d, err)
-		case !waiting:
-			d.Log.Info("waiting for tbcam-view", "stream", d.String())
-		}
-	}
-}
-
-func (d *UnixDialer) checked(conn net.Conn) (Conn, error) {
-	if err := d.Allow.Check(conn); err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("open stream %v: %w", d, err)
-	}
-	return &socketConn{Conn: conn}, nil
-}
-
-// absent reports whether a dial failed because nobody listens, or is too busy.
-func absent(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EAGAIN)
-}
-
-// Accepts is true: a socket is connected to a process that listens.
-func (d *UnixDialer) Accepts() bool { return true }
-
-// Close does nothing: the dialler holds nothing.
-func (d *UnixDialer) Close() error { return nil }
-
-func (d *UnixDialer) String() string { return "unix:" + d.Path }
-
-// UnixListener is the viewer's Link: it listens and takes one sender at a time.
-type UnixListener struct {
-	path     string
-	listener *net.UnixListener
-	allow    peercred.Users
-	log      *slog.Logger
-}
-
-// ListenUnix makes the socket in place of one that nobody listens on. Its mode is
-// 0600, or 0666 where other users are allowed: then who connects is checked, before
-// anything is read.
-func ListenUnix(path string, allow peercred.Users, log *slog.Logger) (*UnixListener, error) {
-	if err := checkStale(path); err != nil {
-		return nil, fmt.Errorf("open stream unix:%s: %w", path, err)
-	}
-	// Bound under another name first: at its own it appears with its mode set,
-	// and takes the place of the stale one in one step.
-	temporary := fmt.Sprintf("%s.%07x", path, rand.Uint32()>>4) // which nobody can make before
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
-	if err != nil {
-		return nil, fmt.Errorf("open stream unix:%s: %w", path, err)
-	}
-	l.SetUnlinkOnClose(false)
-	mode := fs.FileMode(0o600)
-	if len(allow) > 0 {
-		mode = 0o666
-	}
-	if err := errors.Join(os.Chmod(temporary, mode), os.Rename(temporary, path)); err != nil {
-		l.Close()
-		os.Remove(temporary)
-		return nil, fmt.Errorf("open stream unix:%s: %w", path, err)
-	}
-	return &UnixListener{path, l, allow, log}, nil
-}
-
-// maxPath is what a socket's address holds, less its last zero and what a temporary
-// name has more (unix(7)).
-const maxPath = 108 - 1 - len(".0123456")
-
-func checkPath(path string) error {
-	if len(path) > maxPath {
-		return fmt.Errorf("the path has %d bytes, a socket's at most %d; choose a shorter one", len(path), maxPath)
-	}
-	return nil
-}
-
-// checkStale reports why path may not be replaced.
-func checkStale(path string) error {
-	if err := checkPath(path); err != nil {
-		return err
-	}
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if info.Mode().Type() != fs.ModeSocket {
-		return errors.New("it exists and is not a socket; choose another path")
-	}
-	conn, err := net.Dial("unix", path)
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	conn.Close()
-	return errors.New("another program listens there; end it, or choose another path")
-}
-
-// Open waits for a sender of a user who may be one.
-func (l *UnixListener) Open(ctx context.Context) (Conn, error) {
-	if err := l.listener.SetDeadline(time.Time{}); err != nil {
-		return nil, fmt.Errorf("accept on %v: %w", l, err)
-	}
-	stop := context.AfterFunc(ctx, func() { l.listener.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	for {
-		conn, err := l.listener.Accept()
-		if ctx.Err() != nil {
-			if conn != nil {
-				conn.Close()
-			}
-			return nil, ctx.Err()
-		}
-		if err != nil {
-			return nil, fmt.Errorf("accept on %v: %w", l, err)
-		}
-		if err = l.allow.Check(conn); err == nil {
-			return &socketConn{Conn: conn}, nil
-		}
-		conn.Close()
-		l.log.Warn("refused a connection", "stream", l.String(), "err", err)
-	}
-}
-
-// Accepts is true: a sender has connected.
-func (l *UnixListener) Accepts() bool { return true }
-
-// Close stops listening and removes the socket.
-func (l *UnixListener) Close() error {
-	err := os.Remove(l.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	return errors.Join(err, l.listener.Close())
-}
-
-func (l *UnixListener) String() string { return "unix:" + l.path }
-
+// sleep waits for a time, or returns the context's error.
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

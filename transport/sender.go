@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,11 +26,11 @@ var helloWaits = [...]time.Duration{
 	time.Second, time.Second, time.Second, time.Second, 250 * time.Millisecond,
 }
 
-// drainWait is how long a sender whose feed has ended waits until the viewer has
+// drainWait is how long a sender whose producer has ended waits until the viewer has
 // read all of it.
 const drainWait = 10 * time.Second
 
-// Unit is a frame ready for the wire and what the viewer is told with it.
+// Unit is a frame ready for the wire, with what describes it.
 type Unit struct {
 	Frame *capture.Frame
 	Info  *Mode        // the same pointer as long as nothing in it changes
@@ -40,15 +41,15 @@ type Unit struct {
 // by different goroutines of a session; none but Next and Cameras may wait for a
 // camera.
 type Producer interface {
-	// Start asks for pictures, or for other ones; Stop ends that. A Mode and a
+	// Start requests frames, or other ones; Stop ends that. A Mode and a
 	// Status that answer it carry the number of the request.
 	Start(number uint32, want capture.Want)
 	Stop()
-	// Next waits for the newest picture, which the caller then owns. It is
-	// called only when that can be sent at once. io.EOF says that there will be
-	// none any more; another error that the cameras cannot be served.
+	// Next waits for the newest frame, which the caller then owns. It is
+	// called only when that can be sent immediately. It returns io.EOF after the
+	// last one, and another error when the cameras cannot be used.
 	Next(ctx context.Context) (Unit, error)
-	// Lost counts the frames that were lost since the feed was made. It grows also
+	// Lost counts the frames that were lost since the producer was made. It grows also
 	// while Next returns none.
 	Lost() capture.Lost
 	// Cameras lists what there is, and may take a while.
@@ -59,10 +60,12 @@ type Producer interface {
 type Sender struct {
 	Link     Link
 	Producer Producer
-	Version  string // of the program
-	Log      *slog.Logger
+	// Program and Version name this end to the viewer; without a Program it is
+	// "sender".
+	Program, Version string
+	Log              *slog.Logger // nil discards
 
-	// Sent, if set, is told of every frame that was written, before its release.
+	// Sent, if set, is called with every frame that was written, before its release.
 	Sent func(*capture.Frame)
 	// SetControl, if set, sets a control of the camera for the viewer, and returns
 	// what was granted, which was reported before. It may take a while. Without it
@@ -74,10 +77,10 @@ type Sender struct {
 	status    atomic.Pointer[Status]
 	pace      pace      // of applySettings
 	modes     allowance // of all sessions: each begins with a mode
-	announced bool      // said that no viewer answers
+	announced bool      // it was logged that no viewer answers
 }
 
-// Report tells the viewer of the stream's state, now and when one connects.
+// Report sends the stream's state to the viewer, now and when one connects.
 func (s *Sender) Report(status Status) {
 	status = status.bounded()
 	s.status.Store(&status)
@@ -86,9 +89,10 @@ func (s *Sender) Report(status Status) {
 	}
 }
 
-// Run serves until the context ends or the feed does, and then says goodbye. Its
-// error is the feed's, unless that is io.EOF, or one that waiting cannot cure.
+// Run serves until the context or the producer ends, and then closes the session.
+// Its error is the producer's, unless that is io.EOF, or one that waiting cannot fix.
 func (s *Sender) Run(ctx context.Context) error {
+	s.Log = orDiscard(s.Log)
 	return serveSessions(ctx, s.Link, s.Log, s.serve)
 }
 
@@ -99,7 +103,7 @@ func (s *Sender) serve(ctx context.Context, conn Conn) error {
 	err := ss.run(ctx, ss.sendHellos, ss.read, ss.write, ss.listCameras, ss.forwardRequests, ss.applySettings,
 		func(session context.Context) error { return ss.pumpUnits(ctx, session) },
 		func(session context.Context) error {
-			return ss.leaveWhenDone(ctx, session, ss.welcome, "tbcam-send was ended")
+			return ss.leaveWhenDone(ctx, session, ss.welcome, s.program()+" was closed")
 		},
 	)
 	s.current.Store(nil)
@@ -112,12 +116,14 @@ func (s *Sender) serve(ctx context.Context, conn Conn) error {
 func (s *Sender) logDisconnect(ss *senderSession, err error) {
 	if peer := ss.peer.Load(); peer != nil {
 		s.announced = false
-		s.Log.Info(fmt.Sprintf("%v watches no more", peer), "why", err, "frames", ss.sent)
+		s.Log.Info(fmt.Sprintf("viewer disconnected: %v", err), "frames", ss.sent)
 	} else if !s.announced && errors.Is(err, ErrPeerDead) {
 		s.announced = true
-		s.Log.Info("waiting for tbcam-view: nobody answers", "stream", s.Link.String())
+		s.Log.Info("waiting for a viewer: no answer", "stream", s.Link.String())
 	}
 }
+
+func (s *Sender) program() string { return cmp.Or(s.Program, "sender") }
 
 // senderSession is the sender's side of one session.
 type senderSession struct {
@@ -139,7 +145,7 @@ type senderSession struct {
 	lists   chan struct{}              // the viewer asks for the cameras
 	cameras atomic.Pointer[[][]byte]   // a list for the writer to begin with
 	request uint32                     // of the reader: number of the last Start or Stop
-	wanted  atomic.Pointer[request]    // the newest Start, or Stop, that the feed has not been told
+	wanted  atomic.Pointer[request]    // the newest Start, or Stop, that the producer has not got yet
 	wants   chan struct{}              // there is one
 	base    atomic.Pointer[lostTotals] // of the feed at the first Start, nil before
 	remote  remote
@@ -165,8 +171,8 @@ func newSenderSession(s *Sender, conn Conn) *senderSession {
 	return ss
 }
 
-// runError tells whether the session was the last one. A feed that came to its
-// end was served only if the viewer says so.
+// runError returns the error of Run where the session was the last one. A producer
+// that has ended was served only if the viewer has acknowledged that.
 func (ss *senderSession) runError(err error) error {
 	switch {
 	case ss.producerErr == nil:
@@ -179,7 +185,7 @@ func (ss *senderSession) runError(err error) error {
 	return &ended{fmt.Errorf("end the stream: the viewer may miss the last frames: %w", err)}
 }
 
-// sendHellos says Hello until it is answered, or often enough.
+// sendHellos sends Hello until it is answered, or often enough.
 func (ss *senderSession) sendHellos(session context.Context) error {
 	for _, wait := range helloWaits {
 		ss.queue(wire.Hello)
@@ -191,7 +197,7 @@ func (ss *senderSession) sendHellos(session context.Context) error {
 		case <-time.After(wait):
 		}
 	}
-	return fmt.Errorf("%w to %d greetings", ErrPeerDead, len(helloWaits))
+	return fmt.Errorf("%w: no answer to %d HELLO", ErrPeerDead, len(helloWaits))
 }
 
 func (ss *senderSession) read(context.Context) error { return ss.readAll(ss.handle) }
@@ -229,7 +235,7 @@ func (ss *senderSession) handleWelcome(h wire.Header, payload []byte) error {
 	ss.remote.can.Store(ss.sender.SetControl != nil && slices.Contains(peer.Features, FeatureControls))
 	if ss.peer.Swap(&peer) == nil { // or it answered one more Hello
 		close(ss.welcome)
-		ss.sender.Log.Info(fmt.Sprintf("%v watches", peer))
+		ss.sender.Log.Info(fmt.Sprintf("viewer connected: %v", peer))
 	}
 	return nil
 }
@@ -257,8 +263,8 @@ func (ss *senderSession) handleRequest(h wire.Header, payload []byte) error {
 	return nil
 }
 
-// forwardRequests tells the feed what the viewer wants: of what it asks meanwhile, only the
-// newest.
+// forwardRequests passes the viewer's requests to the producer: of those that come
+// meanwhile, only the newest.
 func (ss *senderSession) forwardRequests(session context.Context) error {
 	for {
 		select {
@@ -322,25 +328,25 @@ func (ss *senderSession) encodeCameras(cameras []capture.Device) [][]byte {
 	return append(payloads, nil)
 }
 
-// pumpUnits hands the newest picture to the writer whenever the viewer has room for
-// one and the line is free, so that what cannot be sent grows old in the feed,
-// where a newer one takes its place.
+// pumpUnits hands the newest frame to the writer whenever the viewer has room for one
+// and the link is free, so that what cannot be sent grows old in the producer, where
+// a newer one takes its place.
 func (ss *senderSession) pumpUnits(ctx, session context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(session, cancel)()
 	for taken := uint64(0); ; {
-		picture, err := ss.takeUnit(ctx, taken)
+		unit, err := ss.takeUnit(ctx, taken)
 		if ctx.Err() != nil && err != nil {
-			return nil // leave says goodbye
+			return nil // leaveWhenDone sends the Bye
 		}
 		if err != nil {
 			return ss.endOfUnits(session, err)
 		}
 		select {
-		case ss.units <- picture:
+		case ss.units <- unit:
 		case <-session.Done():
-			picture.Frame.Release()
+			unit.Frame.Release()
 			return nil
 		}
 		select {
@@ -404,7 +410,7 @@ func (ss *senderSession) write(session context.Context) error {
 func (ss *senderSession) writeOwn(t wire.Type) error {
 	switch t {
 	case wire.Hello:
-		return ss.writeRecord(wire.Header{Type: t}, encode(ownPeer("tbcam-send", ss.sender.Version, ss.sender.features()...)))
+		return ss.writeRecord(wire.Header{Type: t}, encode(ownPeer(ss.sender.program(), ss.sender.Version, ss.sender.features()...)))
 	case wire.Pong:
 		return ss.writePong()
 	case wire.Camera:
@@ -436,7 +442,7 @@ func (ss *senderSession) lostTotals(lost capture.Lost) lostTotals {
 	return totals
 }
 
-// writePong answers a Ping, and has said again what the viewer must know.
+// writePong answers a Ping, and repeats what the viewer must know.
 func (ss *senderSession) writePong() error {
 	ss.queue(wire.Mode)
 	ss.queue(wire.Status)
@@ -464,8 +470,8 @@ func (ss *senderSession) writeCamera() error {
 	return ss.writeRecord(wire.Header{Type: wire.Camera, Flags: flags}, payload)
 }
 
-// writeUnit writes a picture, after its mode if that is new. One whose mode
-// changes more often than the viewer bears is dropped.
+// writeUnit writes a frame, after its mode if that is new. One whose mode changes more
+// often than the viewer accepts is dropped.
 func (ss *senderSession) writeUnit(p Unit) error {
 	defer p.Frame.Release()
 	if p.Info != ss.info {

@@ -375,7 +375,7 @@ func TestSequence(t *testing.T) {
 	for _, n := range []uint32{math.MaxUint32 - 1, math.MaxUint32, 0, 0, math.MaxUint32, 1, 4, 2, 5} {
 		b = wire.Append(b, wire.Header{Type: wire.Status, Session: 7, Sequence: n}, nil)
 	}
-	s := newSession(nowhere{bytes.NewReader(b)}, &Pipe{})
+	s := newSession(nowhere{bytes.NewReader(b)}, deviceEnd())
 	s.id.Store(7)
 	s.in = math.MaxUint32 - 1
 	var got []string
@@ -503,7 +503,7 @@ func TestGoodbye(t *testing.T) {
 			t.Errorf("the viewer's goodbye took %v", took)
 		}
 		time.Sleep(time.Second)
-		if _, stops := w.feed.asked(); stops != 1 || !strings.Contains(w.log.String(), "the peer said goodbye: tbcam-view was ended") {
+		if _, stops := w.feed.asked(); stops != 1 || !strings.Contains(w.log.String(), "viewer disconnected: viewer was closed") {
 			t.Errorf("the sender did not read the goodbye:\n%v", w.log)
 		}
 		w.viewing = start(w.receiver.Run)
@@ -514,7 +514,7 @@ func TestGoodbye(t *testing.T) {
 			t.Errorf("the sender's goodbye took %v", took)
 		}
 		w.waitFor(time.Second, "end", func() bool { return len(w.screen.noted().ends) == 2 })
-		if err := w.screen.noted().ends[1]; err.Error() != "the peer said goodbye: tbcam-send was ended" {
+		if err := w.screen.noted().ends[1]; err.Error() != "sender was closed" {
 			t.Errorf("the viewer's session ended with: %v", err)
 		}
 	})
@@ -575,7 +575,7 @@ func TestFeedFails(t *testing.T) {
 			t.Errorf("the sender ended with: %v", w.sending.err)
 		}
 		w.waitFor(time.Second, "goodbye", func() bool { return len(w.screen.noted().ends) == 1 })
-		if err := w.screen.noted().ends[0].Error(); err != "the peer said goodbye: out of memory" {
+		if err := w.screen.noted().ends[0].Error(); err != "out of memory" {
 			t.Errorf("the viewer's session ended with: %v", err)
 		}
 	})

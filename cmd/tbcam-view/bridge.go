@@ -25,7 +25,7 @@ type downstream interface {
 }
 
 // bridge is one far stream: it receives, asks for what the outputs need, and knows
-// what the sender has told. It implements transport.Consumer.
+// the state that the sender reported. It implements transport.Consumer.
 type bridge struct {
 	bridgeConfig
 	out      downstream
@@ -75,7 +75,7 @@ func newBridge(link transport.Link, out downstream, outage *outage, c bridgeConf
 		return nil, err
 	}
 	b := &bridge{bridgeConfig: c, out: out, outage: outage}
-	b.receiver = &transport.Receiver{Link: link, Consumer: b, Pool: c.pool, Version: version, Log: c.log, Plain: plain.take}
+	b.receiver = &transport.Receiver{Link: link, Consumer: b, Pool: c.pool, Program: "tbcam-view", Version: version, Log: c.log, Plain: plain.take}
 	b.receiver.ControlsChanged = b.controlsChanged
 	b.desired = &desiredControls{preset: c.preset, keepRate: c.keepRate, log: c.log, setControl: b.receiver.SetControl}
 	b.demand = &demand{receiver: b.receiver, want: c.want}
@@ -85,7 +85,7 @@ func newBridge(link transport.Link, out downstream, outage *outage, c bridgeConf
 
 // Connected implements transport.Consumer.
 func (b *bridge) Connected(peer transport.Peer) {
-	b.log.Info(fmt.Sprintf("%v is there", peer))
+	b.log.Info(fmt.Sprintf("connected to %v", peer))
 	b.notify(sink.Notice{Heading: "Waiting for the camera", Brief: "waiting for the camera"})
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -147,7 +147,7 @@ func (b *bridge) Status(status transport.Status) {
 	}
 }
 
-// setRunning takes note that the camera is on, and why there is nothing to show of it.
+// setRunning notes that the camera is on, and why there is nothing to show of it.
 func (b *bridge) setRunning(trouble string) {
 	if trouble != "" {
 		b.outage.noteStated(trouble)
@@ -157,7 +157,7 @@ func (b *bridge) setRunning(trouble string) {
 	b.notify(sink.Notice{})
 }
 
-// reportOutage reports why nothing is shown of a camera that is on, or with "" that
+// reportOutage reports why a camera that is on shows nothing, or with "" that
 // frames show again.
 func (b *bridge) reportOutage(cause string) {
 	if cause == "" {
@@ -174,7 +174,7 @@ func (b *bridge) Disconnected(err error) {
 	select {
 	case <-b.ending: // it is this side that goes
 	default:
-		b.log.Info("the sender is gone", "err", err)
+		b.log.Info("lost the connection to the sender", "err", err)
 	}
 	b.outage.reset()
 	b.notify(senderGone(err))
@@ -198,7 +198,7 @@ func (b *bridge) setControl(s capture.Setting, done func(capture.Setting, error)
 	now := b.receiver.Controls()
 	b.receiver.SetControl(s, func(granted capture.Setting, err error) {
 		if err == nil {
-			b.desired.add(now, granted)
+			b.desired.remember(now, granted)
 		}
 		if done != nil {
 			done(granted, err)
@@ -208,7 +208,7 @@ func (b *bridge) setControl(s capture.Setting, done func(capture.Setting, error)
 
 const waitingForSender = "waiting for tbcam-send"
 
-// notify has the outputs show a notice, or with the zero value pictures.
+// notify has the outputs show a notice, or with the zero value frames.
 func (b *bridge) notify(n sink.Notice) {
 	b.mu.Lock()
 	b.notice = n

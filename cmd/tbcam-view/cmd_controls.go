@@ -76,7 +76,7 @@ A button takes any.`,
   tbcam-view --preset evening`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 && run.save == "" && run.load == "" && !run.reset {
-				return cli.Mark(errors.New("which control? See tbcam-view controls, and tbcam-view control --help"), cli.ErrUsage)
+				return cli.Mark(errors.New("name a control; see tbcam-view controls, and tbcam-view control --help"), cli.ErrUsage)
 			}
 			if err := run.check(); err != nil {
 				return cli.Mark(err, cli.ErrUsage)
@@ -98,13 +98,13 @@ A button takes any.`,
 }
 
 // completeControls returns the names of the controls, if a tbcam-view runs that
-// tells them: completion opens no stream.
+// has them: completion opens no stream.
 func (o *options) completeControls(ctx context.Context) []string {
 	path, err := ctlsock.Path(cli.StreamKey(o.stream))
 	if err != nil {
 		return nil
 	}
-	controls, err := doorRemote{path}.controls(ctx)
+	controls, err := socketRemote{path}.controls(ctx)
 	if err != nil {
 		return nil
 	}
@@ -178,7 +178,7 @@ func (r *controlRun) run(args []string) error {
 		}
 	}
 	for _, arg := range args {
-		if err := r.one(arg); err != nil {
+		if err := r.showOrSet(arg); err != nil {
 			return err
 		}
 	}
@@ -203,7 +203,7 @@ func (r *controlRun) setDefaults() error {
 			if c.Settable() != nil || c.WriteOnly || c.Type == "string" || c.Value == c.Default {
 				continue
 			}
-			if err := r.set(capture.Setting{ID: c.ID, Value: c.Default}); err != nil {
+			if err := r.setControl(capture.Setting{ID: c.ID, Value: c.Default}); err != nil {
 				return err
 			}
 		}
@@ -225,7 +225,7 @@ func (r *controlRun) setPreset(name string) error {
 	settings, err := p.Settings(r.controls.List)
 	failed := []error{err}
 	for _, s := range settings {
-		failed = append(failed, r.set(s))
+		failed = append(failed, r.setControl(s))
 	}
 	return oneLine(errors.Join(failed...))
 }
@@ -238,8 +238,8 @@ func oneLine(err error) error {
 	return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
-// one shows or sets one control.
-func (r *controlRun) one(arg string) error {
+// showOrSet shows or sets one control.
+func (r *controlRun) showOrSet(arg string) error {
 	name, value, isSetting := strings.Cut(arg, "=")
 	control, err := capture.FindControl(r.controls.List, name)
 	if err != nil {
@@ -255,12 +255,12 @@ func (r *controlRun) one(arg string) error {
 	if err != nil {
 		return err
 	}
-	return r.set(s)
+	return r.setControl(s)
 }
 
-// set sets a control and prints what was granted.
-func (r *controlRun) set(s capture.Setting) error {
-	granted, err := r.remote.set(r.ctx, s)
+// setControl sets a control and prints what was granted.
+func (r *controlRun) setControl(s capture.Setting) error {
+	granted, err := r.remote.setControl(r.ctx, s)
 	if err != nil {
 		return err
 	}
@@ -296,7 +296,7 @@ func printControls(w io.Writer, controls transport.Controls, asJSON bool) error 
 	}
 	locked := ""
 	if controls.Locked {
-		locked = ", which the sender lets nobody set"
+		locked = " (read-only: the sender does not allow changes)"
 	}
 	fmt.Fprintf(w, "%s: %d controls%s\n", controls.Camera, len(controls.List), locked)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -310,7 +310,7 @@ func printControls(w io.Writer, controls transport.Controls, asJSON bool) error 
 	return t.Flush()
 }
 
-// choices says which values a control takes.
+// choices returns which values a control takes.
 func choices(c capture.Control) string {
 	var parts []string
 	def := capture.Setting{Value: c.Default}

@@ -18,7 +18,7 @@ func doctorCommand() *cobra.Command {
 		Short: "Find out why applications do not see the virtual camera",
 		Long: `Looks at the v4l2loopback module, its version and options, its device nodes and
 your permissions, Secure Boot and DKMS, Flatpak, Snap and PipeWire, and prints what
-cures each thing that it finds. It changes nothing. Exit code 7 says that video
+fixes each problem. It changes nothing. Exit code 7 means that video
 calls will not work.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -30,7 +30,7 @@ calls will not work.`,
 				return err
 			}
 			if !doctor.Works(findings) {
-				return cli.Mark(errors.New("video calls will not work until what is WRONG is cured"), cli.ErrSink)
+				return cli.Mark(errors.New("video calls will not work: fix the problems marked WRONG"), cli.ErrSink)
 			}
 			return nil
 		},

@@ -69,7 +69,7 @@ type latencyTest struct {
 	visible chan struct{} // closed when the window has shown a code, or is gone
 	fps     atomic.Uint32 // of the camera, rounded
 	glass   *latencytest.Meter
-	stages  *meter.Meter // from the driver to the decoded picture
+	stages  *meter.Meter // from the driver to the decoded frame
 	decoder *codec.Decoder
 	reader  *latencytest.Reader
 }
@@ -96,7 +96,9 @@ func (t *latencyTest) close() {
 }
 
 // Connected implements transport.Consumer.
-func (t *latencyTest) Connected(peer transport.Peer) { t.log.Info(fmt.Sprintf("%v is there", peer)) }
+func (t *latencyTest) Connected(peer transport.Peer) {
+	t.log.Info(fmt.Sprintf("connected to %v", peer))
+}
 
 // Mode implements transport.Consumer.
 func (t *latencyTest) Mode(mode transport.Mode) {
@@ -121,12 +123,14 @@ func (t *latencyTest) Lost(capture.Lost) {}
 // Status implements transport.Consumer.
 func (t *latencyTest) Status(status transport.Status) {
 	if status.State == transport.Waiting || status.State == transport.Failed {
-		t.log.Warn("no picture", "why", status.Text)
+		t.log.Warn("no picture", "err", status.Text)
 	}
 }
 
 // Disconnected implements transport.Consumer.
-func (t *latencyTest) Disconnected(err error) { t.log.Info("the sender is gone", "why", err) }
+func (t *latencyTest) Disconnected(err error) {
+	t.log.Info("lost the connection to the sender", "err", err)
+}
 
 // look reads the codes in the frames until the context ends.
 func (t *latencyTest) look(ctx context.Context) {
@@ -238,7 +242,7 @@ func (o *options) latencyTest(ctx context.Context, flags latencyFlags) error {
 	t := newLatencyTest(log)
 	defer t.close()
 	go t.follow(w)
-	receiver := &transport.Receiver{Link: link, Consumer: t, Pool: t.pool, Version: version, Log: log}
+	receiver := &transport.Receiver{Link: link, Consumer: t, Pool: t.pool, Program: "tbcam-view", Version: version, Log: log}
 	receiver.Start(want)
 	log.Info("waiting for tbcam-send; point its camera at the window", "stream", o.stream)
 	if err := t.measure(ctx, receiver, w, flags); err != nil {
@@ -273,7 +277,7 @@ func (t *latencyTest) measure(ctx context.Context, receiver *transport.Receiver,
 type latencyReport struct {
 	FPS   uint32             `json:"fps"` // of the camera
 	Glass latencytest.Report `json:"glass_to_glass"`
-	Tbcam []meter.Latency    `json:"stages"` // from the driver's time stamp to the decoded picture
+	Tbcam []meter.Latency    `json:"stages"` // from the driver's time stamp to the decoded frame
 }
 
 var errNoCode = errors.New("no code was read: point the camera at the window, so that the whole code is in the picture, sharp, and neither too bright nor too dark")

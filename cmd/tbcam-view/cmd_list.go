@@ -62,7 +62,7 @@ func (o *options) askCameras(ctx context.Context) ([]capture.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &transport.Receiver{Link: link, Consumer: quiet{}, Pool: pool, Version: version, Log: log, Plain: plain.take}
+	r := &transport.Receiver{Link: link, Consumer: quiet{}, Pool: pool, Program: "tbcam-view", Version: version, Log: log, Plain: plain.take}
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
 	log.Info("waiting for tbcam-send", "stream", o.stream)

@@ -40,7 +40,7 @@ func repair(out io.Writer, paths []string) (failed error) {
 		report, err := container.Repair(path)
 		switch {
 		case err == nil:
-			fmt.Fprintf(out, "%s: %s\n", path, said(report))
+			fmt.Fprintf(out, "%s: %s\n", path, describeRepair(report))
 		case failed == nil:
 			failed = fmt.Errorf("repair: %w", err)
 		default:
@@ -50,8 +50,8 @@ func repair(out io.Writer, paths []string) (failed error) {
 	return cli.Mark(failed, cli.ErrSink)
 }
 
-// said tells what was done in words.
-func said(r container.Report) string {
+// describeRepair returns what was done, for a person.
+func describeRepair(r container.Report) string {
 	s := "repaired: "
 	if r.Whole {
 		s = "nothing to repair: "

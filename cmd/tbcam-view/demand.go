@@ -6,7 +6,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// demand asks the sender for pictures while any sink needs them.
+// demand asks the sender for frames while any sink needs them.
 type demand struct {
 	receiver asker
 	want     capture.Want
@@ -50,7 +50,7 @@ func (d *demand) requested(request uint32) bool {
 	return request == d.request
 }
 
-// need notes that one more sink needs pictures, or one less.
+// need notes that one more sink needs frames, or one less.
 func (d *demand) need(yes bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

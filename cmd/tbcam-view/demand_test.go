@@ -17,7 +17,7 @@ func (a *asked) Start(want capture.Want) uint32 {
 func (a *asked) Stop()                  { *a = append(*a, "stop") }
 func (a *asked) Keep(want capture.Want) { *a = append(*a, fmt.Sprint("keep ", want.Camera)) }
 
-// TestDemand: the sender is asked when the first sink needs pictures, and told when
+// TestDemand: the sender is asked when the first sink needs frames, and told when
 // the last needs none.
 func TestDemand(t *testing.T) {
 	var a asked

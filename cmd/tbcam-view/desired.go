@@ -13,7 +13,7 @@ import (
 
 // desiredControls are what the user wants of the controls: a preset, a guard of the frame
 // rate, and what was set since. They are set again whenever the far camera was
-// opened anew, since one that lost its power has forgotten them.
+// opened again, since one that lost its power has forgotten them.
 type desiredControls struct {
 	preset   preset.Preset
 	keepRate bool
@@ -33,7 +33,7 @@ type desiredSetting struct {
 	capture.Setting
 }
 
-// connected takes note that a session has begun: its sender counts openings anew.
+// connected takes note that a session has begun: its sender counts openings from the start.
 func (d *desiredControls) connected() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -99,9 +99,9 @@ func (d *desiredControls) settingsFor(c transport.Controls) []capture.Setting {
 	return settings
 }
 
-// add remembers what was granted, in place of an older setting of that control. A
+// remember remembers what was granted, in place of an older setting of that control. A
 // button that was pressed once is not to be pressed again.
-func (d *desiredControls) add(c transport.Controls, s capture.Setting) {
+func (d *desiredControls) remember(c transport.Controls, s capture.Setting) {
 	if slices.ContainsFunc(c.List, func(c capture.Control) bool { return c.ID == s.ID && c.Type == "button" }) {
 		return
 	}

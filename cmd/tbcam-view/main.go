@@ -1,4 +1,4 @@
-// Command tbcam-view shows, republishes and records the pictures of a camera
+// Command tbcam-view shows, republishes and records the frames of a camera
 // that tbcam-send sends.
 package main
 

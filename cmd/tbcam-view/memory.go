@@ -26,7 +26,7 @@ func (o *options) limitMemory() (frames int) {
 func (r *recordFlags) memory() int {
 	size, err := record.ParseSize(r.buffer)
 	switch {
-	case err != nil || r.path == "": // told elsewhere
+	case err != nil || r.path == "": // reported elsewhere
 		return 0
 	case r.preRoll != "":
 		return int(2 * size)

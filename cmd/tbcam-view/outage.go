@@ -23,11 +23,11 @@ const (
 // decoded, or the sender loses all of them. It reports that once, and when frames
 // show again.
 type outage struct {
-	// report is told the cause, "" that frames show again. It must not wait.
+	// report is called with the cause, with "" when frames show again. It must not wait.
 	report func(cause string)
 
 	mu       sync.Mutex
-	begun    int          // of outages, to tell a timer that is late
+	begun    int          // of outages, to recognise a timer that is late
 	timer    *time.Timer  // nil: nothing is wrong
 	reported bool         // this outage was
 	damaged  int          // frames in a row that could not be decoded
@@ -42,11 +42,11 @@ func (o *outage) noteLost(more capture.Lost) {
 	defer o.mu.Unlock()
 	o.lost.Add(more)
 	o.lostAt = time.Now()
-	o.begin()
+	o.startTimer()
 }
 
-// begin has the outage reported if it lasts. o.mu is held.
-func (o *outage) begin() {
+// startTimer has the outage reported if it lasts. o.mu is held.
+func (o *outage) startTimer() {
 	if o.timer != nil {
 		return
 	}
@@ -86,11 +86,11 @@ func (o *outage) cause() string {
 	return "the sender loses all frames: " + strings.Join(counts, ", ")
 }
 
-// noteStated takes note that the sender itself says why there is nothing to show.
+// noteStated notes the reason that the sender itself gives for showing nothing.
 func (o *outage) noteStated(cause string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.begin()
+	o.startTimer()
 	o.reported = true
 	o.report(cause)
 }
@@ -105,8 +105,8 @@ func (o *outage) noteReceived() {
 	}
 }
 
-// note takes note of what decoding a frame ended with.
-func (o *outage) note(err error) {
+// noteDecoded takes noteDecoded of what decoding a frame ended with.
+func (o *outage) noteDecoded(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err == nil {
@@ -115,7 +115,7 @@ func (o *outage) note(err error) {
 	}
 	o.damaged++
 	o.err = err
-	o.begin()
+	o.startTimer()
 }
 
 // reset forgets the outage, if there is one: the stream stands, which has another
@@ -140,7 +140,7 @@ func (o *outage) end() {
 	}
 }
 
-// observe returns a decoder that tells the outage what becomes of frames.
+// observe returns a decoder that reports the result for each frame to the outage.
 func (o *outage) observe(d sink.Decoder) sink.Decoder { return &observedDecoder{d, o} }
 
 type observedDecoder struct {
@@ -150,6 +150,6 @@ type observedDecoder struct {
 
 func (d *observedDecoder) Decode(f *capture.Frame) (*capture.Frame, error) {
 	raw, err := d.Decoder.Decode(f)
-	d.outage.note(err)
+	d.outage.noteDecoded(err)
 	return raw, err
 }

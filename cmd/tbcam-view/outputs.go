@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/sink"
 )
@@ -67,7 +68,7 @@ func (r *run) checkStarted() error {
 		return failed[0]
 	}
 	for _, err := range failed {
-		r.log.Error(err.Error())
+		r.log.Error(cli.Explain(err))
 	}
 	return nil
 }

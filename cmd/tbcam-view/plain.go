@@ -13,8 +13,8 @@ func newPlainPictures(pool *capture.Pool) (*plainPictures, error) {
 	return &plainPictures{repair}, err
 }
 
-// take implements transport.Receiver.Plain. The format is what the JPEG's header
-// says.
+// take implements transport.Receiver.Plain. The format is that of the JPEG's
+// header.
 func (p *plainPictures) take(f *capture.Frame) (*capture.Frame, error) {
 	f.Format = capture.Format{Pixel: capture.MJPEG}
 	return p.repair.Encode(f)

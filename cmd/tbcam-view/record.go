@@ -310,7 +310,7 @@ func (o *recordOutput) describe(summary *meter.Summary) {
 	}
 }
 
-// out returns where --stats prints: not into a recording or a picture.
+// out returns where --stats prints: not into a recording or a frame.
 func (o *options) out() io.Writer {
 	if isStdout(o.record.path) || isStdout(o.snapshot) {
 		return os.Stderr

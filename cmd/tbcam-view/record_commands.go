@@ -63,16 +63,16 @@ func (o *recordOutput) command(command string) (done string) {
 	switch command {
 	case "start":
 		o.recorder.Record(true)
-		done = "recording is started"
+		done = "recording started"
 		if !o.recorder.Recording() {
-			done = "recording has ended for good: " + o.recorder.Stats().Problem
+			done = "recording failed: " + o.recorder.Stats().Problem
 		}
 	case "stop":
 		o.recorder.Record(false)
-		done = "recording is stopped"
+		done = "recording stopped"
 	case "segment":
 		o.recorder.Segment()
-		done = "another file begins"
+		done = "the next frame begins a new file"
 	case "":
 		return ""
 	default:

@@ -18,7 +18,7 @@ import (
 // the stream, or over the stream itself.
 type remote interface {
 	controls(ctx context.Context) (transport.Controls, error)
-	set(ctx context.Context, s capture.Setting) (capture.Setting, error)
+	setControl(ctx context.Context, s capture.Setting) (capture.Setting, error)
 	close() error
 }
 
@@ -28,17 +28,17 @@ func (o *options) remote(ctx context.Context) (remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := doorRemote{path}
+	r := socketRemote{path}
 	if _, err := r.controls(ctx); !errors.Is(err, ctlsock.ErrNobody) {
 		return r, err
 	}
 	return o.dial(ctx)
 }
 
-// doorRemote asks the tbcam-view that runs.
-type doorRemote struct{ path string }
+// socketRemote asks the tbcam-view that runs.
+type socketRemote struct{ path string }
 
-func (r doorRemote) controls(ctx context.Context) (transport.Controls, error) {
+func (r socketRemote) controls(ctx context.Context) (transport.Controls, error) {
 	answer, err := ctlsock.Ask(ctx, r.path, ctlsock.Request{})
 	if err != nil {
 		return transport.Controls{}, err
@@ -49,7 +49,7 @@ func (r doorRemote) controls(ctx context.Context) (transport.Controls, error) {
 	return *answer.Controls, nil
 }
 
-func (r doorRemote) set(ctx context.Context, s capture.Setting) (capture.Setting, error) {
+func (r socketRemote) setControl(ctx context.Context, s capture.Setting) (capture.Setting, error) {
 	answer, err := ctlsock.Ask(ctx, r.path, ctlsock.Request{Set: &s})
 	if err != nil {
 		return capture.Setting{}, err
@@ -60,7 +60,7 @@ func (r doorRemote) set(ctx context.Context, s capture.Setting) (capture.Setting
 	return *answer.Granted, nil
 }
 
-func (r doorRemote) close() error { return nil }
+func (r socketRemote) close() error { return nil }
 
 var errNoAnswer = errors.New("the tbcam-view that runs does not understand: it is of another version")
 
@@ -82,8 +82,8 @@ func (o *options) dial(ctx context.Context) (*streamRemote, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	r := &streamRemote{cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{}, 1)}
-	r.receiver = &transport.Receiver{Link: link, Consumer: r, Pool: &capture.Pool{}, Version: version, Log: log}
-	r.receiver.ControlsChanged = func(transport.Controls) { r.poke() }
+	r.receiver = &transport.Receiver{Link: link, Consumer: r, Pool: &capture.Pool{}, Program: "tbcam-view", Version: version, Log: log}
+	r.receiver.ControlsChanged = func(transport.Controls) { r.notify() }
 	go func() {
 		defer close(r.ended)
 		defer link.Close()
@@ -93,7 +93,7 @@ func (o *options) dial(ctx context.Context) (*streamRemote, error) {
 	return r, nil
 }
 
-func (r *streamRemote) poke() {
+func (r *streamRemote) notify() {
 	select {
 	case r.changed <- struct{}{}:
 	default:
@@ -103,11 +103,11 @@ func (r *streamRemote) poke() {
 // Connected implements transport.Consumer.
 func (r *streamRemote) Connected(peer transport.Peer) {
 	if !slices.Contains(peer.Features, transport.FeatureControls) {
-		r.poke()
+		r.notify()
 	}
 }
 
-// controls lists them anew: the camera is off, and nobody tells of changes then.
+// controls lists them again: the camera is off, and no changes are reported then.
 func (r *streamRemote) controls(ctx context.Context) (transport.Controls, error) {
 	ctx, cancel := r.untilEnd(ctx)
 	defer cancel()
@@ -117,7 +117,7 @@ func (r *streamRemote) controls(ctx context.Context) (transport.Controls, error)
 	}
 	select {
 	case <-r.changed:
-		r.poke() // for the next call
+		r.notify() // for the next call
 	case <-ctx.Done():
 		return transport.Controls{}, cmp.Or(r.reason(), ctx.Err())
 	}
@@ -140,7 +140,7 @@ func noControls(cameras []capture.Device) error {
 	return transport.ErrNoRemoteControl
 }
 
-func (r *streamRemote) set(ctx context.Context, s capture.Setting) (capture.Setting, error) {
+func (r *streamRemote) setControl(ctx context.Context, s capture.Setting) (capture.Setting, error) {
 	ctx, cancel := r.untilEnd(ctx)
 	defer cancel()
 	return setControlAndWait(ctx, r.receiver.SetControl, s)

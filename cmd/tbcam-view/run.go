@@ -53,7 +53,7 @@ func viewUntil(ctx context.Context, o options, c *completion) error {
 	}
 	r := newRun(limited, o, c)
 	defer r.done()
-	c.begin(func() error { return r.result(ctx, limited, nil) })
+	c.setResult(func() error { return r.result(ctx, limited, nil) })
 	link, err := cli.ViewerLink(o.stream, o.allow, r.log)
 	if err != nil {
 		return err
@@ -148,7 +148,7 @@ func (r *run) outputEnded(o sink.Output, err error, left int) {
 	case left == 0:
 		r.done()
 	case err != nil:
-		r.log.Error(err.Error())
+		r.log.Error(cli.Explain(err))
 	default:
 		r.log.Info("the " + o.Name() + " was closed; the rest goes on")
 	}

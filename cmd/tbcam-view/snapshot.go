@@ -67,7 +67,7 @@ func (o *options) checkSnapshotToStdout() error {
 	return nil
 }
 
-// snapshotOutput writes one picture and ends the run or, with --snapshot-every, one
+// snapshotOutput writes one frame and ends the run or, with --snapshot-every, one
 // now and then, each to a file of its own or, with --force and a name without time,
 // to the same one. It implements sink.Output and its sink.Sink.
 type snapshotOutput struct {
@@ -75,7 +75,7 @@ type snapshotOutput struct {
 	pattern  string
 	schedule record.Schedule
 
-	mu      sync.Mutex      // held while a picture is written, too
+	mu      sync.Mutex      // held while a frame is written, too
 	history snapshotHistory // only its JPEGs are used
 	warm    bool
 	warmup  warmup
@@ -140,7 +140,7 @@ func (s *snapshotOutput) Presented(f *capture.Frame) {
 	}
 }
 
-// check reports what will keep a picture from being written.
+// check reports what will keep a frame from being written.
 func (s *snapshotOutput) check() error {
 	path := s.pathAt(time.Now())
 	if err := snapshot.Check(path, s.force); err != nil || path == snapshot.Stdout {
@@ -152,7 +152,7 @@ func (s *snapshotOutput) check() error {
 	return nil
 }
 
-// pathAt returns the file of a picture that was captured at this moment.
+// pathAt returns the file of a frame that was captured at this moment.
 func (s *snapshotOutput) pathAt(at time.Time) string {
 	if s.every == 0 {
 		return s.pattern
@@ -169,7 +169,7 @@ func (s *snapshotOutput) TakeReceived(f *capture.Frame) {
 		f.Release()
 		return
 	}
-	s.history.received(f)
+	s.history.addReceived(f)
 }
 
 // Present implements sink.Sink.
@@ -178,7 +178,7 @@ func (s *snapshotOutput) Present(f *capture.Frame) error {
 	defer s.mu.Unlock()
 	if !s.warm {
 		s.keepNewest(f)
-		if !s.warmup.over(luminance{time.Now(), meanLuminance(f)}) {
+		if !s.warmup.isOver(luminance{time.Now(), meanLuminance(f)}) {
 			return nil
 		}
 		s.takeNewest()
@@ -246,7 +246,7 @@ func (s *snapshotOutput) writeFrame(f *capture.Frame) error {
 	return snapshot.Write(path, f, jpeg)
 }
 
-// logMissing notes whether a picture is missing, and logs that once.
+// logMissing notes whether a frame is missing, and logs that once.
 func (s *snapshotOutput) logMissing(err error) {
 	if err != nil && !s.failing {
 		s.log.Warn("a picture is missing", "err", err)
@@ -269,7 +269,7 @@ func (s *snapshotOutput) Close() error {
 	return nil
 }
 
-// snapshotTaken ends the run with the one picture, or with what kept it away.
+// snapshotTaken ends the run with the one frame, or with what kept it away.
 func (r *run) snapshotTaken(s *snapshotOutput, err error) {
 	if err != nil {
 		r.fanout.End(s, err)

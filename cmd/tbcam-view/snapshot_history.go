@@ -6,7 +6,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// How many pictures are kept: JPEGs that may still be decoded, and decoded ones
+// How many frames are kept: JPEGs that may still be decoded, and decoded ones
 // that the window may still show; fewer of large ones, but one.
 const (
 	maxJPEGs  = 8
@@ -14,7 +14,7 @@ const (
 	maxKept   = 64 << 20 // bytes of each
 )
 
-// snapshotHistory keeps the picture that the window shows, for a snapshot, and those that
+// snapshotHistory keeps the frame that the window shows, for a snapshot, and those that
 // it may show next: each with the JPEG that it came as. It is not safe for
 // concurrent use.
 type snapshotHistory struct {
@@ -23,11 +23,11 @@ type snapshotHistory struct {
 	shown  pair
 }
 
-// pair is a picture; jpeg is nil if it came raw.
+// pair is a frame; jpeg is nil if it came raw.
 type pair struct{ raw, jpeg *capture.Frame }
 
-// received takes over the reference of a frame as it came.
-func (s *snapshotHistory) received(f *capture.Frame) {
+// addReceived takes over the reference of a frame as it came.
+func (s *snapshotHistory) addReceived(f *capture.Frame) {
 	if !f.Format.Pixel.Compressed() {
 		f.Release()
 		return
@@ -47,8 +47,8 @@ func bytesOf(frames []*capture.Frame) (bytes int) {
 	return bytes
 }
 
-// presented takes over the reference of a decoded frame.
-func (s *snapshotHistory) presented(f *capture.Frame) {
+// addPresented takes over the reference of a decoded frame.
+func (s *snapshotHistory) addPresented(f *capture.Frame) {
 	s.unseen = append(s.unseen, pair{f, s.jpegOf(f)})
 	for len(s.unseen) > max(1, min(maxUnseen, maxKept/max(1, cap(f.Data)))) {
 		s.unseen[0].release()
@@ -65,8 +65,8 @@ func (s *snapshotHistory) jpegOf(f *capture.Frame) *capture.Frame {
 	return nil
 }
 
-// seen says which picture the window shows, by its number and time.
-func (s *snapshotHistory) seen(sequence uint32, captured time.Time) {
+// noteShown notes which frame the window shows, by its number and time.
+func (s *snapshotHistory) noteShown(sequence uint32, captured time.Time) {
 	for i, u := range s.unseen {
 		if u.raw.Sequence != sequence || !u.raw.At[capture.Captured].Equal(captured) {
 			continue
@@ -80,11 +80,11 @@ func (s *snapshotHistory) seen(sequence uint32, captured time.Time) {
 	}
 }
 
-// current returns the picture that is shown, which the caller releases. Both
+// current returns the frame that is shown, which the caller releases. Both
 // frames are nil before the first one.
 func (s *snapshotHistory) current() pair { return s.shown.retain() }
 
-// newest returns the picture that was presented last, which the caller releases,
+// newest returns the frame that was presented last, which the caller releases,
 // or nil.
 func (s *snapshotHistory) newest() *capture.Frame {
 	last := s.shown

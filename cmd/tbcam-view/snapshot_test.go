@@ -32,7 +32,7 @@ func newSnapshots(c snapshotConfig) (s *snapshotOutput, frame func(luma byte, af
 	}, pool, ended
 }
 
-// TestSnapshotOfOneFrame: where no other comes, it is the picture, 1.5 s later.
+// TestSnapshotOfOneFrame: where no other comes, it is the frame, 1.5 s later.
 func TestSnapshotOfOneFrame(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a.png")
 	synctest.Test(t, func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestSnapshotOfOneFrame(t *testing.T) {
 }
 
 // TestSnapshotsOfFarTimes: a frame that is said to be ten years ahead delays no
-// picture.
+// frame.
 func TestSnapshotsOfFarTimes(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

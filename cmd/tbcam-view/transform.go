@@ -23,7 +23,7 @@ func (t *transformFlags) Register(f *pflag.FlagSet) {
 	})
 }
 
-// newDecoder returns what makes raw pictures for all sinks.
+// newDecoder returns the decoder that all outputs share.
 func (r *run) newDecoder() sink.Decoder {
 	d := codec.NewDecoder(r.pool, codec.Limits{})
 	if r.o.transform.Identity() {

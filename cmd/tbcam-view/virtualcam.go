@@ -12,6 +12,7 @@ import (
 	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/sink"
 	"github.com/tbcam/tbcam/sink/virtualcam"
+	"github.com/tbcam/tbcam/sink/virtualcam/v4l2node"
 )
 
 // loopbackFlags are the flags of virtual cameras.
@@ -93,7 +94,8 @@ func virtualCameraOutputs(r *run, measure func(*capture.Frame)) (all []sink.Outp
 	if err != nil {
 		return nil, err
 	}
-	o.Pool, o.Log, o.Need, o.Decoded = r.pool, r.log, r.bridge.demand.need, r.bridge.outage.note
+	o.Driver, o.Explain = v4l2node.Driver{}, cli.Explain
+	o.Pool, o.Log, o.Need, o.Decoded = r.pool, r.log, r.bridge.demand.need, r.bridge.outage.noteDecoded
 	for i, node := range r.o.loopback.nodes {
 		o.Node, o.Shown = node, nil
 		if i == 0 {

@@ -72,7 +72,7 @@ func (u *windowUpdater) line(s meter.Summary) string {
 	return line + fmt.Sprintf(" · %.1f MB/s", s.LastSecond.MBps)
 }
 
-// lastSecond returns how old pictures were in the last second, and how well that
+// lastSecond returns how old frames were in the last second, and how well that
 // is known.
 func lastSecond(s meter.Summary) string {
 	l, ok := total(s)
@@ -86,7 +86,7 @@ func lastSecond(s meter.Summary) string {
 	return line
 }
 
-// total returns how old pictures were in the last second when they were shown.
+// total returns how old frames were in the last second when they were shown.
 func total(s meter.Summary) (meter.Latency, bool) {
 	for _, l := range s.LastSecond.Latency {
 		if l.Stage == meter.StageNames[meter.Total] {

@@ -169,6 +169,9 @@ func (r *Recorder) Write(f *capture.Frame, gap Gap) error {
 	return nil
 }
 
+// Present implements sink.Sink, where nothing is known of missing frames.
+func (r *Recorder) Present(f *capture.Frame) error { return r.Write(f, Gap{}) }
+
 // Record starts or stops the recording, from the next frame on.
 func (r *Recorder) Record(on bool) {
 	r.mu.Lock()

@@ -1,2 +1,2 @@
-// Package snapshot writes one picture to a PNG or JPEG file.
+// Package snapshot writes one frame to a PNG or JPEG file.
 package snapshot

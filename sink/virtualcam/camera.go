@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/sink"
 )
@@ -21,7 +20,7 @@ const (
 	// grace is how long after the last application the far camera stays on:
 	// applications open a camera several times before they use it.
 	grace = 3 * time.Second
-	// stale is how long the last picture is shown when no other comes and nobody
+	// stale is how long the last frame is shown when no other comes and nobody
 	// says why.
 	stale = 3 * time.Second
 	// placeholderEvery is the time between two placeholders.
@@ -35,7 +34,8 @@ var defaultRate = capture.Rate{Num: 30, Den: 1}
 
 // Options describe a virtual camera.
 type Options struct {
-	Node   string         // path of a v4l2loopback node, or Auto
+	Driver Driver         // of the node
+	Node   string         // its path, or Auto
 	Format capture.Format // what was asked for: pixel format and size, or zeros
 	Want   capture.Format // size that the camera was asked for, or zero
 	Rate   capture.Rate   // that applications see; zero is 30 frames per second
@@ -43,39 +43,32 @@ type Options struct {
 	// OnDemand has Need called with false while no application reads the camera,
 	// where the driver can tell.
 	OnDemand bool
-	// Need is told whether pictures are needed, at each change.
+	// Need, if not nil, is called with whether frames are needed, at each change.
 	Need func(bool)
-	// Shown, if not nil, is called after each new picture was written, and before
+	// Shown, if not nil, is called after each new frame was written, and before
 	// its release.
 	Shown func(*capture.Frame)
-	// Decoded, if not nil, is told of each JPEG of a node that has JPEGs why it cannot
-	// be decoded, nil that it can.
+	// Decoded, if not nil, is called for each JPEG of a node that takes JPEGs with why
+	// it cannot be decoded, or nil.
 	Decoded func(error)
-	Pool    *capture.Pool
-	Log     *slog.Logger
+	// Explain, if not nil, returns how an error is logged, for instance with a remedy.
+	Explain func(error) string
+	Pool    *capture.Pool // nil means one of its own
+	Log     *slog.Logger  // nil discards
 }
 
-// output is an open node; v4l2.Output is one.
-type output interface {
-	Write(f *capture.Frame) error
-	Users() (<-chan int, error)
-	Close() error
-}
-
-// Camera is a virtual camera. From Start to Close it writes pictures to its node,
+// Camera is a virtual camera. From Start to Close it writes frames to its node,
 // whatever happens: those that Present gets, the last of them again where the next
 // is late, and else a placeholder. It opens the node again whenever that fails, in
 // the format that it had first.
 type Camera struct {
 	o      Options
-	system system
-	open   func(path string, f capture.Format, r capture.Rate) (output, error)
 	period time.Duration
 
 	needed  atomic.Bool  // somebody looks, or may
 	jpegs   atomic.Bool  // the node has JPEGs
-	notice  atomic.Value // a string: what is waited for, as the viewer says
-	dark    atomic.Bool  // the last picture is not to be seen any more
+	notice  atomic.Value // a string: what is waited for, from Notice
+	dark    atomic.Bool  // the last frame is not to be seen any more
 	timer   *time.Timer  // when something is to be written, or the node opened
 	leaving *time.Timer  // when the grace ends
 	closing chan struct{}
@@ -84,33 +77,42 @@ type Camera struct {
 
 	mu      sync.Mutex
 	node    string     // that was opened last
-	output  output     // nil while it is closed
-	users   <-chan int // of output; nil where the driver does not tell
+	output  Node       // nil while it is closed
+	users   <-chan int // of output; nil where the driver does not count them
 	looking int        // applications that look
 	painter *painter   // nil before the format is chosen
-	said    string     // why the node could not be used
-	told    bool       // what is not as it should be, once
+	logged  string     // why the node could not be used
+	warned  bool       // of what is not as it should be
 
 	last        *capture.Frame // that readers see; nil for the placeholder
 	lastAt      time.Time      // when it was new
-	since       time.Time      // there is no picture
+	since       time.Time      // there is no frame
 	placeholder *capture.Frame // nil before the first one
 	text        []string       // of placeholder
 }
 
 // New returns a virtual camera that is not started yet.
 func New(o Options) *Camera {
-	return newCamera(o, machine{}, func(path string, f capture.Format, r capture.Rate) (output, error) {
-		return v4l2.OpenOutput(path, f, r)
-	})
-}
-
-func newCamera(o Options, s system, open func(string, capture.Format, capture.Rate) (output, error)) *Camera {
 	if o.Rate.FPS() == 0 {
 		o.Rate = defaultRate
 	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Pool == nil {
+		o.Pool = &capture.Pool{}
+	}
+	if o.Driver == nil {
+		o.Driver = noDriver{}
+	}
+	if o.Need == nil {
+		o.Need = func(bool) {}
+	}
+	if o.Explain == nil {
+		o.Explain = error.Error
+	}
 	c := &Camera{
-		o: o, system: s, open: open, period: time.Duration(float64(time.Second) / o.Rate.FPS()), since: time.Now(),
+		o: o, period: time.Duration(float64(time.Second) / o.Rate.FPS()), since: time.Now(),
 		timer: time.NewTimer(0), leaving: time.NewTimer(0), closing: make(chan struct{}), done: make(chan struct{}),
 	}
 	c.leaving.Stop()
@@ -118,7 +120,7 @@ func newCamera(o Options, s system, open func(string, capture.Format, capture.Ra
 	return c
 }
 
-// Start begins. The error says why the node cannot be used yet; it is tried again
+// Start begins. The error is why the node cannot be used yet; it is tried again
 // until Close.
 func (c *Camera) Start() error {
 	c.mu.Lock()
@@ -142,7 +144,7 @@ func (c *Camera) Open() (sink.Sink, error) {
 // not safe for concurrent use with Open.
 func (c *Camera) Trouble() error { return c.trouble }
 
-// Notice implements sink.Noticer. A notice is shown until the next picture.
+// Notice implements sink.Noticer. A notice is shown until the next frame.
 func (c *Camera) Notice(n sink.Notice) {
 	c.notice.Store(n.Brief)
 	if n.Brief != "" {
@@ -179,11 +181,11 @@ func (c *Camera) Present(f *capture.Frame) error {
 		c.o.Log.Debug("frame dropped", "err", err)
 		return nil
 	}
-	if err := c.write(painted); err != nil {
+	if err := c.writeFrame(painted); err != nil {
 		painted.Release()
 		return nil
 	}
-	c.blank()
+	c.dropLast()
 	c.last, c.lastAt = painted, time.Now()
 	c.timer.Reset(c.period * 3 / 2) // before that it is not late
 	if c.o.Shown != nil {
@@ -198,7 +200,7 @@ func (c *Camera) Close() error {
 	<-c.done
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.blank()
+	c.dropLast()
 	if c.placeholder != nil {
 		c.placeholder.Release()
 	}
@@ -220,40 +222,40 @@ func (c *Camera) run() {
 		c.mu.Unlock()
 		select {
 		case <-c.timer.C:
-			c.tick()
+			c.writeDue()
 		case n, ok := <-users:
-			c.count(users, n, ok)
+			c.countUsers(users, n, ok)
 		case <-c.leaving.C:
-			c.leave()
+			c.turnOff()
 		case <-c.closing:
 			return
 		}
 	}
 }
 
-// tick opens the node, or writes what readers are to see now.
-func (c *Camera) tick() {
+// writeDue opens the node, or writes what readers are to see now.
+func (c *Camera) writeDue() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.output == nil {
-		_ = c.reopen(false) // which says why not, and tries again
+		_ = c.reopen(false) // which logs why not, and tries again
 		return
 	}
-	_ = c.show()
+	_ = c.writeLast()
 }
 
-// show writes the last picture again, or a placeholder.
-func (c *Camera) show() error {
+// writeLast writes the last frame again, or a placeholder.
+func (c *Camera) writeLast() error {
 	if c.dark.Swap(false) || c.last == nil || time.Since(c.lastAt) >= max(stale, 3*c.period) {
-		c.blank()
+		c.dropLast()
 		return c.showPlaceholder()
 	}
 	c.timer.Reset(c.period)
-	return c.write(c.last)
+	return c.writeFrame(c.last)
 }
 
-// blank forgets the last picture.
-func (c *Camera) blank() {
+// dropLast forgets the last frame.
+func (c *Camera) dropLast() {
 	if c.last != nil {
 		c.last.Release()
 		c.last, c.since = nil, time.Now()
@@ -263,9 +265,9 @@ func (c *Camera) blank() {
 func (c *Camera) showPlaceholder() error {
 	c.timer.Reset(placeholderEvery)
 	if lines := c.lines(); c.placeholder == nil || !slices.Equal(lines, c.text) {
-		f, err := c.painter.write(lines)
+		f, err := c.painter.drawText(lines)
 		if err != nil {
-			c.o.Log.Debug("no placeholder", "why", err)
+			c.o.Log.Debug("no placeholder", "err", err)
 			return err
 		}
 		if c.placeholder != nil {
@@ -273,7 +275,7 @@ func (c *Camera) showPlaceholder() error {
 		}
 		c.placeholder, c.text = f, lines
 	}
-	return c.write(c.placeholder)
+	return c.writeFrame(c.placeholder)
 }
 
 // lines returns the text of the placeholder.
@@ -284,31 +286,31 @@ func (c *Camera) lines() []string {
 	return []string{"no signal", cmp.Or(c.notice.Load().(string), "waiting for the camera"), "since " + c.since.Format(time.TimeOnly)}
 }
 
-// write gives a picture to the readers. After most errors the node is closed, to
+// writeFrame gives a frame to the readers. After most errors the node is closed, to
 // be opened again.
-func (c *Camera) write(f *capture.Frame) error {
+func (c *Camera) writeFrame(f *capture.Frame) error {
 	err := c.output.Write(f)
 	switch {
-	case errors.Is(err, v4l2.ErrFormat): // a JPEG that is too large
-		c.o.Log.Debug("picture dropped", "why", err)
+	case errors.Is(err, ErrFormat): // a JPEG that is too large
+		c.o.Log.Debug("picture dropped", "err", err)
 	case err != nil:
-		c.fail(cmp.Or(err, c.output.Close()))
+		c.retryAfter(cmp.Or(err, c.output.Close()))
 		c.output, c.users = nil, nil
 	}
 	return err
 }
 
-// fail says once why the node cannot be used, and has it tried again.
-func (c *Camera) fail(err error) {
-	if err.Error() != c.said && !(c.said != "" && errors.Is(err, errNoneFree)) {
-		c.said = err.Error()
-		c.o.Log.Warn(c.said)
+// retryAfter logs once why the node cannot be used, and has it tried again.
+func (c *Camera) retryAfter(err error) {
+	if err.Error() != c.logged && !(c.logged != "" && errors.Is(err, ErrNoneFree)) {
+		c.logged = err.Error()
+		c.o.Log.Warn(c.o.Explain(err))
 	}
 	c.timer.Reset(retry)
 }
 
-// count takes note of how many applications look; ok is false at the end of users.
-func (c *Camera) count(users <-chan int, n int, ok bool) {
+// countUsers takes note of how many applications look; ok is false at the end of users.
+func (c *Camera) countUsers(users <-chan int, n int, ok bool) {
 	c.mu.Lock()
 	if !ok {
 		if c.users == users {
@@ -323,14 +325,14 @@ func (c *Camera) count(users <-chan int, n int, ok bool) {
 	switch {
 	case n > 0:
 		c.leaving.Stop()
-		c.look()
+		c.turnOn()
 	case before > 0:
 		c.leaving.Reset(grace)
 	}
 }
 
-// look has the far camera turned on.
-func (c *Camera) look() {
+// turnOn has the far camera turned on.
+func (c *Camera) turnOn() {
 	if c.needed.Swap(true) {
 		return
 	}
@@ -342,15 +344,15 @@ func (c *Camera) look() {
 	c.o.Need(true)
 }
 
-// leave has the far camera turned off. What it showed last is not what the next
+// turnOff has the far camera turned off. What it showed last is not what the next
 // application is to see first.
-func (c *Camera) leave() {
+func (c *Camera) turnOff() {
 	if !c.needed.Swap(false) {
 		return
 	}
-	c.o.Log.Info("no application reads the virtual camera any more", "node", c.node)
+	c.o.Log.Info("no application reads the virtual camera", "node", c.node)
 	c.mu.Lock()
-	c.blank()
+	c.dropLast()
 	c.mu.Unlock()
 	c.timer.Reset(0)
 	c.o.Need(false)
@@ -364,30 +366,30 @@ func (c *Camera) reopen(create bool) error {
 	}
 	if err != nil {
 		if create {
-			c.said = err.Error() // by the caller
+			c.logged = err.Error() // by the caller
 		}
-		c.fail(err)
+		c.retryAfter(err)
 		return err
 	}
-	c.said = ""
+	c.logged = ""
 	return nil
 }
 
-// needsAnother reports whether an error of openAny says that only a node that is made
+// needsAnother reports whether after an error of openAny only a node that is made
 // would do.
 func (c *Camera) needsAnother(err error) bool {
-	return errors.Is(err, errNoneFree) || c.o.Node == Auto && errors.Is(err, v4l2.ErrFormat)
+	return errors.Is(err, ErrNoneFree) || c.o.Node == Auto && errors.Is(err, ErrFormat)
 }
 
 // openMade makes a node and opens that. Where it cannot, a node of another format is
 // the reason to state: none is missing.
-func (c *Camera) openMade(why error) error {
-	err := makeNode(c.system)
+func (c *Camera) openMade(cause error) error {
+	err := c.o.Driver.Make()
 	switch {
 	case err == nil:
 		return c.openNew()
-	case errors.Is(why, v4l2.ErrFormat):
-		return why
+	case errors.Is(cause, ErrFormat):
+		return cause
 	}
 	return err
 }
@@ -404,30 +406,27 @@ func (c *Camera) openNew() (err error) {
 	return err
 }
 
-// errNoneFree says that there is no node, or that programs write to all of them.
-var errNoneFree = errors.New("find a virtual camera: no v4l2loopback node is free")
-
 func (c *Camera) openAny() error {
-	candidates, err := nodes(c.system, c.o.Node)
+	candidates, err := c.o.Driver.Nodes(c.o.Node)
 	if err != nil {
 		return err
 	}
 	// Applications know the one that was there before.
-	if same := slices.IndexFunc(candidates, func(n v4l2.LoopbackNode) bool { return n.Path == c.node }); same >= 0 {
+	if same := slices.IndexFunc(candidates, func(n NodeInfo) bool { return n.Path == c.node }); same >= 0 {
 		candidates = candidates[same : same+1]
 	}
-	err = errNoneFree
+	err = ErrNoneFree
 	for _, n := range candidates {
 		opening := c.openNode(n)
 		if opening == nil {
 			return nil
 		}
-		if !errors.Is(err, v4l2.ErrFormat) { // which says most
+		if !errors.Is(err, ErrFormat) { // which explains most
 			err = opening
 		}
 	}
-	if c.o.Node == Auto && errors.Is(err, v4l2.ErrInUse) {
-		return fmt.Errorf("%w: %w", errNoneFree, err)
+	if c.o.Node == Auto && errors.Is(err, ErrInUse) {
+		return fmt.Errorf("%w: %w", ErrNoneFree, err)
 	}
 	return err
 }
@@ -435,24 +434,24 @@ func (c *Camera) openAny() error {
 // openNode opens a node in the format that the camera has. The first time that is the
 // one that is wanted; where no size was asked for, a node that cannot have the wanted
 // one is used at the size that it can have.
-func (c *Camera) openNode(n v4l2.LoopbackNode) error {
+func (c *Camera) openNode(n NodeInfo) error {
 	if c.painter != nil {
-		return withRemedy(c.openAs(n, c.painter))
+		return c.openAs(n, c.painter)
 	}
-	wanted := c.o.choose(n.Format)
+	wanted := c.o.chooseFormat(n.Format)
 	err := c.openFirst(n, wanted)
-	var has *v4l2.FormatError
+	var has *FormatError
 	if errors.As(err, &has) && c.o.Format.Width == 0 {
 		has.Keeps.Width, has.Keeps.Height = has.Keeps.Width&^1, has.Keeps.Height&^1
-		if fitting := c.o.choose(has.Keeps); fitting != wanted {
+		if fitting := c.o.chooseFormat(has.Keeps); fitting != wanted {
 			err = c.openFirst(n, fitting)
 		}
 	}
-	return withRemedy(err)
+	return err
 }
 
 // openFirst opens a node in a format that the camera has from then on.
-func (c *Camera) openFirst(n v4l2.LoopbackNode, format capture.Format) error {
+func (c *Camera) openFirst(n NodeInfo, format capture.Format) error {
 	painter, err := newPainter(format, c.o.Fit, c.o.Pool)
 	if err != nil {
 		return err
@@ -463,60 +462,49 @@ func (c *Camera) openFirst(n v4l2.LoopbackNode, format capture.Format) error {
 	return err
 }
 
-func (c *Camera) openAs(n v4l2.LoopbackNode, p *painter) error {
-	o, err := c.open(n.Path, p.format, c.o.Rate)
+func (c *Camera) openAs(n NodeInfo, p *painter) error {
+	o, err := c.o.Driver.Open(n.Path, p.format, c.o.Rate)
 	if err != nil {
 		return err
 	}
 	c.node, c.output, c.painter = n.Path, o, p
 	c.jpegs.Store(p.format.Pixel.Compressed())
-	c.watch()
+	c.watchUsers()
 	// With exclusive_caps=1 it is a camera only now.
-	if err := c.show(); c.output == nil {
+	if err := c.writeLast(); c.output == nil {
 		return err
 	}
-	c.o.Log.Info("virtual camera is there", "node", n.Path, "name", n.Name, "format", p.format)
-	c.tell(n)
+	c.o.Log.Info("virtual camera is ready", "node", n.Path, "name", n.Name, "format", p.format)
+	c.warnOnce(n)
 	return nil
 }
 
-// withRemedy says what the user can do.
-func withRemedy(err error) error {
-	switch {
-	case errors.Is(err, v4l2.ErrInUse):
-		return fmt.Errorf("%w; end that, or use --loopback auto", err)
-	case errors.Is(err, v4l2.ErrFormat):
-		return fmt.Errorf("%w; end what reads it, or leave --loopback-size and --loopback-format out", err)
-	}
-	return err
-}
-
-// tell says once what users may not expect of the node.
-func (c *Camera) tell(n v4l2.LoopbackNode) {
-	if c.told {
+// warnOnce logs what users may not expect of the node.
+func (c *Camera) warnOnce(n NodeInfo) {
+	if c.warned {
 		return
 	}
-	c.told = true
-	if !n.Exclusive {
-		c.o.Log.Warn("Chromium and others do not see " + n.Path + ", which is an output as well; run: sudo modprobe -r v4l2loopback; " + LoadCommand)
+	c.warned = true
+	if n.Warning != "" {
+		c.o.Log.Warn(n.Warning)
 	}
-	switch wanted := c.o.choose(n.Format); {
+	switch wanted := c.o.chooseFormat(n.Format); {
 	case c.painter.format != wanted:
 		c.o.Log.Warn("the node cannot have the wanted size; it is used at the size that it can have", "wanted", wanted, "node", n.Path)
-	case wanted != c.o.choose(capture.Format{}):
-		c.o.Log.Info("the node had its format before; --loopback-size and --loopback-format choose another")
+	case wanted != c.o.chooseFormat(capture.Format{}):
+		c.o.Log.Info("the node keeps the format that it had before", "format", wanted, "node", n.Path)
 	}
 }
 
-// watch follows the applications where that is wanted and the driver tells.
-func (c *Camera) watch() {
+// watchUsers follows the applications where that is wanted and the driver counts them.
+func (c *Camera) watchUsers() {
 	if c.o.OnDemand {
 		users, err := c.output.Users()
 		if err == nil {
 			c.users = users
 			return
 		}
-		c.o.Log.Info("the camera stays on", "why", err)
+		c.o.Log.Info("the camera stays on", "err", err)
 		c.o.OnDemand = false
 	}
 	if !c.needed.Swap(true) {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/sink"
 )
 
@@ -18,11 +17,11 @@ var tiny = capture.Format{Pixel: capture.YUYV, Width: 64, Height: 48}
 func on() Options { return Options{Format: tiny} }
 
 // TestSteadyRate: readers get the node's rate of a camera that is slower, without
-// any picture twice of one that is not.
+// any frame twice of one that is not.
 func TestSteadyRate(t *testing.T) {
 	for _, tt := range []struct {
 		period time.Duration
-		least  int // pictures in 10 s
+		least  int // frames in 10 s
 		most   int
 	}{
 		{time.Second / 30, 300, 300},
@@ -60,8 +59,8 @@ func TestSteadyRate(t *testing.T) {
 	}
 }
 
-// TestAlwaysAPicture: there is a placeholder before the first picture, at once when
-// it is known that none comes, and after a while when it is not; and the picture
+// TestAlwaysAPicture: there is a placeholder before the first frame, at once when
+// it is known that none comes, and after a while when it is not; and the frame
 // comes back by itself.
 func TestAlwaysAPicture(t *testing.T) {
 	play(t, on(), new(fake), func(s *stage) {
@@ -153,7 +152,7 @@ func TestDriverThatCannotTell(t *testing.T) {
 		s.locked(func() { s.fail = errors.New("a fault") })
 		s.wait(10 * time.Second)
 		s.wantNeeds(true)
-		if n := s.said("the camera stays on"); n != 1 || len(s.opened) != 2 {
+		if n := s.logged("the camera stays on"); n != 1 || len(s.opened) != 2 {
 			t.Errorf("said %d times in %d openings", n, len(s.opened))
 		}
 	})
@@ -161,12 +160,12 @@ func TestDriverThatCannotTell(t *testing.T) {
 
 // TestFaultsOfTheNode: it is opened again, in the format that it had.
 func TestFaultsOfTheNode(t *testing.T) {
-	play(t, Options{}, &fake{node: v4l2.LoopbackNode{Format: tiny}}, func(s *stage) {
+	play(t, Options{}, &fake{node: NodeInfo{Format: tiny}}, func(s *stage) {
 		s.start()
 		s.film(tiny, time.Second/30, time.Second)
 		s.locked(func() {
 			s.node.Format = capture.Format{Pixel: capture.YUV420, Width: 640, Height: 480}
-			s.fail, s.refuse = errors.New("no such device"), v4l2.ErrInUse
+			s.fail, s.refuse = errors.New("no such device"), ErrInUse
 		})
 		s.film(tiny, time.Second/30, 3*time.Second)
 		s.locked(func() { s.refuse = nil })
@@ -177,7 +176,7 @@ func TestFaultsOfTheNode(t *testing.T) {
 		if last := s.last(); last.sequence != s.next {
 			t.Errorf("readers see %+v", last)
 		}
-		if s.said("no such device") != 1 || s.said("another program writes") != 1 {
+		if s.logged("no such device") != 1 || s.logged("another program writes") != 1 {
 			t.Errorf("it says %s", s.log.String())
 		}
 	})
@@ -185,8 +184,8 @@ func TestFaultsOfTheNode(t *testing.T) {
 
 // TestNodeThatIsRefused: Start says why, and it is taken when that is over.
 func TestNodeThatIsRefused(t *testing.T) {
-	play(t, on(), &fake{refuse: v4l2.ErrInUse}, func(s *stage) {
-		if err := s.camera.Start(); !errors.Is(err, v4l2.ErrInUse) {
+	play(t, on(), &fake{refuse: ErrInUse}, func(s *stage) {
+		if err := s.camera.Start(); !errors.Is(err, ErrInUse) {
 			t.Errorf("Start: %v", err)
 		}
 		s.film(tiny, time.Second, 5*time.Second)
@@ -194,7 +193,7 @@ func TestNodeThatIsRefused(t *testing.T) {
 		s.locked(func() { s.refuse = nil })
 		s.wait(retry)
 		s.wantNeeds(true)
-		if n := s.said("another program"); n != 0 {
+		if n := s.logged("another program"); n != 0 {
 			t.Errorf("what Start said is said %d times more", n)
 		}
 	})
@@ -208,7 +207,7 @@ func TestNodeThatIsSmall(t *testing.T) {
 		play(t, o, &fake{most: 401}, func(s *stage) {
 			s.start()
 			want := capture.Format{Pixel: capture.YUYV, Width: 400, Height: 360}
-			if len(s.opened) != 1 || s.opened[0] != want || s.said("cannot have the wanted size") != 1 {
+			if len(s.opened) != 1 || s.opened[0] != want || s.logged("cannot have the wanted size") != 1 {
 				t.Errorf("%s: opened as %v, it says %s", node, s.opened, s.log.String())
 			}
 			s.locked(func() { s.fail = errors.New("a fault") })
@@ -220,7 +219,7 @@ func TestNodeThatIsSmall(t *testing.T) {
 		o.Format.Width, o.Format.Height = 640, 480
 		play(t, o, &fake{most: 401}, func(s *stage) {
 			err := s.camera.Start()
-			if !errors.Is(err, v4l2.ErrFormat) || strings.Contains(err.Error(), "free") ||
+			if !errors.Is(err, ErrFormat) || strings.Contains(err.Error(), "free") ||
 				!strings.Contains(err.Error(), "640x480 was asked") || !strings.Contains(err.Error(), "401x401") {
 				t.Errorf("%s: Start: %v", node, err)
 			}
@@ -258,7 +257,7 @@ func TestUndecodable(t *testing.T) {
 func TestPictureTooLarge(t *testing.T) {
 	play(t, on(), new(fake), func(s *stage) {
 		s.start()
-		s.locked(func() { s.fail = v4l2.ErrFormat })
+		s.locked(func() { s.fail = ErrFormat })
 		s.film(tiny, time.Second/30, time.Second)
 		if len(s.opened) != 1 || s.last().sequence != s.next {
 			t.Errorf("%d openings", len(s.opened))
@@ -266,7 +265,7 @@ func TestPictureTooLarge(t *testing.T) {
 	})
 }
 
-// TestAutoTakesWhatIsFree, stays there, and says what to do where nothing is free.
+// TestAutoTakesWhatIsFree: it stays there; the error of the driver is returned where nothing is free.
 func TestAutoTakesWhatIsFree(t *testing.T) {
 	o := on()
 	o.Node = Auto
@@ -278,12 +277,12 @@ func TestAutoTakesWhatIsFree(t *testing.T) {
 			t.Errorf("%d openings, the last of %s", len(s.opened), s.camera.node)
 		}
 	})
-	play(t, o, &fake{taken: "/dev/video1", refuse: v4l2.ErrInUse}, func(s *stage) {
-		if err := s.camera.Start(); err == nil || !strings.Contains(err.Error(), "run: "+AddCommand) {
+	play(t, o, &fake{taken: "/dev/video1", refuse: ErrInUse}, func(s *stage) {
+		if err := s.camera.Start(); !errors.Is(err, errMake) {
 			t.Errorf("Start: %v", err)
 		}
 		s.wait(5 * retry)
-		if n := s.said("free"); n != 0 {
+		if n := s.logged("free"); n != 0 {
 			t.Errorf("what Start said is said %d times more", n)
 		}
 	})

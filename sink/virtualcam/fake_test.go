@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"slices"
 	"strings"
@@ -14,10 +13,9 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/capture/v4l2"
 )
 
-// written is a picture that readers of a fake node see.
+// written is a frame that readers of a fake node see.
 type written struct {
 	at       time.Time
 	sequence uint32 // 0 of a placeholder
@@ -25,10 +23,13 @@ type written struct {
 	format   capture.Format
 }
 
+// errMake is why the fake makes no node.
+var errMake = errors.New("run this command")
+
 // fake is a machine with a node, which is its own output, and perhaps one that
 // others use.
 type fake struct {
-	node  v4l2.LoopbackNode
+	node  NodeInfo
 	taken string // path of a node that another program writes to
 	tells bool   // the driver tells who reads
 	most  int    // pixels of a line and lines that it can have, 0 for any
@@ -42,23 +43,19 @@ type fake struct {
 	written []written
 }
 
-func (f *fake) Node(string) (v4l2.LoopbackNode, error) { return f.node, nil }
-func (f *fake) Nodes() ([]v4l2.LoopbackNode, error) {
-	all := []v4l2.LoopbackNode{f.node}
-	if f.taken != "" {
-		all = append(all, v4l2.LoopbackNode{Path: f.taken, Name: Label})
+func (f *fake) Nodes(name string) ([]NodeInfo, error) {
+	if f.taken != "" && name == Auto {
+		return []NodeInfo{{Path: f.taken}, f.node}, nil
 	}
-	return all, nil
+	return []NodeInfo{f.node}, nil
 }
-func (f *fake) Create(string) (string, error) { return "", fs.ErrPermission }
-func (f *fake) Loaded() bool                  { return true }
-func (f *fake) Load() error                   { return errors.ErrUnsupported }
-func (f *fake) locked(do func())              { f.mu.Lock(); defer f.mu.Unlock(); do() }
-func (f *fake) open(path string, format capture.Format, _ capture.Rate) (output, error) {
+func (f *fake) Make() error      { return errMake }
+func (f *fake) locked(do func()) { f.mu.Lock(); defer f.mu.Unlock(); do() }
+func (f *fake) Open(path string, format capture.Format, _ capture.Rate) (Node, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.taken != "" && path == f.taken {
-		return nil, v4l2.ErrInUse
+		return nil, ErrInUse
 	}
 	if f.refuse != nil {
 		return nil, f.refuse
@@ -66,7 +63,7 @@ func (f *fake) open(path string, format capture.Format, _ capture.Rate) (output,
 	if f.most > 0 && (format.Width > f.most || format.Height > f.most) {
 		keeps := format // as v4l2loopback has it
 		keeps.Width, keeps.Height = min(format.Width, f.most), min(format.Height, f.most)
-		return nil, &v4l2.FormatError{Path: path, Asked: format, Keeps: keeps}
+		return nil, &FormatError{Asked: format, Keeps: keeps}
 	}
 	f.opened = append(f.opened, format)
 	return f, nil
@@ -85,7 +82,7 @@ func (f *fake) Write(frame *capture.Frame) error {
 
 func (f *fake) Users() (<-chan int, error) {
 	if !f.tells {
-		return nil, v4l2.ErrUsageUnknown
+		return nil, errors.ErrUnsupported
 	}
 	return f.users, nil
 }
@@ -130,10 +127,11 @@ func play(t *testing.T, o Options, f *fake, do func(*stage)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{fake: f, t: t}
 		f.users = make(chan int) // in the test's own time
-		f.node.Path, f.node.Capture = "/dev/video7", true
+		f.node.Path = "/dev/video7"
 		o.Node, o.Pool, o.Log = cmp.Or(o.Node, "/dev/video7"), &s.pool, slog.New(slog.NewTextHandler(&s.log, nil))
 		o.Need = func(yes bool) { f.locked(func() { s.needs = append(s.needs, yes) }) }
-		s.camera = newCamera(o, f, f.open)
+		o.Driver = f
+		s.camera = New(o)
 		do(s)
 		if err := s.camera.Close(); err != nil {
 			t.Error(err)
@@ -155,7 +153,7 @@ func (s *stage) start() {
 	synctest.Wait()
 }
 
-// film presents pictures for a time, one each period, numbered from 1.
+// film presents frames for a time, one each period, numbered from 1.
 func (s *stage) film(format capture.Format, period, d time.Duration) {
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(period) {
 		s.next++
@@ -174,8 +172,8 @@ func (s *stage) wait(d time.Duration) {
 	synctest.Wait()
 }
 
-// said returns how often the log has a text.
-func (s *stage) said(text string) int { return strings.Count(s.log.String(), text) }
+// logged returns how often the log has a text.
+func (s *stage) logged(text string) int { return strings.Count(s.log.String(), text) }
 
 func (s *stage) wantNeeds(want ...bool) {
 	s.t.Helper()

@@ -14,29 +14,31 @@ import (
 	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/sink"
 	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
-// soon is the longest time from an application's STREAMON to its first picture, of
+// soon is the longest time from an application's STREAMON to its first frame, of
 // a camera that starts at once.
 const soon = 1500 * time.Millisecond
 
 // TestFirstPictureOnDemand measures, by this machine's clock, how long an
-// application waits for the first picture through a session, JPEGs and all. The
+// application waits for the first frame through a session, JPEGs and all. The
 // camera and the node are simulated.
 func TestFirstPictureOnDemand(t *testing.T) {
 	var pool capture.Pool
 	log := slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithCancel(t.Context())
 	var programs sync.WaitGroup
-	link, err := transport.ListenUnix(filepath.Join(t.TempDir(), "s"), nil, log)
+	link, err := unixsock.Listen(filepath.Join(t.TempDir(), "s"), nil, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	fan := sink.NewFanout(sink.Options{Decoder: codec.NewDecoder(&pool, codec.Limits{})})
-	receiver := &transport.Receiver{Link: link, Consumer: audience{fan}, Pool: &pool, Log: log}
+	receiver := &transport.Receiver{Link: link, Consumer: audience{fan: fan}, Pool: &pool, Log: log}
 	node := &fake{tells: true, users: make(chan int)}
-	c := newCamera(Options{
-		Node: "/dev/video7", OnDemand: true, Pool: &pool, Log: log,
+	c := New(Options{
+		Driver: node,
+		Node:   "/dev/video7", OnDemand: true, Pool: &pool, Log: log,
 		Need: func(yes bool) {
 			if yes {
 				receiver.Start(capture.Want{})
@@ -44,12 +46,12 @@ func TestFirstPictureOnDemand(t *testing.T) {
 				receiver.Stop()
 			}
 		},
-	}, node, node.open)
+	})
 	if err := cmp.Or(fan.Add(c), c.Trouble()); err != nil {
 		t.Fatal(err)
 	}
-	camera := newPatternFeed(t, &pool)
-	sender := &transport.Sender{Link: &transport.UnixDialer{Path: link.String()[len("unix:"):], Log: log}, Producer: camera, Log: log}
+	camera := newPatternProducer(t, &pool)
+	sender := &transport.Sender{Link: &unixsock.Dialer{Path: link.String()[len("unix:"):], Log: log}, Producer: camera, Log: log}
 	programs.Go(fan.Run)
 	programs.Go(func() { _ = receiver.Run(ctx) })
 	programs.Go(func() { _ = sender.Run(ctx) })
@@ -66,7 +68,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 		}
 		t.Logf("the first picture came %v after STREAMON", time.Since(begin))
 		node.users <- 0
-		c.leave() // the grace is not the matter here
+		c.turnOff() // the grace is not the matter here
 	}
 	cancel()
 	if err := fan.Close(); err != nil {
@@ -83,7 +85,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 	}
 }
 
-// showsCamera reports whether readers have seen a picture that was received.
+// showsCamera reports whether readers have seen a frame that was received.
 func (f *fake) showsCamera(since time.Time) bool {
 	for _, w := range f.since(since) {
 		if w.received {
@@ -94,17 +96,16 @@ func (f *fake) showsCamera(since time.Time) bool {
 }
 
 // audience hands frames to a fan-out.
-type audience struct{ fan *sink.Fanout }
+type audience struct {
+	transport.NopConsumer
+	fan *sink.Fanout
+}
 
-func (audience) Connected(transport.Peer)                 {}
-func (audience) Mode(transport.Mode)                      {}
+// Frame implements transport.Consumer.
 func (a audience) Frame(f *capture.Frame, _ capture.Lost) { a.fan.Frame(f) }
-func (audience) Lost(capture.Lost)                        {}
-func (audience) Status(transport.Status)                  {}
-func (audience) Disconnected(error)                       {}
 
-// patternFeed is the pattern as a transport.Producer, in its largest usual mode.
-type patternFeed struct {
+// patternProducer is the pattern as a transport.Producer, in its largest usual mode.
+type patternProducer struct {
 	t       *testing.T
 	pool    *capture.Pool
 	encoder codec.Encoder
@@ -116,20 +117,20 @@ type patternFeed struct {
 	stop func() // of the last Start
 }
 
-func newPatternFeed(t *testing.T, pool *capture.Pool) *patternFeed {
+func newPatternProducer(t *testing.T, pool *capture.Pool) *patternProducer {
 	encoder, err := codec.NewEncoder(codec.JPEG, 85, pool)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(encoder.Close)
 	mode := capture.Mode{Pixel: capture.YUYV, Width: 1280, Height: 720, Rate: capture.Rate{Num: 30, Den: 1}}
-	p := &patternFeed{t: t, stop: func() {}, pool: pool, encoder: encoder, frames: make(chan *capture.Frame)}
+	p := &patternProducer{t: t, stop: func() {}, pool: pool, encoder: encoder, frames: make(chan *capture.Frame)}
 	p.info = transport.Mode{Camera: pattern.Name, Source: mode}
 	p.info.Format = encoder.Format(capture.Format{Pixel: mode.Pixel, Width: mode.Width, Height: mode.Height})
 	return p
 }
 
-func (p *patternFeed) Start(uint32, capture.Want) {
+func (p *patternProducer) Start(uint32, capture.Want) {
 	p.Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,16 +157,16 @@ func (p *patternFeed) Start(uint32, capture.Want) {
 	})
 }
 
-func (p *patternFeed) Stop() {
+func (p *patternProducer) Stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stop()
 }
 
-func (p *patternFeed) Lost() capture.Lost        { return capture.Lost{} }
-func (p *patternFeed) Cameras() []capture.Device { return nil }
+func (p *patternProducer) Lost() capture.Lost        { return capture.Lost{} }
+func (p *patternProducer) Cameras() []capture.Device { return nil }
 
-func (p *patternFeed) Next(ctx context.Context) (transport.Unit, error) {
+func (p *patternProducer) Next(ctx context.Context) (transport.Unit, error) {
 	select {
 	case f := <-p.frames:
 		g, err := p.encoder.Encode(f)

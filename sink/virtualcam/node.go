@@ -1,113 +1,73 @@
 package virtualcam
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"os/exec"
-	"slices"
-	"strings"
 
-	"github.com/tbcam/tbcam/capture/v4l2"
+	"github.com/tbcam/tbcam/capture"
 )
 
 // Auto selects a node by itself.
 const Auto = "auto"
 
-// Label is the card_label of the node that is taken first.
-const Label = "tbcam"
-
-// The commands that make a node which browsers see: load the driver, have one
-// that is loaded add a node, and load one anew that cannot.
-const (
-	LoadCommand = "sudo modprobe v4l2loopback exclusive_caps=1 card_label=" + Label
-	AddCommand  = "sudo v4l2loopback-ctl add -n " + Label + " -x 1"
-	moreCommand = "sudo modprobe -r v4l2loopback; sudo modprobe v4l2loopback devices=2 exclusive_caps=1,1 card_label=" + Label + "," + Label + "2"
+// Errors of drivers and nodes, which theirs wrap.
+var (
+	// ErrInUse: another program writes to the node.
+	ErrInUse = errors.New("another program writes to it")
+	// ErrFormat: the node does not take the format, or not this frame.
+	ErrFormat = errors.New("node does not take the format")
+	// ErrNoneFree: there is no node, or programs write to all of them.
+	ErrNoneFree = errors.New("find a virtual camera: no node is free")
 )
 
-// system is what the search for a node asks of the machine.
-type system interface {
-	// Node describes the node at a path.
-	Node(path string) (v4l2.LoopbackNode, error)
-	Nodes() ([]v4l2.LoopbackNode, error)
-	// Create has the driver make a node. See v4l2.CreateLoopback.
-	Create(label string) (string, error)
-	// Loaded reports whether the driver is there.
-	Loaded() bool
-	// Load loads it. The error wraps fs.ErrPermission where only root may.
-	Load() error
+// FormatError is an ErrFormat of Driver.Open that knows which format the node keeps.
+type FormatError struct{ Asked, Keeps capture.Format }
+
+// Error implements error.
+func (e *FormatError) Error() string {
+	return fmt.Sprintf("%v: %v was asked, it keeps %v", ErrFormat, e.Asked, e.Keeps)
 }
 
-// nodes returns those that name means, the best first. Those that cannot be
-// opened are left out where there are others.
-func nodes(s system, name string) ([]v4l2.LoopbackNode, error) {
-	if name != Auto {
-		n, err := s.Node(name)
-		return []v4l2.LoopbackNode{n}, err
-	}
-	all, err := s.Nodes()
-	if err != nil {
-		return nil, fmt.Errorf("find a virtual camera: %w", err)
-	}
-	slices.SortStableFunc(all, func(a, b v4l2.LoopbackNode) int { return cmp.Compare(rank(a), rank(b)) })
-	usable := slices.DeleteFunc(slices.Clone(all), func(n v4l2.LoopbackNode) bool { return n.Err != nil })
-	if len(usable) == 0 && len(all) > 0 {
-		return nil, fmt.Errorf("find a virtual camera: %w", all[0].Err)
-	}
-	return usable, nil
+// Unwrap makes it an ErrFormat.
+func (e *FormatError) Unwrap() error { return ErrFormat }
+
+// Driver finds, makes and opens the nodes of one kind; v4l2node.Driver is one.
+type Driver interface {
+	// Nodes returns the nodes that a name means, which may be Auto, the best first.
+	Nodes(name string) ([]NodeInfo, error)
+	// Make makes another node, where that is allowed.
+	Make() error
+	// Open opens a node to write frames of a format. The error wraps ErrInUse or
+	// ErrFormat where that is the reason.
+	Open(path string, f capture.Format, r capture.Rate) (Node, error)
 }
 
-// rank orders nodes: ours, those that every application sees, others.
-func rank(n v4l2.LoopbackNode) int {
-	switch {
-	case strings.EqualFold(n.Name, Label):
-		return 0
-	case n.Exclusive:
-		return 1
-	}
-	return 2
+// NodeInfo describes a node that is not open.
+type NodeInfo struct {
+	Path   string
+	Name   string
+	Format capture.Format // that the node holds; zero if the next writer may choose
+	// Warning is what users may not expect of the node, "" for nothing.
+	Warning string
 }
 
-// makeNode makes a node where that is allowed, and else says what does.
-func makeNode(s system) error {
-	if !s.Loaded() {
-		err := s.Load()
-		if errors.Is(err, fs.ErrPermission) {
-			return errors.New("find a virtual camera: there is no v4l2loopback node; run: " + LoadCommand)
-		}
-		return err
-	}
-	_, err := s.Create(Label)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return errors.New("find a virtual camera: no v4l2loopback node is free; run: " + AddCommand)
-	case errors.Is(err, fs.ErrNotExist):
-		return errors.New("find a virtual camera: no v4l2loopback node is free, and this version cannot add one; end what uses it, and run: " + moreCommand)
-	}
-	return err
+// Node is an open virtual camera device.
+type Node interface {
+	// Write gives a frame to the applications that read; it does not keep it.
+	Write(f *capture.Frame) error
+	// Users returns where the number of applications that read comes from whenever it
+	// changes, until Close; an error means that the driver does not count them.
+	Users() (<-chan int, error)
+	Close() error
 }
 
-// machine is the system that this program runs on.
-type machine struct{}
+// noDriver is used where no driver is given.
+type noDriver struct{}
 
-func (machine) Node(path string) (v4l2.LoopbackNode, error) { return v4l2.Loopback(path) }
-func (machine) Nodes() ([]v4l2.LoopbackNode, error)         { return v4l2.Loopbacks() }
-func (machine) Create(label string) (string, error)         { return v4l2.CreateLoopback(label) }
+var errNoDriver = errors.New("find a virtual camera: no driver was given")
 
-func (machine) Loaded() bool {
-	_, err := os.Stat("/sys/module/v4l2loopback")
-	return err == nil
-}
-
-func (machine) Load() error {
-	if os.Geteuid() != 0 {
-		return fs.ErrPermission
-	}
-	args := strings.Fields(LoadCommand)[1:] // without sudo
-	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s; tbcam-view doctor says more", strings.Join(args, " "), err, strings.Join(strings.Fields(string(out)), " "))
-	}
-	return nil
+func (noDriver) Nodes(string) ([]NodeInfo, error) { return nil, errNoDriver }
+func (noDriver) Make() error                      { return errNoDriver }
+func (noDriver) Open(string, capture.Format, capture.Rate) (Node, error) {
+	return nil, errNoDriver
 }

@@ -77,7 +77,7 @@ func TestJPEGsAreCopied(t *testing.T) {
 	}
 }
 
-// TestLyingJPEG: what is not the picture that its frame says does not reach
+// TestLyingJPEG: what is not the frame that its frame says does not reach
 // applications.
 func TestLyingJPEG(t *testing.T) {
 	var pool capture.Pool
@@ -103,12 +103,12 @@ func TestLyingJPEG(t *testing.T) {
 func TestPlaceholderOfANodeWithJPEGs(t *testing.T) {
 	var pool capture.Pool
 	p := newTestPainter(t, format(capture.MJPEG, 320, 240), &pool)
-	f, err := p.write([]string{"no signal"})
+	f, err := p.drawText([]string{"no signal"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Release()
-	if !whole(f) || f.Format != p.format {
+	if !isWhole(f) || f.Format != p.format {
 		t.Errorf("it is %v", f.Format)
 	}
 }

@@ -1,3 +1,3 @@
-// Package window shows pictures in a window, which is a process of its own: a
+// Package window shows frames in a window, which is a process of its own: a
 // crash in a graphics driver stops neither a call nor a recording.
 package window

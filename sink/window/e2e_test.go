@@ -84,7 +84,7 @@ func openOn(t *testing.T, display *xvfb.Display) *desk {
 	return &desk{Display: display, Window: w, pool: newPool(t)}
 }
 
-// show presents a picture and waits until it is reported as shown.
+// show presents a frame and waits until it is reported as shown.
 func (d *desk) show(t *testing.T, f capture.Format, paint func(data []byte)) Event {
 	t.Helper()
 	d.last++
@@ -123,7 +123,7 @@ var samples = [][3]uint8{
 	{110, 160, 150}, {100, 110, 170}, {80, 170, 110}, {40, 128, 128},
 }
 
-// bars paints the samples as vertical bars into a planar picture.
+// bars paints the samples as vertical bars into a planar frame.
 func bars(f capture.Format) func([]byte) {
 	return func(data []byte) {
 		planes, n := f.Planes()
@@ -190,7 +190,7 @@ func wrongPixel(screen image.Image, x, y int, want color.RGBA) error {
 	return nil
 }
 
-// wrongOutside returns what is not black in a window around a picture.
+// wrongOutside returns what is not black in a window around a frame.
 func wrongOutside(screen image.Image, window, picture image.Rectangle) error {
 	for y := window.Min.Y; y < window.Max.Y; y++ {
 		for x := window.Min.X; x < window.Max.X; x++ {
@@ -261,7 +261,7 @@ func TestResize(t *testing.T) {
 	}
 }
 
-// TestLarge opens on a picture that is larger than the screen.
+// TestLarge opens on a frame that is larger than the screen.
 func TestLarge(t *testing.T) {
 	d := openDesk(t)
 	f := wide
@@ -293,7 +293,7 @@ func TestHiDPI(t *testing.T) {
 
 var detailed = capture.Format{Pixel: capture.GREY, Width: 640, Height: 360, Range: capture.Full}
 
-// check returns the sample of a picture in which each pixel differs from the next.
+// check returns the sample of a frame in which each pixel differs from the next.
 func check(x, y int) uint8 { return uint8(40 + 80*((x+y)%3)) }
 
 func checks(data []byte) {
@@ -377,7 +377,7 @@ func TestSignals(t *testing.T) {
 	again.until(t, func(s image.Image) error { return wrongBars(s, window, wide) })
 }
 
-// TestHung stops the window's process in the middle of pictures, and lets it go on.
+// TestHung stops the window's process in the middle of frames, and lets it go on.
 func TestHung(t *testing.T) {
 	d := openDesk(t)
 	d.show(t, wide, bars(wide))
@@ -421,7 +421,7 @@ func TestExposed(t *testing.T) {
 	d.until(t, func(s image.Image) error { return wrongBars(s, place, wide) })
 }
 
-// TestIdle compares what a window costs at 30 pictures per second with one whose
+// TestIdle compares what a window costs at 30 frames per second with one whose
 // camera is paused, with statistics and controls open.
 func TestIdle(t *testing.T) {
 	d := openDesk(t)
@@ -477,7 +477,7 @@ func (d *desk) cpu(t *testing.T) time.Duration {
 	return time.Duration(ticks) * time.Second / 100
 }
 
-// TestMemory: pictures and changes of format leave nothing behind in the window.
+// TestMemory: frames and changes of format leave nothing behind in the window.
 func TestMemory(t *testing.T) {
 	d := openDesk(t)
 	play := func() {
@@ -490,7 +490,7 @@ func TestMemory(t *testing.T) {
 	play()
 	before := d.memory(t)
 	play()
-	if grown := d.memory(t) - before; grown > 16<<20 { // a leak of every picture is 41 MiB
+	if grown := d.memory(t) - before; grown > 16<<20 { // a leak of every frame is 41 MiB
 		t.Errorf("the window has grown by %d bytes", grown)
 	}
 }
@@ -510,7 +510,7 @@ func (d *desk) memory(t *testing.T) int {
 	return kib << 10
 }
 
-// TestLatency prints how long pictures take from Present to being shown, and
+// TestLatency prints how long frames take from Present to being shown, and
 // from there into the memory of the X server.
 func TestLatency(t *testing.T) {
 	d := openDesk(t)
@@ -604,7 +604,7 @@ func running(pid int) bool {
 	return err == nil && !strings.Contains(string(stat), ") Z ")
 }
 
-// TestLeaksOfRealWindows opens and closes windows with pictures of two formats.
+// TestLeaksOfRealWindows opens and closes windows with frames of two formats.
 func TestLeaksOfRealWindows(t *testing.T) {
 	display := xvfb.Start(t)
 	use := func() {

@@ -14,13 +14,13 @@ import (
 // Event is something that happened in the window.
 type Event struct {
 	Kind Kind
-	// Of a picture that was Shown: when, and what its frame said about it.
+	// Of a frame that was Shown: when, and the sequence number and times of its frame.
 	//
-	// ShownAt is when the graphics card had drawn the window with the picture and
+	// ShownAt is when the graphics card had drawn the window with the frame and
 	// was about to put it on the screen. What the screen and a compositor add is
 	// not known to the window.
 	ShownAt  time.Time
-	Sequence uint32 // also of Snapshot: of the picture that its user saw
+	Sequence uint32 // also of Snapshot: of the frame that its user saw
 	At       [capture.NumStages]time.Time
 
 	On      bool   // of Statistics: somebody looks at them
@@ -50,9 +50,9 @@ const eventQueue = 32
 // received all the time: while the queue is full Shown is dropped, but keys wait.
 func (w *Window) Events() <-chan Event { return w.events }
 
-// receive passes the reports of the window's process on until it is gone or
+// receiveReports passes the reports of the window's process on until it is gone or
 // Close was called; the error is what it did wrong.
-func (w *Window) receive() error {
+func (w *Window) receiveReports() error {
 	for {
 		var report shm.Report
 		_, err := w.conn.Receive(&report)
@@ -62,13 +62,13 @@ func (w *Window) receive() error {
 		case err != nil:
 			return err
 		}
-		if err := w.handle(report); err != nil {
+		if err := w.handleReport(report); err != nil {
 			return err
 		}
 	}
 }
 
-func (w *Window) handle(r shm.Report) error {
+func (w *Window) handleReport(r shm.Report) error {
 	switch r.Action {
 	case shm.Shown:
 		w.shown(r)
@@ -83,7 +83,7 @@ func (w *Window) handle(r shm.Report) error {
 	case shm.SetControl:
 		w.deliver(Event{Kind: SetControl, Control: r.Control, Value: r.Value})
 	case shm.Quit:
-		w.end(ErrClosed)
+		w.noteEnd(ErrClosed)
 		w.deliver(Event{Kind: Quit})
 	default:
 		return fmt.Errorf("unknown report %.20q", r.Action)
@@ -99,7 +99,7 @@ func (w *Window) deliver(e Event) {
 	}
 }
 
-// started notes how the window wants its pictures.
+// started notes how the window wants its frames.
 func (w *Window) started(r shm.Report) {
 	w.mu.Lock()
 	w.rgba = r.On && w.options.RGBA != nil
@@ -114,7 +114,7 @@ func (w *Window) snapshot() {
 	w.deliver(Event{Kind: Snapshot, Sequence: p.sequence, At: p.at})
 }
 
-// shown delivers that a picture was shown, if that can be true.
+// shown delivers that a frame was shown, if that can be true.
 func (w *Window) shown(r shm.Report) {
 	w.mu.Lock()
 	p, ok := w.pending.take(r)
@@ -132,34 +132,34 @@ func (w *Window) shown(r shm.Report) {
 	}
 }
 
-// pictures remembers the pictures that may be reported as shown; older ones were
+// pendingFrames remembers the frames that may be reported as shown; older ones were
 // superseded long before.
-type pictures struct {
+type pendingFrames struct {
 	last   uint64
-	recent [4 * shm.Slots]picture
+	recent [4 * shm.Slots]pendingFrame
 }
 
-type picture struct {
+type pendingFrame struct {
 	id        uint64
 	presented int64 // of shm.Monotonic
 	sequence  uint32
 	at        [capture.NumStages]time.Time
 }
 
-// add returns the identity that it gave to the picture.
-func (p *pictures) add(f *capture.Frame) uint64 {
+// add returns the identity that it gave to the frame.
+func (p *pendingFrames) add(f *capture.Frame) uint64 {
 	p.last++
-	p.recent[p.last%uint64(len(p.recent))] = picture{p.last, shm.Monotonic(), f.Sequence, f.At}
+	p.recent[p.last%uint64(len(p.recent))] = pendingFrame{p.last, shm.Monotonic(), f.Sequence, f.At}
 	return p.last
 }
 
-// take forgets the picture of a report, and says whether the report can be true.
-func (p *pictures) take(r shm.Report) (picture, bool) {
+// take forgets the frame of a report, and reports whether the report can be true.
+func (p *pendingFrames) take(r shm.Report) (pendingFrame, bool) {
 	place := &p.recent[r.ID%uint64(len(p.recent))]
 	known := *place
 	if known.id == 0 || known.id != r.ID || r.At < known.presented || r.At > shm.Monotonic() {
-		return picture{}, false
+		return pendingFrame{}, false
 	}
-	*place = picture{}
+	*place = pendingFrame{}
 	return known, true
 }

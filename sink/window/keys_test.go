@@ -148,7 +148,7 @@ func (d *desk) corner(t *testing.T, name string) {
 }
 
 // TestTurnAndZoom presses the keys, and moves the mouse, that change only how the
-// picture is seen.
+// frame is seen.
 func TestTurnAndZoom(t *testing.T) {
 	d := openDesk(t)
 	d.show(t, wide, scene(wide))
@@ -188,7 +188,7 @@ func TestTurnAndZoom(t *testing.T) {
 	d.corner(t, "left")
 }
 
-// TestFreeze: a frozen window keeps its picture and sleeps; then it shows the
+// TestFreeze: a frozen window keeps its frame and sleeps; then it shows the
 // newest one.
 func TestFreeze(t *testing.T) {
 	d := openDesk(t)

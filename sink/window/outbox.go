@@ -7,7 +7,7 @@ import (
 	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
-// outbox holds what is to be told to the window as one update, in which newer
+// outbox holds what is to be sent to the window as one update, in which newer
 // values replace older ones: so a window that does not listen costs nothing.
 type outbox struct {
 	ready chan struct{} // an update is there; closed at the end
@@ -45,7 +45,7 @@ func (o *outbox) announce() {
 	}
 }
 
-// putFormat takes over the memory for pictures of a new format.
+// putFormat takes over the memory for frames of a new format.
 func (o *outbox) putFormat(format shm.Format, memory *os.File) {
 	o.put(func(u *shm.Update) {
 		o.dropMemory()

@@ -12,16 +12,16 @@ import (
 // maxStderrLine bounds a line of the window's process in bytes.
 const maxStderrLine = 500
 
-// harmless starts what ebiten's X library says wherever there is no ~/.Xauthority.
+// harmless starts what ebiten's X library prints wherever there is no ~/.Xauthority.
 const harmless = "XGB: "
 
 // stderr logs what the window's process writes to its standard error, line by
-// line, and keeps what may tell why it ended.
+// line, and keeps what may explain why it ended.
 type stderr struct {
 	log   *slog.Logger
 	line  []byte // not complete yet
 	first string
-	why   string // the first line in which a program says why it ends
+	why   string // the first line in which a program states why it ends
 }
 
 // Write is called by one goroutine until the process has ended.

@@ -45,8 +45,8 @@ type Options struct {
 	Path  string       // of tbcam-window; "" to look for it
 	Log   *slog.Logger // gets what the window's process writes to stderr; nil for nobody
 
-	// Planar returns the planar format in which pictures of another one are
-	// shown, and Convert writes such a picture into planes of given strides (in
+	// Planar returns the planar format in which frames of another one are
+	// shown, and Convert writes such a frame into planes of given strides (in
 	// bytes). Without them only planar formats can be shown.
 	Planar  func(capture.Format) capture.Format
 	Convert func(dst [3][]byte, strides [3]int, f *capture.Frame) error
@@ -54,7 +54,7 @@ type Options struct {
 	// most so many pixels. Without it frames of any size are shown, at a cost of
 	// memory in both processes.
 	Shrink func(f *capture.Frame, pixels int) (*capture.Frame, error)
-	// RGBA writes a picture as R, G, B and A with a given number of bytes per
+	// RGBA writes a frame as R, G, B and A with a given number of bytes per
 	// line, for a window without a graphics card. Without it the window converts.
 	RGBA func(dst []byte, stride int, f *capture.Frame) error
 }
@@ -74,25 +74,25 @@ type Window struct {
 	once    sync.Once
 
 	mu       sync.Mutex
-	slots    *shm.Writer // nil before the first picture and at the end
-	format   shm.Format  // of the pictures in the slots
+	slots    *shm.Writer // nil before the first frame and at the end
+	format   shm.Format  // of the frames in the slots
 	rgba     bool        // the window wants RGBA
-	pending  pictures
-	showing  picture           // that was shown last
-	controls []capture.Control // that the window was told of last
+	pending  pendingFrames
+	showing  pendingFrame      // that was shown last
+	controls []capture.Control // that the window got last
 	stats    Stats
 	err      error // why the window is gone
 }
 
-// Stats counts pictures since Open.
+// Stats counts frames since Open.
 type Stats struct {
 	Presented  uint64 // handed over by Present
 	Superseded uint64 // of these, not seen by the window before the next one came
 	Shown      uint64 // of these, reported as shown
 }
 
-// Open starts the window's process and returns at once; the window appears a
-// moment later, or its Events end and Err says why. The caller closes it.
+// Open starts the window's process and returns immediately; the window appears a
+// moment later, or its Events end and Err returns why. The caller closes it.
 func Open(o Options) (*Window, error) {
 	path, err := find(o.Path)
 	if err != nil {
@@ -116,8 +116,8 @@ func Open(o Options) (*Window, error) {
 		return nil, fmt.Errorf("open window: %w", err)
 	}
 	w.SetTitle(o.Title)
-	go w.watch()
-	go w.send()
+	go w.awaitEnd()
+	go w.sendUpdates()
 	return w, nil
 }
 
@@ -147,7 +147,7 @@ func newWindow(o Options, conn *shm.Conn) *Window {
 }
 
 // Present takes over a reference of a raw frame and shows it, unless a newer
-// one comes before the window looks. It copies the picture and does not wait.
+// one comes before the window takes it. It copies the frame and does not wait.
 // When the window is gone it returns what Err returns.
 func (w *Window) Present(f *capture.Frame) error {
 	w.mu.Lock()
@@ -165,7 +165,7 @@ func (w *Window) Present(f *capture.Frame) error {
 		return fmt.Errorf("show a frame: %w", err)
 	}
 	defer f.Release()
-	if err := w.write(f); err != nil {
+	if err := w.writeSlot(f); err != nil {
 		return fmt.Errorf("show %v: %w", f.Format, err)
 	}
 	superseded, err := w.slots.Publish(w.pending.add(f))
@@ -182,9 +182,9 @@ func (w *Window) Present(f *capture.Frame) error {
 	return nil
 }
 
-// write writes a picture to the next slot.
-func (w *Window) write(f *capture.Frame) error {
-	if err := w.fit(shm.Format{Format: w.options.Planar(f.Format), RGBA: w.rgba}); err != nil {
+// writeSlot writes a frame to the next slot.
+func (w *Window) writeSlot(f *capture.Frame) error {
+	if err := w.provideSlots(shm.Format{Format: w.options.Planar(f.Format), RGBA: w.rgba}); err != nil {
 		return err
 	}
 	if w.rgba {
@@ -193,7 +193,7 @@ func (w *Window) write(f *capture.Frame) error {
 	return w.options.Convert(w.slots.Next(), w.slots.Strides(), f)
 }
 
-// writeRGBA writes a picture with its border.
+// writeRGBA writes a frame with its border.
 func (w *Window) writeRGBA(f *capture.Frame) error {
 	const pixel, border = 4, shm.Border
 	dst, stride := w.slots.Next()[0], w.slots.Strides()[0]
@@ -211,8 +211,8 @@ func (w *Window) writeRGBA(f *capture.Frame) error {
 	return nil
 }
 
-// fit provides new slots when the format differs from that of the last picture.
-func (w *Window) fit(format shm.Format) error {
+// provideSlots provides new slots when the format differs from that of the last frame.
+func (w *Window) provideSlots(format shm.Format) error {
 	if w.slots != nil && format == w.format {
 		return nil
 	}
@@ -255,7 +255,7 @@ func (w *Window) Err() error {
 // it takes too long. It may be called twice.
 func (w *Window) Close() error {
 	w.once.Do(func() {
-		w.end(ErrClosed)
+		w.noteEnd(ErrClosed)
 		close(w.closing)
 		w.conn.Close()
 	})
@@ -267,9 +267,9 @@ func (w *Window) Close() error {
 	}
 }
 
-// end states why the window is gone, if nothing did before, and takes the slots
+// noteEnd records why the window is gone, if nothing did before, and takes the slots
 // back.
-func (w *Window) end(reason error) {
+func (w *Window) noteEnd(reason error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.endLocked(reason)
@@ -282,8 +282,8 @@ func (w *Window) endLocked(reason error) {
 	w.freeSlots()
 }
 
-// send passes the updates on until the connection ends.
-func (w *Window) send() {
+// sendUpdates passes the updates on until the connection ends.
+func (w *Window) sendUpdates() {
 	defer close(w.sent)
 	for range w.out.ready {
 		update, memory := w.out.take()
@@ -303,20 +303,20 @@ func (w *Window) send() {
 	}
 }
 
-// disconnected reports whether an error of Send says that either end of the
+// disconnected reports whether an error of Send means that either end of the
 // connection is closed.
 func disconnected(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed)
 }
 
-// watch receives until the window's process ends or breaks the rules, and
-// buries it.
-func (w *Window) watch() {
+// awaitEnd receives until the window's process ends or violates the protocol, and
+// waits for its end.
+func (w *Window) awaitEnd() {
 	defer close(w.done)
 	defer close(w.events)
 	limit := grace
-	if err := w.receive(); err != nil {
-		w.end(fmt.Errorf("%w: %w", ErrGone, err))
+	if err := w.receiveReports(); err != nil {
+		w.noteEnd(fmt.Errorf("%w: %w", ErrGone, err))
 		limit = 0
 	}
 	w.conn.Close()
@@ -325,5 +325,5 @@ func (w *Window) watch() {
 	killer := time.AfterFunc(limit, func() { _ = w.cmd.Process.Kill() })
 	defer killer.Stop()
 	err := w.cmd.Wait()
-	w.end(fmt.Errorf("%w: %s", ErrGone, w.stderr.cause(err)))
+	w.noteEnd(fmt.Errorf("%w: %s", ErrGone, w.stderr.cause(err)))
 }

@@ -24,8 +24,10 @@ const devices = "/sys/bus/thunderbolt/devices"
 
 // Errors of finding a stream; what is returned wraps them.
 var (
-	// ErrNotSetUp is returned when there is no stream of that name; the text has the
-	// remedy.
+	// ErrName is returned for what cannot be the name of a stream.
+	ErrName = errors.New("not a name of a stream")
+	// ErrNotSetUp is returned when there is no stream of that name, together with
+	// ErrNoModule when the kernel module is not loaded.
 	ErrNotSetUp = errors.New("is not set up")
 	// ErrNotConnected is returned when the stream is set up, but not with a peer that
 	// is connected now.
@@ -48,7 +50,7 @@ type Selector struct {
 func ParseSelector(text string) (Selector, error) {
 	name, peer, chosen := strings.Cut(text, "@")
 	if chosen && peer == "" {
-		return Selector{}, fmt.Errorf("stream %q: no peer follows the @", text)
+		return Selector{}, fmt.Errorf("stream %q: %w: no peer follows the @", text, ErrName)
 	}
 	return Selector{name, peer}, checkName(name)
 }
@@ -69,7 +71,7 @@ const maxName = 8
 func checkName(name string) error {
 	const allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 	if name == "" || len(name) > maxName || strings.Trim(name, allowed) != "" {
-		return fmt.Errorf("stream name %q: 1 to %d letters, digits, _ or -; or NAME@PEER, unix:PATH, or the path of a device", name, maxName)
+		return fmt.Errorf("stream %q: %w: it must be 1 to %d letters, digits, _ or -", name, ErrName, maxName)
 	}
 	return nil
 }
@@ -119,7 +121,7 @@ func (f *Finder) find() (string, error) {
 // choose returns the one of the services that set the stream up which is meant.
 func (f *Finder) choose(services []string) (string, error) {
 	if f.Selector.Peer == "" && len(services) == 1 {
-		return services[0], nil // opening it says whether it is connected
+		return services[0], nil // opening it shows whether it is connected
 	}
 	if slices.Contains(services, f.Selector.Peer) {
 		return f.Selector.Peer, nil
@@ -155,7 +157,7 @@ func matchesPeer(root, service, peer string) bool {
 }
 
 // peerName returns what the kernel calls the host that offers a service, "" if it
-// does not say. The host of 0-1.1 is 0-1 (drivers/thunderbolt/xdomain.c).
+// does not know. The host of 0-1.1 is 0-1 (drivers/thunderbolt/xdomain.c).
 func peerName(root, service string) string {
 	host, _, _ := strings.Cut(service, ".")
 	name, _ := os.ReadFile(filepath.Join(root, devices, host, "device_name")) // older kernels have none
@@ -170,7 +172,7 @@ func describePeer(root, service string) string {
 	return service
 }
 
-// describePeers lists services, or says that there is none.
+// describePeers lists services, or returns "none".
 func describePeers(root string, services []string) string {
 	var all []string
 	for _, service := range services {
@@ -179,12 +181,10 @@ func describePeers(root string, services []string) string {
 	return cmp.Or(strings.Join(all, ", "), "none")
 }
 
-// notSetUp says exactly what to run.
+// notSetUp returns why there is no stream.
 func (f *Finder) notSetUp() error {
 	if _, err := os.Stat(filepath.Join(f.Root, Streams)); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("stream %q %w: the kernel module is not loaded; run: sudo modprobe thunderbolt_stream"+
-			" (it needs Linux 7.2 or newer with CONFIG_USB4_STREAM); without a cable use --stream unix:PATH", f.Selector, ErrNotSetUp)
+		return fmt.Errorf("stream %q %w: %w", f.Selector, ErrNotSetUp, ErrNoModule)
 	}
-	return fmt.Errorf("stream %q %w; run: sudo tbcam-view setup on the viewer's host, then sudo tbcam-send setup on the sender's",
-		f.Selector, ErrNotSetUp)
+	return fmt.Errorf("stream %q %w", f.Selector, ErrNotSetUp)
 }

@@ -54,18 +54,18 @@ func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 	if err := sleep(ctx, time.Until(l.closed.Add(l.Pause))); err != nil {
 		return nil, err
 	}
-	for said := ""; ; {
+	for logged := ""; ; {
 		c, err := l.open()
 		if err == nil {
 			return c, nil
 		}
-		why, curable := diagnose(err)
-		if !curable && !(l.opened && changing(err)) {
+		why, transient := diagnose(err)
+		if !transient && !(l.opened && changing(err)) {
 			return nil, err
 		}
-		if why != said {
-			said = why
-			l.Log.Info("waiting for the stream", "why", why)
+		if why != logged {
+			logged = why
+			l.Log.Info("waiting for the stream", "err", why)
 		}
 		if err := sleep(ctx, retry); err != nil {
 			return nil, err
@@ -138,8 +138,11 @@ func (l *Link) release() error {
 	return lock.Close()
 }
 
-// Accepts is false: a device opens whether or not the peer did.
-func (l *Link) Accepts() bool { return false }
+// Properties returns all of them: a device opens whether or not the peer did, and its
+// driver may lose packets, repeat old ones, and lose count of them in a suspend.
+func (l *Link) Properties() transport.Properties {
+	return transport.Properties{Greets: true, Checksums: true, Stale: true, Stillness: true}
+}
 
 // Close waits until the device is closed, and gives it up.
 func (l *Link) Close() error {
@@ -167,7 +170,7 @@ func (c *linkConn) Close() error {
 		go func() {
 			defer c.link.closing.Done()
 			if err := c.conn.Close(); err != nil {
-				c.link.Log.Warn("close the stream", "why", err)
+				c.link.Log.Warn("close the stream", "err", err)
 			}
 			c.link.closed = time.Now()
 		}()
@@ -175,8 +178,8 @@ func (c *linkConn) Close() error {
 	return nil
 }
 
-// diagnose says what an error of open waits for, and whether waiting may help.
-func diagnose(err error) (why string, curable bool) {
+// diagnose returns what an error of open waits for, and whether waiting may help.
+func diagnose(err error) (why string, transient bool) {
 	switch {
 	case errors.Is(err, unix.ENXIO), errors.Is(err, unix.EIO):
 		return "the cable is unplugged", true

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tbcam/tbcam/transport/peercred"
+	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
 // ErrLocked is returned when another process uses the device. Several openers would
@@ -29,7 +29,7 @@ const (
 )
 
 // acquire takes the lock of a device: an abstract Unix socket, which cannot be left
-// behind, and whose peer credentials tell who holds it. Its name ends in a random
+// behind, and whose peer credentials show who holds it. Its name ends in a random
 // number, so that no other user can take it first; all locks of the device are found
 // by what is before that.
 func acquire(path string) (*net.UnixListener, error) {
@@ -75,7 +75,7 @@ func checkOthers(prefix, path, own string) error {
 			continue
 		}
 		if holder, err := holderOf(name); err == nil && counts(holder, path) {
-			return fmt.Errorf("%w: process %d; end it first", ErrLocked, holder.PID)
+			return fmt.Errorf("%w: process %d", ErrLocked, holder.PID)
 		}
 	}
 	return nil
@@ -98,25 +98,25 @@ func sockets(prefix string) ([]string, error) {
 }
 
 // holderOf returns who holds a lock.
-func holderOf(name string) (peercred.Cred, error) {
+func holderOf(name string) (unixsock.Cred, error) {
 	conn, err := net.Dial("unix", name)
 	if err != nil {
-		return peercred.Cred{}, err
+		return unixsock.Cred{}, err
 	}
 	defer conn.Close()
-	return peercred.Of(conn.(*net.UnixConn))
+	return unixsock.Of(conn.(*net.UnixConn))
 }
 
 // counts reports whether a lock keeps this process from a device: that of root, of the
 // same user, or of a user who may open the device, who would not need a lock to keep
 // others from it.
-func counts(holder peercred.Cred, path string) bool {
+func counts(holder unixsock.Cred, path string) bool {
 	return holder.Trusted() || mayOpen(holder, path)
 }
 
 // mayOpen reports whether the mode or the ACL of a device lets a process of another
 // user read and write it.
-func mayOpen(process peercred.Cred, path string) bool {
+func mayOpen(process unixsock.Cred, path string) bool {
 	var device unix.Stat_t
 	if unix.Stat(path, &device) != nil {
 		return false // so it cannot be opened by anybody

@@ -34,6 +34,14 @@ const (
 var (
 	ErrNoModule  = errors.New("the kernel module thunderbolt_stream is not loaded")
 	ErrNoService = errors.New("no peer offers a stream")
+	// ErrNoPeer is returned when the peer that was chosen offers none, but others may.
+	ErrNoPeer = errors.New("this peer offers no stream")
+	// ErrManyServices is returned when several peers offer a stream and none was chosen.
+	ErrManyServices = errors.New("several peers offer a stream")
+	// ErrNoHopIDs is returned when the peer has not chosen HopIDs in time.
+	ErrNoHopIDs = errors.New("the peer has not chosen HopIDs")
+	// ErrInUse is returned when a program has the stream open.
+	ErrInUse = errors.New("a program has the stream open")
 )
 
 // Config sets a stream up through ConfigFS. It needs root.
@@ -44,7 +52,7 @@ type Config struct {
 	// Allocate chooses the HopIDs, which exactly one side does: the viewer's. The
 	// other side adopts them.
 	Allocate bool
-	// Run performs one step; a dry run only shows it. command says the same in
+	// Run performs one step; a dry run only shows it. command is the same in
 	// shell.
 	Run func(command string, step func() error) error
 
@@ -87,7 +95,7 @@ func (c *Config) Setup(ctx context.Context) error {
 		return err
 	}
 	if _, err := os.Stat(c.streams()); err != nil {
-		return fmt.Errorf("set up stream %q: %w; run: sudo modprobe thunderbolt_stream", c.Selector.Name, ErrNoModule)
+		return fmt.Errorf("set up stream %q: %w", c.Selector.Name, ErrNoModule)
 	}
 	service, err := c.service()
 	if err != nil {
@@ -145,11 +153,11 @@ func (c *Config) service() (string, error) {
 	}
 	switch {
 	case len(all) == 0 && c.Selector.Peer == "":
-		return "", fmt.Errorf("%w: connect the cable, and load thunderbolt_stream on the other host too", ErrNoService)
+		return "", ErrNoService
 	case len(chosen) == 0:
-		return "", fmt.Errorf("%w as %s; there is %s", ErrNoService, c.Selector.Peer, describePeers(c.Root, all))
+		return "", fmt.Errorf("%s: %w; available: %s", c.Selector.Peer, ErrNoPeer, describePeers(c.Root, all))
 	case len(chosen) > 1:
-		return "", fmt.Errorf("several peers offer a stream: choose one with --service: %s", describePeers(c.Root, chosen))
+		return "", fmt.Errorf("%w: %s", ErrManyServices, describePeers(c.Root, chosen))
 	}
 	return chosen[0], nil
 }
@@ -193,7 +201,7 @@ func (c *Config) set(group, attribute string, value int) error {
 	return c.Run(fmt.Sprintf("echo %d > %s", value, path), func() error {
 		err := os.WriteFile(path, []byte(strconv.Itoa(value)), 0)
 		if errors.Is(err, unix.EBUSY) {
-			return fmt.Errorf("%w; end the programs that have the stream open", err)
+			return fmt.Errorf("write %s: %w: %w", path, ErrInUse, err)
 		}
 		return err
 	})
@@ -212,11 +220,11 @@ func (c *Config) allocate(group, attribute string) error {
 				return err
 			}
 		}
-		return fmt.Errorf("write %s: HopIDs %d to %d are taken, or the stream is open in a program", path, firstHopID, lastHopID)
+		return fmt.Errorf("write %s: HopIDs %d to %d are taken, or %w", path, firstHopID, lastHopID, ErrInUse)
 	})
 }
 
-// adopt waits for the HopIDs that the peer chose, making the directory anew as
+// adopt waits for the HopIDs that the peer chose, making the directory again as
 // often as that takes.
 func (c *Config) adopt(ctx context.Context, group string) error {
 	adopted := func() bool {
@@ -229,7 +237,7 @@ func (c *Config) adopt(ctx context.Context, group string) error {
 	return c.Run(fmt.Sprintf("while grep -qx 0 %[1]s/in_hopid; do rmdir %[1]s; sleep 1; mkdir %[1]s; done", group), func() error {
 		for !adopted() {
 			if err := sleep(ctx, adoptEvery); err != nil {
-				return fmt.Errorf("adopt the peer's HopIDs: %w; run tbcam-view setup on the other host", err)
+				return fmt.Errorf("%w: %w", ErrNoHopIDs, err)
 			}
 			if err := c.remake(group); err != nil {
 				return err
@@ -239,7 +247,7 @@ func (c *Config) adopt(ctx context.Context, group string) error {
 	})
 }
 
-// remake makes the directory anew, for the driver to look at the peer again.
+// remake makes the directory again, for the driver to look at the peer again.
 func (c *Config) remake(group string) error {
 	if err := c.rmdir(group); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove stream %s: %w", group, err)

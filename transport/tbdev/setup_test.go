@@ -153,7 +153,7 @@ func TestSenderWaitsForThePeer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	err := h.config(false).Setup(ctx)
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "tbcam-view setup") {
+	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, ErrNoHopIDs) {
 		t.Errorf("without a peer: %v", err)
 	}
 }
@@ -169,14 +169,14 @@ func TestSetupRefuses(t *testing.T) {
 		err    error
 		says   string
 	}{
-		"no module":     {bare.config(true), ErrNoModule, "modprobe"},
-		"no service":    {newFakeHost(t).config(true), ErrNoService, "cable"},
-		"two services":  {newFakeHost(t, "0-1.1", "1-1.1").config(true), nil, "--service"},
-		"other service": {other, ErrNoService, "0-1.1"},
-		"long name":     {long, nil, "1 to 8"},
+		"no module":     {bare.config(true), ErrNoModule, "thunderbolt_stream"},
+		"no service":    {newFakeHost(t).config(true), ErrNoService, "no peer"},
+		"two services":  {newFakeHost(t, "0-1.1", "1-1.1").config(true), ErrManyServices, "0-1.1, 1-1.1"},
+		"other service": {other, ErrNoPeer, "0-1.1"},
+		"long name":     {long, ErrName, "1 to 8"},
 	} {
 		err := c.config.Setup(t.Context())
-		if err == nil || c.err != nil && !errors.Is(err, c.err) || !strings.Contains(err.Error(), c.says) {
+		if !errors.Is(err, c.err) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v; want %q", name, err, c.says)
 		}
 	}

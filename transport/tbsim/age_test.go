@@ -72,20 +72,17 @@ func (c *camera) Next(ctx context.Context) (transport.Unit, error) {
 	}
 }
 
-// screen shows a picture, and keeps its caller for the rest of its period.
-type screen struct{ ages []time.Duration }
+// screen shows a frame, and keeps its caller for the rest of its period.
+type screen struct {
+	transport.NopConsumer
+	ages []time.Duration
+}
 
 func (s *screen) present(jpeg []byte) {
 	time.Sleep(decodeTime)
 	s.ages = append(s.ages, time.Since(time.Unix(0, int64(binary.BigEndian.Uint64(jpeg)))))
 	time.Sleep(screenPeriod - decodeTime)
 }
-
-func (s *screen) Connected(transport.Peer) {}
-func (s *screen) Mode(transport.Mode)      {}
-func (s *screen) Lost(capture.Lost)        {}
-func (s *screen) Status(transport.Status)  {}
-func (s *screen) Disconnected(error)       {}
 
 func (s *screen) Frame(f *capture.Frame, _ capture.Lost) {
 	defer f.Release()

@@ -42,7 +42,7 @@ func (x trouble) String() string {
 	return fmt.Sprintf("at %v for %v: program %d %s", x.At, x.For, x.End, x.what)
 }
 
-// How long it may take to be back after a fault (SPEC.md, "Life and death").
+// How long it may take to be back after a fault (SPEC.md, "Recovery").
 const (
 	onSocket    = time.Second
 	seenDeath   = 3 * time.Second // on a device, if each end can see that the peer closed
@@ -312,7 +312,7 @@ func (s *stage) finish() {
 			s.end(i)
 		}
 	}
-	if n := s.film.pool.Outstanding() + s.pool.Outstanding(); n != 0 {
+	if n := s.film.Pool.Outstanding() + s.pool.Outstanding(); n != 0 {
 		s.Errorf("%d frames were not released", n)
 	}
 	time.Sleep(2 * time.Second) // a program that was killed is closing
@@ -383,7 +383,7 @@ func testSchedule(t *testing.T, number int, seed uint64, times tally) {
 			luck := rand.New(rand.NewPCG(seed, uint64(number)))
 			film := newMovie()
 			film.pace(time.Duration(spread(luck, 30e6, 120e6)), spread(luck, 1e3, 80e3))
-			s := &stage{T: t, film: film, audience: &audience{t: t, film: film}, line: layLine(number, luck, seed), times: times}
+			s := &stage{T: t, film: film, audience: newAudience(t, film), line: layLine(number, luck, seed), times: times}
 			s.test(luck)
 			s.finish()
 			if t.Failed() {
@@ -427,7 +427,7 @@ func TestKilledSenderOnASmallRing(t *testing.T) {
 		for seed := range uint64(6) {
 			synctest.Test(t, func(t *testing.T) {
 				film := newMovie()
-				s := &stage{T: t, film: film, audience: &audience{t: t, film: film}, line: wireLine{New(Options{Ring: 32, Seed: seed})}, times: tally{}}
+				s := &stage{T: t, film: film, audience: newAudience(t, film), line: wireLine{New(Options{Ring: 32, Seed: seed})}, times: tally{}}
 				s.start(theSender)
 				time.Sleep(10 * time.Millisecond) // its HELLO comes while the viewer opens
 				s.start(theViewer)

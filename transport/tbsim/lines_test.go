@@ -257,7 +257,7 @@ func (s *sockets) connect() (transport.Conn, error) {
 	return a, nil
 }
 
-// dialer is as transport.UnixDialer.
+// dialer is as unixsock.Dialer.
 type dialer struct {
 	*sockets
 	dialled bool
@@ -279,10 +279,10 @@ func (d *dialer) Open(ctx context.Context) (transport.Conn, error) {
 	}
 }
 
-func (d *dialer) Accepts() bool { return true }
-func (d *dialer) Close() error  { return nil }
+func (d *dialer) Properties() transport.Properties { return transport.Properties{} }
+func (d *dialer) Close() error                     { return nil }
 
-// listener is as transport.UnixListener.
+// listener is as unixsock.Listener.
 type listener struct{ *sockets }
 
 func (l *listener) Open(ctx context.Context) (transport.Conn, error) {
@@ -300,7 +300,7 @@ func (l *listener) Open(ctx context.Context) (transport.Conn, error) {
 	return c, nil
 }
 
-func (l *listener) Accepts() bool { return true }
+func (l *listener) Properties() transport.Properties { return transport.Properties{} }
 
 // Close refuses those that were not accepted.
 func (l *listener) Close() error {

@@ -31,7 +31,7 @@ type Reader struct {
 	start  int    // of what was not parsed yet
 	end    int    // of what was read
 	fresh  int    // bytes of the last read, until they were searched
-	ahead  int    // bytes that one read may fetch: grows up to most
+	ahead  int    // bytes that one read may fetch: little until a record was good, then most
 	most   int
 	rest   int   // bytes of the last payload that were not read yet
 	err    error // of the source
@@ -55,7 +55,7 @@ func NewDirectReader(src io.Reader) *Reader {
 // That of an Unchecked Frame may be only the beginning, FrameHeaderSize bytes at
 // least; the rest is for ReadRest, or passed over by the next call.
 // The error is that of the source, or ErrHostile, or wraps ErrVersion when the peer
-// speaks another version, which no resynchronisation can cure.
+// speaks another version, which no resynchronisation can fix.
 func (r *Reader) Next() (Header, []byte, error) {
 	for r.rest > 0 {
 		if r.ReadRest(r.buf[:min(r.rest, len(r.buf))]) == 0 {
@@ -72,6 +72,7 @@ func (r *Reader) Next() (Header, []byte, error) {
 		switch {
 		case err == nil:
 			r.start += HeaderSize + h.Length
+			r.ahead = r.most
 			return h, payload, nil
 		case errors.Is(err, ErrVersion):
 			return Header{}, nil, err
@@ -164,8 +165,7 @@ func (r *Reader) interrupted() bool {
 	}
 }
 
-// fill reads once, after it made room for that. It reads more at a time as long as
-// the line is busy.
+// fill reads once, after it made room for that.
 func (r *Reader) fill() {
 	switch {
 	case r.start == r.end:
@@ -183,9 +183,6 @@ func (r *Reader) fill() {
 	r.fresh, r.err = r.src.Read(r.buf[r.end : r.end+r.ahead])
 	r.end += r.fresh
 	r.read += uint64(r.fresh)
-	if r.fresh == r.ahead {
-		r.ahead = min(2*r.ahead, r.most)
-	}
 	if r.fresh == 0 && r.err == nil {
 		r.err = io.ErrNoProgress
 	}

@@ -7,11 +7,11 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/tbcam/tbcam/transport/peercred"
+	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
 // AllowFlag is --allow-user.
-type AllowFlag struct{ users peercred.Users }
+type AllowFlag struct{ users unixsock.Users }
 
 // Register adds the flag.
 func (a *AllowFlag) Register(f *pflag.FlagSet) {

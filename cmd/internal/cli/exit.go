@@ -14,8 +14,10 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/sink/container"
 	"github.com/tbcam/tbcam/sink/record"
-	"github.com/tbcam/tbcam/transport/peercred"
+	"github.com/tbcam/tbcam/sink/virtualcam"
+	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/tbdev"
+	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
 // Exit codes, as README.md lists them.
@@ -95,7 +97,7 @@ func Main(root *cobra.Command) {
 		os.Exit(ExitInterrupted) // the user knows
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", root.Name(), oneLine(err.Error()+remedy(err)))
+		fmt.Fprintf(os.Stderr, "%s: %s\n", root.Name(), oneLine(Explain(err)))
 	}
 	os.Exit(ExitCode(err))
 }
@@ -105,9 +107,15 @@ var remedies = []struct {
 	err  error
 	text string
 }{
+	{unixsock.ErrStranger, "allow that user with --allow-user NAME, or choose a path in $XDG_RUNTIME_DIR"},
+	{unixsock.ErrPathTooLong, "choose a shorter path"},
+	{unixsock.ErrNotSocket, "choose another path"},
+	{unixsock.ErrListening, "end that program, or choose another path"},
+	{tbdev.ErrName, "give NAME, NAME@PEER, unix:PATH, or the path of a device"},
 	{capture.ErrNoneFound, "plug one in, or use --camera pattern"},
 	{capture.ErrNotNamed, "name one with --camera"},
-	{peercred.ErrStranger, "allow that user with --allow-user NAME, or choose a path in $XDG_RUNTIME_DIR"},
+	{virtualcam.ErrFormat, "end what reads it, or leave --loopback-size and --loopback-format out"},
+	{virtualcam.ErrInUse, "end that, or use --loopback auto"},
 	{record.ErrExist, "--force overwrites it"},
 	{record.ErrSymlink, "remove it or name its target"},
 	{record.ErrDirectory, "end the path with / to record numbered files into it"},
@@ -122,6 +130,15 @@ var remedies = []struct {
 	{container.ErrNotRecording, "ffmpeg -i FILE -c copy may fix it"},
 	{container.ErrDamaged, "ffmpeg -i FILE -c copy may save more"},
 	{tbdev.ErrAmbiguous, "choose one with --stream NAME@PEER, for instance the PEER 0-1.1"},
+	{tbdev.ErrNoModule, "run: sudo modprobe thunderbolt_stream (it needs Linux 7.2 or newer with CONFIG_USB4_STREAM);" +
+		" without a cable use --stream unix:PATH"},
+	{tbdev.ErrNotSetUp, "run: sudo tbcam-view setup on the viewer's host, then sudo tbcam-send setup on the sender's"},
+	{tbdev.ErrNoService, "connect the cable, and load thunderbolt_stream on the other host too"},
+	{tbdev.ErrManyServices, "choose one with --service PEER"},
+	{tbdev.ErrNoHopIDs, "run tbcam-view setup on the other host"},
+	{tbdev.ErrLocked, "end that process"},
+	{tbdev.ErrInUse, "end the programs that have the stream open"},
+	{transport.ErrNoRemoteControl, "update tbcam-send on the other host"},
 }
 
 // remedy returns the remedy of an error, behind a semicolon.
@@ -133,6 +150,9 @@ func remedy(err error) string {
 	}
 	return ""
 }
+
+// Explain returns the text of an error with its remedy, if there is one.
+func Explain(err error) string { return err.Error() + remedy(err) }
 
 // untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP ends. The
 // second SIGINT or SIGTERM ends the process immediately. A terminal that closes may

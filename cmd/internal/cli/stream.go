@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/pipe"
 	"github.com/tbcam/tbcam/transport/tbdev"
+	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
 // DefaultStream is the name of the stream where none is given.
@@ -22,7 +24,7 @@ const StreamUsage = "the way to the peer: NAME or NAME@PEER of a USB4STREAM, the
 // SenderLink returns the sender's end of what --stream names.
 func SenderLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Link, error) {
 	if path, ok := strings.CutPrefix(stream, "unix:"); ok {
-		return &transport.UnixDialer{Path: path, Allow: allow.users, Log: log}, Mark(checkPath(path), ErrUsage)
+		return &unixsock.Dialer{Path: path, Allow: allow.users, Log: log}, Mark(checkPath(path), ErrUsage)
 	}
 	if err := allow.check(stream); err != nil {
 		return nil, err
@@ -37,7 +39,7 @@ func PlainLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Link
 		if err := allow.check(stream); err != nil {
 			return nil, err
 		}
-		return &transport.Pipe{Path: stream, Out: true, Log: log}, nil
+		return &pipe.Link{Path: stream, Out: true, Log: log}, nil
 	}
 	return SenderLink(stream, allow, log)
 }
@@ -55,7 +57,7 @@ func ViewerLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Lin
 		if err := checkPath(path); err != nil {
 			return nil, Mark(err, ErrUsage)
 		}
-		link, err := transport.ListenUnix(path, allow.users, log)
+		link, err := unixsock.Listen(path, allow.users, log)
 		if err != nil {
 			return nil, Mark(err, ErrStream)
 		}
@@ -65,7 +67,7 @@ func ViewerLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Lin
 		return nil, err
 	}
 	if isPipe(stream) {
-		return &transport.Pipe{Path: stream, Log: log}, nil
+		return &pipe.Link{Path: stream, Log: log}, nil
 	}
 	return deviceLink(stream, tbdev.ViewerPause, log)
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/tbcam/tbcam/capture/v4l2"
-	"github.com/tbcam/tbcam/sink/virtualcam"
+	"github.com/tbcam/tbcam/sink/virtualcam/v4l2node"
 )
 
 // Grade says how bad a finding is.
@@ -138,12 +138,12 @@ func (m Machine) missing() Finding {
 	headers := "linux-headers-" + kernel
 	switch {
 	case strings.Contains(m.text("/lib/modules/"+kernel+"/modules.dep"), "v4l2loopback.ko"):
-		return Finding{Bad, "v4l2loopback is not loaded", virtualcam.LoadCommand}
+		return Finding{Bad, "v4l2loopback is not loaded", v4l2node.LoadCommand}
 	case len(m.matches("/usr/src/v4l2loopback-*")) > 0:
 		return Finding{Bad, "v4l2loopback is not built for this kernel, " + kernel,
-			"sudo apt install " + headers + " && sudo dkms autoinstall && " + virtualcam.LoadCommand}
+			"sudo apt install " + headers + " && sudo dkms autoinstall && " + v4l2node.LoadCommand}
 	}
-	return Finding{Bad, "v4l2loopback is not installed", "sudo apt install v4l2loopback-dkms " + headers + " && " + virtualcam.LoadCommand}
+	return Finding{Bad, "v4l2loopback is not installed", "sudo apt install v4l2loopback-dkms " + headers + " && " + v4l2node.LoadCommand}
 }
 
 // signature tells of Secure Boot, under which the kernel takes signed modules only.
@@ -169,9 +169,9 @@ func (m Machine) nodes() []Finding {
 	case err != nil:
 		return []Finding{{Bad, err.Error(), ""}}
 	case len(nodes) == 0 && m.exists(v4l2.LoopbackControl):
-		return []Finding{{Bad, "there is no v4l2loopback node", virtualcam.AddCommand}}
+		return []Finding{{Bad, "there is no v4l2loopback node", v4l2node.AddCommand}}
 	case len(nodes) == 0:
-		return []Finding{{Bad, "there is no v4l2loopback node", "sudo modprobe -r v4l2loopback; " + virtualcam.LoadCommand}}
+		return []Finding{{Bad, "there is no v4l2loopback node", "sudo modprobe -r v4l2loopback; " + v4l2node.LoadCommand}}
 	}
 	works := slices.ContainsFunc(nodes, func(n v4l2.LoopbackNode) bool { return n.Err == nil && n.Exclusive })
 	var findings []Finding
@@ -192,7 +192,7 @@ func node(n v4l2.LoopbackNode) Finding {
 		return Finding{Bad, n.Err.Error(), ""} // which has the remedy
 	case !n.Exclusive:
 		return Finding{Bad, name + " is an output as well: Chromium and others do not list it",
-			"sudo modprobe -r v4l2loopback; " + virtualcam.LoadCommand}
+			"sudo modprobe -r v4l2loopback; " + v4l2node.LoadCommand}
 	case n.MaxOpeners > 0 && n.MaxOpeners < 3:
 		return Finding{Hint, fmt.Sprintf("%s can be opened %d times at once; tbcam-view and a browser need more", name, n.MaxOpeners),
 			fmt.Sprintf("echo 10 | sudo tee /sys/class/video4linux/%s/max_openers", filepath.Base(n.Path))}
@@ -217,5 +217,5 @@ func (m Machine) boot() []Finding {
 	}
 	return []Finding{{Hint, "v4l2loopback is not loaded at boot with exclusive_caps=1",
 		"echo v4l2loopback | sudo tee /etc/modules-load.d/v4l2loopback.conf; " +
-			"echo options v4l2loopback exclusive_caps=1 card_label=" + virtualcam.Label + " | sudo tee /etc/modprobe.d/v4l2loopback.conf"}}
+			"echo options v4l2loopback exclusive_caps=1 card_label=" + v4l2node.Label + " | sudo tee /etc/modprobe.d/v4l2loopback.conf"}}
 }

@@ -105,6 +105,28 @@ func TestImportsGoOneWay(t *testing.T) {
 	}
 }
 
+// links are the kinds of links, at one level: none imports another, but for the lock
+// of a device, which is a Unix socket.
+var links = []string{"transport/unixsock", "transport/pipe", "transport/tbdev"}
+
+// TestLinksAreAtOneLevel checks that no link needs another, and that the fakes for
+// tests are not linked.
+func TestLinksAreAtOneLevel(t *testing.T) {
+	for _, p := range listPackages(t, module+"...") {
+		for _, imported := range p.Imports {
+			if strings.HasSuffix(imported, "/transporttest") {
+				t.Errorf("%s imports %s outside of a test", p.ImportPath, imported)
+			}
+			if p.ImportPath == module+"transport/tbdev" && imported == module+"transport/unixsock" {
+				continue
+			}
+			if isInside(p.ImportPath, links...) && isInside(imported, links...) {
+				t.Errorf("%s imports %s", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
 // owned lists imports that only some packages may have.
 var owned = []struct {
 	imported string

@@ -1,3 +1,3 @@
-// Package placeholder draws the picture that a virtual camera shows while there is
-// none: a text that says what it waits for.
+// Package placeholder draws the frame that a virtual camera shows while there is
+// none: a text about what it waits for.
 package placeholder

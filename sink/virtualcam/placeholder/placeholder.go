@@ -33,7 +33,7 @@ const (
 // maxRunes bounds a text, which may come from the peer.
 const maxRunes = 200
 
-// Draw returns a picture of lines in a raw format that codec.Converter makes, the
+// Draw returns a frame of lines in a raw format that codec.Converter makes, the
 // first of them in larger type. Lines are wrapped; what then does not fit is left out, and what the
 // font cannot show becomes question marks. The caller owns the frame, which has
 // no times.
@@ -85,7 +85,7 @@ type paragraph struct {
 // height returns the pixels between two lines.
 func (p paragraph) height() int { return p.face.Metrics().Height.Ceil() * 5 / 4 }
 
-// write writes the lines to the middle of a grey picture, as large as fits.
+// write writes the lines to the middle of a grey frame, as large as fits.
 func write(f *capture.Frame, lines []string) error {
 	w, h := f.Format.Width, f.Format.Height
 	for size := max(comfortable, min(float64(w)*2/columns, float64(h)/10)); ; size = max(smallest, size*0.9) {

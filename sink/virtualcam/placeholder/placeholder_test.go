@@ -36,7 +36,7 @@ func drawn(t testing.TB, format capture.Format, lines []string) *capture.Frame {
 	return f
 }
 
-// TestGolden compares pictures from the smallest to the largest with those that
+// TestGolden compares frames from the smallest to the largest with those that
 // somebody has looked at.
 func TestGolden(t *testing.T) {
 	for _, tt := range []struct {
@@ -56,7 +56,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// luma returns a picture as full-range grey; chroma has to be that of grey.
+// luma returns a frame as full-range grey; chroma has to be that of grey.
 func luma(t *testing.T, f *capture.Frame) *image.Gray {
 	t.Helper()
 	m, err := codec.ToRGBA(f)
@@ -74,7 +74,7 @@ func luma(t *testing.T, f *capture.Frame) *image.Gray {
 	return grey
 }
 
-// TestEveryFormat: the same picture in each format and range.
+// TestEveryFormat: the same frame in each format and range.
 func TestEveryFormat(t *testing.T) {
 	want := luma(t, drawn(t, formatOf(capture.GREY, 162, 122), text))
 	for _, pixel := range capture.RawFormats() {

@@ -87,7 +87,7 @@ func (c *Conn) Send(message any, file *os.File) error {
 func (c *Conn) Receive(message any) (*os.File, error) {
 	n, nr, flags, _, err := c.sock.ReadMsgUnix(c.packet[:], c.rights)
 	if errors.Is(err, unix.ECONNRESET) {
-		// The other process left messages unread. Linux says so once, even before
+		// The other process left messages unread. Linux returns this once, even before
 		// the messages that it sent.
 		n, nr, flags, _, err = c.sock.ReadMsgUnix(c.packet[:], c.rights)
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// Slots is how many pictures the memory holds: one that is being written, the
+// Slots is how many frames the memory holds: one that is being written, the
 // newest, and one that is being read. So neither side ever waits for the other.
 const Slots = 3
 
@@ -16,18 +16,18 @@ const texel = 4
 
 const pageSize = 4096
 
-// Format is that of the pictures in the memory: planes, or RGBA made of what
+// Format is that of the frames in the memory: planes, or RGBA made of what
 // Format describes.
 type Format struct {
 	capture.Format
 	RGBA bool `json:"rgba,omitempty"`
 }
 
-// Border is the width of a border in pixels that RGBA has around the picture and
-// that repeats its edge: else the edge fades when the picture is enlarged.
+// Border is the width of a border in pixels that RGBA has around the frame and
+// that repeats its edge: else the edge fades when the frame is enlarged.
 const Border = 1
 
-// Layout says where the planes of a picture lie in a slot: Y', Cb and Cr, or
+// Layout is where the planes of a frame lie in a slot: Y', Cb and Cr, or
 // only Y' for grey, or one of RGBA with a border. Both sides derive it from the
 // format.
 type Layout struct {
@@ -35,7 +35,7 @@ type Layout struct {
 	size   int // bytes of a slot, whole pages
 }
 
-// NewLayout lays out the pictures of a planar format. Other formats cannot be
+// NewLayout lays out the frames of a planar format. Other formats cannot be
 // shown as they are and give an error.
 func NewLayout(f Format) (Layout, error) {
 	if err := f.Check(); err != nil {

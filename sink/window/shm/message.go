@@ -6,20 +6,20 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// Update is what tbcam-view tells the window; nil leaves a thing as it is.
+// Update is a message of tbcam-view to the window; nil leaves a thing as it is.
 type Update struct {
-	// Format is that of the pictures from now on; their memory comes along.
+	// Format is that of the frames from now on; their memory comes along.
 	Format *Format `json:"format,omitempty"`
 	// Picture: there may be a new one in the memory.
 	Picture bool    `json:"picture,omitempty"`
 	Title   *string `json:"title,omitempty"`
-	// Message is over the dimmed picture: a heading, and lines of detail; "" for none.
+	// Message is over the dimmed frame: a heading, and lines of detail; "" for none.
 	Message *string `json:"message,omitempty"`
 	// Notice is shown for a moment.
 	Notice *string `json:"notice,omitempty"`
-	// Status is the statistics: a line that says it all, and a table.
+	// Status is the statistics: a line for all, and a table.
 	Status *[]string `json:"status,omitempty"`
-	// Latency is that of pictures that were shown since the last update, in
+	// Latency is that of frames that were shown since the last update, in
 	// milliseconds, the oldest first.
 	Latency   []float32          `json:"latency,omitempty"`
 	Controls  *[]capture.Control `json:"controls,omitempty"` // of the camera, with their values
@@ -46,16 +46,16 @@ func (u *Update) Merge(newer Update) {
 	u.Fullscreen = u.Fullscreen || newer.Fullscreen
 }
 
-// Quiet reports whether an update says no more than that there are pictures.
+// Quiet reports whether an update has no more than frames.
 func (u *Update) Quiet() bool {
 	return u.Format == nil && u.Title == nil && u.Message == nil && u.Notice == nil &&
 		u.Status == nil && u.Controls == nil && u.Recording == nil && !u.Fullscreen
 }
 
-// Report is what the window tells tbcam-view.
+// Report is a message of the window to tbcam-view.
 type Report struct {
 	Action  Action `json:"action"`
-	ID      uint64 `json:"id,omitempty"`      // of the picture shown
+	ID      uint64 `json:"id,omitempty"`      // of the frame shown
 	At      int64  `json:"at,omitempty"`      // when it was, in nanoseconds of Monotonic
 	On      bool   `json:"on,omitempty"`      // of Started and Statistics
 	Control uint32 `json:"control,omitempty"` // which one is to be set
@@ -67,9 +67,9 @@ type Action string
 
 // The actions. The window closes by itself after Quit.
 const (
-	Started    Action = "started" // it is open; On: it wants pictures as RGBA
+	Started    Action = "started" // it is open; On: it wants frames as RGBA
 	Shown      Action = "shown"
-	Snapshot   Action = "snapshot"   // of the picture that was shown last
+	Snapshot   Action = "snapshot"   // of the frame that was shown last
 	Record     Action = "record"     // begin or end it
 	Statistics Action = "statistics" // On: they are looked at
 	SetControl Action = "control"

@@ -13,7 +13,7 @@ import (
 // ErrSlot: the other process put something into the shared memory that cannot be.
 var ErrSlot = errors.New("shared memory names an impossible slot")
 
-// fresh marks the newest picture as not taken yet.
+// fresh marks the newest frame as not taken yet.
 const fresh = 1 << 31
 
 // control is the start of the shared memory. Whoever wants to pass a slot on
@@ -21,7 +21,7 @@ const fresh = 1 << 31
 type control struct {
 	newest atomic.Uint32
 	_      uint32
-	ids    [Slots]atomic.Uint64 // of the picture in each slot
+	ids    [Slots]atomic.Uint64 // of the frame in each slot
 }
 
 func controlOf(memory []byte) *control { return (*control)(unsafe.Pointer(&memory[0])) }
@@ -33,10 +33,10 @@ type Writer struct {
 	mine   uint32
 }
 
-// NewWriter makes memory for pictures of a planar format. The file is for the
+// NewWriter makes memory for frames of a planar format. The file is for the
 // other process; the caller sends it and closes it.
 //
-// The memory is allocated at once and sealed: whatever the other process does
+// The memory is allocated immediately and sealed: whatever the other process does
 // to the file, writing here raises no SIGBUS.
 func NewWriter(f Format) (*Writer, *os.File, error) {
 	layout, err := NewLayout(f)
@@ -91,7 +91,7 @@ func mapShared(file *os.File, size int) ([]byte, error) {
 // Next returns the planes of a free slot, to be filled and then published.
 func (w *Writer) Next() [3][]byte { return w.slot(w.memory, int(w.mine)) }
 
-// Publish makes what was written the newest picture, with an identity of the
+// Publish makes what was written the newest frame, with an identity of the
 // caller's choice, and reports whether it superseded one that nobody had taken.
 // The error is ErrSlot; the other process is then not to be trusted any more.
 func (w *Writer) Publish(id uint64) (superseded bool, err error) {
@@ -138,7 +138,7 @@ func NewReader(f Format, file *os.File) (*Reader, error) {
 	return &Reader{Layout: layout, Format: f, memory: memory, mine: 2}, nil
 }
 
-// Take returns the planes and the identity of the newest picture, or false if
+// Take returns the planes and the identity of the newest frame, or false if
 // there is none that was not taken before. They stay as they are until the next
 // call that returns true, or Close.
 func (r *Reader) Take() (planes [3][]byte, id uint64, ok bool) {

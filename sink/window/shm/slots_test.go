@@ -115,7 +115,7 @@ func TestNewestWins(t *testing.T) {
 	}
 }
 
-// TestBothSides writes and reads as fast as it goes: every picture read is whole
+// TestBothSides writes and reads as fast as it goes: every frame read is whole
 // and newer than the last, and the last one written is read in the end.
 func TestBothSides(t *testing.T) {
 	const pictures = 20000

@@ -157,7 +157,7 @@ func (w watcher) waitAgain(t *testing.T, text string) {
 }
 
 // sessions counts those that the viewer has begun.
-func (w watcher) sessions() int { return w.count("is there") }
+func (w watcher) sessions() int { return w.count("connected to") }
 
 // TestDamageOnTheCable: whatever packets are damaged, of whichever direction, no
 // picture is shown that was not sent, and the pictures go on.
@@ -200,7 +200,7 @@ func TestLossToAnUnopenedPeer(t *testing.T) {
 	w.more(t, 0)
 	watchers := []watcher{w}
 	w.Stop(syscall.SIGKILL)
-	s.WaitText("watches no more")
+	s.WaitText("viewer disconnected")
 	w = theCable.view(t)
 	w.more(t, 0)
 	watchers = append(watchers, w)

@@ -24,6 +24,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
 // Film is a camera of JPEGs that costs nothing: each is the same picture with its
@@ -96,7 +97,7 @@ func (f *Film) JPEG() []byte {
 func (f *Film) Run(ctx context.Context, socket string) error {
 	log := slog.New(slog.DiscardHandler)
 	f.Begin = time.Now()
-	s := &transport.Sender{Link: &transport.UnixDialer{Path: socket, Log: log}, Producer: f, Version: "test", Log: log, Sent: f.frameSent}
+	s := &transport.Sender{Link: &unixsock.Dialer{Path: socket, Log: log}, Producer: f, Version: "test", Log: log, Sent: f.frameSent}
 	return s.Run(ctx)
 }
 

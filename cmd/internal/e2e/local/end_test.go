@@ -110,7 +110,7 @@ func TestGoodbye(t *testing.T) {
 	if err := v.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if reason, err := p.Read(wire.Bye); err != nil || string(reason) != "tbcam-view was ended" {
+	if reason, err := p.Read(wire.Bye); err != nil || string(reason) != "tbcam-view was closed" {
 		t.Errorf("it says %q, %v", reason, err)
 	}
 	if code := v.WaitExit(); code != 0 {

@@ -81,7 +81,7 @@ func TestModeThatIsRefused(t *testing.T) {
 		t.Errorf("the camera was not left alone: %s", text)
 	}
 	s.Stop(syscall.SIGKILL)
-	v.WaitText("the sender is gone")
+	v.WaitText("lost the connection to the sender")
 	s = harness.StartSender(t, flag)
 	s.WaitText("camera is on")
 	if code := v.Stop(syscall.SIGTERM); code != 0 || strings.Contains(s.Err.String(), "no such") {

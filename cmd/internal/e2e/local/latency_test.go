@@ -15,6 +15,7 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
 	"github.com/tbcam/tbcam/fixtures/xvfb"
 	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
 // screenCamera is a camera that looks at an X screen, and whose pictures come with
@@ -137,7 +138,7 @@ func measure(t *testing.T, display *xvfb.Display, delay time.Duration) glassToGl
 	camera := newScreenCamera(t, display, delay)
 	defer camera.close()
 	log := slog.New(slog.DiscardHandler)
-	sender := &transport.Sender{Link: &transport.UnixDialer{Path: path, Log: log}, Producer: camera, Version: "test", Log: log}
+	sender := &transport.Sender{Link: &unixsock.Dialer{Path: path, Log: log}, Producer: camera, Version: "test", Log: log}
 	ctx, cancel := context.WithCancel(t.Context())
 	var sending sync.WaitGroup
 	sending.Go(func() {

@@ -84,7 +84,7 @@ func TestEitherMayStartFirst(t *testing.T) {
 			picture := filepath.Join(t.TempDir(), "a.png")
 			var v *harness.Program
 			if first == "sender" {
-				harness.StartSender(t, flag).WaitText("waiting for tbcam-view")
+				harness.StartSender(t, flag).WaitText("waiting for a viewer")
 				v = harness.StartViewer(t, flag, "--snapshot="+picture)
 			} else {
 				v = harness.StartViewer(t, flag, "--snapshot="+picture)
@@ -114,7 +114,7 @@ func TestKilledProgramsComeBack(t *testing.T) {
 	v, s := watch(0), harness.StartSender(t, flag)
 	harness.WaitUntil(t, "frames", func() bool { return harness.CountFrames(v) > 10 })
 	s.Stop(syscall.SIGKILL)
-	v.WaitText("the sender is gone")
+	v.WaitText("lost the connection to the sender")
 	before := harness.CountFrames(v)
 	again := harness.StartSender(t, flag)
 	begin := time.Now()
@@ -122,7 +122,7 @@ func TestKilledProgramsComeBack(t *testing.T) {
 	t.Logf("the camera was on %v after the sender's start", time.Since(begin))
 	harness.WaitUntil(t, "frames after the sender's death", func() bool { return harness.CountFrames(v) > before+10 })
 	v.Stop(syscall.SIGKILL)
-	again.WaitText("watches no more")
+	again.WaitText("viewer disconnected")
 	second := watch(1)
 	harness.WaitUntil(t, "frames after the viewer's death", func() bool { return harness.CountFrames(second) > 10 })
 }
@@ -136,7 +136,7 @@ func TestPictureIsBackWithinASecond(t *testing.T) {
 	var least time.Duration = harness.Patience
 	for n := range 5 {
 		s := harness.StartSender(t, flag)
-		s.WaitText("waiting for tbcam-view")
+		s.WaitText("waiting for a viewer")
 		begin := time.Now()
 		v := harness.StartViewer(t, flag, "--snapshot="+filepath.Join(t.TempDir(), strconv.Itoa(n)+".png"))
 		if code := v.WaitExit(); code != 0 {
@@ -422,7 +422,7 @@ func TestSignalsEndInOrder(t *testing.T) {
 		if code := s.Stop(signal); code != 0 {
 			t.Errorf("tbcam-send: exit code %d", code)
 		}
-		v.WaitText("tbcam-send was ended")
+		v.WaitText("tbcam-send was closed")
 		if code := v.Stop(signal); code != 0 {
 			t.Errorf("tbcam-view: exit code %d", code)
 		}
@@ -500,7 +500,7 @@ func TestReaderGoesAway(t *testing.T) {
 		if code := p.WaitExit(); code != c.code {
 			t.Errorf("--record=%s: exit code %d, want %d", c.record, code, c.code)
 		}
-		for _, untrue := range []string{"the sender is gone", "repair"} {
+		for _, untrue := range []string{"lost the connection to the sender", "repair"} {
 			if strings.Contains(p.Err.String(), untrue) {
 				t.Errorf("--record=%s: it says %q", c.record, p.Err.String())
 			}
@@ -557,7 +557,7 @@ func TestMistakes(t *testing.T) {
 		{"tbcam-send --camera=pattern --size=big " + unix, 2, "WxH"},
 		{"tbcam-send --camera=pattern --fps=nan " + unix, 2, "NaN"},
 		{"tbcam-view --record=a.mkv --fps=-1 " + unix, 2, "-1"},
-		{"tbcam-send --camera=pattern --quality=0 " + unix, 2, "1..100"},
+		{"tbcam-send --camera=pattern --quality=0 " + unix, 2, "must be 1 to 100"},
 		{"tbcam-send --camera=pattern --format=h265 " + unix, 2, "mjpeg"},
 		{"tbcam-send --camera=pattern --codec=copy " + unix, 2, "jpeg"},
 		{"tbcam-send --camera=pattern --wire=morse " + unix, 2, "mjpeg"},

@@ -83,7 +83,7 @@ func TestRecordingSoak(t *testing.T) {
 		}
 	}
 	stop()
-	v.WaitText("the sender is gone")
+	v.WaitText("lost the connection to the sender")
 	if code := v.Stop(syscall.SIGINT); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
@@ -140,7 +140,7 @@ func TestRecordingToSlowReader(t *testing.T) {
 	}()
 	harness.WaitUntil(t, "an empty queue", func() bool { _, r := stats(); return r.Waiting < 30 })
 	stop()
-	v.WaitText("the sender is gone")
+	v.WaitText("lost the connection to the sender")
 	if code := v.Stop(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
@@ -182,9 +182,9 @@ func TestRecordingOnDemand(t *testing.T) {
 		do   func() error
 		says string
 	}{
-		{"start", func() error { _, err := io.WriteString(commands, "start\n"); return err }, "recording is started"},
-		{"segment", func() error { return v.Process.Signal(syscall.SIGUSR1) }, "another file begins"},
-		{"stop", func() error { return v.Process.Signal(syscall.SIGUSR2) }, "recording is stopped"},
+		{"start", func() error { _, err := io.WriteString(commands, "start\n"); return err }, "recording started"},
+		{"segment", func() error { return v.Process.Signal(syscall.SIGUSR1) }, "the next frame begins a new file"},
+		{"stop", func() error { return v.Process.Signal(syscall.SIGUSR2) }, "recording stopped"},
 		{"nonsense", func() error { _, err := io.WriteString(commands, "\x1b[2J\n"); return err }, `command "\x1b[2J" is unknown`},
 		{"start again", func() error { return v.Process.Signal(syscall.SIGUSR2) }, ""},
 	}
@@ -335,7 +335,7 @@ func TestRecordingFullDisk(t *testing.T) {
 	v := harness.StartViewer(t, flag, "--stats=json", "--record="+disk+"/a.mkv", "--snapshot="+pictures+"/live.png", "--snapshot-every=100ms", "--force")
 	f := harness.NewFilm(320, 240, 30)
 	stop := f.Show(t, path)
-	v.WaitText("recording is held up; it goes on when it can (why: ")
+	v.WaitText("recording is held up; it goes on when it can (err: ")
 	v.WaitText("no space left on device")
 	before := harness.CountFrames(v)
 	harness.WaitUntil(t, "further frames for the other sink", func() bool { return harness.CountFrames(v) > before+60 })
@@ -348,7 +348,7 @@ func TestRecordingFullDisk(t *testing.T) {
 	}
 	v.WaitText("recording goes on")
 	stop()
-	v.WaitText("the sender is gone")
+	v.WaitText("lost the connection to the sender")
 	if code := v.Stop(syscall.SIGINT); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
@@ -376,7 +376,7 @@ func TestRecordingFullDiskMakesRoom(t *testing.T) {
 		harness.WaitUntil(t, "another megabyte", func() bool { _, now := harness.ParseRecorder(v.Out.String()); return now.Bytes > r.Bytes+1<<20 })
 	}
 	stop()
-	v.WaitText("the sender is gone")
+	v.WaitText("lost the connection to the sender")
 	if code := v.Stop(syscall.SIGINT); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
@@ -438,7 +438,7 @@ func TestRecordingWithoutPermission(t *testing.T) {
 	}
 	harness.WaitUntil(t, "the problem", func() bool { _, r := harness.ParseRecorder(v.Out.String()); return r.Problem != "" })
 	stop()
-	v.WaitText("the sender is gone")
+	v.WaitText("lost the connection to the sender")
 	if code := v.Stop(syscall.SIGINT); code != 7 {
 		t.Errorf("exit code %d for a recording that is not complete", code)
 	}
@@ -476,7 +476,7 @@ func TestRecordingService(t *testing.T) {
 	}
 	harness.WaitUntil(t, "the next file", func() bool { _, r := harness.ParseRecorder(v.Out.String()); return r.Files == 2 })
 	stop()
-	v.WaitText("the sender is gone")
+	v.WaitText("lost the connection to the sender")
 	if code := v.Stop(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
@@ -497,7 +497,7 @@ func TestRecordingGaps(t *testing.T) {
 	before := harness.CountFrames(v)
 	harness.WaitUntil(t, "further frames", func() bool { return harness.CountFrames(v) > before+10 })
 	stop()
-	v.WaitText("the sender is gone")
+	v.WaitText("lost the connection to the sender")
 	again := harness.NewFilm(320, 240, 30)
 	stop = again.Show(t, path)
 	before = harness.CountFrames(v)

@@ -129,7 +129,7 @@ func TestWindowDies(t *testing.T) {
 func TestWindowDiesWhilePaused(t *testing.T) {
 	w := watch(t)
 	w.sender.Stop(syscall.SIGKILL)
-	w.WaitText("the sender is gone")
+	w.WaitText("lost the connection to the sender")
 	dimmed := func() bool {
 		screen, place := w.display.Screenshot(t), windowBounds(t, w.display)
 		r, g, b, _ := screen.At(place.Min.X+40, place.Max.Y-20).RGBA() // the grey bar

@@ -158,7 +158,7 @@ func tells(t *testing.T, node string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n.TellsUsage
+	return n.ReportsUsage
 }
 
 // TestCallsOnDemand: the camera is on from the first application's STREAMON until
@@ -174,9 +174,9 @@ func TestCallsOnDemand(t *testing.T) {
 		text := s.Err.String()
 		return strings.Count(text, "camera is on"), strings.Count(text, "camera is off")
 	}
-	v.WaitText("is there")
+	v.WaitText("connected to")
 	if onDemand {
-		s.WaitText("watches")
+		s.WaitText("viewer connected")
 		if on, _ := switches(); on != 0 {
 			t.Error("the camera is on, and nobody looks")
 		}
@@ -279,7 +279,7 @@ func TestCallsSurvive(t *testing.T) {
 	c.waitPictures(t, "of the first sender")
 
 	line.cut()
-	v.WaitText("the sender is gone")
+	v.WaitText("lost the connection to the sender")
 	c.waitPictures(t, "after the cable was cut")
 
 	s.Stop(syscall.SIGKILL)
@@ -404,7 +404,7 @@ func TestCallsSecondWriter(t *testing.T) {
 	v.WaitText(holder)
 	harness.WaitUntil(t, "a recording", func() bool { return outcome(v, "recorded") > 0 })
 	finish(other)
-	v.WaitText("virtual camera is there")
+	v.WaitText("virtual camera is ready")
 	dial(t, node).waitPictures(t, "after the other writer's end")
 	if n := strings.Count(v.Err.String(), holder); n != 1 {
 		t.Errorf("the other writer is told %d times", n)
@@ -427,8 +427,8 @@ func TestCallsFindANode(t *testing.T) {
 	for _, loopback := range []string{nodes[0].Path, "auto"} {
 		wantStranger(t, loopback, "sudo usermod -aG video $USER")
 	}
-	if nodes[0].TellsUsage {
-		v.WaitText("virtual camera is there (node: /dev/video1")
+	if nodes[0].ReportsUsage {
+		v.WaitText("virtual camera is ready (node: /dev/video1")
 	} else {
 		v.WaitText("devices=2 exclusive_caps=1,1 card_label=tbcam,tbcam2")
 	}
@@ -452,7 +452,7 @@ func TestCallsDoctor(t *testing.T) {
 	node := vm.LoadLoopback(t)
 	doctor(0, "ok    "+node+" (tbcam) is free")
 	flag, _ := harness.NewSocket(t)
-	harness.StartViewer(t, flag, "--loopback="+node, smallCamera).WaitText("is there")
+	harness.StartViewer(t, flag, "--loopback="+node, smallCamera).WaitText("connected to")
 	dial(t, node).waitPlaceholder(t, "for the doctor")
 	doctor(0, "ok    "+node+" (tbcam) is in use: applications see yuyv 320x240")
 }

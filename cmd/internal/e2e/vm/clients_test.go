@@ -30,7 +30,7 @@ func publish(t *testing.T, node string, flags ...string) {
 	t.Helper()
 	flag, _ := harness.NewSocket(t)
 	v := harness.StartViewer(t, flag, append(flags, "--loopback="+node, smallCamera, "--fps=5")...)
-	v.WaitText("virtual camera is there")
+	v.WaitText("virtual camera is ready")
 	sendSlowly(t, flag)
 	untilCamera(t, node)
 }

@@ -39,7 +39,7 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 	reads("at first")
 
 	s.Stop(syscall.SIGKILL)
-	v.WaitText("the sender is gone")
+	v.WaitText("lost the connection to the sender")
 	before := harness.CountFrames(v)
 	s = send()
 	harness.WaitUntil(t, "frames of the new sender", func() bool { return harness.CountFrames(v) > before })
@@ -47,7 +47,7 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 
 	harness.WaitUntil(t, "a recording", func() bool { return outcome(v, "recorded") > 0 })
 	v.Stop(syscall.SIGKILL)
-	s.WaitText("watches no more")
+	s.WaitText("viewer disconnected")
 	watch(2) // the application holds the size
 	reads("after the viewer's death")
 	t.Logf("the viewer that was killed left %d pictures", len(probe(t, recording(1)).Packets))

@@ -1,9 +1,8 @@
-package transport
+package unixsock
 
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/fixtures/otheruser"
-	"github.com/tbcam/tbcam/transport/peercred"
 )
 
 // sharedDir is a directory that the other user may enter and write, as /tmp.
@@ -39,11 +37,11 @@ func TestStrangerListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	d := &UnixDialer{Path: path, Log: slog.New(slog.DiscardHandler)}
-	if _, err := d.Open(t.Context()); !errors.Is(err, peercred.ErrStranger) || !strings.Contains(err.Error(), "user: "+otheruser.Name) {
+	d := &Dialer{Path: path}
+	if _, err := d.Open(t.Context()); !errors.Is(err, ErrStranger) || !strings.Contains(err.Error(), "user: "+otheruser.Name) {
 		t.Errorf("a stranger's socket: %v", err)
 	}
-	d.Allow = peercred.Users{otheruser.UID}
+	d.Allow = Users{otheruser.UID}
 	c, err := d.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -55,11 +53,11 @@ func TestStrangerListens(t *testing.T) {
 // one is refused, and the listener goes on.
 func TestStrangerConnects(t *testing.T) {
 	for _, c := range []struct {
-		allow            peercred.Users
+		allow            Users
 		connects, served bool
-	}{{nil, false, false}, {peercred.Users{12345}, true, false}, {peercred.Users{otheruser.UID}, true, true}} {
+	}{{nil, false, false}, {Users{12345}, true, false}, {Users{otheruser.UID}, true, true}} {
 		path := filepath.Join(sharedDir(t), "s")
-		l, err := ListenUnix(path, c.allow, slog.New(slog.DiscardHandler))
+		l, err := Listen(path, c.allow, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

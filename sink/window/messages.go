@@ -11,7 +11,7 @@ import (
 	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
-// What the window is told is cut so that it fits into a message, whatever
+// Texts for the window are cut so that it fits into a message, whatever
 // characters it has.
 const (
 	maxText     = 300      // bytes of a title, a message, a notice or the line of statistics
@@ -26,7 +26,7 @@ func (w *Window) SetTitle(title string) {
 	w.out.put(func(u *shm.Update) { u.Title = &title })
 }
 
-// SetMessage shows a text over the dimmed picture: a heading, and below it lines
+// SetMessage shows a text over the dimmed frame: a heading, and below it lines
 // of detail; "" ends that.
 func (w *Window) SetMessage(message string) {
 	message = clip(message, maxText)
@@ -39,12 +39,12 @@ func (w *Window) Notice(text string) {
 	w.out.put(func(u *shm.Update) { u.Notice = &text })
 }
 
-// SetRecording says whether what is shown is being recorded.
+// SetRecording shows whether there is a recording.
 func (w *Window) SetRecording(on bool) {
 	w.out.put(func(u *shm.Update) { u.Recording = &on })
 }
 
-// SetStatus sets the statistics: a line that says it all, and the lines of a table.
+// SetStatus sets the statistics: a line for all, and the lines of a table.
 func (w *Window) SetStatus(lines []string) {
 	clipped := make([]string, min(len(lines), maxStatus))
 	limit := maxText
@@ -55,14 +55,14 @@ func (w *Window) SetStatus(lines []string) {
 	w.out.put(func(u *shm.Update) { u.Status = &clipped })
 }
 
-// AddLatency adds to the graph how long the picture that was shown last was under
-// way. The window gets it with the next picture and is not woken for it.
+// AddLatency adds to the graph how long the frame that was shown last was under
+// way. The window gets it with the next frame and is not woken for it.
 func (w *Window) AddLatency(d time.Duration) {
 	ms := float32(math.Round(d.Seconds()*1e4) / 10)
 	w.out.enclose(shm.Update{Latency: []float32{ms}})
 }
 
-// SetControls sets the controls of the camera. The window is told of changes alone,
+// SetControls sets the controls of the camera. The window gets changes alone,
 // and of no more controls than fit into a message.
 func (w *Window) SetControls(all []capture.Control) {
 	w.mu.Lock()
@@ -72,12 +72,12 @@ func (w *Window) SetControls(all []capture.Control) {
 	if same {
 		return
 	}
-	fitting := cut(all, maxControls)
+	fitting := fitControls(all, maxControls)
 	w.out.put(func(u *shm.Update) { u.Controls = &fitting })
 }
 
-// cut returns the first of the controls, of which the JSON is no longer than room.
-func cut(all []capture.Control, room int) []capture.Control {
+// fitControls returns the first of the controls, of which the JSON is no longer than room.
+func fitControls(all []capture.Control, room int) []capture.Control {
 	fitting := make([]capture.Control, 0, len(all))
 	for _, c := range all {
 		text, err := json.Marshal(c)

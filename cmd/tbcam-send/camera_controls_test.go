@@ -17,16 +17,16 @@ import (
 // go to the camera that was on before.
 func TestControlsOutOfReach(t *testing.T) {
 	var told transport.Controls
-	c := &console{log: slog.New(slog.DiscardHandler), report: func(c transport.Controls) { told = c }}
+	c := &cameraControls{log: slog.New(slog.DiscardHandler), report: func(c transport.Controls) { told = c }}
 	before := hostCamera{pattern.Camera(), pattern.Driver{}}
-	c.on(before)()
-	off := c.on(hostCamera{capture.Device{Path: t.TempDir() + "/video9", Name: "other"}, v4l2.Driver{}})
+	c.attach(before)()
+	off := c.attach(hostCamera{capture.Device{Path: t.TempDir() + "/video9", Name: "other"}, v4l2.Driver{}})
 	defer off()
 	if told.Camera != "other" {
 		t.Errorf("told are the controls of %q", told.Camera)
 	}
 	brightness := before.Controls[0]
-	granted, err := c.set(capture.Setting{ID: brightness.ID, Value: brightness.Value + 1})
+	granted, err := c.setControl(capture.Setting{ID: brightness.ID, Value: brightness.Value + 1})
 	if !errors.Is(err, capture.ErrNoCamera) {
 		t.Errorf("granted is %+v, %v", granted, err)
 	}
@@ -39,17 +39,17 @@ func TestControlsOutOfReach(t *testing.T) {
 // viewer sees it as read-only.
 func TestOwnersControlsAreNotSetRemotely(t *testing.T) {
 	var told transport.Controls
-	c := &console{log: slog.New(slog.DiscardHandler), report: func(c transport.Controls) { told = c }}
+	c := &cameraControls{log: slog.New(slog.DiscardHandler), report: func(c transport.Controls) { told = c }}
 	camera := hostCamera{pattern.Camera(), pattern.Driver{}}
 	led := capture.Control{ID: 0x0098f902, Name: "LED1 Mode", Type: "int", Max: 3}
 	camera.Controls = append(camera.Controls, led)
-	c.offer(camera)
+	c.announce(camera)
 	if last := told.List[len(told.List)-1]; !last.ReadOnly || told.List[0].ReadOnly || camera.Controls[0].ReadOnly {
 		t.Errorf("told are %+v", told.List)
 	}
 	const privacy = 0x009a0910 // which the list lacks
 	for id, says := range map[uint32]string{led.ID: "led1_mode is set on the camera's host only", privacy: "it is set on the camera's host only"} {
-		if _, err := c.set(capture.Setting{ID: id, Value: 1}); !errors.Is(err, capture.ErrControlLocked) || !strings.Contains(err.Error(), says) {
+		if _, err := c.setControl(capture.Setting{ID: id, Value: 1}); !errors.Is(err, capture.ErrControlLocked) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%#x: %v", id, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package virtualcam
+package v4l2node
 
 import (
 	"errors"
@@ -8,12 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/capture/v4l2"
+	"github.com/tbcam/tbcam/sink/virtualcam"
 )
 
 var errClosed = errors.New("open /dev/video9: permission denied")
 
-func node(path, label string, exclusive bool) v4l2.LoopbackNode {
+func loopback(path, label string, exclusive bool) v4l2.LoopbackNode {
 	return v4l2.LoopbackNode{Path: path, Name: label, Exclusive: exclusive}
 }
 
@@ -26,12 +28,12 @@ func TestOrderOfNodes(t *testing.T) {
 		err   error
 	}{
 		{"none", nil, nil, nil},
-		{"ours first", []v4l2.LoopbackNode{node("0", "OBS", true), node("1", "TBcam", false)}, []string{"1", "0"}, nil},
-		{"one that Chromium sees", []v4l2.LoopbackNode{node("0", "a", false), node("1", "b", true), node("2", "c", true)}, []string{"1", "2", "0"}, nil},
-		{"one that is shut", []v4l2.LoopbackNode{shut, node("1", "b", true)}, []string{"1"}, nil},
+		{"ours first", []v4l2.LoopbackNode{loopback("0", "OBS", true), loopback("1", "TBcam", false)}, []string{"1", "0"}, nil},
+		{"one that Chromium sees", []v4l2.LoopbackNode{loopback("0", "a", false), loopback("1", "b", true), loopback("2", "c", true)}, []string{"1", "2", "0"}, nil},
+		{"one that is shut", []v4l2.LoopbackNode{shut, loopback("1", "b", true)}, []string{"1"}, nil},
 		{"all are shut", []v4l2.LoopbackNode{shut}, nil, errClosed},
 	} {
-		got, err := nodes(listed(tt.nodes), Auto)
+		got, err := findNodes(listed(tt.nodes), virtualcam.Auto)
 		var paths []string
 		for _, n := range got {
 			paths = append(paths, n.Path)
@@ -87,5 +89,28 @@ func TestMakingANode(t *testing.T) {
 		if fmt.Sprint(m.did) != "["+tt.does+"]" || (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%+v: %v, %v; want %s, %q", tt.machine, m.did, err, tt.does, tt.says)
 		}
+	}
+}
+
+// TestErrors: those of v4l2 are virtualcam's too, with the same text.
+func TestErrors(t *testing.T) {
+	keeps := capture.Format{Pixel: capture.YUYV, Width: 64, Height: 48}
+	for _, tt := range []struct{ err, want error }{
+		{fmt.Errorf("open: %w", v4l2.ErrInUse), virtualcam.ErrInUse},
+		{fmt.Errorf("write: %w", v4l2.ErrFormat), virtualcam.ErrFormat},
+		{&v4l2.FormatError{Path: "/dev/video7", Keeps: keeps}, virtualcam.ErrFormat},
+		{fs.ErrNotExist, fs.ErrNotExist},
+	} {
+		got := markError(tt.err)
+		if !errors.Is(got, tt.want) || !errors.Is(got, tt.err) || got.Error() != tt.err.Error() {
+			t.Errorf("%v becomes %v, want %v", tt.err, got, tt.want)
+		}
+	}
+	var has *virtualcam.FormatError
+	if err := markError(&v4l2.FormatError{Keeps: keeps}); !errors.As(err, &has) || has.Keeps != keeps {
+		t.Errorf("the format of the node is %v", has)
+	}
+	if err := markError(nil); err != nil {
+		t.Errorf("no error becomes %v", err)
 	}
 }

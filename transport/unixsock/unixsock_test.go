@@ -1,4 +1,4 @@
-package transport
+package unixsock
 
 import (
 	"context"
@@ -10,10 +10,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/transporttest"
 )
 
 // patience is how long real time may take on a busy machine. How long it should
@@ -36,28 +39,101 @@ func checkLeaks(t *testing.T) {
 	})
 }
 
-// onSocket returns a world whose cable is a Unix socket. Nothing listens yet.
+// world is a sender and a viewer on a Unix socket.
+type world struct {
+	*testing.T
+	path             string
+	producer         *transporttest.Producer
+	consumer         *transporttest.Consumer
+	sender           *transport.Sender
+	receiver         *transport.Receiver
+	pool             capture.Pool
+	sending, viewing *program
+	log              lockedBuffer
+}
+
+// lockedBuffer is a log of several goroutines.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// program is a Run that goes on.
+type program struct {
+	cancel context.CancelFunc
+	done   chan error
+}
+
+func start(run func(context.Context) error) *program {
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &program{cancel, make(chan error, 1)}
+	go func() { p.done <- run(ctx) }()
+	return p
+}
+
+// end ends the program, and returns Run's error.
+func (p *program) end() error {
+	p.cancel()
+	return <-p.done
+}
+
+// stop ends a program that should not fail by itself.
+func (w *world) stop(p *program) {
+	if p == nil {
+		return
+	}
+	if err := p.end(); err != nil {
+		w.Errorf("Run: %v", err)
+	}
+}
+
+// waitForFrames waits until that many more frames came.
+func (w *world) waitForFrames(more int) {
+	w.Helper()
+	enough := w.consumer.Frames() + more
+	for begun := time.Now(); w.consumer.Frames() < enough; time.Sleep(time.Millisecond) {
+		if time.Since(begun) > patience {
+			w.Fatalf("%d frames within %v, want %d; log:\n%v", w.consumer.Frames(), patience, enough, w.log.String())
+		}
+	}
+}
+
+// onSocket returns a world. Nothing listens yet.
 func onSocket(t *testing.T) (w *world, path string) {
 	checkLeaks(t)
-	w, path = newWorld(t), filepath.Join(t.TempDir(), "tbcam.sock")
-	w.sender.Link = &UnixDialer{Path: path, Log: slog.New(slog.NewTextHandler(w.log, nil))}
-	w.feed.period = 5 * time.Millisecond
+	w = &world{T: t, path: filepath.Join(t.TempDir(), "tbcam.sock"), producer: &transporttest.Producer{Period: 5 * time.Millisecond}}
+	w.consumer = &transporttest.Consumer{T: t, Producer: w.producer}
+	log := slog.New(slog.NewTextHandler(&w.log, nil))
+	w.sender = &transport.Sender{Link: &Dialer{Path: w.path, Log: log}, Producer: w.producer, Log: log}
+	w.receiver = &transport.Receiver{Consumer: w.consumer, Pool: &w.pool, Log: log}
 	t.Cleanup(func() {
 		w.stop(w.viewing)
 		w.stop(w.sending)
-		w.feed.box.Discard()
-		if n, m := w.feed.pool.Outstanding(), w.pool.Outstanding(); n+m != 0 {
+		w.producer.Stop()
+		if n, m := w.producer.Pool.Outstanding(), w.pool.Outstanding(); n+m != 0 {
 			t.Errorf("%d frames of the sender and %d of the viewer were not released", n, m)
 		}
 	})
-	return w, path
+	return w, w.path
 }
 
 // listen starts the viewer, and returns how to kill it: no goodbye, and the
 // socket is left behind.
 func (w *world) listen(path string) (kill func()) {
 	w.Helper()
-	l, err := ListenUnix(path, nil, slog.New(slog.DiscardHandler))
+	l, err := Listen(path, nil, nil)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -74,11 +150,11 @@ func (w *world) listen(path string) (kill func()) {
 
 // lastConn remembers the last connection of a Link.
 type lastConn struct {
-	Link
-	conn Conn
+	transport.Link
+	conn transport.Conn
 }
 
-func (l *lastConn) Open(ctx context.Context) (Conn, error) {
+func (l *lastConn) Open(ctx context.Context) (transport.Conn, error) {
 	conn, err := l.Link.Open(ctx)
 	if err == nil {
 		l.conn = conn
@@ -99,9 +175,9 @@ func TestUnixEitherOrder(t *testing.T) {
 				w.listen(path)
 				w.sending = start(w.sender.Run)
 			}
-			w.waitForFrames(50, patience)
-			if said := strings.Contains(w.log.String(), "waiting for tbcam-view"); said != (first == "sender") {
-				t.Errorf("log: %v", w.log)
+			w.waitForFrames(50)
+			if said := strings.Contains(w.log.String(), "waiting for a viewer"); said != (first == "sender") {
+				t.Errorf("log: %v", w.log.String())
 			}
 			info, err := os.Lstat(path)
 			if err != nil || info.Mode() != fs.ModeSocket|0o600 {
@@ -125,16 +201,16 @@ func TestUnixReconnect(t *testing.T) {
 	w.sending = start(w.sender.Run)
 	for range 3 {
 		kill := w.listen(path)
-		w.waitForFrames(10, patience)
+		w.waitForFrames(10)
 		kill()
 		time.Sleep(3 * redial)
 	}
 	w.listen(path)
-	w.waitForFrames(10, patience)
+	w.waitForFrames(10)
 	for range 3 {
 		w.stop(w.sending)
 		w.sending = start(w.sender.Run)
-		w.waitForFrames(10, patience)
+		w.waitForFrames(10)
 	}
 	if err := w.receiver.Link.Close(); err != nil {
 		t.Error(err)
@@ -154,7 +230,7 @@ func TestUnixBacklog(t *testing.T) {
 	}
 	w.receiver.Start(capture.Want{})
 	w.sending = start(w.sender.Run)
-	w.waitForFrames(1, patience)
+	w.waitForFrames(1)
 	if s := w.receiver.Stats(); s.Sessions != 1 {
 		t.Errorf("%+v", s)
 	}
@@ -163,12 +239,12 @@ func TestUnixBacklog(t *testing.T) {
 	}
 }
 
-func TestListenUnix(t *testing.T) {
+func TestListen(t *testing.T) {
 	checkLeaks(t)
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 
-	live, err := ListenUnix(at("live"), nil, slog.New(slog.DiscardHandler))
+	live, err := Listen(at("live"), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,11 +268,11 @@ func TestListenUnix(t *testing.T) {
 		"link":                   "is not a socket",
 		".":                      "is not a socket",
 		"no/such/dir":            "no such file or directory",
-		strings.Repeat("x", 200): "a socket's at most 99",
+		strings.Repeat("x", 200): "bytes, at most 99",
 		"stale":                  "",
 		"new":                    "",
 	} {
-		l, err := ListenUnix(at(name), nil, slog.New(slog.DiscardHandler))
+		l, err := Listen(at(name), nil, nil)
 		switch {
 		case why == "" && err != nil:
 			t.Errorf("%s: %v", name, err)
@@ -204,7 +280,7 @@ func TestListenUnix(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", name, err, why)
 		}
 		if err == nil {
-			if l.String() != "unix:"+at(name) || !l.Accepts() {
+			if l.String() != "unix:"+at(name) || l.Properties() != (transport.Properties{}) {
 				t.Errorf("%v", l)
 			}
 			if err := l.Close(); err != nil {
@@ -217,7 +293,7 @@ func TestListenUnix(t *testing.T) {
 func TestUnixOpenEnds(t *testing.T) {
 	checkLeaks(t)
 	path := filepath.Join(t.TempDir(), "s")
-	l, err := ListenUnix(path, nil, slog.New(slog.DiscardHandler))
+	l, err := Listen(path, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,14 +311,14 @@ func TestUnixOpenEnds(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 
-	d := &UnixDialer{Path: path, Log: slog.New(slog.DiscardHandler)}
+	d := &Dialer{Path: path}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
 	if conn, err := d.Open(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, %v", conn, err)
 	}
 	d.Path = strings.Repeat("x", 100)
-	if _, err := d.Open(ctx); err == nil || !strings.Contains(err.Error(), "a socket's at most 99") {
+	if _, err := d.Open(ctx); err == nil || !strings.Contains(err.Error(), "bytes, at most 99") {
 		t.Errorf("got %v", err)
 	}
 	d.Path = filepath.Join(path, "below a file")

@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/tbcam/tbcam/sink/container"
+	"github.com/tbcam/tbcam/sink/record"
+	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/tbdev"
+	"github.com/tbcam/tbcam/transport/unixsock"
+)
+
+// What packages below cmd cannot name, the commands add, in the log too: flags and
+// programs.
+func TestRemedies(t *testing.T) {
+	noModule := fmt.Errorf("stream %q %w: %w", "tbcam", tbdev.ErrNotSetUp, tbdev.ErrNoModule)
+	for _, c := range []struct {
+		err  error
+		text string
+	}{
+		{noModule, "sudo modprobe thunderbolt_stream"},
+		{noModule, "--stream unix:PATH"},
+		{tbdev.ErrNotSetUp, "sudo tbcam-view setup"},
+		{tbdev.ErrNoService, "connect the cable"},
+		{tbdev.ErrManyServices, "--service"},
+		{tbdev.ErrNoHopIDs, "tbcam-view setup"},
+		{tbdev.ErrAmbiguous, "--stream NAME@PEER"},
+		{tbdev.ErrName, "unix:PATH"},
+		{tbdev.ErrLocked, "end that process"},
+		{unixsock.ErrStranger, "--allow-user"},
+		{unixsock.ErrPathTooLong, "a shorter path"},
+		{unixsock.ErrNotSocket, "another path"},
+		{unixsock.ErrListening, "end that program"},
+		{transport.ErrNoRemoteControl, "update tbcam-send"},
+		{record.ErrExist, "--force"},
+		{record.ErrBufferFull, "--record-buffer"},
+		{record.ErrNotFinalized, "tbcam-view repair"},
+		{record.ErrFormatChanged, "record to a file"},
+		{container.ErrJPEGOnly, ".mkv"},
+		{container.ErrNotRecording, "ffmpeg"},
+		{container.ErrNotStreamable, "mkv, mp4 or mjpeg"},
+	} {
+		if got := remedy(fmt.Errorf("open stream: %w", c.err)); !strings.HasPrefix(got, "; ") || !strings.Contains(got, c.text) {
+			t.Errorf("%v: the remedy is %q, want %q", c.err, got, c.text)
+		}
+		var b bytes.Buffer
+		NewLog(&b, "tbcam", slog.LevelInfo).Warn("failed", "err", c.err)
+		if !strings.Contains(b.String(), c.text) {
+			t.Errorf("the log has %q, want %q in it", b.String(), c.text)
+		}
+	}
+	if got := remedy(fmt.Errorf("anything")); got != "" {
+		t.Errorf("an unknown error has the remedy %q", got)
+	}
+}

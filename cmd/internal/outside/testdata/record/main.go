@@ -1,0 +1,44 @@
+// Record records what comes over a Unix socket into a file for two seconds.
+package main
+
+import (
+	"context"
+	"errors"
+	"log"
+	"os"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/sink/record"
+	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/unixsock"
+)
+
+type viewer struct {
+	transport.NopConsumer
+	*record.Recorder
+}
+
+func (v viewer) Frame(f *capture.Frame, _ capture.Lost) {
+	if err := v.Write(f, record.Gap{}); err != nil {
+		log.Print(err)
+	}
+}
+
+func main() {
+	recorder, err := record.New(record.Options{Path: os.Args[2]})
+	if err != nil {
+		log.Fatal(err)
+	}
+	link, err := unixsock.Listen(os.Args[1], nil, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	r := &transport.Receiver{Link: link, Consumer: viewer{Recorder: recorder}}
+	r.Start(capture.Want{})
+	if err := errors.Join(r.Run(ctx), recorder.Close()); err != nil {
+		log.Fatal(err)
+	}
+}

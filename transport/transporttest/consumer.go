@@ -1,0 +1,96 @@
+package transporttest
+
+import (
+	"bytes"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport"
+)
+
+// Consumer is a viewer that checks every frame of a Producer, bit by bit, and keeps
+// what it is told. What is exported may be set before it is used.
+type Consumer struct {
+	T        testing.TB
+	Producer *Producer
+	Slow     time.Duration        // what taking a frame takes
+	Seen     func(*capture.Frame) // if set, is called with every frame before its release
+
+	mu   sync.Mutex
+	came Events
+}
+
+// Events are what a Consumer was told so far.
+type Events struct {
+	Numbers  []uint32 // of the frames
+	Formats  []capture.Format
+	Times    []time.Time // when the frames came
+	Modes    []transport.Mode
+	Statuses []transport.Status
+	Peers    []transport.Peer
+	Ends     []error
+	Totals   capture.Lost
+}
+
+// Frame implements transport.Consumer.
+func (c *Consumer) Frame(f *capture.Frame, lost capture.Lost) {
+	defer f.Release()
+	if _, sent := c.Producer.CapturedAt(f.Sequence); !sent || !bytes.Equal(f.Data, c.Producer.content(f.Sequence)) {
+		c.T.Errorf("frame %d was not sent like this", f.Sequence)
+	}
+	if c.Seen != nil {
+		c.Seen(f)
+	}
+	time.Sleep(c.Slow)
+	c.note(func() {
+		if n := len(c.came.Numbers); n > 0 && f.Sequence <= c.came.Numbers[n-1] {
+			c.T.Errorf("frame %d comes after %d", f.Sequence, c.came.Numbers[n-1])
+		}
+		c.came.Numbers, c.came.Formats, c.came.Totals = append(c.came.Numbers, f.Sequence), append(c.came.Formats, f.Format), lost
+		c.came.Times = append(c.came.Times, time.Now())
+	})
+}
+
+// Connected implements transport.Consumer.
+func (c *Consumer) Connected(p transport.Peer) {
+	c.note(func() { c.came.Peers = append(c.came.Peers, p) })
+}
+
+// Mode implements transport.Consumer.
+func (c *Consumer) Mode(m transport.Mode) { c.note(func() { c.came.Modes = append(c.came.Modes, m) }) }
+
+// Lost implements transport.Consumer.
+func (c *Consumer) Lost(lost capture.Lost) { c.note(func() { c.came.Totals = lost }) }
+
+// Status implements transport.Consumer.
+func (c *Consumer) Status(s transport.Status) {
+	c.note(func() { c.came.Statuses = append(c.came.Statuses, s) })
+}
+
+// Disconnected implements transport.Consumer.
+func (c *Consumer) Disconnected(err error) { c.note(func() { c.came.Ends = append(c.came.Ends, err) }) }
+
+func (c *Consumer) note(what func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	what()
+}
+
+// Events returns what came so far.
+func (c *Consumer) Events() Events {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.came
+	e.Numbers, e.Times, e.Ends = slices.Clone(e.Numbers), slices.Clone(e.Times), slices.Clone(e.Ends)
+	return e
+}
+
+// Frames returns how many frames came.
+func (c *Consumer) Frames() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.came.Numbers)
+}
