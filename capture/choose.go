@@ -22,8 +22,8 @@ type Want struct {
 	Standard string `json:"-"`
 }
 
-// Over returns w with its open points taken from base.
-func (w Want) Over(base Want) Want {
+// WithDefaults returns w with its open points taken from base.
+func (w Want) WithDefaults(base Want) Want {
 	w.Camera = cmp.Or(w.Camera, base.Camera)
 	w.Pixel = cmp.Or(w.Pixel, base.Pixel)
 	w.FPS = cmp.Or(w.FPS, base.FPS)

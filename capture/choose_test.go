@@ -88,7 +88,7 @@ func TestChooseModeNone(t *testing.T) {
 	}
 }
 
-func TestWantOver(t *testing.T) {
+func TestWantWithDefaults(t *testing.T) {
 	base := Want{Camera: "base", Pixel: MJPEG, Width: 640, Height: 480, FPS: 30}
 	for _, c := range []struct{ want, got Want }{
 		{Want{}, base},
@@ -96,7 +96,7 @@ func TestWantOver(t *testing.T) {
 		{Want{Camera: "other", Pixel: YUYV}, Want{Camera: "other", Pixel: YUYV, Width: 640, Height: 480, FPS: 30}},
 		{Want{Width: 1280, Height: 720, FPS: 60}, Want{Camera: "base", Pixel: MJPEG, Width: 1280, Height: 720, FPS: 60}},
 	} {
-		if got := c.want.Over(base); got != c.got {
+		if got := c.want.WithDefaults(base); got != c.got {
 			t.Errorf("%+v: got %+v, want %+v", c.want, got, c.got)
 		}
 	}

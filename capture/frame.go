@@ -59,9 +59,8 @@ type Frame struct {
 	refs atomic.Int32
 }
 
-// Derive says that f holds from's picture in another format: its number and times
-// are the same.
-func (f *Frame) Derive(format Format, from *Frame) {
+// CopyMetaFrom makes f the frame from in another format, with its number and times.
+func (f *Frame) CopyMetaFrom(format Format, from *Frame) {
 	f.Format, f.Sequence, f.Time, f.At = format, from.Sequence, from.Time, from.At
 }
 

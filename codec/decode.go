@@ -78,7 +78,7 @@ func (d *Decoder) decode(f *capture.Frame) (*capture.Frame, error) {
 		return nil, fmt.Errorf("%w for %d bytes", ErrNoRoom, format.Size())
 	}
 	g := d.pool.Get(format.Size())
-	g.Derive(format, f)
+	g.CopyMetaFrom(format, f)
 	if err := d.decompress(g, f.Data[h.Start:h.End], h.Subsampling); err != nil {
 		g.Release()
 		return nil, err

@@ -61,7 +61,7 @@ func (e *jpegEncoder) Encode(f *capture.Frame) (*capture.Frame, error) {
 		return nil, fmt.Errorf("codec: encode frame %d of %v: %w", f.Sequence, f.Format, err)
 	}
 	g := e.pool.Get(len(jpeg) + jfif.MarkRoom)
-	g.Derive(e.Format(f.Format), f)
+	g.CopyMetaFrom(e.Format(f.Format), f)
 	g.Data = jfif.AppendMarked(g.Data[:0], jpeg, g.Format.Range)
 	g.At[capture.Encoded] = time.Now()
 	return g, nil

@@ -49,7 +49,7 @@ func (c *copier) repair(f *capture.Frame, h *jfif.Header) *capture.Frame {
 	}
 	defer f.Release()
 	g := c.pool.Get(len(f.Data) + jfif.RepairRoom)
-	g.Derive(f.Format, f)
+	g.CopyMetaFrom(f.Format, f)
 	g.Data = h.AppendRepaired(g.Data[:0], f.Data)
 	return g
 }

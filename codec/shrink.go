@@ -21,7 +21,7 @@ func (c *Converter) Shrink(f *capture.Frame, pool *capture.Pool, pixels int) (*c
 		return nil, fmt.Errorf("codec: shrink %v: %w for %d bytes", f.Format, ErrNoRoom, to.Size())
 	}
 	g := pool.Get(to.Size())
-	g.Derive(to, f)
+	g.CopyMetaFrom(to, f)
 	if err := c.Convert(g.Data, to, f); err != nil {
 		g.Release()
 		return nil, err

@@ -170,7 +170,7 @@ func (t *Transformer) apply(f *capture.Frame) (*capture.Frame, error) {
 		src = t.withoutSubsampling(src)
 	}
 	g := t.pool.Get(to.Size())
-	g.Derive(to, f)
+	g.CopyMetaFrom(to, f)
 	for i, dst := range planesOf(to, g.Data) {
 		if dst.height > 0 {
 			turn(dst, src[i], t.Rotate, t.Mirror)

@@ -335,16 +335,14 @@ func describe(n node) (capture.Device, error) {
 	if err := n.notCamera(); err != nil {
 		return capture.Device{}, err
 	}
-	fd, err := openNode(n.path)
+	bufType := captureType(n.cap.caps())
+	fd, cam, err := openEnumerator(n.path, bufType)
 	if err != nil {
 		return capture.Device{}, err
 	}
 	defer unix.Close(fd)
 	_ = followSignal(fd, n.path) // its size is the only one; a lack of it shows in the inputs
-	modes, err := listModes(fd, n.path, captureType(n.cap.caps()))
-	if err != nil {
-		return capture.Device{}, err
-	}
+	modes := listModes(fd, bufType, cam)
 	if len(modes) > 0 && !slices.ContainsFunc(modes, func(m capture.Mode) bool { return !isBayer(m.Pixel) }) {
 		return capture.Device{}, n.refuse(fmt.Errorf("delivers only %s, raw sensor data: it %w", capture.FormatNames(modes), errLibcamera))
 	}

@@ -30,8 +30,8 @@ type LoopbackNode struct {
 	Buffers, MaxOpeners int
 	// State is "capture" or "output", or "" before v4l2loopback 0.13.
 	State string
-	// TellsUsage says that Output.Users works.
-	TellsUsage bool
+	// ReportsUsage says that Output.Users works.
+	ReportsUsage bool
 	// KeepsFormat says that a program had it keep its format.
 	KeepsFormat bool
 	// Err is why it could not be opened and asked; all but Path and Name is
@@ -91,7 +91,7 @@ func describeLoopback(n node) LoopbackNode {
 	}
 	defer unix.Close(fd)
 	_, err = subscribe(fd)
-	l.TellsUsage, l.KeepsFormat = err == nil, keepsFormat(fd)
+	l.ReportsUsage, l.KeepsFormat = err == nil, keepsFormat(fd)
 	// The ioctls also tell of a format that nobody holds any more.
 	if attribute(sysfs, "format") != "" {
 		l.Format, l.Rate = currentFormat(fd)

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"syscall"
 	"unsafe"
 
 	"github.com/blackjack/webcam"
@@ -24,34 +23,9 @@ var (
 	standardRates = []uint32{5, 10, 15, 20, 24, 25, 30, 50, 60, 90, 120} // pictures per second
 )
 
-// enumerator asks a driver for its formats, sizes and rates, as the library does
-// for single-planar devices.
-type enumerator interface {
-	GetSupportedFormats() map[webcam.PixelFormat]string
-	GetSupportedFrameSizes(webcam.PixelFormat) []webcam.FrameSize
-	GetSupportedFramerates(pixel webcam.PixelFormat, width, height uint32) []webcam.FrameRate
-}
-
-// listModes lists every combination of format, size and rate. The node is open as
-// fd, too, for what the library leaves out.
-func listModes(fd int, path string, bufType uint32) ([]capture.Mode, error) {
-	if bufType == bufTypeVideoCaptureMPlane {
-		return combine(fd, bufType, multiPlanar{fd}), nil
-	}
-	// The library opens without O_CLOEXEC: no child may start meanwhile.
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	cam, err := webcam.Open(path)
-	if err != nil {
-		return nil, explain("open", path, err)
-	}
-	defer cam.Close()
-	return combine(fd, bufType, cam), nil
-}
-
-// combine lists modes: formats in the order of their codes, as the library forgets
+// listModes lists every combination of format, size and rate: formats in the order of their codes, as the library forgets
 // the driver's order, sizes and rates as the driver lists them.
-func combine(fd int, bufType uint32, cam enumerator) []capture.Mode {
+func listModes(fd int, bufType uint32, cam enumerator) []capture.Mode {
 	var modes []capture.Mode
 	formats := cam.GetSupportedFormats()
 	for _, pixel := range slices.Sorted(maps.Keys(formats)) {

@@ -23,7 +23,7 @@ func TestCallsUsage(t *testing.T) {
 	}
 	users, err := o.Users()
 	n, describing := Loopback(path)
-	if describing != nil || n.TellsUsage != (err == nil) {
+	if describing != nil || n.ReportsUsage != (err == nil) {
 		t.Errorf("%+v, %v; Users: %v", n, describing, err)
 	}
 	if errors.Is(err, ErrUsageUnknown) && n.State == "" {

@@ -82,7 +82,7 @@ func TestJPEGsOfAnotherSize(t *testing.T) {
 				}
 				last = p.Info
 			}
-			if lost, _ := fed.fates(); lost.Damaged != dropped {
+			if lost, _ := fed.outcomes(); lost.Damaged != dropped {
 				t.Errorf("%d are counted, want %d", lost.Damaged, dropped)
 			}
 			if n := strings.Count(fed.log.String(), "another size"); n > 1 || (n == 1) != (fed.encoded.out.Format != granted || name == "and back") {

@@ -19,13 +19,13 @@ import (
 // while it is wanted and reads it into a mailbox, and Next encodes what is newest
 // there.
 type feed struct {
-	kind    codec.Kind
-	quality int
-	limit   limit
-	log     *slog.Logger
-	report  func(transport.Status)
-	console *console
-	camera  *supervisor
+	kind     codec.Kind
+	quality  int
+	limit    limit
+	log      *slog.Logger
+	report   func(transport.Status)
+	controls *cameraControls
+	camera   *supervisor
 
 	pool   capture.Pool
 	box    *capture.Mailbox
@@ -42,7 +42,7 @@ type feed struct {
 	sent int // frames returned by Next; of Next alone
 }
 
-// limit says when the feed ends; zero values are no limit.
+// limit is when the feed ends; zero values are no limit.
 type limit struct {
 	frames   int
 	duration time.Duration // from the first frame
@@ -55,13 +55,13 @@ type encoding struct {
 	out *transport.Mode
 
 	other  capture.Format // of the last frame, if that was not out's
-	warned bool           // that a format is not what the driver said
+	warned bool           // that a format is not what the driver granted
 }
 
 func newFeed(offer *offer, base capture.Want, kind codec.Kind, quality int, log *slog.Logger) *feed {
 	f := &feed{
 		kind: kind, quality: quality, log: log, box: capture.NewMailbox(),
-		console: &console{log: log, report: func(transport.Controls) {}},
+		controls: &cameraControls{log: log, report: func(transport.Controls) {}},
 	}
 	f.camera = newSupervisor(f, offer, base)
 	return f
@@ -106,8 +106,8 @@ func (f *feed) attach(camera hostCamera, source capture.Source, number uint32) e
 		return err
 	}
 	info := &transport.Mode{Camera: camera.Name, Source: source.Mode(), Format: encoder.Format(source.Format()), Request: number}
-	if said := tooMuch(info.Format, source.Mode().Rate); said != "" {
-		f.log.Warn(said)
+	if warning := explainLoad(info.Format, source.Mode().Rate); warning != "" {
+		f.log.Warn(warning)
 	}
 	f.using.Lock()
 	defer f.using.Unlock()
@@ -168,15 +168,15 @@ func (f *feed) Next(ctx context.Context) (transport.Unit, error) {
 		}
 		select {
 		case frame := <-f.box.Frames():
-			picture, err := f.encode(frame)
+			unit, err := f.encode(frame)
 			f.health.noteFrame(err)
 			if err != nil {
-				f.log.Debug("picture dropped", "why", err)
+				f.log.Debug("frame dropped", "err", err)
 				continue
 			}
 			f.sent++
 			f.limit.begin()
-			return picture, nil
+			return unit, nil
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), errTimeUp) {
 				return f.end()
@@ -226,13 +226,13 @@ func (f *feed) encode(frame *capture.Frame) (transport.Unit, error) {
 		out.Release()
 		return transport.Unit{}, err
 	}
-	lost, _ := f.fates()
+	lost, _ := f.outcomes()
 	return transport.Unit{Frame: out, Info: f.encoded.out, Lost: lost}, nil
 }
 
 var errAlone = errors.New("no other frame has its size")
 
-// follow adopts the format that a camera's JPEGs have where the driver said
+// follow adopts the format that a camera's JPEGs have where the driver granted
 // another one, with the second frame in a row: a damaged header must not change
 // the mode. Called while using is held.
 func (f *feed) follow(format capture.Format) error {
@@ -265,13 +265,13 @@ func (f *feed) warnOfFormat(format capture.Format) {
 
 // Lost implements transport.Producer.
 func (f *feed) Lost() capture.Lost {
-	lost, _ := f.fates()
+	lost, _ := f.outcomes()
 	return lost
 }
 
-// fates returns the totals of pictures that were not sent, and what the encoders
+// outcomes returns the totals of frames that were not sent, and what the encoders
 // repaired and dropped.
-func (f *feed) fates() (capture.Lost, jfif.Counts) {
+func (f *feed) outcomes() (capture.Lost, jfif.Counts) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	lost, counts := f.lost, f.repairs

@@ -16,10 +16,10 @@ type health struct {
 	cause error     // why the last one was
 }
 
-// noteFrame takes note of a frame: err says why it was dropped, nil that it was used.
+// noteFrame takes note of a frame: err is why it was dropped, nil if it was used.
 func (h *health) noteFrame(err error) {
 	if errors.Is(err, errStale) {
-		return // it says nothing of the camera that is open
+		return // it is no sign of how the camera that is open does
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

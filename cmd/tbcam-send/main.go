@@ -1,4 +1,4 @@
-// Command tbcam-send sends the pictures of a camera over a stream device to
+// Command tbcam-send sends the frames of a camera over a stream device to
 // tbcam-view, as long as that asks for them.
 package main
 
@@ -37,7 +37,7 @@ type options struct {
 	duration time.Duration
 	stats    cli.StatsFlag
 	verbose  bool
-	console  consoleFlags
+	controls controlFlags
 	wait     bool
 	input    string
 	standard string
@@ -49,11 +49,11 @@ func command() *cobra.Command {
 		Use:   "tbcam-send",
 		Short: "Send this host's camera to tbcam-view on the other end of the cable",
 		Long: `tbcam-send offers this host's cameras to tbcam-view on the other end of a USB4 or
-Thunderbolt cable. The camera is on only while somebody watches, and 3 s more.
+Thunderbolt cable. The camera is on only while a viewer is connected, and 3 s more.
 
 Without flags it offers all colour cameras over the stream "tbcam", and viewers
 that choose none get the first one. Test and infrared cameras are offered only
-where --camera names them. It runs until it is ended, through any number of
+where --camera names them. It runs until it is stopped, through any number of
 viewers and unplugged cables.`,
 		Example: `  tbcam-send
   tbcam-send --camera /dev/video2 --size 1280x720 --fps 30
@@ -68,17 +68,17 @@ viewers and unplugged cables.`,
 	o.allow.Register(f)
 	f.StringArrayVar(&o.cameras, "camera", nil, "`CAMERA` to offer: auto (all in colour), a device, part of a name, pattern or pattern2 (repeatable)")
 	o.want.RegisterMode(f)
-	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber, by number or (part of its) name; list shows them")
+	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber: a number or part of a name; list shows them")
 	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; list shows them")
-	f.StringVar(&o.codec, "codec", "auto", "auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
-	f.StringVar(&o.wire, "wire", "tbcam", "tbcam, or mjpeg: plain MJPEG for GStreamer, FFmpeg and others; then --stream may be a FIFO or -")
-	f.IntVar(&o.quality, "quality", 85, "of JPEGs made here, 1 to 100")
-	f.IntVar(&o.frames, "frames", 0, "end after `N` frames were sent")
-	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
-	f.BoolVar(&o.wait, "wait", false, "wait for the camera where it is missing or busy at the start")
-	o.console.register(f)
+	f.StringVar(&o.codec, "codec", "auto", "encoding of frames: auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
+	f.StringVar(&o.wire, "wire", "tbcam", "protocol: tbcam, or mjpeg (plain MJPEG for GStreamer, FFmpeg and others; --stream may then be a FIFO or -)")
+	f.IntVar(&o.quality, "quality", 85, "JPEG quality (1-100)")
+	f.IntVar(&o.frames, "frames", 0, "stop after sending `N` frames")
+	f.DurationVar(&o.duration, "duration", 0, "stop this long after the first frame, for instance 90s or 10m")
+	f.BoolVar(&o.wait, "wait", false, "wait for a camera that is missing or busy at the start")
+	o.controls.register(f)
 	o.stats.Register(f)
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more detail")
 	c.AddCommand(listCommand())
 	cli.AddSetup(c, false)
 	cli.AddManual(c)
@@ -122,7 +122,7 @@ func send(ctx context.Context, o options) error {
 	meter := newMeter(feed)
 	sender := &transport.Sender{Link: link, Producer: feed, Program: "tbcam-send", Version: version, Log: log, Sent: meter.sent}
 	feed.report = sender.Report
-	feed.console.connect(sender)
+	feed.controls.connect(sender)
 	feed.camera.launch(ctx)
 	defer feed.close()
 	defer o.stats.Start(os.Stdout, meter.summary)()
@@ -164,11 +164,11 @@ func (o options) feed(log *slog.Logger) (f *feed, text string, err error) {
 	switch {
 	case err != nil:
 	case o.quality < 1 || o.quality > 100:
-		err = fmt.Errorf("--quality %d is outside 1..100", o.quality)
+		err = fmt.Errorf("--quality %d: must be 1 to 100", o.quality)
 	case o.wire != "tbcam" && o.wire != plainWire:
 		err = fmt.Errorf("--wire %q: want tbcam or mjpeg", o.wire)
 	case o.wire == plainWire && kind == codec.Raw:
-		err = fmt.Errorf("--wire mjpeg cannot carry raw pictures; use --codec auto")
+		err = fmt.Errorf("--wire mjpeg cannot carry raw frames; use --codec auto")
 	case o.frames < 0 || o.duration < 0:
 		err = fmt.Errorf("--frames and --duration must not be negative")
 	}
@@ -188,8 +188,8 @@ func (o options) feed(log *slog.Logger) (f *feed, text string, err error) {
 		log.Warn("a camera to offer is missing", "err", err)
 	}
 	f = newFeed(offer, want, kind, o.quality, log)
-	f.console.locked, f.console.keepRate = o.console.locked, o.console.keepRate
-	f.console.offer(camera)
+	f.controls.locked, f.controls.keepRate = o.controls.locked, o.controls.keepRate
+	f.controls.announce(camera)
 	f.limit = limit{frames: o.frames, duration: o.duration}
 	return f, text, nil
 }

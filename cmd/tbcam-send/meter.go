@@ -26,7 +26,7 @@ func (m *sendMeter) sent(f *capture.Frame) {
 
 // summary returns the figures so far; its total ends when a frame was written.
 func (m *sendMeter) summary() meter.Summary {
-	lost, counts := m.feed.fates()
+	lost, counts := m.feed.outcomes()
 	outcomes := meter.SenderOutcomes(lost)
 	for cause, n := range counts {
 		if n > 0 {

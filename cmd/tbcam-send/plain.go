@@ -41,7 +41,7 @@ func (p *plain) run(ctx context.Context) error {
 		if ctx.Err() != nil || errors.Is(err, io.EOF) {
 			return nil
 		}
-		p.log.Info("the reader is gone", "why", err)
+		p.log.Info("reader disconnected", "err", err)
 	}
 }
 
@@ -51,11 +51,11 @@ func (p *plain) serve(ctx context.Context, conn transport.Conn) error {
 	p.feed.Start(0, capture.Want{})
 	w := mjpeg.NewWriter(conn.WriteBuffers)
 	for {
-		picture, err := p.feed.Next(ctx)
+		unit, err := p.feed.Next(ctx)
 		if err != nil {
 			return err
 		}
-		if err := p.write(w, picture.Frame); err != nil {
+		if err := p.write(w, unit.Frame); err != nil {
 			return err
 		}
 	}
@@ -65,7 +65,7 @@ func (p *plain) serve(ctx context.Context, conn transport.Conn) error {
 func (p *plain) write(w *mjpeg.Writer, f *capture.Frame) error {
 	defer f.Release()
 	if !f.Format.Pixel.Compressed() {
-		return fmt.Errorf("plain MJPEG: the picture is %v", f.Format)
+		return fmt.Errorf("plain MJPEG: frame is %v", f.Format)
 	}
 	if err := w.Write(f.Data); err != nil {
 		return err

@@ -21,7 +21,7 @@ func TestTooMuch(t *testing.T) {
 		{capture.MJPEG, 3840, 2160, 60, ""}, // its size is not known
 	} {
 		format := capture.Format{Pixel: c.pixel, Width: c.width, Height: c.height}
-		got := tooMuch(format, capture.Rate{Num: c.fps, Den: 1})
+		got := explainLoad(format, capture.Rate{Num: c.fps, Den: 1})
 		if (got == "") != (c.says == "") || !strings.Contains(got, c.says) {
 			t.Errorf("%v at %d: %q, want %q", format, c.fps, got, c.says)
 		}

@@ -107,8 +107,8 @@ func (s *supervisor) current() *request {
 	return s.newest
 }
 
-// report tells the viewer what became of a request, unless there is a newer one:
-// nobody is told of what another viewer asked for.
+// report reports to the viewer what became of a request, unless there is a newer one:
+// a viewer learns nothing of what another one asked for.
 func (s *supervisor) report(r *request, status transport.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,13 +158,13 @@ func (s *supervisor) awaitEvent(ctx context.Context, wait time.Duration, changes
 	}
 }
 
-// offerCamera tells of the controls of a camera that was waited for and is off.
+// offerCamera reports the controls of a camera that was waited for and is off.
 func (s *supervisor) offerCamera() {
-	if s.current().want != nil || s.feed.console.hasCamera() {
+	if s.current().want != nil || s.feed.controls.hasCamera() {
 		return
 	}
 	if camera, mode, err := s.offer.chooseMode(s.base, hostCamera{}); err == nil {
-		s.feed.console.offer(camera)
+		s.feed.controls.announce(camera)
 		s.feed.log.Info("offering " + describeOffer(camera, mode))
 	}
 }
@@ -220,7 +220,7 @@ func (s *supervisor) decideRequest(r *request) time.Duration {
 		return wait
 	}
 	s.requests.take(time.Now())
-	want := r.want.Over(s.base)
+	want := r.want.WithDefaults(s.base)
 	camera, mode, err := s.findWanted(want)
 	switch {
 	case err != nil && s.open != nil && s.offAt.IsZero():
@@ -269,7 +269,7 @@ func (s *supervisor) resumeOpening(r *request) {
 	s.report(r, transport.Status{State: transport.Running})
 }
 
-// tryOpen opens the camera, unless err says that there is none.
+// tryOpen opens the camera, unless err is why there is none.
 func (s *supervisor) tryOpen(r *request, camera hostCamera, mode capture.Mode, err error) time.Duration {
 	if err == nil {
 		err = s.turnOn(r, camera, mode)
@@ -316,7 +316,7 @@ func (s *supervisor) turnOn(r *request, camera hostCamera, mode capture.Mode) er
 		s.feed.log.Info("camera is on another port", "camera", camera.Name, "port", camera.Bus, "before", s.last.Bus)
 	}
 	s.feed.log.Info("camera is on", "camera", camera.Name, "mode", source.Mode())
-	s.open = newOpening(camera, mode, source, s.feed.console.on(camera), s.feed.put)
+	s.open = newOpening(camera, mode, source, s.feed.controls.attach(camera), s.feed.put)
 	s.last, s.lastError = camera, ""
 	s.report(r, transport.Status{State: transport.Running})
 	return nil
@@ -342,7 +342,7 @@ func (s *supervisor) handleLoss(err error) {
 	name := s.open.camera.Name
 	s.turnOff()
 	if errors.Is(err, capture.ErrGone) {
-		s.feed.console.gone()
+		s.feed.controls.forget()
 	}
 	err = fmt.Errorf("%s: %w", name, err)
 	if r := s.current(); r == s.decided {

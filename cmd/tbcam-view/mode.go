@@ -81,7 +81,7 @@ func (m *modes) set(ctx context.Context, change capture.Want) (transport.Mode, e
 	m.turn.Lock()
 	defer m.turn.Unlock()
 	before := m.wanted()
-	want := change.Over(before)
+	want := change.WithDefaults(before)
 	if err := want.Check(); err != nil {
 		return transport.Mode{}, err
 	}

@@ -92,7 +92,7 @@ func (p *painter) convert(f *capture.Frame, to capture.Format) (*capture.Frame, 
 		g.Release()
 		return nil, fmt.Errorf("convert for a virtual camera: %w", err)
 	}
-	g.Derive(to, f)
+	g.CopyMetaFrom(to, f)
 	return g, nil
 }
 

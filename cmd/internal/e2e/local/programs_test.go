@@ -557,7 +557,7 @@ func TestMistakes(t *testing.T) {
 		{"tbcam-send --camera=pattern --size=big " + unix, 2, "WxH"},
 		{"tbcam-send --camera=pattern --fps=nan " + unix, 2, "NaN"},
 		{"tbcam-view --record=a.mkv --fps=-1 " + unix, 2, "-1"},
-		{"tbcam-send --camera=pattern --quality=0 " + unix, 2, "1..100"},
+		{"tbcam-send --camera=pattern --quality=0 " + unix, 2, "must be 1 to 100"},
 		{"tbcam-send --camera=pattern --format=h265 " + unix, 2, "mjpeg"},
 		{"tbcam-send --camera=pattern --codec=copy " + unix, 2, "jpeg"},
 		{"tbcam-send --camera=pattern --wire=morse " + unix, 2, "mjpeg"},

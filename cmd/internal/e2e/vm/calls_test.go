@@ -158,7 +158,7 @@ func tells(t *testing.T, node string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n.TellsUsage
+	return n.ReportsUsage
 }
 
 // TestCallsOnDemand: the camera is on from the first application's STREAMON until
@@ -427,7 +427,7 @@ func TestCallsFindANode(t *testing.T) {
 	for _, loopback := range []string{nodes[0].Path, "auto"} {
 		wantStranger(t, loopback, "sudo usermod -aG video $USER")
 	}
-	if nodes[0].TellsUsage {
+	if nodes[0].ReportsUsage {
 		v.WaitText("virtual camera is ready (node: /dev/video1")
 	} else {
 		v.WaitText("devices=2 exclusive_caps=1,1 card_label=tbcam,tbcam2")

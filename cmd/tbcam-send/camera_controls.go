@@ -18,10 +18,10 @@ import (
 // errLocked answers a viewer under --no-remote-control.
 var errLocked = errors.New("the sender forbids it (tbcam-send --no-remote-control)")
 
-// console is the controls of the camera that pictures come from, or would. While
-// it is on, what anybody sets is told to the viewer; while it is off, its node is
-// opened for a moment to set one.
-type console struct {
+// cameraControls is the controls of the camera that frames come from, or would. While
+// the camera is on, the viewer learns what anybody sets; while it is off, it is opened
+// for a moment to set one.
+type cameraControls struct {
 	locked   bool // --no-remote-control
 	keepRate bool // --keep-rate
 	log      *slog.Logger
@@ -33,16 +33,16 @@ type console struct {
 	state    transport.Controls
 }
 
-// consoleFlags are the flags that belong to the console.
-type consoleFlags struct{ locked, keepRate bool }
+// controlFlags are the flags that belong to the controls.
+type controlFlags struct{ locked, keepRate bool }
 
-func (o *consoleFlags) register(f *pflag.FlagSet) {
+func (o *controlFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.locked, "no-remote-control", false, "let the viewer see the camera's controls, but not set them")
-	f.BoolVar(&o.keepRate, "keep-rate", false, "have the camera keep its frame rate in the dark, where pictures may get darker (exposure_dynamic_framerate=0)")
+	f.BoolVar(&o.keepRate, "keep-rate", false, "keep the frame rate in the dark, at the price of darker frames (exposure_dynamic_framerate=0)")
 }
 
-// connect makes the console that of the sender's viewers.
-func (c *console) connect(s *transport.Sender) {
+// connect makes the controls that of the sender's viewers.
+func (c *cameraControls) connect(s *transport.Sender) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.SetControl, c.report = c.setControl, s.ReportControls
@@ -50,14 +50,14 @@ func (c *console) connect(s *transport.Sender) {
 }
 
 // hasCamera reports whether the controls of a camera are known.
-func (c *console) hasCamera() bool {
+func (c *cameraControls) hasCamera() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state.Path != ""
 }
 
-// offer tells of the controls of a camera that is off.
-func (c *console) offer(camera hostCamera) {
+// announce reports the controls of a camera that is off.
+func (c *cameraControls) announce(camera hostCamera) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.camera = camera
@@ -65,20 +65,20 @@ func (c *console) offer(camera hostCamera) {
 	c.report(c.state)
 }
 
-// on follows the controls of a camera that was opened, until the returned function
+// attach follows the controls of a camera that was opened, until the returned function
 // is called.
-func (c *console) on(camera hostCamera) (off func()) {
+func (c *cameraControls) attach(camera hostCamera) (off func()) {
 	controls, err := camera.openControls()
 	if err != nil {
-		c.log.Warn("the camera's controls are out of reach", "why", err)
-		c.offer(camera) // else a setting would go to the camera before
+		c.log.Warn("open the camera's controls", "err", err)
+		c.announce(camera) // else a setting would go to the camera before
 		return func() {}
 	}
 	c.mu.Lock()
 	c.camera, c.controls = camera, controls
 	c.state = transport.Controls{Path: camera.Path, Camera: camera.Name, Opening: c.state.Opening + 1, Locked: c.locked}
 	c.guardRate()
-	c.tell()
+	c.reportList()
 	c.mu.Unlock()
 	var following sync.WaitGroup
 	following.Go(func() { c.follow(controls) })
@@ -87,14 +87,14 @@ func (c *console) on(camera hostCamera) (off func()) {
 		c.controls = nil
 		c.mu.Unlock()
 		if err := controls.Close(); err != nil {
-			c.log.Warn("close the camera's controls", "why", err)
+			c.log.Warn("close the camera's controls", "err", err)
 		}
 		following.Wait()
 	}
 }
 
-// gone tells that the camera was unplugged.
-func (c *console) gone() {
+// forget reports that the camera was unplugged.
+func (c *cameraControls) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.camera, c.state = hostCamera{}, transport.Controls{Opening: c.state.Opening, Locked: c.locked}
@@ -103,7 +103,7 @@ func (c *console) gone() {
 
 // guardRate has the camera keep its frame rate in the dark, if that was asked for
 // and it can.
-func (c *console) guardRate() {
+func (c *cameraControls) guardRate() {
 	if !c.keepRate {
 		return
 	}
@@ -112,23 +112,23 @@ func (c *console) guardRate() {
 	case errors.Is(err, capture.ErrNoControl):
 		c.log.Info("the camera has no exposure_dynamic_framerate: --keep-rate changes nothing")
 	case err != nil:
-		c.log.Warn("the camera may halve its frame rate in the dark", "why", err)
+		c.log.Warn("the camera may halve its frame rate in the dark", "err", err)
 	}
 }
 
-// follow tells of changes until the controls are closed.
-func (c *console) follow(controls capture.Controls) {
+// follow reports changes until the controls are closed.
+func (c *cameraControls) follow(controls capture.Controls) {
 	for controls.Wait() == nil {
 		c.mu.Lock()
 		if c.controls == controls {
-			c.tell()
+			c.reportList()
 		}
 		c.mu.Unlock()
 	}
 }
 
-// tell reports what the camera says of its controls, if that is new.
-func (c *console) tell() {
+// reportList reports the controls as they are now, if that is new.
+func (c *cameraControls) reportList() {
 	list, err := c.controls.List()
 	list = lockOwners(list)
 	if err != nil || c.state.List != nil && reflect.DeepEqual(list, c.state.List) {
@@ -148,7 +148,7 @@ func lockOwners(list []capture.Control) []capture.Control {
 }
 
 // setControl implements transport.Sender.SetControl.
-func (c *console) setControl(s capture.Setting) (capture.Setting, error) {
+func (c *cameraControls) setControl(s capture.Setting) (capture.Setting, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.permit(s.ID); err != nil {
@@ -163,7 +163,7 @@ func (c *console) setControl(s capture.Setting) (capture.Setting, error) {
 }
 
 // permit reports why a viewer may not set the control of an ID now.
-func (c *console) permit(id uint32) error {
+func (c *cameraControls) permit(id uint32) error {
 	control := capture.Control{ID: id}
 	if i := slices.IndexFunc(c.state.List, func(c capture.Control) bool { return c.ID == id }); i >= 0 {
 		control = c.state.List[i]
@@ -194,7 +194,7 @@ func (e *settingError) Error() string {
 }
 
 // setNow sets a control. A camera that is off is opened for it.
-func (c *console) setNow(s capture.Setting) (capture.Setting, error) {
+func (c *cameraControls) setNow(s capture.Setting) (capture.Setting, error) {
 	if c.controls == nil {
 		controls, err := c.camera.openControls()
 		if err != nil {
@@ -206,8 +206,8 @@ func (c *console) setNow(s capture.Setting) (capture.Setting, error) {
 	}
 	granted, err := c.controls.Set(s)
 	if err == nil {
-		c.log.Debug("the viewer sets a control", "id", s.ID, "value", s.Value, "granted", granted.Value)
-		c.tell()
+		c.log.Debug("viewer set a control", "id", s.ID, "value", s.Value, "granted", granted.Value)
+		c.reportList()
 	}
 	return granted, err
 }
