@@ -24,7 +24,7 @@ func (l timeline) nanos(t time.Time) int64 {
 func (l timeline) time(nanos int64) time.Time { return l.origin.Add(time.Duration(nanos)) }
 
 // Clock estimates the offset between the monotonic clocks of the two hosts. An
-// exchange tells it to half of its round trip, and ever less exactly as it grows
+// exchange gives it to half of its round trip, and ever less exactly as it grows
 // older and the clocks drift: the Clock believes the exchange with the least
 // error now.
 type Clock struct {

@@ -34,7 +34,7 @@ var (
 	ErrTooManySettings = errors.New("too many settings wait for the sender")
 )
 
-// Controls is what a sender tells of the controls of its camera: the one that is
+// Controls is what a sender reports of the controls of its camera: the one that is
 // on, was last, or would be.
 type Controls struct {
 	Camera string `json:"camera,omitempty"` // its name; none: there is no camera
@@ -42,7 +42,7 @@ type Controls struct {
 	// Opening counts the openings of cameras: what a camera forgets when it loses
 	// power may have to be set again.
 	Opening uint32            `json:"opening,omitempty"`
-	Locked  bool              `json:"locked,omitempty"` // the sender lets nobody set them
+	Locked  bool              `json:"locked,omitempty"` // they are read-only for viewers
 	List    []capture.Control `json:"controls,omitempty"`
 }
 
@@ -140,7 +140,7 @@ func (c Controls) bounded() Controls {
 	return c
 }
 
-// ReportControls tells the viewer of the controls of the camera, now and when
+// ReportControls reports the controls of the camera to the viewer, now and when
 // one connects. The list is not changed any more.
 func (s *Sender) ReportControls(c Controls) {
 	c = c.bounded()
@@ -307,8 +307,8 @@ func (ss *senderSession) writeControls() error {
 	return ss.writeRecord(wire.Header{Type: wire.Controls, Stream: VideoStream}, encode(m))
 }
 
-// Controls returns what the sender told last of the controls of its camera; the
-// list is shared and must not be changed. Receiver.ControlsChanged tells when
+// Controls returns what the sender reported last of the controls of its camera; the
+// list is shared and must not be changed. Receiver.ControlsChanged is called when
 // there is more.
 func (r *Receiver) Controls() Controls {
 	r.mu.Lock()
@@ -370,7 +370,7 @@ func (r *Receiver) refuseSettings() {
 	}
 }
 
-// writeSet says what the viewer wants, and what it knows.
+// writeSet writes what the viewer wants, and what it has.
 func (rs *receiverSession) writeSet() error {
 	if !rs.controllable {
 		return nil
@@ -385,7 +385,7 @@ func (rs *receiverSession) writeSet() error {
 	return rs.writeRecord(wire.Header{Type: wire.Set, Stream: VideoStream}, encode(m))
 }
 
-// handleControls takes what the sender tells.
+// handleControls stores what the sender reports.
 func (rs *receiverSession) handleControls(h wire.Header, payload []byte) error {
 	m, err := parseControls(h, payload)
 	if err != nil || m.Number == rs.have.Load() {

@@ -1,4 +1,4 @@
-// Package transport carries a camera's frames over a byte stream, as SPEC.md
-// says: sessions that come back by themselves, credits that bound how old a
+// Package transport carries a camera's frames over a byte stream, as in
+// SPEC.md: sessions that come back by themselves, credits that bound how old a
 // frame can get, and a common notion of time.
 package transport

@@ -78,16 +78,6 @@ func repaired(f *capture.Frame) (*capture.Frame, error) {
 	return f, nil
 }
 
-// releaser is a viewer that looks at nothing.
-type releaser struct{}
-
-func (releaser) Connected(Peer)                         {}
-func (releaser) Mode(Mode)                              {}
-func (releaser) Frame(f *capture.Frame, _ capture.Lost) { f.Release() }
-func (releaser) Lost(capture.Lost)                      {}
-func (releaser) Status(Status)                          {}
-func (releaser) Disconnected(error)                     {}
-
 func FuzzSenderHandle(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {

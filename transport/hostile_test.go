@@ -102,7 +102,7 @@ func TestHostileSender(t *testing.T) {
 		do  func(i *impostor)
 		why string
 	}{
-		"mode of 8192x8192": {func(i *impostor) { i.mode(huge) }, "has more than 67108864 bytes a picture"},
+		"mode of 8192x8192": {func(i *impostor) { i.mode(huge) }, "has more than 67108864 bytes per frame"},
 		"mode of 2^60x1":    {func(i *impostor) { i.mode(capture.Format{Pixel: capture.GREY, Width: 1 << 60, Height: 1}) }, "is outside"},
 		"mode below 1x1":    {func(i *impostor) { i.mode(capture.Format{Pixel: capture.GREY, Width: -4, Height: -4}) }, "is outside"},
 		"mode of no format": {func(i *impostor) { i.mode(capture.Format{Width: 1, Height: 1}) }, "not supported"},

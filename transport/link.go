@@ -20,7 +20,7 @@ type Conn interface {
 // Link opens the way to the peer, as often as it is needed.
 type Link interface {
 	// Open waits until the way is open, and before that as long as it should
-	// have been closed. Its errors are those that waiting cannot cure, or the
+	// have been closed. Its errors are those that waiting cannot fix, or the
 	// context's.
 	Open(ctx context.Context) (Conn, error)
 	// Properties returns what a session must know of the link. They never change.

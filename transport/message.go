@@ -17,11 +17,11 @@ const (
 	maxHello  = wire.PacketSize - wire.HeaderSize
 	maxText   = 256 // bytes of a name
 	maxReason = 512 // bytes of a reason: of a Status, of a Bye
-	// MaxFrame is the largest picture in bytes, enough for 8192x4096 in 4:2:2.
+	// MaxFrame is the largest frame in bytes, enough for 8192x4096 in 4:2:2.
 	MaxFrame = capture.MaxFrame
 )
 
-// Peer is what each side says of itself, in Hello and Welcome.
+// Peer is how each end describes itself, in Hello and Welcome.
 type Peer struct {
 	Program  string   `json:"program"`
 	Version  string   `json:"version"`
@@ -43,7 +43,7 @@ type Mode struct {
 	Request uint32 `json:"request,omitempty"`
 }
 
-// State says whether a stream has pictures.
+// State is whether a stream has frames.
 type State string
 
 // The states of a stream.
@@ -52,10 +52,10 @@ const (
 	Waiting State = "waiting" // it goes on by itself, for instance at a replug
 	Failed  State = "failed"  // it needs another Start
 	Refused State = "refused" // the last Start cannot be had; what ran before goes on
-	Idle    State = "idle"    // nobody asked for it
+	Idle    State = "idle"    // it was not requested
 )
 
-// Status says why a stream has no pictures, in words for a person.
+// Status is why a stream has no frames, with a text for people.
 type Status struct {
 	State State  `json:"state"`
 	Text  string `json:"text,omitempty"`
@@ -105,8 +105,8 @@ func (s Status) bounded() Status {
 	return s
 }
 
-// request is the payload of Start and Stop. Both are said again with every
-// heartbeat: the number tells a new one.
+// request is the payload of Start and Stop. Both are repeated with every
+// heartbeat: a new one has another number.
 type request struct {
 	Number uint32 `json:"number"` // from 1
 	capture.Want
@@ -167,7 +167,7 @@ func parseMode(h wire.Header, payload []byte) (Mode, error) {
 		return Mode{}, fmt.Errorf("read mode: source: %w", err)
 	}
 	if m.Format.Size() > MaxFrame {
-		return Mode{}, fmt.Errorf("read mode: %v has more than %d bytes a picture", m.Format, MaxFrame)
+		return Mode{}, fmt.Errorf("read mode: %v has more than %d bytes per frame", m.Format, MaxFrame)
 	}
 	return m, nil
 }

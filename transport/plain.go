@@ -20,7 +20,7 @@ const maxPlain = MaxFrame / 2
 const maxSniff = 8 << 20
 
 // sniff reads until it is clear whether the peer sends plain MJPEG: a whole
-// picture came before any record. It returns what it read.
+// image came before any record. It returns what it read.
 func sniff(src io.Reader) (head []byte, plain bool, err error) {
 	s := &sniffer{src: src}
 	// Almost always a record is all that it takes.

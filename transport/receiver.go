@@ -29,7 +29,7 @@ type Consumer interface {
 	Mode(mode Mode)
 	// Frame takes over the reference. lost are the sender's totals of the session.
 	Frame(f *capture.Frame, lost capture.Lost)
-	// Lost tells the sender's totals when they have grown without a frame.
+	// Lost is called with the sender's totals when they have grown without a frame.
 	Lost(lost capture.Lost)
 	Status(status Status)
 	Disconnected(err error)
@@ -76,18 +76,18 @@ type Receiver struct {
 	// "viewer".
 	Program, Version string
 	Log              *slog.Logger // nil discards
-	// Plain takes over a picture of plain MJPEG and returns it with its Format,
-	// repaired where it must be. Its error costs only that picture. Without it a
+	// Plain takes over an image of plain MJPEG and returns it with its Format, repaired
+	// where it must be. Its error costs only that image. Without it a
 	// peer that sends such is refused.
 	Plain func(*capture.Frame) (*capture.Frame, error)
-	// ControlsChanged, if set, is told what Controls returns whenever that is new.
+	// ControlsChanged, if set, is called with what Controls returns whenever that is new.
 	// It is called like the Consumer.
 	ControlsChanged func(Controls)
 
 	mu       sync.Mutex
-	want     *capture.Want // nil: no pictures
+	want     *capture.Want // nil: no frames
 	request  uint32        // number of the last Start or Stop
-	listing  *cameraList   // nil: nobody waits for one
+	listing  *cameraList   // nil: none is waited for
 	current  *receiverSession
 	stats    Stats
 	controls Controls         // of the present session
@@ -106,12 +106,12 @@ type cameraList struct {
 	done    chan struct{} // closed when the list is complete
 }
 
-// Start asks for pictures, now and in every session to come, until Stop. The
+// Start requests frames, now and in every session to come, until Stop. The
 // want must pass its Check. It returns the number of the request, which a Mode and a
 // Status that answer it carry.
 func (r *Receiver) Start(want capture.Want) (request uint32) { return r.sendRequest(&want) }
 
-// Stop asks for no more pictures; the session lives on.
+// Stop requests no more frames; the session goes on.
 func (r *Receiver) Stop() { r.sendRequest(nil) }
 
 // Keep has another want asked for in every session to come, but does not ask for it
@@ -186,8 +186,8 @@ func (r *Receiver) updateStats(change func(*Stats)) {
 // before the first.
 func (r *Receiver) Clock() *Clock { return r.clock.Load() }
 
-// Run serves until the context ends, and then says goodbye. Its error is one
-// that waiting cannot cure.
+// Run serves until the context ends, and then closes the session. Its error is one
+// that waiting cannot fix.
 func (r *Receiver) Run(ctx context.Context) error {
 	r.Log = orDiscard(r.Log)
 	if r.Pool == nil {
@@ -254,7 +254,7 @@ func (rs *receiverSession) watchSender(session context.Context) error {
 	return rs.watchLiveness(session)
 }
 
-// sendPings asks for a Pong now and then: it shows life, and tells the time.
+// sendPings requests a Pong at an interval: it shows that the sender lives, and its time.
 func (rs *receiverSession) sendPings(session context.Context) error {
 	select {
 	case <-rs.helloRead:
@@ -311,8 +311,8 @@ func (rs *receiverSession) writeOwn(t wire.Type) error {
 	return nil
 }
 
-// writePing asks for a sign of life, and has said again what the sender must
-// know, once it has shown the first one.
+// writePing requests a sign of life, and repeats what the sender must know once it has
+// shown the first one.
 func (rs *receiverSession) writePing() error {
 	if rs.receiver.isCurrent(rs) {
 		rs.queue(wire.Credit)
@@ -445,8 +445,8 @@ func (rs *receiverSession) handlePong(payload []byte) error {
 	return rs.advanceTo(sent)
 }
 
-// begin makes the session the receiver's. It asks for pictures only when the
-// first Pong has told the time, so that every frame's times are known, and that
+// begin makes the session the receiver's. It requests frames only when the
+// first Pong has given the time, so that every frame's times are known, and that
 // the sender lives: what a device held may be of one that is gone.
 func (rs *receiverSession) begin(times sessionTimes) {
 	rs.begun, rs.times = true, times
@@ -539,7 +539,7 @@ func (rs *receiverSession) handlePiece(h wire.Header, payload []byte) error {
 	return nil
 }
 
-// beginFrame reads the header of a frame, makes room for its picture, and
+// beginFrame reads the header of a frame, makes room for its data, and
 // returns the first bytes of that. A frame whose Mode was lost is passed over:
 // the Mode comes again with the next heartbeat.
 func (rs *receiverSession) beginFrame(payload []byte) ([]byte, error) {

@@ -26,11 +26,11 @@ var helloWaits = [...]time.Duration{
 	time.Second, time.Second, time.Second, time.Second, 250 * time.Millisecond,
 }
 
-// drainWait is how long a sender whose feed has ended waits until the viewer has
+// drainWait is how long a sender whose producer has ended waits until the viewer has
 // read all of it.
 const drainWait = 10 * time.Second
 
-// Unit is a frame ready for the wire and what the viewer is told with it.
+// Unit is a frame ready for the wire, with what describes it.
 type Unit struct {
 	Frame *capture.Frame
 	Info  *Mode        // the same pointer as long as nothing in it changes
@@ -41,15 +41,15 @@ type Unit struct {
 // by different goroutines of a session; none but Next and Cameras may wait for a
 // camera.
 type Producer interface {
-	// Start asks for pictures, or for other ones; Stop ends that. A Mode and a
+	// Start requests frames, or other ones; Stop ends that. A Mode and a
 	// Status that answer it carry the number of the request.
 	Start(number uint32, want capture.Want)
 	Stop()
-	// Next waits for the newest picture, which the caller then owns. It is
-	// called only when that can be sent at once. io.EOF says that there will be
-	// none any more; another error that the cameras cannot be served.
+	// Next waits for the newest frame, which the caller then owns. It is
+	// called only when that can be sent immediately. It returns io.EOF after the
+	// last one, and another error when the cameras cannot be used.
 	Next(ctx context.Context) (Unit, error)
-	// Lost counts the frames that were lost since the feed was made. It grows also
+	// Lost counts the frames that were lost since the producer was made. It grows also
 	// while Next returns none.
 	Lost() capture.Lost
 	// Cameras lists what there is, and may take a while.
@@ -65,7 +65,7 @@ type Sender struct {
 	Program, Version string
 	Log              *slog.Logger // nil discards
 
-	// Sent, if set, is told of every frame that was written, before its release.
+	// Sent, if set, is called with every frame that was written, before its release.
 	Sent func(*capture.Frame)
 	// SetControl, if set, sets a control of the camera for the viewer, and returns
 	// what was granted, which was reported before. It may take a while. Without it
@@ -77,10 +77,10 @@ type Sender struct {
 	status    atomic.Pointer[Status]
 	pace      pace      // of applySettings
 	modes     allowance // of all sessions: each begins with a mode
-	announced bool      // said that no viewer answers
+	announced bool      // it was logged that no viewer answers
 }
 
-// Report tells the viewer of the stream's state, now and when one connects.
+// Report sends the stream's state to the viewer, now and when one connects.
 func (s *Sender) Report(status Status) {
 	status = status.bounded()
 	s.status.Store(&status)
@@ -89,8 +89,8 @@ func (s *Sender) Report(status Status) {
 	}
 }
 
-// Run serves until the context ends or the feed does, and then says goodbye. Its
-// error is the feed's, unless that is io.EOF, or one that waiting cannot cure.
+// Run serves until the context or the producer ends, and then closes the session.
+// Its error is the producer's, unless that is io.EOF, or one that waiting cannot fix.
 func (s *Sender) Run(ctx context.Context) error {
 	s.Log = orDiscard(s.Log)
 	return serveSessions(ctx, s.Link, s.Log, s.serve)
@@ -145,7 +145,7 @@ type senderSession struct {
 	lists   chan struct{}              // the viewer asks for the cameras
 	cameras atomic.Pointer[[][]byte]   // a list for the writer to begin with
 	request uint32                     // of the reader: number of the last Start or Stop
-	wanted  atomic.Pointer[request]    // the newest Start, or Stop, that the feed has not been told
+	wanted  atomic.Pointer[request]    // the newest Start, or Stop, that the producer has not got yet
 	wants   chan struct{}              // there is one
 	base    atomic.Pointer[lostTotals] // of the feed at the first Start, nil before
 	remote  remote
@@ -171,8 +171,8 @@ func newSenderSession(s *Sender, conn Conn) *senderSession {
 	return ss
 }
 
-// runError tells whether the session was the last one. A feed that came to its
-// end was served only if the viewer says so.
+// runError returns the error of Run where the session was the last one. A producer
+// that has ended was served only if the viewer has acknowledged that.
 func (ss *senderSession) runError(err error) error {
 	switch {
 	case ss.producerErr == nil:
@@ -185,7 +185,7 @@ func (ss *senderSession) runError(err error) error {
 	return &ended{fmt.Errorf("end the stream: the viewer may miss the last frames: %w", err)}
 }
 
-// sendHellos says Hello until it is answered, or often enough.
+// sendHellos sends Hello until it is answered, or often enough.
 func (ss *senderSession) sendHellos(session context.Context) error {
 	for _, wait := range helloWaits {
 		ss.queue(wire.Hello)
@@ -263,8 +263,8 @@ func (ss *senderSession) handleRequest(h wire.Header, payload []byte) error {
 	return nil
 }
 
-// forwardRequests tells the feed what the viewer wants: of what it asks meanwhile, only the
-// newest.
+// forwardRequests passes the viewer's requests to the producer: of those that come
+// meanwhile, only the newest.
 func (ss *senderSession) forwardRequests(session context.Context) error {
 	for {
 		select {
@@ -328,25 +328,25 @@ func (ss *senderSession) encodeCameras(cameras []capture.Device) [][]byte {
 	return append(payloads, nil)
 }
 
-// pumpUnits hands the newest picture to the writer whenever the viewer has room for
-// one and the line is free, so that what cannot be sent grows old in the feed,
-// where a newer one takes its place.
+// pumpUnits hands the newest frame to the writer whenever the viewer has room for one
+// and the link is free, so that what cannot be sent grows old in the producer, where
+// a newer one takes its place.
 func (ss *senderSession) pumpUnits(ctx, session context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(session, cancel)()
 	for taken := uint64(0); ; {
-		picture, err := ss.takeUnit(ctx, taken)
+		unit, err := ss.takeUnit(ctx, taken)
 		if ctx.Err() != nil && err != nil {
-			return nil // leave says goodbye
+			return nil // leaveWhenDone sends the Bye
 		}
 		if err != nil {
 			return ss.endOfUnits(session, err)
 		}
 		select {
-		case ss.units <- picture:
+		case ss.units <- unit:
 		case <-session.Done():
-			picture.Frame.Release()
+			unit.Frame.Release()
 			return nil
 		}
 		select {
@@ -442,7 +442,7 @@ func (ss *senderSession) lostTotals(lost capture.Lost) lostTotals {
 	return totals
 }
 
-// writePong answers a Ping, and has said again what the viewer must know.
+// writePong answers a Ping, and repeats what the viewer must know.
 func (ss *senderSession) writePong() error {
 	ss.queue(wire.Mode)
 	ss.queue(wire.Status)
@@ -470,8 +470,8 @@ func (ss *senderSession) writeCamera() error {
 	return ss.writeRecord(wire.Header{Type: wire.Camera, Flags: flags}, payload)
 }
 
-// writeUnit writes a picture, after its mode if that is new. One whose mode
-// changes more often than the viewer bears is dropped.
+// writeUnit writes a frame, after its mode if that is new. One whose mode changes more
+// often than the viewer accepts is dropped.
 func (ss *senderSession) writeUnit(p Unit) error {
 	defer p.Frame.Release()
 	if p.Info != ss.info {

@@ -16,34 +16,34 @@ import (
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
-// VideoStream is the ID of the stream that carries the camera's pictures.
+// VideoStream is the ID of the stream that carries the camera's frames.
 const VideoStream = 1
 
 // Times of a session.
 const (
 	pingEvery = 500 * time.Millisecond
-	// liveness is how long a peer may say nothing before it is taken for dead.
+	// liveness is how long a peer may be silent before the session ends.
 	liveness = 2 * time.Second
-	// answerWait is how long a sender may say nothing on a device after a Hello: that
-	// may be left over of one that has closed, and whose CLOSE is not seen.
+	// answerWait is how long a sender may be silent on a device after a Hello: that may be
+	// left over from one that has closed, and whose CLOSE is not seen.
 	answerWait = time.Second
 	// stillness is how long nothing may come on a device between two records. After
 	// more than that a host slept, whose driver may have lost count of as many packets
 	// as a ring holds when it woke: more than padding makes up for.
 	stillness = 1250 * time.Millisecond
-	// byeWait is how long the end waits for the peer to have read the goodbye.
+	// byeWait is how long an end waits for the answer to its Bye.
 	byeWait = time.Second
-	// maxPause is the longest wait after a peer broke the protocol; the first is
+	// maxPause is the longest wait after a protocol violation; the first is
 	// minPause, and every further one in a row twice the last.
 	minPause = 50 * time.Millisecond
 	maxPause = 2 * time.Second
 )
 
 var (
-	// ErrPeerDead says that nothing was heard from the peer for too long.
+	// ErrPeerDead is returned when the peer was silent for too long.
 	ErrPeerDead = errors.New("the peer is silent")
-	// ErrProtocol says that the peer does what SPEC.md forbids.
-	ErrProtocol = errors.New("the peer breaks the protocol")
+	// ErrProtocol is returned when the peer does what SPEC.md forbids.
+	ErrProtocol = errors.New("protocol violation")
 )
 
 // How a session ends in order.
@@ -52,14 +52,14 @@ var (
 	errByeUnanswered = errors.New("closed, without an answer")
 )
 
-// errStale says that a device holds what belongs to an older session. How much is
-// lost in it cannot be known: only closing it cures that.
+// errStale is returned when a device holds what belongs to an older session. How much
+// is lost in it cannot be known: only closing it helps.
 var errStale = errors.New("the device held bytes of an older session")
 
-// errStill says that the device carried nothing for longer than stillness.
-var errStill = errors.New("the stream stood still")
+// errStill is returned when the device carried nothing for longer than stillness.
+var errStill = errors.New("the stream was suspended")
 
-// byeError is the peer's goodbye.
+// byeError is the reason in the peer's Bye.
 type byeError struct{ reason string }
 
 func (e *byeError) Error() string { return e.reason }
@@ -77,10 +77,10 @@ func orDiscard(log *slog.Logger) *slog.Logger {
 
 func (e *ended) Error() string { return fmt.Sprintf("ended: %v", e.err) }
 
-// serveSessions opens the link and serves a session on it, again and again, until the
+// serveSessions opens the link and serves a session on it, repeatedly, until the
 // context ends or serve returns an ended. serve closes the connection.
 func serveSessions(ctx context.Context, link Link, log *slog.Logger, serve func(context.Context, Conn) error) error {
-	pause, said := minPause, ""
+	pause, logged := minPause, ""
 	for {
 		conn, err := link.Open(ctx)
 		if ctx.Err() != nil {
@@ -98,11 +98,11 @@ func serveSessions(ctx context.Context, link Link, log *slog.Logger, serve func(
 		}
 		log.Debug("the session ended", "err", err)
 		if !errors.Is(err, ErrProtocol) {
-			pause, said = minPause, ""
+			pause, logged = minPause, ""
 			continue
 		}
-		if err.Error() != said {
-			said = err.Error()
+		if err.Error() != logged {
+			logged = err.Error()
 			log.Warn("the session failed", "err", err)
 		}
 		if sleep(ctx, pause) != nil {
@@ -118,10 +118,10 @@ func serveSessions(ctx context.Context, link Link, log *slog.Logger, serve func(
 // One goroutine writes; it alone may call the methods that begin with write. One
 // reads; it alone may call those that begin with read.
 //
-// Control is state, not messages: anyone may say by ask that a record is due,
+// Control is state, not messages: any goroutine may queue a record,
 // and the writer makes it from what holds when it writes. So control needs no
 // queue, a peer that asks faster than it reads gets fewer answers, and what was
-// lost on the way is said again with the next heartbeat.
+// lost on the way is repeated with the next heartbeat.
 type session struct {
 	conn   Conn
 	reader *wire.Reader
@@ -278,7 +278,7 @@ func (s *session) readNext() (wire.Header, []byte, error) {
 	}
 }
 
-// readBye has the peer's goodbye answered; the session ends when that is written.
+// readBye has the peer's Bye answered; the session ends when that is written.
 func (s *session) readBye(reason []byte) {
 	if s.bye == nil {
 		s.bye = &byeError{printable(string(reason), maxReason)}
@@ -286,7 +286,7 @@ func (s *session) readBye(reason []byte) {
 	}
 }
 
-// leaveWhenDone says goodbye when the context ends, if the peer was met.
+// leaveWhenDone sends a Bye when the context ends, if the peer is known.
 func (s *session) leaveWhenDone(ctx, session context.Context, met <-chan struct{}, reason string) error {
 	select {
 	case <-session.Done():
@@ -301,7 +301,7 @@ func (s *session) leaveWhenDone(ctx, session context.Context, met <-chan struct{
 	}
 }
 
-// sendBye says why this side ends the session, and waits until that was read.
+// sendBye sends why this end closes the session, and waits until that was read.
 func (s *session) sendBye(session context.Context, reason string, wait time.Duration) error {
 	s.farewell.CompareAndSwap(nil, &reason)
 	s.queue(wire.Bye)
@@ -312,7 +312,7 @@ func (s *session) sendBye(session context.Context, reason string, wait time.Dura
 }
 
 // writeDue writes the control records that are due, in the order of their types,
-// in which what must be first is first, and a goodbye last.
+// in which what must be first is first, and a Bye last.
 func (s *session) writeDue() error {
 	due := s.due.Swap(0)
 	for _, part := range [...]uint32{due &^ farewells, due & farewells} {
@@ -379,7 +379,7 @@ func (s *session) writePadding() error {
 	return p.Pad(s.lag)
 }
 
-// ownPeer is what this program says of itself.
+// ownPeer describes this program.
 func ownPeer(program, version string, features ...string) Peer {
 	host, err := os.Hostname()
 	if err != nil {

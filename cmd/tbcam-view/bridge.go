@@ -198,7 +198,7 @@ func (b *bridge) setControl(s capture.Setting, done func(capture.Setting, error)
 	now := b.receiver.Controls()
 	b.receiver.SetControl(s, func(granted capture.Setting, err error) {
 		if err == nil {
-			b.desired.add(now, granted)
+			b.desired.remember(now, granted)
 		}
 		if done != nil {
 			done(granted, err)

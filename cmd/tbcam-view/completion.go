@@ -22,8 +22,8 @@ type completion struct {
 	result   func() error  // of a run that is left; nil before it began
 }
 
-// begin sets what a run that is left ends with.
-func (c *completion) begin(result func() error) {
+// setResult sets what a run that is left ends with.
+func (c *completion) setResult(result func() error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.result = result
@@ -38,8 +38,8 @@ func (c *completion) expectRecording() {
 
 func (c *completion) recordingIsComplete() { close(c.recorded) }
 
-// get returns what is known: a result that is not nil.
-func (c *completion) get() (recorded <-chan struct{}, result func() error) {
+// known returns what is known: a result that is not nil.
+func (c *completion) known() (recorded <-chan struct{}, result func() error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.result == nil {
@@ -61,7 +61,7 @@ func endInTime(signals context.Context, run func(*completion) error) error {
 	if ok, err := receiveWithin(ended, endWithin); ok {
 		return err
 	}
-	recorded, result := c.get()
+	recorded, result := c.known()
 	if recorded == nil {
 		return result()
 	}

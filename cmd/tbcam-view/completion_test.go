@@ -31,7 +31,7 @@ func TestEndInTime(t *testing.T) {
 				time.AfterFunc(time.Minute, signal)
 				begin := time.Now()
 				err := endInTime(signals, func(c2 *completion) error {
-					c2.begin(func() error { return failed })
+					c2.setResult(func() error { return failed })
 					if c.recording > 0 {
 						c2.expectRecording()
 					}

@@ -44,9 +44,9 @@ func (b *bridge) answer(ctx context.Context, q ctlsock.Request) ctlsock.Response
 
 func (b *bridge) changeMode(ctx context.Context, change capture.Want) (transport.Mode, error) {
 	if change == (capture.Want{}) {
-		return b.modes.now()
+		return b.modes.current()
 	}
-	return b.modes.set(ctx, change)
+	return b.modes.requestMode(ctx, change)
 }
 
 // openControlSocket lets tbcam-view controls, control and mode reach this one.

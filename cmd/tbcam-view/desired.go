@@ -99,9 +99,9 @@ func (d *desiredControls) settingsFor(c transport.Controls) []capture.Setting {
 	return settings
 }
 
-// add remembers what was granted, in place of an older setting of that control. A
+// remember remembers what was granted, in place of an older setting of that control. A
 // button that was pressed once is not to be pressed again.
-func (d *desiredControls) add(c transport.Controls, s capture.Setting) {
+func (d *desiredControls) remember(c transport.Controls, s capture.Setting) {
 	if slices.ContainsFunc(c.List, func(c capture.Control) bool { return c.ID == s.ID && c.Type == "button" }) {
 		return
 	}

@@ -50,9 +50,9 @@ func TestDesiredControls(t *testing.T) {
 		}
 	}
 	expect("the same opening", 1)
-	d.add(now, capture.Setting{ID: 1, Value: 20})
-	d.add(now, capture.Setting{ID: 2})
-	d.add(now, capture.Setting{ID: 1, Value: 30})
+	d.remember(now, capture.Setting{ID: 1, Value: 20})
+	d.remember(now, capture.Setting{ID: 2})
+	d.remember(now, capture.Setting{ID: 1, Value: 30})
 	made := append(fromPreset, capture.Setting{ID: 1, Value: 30})
 	expect("a replug", 2, made...)
 	d.connected()

@@ -33,8 +33,8 @@ func newModes(want capture.Want, d modeDemand) *modes {
 	return &modes{demand: d, want: want, changed: make(chan struct{})}
 }
 
-// change changes something under the lock and wakes those who wait.
-func (m *modes) change(what func()) {
+// update changes something under the lock and wakes those who wait.
+func (m *modes) update(what func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	what()
@@ -43,11 +43,11 @@ func (m *modes) change(what func()) {
 }
 
 // setMode takes note of the mode that the camera has.
-func (m *modes) setMode(mode transport.Mode) { m.change(func() { m.mode = &mode }) }
+func (m *modes) setMode(mode transport.Mode) { m.update(func() { m.mode = &mode }) }
 
 // setStatus takes note of a status: a refused request leaves the camera as it is.
 func (m *modes) setStatus(status transport.Status) {
-	m.change(func() {
+	m.update(func() {
 		m.status = status
 		if status.State != transport.Running && status.State != transport.Refused {
 			m.mode = nil
@@ -56,7 +56,7 @@ func (m *modes) setStatus(status transport.Status) {
 }
 
 // clear forgets the state of the last session.
-func (m *modes) clear() { m.change(func() { m.mode, m.status = nil, transport.Status{} }) }
+func (m *modes) clear() { m.update(func() { m.mode, m.status = nil, transport.Status{} }) }
 
 func (m *modes) wanted() capture.Want {
 	m.mu.Lock()
@@ -64,8 +64,8 @@ func (m *modes) wanted() capture.Want {
 	return m.want
 }
 
-// now returns the mode that the camera has.
-func (m *modes) now() (transport.Mode, error) {
+// current returns the mode that the camera has.
+func (m *modes) current() (transport.Mode, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.mode == nil {
@@ -74,10 +74,10 @@ func (m *modes) now() (transport.Mode, error) {
 	return *m.mode, nil
 }
 
-// set asks for another mode; what it leaves open stays as it was asked before. It
+// requestMode asks for another mode; what it leaves open stays as it was asked before. It
 // waits for what the camera's driver grants. What a camera cannot have is taken
 // back.
-func (m *modes) set(ctx context.Context, change capture.Want) (transport.Mode, error) {
+func (m *modes) requestMode(ctx context.Context, change capture.Want) (transport.Mode, error) {
 	m.turn.Lock()
 	defer m.turn.Unlock()
 	before := m.wanted()
@@ -90,14 +90,14 @@ func (m *modes) set(ctx context.Context, change capture.Want) (transport.Mode, e
 		m.demand.ask(before)
 		return transport.Mode{}, errors.New("no camera is on: no application looks at the virtual camera")
 	}
-	mode, err := m.await(ctx, request)
+	mode, err := m.awaitMode(ctx, request)
 	switch {
 	case errors.Is(err, errRefused):
 		m.demand.keep(before)
 	case err != nil:
 		m.demand.ask(before)
 	default:
-		m.change(func() { m.want = want })
+		m.update(func() { m.want = want })
 	}
 	return mode, err
 }
@@ -105,9 +105,9 @@ func (m *modes) set(ctx context.Context, change capture.Want) (transport.Mode, e
 // errRefused is returned when the sender keeps the mode that ran before.
 var errRefused = errors.New("the sender refused the request")
 
-// await waits for a mode that answers a request, or for the sender's word that there
+// awaitMode waits for a mode that answers a request, or for the sender's word that there
 // will be none.
-func (m *modes) await(ctx context.Context, request uint32) (transport.Mode, error) {
+func (m *modes) awaitMode(ctx context.Context, request uint32) (transport.Mode, error) {
 	for {
 		m.mu.Lock()
 		mode, status, changed := m.mode, m.status, m.changed

@@ -56,43 +56,43 @@ func TestModes(t *testing.T) {
 		s := &modeSender{}
 		m := newModes(begun, s)
 		s.modes = m
-		if _, err := m.now(); err == nil || !strings.Contains(err.Error(), "waits for tbcam-send") {
+		if _, err := m.current(); err == nil || !strings.Contains(err.Error(), "waits for tbcam-send") {
 			t.Errorf("before there is a mode: %v", err)
 		}
 		// What another request was told is no answer.
 		m.setStatus(transport.Status{State: transport.Failed, Text: "of another", Request: 77})
 		faster := begun
 		faster.FPS = 60
-		granted, err := m.set(t.Context(), capture.Want{FPS: 60})
+		granted, err := m.requestMode(t.Context(), capture.Want{FPS: 60})
 		if err != nil || granted.Request != 1 {
 			t.Errorf("granted: %+v, %v", granted, err)
 		}
 		time.Sleep(time.Second)
-		_, err = m.set(t.Context(), capture.Want{Pixel: capture.NV12})
+		_, err = m.requestMode(t.Context(), capture.Want{Pixel: capture.NV12})
 		if !errors.Is(err, capture.ErrNoMode) || err.Error() != "no such mode" {
 			t.Errorf("refused: %v", err)
 		}
-		if mode, err := m.now(); err != nil || mode != granted {
+		if mode, err := m.current(); err != nil || mode != granted {
 			t.Errorf("after a refusal it has %+v, %v", mode, err)
 		}
-		if _, err := m.set(t.Context(), capture.Want{Pixel: capture.YUYV}); !errors.Is(err, capture.ErrBusy) {
+		if _, err := m.requestMode(t.Context(), capture.Want{Pixel: capture.YUYV}); !errors.Is(err, capture.ErrBusy) {
 			t.Errorf("busy: %v", err)
 		}
 		time.Sleep(time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := m.set(ctx, capture.Want{FPS: 5}); err == nil || !strings.Contains(err.Error(), "no answer") {
+		if _, err := m.requestMode(ctx, capture.Want{FPS: 5}); err == nil || !strings.Contains(err.Error(), "no answer") {
 			t.Errorf("not answered: %v", err)
 		}
 		time.Sleep(time.Second)
-		if _, err := m.set(t.Context(), capture.Want{FPS: -1}); err == nil {
+		if _, err := m.requestMode(t.Context(), capture.Want{FPS: -1}); err == nil {
 			t.Error("a wish that nobody can have was sent")
 		}
-		if mode, err := m.now(); err != nil || mode.Request != s.request {
+		if mode, err := m.current(); err != nil || mode.Request != s.request {
 			t.Errorf("in the end it has %+v, %v", mode, err)
 		}
 		s.unseen = true
-		if _, err := m.set(t.Context(), capture.Want{FPS: 30}); err == nil || !strings.Contains(err.Error(), "no application looks") {
+		if _, err := m.requestMode(t.Context(), capture.Want{FPS: 30}); err == nil || !strings.Contains(err.Error(), "no application looks") {
 			t.Errorf("while nobody needs frames: %v", err)
 		}
 		time.Sleep(time.Second)

@@ -42,11 +42,11 @@ func (o *outage) noteLost(more capture.Lost) {
 	defer o.mu.Unlock()
 	o.lost.Add(more)
 	o.lostAt = time.Now()
-	o.begin()
+	o.startTimer()
 }
 
-// begin has the outage reported if it lasts. o.mu is held.
-func (o *outage) begin() {
+// startTimer has the outage reported if it lasts. o.mu is held.
+func (o *outage) startTimer() {
 	if o.timer != nil {
 		return
 	}
@@ -90,7 +90,7 @@ func (o *outage) cause() string {
 func (o *outage) noteStated(cause string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.begin()
+	o.startTimer()
 	o.reported = true
 	o.report(cause)
 }
@@ -105,8 +105,8 @@ func (o *outage) noteReceived() {
 	}
 }
 
-// note takes note of what decoding a frame ended with.
-func (o *outage) note(err error) {
+// noteDecoded takes noteDecoded of what decoding a frame ended with.
+func (o *outage) noteDecoded(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err == nil {
@@ -115,7 +115,7 @@ func (o *outage) note(err error) {
 	}
 	o.damaged++
 	o.err = err
-	o.begin()
+	o.startTimer()
 }
 
 // reset forgets the outage, if there is one: the stream stands, which has another
@@ -150,6 +150,6 @@ type observedDecoder struct {
 
 func (d *observedDecoder) Decode(f *capture.Frame) (*capture.Frame, error) {
 	raw, err := d.Decoder.Decode(f)
-	d.outage.note(err)
+	d.outage.noteDecoded(err)
 	return raw, err
 }

@@ -14,8 +14,8 @@ import (
 // that is over; what a healthy stream loses is not reported.
 func TestOutage(t *testing.T) {
 	broken := errors.New("bad code")
-	damaged := func(o *outage) { o.noteReceived(); o.note(broken) }
-	shown := func(o *outage) { o.noteReceived(); o.note(nil) }
+	damaged := func(o *outage) { o.noteReceived(); o.noteDecoded(broken) }
+	shown := func(o *outage) { o.noteReceived(); o.noteDecoded(nil) }
 	recorded := func(o *outage) { o.noteReceived() }
 	lost := func(o *outage) { o.noteLost(capture.Lost{Driver: 1, Damaged: 2}) }
 	stated := func(o *outage) { o.noteStated("the lens is covered") }

@@ -53,7 +53,7 @@ func viewUntil(ctx context.Context, o options, c *completion) error {
 	}
 	r := newRun(limited, o, c)
 	defer r.done()
-	c.begin(func() error { return r.result(ctx, limited, nil) })
+	c.setResult(func() error { return r.result(ctx, limited, nil) })
 	link, err := cli.ViewerLink(o.stream, o.allow, r.log)
 	if err != nil {
 		return err

@@ -54,7 +54,7 @@ func TestLastOutputEndsTheRun(t *testing.T) {
 		if err := r.fanout.Add(window, recording); err != nil {
 			t.Fatal(err)
 		}
-		quit := newWindowOutput(windowConfig{end: func(err error) { r.fanout.End(window, err) }}).quit
+		quit := newWindowOutput(windowConfig{end: func(err error) { r.fanout.End(window, err) }}).handleQuit
 		steps := []func(){quit, func() { r.fanout.End(recording, full) }}
 		if !windowFirst {
 			steps[0], steps[1] = steps[1], steps[0]
@@ -151,7 +151,7 @@ func TestSenderIsGone(t *testing.T) {
 		{"gone", func() { r.bridge.Disconnected(errors.New("bye")) }, "waits for tbcam-send"},
 	} {
 		c.do()
-		if _, err := r.bridge.modes.now(); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := r.bridge.modes.current(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %s", c.what, err, c.want)
 		}
 	}

@@ -169,7 +169,7 @@ func (s *snapshotOutput) TakeReceived(f *capture.Frame) {
 		f.Release()
 		return
 	}
-	s.history.received(f)
+	s.history.addReceived(f)
 }
 
 // Present implements sink.Sink.
@@ -178,7 +178,7 @@ func (s *snapshotOutput) Present(f *capture.Frame) error {
 	defer s.mu.Unlock()
 	if !s.warm {
 		s.keepNewest(f)
-		if !s.warmup.over(luminance{time.Now(), meanLuminance(f)}) {
+		if !s.warmup.isOver(luminance{time.Now(), meanLuminance(f)}) {
 			return nil
 		}
 		s.takeNewest()

@@ -26,8 +26,8 @@ type snapshotHistory struct {
 // pair is a frame; jpeg is nil if it came raw.
 type pair struct{ raw, jpeg *capture.Frame }
 
-// received takes over the reference of a frame as it came.
-func (s *snapshotHistory) received(f *capture.Frame) {
+// addReceived takes over the reference of a frame as it came.
+func (s *snapshotHistory) addReceived(f *capture.Frame) {
 	if !f.Format.Pixel.Compressed() {
 		f.Release()
 		return
@@ -47,8 +47,8 @@ func bytesOf(frames []*capture.Frame) (bytes int) {
 	return bytes
 }
 
-// presented takes over the reference of a decoded frame.
-func (s *snapshotHistory) presented(f *capture.Frame) {
+// addPresented takes over the reference of a decoded frame.
+func (s *snapshotHistory) addPresented(f *capture.Frame) {
 	s.unseen = append(s.unseen, pair{f, s.jpegOf(f)})
 	for len(s.unseen) > max(1, min(maxUnseen, maxKept/max(1, cap(f.Data)))) {
 		s.unseen[0].release()
@@ -65,8 +65,8 @@ func (s *snapshotHistory) jpegOf(f *capture.Frame) *capture.Frame {
 	return nil
 }
 
-// seen notes which frame the window shows, by its number and time.
-func (s *snapshotHistory) seen(sequence uint32, captured time.Time) {
+// noteShown notes which frame the window shows, by its number and time.
+func (s *snapshotHistory) noteShown(sequence uint32, captured time.Time) {
 	for i, u := range s.unseen {
 		if u.raw.Sequence != sequence || !u.raw.At[capture.Captured].Equal(captured) {
 			continue

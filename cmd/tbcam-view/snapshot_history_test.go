@@ -33,7 +33,7 @@ func (c *camera) frame(n uint32, pixel capture.PixelFormat) *capture.Frame {
 	return f
 }
 
-func (c *camera) seen(n uint32) { c.history.seen(n, c.begin.Add(time.Duration(n)*time.Second)) }
+func (c *camera) seen(n uint32) { c.history.noteShown(n, c.begin.Add(time.Duration(n)*time.Second)) }
 
 // want checks which frame a snapshot would be of, 0 for none.
 func (c *camera) want(t *testing.T, raw, jpeg uint32) {
@@ -58,9 +58,9 @@ func TestSnapshotHistory(t *testing.T) {
 		t.Error("there is a picture before the first one")
 	}
 	for n := range uint32(30) { // of which some are decoded, and fewer are shown
-		c.history.received(c.frame(n+1, capture.MJPEG))
+		c.history.addReceived(c.frame(n+1, capture.MJPEG))
 		if n%3 == 2 {
-			c.history.presented(c.frame(n, capture.YUV420))
+			c.history.addPresented(c.frame(n, capture.YUV420))
 		}
 		if n == 8 {
 			c.seen(5)
@@ -84,8 +84,8 @@ func TestSnapshotHistoryOfRawPictures(t *testing.T) {
 	c := newCamera(t)
 	for n := uint32(1); n < 30; n++ {
 		f := c.frame(n, capture.YUYV)
-		c.history.received(f.Retain())
-		c.history.presented(f)
+		c.history.addReceived(f.Retain())
+		c.history.addPresented(f)
 		c.seen(n)
 		c.want(t, n, 0)
 	}
@@ -94,9 +94,9 @@ func TestSnapshotHistoryOfRawPictures(t *testing.T) {
 // TestSnapshotHistoryOfAnotherSession: a number alone is no frame.
 func TestSnapshotHistoryOfAnotherSession(t *testing.T) {
 	c := newCamera(t)
-	c.history.received(c.frame(1, capture.MJPEG))
+	c.history.addReceived(c.frame(1, capture.MJPEG))
 	c.begin = c.begin.Add(time.Hour)
-	c.history.presented(c.frame(1, capture.YUV420))
+	c.history.addPresented(c.frame(1, capture.YUV420))
 	c.seen(1)
 	c.want(t, 1, 0)
 }
@@ -110,9 +110,9 @@ func TestSnapshotHistoryIsBounded(t *testing.T) {
 			f := pool.Get(30 << 20)
 			f.Format.Pixel, f.Sequence = pixel, i
 			if pixel == capture.MJPEG {
-				s.received(f)
+				s.addReceived(f)
 			} else {
-				s.presented(f)
+				s.addPresented(f)
 			}
 		}
 	}

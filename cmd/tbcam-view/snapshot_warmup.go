@@ -31,9 +31,9 @@ type luminance struct {
 	mean float64
 }
 
-// over takes the next frame's luminance and reports whether that frame is a good
+// isOver takes the next frame's luminance and reports whether that frame is a good
 // one.
-func (w *warmup) over(l luminance) bool {
+func (w *warmup) isOver(l luminance) bool {
 	if w.skip >= 0 {
 		w.skip--
 		return w.skip < 0
@@ -46,11 +46,11 @@ func (w *warmup) over(l luminance) bool {
 		w.recent = w.recent[1:]
 	}
 	waited := l.at.Sub(w.first)
-	return waited >= warmupTime || waited >= settleTime && len(w.recent) >= settleFrames && w.even()
+	return waited >= warmupTime || waited >= settleTime && len(w.recent) >= settleFrames && w.isEven()
 }
 
-// even reports whether the recent frames are equally bright.
-func (w *warmup) even() bool {
+// isEven reports whether the recent frames are equally bright.
+func (w *warmup) isEven() bool {
 	least, most := w.recent[0].mean, w.recent[0].mean
 	for _, l := range w.recent {
 		least, most = min(least, l.mean), max(most, l.mean)

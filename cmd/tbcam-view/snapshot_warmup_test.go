@@ -35,7 +35,7 @@ func TestWarmup(t *testing.T) {
 		var after time.Duration
 		for i := 0; ; i++ {
 			after = time.Duration(i) * time.Second / time.Duration(c.fps)
-			if w.over(luminance{start.Add(after), c.mean(after.Seconds())}) {
+			if w.isOver(luminance{start.Add(after), c.mean(after.Seconds())}) {
 				break
 			}
 		}

@@ -95,7 +95,7 @@ func virtualCameraOutputs(r *run, measure func(*capture.Frame)) (all []sink.Outp
 		return nil, err
 	}
 	o.Driver, o.Explain = v4l2node.Driver{}, cli.Explain
-	o.Pool, o.Log, o.Need, o.Decoded = r.pool, r.log, r.bridge.demand.need, r.bridge.outage.note
+	o.Pool, o.Log, o.Need, o.Decoded = r.pool, r.log, r.bridge.demand.need, r.bridge.outage.noteDecoded
 	for i, node := range r.o.loopback.nodes {
 		o.Node, o.Shown = node, nil
 		if i == 0 {

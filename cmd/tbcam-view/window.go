@@ -122,7 +122,7 @@ func (s *windowOutput) Open() (sink.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.kept.Go(func() { s.keep(w) })
+	s.kept.Go(func() { s.keepOpen(w) })
 	return s, nil
 }
 
@@ -155,12 +155,12 @@ func (s *windowOutput) openWindow() (opened, error) {
 	return opened{w, converter}, nil
 }
 
-// keep follows the window, and those that are opened after it, until its user
+// keepOpen follows the window, and those that are opened after it, until its user
 // closes it, none can be opened, or Close.
-func (s *windowOutput) keep(w opened) {
+func (s *windowOutput) keepOpen(w opened) {
 	logged := ""
 	for failures := 1; ; failures++ {
-		started, err := s.attempt(w)
+		started, err := s.runWindow(w)
 		w = opened{}
 		if errors.Is(err, window.ErrClosed) {
 			return
@@ -172,7 +172,7 @@ func (s *windowOutput) keep(w opened) {
 			s.end(fmt.Errorf("%w; nothing else was asked for: see --loopback and --record", err))
 			return
 		}
-		if !s.pause(failures) {
+		if !s.waitToReopen(failures) {
 			return
 		}
 		if err.Error() != logged {
@@ -182,15 +182,15 @@ func (s *windowOutput) keep(w opened) {
 	}
 }
 
-// attempt follows a window, or a new one, until it is gone. It returns whether
+// runWindow follows a window, or a new one, until it is gone. It returns whether
 // the window was ever there, and why it is not any more.
-func (s *windowOutput) attempt(w opened) (started bool, err error) {
+func (s *windowOutput) runWindow(w opened) (started bool, err error) {
 	if w.Window == nil {
 		if w, err = s.openWindow(); err != nil {
 			return false, err
 		}
 	}
-	started = s.follow(w.Window)
+	started = s.handleEvents(w.Window)
 	s.mu.Lock()
 	s.window = nil
 	s.missed += w.Stats().Superseded
@@ -200,9 +200,9 @@ func (s *windowOutput) attempt(w opened) (started bool, err error) {
 	return started, cmp.Or(w.Err(), closing)
 }
 
-// pause waits before the next attempt; false means that there is none, because the
+// waitToReopen waits before the next attempt; false means that there is none, because the
 // run is ending: a signal may have reached the window's process, too.
-func (s *windowOutput) pause(failures int) bool {
+func (s *windowOutput) waitToReopen(failures int) bool {
 	wait := reopenWindow
 	if failures >= attempts {
 		wait = reopenHopeless
@@ -217,9 +217,9 @@ func (s *windowOutput) pause(failures int) bool {
 	}
 }
 
-// follow acts on what happens in a window until it is gone, or Close. It returns
+// handleEvents acts on what happens in a window until it is gone, or Close. It returns
 // whether the window was ever there.
-func (s *windowOutput) follow(w *window.Window) (started bool) {
+func (s *windowOutput) handleEvents(w *window.Window) (started bool) {
 	status := time.NewTicker(statusEvery)
 	defer status.Stop()
 	updater := windowUpdater{output: s, window: w}
@@ -252,7 +252,7 @@ func (s *windowOutput) handleEvent(w *window.Window, e window.Event) {
 	case window.SetControl:
 		s.setControl(w, e)
 	case window.Quit:
-		s.quit()
+		s.handleQuit()
 	}
 }
 
@@ -264,10 +264,10 @@ func (s *windowOutput) noteShown(w *window.Window, e window.Event) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.history.seen(e.Sequence, e.At[capture.Captured])
+	s.history.noteShown(e.Sequence, e.At[capture.Captured])
 }
 
-func (s *windowOutput) quit() {
+func (s *windowOutput) handleQuit() {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
@@ -300,14 +300,14 @@ func (s *windowOutput) TakeReceived(f *capture.Frame) {
 		f.Release()
 		return
 	}
-	s.history.received(f)
+	s.history.addReceived(f)
 }
 
 // Present takes over the reference. It returns no error but sink.ErrDone.
 func (s *windowOutput) Present(f *capture.Frame) error {
 	s.mu.Lock()
 	w, closed := s.window, s.closed
-	s.history.presented(f.Retain())
+	s.history.addPresented(f.Retain())
 	s.last = time.Now()
 	if w == nil {
 		s.missed++
@@ -346,7 +346,7 @@ func (s *windowOutput) Close() error {
 // takeSnapshot writes the frame that the window shows to new files.
 func (s *windowOutput) takeSnapshot(w *window.Window, e window.Event) {
 	s.mu.Lock()
-	s.history.seen(e.Sequence, e.At[capture.Captured])
+	s.history.noteShown(e.Sequence, e.At[capture.Captured])
 	shown, camera := s.history.current(), s.mode
 	s.mu.Unlock()
 	if shown.raw == nil {

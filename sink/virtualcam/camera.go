@@ -181,11 +181,11 @@ func (c *Camera) Present(f *capture.Frame) error {
 		c.o.Log.Debug("frame dropped", "err", err)
 		return nil
 	}
-	if err := c.write(painted); err != nil {
+	if err := c.writeFrame(painted); err != nil {
 		painted.Release()
 		return nil
 	}
-	c.blank()
+	c.dropLast()
 	c.last, c.lastAt = painted, time.Now()
 	c.timer.Reset(c.period * 3 / 2) // before that it is not late
 	if c.o.Shown != nil {
@@ -200,7 +200,7 @@ func (c *Camera) Close() error {
 	<-c.done
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.blank()
+	c.dropLast()
 	if c.placeholder != nil {
 		c.placeholder.Release()
 	}
@@ -222,40 +222,40 @@ func (c *Camera) run() {
 		c.mu.Unlock()
 		select {
 		case <-c.timer.C:
-			c.tick()
+			c.writeDue()
 		case n, ok := <-users:
-			c.count(users, n, ok)
+			c.countUsers(users, n, ok)
 		case <-c.leaving.C:
-			c.leave()
+			c.turnOff()
 		case <-c.closing:
 			return
 		}
 	}
 }
 
-// tick opens the node, or writes what readers are to see now.
-func (c *Camera) tick() {
+// writeDue opens the node, or writes what readers are to see now.
+func (c *Camera) writeDue() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.output == nil {
 		_ = c.reopen(false) // which logs why not, and tries again
 		return
 	}
-	_ = c.show()
+	_ = c.writeLast()
 }
 
-// show writes the last frame again, or a placeholder.
-func (c *Camera) show() error {
+// writeLast writes the last frame again, or a placeholder.
+func (c *Camera) writeLast() error {
 	if c.dark.Swap(false) || c.last == nil || time.Since(c.lastAt) >= max(stale, 3*c.period) {
-		c.blank()
+		c.dropLast()
 		return c.showPlaceholder()
 	}
 	c.timer.Reset(c.period)
-	return c.write(c.last)
+	return c.writeFrame(c.last)
 }
 
-// blank forgets the last frame.
-func (c *Camera) blank() {
+// dropLast forgets the last frame.
+func (c *Camera) dropLast() {
 	if c.last != nil {
 		c.last.Release()
 		c.last, c.since = nil, time.Now()
@@ -265,7 +265,7 @@ func (c *Camera) blank() {
 func (c *Camera) showPlaceholder() error {
 	c.timer.Reset(placeholderEvery)
 	if lines := c.lines(); c.placeholder == nil || !slices.Equal(lines, c.text) {
-		f, err := c.painter.write(lines)
+		f, err := c.painter.drawText(lines)
 		if err != nil {
 			c.o.Log.Debug("no placeholder", "err", err)
 			return err
@@ -275,7 +275,7 @@ func (c *Camera) showPlaceholder() error {
 		}
 		c.placeholder, c.text = f, lines
 	}
-	return c.write(c.placeholder)
+	return c.writeFrame(c.placeholder)
 }
 
 // lines returns the text of the placeholder.
@@ -286,22 +286,22 @@ func (c *Camera) lines() []string {
 	return []string{"no signal", cmp.Or(c.notice.Load().(string), "waiting for the camera"), "since " + c.since.Format(time.TimeOnly)}
 }
 
-// write gives a frame to the readers. After most errors the node is closed, to
+// writeFrame gives a frame to the readers. After most errors the node is closed, to
 // be opened again.
-func (c *Camera) write(f *capture.Frame) error {
+func (c *Camera) writeFrame(f *capture.Frame) error {
 	err := c.output.Write(f)
 	switch {
 	case errors.Is(err, ErrFormat): // a JPEG that is too large
 		c.o.Log.Debug("picture dropped", "err", err)
 	case err != nil:
-		c.fail(cmp.Or(err, c.output.Close()))
+		c.retryAfter(cmp.Or(err, c.output.Close()))
 		c.output, c.users = nil, nil
 	}
 	return err
 }
 
-// fail logs once why the node cannot be used, and has it tried again.
-func (c *Camera) fail(err error) {
+// retryAfter logs once why the node cannot be used, and has it tried again.
+func (c *Camera) retryAfter(err error) {
 	if err.Error() != c.logged && !(c.logged != "" && errors.Is(err, ErrNoneFree)) {
 		c.logged = err.Error()
 		c.o.Log.Warn(c.o.Explain(err))
@@ -309,8 +309,8 @@ func (c *Camera) fail(err error) {
 	c.timer.Reset(retry)
 }
 
-// count takes note of how many applications look; ok is false at the end of users.
-func (c *Camera) count(users <-chan int, n int, ok bool) {
+// countUsers takes note of how many applications look; ok is false at the end of users.
+func (c *Camera) countUsers(users <-chan int, n int, ok bool) {
 	c.mu.Lock()
 	if !ok {
 		if c.users == users {
@@ -325,14 +325,14 @@ func (c *Camera) count(users <-chan int, n int, ok bool) {
 	switch {
 	case n > 0:
 		c.leaving.Stop()
-		c.look()
+		c.turnOn()
 	case before > 0:
 		c.leaving.Reset(grace)
 	}
 }
 
-// look has the far camera turned on.
-func (c *Camera) look() {
+// turnOn has the far camera turned on.
+func (c *Camera) turnOn() {
 	if c.needed.Swap(true) {
 		return
 	}
@@ -344,15 +344,15 @@ func (c *Camera) look() {
 	c.o.Need(true)
 }
 
-// leave has the far camera turned off. What it showed last is not what the next
+// turnOff has the far camera turned off. What it showed last is not what the next
 // application is to see first.
-func (c *Camera) leave() {
+func (c *Camera) turnOff() {
 	if !c.needed.Swap(false) {
 		return
 	}
 	c.o.Log.Info("no application reads the virtual camera", "node", c.node)
 	c.mu.Lock()
-	c.blank()
+	c.dropLast()
 	c.mu.Unlock()
 	c.timer.Reset(0)
 	c.o.Need(false)
@@ -368,7 +368,7 @@ func (c *Camera) reopen(create bool) error {
 		if create {
 			c.logged = err.Error() // by the caller
 		}
-		c.fail(err)
+		c.retryAfter(err)
 		return err
 	}
 	c.logged = ""
@@ -438,12 +438,12 @@ func (c *Camera) openNode(n NodeInfo) error {
 	if c.painter != nil {
 		return c.openAs(n, c.painter)
 	}
-	wanted := c.o.choose(n.Format)
+	wanted := c.o.chooseFormat(n.Format)
 	err := c.openFirst(n, wanted)
 	var has *FormatError
 	if errors.As(err, &has) && c.o.Format.Width == 0 {
 		has.Keeps.Width, has.Keeps.Height = has.Keeps.Width&^1, has.Keeps.Height&^1
-		if fitting := c.o.choose(has.Keeps); fitting != wanted {
+		if fitting := c.o.chooseFormat(has.Keeps); fitting != wanted {
 			err = c.openFirst(n, fitting)
 		}
 	}
@@ -469,9 +469,9 @@ func (c *Camera) openAs(n NodeInfo, p *painter) error {
 	}
 	c.node, c.output, c.painter = n.Path, o, p
 	c.jpegs.Store(p.format.Pixel.Compressed())
-	c.watch()
+	c.watchUsers()
 	// With exclusive_caps=1 it is a camera only now.
-	if err := c.show(); c.output == nil {
+	if err := c.writeLast(); c.output == nil {
 		return err
 	}
 	c.o.Log.Info("virtual camera is ready", "node", n.Path, "name", n.Name, "format", p.format)
@@ -488,16 +488,16 @@ func (c *Camera) warnOnce(n NodeInfo) {
 	if n.Warning != "" {
 		c.o.Log.Warn(n.Warning)
 	}
-	switch wanted := c.o.choose(n.Format); {
+	switch wanted := c.o.chooseFormat(n.Format); {
 	case c.painter.format != wanted:
 		c.o.Log.Warn("the node cannot have the wanted size; it is used at the size that it can have", "wanted", wanted, "node", n.Path)
-	case wanted != c.o.choose(capture.Format{}):
+	case wanted != c.o.chooseFormat(capture.Format{}):
 		c.o.Log.Info("the node keeps the format that it had before", "format", wanted, "node", n.Path)
 	}
 }
 
-// watch follows the applications where that is wanted and the driver counts them.
-func (c *Camera) watch() {
+// watchUsers follows the applications where that is wanted and the driver counts them.
+func (c *Camera) watchUsers() {
 	if c.o.OnDemand {
 		users, err := c.output.Users()
 		if err == nil {

@@ -68,7 +68,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 		}
 		t.Logf("the first picture came %v after STREAMON", time.Since(begin))
 		node.users <- 0
-		c.leave() // the grace is not the matter here
+		c.turnOff() // the grace is not the matter here
 	}
 	cancel()
 	if err := fan.Close(); err != nil {

@@ -25,11 +25,11 @@ func FormatNames() []string {
 	return names
 }
 
-// choose returns the format of a node that holds the format former, if any: an
+// chooseFormat returns the format of a node that holds the format former, if any: an
 // application may be reading that. What was asked for goes before it, and the
 // camera's wanted size after it.
-func (o *Options) choose(former capture.Format) capture.Format {
-	if !usable(former) {
+func (o *Options) chooseFormat(former capture.Format) capture.Format {
+	if !isUsable(former) {
 		former = capture.Format{}
 	}
 	f := capture.Format{Pixel: Formats[0], Width: defaultWidth, Height: defaultHeight}
@@ -49,7 +49,7 @@ func (o *Options) choose(former capture.Format) capture.Format {
 	return f
 }
 
-// usable reports whether a format that a node holds is one that tbcam would choose.
-func usable(f capture.Format) bool {
+// isUsable reports whether a format that a node holds is one that tbcam would choose.
+func isUsable(f capture.Format) bool {
 	return slices.Contains(Formats, f.Pixel) && f.Width > 0 && f.Height > 0 && (f.Width|f.Height)&1 == 0
 }

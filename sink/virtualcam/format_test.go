@@ -32,7 +32,7 @@ func TestChoiceOfFormat(t *testing.T) {
 		{"a tiny size", format(0, 1, 1), capture.Format{}, capture.Format{}, format(capture.YUYV, 2, 2)},
 	} {
 		o := Options{Format: tt.asked, Want: tt.cam}
-		if got := o.choose(tt.former); got != tt.want {
+		if got := o.chooseFormat(tt.former); got != tt.want {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}

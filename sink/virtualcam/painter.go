@@ -49,7 +49,7 @@ func (p *painter) close() {
 // paint takes over a frame, and returns it in the node's format, owned by the
 // caller; it is the same one where nothing needs to change.
 func (p *painter) paint(f *capture.Frame) (*capture.Frame, error) {
-	if f.Format == p.format && (p.encoder == nil || whole(f)) {
+	if f.Format == p.format && (p.encoder == nil || isWhole(f)) {
 		return f, nil
 	}
 	if p.encoder == nil {
@@ -59,21 +59,21 @@ func (p *painter) paint(f *capture.Frame) (*capture.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	if raw, err = p.convert(raw, p.raw()); err != nil {
+	if raw, err = p.convert(raw, p.rawFormat()); err != nil {
 		return nil, err
 	}
 	return p.encoder.Encode(raw)
 }
 
-// whole reports whether a JPEG is what its frame says: it is the peer's, and
+// isWhole reports whether a JPEG is what its frame says: it is the peer's, and
 // applications are going to decode it.
-func whole(f *capture.Frame) bool {
+func isWhole(f *capture.Frame) bool {
 	header, err := jfif.ParseHeader(f.Data)
 	return err == nil && header.Complete && header.Format() == f.Format
 }
 
-// raw returns the format of frames of which the encoder makes the node's.
-func (p *painter) raw() capture.Format {
+// rawFormat returns the format of frames of which the encoder makes the node's.
+func (p *painter) rawFormat() capture.Format {
 	raw := p.format
 	if raw.Pixel.Compressed() {
 		raw.Pixel = capture.YUV420
@@ -96,9 +96,9 @@ func (p *painter) convert(f *capture.Frame, to capture.Format) (*capture.Frame, 
 	return g, nil
 }
 
-// write returns a frame of a text.
-func (p *painter) write(lines []string) (*capture.Frame, error) {
-	f, err := placeholder.Draw(p.pool, p.raw(), lines)
+// drawText returns a frame of a text.
+func (p *painter) drawText(lines []string) (*capture.Frame, error) {
+	f, err := placeholder.Draw(p.pool, p.rawFormat(), lines)
 	if err != nil {
 		return nil, err
 	}

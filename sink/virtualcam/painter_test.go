@@ -103,12 +103,12 @@ func TestLyingJPEG(t *testing.T) {
 func TestPlaceholderOfANodeWithJPEGs(t *testing.T) {
 	var pool capture.Pool
 	p := newTestPainter(t, format(capture.MJPEG, 320, 240), &pool)
-	f, err := p.write([]string{"no signal"})
+	f, err := p.drawText([]string{"no signal"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Release()
-	if !whole(f) || f.Format != p.format {
+	if !isWhole(f) || f.Format != p.format {
 		t.Errorf("it is %v", f.Format)
 	}
 }

@@ -50,9 +50,9 @@ const eventQueue = 32
 // received all the time: while the queue is full Shown is dropped, but keys wait.
 func (w *Window) Events() <-chan Event { return w.events }
 
-// receive passes the reports of the window's process on until it is gone or
+// receiveReports passes the reports of the window's process on until it is gone or
 // Close was called; the error is what it did wrong.
-func (w *Window) receive() error {
+func (w *Window) receiveReports() error {
 	for {
 		var report shm.Report
 		_, err := w.conn.Receive(&report)
@@ -62,13 +62,13 @@ func (w *Window) receive() error {
 		case err != nil:
 			return err
 		}
-		if err := w.handle(report); err != nil {
+		if err := w.handleReport(report); err != nil {
 			return err
 		}
 	}
 }
 
-func (w *Window) handle(r shm.Report) error {
+func (w *Window) handleReport(r shm.Report) error {
 	switch r.Action {
 	case shm.Shown:
 		w.shown(r)
@@ -83,7 +83,7 @@ func (w *Window) handle(r shm.Report) error {
 	case shm.SetControl:
 		w.deliver(Event{Kind: SetControl, Control: r.Control, Value: r.Value})
 	case shm.Quit:
-		w.end(ErrClosed)
+		w.noteEnd(ErrClosed)
 		w.deliver(Event{Kind: Quit})
 	default:
 		return fmt.Errorf("unknown report %.20q", r.Action)
@@ -132,14 +132,14 @@ func (w *Window) shown(r shm.Report) {
 	}
 }
 
-// pictures remembers the frames that may be reported as shown; older ones were
+// pendingFrames remembers the frames that may be reported as shown; older ones were
 // superseded long before.
-type pictures struct {
+type pendingFrames struct {
 	last   uint64
-	recent [4 * shm.Slots]picture
+	recent [4 * shm.Slots]pendingFrame
 }
 
-type picture struct {
+type pendingFrame struct {
 	id        uint64
 	presented int64 // of shm.Monotonic
 	sequence  uint32
@@ -147,19 +147,19 @@ type picture struct {
 }
 
 // add returns the identity that it gave to the frame.
-func (p *pictures) add(f *capture.Frame) uint64 {
+func (p *pendingFrames) add(f *capture.Frame) uint64 {
 	p.last++
-	p.recent[p.last%uint64(len(p.recent))] = picture{p.last, shm.Monotonic(), f.Sequence, f.At}
+	p.recent[p.last%uint64(len(p.recent))] = pendingFrame{p.last, shm.Monotonic(), f.Sequence, f.At}
 	return p.last
 }
 
 // take forgets the frame of a report, and reports whether the report can be true.
-func (p *pictures) take(r shm.Report) (picture, bool) {
+func (p *pendingFrames) take(r shm.Report) (pendingFrame, bool) {
 	place := &p.recent[r.ID%uint64(len(p.recent))]
 	known := *place
 	if known.id == 0 || known.id != r.ID || r.At < known.presented || r.At > shm.Monotonic() {
-		return picture{}, false
+		return pendingFrame{}, false
 	}
-	*place = picture{}
+	*place = pendingFrame{}
 	return known, true
 }

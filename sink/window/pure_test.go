@@ -204,7 +204,7 @@ func newFile(t *testing.T) *os.File {
 }
 
 func TestPending(t *testing.T) {
-	var p pictures
+	var p pendingFrames
 	var pool capture.Pool
 	f := pool.Get(1)
 	defer f.Release()

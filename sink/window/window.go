@@ -77,8 +77,8 @@ type Window struct {
 	slots    *shm.Writer // nil before the first frame and at the end
 	format   shm.Format  // of the frames in the slots
 	rgba     bool        // the window wants RGBA
-	pending  pictures
-	showing  picture           // that was shown last
+	pending  pendingFrames
+	showing  pendingFrame      // that was shown last
 	controls []capture.Control // that the window got last
 	stats    Stats
 	err      error // why the window is gone
@@ -116,8 +116,8 @@ func Open(o Options) (*Window, error) {
 		return nil, fmt.Errorf("open window: %w", err)
 	}
 	w.SetTitle(o.Title)
-	go w.watch()
-	go w.send()
+	go w.awaitEnd()
+	go w.sendUpdates()
 	return w, nil
 }
 
@@ -165,7 +165,7 @@ func (w *Window) Present(f *capture.Frame) error {
 		return fmt.Errorf("show a frame: %w", err)
 	}
 	defer f.Release()
-	if err := w.write(f); err != nil {
+	if err := w.writeSlot(f); err != nil {
 		return fmt.Errorf("show %v: %w", f.Format, err)
 	}
 	superseded, err := w.slots.Publish(w.pending.add(f))
@@ -182,9 +182,9 @@ func (w *Window) Present(f *capture.Frame) error {
 	return nil
 }
 
-// write writes a frame to the next slot.
-func (w *Window) write(f *capture.Frame) error {
-	if err := w.fit(shm.Format{Format: w.options.Planar(f.Format), RGBA: w.rgba}); err != nil {
+// writeSlot writes a frame to the next slot.
+func (w *Window) writeSlot(f *capture.Frame) error {
+	if err := w.provideSlots(shm.Format{Format: w.options.Planar(f.Format), RGBA: w.rgba}); err != nil {
 		return err
 	}
 	if w.rgba {
@@ -211,8 +211,8 @@ func (w *Window) writeRGBA(f *capture.Frame) error {
 	return nil
 }
 
-// fit provides new slots when the format differs from that of the last frame.
-func (w *Window) fit(format shm.Format) error {
+// provideSlots provides new slots when the format differs from that of the last frame.
+func (w *Window) provideSlots(format shm.Format) error {
 	if w.slots != nil && format == w.format {
 		return nil
 	}
@@ -255,7 +255,7 @@ func (w *Window) Err() error {
 // it takes too long. It may be called twice.
 func (w *Window) Close() error {
 	w.once.Do(func() {
-		w.end(ErrClosed)
+		w.noteEnd(ErrClosed)
 		close(w.closing)
 		w.conn.Close()
 	})
@@ -267,9 +267,9 @@ func (w *Window) Close() error {
 	}
 }
 
-// end records why the window is gone, if nothing did before, and takes the slots
+// noteEnd records why the window is gone, if nothing did before, and takes the slots
 // back.
-func (w *Window) end(reason error) {
+func (w *Window) noteEnd(reason error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.endLocked(reason)
@@ -282,8 +282,8 @@ func (w *Window) endLocked(reason error) {
 	w.freeSlots()
 }
 
-// send passes the updates on until the connection ends.
-func (w *Window) send() {
+// sendUpdates passes the updates on until the connection ends.
+func (w *Window) sendUpdates() {
 	defer close(w.sent)
 	for range w.out.ready {
 		update, memory := w.out.take()
@@ -309,14 +309,14 @@ func disconnected(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed)
 }
 
-// watch receives until the window's process ends or violates the protocol, and
+// awaitEnd receives until the window's process ends or violates the protocol, and
 // waits for its end.
-func (w *Window) watch() {
+func (w *Window) awaitEnd() {
 	defer close(w.done)
 	defer close(w.events)
 	limit := grace
-	if err := w.receive(); err != nil {
-		w.end(fmt.Errorf("%w: %w", ErrGone, err))
+	if err := w.receiveReports(); err != nil {
+		w.noteEnd(fmt.Errorf("%w: %w", ErrGone, err))
 		limit = 0
 	}
 	w.conn.Close()
@@ -325,5 +325,5 @@ func (w *Window) watch() {
 	killer := time.AfterFunc(limit, func() { _ = w.cmd.Process.Kill() })
 	defer killer.Stop()
 	err := w.cmd.Wait()
-	w.end(fmt.Errorf("%w: %s", ErrGone, w.stderr.cause(err)))
+	w.noteEnd(fmt.Errorf("%w: %s", ErrGone, w.stderr.cause(err)))
 }

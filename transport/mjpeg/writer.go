@@ -8,30 +8,30 @@ import (
 )
 
 // blockSize is what GStreamer's filesrc reads at a time, and what a USB4STREAM
-// packet holds: a picture that ends with a block is seen when it was written.
+// packet holds: an image that ends with a block is shown when it was written.
 const blockSize = 4096
 
 // comHead is the length of a COM segment's marker and length field.
 const comHead = 4
 
-// Writer writes pictures so that each can be shown at once: behind a picture it
-// writes the SOI of the next one, by which FFmpeg's parser knows that the picture
+// Writer writes images so that each can be shown immediately: after an image it
+// writes the SOI of the next one, by which FFmpeg's parser knows that the image
 // is complete, and a comment that fills the block.
 type Writer struct {
 	write   func(bufs [][]byte) error
-	begun   bool // the SOI of the next picture is written
+	begun   bool // the SOI of the next image is written
 	padding []byte
 	bufs    [2][]byte
 }
 
-// NewWriter returns a Writer that hands on what it writes, a picture a call, to a
+// NewWriter returns a Writer that passes what it writes, one image per call, to a
 // function that must write all of the buffers or fail.
 func NewWriter(write func(bufs [][]byte) error) *Writer {
 	return &Writer{write: write, padding: make([]byte, 2*blockSize)}
 }
 
-// ErrNotJPEG says that a picture does not begin with SOI.
-var ErrNotJPEG = errors.New("picture is no JPEG")
+// ErrNotJPEG is returned when an image does not begin with SOI.
+var ErrNotJPEG = errors.New("not a JPEG")
 
 // Write writes one JPEG file, which it does not keep.
 func (w *Writer) Write(jpeg []byte) error {

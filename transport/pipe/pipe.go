@@ -65,7 +65,7 @@ func (l *Link) standard(again bool) (transport.Conn, error) {
 }
 
 // Properties returns Greets, since a FIFO opens whether or not a writer has, and
-// Checksums, since nobody knows what writes into it.
+// Checksums, since any program can write into it.
 func (l *Link) Properties() transport.Properties {
 	return transport.Properties{Greets: true, Checksums: true}
 }

@@ -121,7 +121,7 @@ func (f *Finder) find() (string, error) {
 // choose returns the one of the services that set the stream up which is meant.
 func (f *Finder) choose(services []string) (string, error) {
 	if f.Selector.Peer == "" && len(services) == 1 {
-		return services[0], nil // opening it says whether it is connected
+		return services[0], nil // opening it shows whether it is connected
 	}
 	if slices.Contains(services, f.Selector.Peer) {
 		return f.Selector.Peer, nil
@@ -157,7 +157,7 @@ func matchesPeer(root, service, peer string) bool {
 }
 
 // peerName returns what the kernel calls the host that offers a service, "" if it
-// does not say. The host of 0-1.1 is 0-1 (drivers/thunderbolt/xdomain.c).
+// does not know. The host of 0-1.1 is 0-1 (drivers/thunderbolt/xdomain.c).
 func peerName(root, service string) string {
 	host, _, _ := strings.Cut(service, ".")
 	name, _ := os.ReadFile(filepath.Join(root, devices, host, "device_name")) // older kernels have none
@@ -172,7 +172,7 @@ func describePeer(root, service string) string {
 	return service
 }
 
-// describePeers lists services, or says that there is none.
+// describePeers lists services, or returns "none".
 func describePeers(root string, services []string) string {
 	var all []string
 	for _, service := range services {

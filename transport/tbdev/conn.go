@@ -17,7 +17,7 @@ import (
 // more than this.
 const pollTimeout = 200 * time.Millisecond
 
-// ErrBusyPoll says that the device's busy_poll attribute is set: poll(2) then
+// ErrBusyPoll is returned when the device's busy_poll attribute is set: poll(2) then
 // returns EPOLLERR and nothing else (Linux 7.3).
 var ErrBusyPoll = errors.New("its busy_poll is on; write 0 to busy_poll in the stream's ConfigFS directory")
 

@@ -54,17 +54,17 @@ func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 	if err := sleep(ctx, time.Until(l.closed.Add(l.Pause))); err != nil {
 		return nil, err
 	}
-	for said := ""; ; {
+	for logged := ""; ; {
 		c, err := l.open()
 		if err == nil {
 			return c, nil
 		}
-		why, curable := diagnose(err)
-		if !curable && !(l.opened && changing(err)) {
+		why, transient := diagnose(err)
+		if !transient && !(l.opened && changing(err)) {
 			return nil, err
 		}
-		if why != said {
-			said = why
+		if why != logged {
+			logged = why
 			l.Log.Info("waiting for the stream", "err", why)
 		}
 		if err := sleep(ctx, retry); err != nil {
@@ -178,8 +178,8 @@ func (c *linkConn) Close() error {
 	return nil
 }
 
-// diagnose says what an error of open waits for, and whether waiting may help.
-func diagnose(err error) (why string, curable bool) {
+// diagnose returns what an error of open waits for, and whether waiting may help.
+func diagnose(err error) (why string, transient bool) {
 	switch {
 	case errors.Is(err, unix.ENXIO), errors.Is(err, unix.EIO):
 		return "the cable is unplugged", true

@@ -29,7 +29,7 @@ const (
 )
 
 // acquire takes the lock of a device: an abstract Unix socket, which cannot be left
-// behind, and whose peer credentials tell who holds it. Its name ends in a random
+// behind, and whose peer credentials show who holds it. Its name ends in a random
 // number, so that no other user can take it first; all locks of the device are found
 // by what is before that.
 func acquire(path string) (*net.UnixListener, error) {

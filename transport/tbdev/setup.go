@@ -52,7 +52,7 @@ type Config struct {
 	// Allocate chooses the HopIDs, which exactly one side does: the viewer's. The
 	// other side adopts them.
 	Allocate bool
-	// Run performs one step; a dry run only shows it. command says the same in
+	// Run performs one step; a dry run only shows it. command is the same in
 	// shell.
 	Run func(command string, step func() error) error
 
@@ -224,7 +224,7 @@ func (c *Config) allocate(group, attribute string) error {
 	})
 }
 
-// adopt waits for the HopIDs that the peer chose, making the directory anew as
+// adopt waits for the HopIDs that the peer chose, making the directory again as
 // often as that takes.
 func (c *Config) adopt(ctx context.Context, group string) error {
 	adopted := func() bool {
@@ -247,7 +247,7 @@ func (c *Config) adopt(ctx context.Context, group string) error {
 	})
 }
 
-// remake makes the directory anew, for the driver to look at the peer again.
+// remake makes the directory again, for the driver to look at the peer again.
 func (c *Config) remake(group string) error {
 	if err := c.rmdir(group); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove stream %s: %w", group, err)

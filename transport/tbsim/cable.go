@@ -21,7 +21,7 @@ type Options struct {
 	// Busy is the chance that a call finds the device's lock held; zero: 1 of 8.
 	// It shows from Linux73 on.
 	Busy     Chance
-	BusyPoll bool // the attribute of Linux73: poll says PollErr and nothing else
+	BusyPoll bool // the attribute of Linux73: poll returns PollErr and nothing else
 	Seed     uint64
 }
 
@@ -38,7 +38,7 @@ func (c Chance) or(usual Chance) Chance {
 	return c
 }
 
-// Unheard says what becomes of data for a device that is not open. All three were
+// Unheard is what becomes of data for a device that is not open. All three were
 // seen, each by other people.
 type Unheard int
 

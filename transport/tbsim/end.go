@@ -272,7 +272,7 @@ func (e *End) SetHopIDs(set bool) error {
 	return nil
 }
 
-// SetRings says whether the host has DMA rings for the next open.
+// SetRings sets whether the host has DMA rings for the next open.
 func (e *End) SetRings(free bool) {
 	e.cable.mu.Lock()
 	defer e.cable.mu.Unlock()

@@ -193,7 +193,7 @@ func (s *scatter) read(p []byte) {
 }
 
 // Poll waits for one of the events, PollErr or PollHup, for timeout at most, and
-// returns those that hold; a negative timeout is for ever
+// returns those that hold; a negative timeout is indefinite
 // (tbstream_dev_fops_poll).
 func (f *File) Poll(events int16, timeout time.Duration) (revents int16, err error) {
 	f.end.cable.mu.Lock()

@@ -10,7 +10,7 @@ type wire struct {
 	timer   *time.Timer
 
 	stalls int   // it stands still while there are any
-	wedged bool  // for ever
+	wedged bool  // indefinitely
 	cut    int   // unplugs in so many bytes; 0: not
 	rate   int64 // bytes per second; 0: that of the cable
 	damage int   // damages the packet that so many are to leave for; 0: none
@@ -161,7 +161,7 @@ func (e *End) UnplugAfter(n int) {
 }
 
 // SetRate lets so many bytes per second leave this end, from the next packet on;
-// 0 is what the cable's Options say.
+// 0 is what the cable's Options have.
 func (e *End) SetRate(rate int64) {
 	e.cable.mu.Lock()
 	defer e.cable.mu.Unlock()
@@ -169,7 +169,7 @@ func (e *End) SetRate(rate int64) {
 }
 
 // Damage changes a bit of the n-th packet that leaves this end from now on; 0 takes
-// that back. Its checksum tells, and that is all it does.
+// that back. Its checksum shows it, and nothing else happens.
 func (e *End) Damage(n int) {
 	e.cable.mu.Lock()
 	defer e.cable.mu.Unlock()

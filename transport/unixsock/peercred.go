@@ -15,7 +15,7 @@ import (
 // the text names the user.
 var ErrStranger = errors.New("the other end belongs to another user")
 
-// Cred is who made the other end, as the kernel says (SO_PEERCRED in unix(7)).
+// Cred is who made the other end, as the kernel reports it (SO_PEERCRED in unix(7)).
 type Cred struct {
 	PID int32
 	UID uint32
@@ -62,7 +62,7 @@ type Users []uint32
 func (u Users) Check(conn net.Conn) error {
 	socket, ok := conn.(syscall.Conn)
 	if !ok {
-		return fmt.Errorf("%T is no socket", conn)
+		return fmt.Errorf("%T is not a socket", conn)
 	}
 	cred, err := Of(socket)
 	if err != nil {

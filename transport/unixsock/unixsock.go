@@ -61,7 +61,7 @@ func (d *Dialer) checked(conn net.Conn) (transport.Conn, error) {
 	return transport.NewConn(conn), nil
 }
 
-// nobodyListens reports whether a dial failed because nobody listens, or is too busy.
+// nobodyListens reports whether a dial failed because no program listens, or it is too busy.
 func nobodyListens(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EAGAIN)
 }
@@ -82,7 +82,7 @@ type Listener struct {
 	log      *slog.Logger
 }
 
-// Listen makes the socket in place of one that nobody listens on. Its mode is
+// Listen makes the socket in place of one that no program listens on. Its mode is
 // 0600, or 0666 where other users are allowed: then who connects is checked, before
 // anything is read. A nil log discards.
 func Listen(path string, allow Users, log *slog.Logger) (*Listener, error) {
@@ -91,7 +91,7 @@ func Listen(path string, allow Users, log *slog.Logger) (*Listener, error) {
 	}
 	// Bound under another name first: at its own it appears with its mode set,
 	// and takes the place of the stale one in one step.
-	temporary := fmt.Sprintf("%s.%07x", path, rand.Uint32()>>4) // which nobody can make before
+	temporary := fmt.Sprintf("%s.%07x", path, rand.Uint32()>>4) // which no other user can make before
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temporary, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("open stream unix:%s: %w", path, err)

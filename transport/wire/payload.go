@@ -6,7 +6,7 @@ import (
 	"math"
 )
 
-// ErrPayload says that a payload is not what its record type asks for.
+// ErrPayload is returned for a payload that is not what its record type needs.
 var ErrPayload = errors.New("payload is malformed")
 
 // AppendCredit appends the payload of a Credit record: how many frames of the
@@ -74,7 +74,7 @@ type FrameHeader struct {
 	Index    uint64 // of the frame in the stream and session, from 0
 	Sequence uint32 // of the camera's driver
 	Mode     uint32 // number of the Mode record that describes the frame
-	Size     uint32 // of the whole picture, in bytes
+	Size     uint32 // of the whole frame, in bytes
 	Encoding uint32 // what encoding took until Encoded, in microseconds; 0: not known
 	Captured int64
 	Dequeued int64
@@ -86,7 +86,7 @@ type FrameHeader struct {
 	LostSuperseded uint32 // a newer one was there before it could be sent
 }
 
-// Taken returns when the encoder took the picture, 0 where that is not known.
+// Taken returns when the encoder took the frame, 0 where that is not known.
 func (h *FrameHeader) Taken() int64 {
 	if h.Encoding == 0 || h.Encoded == 0 {
 		return 0

@@ -27,7 +27,7 @@ const (
 // start of a JPEG file.
 const magic = "\x8aTBC"
 
-// Type says what a record is.
+// Type is what a record is.
 type Type uint8
 
 // The record types; those from the sender are marked S, from the viewer V.
@@ -65,7 +65,7 @@ func (t Type) String() string {
 type Flags uint16
 
 // First and Last mark the pieces of a frame, and Last the last camera of a list.
-// Unchecked says that a Frame's payload has no checksum: the line keeps bytes whole,
+// Unchecked marks a Frame whose payload has no checksum, since the link keeps bytes whole,
 // as sockets do and cables do not.
 const (
 	First Flags = 1 << iota

@@ -72,12 +72,12 @@ func (w *Window) SetControls(all []capture.Control) {
 	if same {
 		return
 	}
-	fitting := cut(all, maxControls)
+	fitting := fitControls(all, maxControls)
 	w.out.put(func(u *shm.Update) { u.Controls = &fitting })
 }
 
-// cut returns the first of the controls, of which the JSON is no longer than room.
-func cut(all []capture.Control, room int) []capture.Control {
+// fitControls returns the first of the controls, of which the JSON is no longer than room.
+func fitControls(all []capture.Control, room int) []capture.Control {
 	fitting := make([]capture.Control, 0, len(all))
 	for _, c := range all {
 		text, err := json.Marshal(c)
