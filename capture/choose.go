@@ -63,13 +63,13 @@ func (w Want) String() string {
 	return cmp.Or(strings.TrimPrefix(strings.Join(parts, " "), "at "), "any mode")
 }
 
-// What a good picture is where the user did not say: fluent before large, and
+// What a good mode is where the user left it open: fluent before large, and
 // no larger than a display and a cable take with ease.
 const (
 	idealFPS    = 30
 	idealWidth  = 1920
 	idealHeight = 1080
-	// Above this size a camera's own JPEGs are worth more than raw pictures.
+	// Above this size a camera's own JPEGs are worth more than raw frames.
 	rawPixels = 640 * 480
 )
 
