@@ -34,17 +34,19 @@ be interrupted safely.`,
 	}
 }
 
-// repair goes on after a file that it cannot repair. Its error has a line for each.
+// repair continues after a file that it cannot repair. It prints all errors but the
+// last, which it returns.
 func repair(out io.Writer, paths []string) (failed error) {
 	for _, path := range paths {
 		report, err := container.Repair(path)
 		switch {
 		case err == nil:
 			fmt.Fprintf(out, "%s: %s\n", path, describeRepair(report))
-		case failed == nil:
-			failed = fmt.Errorf("repair: %w", err)
+		case failed != nil:
+			cli.PrintError("tbcam-view", failed)
+			fallthrough
 		default:
-			failed = fmt.Errorf("%w\ntbcam-view: repair: %w", failed, err)
+			failed = fmt.Errorf("repair: %w", err)
 		}
 	}
 	return cli.Mark(failed, cli.ErrSink)

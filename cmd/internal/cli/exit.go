@@ -97,7 +97,7 @@ func Main(root *cobra.Command) {
 		os.Exit(ExitInterrupted) // the user knows
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", root.Name(), oneLine(Explain(err)))
+		PrintError(root.Name(), err)
 	}
 	os.Exit(ExitCode(err))
 }
@@ -150,6 +150,11 @@ func remedy(err error) string {
 		}
 	}
 	return ""
+}
+
+// PrintError prints an error with its remedy in one line.
+func PrintError(program string, err error) {
+	fmt.Fprintf(os.Stderr, "%s: %s\n", program, oneLine(Explain(err)))
 }
 
 // Explain returns the text of an error with its remedy, if there is one.
