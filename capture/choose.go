@@ -41,9 +41,9 @@ const maxFPS = 10000
 func (w Want) Check() error {
 	switch {
 	case (w.Width == 0) != (w.Height == 0) || min(w.Width, w.Height) < 0 || max(w.Width, w.Height) > MaxDimension:
-		return fmt.Errorf("size %dx%d is outside 1x1..%dx%d", w.Width, w.Height, MaxDimension, MaxDimension)
+		return fmt.Errorf("size %dx%d: must be 1x1 to %dx%d", w.Width, w.Height, MaxDimension, MaxDimension)
 	case !(w.FPS >= 0 && w.FPS <= maxFPS): // nor is it NaN
-		return fmt.Errorf("%g frames per second are outside 0..%d", w.FPS, maxFPS)
+		return fmt.Errorf("%g fps: must be 0 to %d", w.FPS, maxFPS)
 	}
 	return nil
 }
@@ -60,7 +60,7 @@ func (w Want) String() string {
 	if w.FPS != 0 {
 		parts = append(parts, fmt.Sprintf("at %g fps", w.FPS))
 	}
-	return cmp.Or(strings.Join(parts, " "), "any mode")
+	return cmp.Or(strings.TrimPrefix(strings.Join(parts, " "), "at "), "any mode")
 }
 
 // What a good mode is where the user left it open: fluent before large, and
@@ -104,14 +104,23 @@ func explainNoMode(modes []Mode, want Want) error {
 	hasWanted := func(m Mode) bool { return matches(m, Want{Pixel: want.Pixel}) }
 	switch {
 	case len(modes) == 0:
-		return fmt.Errorf("%w: camera lists no formats", ErrNoMode)
+		return noMode("camera lists no formats")
 	case !slices.ContainsFunc(modes, usable):
-		return fmt.Errorf("%w: camera delivers only %s, which cannot be decoded", ErrNoMode, FormatNames(modes))
+		return noMode("camera delivers only %s, which cannot be decoded", FormatNames(modes))
 	case !slices.ContainsFunc(modes, hasWanted):
-		return fmt.Errorf("%w: %v; camera has %s; the nearest are %s", ErrNoMode, want, FormatNames(modes), nearest(modes, want))
+		return noMode("camera does not offer %v; it has %s; nearest: %s", want, FormatNames(modes), nearest(modes, want))
 	}
-	return fmt.Errorf("%w: %v; the nearest are %s", ErrNoMode, want, nearest(modes, want))
+	return noMode("camera does not offer %v; nearest: %s", want, nearest(modes, want))
 }
+
+// noMode returns an error that wraps ErrNoMode.
+func noMode(format string, args ...any) error { return &modeError{fmt.Sprintf(format, args...)} }
+
+// modeError is ErrNoMode with a text of its own.
+type modeError struct{ text string }
+
+func (e *modeError) Error() string { return e.text }
+func (e *modeError) Unwrap() error { return ErrNoMode }
 
 // FormatNames lists the pixel formats of modes, each once, for a message.
 func FormatNames(modes []Mode) string {

@@ -69,17 +69,17 @@ func TestChooseModeNone(t *testing.T) {
 		want  Want
 		says  string
 	}{
-		"no modes": {nil, Want{}, "camera has no such mode: camera lists no formats"},
+		"no modes": {nil, Want{}, "camera lists no formats"},
 		"unusable": {[]Mode{mode(fourCC("H264"), 640, 480, 30), mode(fourCC("HEVC"), 640, 480, 30), mode(fourCC("H264"), 320, 240, 30)}, Want{},
-			"camera has no such mode: camera delivers only H264, HEVC, which cannot be decoded"},
+			"camera delivers only H264, HEVC, which cannot be decoded"},
 		"too large": {[]Mode{mode(GREY, MaxDimension+1, 1, 30)}, Want{},
-			"camera has no such mode: any mode; the nearest are grey 8193x1 30 fps"},
+			"camera does not offer any mode; nearest: grey 8193x1 30 fps"},
 		"size": {webcam, Want{Width: 1300, Height: 720, FPS: 30},
-			"camera has no such mode: 1300x720 at 30 fps; the nearest are mjpeg 1280x720 30 fps, mjpeg 1920x1080 30 fps, yuyv 1280x720 10 fps"},
+			"camera does not offer 1300x720 at 30 fps; nearest: mjpeg 1280x720 30 fps, mjpeg 1920x1080 30 fps, yuyv 1280x720 10 fps"},
 		"format": {webcam, Want{Pixel: NV12, Width: 320, Height: 240},
-			"camera has no such mode: nv12 320x240; camera has yuyv, mjpeg; the nearest are yuyv 320x240 30 fps, yuyv 640x480 30 fps, mjpeg 640x480 30 fps"},
+			"camera does not offer nv12 320x240; it has yuyv, mjpeg; nearest: yuyv 320x240 30 fps, yuyv 640x480 30 fps, mjpeg 640x480 30 fps"},
 		"rate": {webcam, Want{Width: 1280, Height: 720, FPS: 60},
-			"camera has no such mode: 1280x720 at 60 fps; the nearest are mjpeg 1280x720 30 fps, yuyv 1280x720 10 fps, mjpeg 1920x1080 30 fps"},
+			"camera does not offer 1280x720 at 60 fps; nearest: mjpeg 1280x720 30 fps, yuyv 1280x720 10 fps, mjpeg 1920x1080 30 fps"},
 	} {
 		got, err := ChooseMode(c.modes, c.want)
 		if !errors.Is(err, ErrNoMode) || err.Error() != c.says {

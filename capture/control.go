@@ -17,7 +17,7 @@ var (
 	// ErrControlLocked: the control cannot be set, now or ever.
 	ErrControlLocked = errors.New("control cannot be set")
 	// ErrControlValue: the control does not take this value.
-	ErrControlValue = errors.New("no value of this control")
+	ErrControlValue = errors.New("invalid control value")
 )
 
 // DynamicFramerate is the ID of exposure_dynamic_framerate: with 0 a camera keeps
@@ -129,7 +129,7 @@ func nearControls(controls []Control, key string) string {
 		return editDistance(k, key)
 	}
 	slices.SortStableFunc(keys, func(a, b string) int { return cmp.Compare(miss(a), miss(b)) })
-	return "the nearest are " + strings.Join(keys[:min(3, len(keys))], ", ")
+	return "nearest: " + strings.Join(keys[:min(3, len(keys))], ", ")
 }
 
 // editDistance counts the letters to add, drop or change between two words.
@@ -175,7 +175,7 @@ func (c Control) Check(s Setting) error {
 		return nil
 	case "string":
 		if n := int64(len(s.Text)); n < c.Min || n > c.Max {
-			return fmt.Errorf("%w: %s takes %d to %d bytes, not %d", ErrControlValue, c.Key(), c.Min, c.Max, n)
+			return c.invalid("%d bytes are out of range (%d to %d)", n, c.Min, c.Max)
 		}
 		return nil
 	case "menu", "intmenu":
@@ -185,12 +185,12 @@ func (c Control) Check(s Setting) error {
 		return nil
 	case "bitmask":
 		if s.Value&^c.Max != 0 {
-			return fmt.Errorf("%w: %s has the bits %#x, not %#x", ErrControlValue, c.Key(), c.Max, s.Value)
+			return c.invalid("%#x has bits outside of %#x", s.Value, c.Max)
 		}
 		return nil
 	}
 	if s.Value < c.Min || s.Value > c.Max {
-		return fmt.Errorf("%w: %s takes %d to %d, not %d", ErrControlValue, c.Key(), c.Min, c.Max, s.Value)
+		return c.invalid("%d is out of range (%d to %d)", s.Value, c.Min, c.Max)
 	}
 	return nil
 }
@@ -230,7 +230,7 @@ func (c Control) parseWord(value string) (int64, error) {
 		if n := slices.Index([]string{"off", "on", "no", "yes", "false", "true"}, strings.ToLower(value)); n >= 0 {
 			return int64(n % 2), nil
 		}
-		return 0, fmt.Errorf("%w: %s takes on or off, not %q", ErrControlValue, c.Key(), value)
+		return 0, c.invalid("%q is not on or off", value)
 	case "menu", "intmenu":
 		for _, m := range c.Menu {
 			if strings.EqualFold(m.Name, value) || controlKey(m.Name) == controlKey(value) && controlKey(value) != "" {
@@ -239,7 +239,7 @@ func (c Control) parseWord(value string) (int64, error) {
 		}
 		return 0, c.noChoice(value)
 	}
-	return 0, fmt.Errorf("%w: %s takes a number from %d to %d, not %q", ErrControlValue, c.Key(), c.Min, c.Max, value)
+	return 0, c.invalid("%q is not a number from %d to %d", value, c.Min, c.Max)
 }
 
 func (c Control) noChoice(value string) error {
@@ -250,8 +250,19 @@ func (c Control) noChoice(value string) error {
 			choices[i] = m.Name
 		}
 	}
-	return fmt.Errorf("%w: %s has the choices %s, not %q", ErrControlValue, c.Key(), strings.Join(choices, ", "), value)
+	return c.invalid("%q is not one of %s", value, strings.Join(choices, ", "))
 }
+
+// invalid returns an error that names the control and wraps ErrControlValue.
+func (c Control) invalid(format string, args ...any) error {
+	return &valueError{c.Key() + ": " + fmt.Sprintf(format, args...)}
+}
+
+// valueError is ErrControlValue with a text of its own.
+type valueError struct{ text string }
+
+func (e *valueError) Error() string { return e.text }
+func (e *valueError) Unwrap() error { return ErrControlValue }
 
 // Format returns a value as Parse reads it, for a person.
 func (c Control) Format(s Setting) string {

@@ -37,7 +37,7 @@ func TestFindControl(t *testing.T) {
 			t.Errorf("%q: %+v, %v", name, c, err)
 		}
 	}
-	for name, near := range map[string]string{"brigthness": "the nearest are brightness,", "frequency": "the nearest are power_line_frequency, link_frequency,"} {
+	for name, near := range map[string]string{"brigthness": "nearest: brightness,", "frequency": "nearest: power_line_frequency, link_frequency,"} {
 		if _, err := FindControl(testControls, name); !errors.Is(err, ErrNoControl) || !strings.Contains(err.Error(), near) {
 			t.Errorf("%q: %v, want %q", name, err, near)
 		}
@@ -58,7 +58,7 @@ func TestParseValue(t *testing.T) {
 	}{
 		{"brightness", "0x10", 16, "16", nil, ""},
 		{"brightness", "default", 5, "5", nil, ""},
-		{"brightness", "65", 0, "", ErrControlValue, "takes -64 to 64, not 65"},
+		{"brightness", "65", 0, "", ErrControlValue, "65 is out of range (-64 to 64)"},
 		{"brightness", "bright", 0, "", ErrControlValue, "a number from -64 to 64"},
 		{"white_balance_automatic", "On", 1, "on", nil, ""},
 		{"white_balance_automatic", "no", 0, "off", nil, ""},
@@ -69,14 +69,14 @@ func TestParseValue(t *testing.T) {
 		{"power_line_frequency", "60_hz", 2, "60 Hz", nil, ""},
 		{"power_line_frequency", "0", 0, "Disabled", nil, ""},
 		{"power_line_frequency", "3", 0, "", ErrControlValue, "0 (Disabled), 1 (50 Hz), 2 (60 Hz)"},
-		{"power_line_frequency", "!", 0, "", ErrControlValue, "choices"},
+		{"power_line_frequency", "!", 0, "", ErrControlValue, "not one of"},
 		{"link_frequency", "2", 1, "2", nil, ""},
 		{"link_frequency", "450000000", 0, "450000000", nil, ""},
 		{"link_frequency", "1", 0, "", ErrControlValue, "450000000, 2"},
 		{"mask", "0x90", 0x90, "0x90", nil, ""},
-		{"mask", "1", 0, "", ErrControlValue, "the bits 0xf0"},
+		{"mask", "1", 0, "", ErrControlValue, "bits outside of 0xf0"},
 		{"reset", "", 0, "pressed", nil, ""},
-		{"label", "", 0, "", ErrControlValue, "1 to 4 bytes"},
+		{"label", "", 0, "", ErrControlValue, "0 bytes are out of range (1 to 4)"},
 		{"gain", "1", 0, "", ErrControlLocked, "inactive"},
 		{"temperature_c", "1", 0, "", ErrControlLocked, "read-only"},
 	} {

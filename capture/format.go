@@ -76,7 +76,7 @@ func (f Format) Check() error {
 	case !f.Pixel.Supported():
 		return fmt.Errorf("pixel format %s is not supported", f.Pixel.FourCC())
 	case f.Width < 1 || f.Height < 1 || f.Width > MaxDimension || f.Height > MaxDimension:
-		return fmt.Errorf("size %dx%d is outside 1x1..%dx%d", f.Width, f.Height, MaxDimension, MaxDimension)
+		return fmt.Errorf("size %dx%d: must be 1x1 to %dx%d", f.Width, f.Height, MaxDimension, MaxDimension)
 	case !slices.Contains([]Matrix{BT601, BT709}, f.Matrix):
 		return fmt.Errorf("matrix %d is unknown", f.Matrix)
 	case !slices.Contains([]Range{Limited, Full}, f.Range):

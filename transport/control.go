@@ -29,9 +29,9 @@ var (
 	// ErrNoRemoteControl: the sender is of a version without it.
 	ErrNoRemoteControl = errors.New("the sender has no remote control")
 	// ErrSuperseded: the control was set again before the sender came to it.
-	ErrSuperseded = errors.New("a newer value was set")
+	ErrSuperseded = errors.New("superseded by a newer value")
 	// ErrTooManySettings: the sender answers none of them.
-	ErrTooManySettings = errors.New("too many settings wait for the sender")
+	ErrTooManySettings = errors.New("too many settings are pending")
 )
 
 // Controls is what a sender reports of the controls of its camera: the one that is

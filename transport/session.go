@@ -41,7 +41,7 @@ const (
 
 var (
 	// ErrPeerDead is returned when the peer was silent for too long.
-	ErrPeerDead = errors.New("the peer is silent")
+	ErrPeerDead = errors.New("no answer from the peer")
 	// ErrProtocol is returned when the peer does what SPEC.md forbids.
 	ErrProtocol = errors.New("protocol violation")
 )
@@ -96,14 +96,14 @@ func serveSessions(ctx context.Context, link Link, log *slog.Logger, serve func(
 		if end := (*ended)(nil); errors.As(err, &end) {
 			return end.err
 		}
-		log.Debug("the session ended", "err", err)
+		log.Debug("session ended", "err", err)
 		if !errors.Is(err, ErrProtocol) {
 			pause, logged = minPause, ""
 			continue
 		}
 		if err.Error() != logged {
 			logged = err.Error()
-			log.Warn("the session failed", "err", err)
+			log.Warn("session failed", "err", err)
 		}
 		if sleep(ctx, pause) != nil {
 			return nil

@@ -16,7 +16,7 @@ import (
 )
 
 // errLocked answers a viewer under --no-remote-control.
-var errLocked = errors.New("the sender forbids it (tbcam-send --no-remote-control)")
+var errLocked = errors.New("the sender does not allow changing them (tbcam-send --no-remote-control)")
 
 // cameraControls is the controls of the camera that frames come from, or would. While
 // the camera is on, the viewer learns what anybody sets; while it is off, it is opened
@@ -37,7 +37,7 @@ type cameraControls struct {
 type controlFlags struct{ locked, keepRate bool }
 
 func (o *controlFlags) register(f *pflag.FlagSet) {
-	f.BoolVar(&o.locked, "no-remote-control", false, "let the viewer see the camera's controls, but not set them")
+	f.BoolVar(&o.locked, "no-remote-control", false, "make the camera's controls read-only for the viewer")
 	f.BoolVar(&o.keepRate, "keep-rate", false, "keep the frame rate in the dark, at the price of darker frames (exposure_dynamic_framerate=0)")
 }
 
@@ -87,7 +87,7 @@ func (c *cameraControls) attach(camera hostCamera) (off func()) {
 		c.controls = nil
 		c.mu.Unlock()
 		if err := controls.Close(); err != nil {
-			c.log.Warn("close the camera's controls", "err", err)
+			c.log.Warn("close camera controls", "err", err)
 		}
 		following.Wait()
 	}
@@ -110,9 +110,9 @@ func (c *cameraControls) guardRate() {
 	_, err := c.controls.Set(capture.Setting{ID: capture.DynamicFramerate})
 	switch {
 	case errors.Is(err, capture.ErrNoControl):
-		c.log.Info("the camera has no exposure_dynamic_framerate: --keep-rate changes nothing")
+		c.log.Info("the camera has no exposure_dynamic_framerate: --keep-rate has no effect")
 	case err != nil:
-		c.log.Warn("the camera may halve its frame rate in the dark", "err", err)
+		c.log.Warn("set exposure_dynamic_framerate: the camera may halve its frame rate in the dark", "err", err)
 	}
 }
 

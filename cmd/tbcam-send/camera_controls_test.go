@@ -58,7 +58,7 @@ func TestOwnersControlsAreNotSetRemotely(t *testing.T) {
 // What a setting fails with is told without this host's devices and programs.
 func TestErrorsOfSettings(t *testing.T) {
 	for err, want := range map[error]string{
-		fmt.Errorf("%w: brightness takes 0 to 9, not 10", capture.ErrControlValue):              "no value of this control: brightness takes 0 to 9, not 10",
+		fmt.Errorf("%w: brightness takes 0 to 9, not 10", capture.ErrControlValue):              "invalid control value: brightness takes 0 to 9, not 10",
 		fmt.Errorf("open /dev/video0: %w, held by firefox (pid 1234)", capture.ErrBusy):         "camera is busy",
 		fmt.Errorf("VIDIOC_S_EXT_CTRLS brightness /dev/video0: %w", errors.New("out of range")): "camera cannot be used",
 	} {

@@ -85,7 +85,7 @@ func TestJPEGsOfAnotherSize(t *testing.T) {
 			if lost, _ := fed.outcomes(); lost.Damaged != dropped {
 				t.Errorf("%d are counted, want %d", lost.Damaged, dropped)
 			}
-			if n := strings.Count(fed.log.String(), "another size"); n > 1 || (n == 1) != (fed.encoded.out.Format != granted || name == "and back") {
+			if n := strings.Count(fed.log.String(), "a different size"); n > 1 || (n == 1) != (fed.encoded.out.Format != granted || name == "and back") {
 				t.Errorf("%d warnings: %s", n, &fed.log)
 			}
 		})

@@ -207,7 +207,7 @@ func (l *limit) context(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithDeadlineCause(ctx, l.until, errTimeUp)
 }
 
-var errStale = errors.New("it is of a camera mode that has ended")
+var errStale = errors.New("mode has changed")
 
 // encode takes over the frame.
 func (f *feed) encode(frame *capture.Frame) (transport.Unit, error) {
@@ -259,7 +259,7 @@ func (f *feed) follow(format capture.Format) error {
 func (f *feed) warnOfFormat(format capture.Format) {
 	if !f.encoded.warned {
 		f.encoded.warned = true
-		f.log.Warn("camera sends another size than its driver granted", "camera", f.encoded.out.Camera, "granted", f.encoded.in, "sends", format)
+		f.log.Warn("camera sends a different size than its driver granted", "camera", f.encoded.out.Camera, "granted", f.encoded.in, "sends", format)
 	}
 }
 

@@ -69,7 +69,7 @@ viewers and unplugged cables.`,
 	f.StringArrayVar(&o.cameras, "camera", nil, "`CAMERA` to offer: auto (all in colour), a device, part of a name, pattern or pattern2 (repeatable)")
 	o.want.RegisterMode(f)
 	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber: a number or part of a name; list shows them")
-	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; list shows them")
+	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; see list")
 	f.StringVar(&o.codec, "codec", "auto", "encoding of frames: auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
 	f.StringVar(&o.wire, "wire", "tbcam", "protocol: tbcam, or mjpeg (plain MJPEG for GStreamer, FFmpeg and others; --stream may then be a FIFO or -)")
 	f.IntVar(&o.quality, "quality", 85, "JPEG quality (1-100)")
@@ -95,7 +95,7 @@ func listCommand() *cobra.Command {
 			return list(drivers, asJSON)
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
 

@@ -109,9 +109,9 @@ func (o *opening) silence() error {
 	case time.Since(o.begun)-time.Duration(o.heard.Load()) < patience:
 		return nil
 	case o.source.Lost().Damaged > o.damaged.Load():
-		return errors.New("all its frames are damaged")
+		return errors.New("all frames are damaged")
 	}
-	return errors.New("it delivers no frames")
+	return errors.New("no frames")
 }
 
 // close closes the camera and its controls, and waits for read to end.

@@ -138,7 +138,7 @@ func (s *supervisor) run(ctx context.Context) {
 func (s *supervisor) watchCameras(ctx context.Context) <-chan struct{} {
 	changes, err := watchAll(ctx, s.offer.watched())
 	if err != nil {
-		s.feed.log.Warn("cameras that are plugged in later are found slowly", "err", err)
+		s.feed.log.Warn("watch for cameras; new ones are found by polling", "err", err)
 	}
 	return changes
 }
@@ -235,7 +235,7 @@ func (s *supervisor) decideRequest(r *request) time.Duration {
 		return checkEvery
 	case err == nil && !s.open.isOf(camera):
 		if wait := s.openings.wait(time.Now()); wait > 0 {
-			s.report(r, transport.Status{State: transport.Waiting, Text: "the camera was opened too often"})
+			s.report(r, transport.Status{State: transport.Waiting, Text: "the camera was opened too often; retrying"})
 			return wait
 		}
 		s.openings.take(time.Now())
@@ -364,8 +364,8 @@ func (s *supervisor) checkHealth(r *request) {
 	}
 	switch {
 	case err != nil && !s.unusable:
-		s.feed.log.Warn("camera delivers nothing usable", "err", err)
-		s.report(r, transport.Status{State: transport.Running, Text: "nothing usable from the camera: " + err.Error()})
+		s.feed.log.Warn("camera delivers no usable frames", "err", err)
+		s.report(r, transport.Status{State: transport.Running, Text: "no usable frames from the camera: " + err.Error()})
 	case err == nil && s.unusable:
 		s.feed.log.Info("camera delivers usable frames again")
 		s.report(r, transport.Status{State: transport.Running})

@@ -197,7 +197,7 @@ func TestOpeningTooOften(t *testing.T) {
 			s.Stop()
 			time.Sleep(linger + time.Millisecond)
 		}
-		if got := s.status(); got.State != transport.Waiting || got.Text != "the camera was opened too often" {
+		if got := s.status(); got.State != transport.Waiting || got.Text != "the camera was opened too often; retrying" {
 			t.Fatalf("status is %+v", got)
 		}
 		time.Sleep(6 * time.Second)
@@ -239,7 +239,7 @@ func TestRefusedRequest(t *testing.T) {
 	onStage(t, func(s *stage) {
 		s.Start(1, capture.Want{FPS: 7})
 		synctest.Wait()
-		s.want(transport.Status{State: transport.Failed, Text: "the nearest are yuyv 160x120", Request: 1, Cause: transport.NoMode}, 0, 0)
+		s.want(transport.Status{State: transport.Failed, Text: "nearest: yuyv 160x120", Request: 1, Cause: transport.NoMode}, 0, 0)
 		s.Stop()
 		s.want(transport.Status{State: transport.Idle}, 0, 0)
 		s.Start(1, capture.Want{})
@@ -249,7 +249,7 @@ func TestRefusedRequest(t *testing.T) {
 			says  string
 			cause transport.Cause
 		}{
-			{capture.Want{FPS: 7}, "Test pattern: camera has no such mode", transport.NoMode},
+			{capture.Want{FPS: 7}, "Test pattern: camera does not offer", transport.NoMode},
 			{capture.Want{Camera: "other"}, "only pattern is offered", transport.NoCamera},
 			{capture.Want{Camera: "/etc/passwd"}, "only pattern is offered", transport.NoCamera},
 		} {
@@ -273,14 +273,14 @@ func TestNothingUsable(t *testing.T) {
 		synctest.Wait()
 		drop := func(d time.Duration) {
 			for begin := time.Now(); time.Since(begin) < d; time.Sleep(100 * time.Millisecond) {
-				s.health.noteFrame(errors.New("it is no JPEG"))
+				s.health.noteFrame(errors.New("not a JPEG"))
 			}
 		}
 		drop(patience - 200*time.Millisecond)
 		s.want(transport.Status{State: transport.Running, Request: 1}, 1, 0)
 		drop(10 * time.Second)
-		s.want(transport.Status{State: transport.Running, Text: "nothing usable from the camera: it is no JPEG", Request: 1}, 1, 0)
-		if n := s.logged("camera delivers nothing usable"); n != 1 {
+		s.want(transport.Status{State: transport.Running, Text: "no usable frames from the camera: not a JPEG", Request: 1}, 1, 0)
+		if n := s.logged("camera delivers no usable frames"); n != 1 {
 			t.Errorf("%d warnings", n)
 		}
 		s.next()
@@ -309,11 +309,11 @@ func TestSilentCamera(t *testing.T) {
 			t.Error(err)
 		}
 		time.Sleep(time.Millisecond)
-		if err := o.silence(); fmt.Sprint(err) != "it delivers no frames" {
+		if err := o.silence(); fmt.Sprint(err) != "no frames" {
 			t.Error(err)
 		}
 		source.damaged++
-		if err := o.silence(); fmt.Sprint(err) != "all its frames are damaged" {
+		if err := o.silence(); fmt.Sprint(err) != "all frames are damaged" {
 			t.Error(err)
 		}
 	})

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
@@ -86,7 +89,9 @@ func newBridge(link transport.Link, out downstream, outage *outage, c bridgeConf
 // Connected implements transport.Consumer.
 func (b *bridge) Connected(peer transport.Peer) {
 	b.log.Info(fmt.Sprintf("connected to %v", peer))
-	b.notify(sink.Notice{Heading: "Waiting for the camera", Brief: "waiting for the camera"})
+	b.notify(sink.Notice{
+		Heading: "Waiting for the camera", Detail: fmt.Sprintf("Connected to %v", peer), Brief: "waiting for the camera",
+	})
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.status, b.host = transport.Status{}, peer.Host
@@ -137,7 +142,7 @@ func (b *bridge) Status(status transport.Status) {
 	case transport.Waiting, transport.Failed:
 		b.outage.reset()
 		if !b.giveUp(status) {
-			b.log.Warn("no picture", "err", status.Text)
+			b.log.Warn("no picture: " + status.Text)
 			b.notify(noSignal(status.Text))
 		}
 	case transport.Running:
@@ -161,7 +166,7 @@ func (b *bridge) setRunning(trouble string) {
 // frames show again.
 func (b *bridge) reportOutage(cause string) {
 	if cause == "" {
-		b.log.Info("frames show again")
+		b.log.Info("frames are shown again")
 		b.notify(sink.Notice{})
 		return
 	}
@@ -218,20 +223,36 @@ func (b *bridge) notify(n sink.Notice) {
 
 // senderGone returns the notice of a session that ended.
 func senderGone(err error) sink.Notice {
-	why := err.Error()
-	if errors.Is(err, io.EOF) {
-		why = "without a goodbye"
-	}
-	n := noSignal("the sender is gone (" + why + "); " + waitingForSender)
-	n.Brief = waitingForSender
-	return n
+	cause := capitalize(disconnectCause(err).Error())
+	since := time.Now().Format(time.TimeOnly)
+	return sink.Notice{Heading: "No signal", Detail: cause + ".\nWaiting for tbcam-send since " + since, Brief: waitingForSender}
 }
+
+// disconnectCause returns the reason for the end of a session, for a person.
+func disconnectCause(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errConnectionLost
+	}
+	return err
+}
+
+var errConnectionLost = errors.New("lost the connection")
 
 // noSignal returns the notice of a camera that shows nothing from now on.
 func noSignal(cause string) sink.Notice { return noSignalSince(cause, time.Now()) }
 
 func noSignalSince(cause string, since time.Time) sink.Notice {
-	return sink.Notice{Heading: "No signal", Detail: cause + "\nsince " + since.Format(time.TimeOnly), Brief: cause}
+	return sink.Notice{Heading: "No signal", Detail: capitalize(cause) + "\nsince " + since.Format(time.TimeOnly), Brief: cause}
+}
+
+// capitalize returns a text with its first letter in upper case, as the window
+// shows texts; names of programs stay as they are.
+func capitalize(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	if size == 0 || strings.HasPrefix(text, "tbcam-") {
+		return text
+	}
+	return string(unicode.ToUpper(first)) + text[size:]
 }
 
 // waitingFor returns what is being waited for, and the last status of the sender.

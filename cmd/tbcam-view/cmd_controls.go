@@ -27,8 +27,8 @@ type controlFlags struct {
 }
 
 func (o *controlFlags) register(f *pflag.FlagSet) {
-	f.StringVar(&o.preset, "preset", "", "set the camera's controls to the preset `NAME` (see tbcam-view control --help), and again when it was unplugged")
-	f.BoolVar(&o.keepRate, "keep-rate", false, "have the camera keep its frame rate in the dark (exposure_dynamic_framerate=0)")
+	f.StringVar(&o.preset, "preset", "", "apply the preset `NAME` to the camera's controls, and again after a replug (see tbcam-view control --help)")
+	f.BoolVar(&o.keepRate, "keep-rate", false, "keep the frame rate in the dark (exposure_dynamic_framerate=0)")
 }
 
 // loadPreset returns the preset that the flags name.
@@ -44,8 +44,8 @@ func controlsCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "controls",
 		Short: "List the controls of the sender's camera with their values",
-		Long: `List the controls of the sender's camera with their values: of the one that a
-tbcam-view on this stream shows, else of the one that it would.`,
+		Long: `List the controls of the sender's camera with their values: the camera that a
+tbcam-view on this stream shows, else the one that it would show.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			return o.withRemote(c.Context(), func(_ context.Context, _ remote, controls transport.Controls) error {
@@ -53,7 +53,7 @@ tbcam-view on this stream shows, else of the one that it would.`,
 			})
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	o.timeout.Register(c.Flags())
 	return c
 }
@@ -65,11 +65,11 @@ func controlCommand(o *options) *cobra.Command {
 		Short: "Show or set controls of the sender's camera",
 		Long: `Show or set controls of the sender's camera, and print what its driver granted.
 This works beside a tbcam-view that runs on the same stream, which then sets them
-again when the camera was unplugged; and without one, the camera staying off.
+again after a replug; and without one, with the camera off.
 
 A NAME is written as v4l2-ctl does: in lower case, with underscores. A VALUE is a
-number, the text of a menu's choice, on or off, the text of a string, or default.
-A button takes any.`,
+number, the text of a menu entry, on or off, the text of a string, or default.
+A button accepts any.`,
 		Example: `  tbcam-view control brightness
   tbcam-view control auto_exposure="Manual Mode" exposure_time_absolute=150
   tbcam-view control --save evening
@@ -91,9 +91,9 @@ A button takes any.`,
 		return o.completeControls(c.Context()), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
 	o.timeout.Register(c.Flags())
-	c.Flags().BoolVar(&run.reset, "reset", false, "first set all controls to their defaults")
-	c.Flags().StringVar(&run.load, "load", "", "then set them to the preset `NAME`")
-	c.Flags().StringVar(&run.save, "save", "", "at the end save all values as the preset `NAME`, in $XDG_CONFIG_HOME/tbcam/presets")
+	c.Flags().BoolVar(&run.reset, "reset", false, "set all controls to their defaults first")
+	c.Flags().StringVar(&run.load, "load", "", "then apply the preset `NAME`")
+	c.Flags().StringVar(&run.save, "save", "", "finally save all values as the preset `NAME` in $XDG_CONFIG_HOME/tbcam/presets")
 	return c
 }
 

@@ -39,22 +39,22 @@ func latencyCommand(o *options) *cobra.Command {
 	var flags latencyFlags
 	c := &cobra.Command{
 		Use:   "latency-test",
-		Short: "Measure the time from glass to glass: point the sender's camera at this screen",
-		Long: `Measure the time from glass to glass. Point the sender's camera at this host's
-screen: tbcam-view shows codes there, reads them in the pictures that come back, and
-tells how long they took: window, screen, camera, cable and decoding together.
+		Short: "Measure glass-to-glass latency: point the sender's camera at this screen",
+		Long: `Measure glass-to-glass latency. Point the sender's camera at this host's
+screen: tbcam-view shows codes there, reads them in the frames that come back, and
+reports how long they took: window, screen, camera, cable and decoding together.
 
-A change is seen in the camera's next picture, which is half a frame period away on
-average; that is in the figures, as it is in what a person sees.`,
+A change is seen in the camera's next frame, which is half a frame period away on
+average; the figures include that, as does what a person sees.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return o.latencyTest(c.Context(), flags) },
 	}
 	f := c.Flags()
-	flags.want.Register(f, "of the sender: auto, a `CAMERA`'s device or (part of its) name")
-	f.IntVar(&flags.samples, "samples", 100, "end after `N` changes of the code were seen")
-	f.DurationVar(&flags.duration, "duration", time.Minute, "end so long after the first picture in any case")
-	f.BoolVar(&flags.windowed, "windowed", false, "show the codes in a window instead of on the full screen")
-	f.BoolVar(&flags.asJSON, "json", false, "report as JSON")
+	flags.want.Register(f, "camera to use: auto, a device, or part of a name")
+	f.IntVar(&flags.samples, "samples", 100, "stop after `N` changes of the code")
+	f.DurationVar(&flags.duration, "duration", time.Minute, "give up `DURATION` after the first frame")
+	f.BoolVar(&flags.windowed, "windowed", false, "show the codes in a window instead of full screen")
+	f.BoolVar(&flags.asJSON, "json", false, "print the report as JSON")
 	return c
 }
 
@@ -123,7 +123,7 @@ func (t *latencyTest) Lost(capture.Lost) {}
 // Status implements transport.Consumer.
 func (t *latencyTest) Status(status transport.Status) {
 	if status.State == transport.Waiting || status.State == transport.Failed {
-		t.log.Warn("no picture", "err", status.Text)
+		t.log.Warn("no picture: " + status.Text)
 	}
 }
 
@@ -280,12 +280,12 @@ type latencyReport struct {
 	Tbcam []meter.Latency    `json:"stages"` // from the driver's time stamp to the decoded frame
 }
 
-var errNoCode = errors.New("no code was read: point the camera at the window, so that the whole code is in the picture, sharp, and neither too bright nor too dark")
+var errNoCode = errors.New("no code was read: point the camera at the window so that the whole code is visible, sharp, and neither too bright nor too dark")
 
 func (t *latencyTest) report(out io.Writer, asJSON bool) error {
 	r := latencyReport{t.fps.Load(), t.glass.Report(), t.stages.Report(0).Latency}
 	if r.Glass.Samples == 0 {
-		return fmt.Errorf("%w (%d pictures)", errNoCode, r.Glass.Pictures)
+		return fmt.Errorf("%w (%d frames)", errNoCode, r.Glass.Pictures)
 	}
 	if asJSON {
 		return json.NewEncoder(out).Encode(r)
@@ -295,14 +295,14 @@ func (t *latencyTest) report(out io.Writer, asJSON bool) error {
 
 func (r latencyReport) table(out io.Writer) error {
 	g := r.Glass
-	fmt.Fprintf(out, "%d changes seen in %d pictures at %d fps, %d without a code, %d not looked at\n\n", g.Samples, g.Pictures, r.FPS, g.Unreadable, g.Skipped)
+	fmt.Fprintf(out, "%d changes seen in %d frames at %d fps, %d without a code, %d skipped\n\n", g.Samples, g.Pictures, r.FPS, g.Unreadable, g.Skipped)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "latency, ms\tp50\tp95\tp99\tmax\t\n")
 	fmt.Fprintf(t, "glass to glass\t%.1f\t%.1f\t%.1f\t%.1f\t\n", g.P50, g.P95, g.P99, g.Max)
 	for _, l := range r.Tbcam {
 		name := l.Stage
 		if name == meter.StageNames[meter.Total] {
-			name = "of it from driver to decoded"
+			name = "of which from driver to decoded"
 		}
 		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.1f\t%.1f\t\n", name, l.P50, l.P95, l.P99, l.Max)
 	}

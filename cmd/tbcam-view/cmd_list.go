@@ -18,8 +18,8 @@ func listCommand(o *options) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the sender's cameras with their modes and controls",
-		Long: `List the sender's cameras with their modes and controls. None is turned on. This
-needs the stream for itself: end a tbcam-view that runs on it first.`,
+		Long: `List the sender's cameras with their modes and controls. No camera is turned
+on. The stream must be free: stop a tbcam-view that uses it first.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cameras, err := o.list(c.Context())
@@ -29,7 +29,7 @@ needs the stream for itself: end a tbcam-view that runs on it first.`,
 			return cli.PrintCameras(os.Stdout, cameras, asJSON)
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	o.timeout.Register(c.Flags())
 	return c
 }

@@ -19,7 +19,7 @@ func modeCommand(o *options) *cobra.Command {
 		Use:   "mode",
 		Short: "Show or change the mode of the camera that a tbcam-view is showing",
 		Long: `Show the mode of the camera that a tbcam-view on this stream is showing, or change
-it with --size, --fps, --format and --camera. What is not given stays as it is.`,
+it with --size, --fps, --format and --camera. What is not given remains unchanged.`,
 		Example: `  tbcam-view mode --size 1280x720 --fps 60`,
 		Args:    cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -30,7 +30,7 @@ it with --size, --fps, --format and --camera. What is not given stays as it is.`
 			return o.mode(c.Context(), want)
 		},
 	}
-	flags.Register(c.Flags(), "of the sender: a `CAMERA`'s device or (part of its) name, or pattern")
+	flags.Register(c.Flags(), "camera to use: a device, part of a name, or pattern")
 	o.timeout.Register(c.Flags())
 	return c
 }

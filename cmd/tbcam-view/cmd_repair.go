@@ -15,18 +15,18 @@ import (
 func repairCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "repair FILE...",
-		Short: "Give interrupted recordings their index and duration",
-		Long: `Makes recordings seekable that were not ended properly: of a program that was
-killed, or a host that lost power. They get their index and duration in place;
-pictures are not encoded again. Only a last picture that is not whole is cut off.
+		Short: "Add the missing index and duration to interrupted recordings",
+		Long: `Makes recordings seekable that were not finalized because the program was killed or
+the host lost power. Index and duration are added in place; frames are not encoded
+again. Only an incomplete last frame is cut off.
 
-FILE is one that --record has written, .mkv, .mp4, .avi or .mjpeg, or a directory
-of numbered JPEGs. One that is being recorded is refused. Interrupting the repair
-harms nothing.`,
+FILE was written by --record: .mkv, .mp4, .avi or .mjpeg, or a directory
+of numbered JPEGs. A file that is being recorded is refused. The repair may
+be interrupted safely.`,
 		Example: "  tbcam-view repair call.mkv",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return cli.Mark(errors.New("repair: no file is named; use tbcam-view repair FILE"), cli.ErrUsage)
+				return cli.Mark(errors.New("repair: no file given; use tbcam-view repair FILE"), cli.ErrUsage)
 			}
 			return nil
 		},
@@ -56,12 +56,12 @@ func describeRepair(r container.Report) string {
 	if r.Whole {
 		s = "nothing to repair: "
 	}
-	s += fmt.Sprintf("%d pictures", r.Frames)
+	s += fmt.Sprintf("%d frames", r.Frames)
 	if r.Duration > 0 {
 		s += fmt.Sprintf(", %v", r.Duration.Round(time.Millisecond))
 	}
 	if r.Cut > 0 && !r.Whole {
-		s += fmt.Sprintf(", %d bytes of an unfinished picture removed", r.Cut)
+		s += fmt.Sprintf(", %d bytes of an incomplete frame removed", r.Cut)
 	}
 	return s
 }

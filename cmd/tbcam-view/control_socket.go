@@ -37,7 +37,7 @@ func (b *bridge) answer(ctx context.Context, q ctlsock.Request) ctlsock.Response
 	}
 	controls := b.receiver.Controls()
 	if controls.Path == "" {
-		return refuse(errors.New("the sender has no camera, is of a version without remote control, or is not there"))
+		return refuse(errors.New("the sender has no camera, has no remote control, or is not connected"))
 	}
 	return ctlsock.Response{Controls: &controls}
 }
@@ -57,7 +57,7 @@ func (b *bridge) openControlSocket() (closeSocket func()) {
 		d, err = ctlsock.Open(path, b.answer)
 	}
 	if err != nil {
-		b.log.Warn("tbcam-view controls and mode will not reach this one", "err", err)
+		b.log.Warn("open the control socket: tbcam-view control and mode will not work", "err", err)
 		return func() {}
 	}
 	return func() {

@@ -53,13 +53,13 @@ func (d *desiredControls) controlsChanged(c transport.Controls) {
 	}
 	settings := d.settingsFor(c)
 	if c.Locked && len(settings) > 0 {
-		d.logOnce("the controls stay as they are: the sender forbids to set them (tbcam-send --no-remote-control)")
+		d.logOnce("controls unchanged: the sender does not allow changing them (tbcam-send --no-remote-control)")
 		return
 	}
 	for _, s := range settings {
 		d.setControl(s, func(_ capture.Setting, err error) {
 			if err != nil && !errors.Is(err, transport.ErrSuperseded) { // by what the user sets
-				d.logOnce("a control was not set again: " + err.Error())
+				d.logOnce("restore control: " + err.Error())
 			}
 		})
 	}
@@ -79,14 +79,14 @@ func (d *desiredControls) logOnce(text string) {
 func (d *desiredControls) settingsFor(c transport.Controls) []capture.Setting {
 	settings, err := d.preset.Settings(c.List)
 	if err != nil {
-		d.logOnce("not all of the preset can be set: " + oneLine(err).Error())
+		d.logOnce("preset applied in part: " + oneLine(err).Error())
 	}
 	if d.keepRate {
 		guard := capture.Setting{ID: capture.DynamicFramerate}
 		if slices.ContainsFunc(c.List, func(c capture.Control) bool { return c.ID == guard.ID }) {
 			settings = append(settings, guard)
 		} else {
-			d.logOnce("the camera has no exposure_dynamic_framerate: --keep-rate changes nothing")
+			d.logOnce("the camera has no exposure_dynamic_framerate: --keep-rate has no effect")
 		}
 	}
 	d.mu.Lock()

@@ -64,7 +64,7 @@ func TestDesiredControls(t *testing.T) {
 	now.Locked, now.List = false, webcam[:1]
 	log.Reset()
 	expect("a camera with little", 5, capture.Setting{ID: 1, Value: 10})
-	if !strings.Contains(log.String(), "--keep-rate changes nothing") {
+	if !strings.Contains(log.String(), "--keep-rate has no effect") {
 		t.Errorf("the log is %s", &log)
 	}
 }

@@ -46,14 +46,14 @@ func command() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "tbcam-view",
 		Short: "Show, republish and record the camera of the host at the other end of the cable",
-		Long: `tbcam-view takes the pictures of tbcam-send at the other end of a USB4 or Thunderbolt
+		Long: `tbcam-view receives the frames of tbcam-send at the other end of a USB4 or Thunderbolt
 cable, and shows them in a window, republishes them as a virtual camera for video
-calls (v4l2loopback), and records them; any of these, together.
+calls (v4l2loopback), and records them; in any combination.
 
-Without flags it opens a window on the stream "tbcam". It runs until it is ended,
-through any number of senders and unplugged cables.
+Without flags it opens a window on the stream "tbcam". It runs until interrupted,
+and survives senders that come and go and unplugged cables.
 
-While it records, SIGUSR1 begins another file, and SIGUSR2 stops and starts.
+While recording, SIGUSR1 starts a new file, and SIGUSR2 stops and restarts.
 
 Keys in the window (H shows them too):
 
@@ -71,20 +71,20 @@ In the panel of controls:
 		RunE:    func(c *cobra.Command, _ []string) error { return view(c.Context(), o) },
 	}
 	f := c.Flags()
-	c.PersistentFlags().StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage+"; here the viewer listens")
+	c.PersistentFlags().StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage+" (the viewer listens there)")
 	o.allow.Register(c.PersistentFlags())
-	o.want.Register(f, "of the sender: auto, a `CAMERA`'s device or (part of its) name, or pattern")
-	f.BoolVar(&o.window, "window", false, "show a window; the default where there is a display and nothing else was asked for")
+	o.want.Register(f, "camera to use: auto, a device, part of a name, or pattern")
+	f.BoolVar(&o.window, "window", false, "show a window; default if there is a display and no other output")
 	o.loopback.register(f)
 	o.record.register(f)
 	o.registerSnapshots(f)
-	f.BoolVar(&o.force, "force", false, "overwrite the files of --record and --snapshot")
+	f.BoolVar(&o.force, "force", false, "overwrite existing files of --record and --snapshot")
 	o.transform.Register(f)
-	f.Uint64Var(&o.frames, "frames", 0, "end after `N` frames were received")
-	f.DurationVar(&o.duration, "duration", 0, "end so long after the first frame, for instance 90s or 10m")
+	f.Uint64Var(&o.frames, "frames", 0, "stop after receiving `N` frames")
+	f.DurationVar(&o.duration, "duration", 0, "stop `DURATION` after the first frame, for example 90s or 10m")
 	o.controls.register(f)
 	o.stats.Register(f)
-	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about what happens")
+	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "log more details")
 	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand())
 	cli.AddSetup(c, true)
 	cli.AddManual(c)

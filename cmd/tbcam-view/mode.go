@@ -69,7 +69,7 @@ func (m *modes) current() (transport.Mode, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.mode == nil {
-		return transport.Mode{}, m.status.Cause.Err("no camera is on: " + cmp.Or(m.status.Text, "tbcam-view waits for tbcam-send"))
+		return transport.Mode{}, m.status.Cause.Err("the camera is off: " + cmp.Or(m.status.Text, "waiting for tbcam-send"))
 	}
 	return *m.mode, nil
 }
@@ -88,7 +88,7 @@ func (m *modes) requestMode(ctx context.Context, change capture.Want) (transport
 	request, needed := m.demand.ask(want)
 	if !needed {
 		m.demand.ask(before)
-		return transport.Mode{}, errors.New("no camera is on: no application looks at the virtual camera")
+		return transport.Mode{}, errors.New("the camera is off: no application reads the virtual camera")
 	}
 	mode, err := m.awaitMode(ctx, request)
 	switch {
@@ -103,7 +103,7 @@ func (m *modes) requestMode(ctx context.Context, change capture.Want) (transport
 }
 
 // errRefused is returned when the sender keeps the mode that ran before.
-var errRefused = errors.New("the sender refused the request")
+var errRefused = errors.New("request refused by the sender")
 
 // awaitMode waits for a mode that answers a request, or for the sender's word that there
 // will be none.

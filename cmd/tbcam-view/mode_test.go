@@ -56,7 +56,7 @@ func TestModes(t *testing.T) {
 		s := &modeSender{}
 		m := newModes(begun, s)
 		s.modes = m
-		if _, err := m.current(); err == nil || !strings.Contains(err.Error(), "waits for tbcam-send") {
+		if _, err := m.current(); err == nil || !strings.Contains(err.Error(), "waiting for tbcam-send") {
 			t.Errorf("before there is a mode: %v", err)
 		}
 		// What another request was told is no answer.
@@ -92,7 +92,7 @@ func TestModes(t *testing.T) {
 			t.Errorf("in the end it has %+v, %v", mode, err)
 		}
 		s.unseen = true
-		if _, err := m.requestMode(t.Context(), capture.Want{FPS: 30}); err == nil || !strings.Contains(err.Error(), "no application looks") {
+		if _, err := m.requestMode(t.Context(), capture.Want{FPS: 30}); err == nil || !strings.Contains(err.Error(), "no application reads") {
 			t.Errorf("while nobody needs frames: %v", err)
 		}
 		time.Sleep(time.Second)

@@ -83,7 +83,7 @@ func (o *outage) cause() string {
 			counts = append(counts, fmt.Sprintf("%d %s", c.n, c.name))
 		}
 	}
-	return "the sender loses all frames: " + strings.Join(counts, ", ")
+	return "the sender drops all frames: " + strings.Join(counts, ", ")
 }
 
 // noteStated notes the reason that the sender itself gives for showing nothing.

@@ -31,7 +31,7 @@ func TestOutage(t *testing.T) {
 		"one of many":        {{damaged, 1, nil}, {shown, 20, nil}},
 		"one and no more":    {{damaged, 1, nil}, {nil, 9, []string{undecodable}}},
 		"every other":        {{damaged, 5, nil}, {shown, 1, nil}, {damaged, 5, nil}, {shown, 1, nil}, {damaged, 5, nil}},
-		"lost":               {{lost, 7, nil}, {lost, 9, []string{"the sender loses all frames: 8 dropped by the camera, 16 damaged"}}, {recorded, 1, []string{""}}},
+		"lost":               {{lost, 7, nil}, {lost, 9, []string{"the sender drops all frames: 8 dropped by the camera, 16 damaged"}}, {recorded, 1, []string{""}}},
 		"lost at the start":  {{lost, 1, nil}, {nil, 20, nil}, {lost, 7, nil}, {recorded, 1, nil}},
 		"stated":             {{stated, 1, []string{"the lens is covered"}}, {nil, 20, nil}, {recorded, 1, []string{""}}},
 		"begins again":       {{damaged, 5, nil}, {(*outage).reset, 1, nil}, {damaged, 5, nil}, {damaged, 9, []string{undecodable}}, {(*outage).reset, 1, nil}, {shown, 1, nil}},

@@ -37,14 +37,14 @@ type recordFlags struct {
 // register adds the flags.
 func (r *recordFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&r.path, "record", "", "record to `FILE` without re-encoding: .mkv, .mp4, .avi, .mjpeg, or DIR/ for JPEGs; "+
-		"with %Y %m %d %H %M %S in its name, to one after the other; - is standard output")
-	f.StringVar(&r.format, "record-format", "", "of the recording where the name does not tell: mkv, mp4, avi, mjpeg or jpg")
-	f.StringVar(&r.buffer, "record-buffer", humanize.IBytes(record.DefaultBuffer), "memory for frames that wait for the disk, as a `SIZE`; as much again for --pre-roll")
-	f.DurationVar(&r.sync, "sync-interval", record.DefaultSync, "the most that a loss of power takes from the recording")
-	f.StringVar(&r.segment, "segment", "", "begin another file after `10m|500MB`, or the first of both with a comma")
-	f.StringVar(&r.keep, "keep", "", "remove the oldest files of the recording beyond `20GB|7d`, or either of both with a comma")
-	f.StringVar(&r.preRoll, "pre-roll", "", "record only on demand (SIGUSR2, or start and stop on standard input), from `10s` before; 0s for none")
-	f.DurationVar(&r.every, "every", 0, "timelapse: record one frame in so long; it plays at 30 a second")
+		"%Y %m %d %H %M %S in the name make a series; - is standard output")
+	f.StringVar(&r.format, "record-format", "", "recording format, if the name does not give it: mkv, mp4, avi, mjpeg or jpg")
+	f.StringVar(&r.buffer, "record-buffer", humanize.IBytes(record.DefaultBuffer), "memory for frames that wait for the disk, as a `SIZE`; the same again for --pre-roll")
+	f.DurationVar(&r.sync, "sync-interval", record.DefaultSync, "maximum recording lost in a power failure")
+	f.StringVar(&r.segment, "segment", "", "start a new file after a time, a size, or whichever comes first: `10m`, 500MB or 10m,500MB")
+	f.StringVar(&r.keep, "keep", "", "delete the oldest files beyond a total size, an age, or both: `20GB`, 7d or 20GB,7d")
+	f.StringVar(&r.preRoll, "pre-roll", "", "record only on request (SIGUSR2, or start and stop on standard input), including the `DURATION` before it; 0s for none")
+	f.DurationVar(&r.every, "every", 0, "time-lapse: record one frame per `DURATION`, played back at 30 fps")
 }
 
 // check refuses flags that cannot work.
@@ -116,7 +116,7 @@ func (r *recordFlags) name(o *record.Options) (err error) {
 		return r.checkStream(o)
 	}
 	if !known {
-		return fmt.Errorf("--record %s: its name does not end in .mkv, .mp4, .avi, .mjpeg or /; --record-format tells what it is to be", r.path)
+		return fmt.Errorf("--record %s: its name does not end in .mkv, .mp4, .avi, .mjpeg or /; set the type with --record-format", r.path)
 	}
 	if kind != container.Directory && strings.HasSuffix(o.Path, "/") {
 		o.Path += "tbcam" + record.Stamp + "." + kind.String()

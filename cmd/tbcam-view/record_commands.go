@@ -76,7 +76,7 @@ func (o *recordOutput) command(command string) (done string) {
 	case "":
 		return ""
 	default:
-		done = fmt.Sprintf("command %q is unknown; known are start, stop and segment", command)
+		done = fmt.Sprintf("unknown command %q; want start, stop or segment", command)
 	}
 	o.run.log.Info(done)
 	return done
@@ -90,5 +90,5 @@ func (r *run) toggleRecording() (string, error) {
 			return o.toggle(), nil
 		}
 	}
-	return "", errors.New("the recorder is not ready yet")
+	return "", errors.New("recorder is not ready yet")
 }

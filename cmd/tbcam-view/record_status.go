@@ -103,7 +103,7 @@ func describe(s record.Stats, rate float64) string {
 	state := "recording"
 	switch {
 	case s.Problem != "":
-		state = "held up: " + s.Problem
+		state = "stalled: " + s.Problem
 	case !s.Recording:
 		state = "not recording"
 	}

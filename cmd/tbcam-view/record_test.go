@@ -55,7 +55,7 @@ func TestDescribe(t *testing.T) {
 			Recording: true, Length: 3665 * time.Second, Frames: 7, Bytes: 2e9, Free: 360e9,
 		},
 		"not recording 0:00:00, 0 frames, 0 B, 10 MB/s, 1.2 GB free for 2 min": {Free: 1.2e9},
-		"held up: no space 0:00:00, 0 frames, 0 B, 10 MB/s, 3 dropped":         {Recording: true, Problem: "no space", Dropped: 3},
+		"stalled: no space 0:00:00, 0 frames, 0 B, 10 MB/s, 3 dropped":         {Recording: true, Problem: "no space", Dropped: 3},
 		"recording 0:00:59, 0 frames, 0 B, 10 MB/s, 90 TB free for 104 days":   {Recording: true, Length: 59999 * time.Millisecond, Free: 90e12},
 		"recording 0:00:00, 0 frames, 0 B, 10 MB/s, 18 EB free for 11574 days": {Recording: true, Free: 1<<64 - 1},
 	} {

@@ -62,7 +62,7 @@ func (r socketRemote) setControl(ctx context.Context, s capture.Setting) (captur
 
 func (r socketRemote) close() error { return nil }
 
-var errNoAnswer = errors.New("the tbcam-view that runs does not understand: it is of another version")
+var errNoAnswer = errors.New("the running tbcam-view is of a different version")
 
 // streamRemote has a session of its own. The camera stays off.
 type streamRemote struct {
@@ -158,7 +158,7 @@ func setControlAndWait(ctx context.Context, set func(capture.Setting, func(captu
 	case err := <-done:
 		return granted, err
 	case <-ctx.Done():
-		return capture.Setting{}, fmt.Errorf("set the control: no answer of the sender: %w", ctx.Err())
+		return capture.Setting{}, fmt.Errorf("set control: no answer from the sender: %w", ctx.Err())
 	}
 }
 

@@ -66,7 +66,8 @@ func viewUntil(ctx context.Context, o options, c *completion) error {
 	defer o.stats.Start(o.out(), r.summary)()
 	r.log.Info("waiting for tbcam-send", "stream", o.stream)
 	r.bridge.notify(sink.Notice{
-		Heading: "Waiting for tbcam-send", Detail: "at " + o.stream, Brief: waitingForSender + " at " + o.stream,
+		Heading: "Waiting for the camera", Brief: waitingForSender,
+		Detail: "Start tbcam-send on the other computer · stream “" + o.stream + "”\n\nH help, Q quit",
 	})
 	defer context.AfterFunc(ctx, r.hurry)()
 	return r.result(ctx, limited, r.receive())
@@ -150,7 +151,7 @@ func (r *run) outputEnded(o sink.Output, err error, left int) {
 	case err != nil:
 		r.log.Error(cli.Explain(err))
 	default:
-		r.log.Info("the " + o.Name() + " was closed; the rest goes on")
+		r.log.Info("the " + o.Name() + " was closed; other outputs continue")
 	}
 }
 

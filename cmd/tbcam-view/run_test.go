@@ -148,7 +148,7 @@ func TestSenderIsGone(t *testing.T) {
 		want string
 	}{
 		{"unplugged", func() { r.bridge.Status(transport.Status{State: transport.Waiting, Text: "no such device"}) }, "no such device"},
-		{"gone", func() { r.bridge.Disconnected(errors.New("bye")) }, "waits for tbcam-send"},
+		{"gone", func() { r.bridge.Disconnected(errors.New("bye")) }, "waiting for tbcam-send"},
 	} {
 		c.do()
 		if _, err := r.bridge.modes.current(); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -19,9 +19,9 @@ import (
 
 // registerSnapshots adds the flags of snapshots, and how long one is waited for.
 func (o *options) registerSnapshots(f *pflag.FlagSet) {
-	f.StringVar(&o.snapshot, "snapshot", "", "write one picture to `FILE.png` or FILE.jpg and end; - is standard output (PNG)")
-	f.DurationVar(&o.snapshotEvery, "snapshot-every", 0, "write a picture that often instead; %Y %m %d %H %M %S in FILE.png tell the time")
-	f.IntVar(&o.snapshotSkip, "skip", -1, "skip `N` frames before the first snapshot, instead of waiting until the camera's exposure has settled")
+	f.StringVar(&o.snapshot, "snapshot", "", "write one frame to `FILE.png` or FILE.jpg and exit; - is standard output (PNG)")
+	f.DurationVar(&o.snapshotEvery, "snapshot-every", 0, "keep running and write a frame every `DURATION`; %Y %m %d %H %M %S in FILE.png are the time")
+	f.IntVar(&o.snapshotSkip, "skip", -1, "skip `N` frames before the first snapshot, instead of waiting for the exposure to settle")
 	o.timeout.Register(f)
 }
 
@@ -31,7 +31,7 @@ func (o *options) checkSnapshots() error {
 	case o.snapshotEvery < 0:
 		return errors.New("--snapshot-every must not be negative")
 	case o.snapshot == "" && o.snapshotEvery > 0:
-		return errors.New("--snapshot-every needs --snapshot FILE.png, in whose name %Y %m %d %H %M %S tell the time")
+		return errors.New("--snapshot-every needs --snapshot FILE.png, with %Y %m %d %H %M %S for the time in its name")
 	case o.snapshot == "" && o.snapshotSkip >= 0:
 		return errors.New("--skip needs --snapshot FILE.png")
 	case o.snapshotSkip < -1:
@@ -58,7 +58,7 @@ func (o *options) checkSnapshotToStdout() error {
 	o.snapshot = snapshot.Stdout
 	switch {
 	case o.snapshotEvery > 0:
-		return errors.New("--snapshot-every needs --snapshot FILE.png; standard output takes one picture")
+		return errors.New("--snapshot-every needs --snapshot FILE.png; standard output takes one image")
 	case isStdout(o.record.path):
 		return errors.New("--snapshot -: the recording goes to standard output")
 	case term.IsTerminal(int(os.Stdout.Fd())):
@@ -249,7 +249,7 @@ func (s *snapshotOutput) writeFrame(f *capture.Frame) error {
 // logMissing notes whether a frame is missing, and logs that once.
 func (s *snapshotOutput) logMissing(err error) {
 	if err != nil && !s.failing {
-		s.log.Warn("a picture is missing", "err", err)
+		s.log.Warn("snapshot missed", "err", err)
 	}
 	s.failing = err != nil
 }

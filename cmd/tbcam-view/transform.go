@@ -12,12 +12,12 @@ type transformFlags struct{ codec.Transform }
 
 // Register adds the flags.
 func (t *transformFlags) Register(f *pflag.FlagSet) {
-	f.Func("rotate", "turn the picture clockwise by `DEGREES`: 90, 180 or 270; recordings keep the camera's", func(s string) (err error) {
+	f.Func("rotate", "rotate clockwise by `DEGREES`: 90, 180 or 270; recordings keep the camera's", func(s string) (err error) {
 		t.Rotate, err = codec.ParseRotate(s)
 		return err
 	})
-	f.BoolVar(&t.Mirror, "mirror", false, "let left and right change places, after turning; not in recordings")
-	f.Func("crop", "show only the part `WxH+X+Y` of the camera's picture, in pixels before turning; not in recordings", func(s string) (err error) {
+	f.BoolVar(&t.Mirror, "mirror", false, "mirror horizontally, after rotation; not in recordings")
+	f.Func("crop", "crop to `WxH+X+Y`, in pixels before rotation; not in recordings", func(s string) (err error) {
 		t.Crop, err = codec.ParseCrop(s)
 		return err
 	})

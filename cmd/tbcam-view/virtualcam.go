@@ -23,11 +23,11 @@ type loopbackFlags struct {
 }
 
 func (l *loopbackFlags) register(f *pflag.FlagSet) {
-	f.StringArrayVar(&l.nodes, "loopback", nil, "republish at a v4l2loopback `DEVICE`, or auto; may be given several times")
-	f.StringVar(&l.format, "loopback-format", "auto", "of virtual cameras: auto, yuyv, yu12, or mjpeg, which is not decoded where it fits")
-	f.StringVar(&l.size, "loopback-size", "", "of virtual cameras, `WxH` in pixels; else what the device has, or --size, or 1280x720")
-	f.StringVar(&l.fit, "fit", codec.FitContain.String(), "of pictures of another shape into virtual cameras: contain (between bars), crop or stretch")
-	f.BoolVar(&l.onDemand, "on-demand", true, "have the far camera on for virtual cameras only while an application reads one, where v4l2loopback can tell (0.13)")
+	f.StringArrayVar(&l.nodes, "loopback", nil, "publish a virtual camera on a v4l2loopback `DEVICE`, or auto (repeatable)")
+	f.StringVar(&l.format, "loopback-format", "auto", "pixel format of virtual cameras: auto, yuyv, yu12, or mjpeg (passed through where possible)")
+	f.StringVar(&l.size, "loopback-size", "", "frame size of virtual cameras, `WxH` in pixels (default: the device's, else --size, else 1280x720)")
+	f.StringVar(&l.fit, "fit", codec.FitContain.String(), "how to fit frames of another shape into virtual cameras: contain (with bars), crop or stretch")
+	f.BoolVar(&l.onDemand, "on-demand", true, "turn the camera on for virtual cameras only while an application reads one (v4l2loopback 0.13 or newer)")
 }
 
 // check refuses flags that cannot work, and those of virtual cameras where there is

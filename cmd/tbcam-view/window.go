@@ -277,7 +277,7 @@ func (s *windowOutput) handleQuit() {
 // toggleRecording begins or ends a recording.
 func (s *windowOutput) toggleRecording(w *window.Window) {
 	if s.actions.toggleRecording == nil {
-		w.Notice("nothing to record to: tbcam-view was started without --record")
+		w.Notice("Nothing to record to: start tbcam-view with --record")
 		return
 	}
 	text, err := s.actions.toggleRecording()
@@ -285,11 +285,11 @@ func (s *windowOutput) toggleRecording(w *window.Window) {
 		s.log.Warn(err.Error())
 		text = err.Error()
 	}
-	w.Notice(text)
+	w.Notice(capitalize(text))
 }
 
 func (s *windowOutput) setControl(w *window.Window, e window.Event) {
-	s.actions.setControl(e.Control, e.Value, func(err error) { w.Notice(err.Error()) })
+	s.actions.setControl(e.Control, e.Value, func(err error) { w.Notice(capitalize(err.Error())) })
 }
 
 // TakeReceived implements sink.ReceivedTaker: a snapshot may be of a JPEG as it came.
@@ -327,7 +327,7 @@ func (s *windowOutput) Present(f *capture.Frame) error {
 		return nil
 	}
 	if err := w.Present(f); err != nil { // if the window is gone, keep knows what to do
-		s.log.Debug("picture not shown", "err", err)
+		s.log.Debug("frame not shown", "err", err)
 	}
 	return nil
 }
@@ -350,7 +350,7 @@ func (s *windowOutput) takeSnapshot(w *window.Window, e window.Event) {
 	shown, camera := s.history.current(), s.mode
 	s.mu.Unlock()
 	if shown.raw == nil {
-		w.Notice("there is no picture for a snapshot yet")
+		w.Notice("No frame for a snapshot yet")
 		return
 	}
 	jpeg := shown.jpeg
@@ -359,11 +359,12 @@ func (s *windowOutput) takeSnapshot(w *window.Window, e window.Event) {
 	}
 	s.kept.Go(func() {
 		defer shown.release()
-		w.Notice(s.saveSnapshot(shown.raw, jpeg))
+		w.Notice(capitalize(s.saveSnapshot(shown.raw, jpeg)))
 	})
 }
 
-// saveSnapshot writes a snapshot and returns a notice of it.
+// saveSnapshot writes a snapshot and returns a notice, which names the files without
+// their directory.
 func (s *windowOutput) saveSnapshot(raw, jpeg *capture.Frame) string {
 	base, err := filepath.Abs(time.Now().Format("tbcam-20060102-150405.000"))
 	if err == nil {
@@ -373,12 +374,12 @@ func (s *windowOutput) saveSnapshot(raw, jpeg *capture.Frame) string {
 		s.log.Warn(err.Error())
 		return err.Error()
 	}
-	text := "saved " + base + ".png"
+	names := ".png"
 	if jpeg != nil {
-		text += " and .jpg"
+		names += " and .jpg"
 	}
-	s.log.Info(text)
-	return text
+	s.log.Info("saved " + base + names)
+	return "saved " + filepath.Base(base) + names
 }
 
 // ModeChanged implements sink.ModeListener.
@@ -470,7 +471,7 @@ func (s *windowOutput) checkStall() {
 		return
 	}
 	s.stalled = true
-	s.window.SetMessage(messageOf(noSignalSince("the camera is on but sends no pictures", s.last)))
+	s.window.SetMessage(messageOf(noSignalSince("the camera is on but sends no frames", s.last)))
 	s.updateTitle()
 }
 
@@ -487,7 +488,7 @@ func (s *windowOutput) Superseded() uint64 {
 // setControlFromWindow has a control set, and reports why where that is not done.
 func (b *bridge) setControlFromWindow(id uint32, value int64, failed func(error)) {
 	if b.receiver.Controls().Locked {
-		failed(errors.New("the sender forbids it (tbcam-send --no-remote-control)"))
+		failed(errors.New("the sender does not allow changing them (tbcam-send --no-remote-control)"))
 		return
 	}
 	b.setControl(capture.Setting{ID: id, Value: value}, func(_ capture.Setting, err error) {

@@ -40,7 +40,7 @@ func (f *far) actions() windowActions {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			if f.refuses || id != f.control.ID {
-				go failed(errors.New("the sender forbids it"))
+				go failed(errors.New("the sender does not allow changing them"))
 				return
 			}
 			f.control.Value = value &^ 1
@@ -167,7 +167,7 @@ func TestTitleOfTheWindow(t *testing.T) {
 		}
 	}
 	s.Notice(noSignal("unplugged"))
-	if want := fmt.Sprintf("No signal\nunplugged\nsince %s", time.Now().Format("15:04")); s.text[:len(want)] != want {
+	if want := fmt.Sprintf("No signal\nUnplugged\nsince %s", time.Now().Format("15:04")); s.text[:len(want)] != want {
 		t.Errorf("the message is %q", s.text)
 	}
 }

@@ -77,7 +77,7 @@ func (u *windowUpdater) line(s meter.Summary) string {
 func lastSecond(s meter.Summary) string {
 	l, ok := total(s)
 	if !ok {
-		return "last second: no picture"
+		return "last second: no frames"
 	}
 	line := fmt.Sprintf("last second: p50 %.1f, p95 %.1f, p99 %.1f, max %.1f ms", l.P50, l.P95, l.P99, l.Max)
 	if s.Clock != nil {

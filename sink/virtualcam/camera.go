@@ -267,7 +267,7 @@ func (c *Camera) showPlaceholder() error {
 	if lines := c.lines(); c.placeholder == nil || !slices.Equal(lines, c.text) {
 		f, err := c.painter.drawText(lines)
 		if err != nil {
-			c.o.Log.Debug("no placeholder", "err", err)
+			c.o.Log.Debug("draw the placeholder", "err", err)
 			return err
 		}
 		if c.placeholder != nil {
@@ -292,7 +292,7 @@ func (c *Camera) writeFrame(f *capture.Frame) error {
 	err := c.output.Write(f)
 	switch {
 	case errors.Is(err, ErrFormat): // a JPEG that is too large
-		c.o.Log.Debug("picture dropped", "err", err)
+		c.o.Log.Debug("frame dropped", "err", err)
 	case err != nil:
 		c.retryAfter(cmp.Or(err, c.output.Close()))
 		c.output, c.users = nil, nil
@@ -336,7 +336,7 @@ func (c *Camera) turnOn() {
 	if c.needed.Swap(true) {
 		return
 	}
-	c.o.Log.Info("an application reads the virtual camera", "node", c.node)
+	c.o.Log.Info("an application opened the virtual camera", "node", c.node)
 	c.mu.Lock()
 	c.since = time.Now()
 	c.mu.Unlock()
@@ -504,7 +504,7 @@ func (c *Camera) watchUsers() {
 			c.users = users
 			return
 		}
-		c.o.Log.Info("the camera stays on", "err", err)
+		c.o.Log.Info("the camera stays on without readers", "err", err)
 		c.o.OnDemand = false
 	}
 	if !c.needed.Swap(true) {

@@ -152,7 +152,7 @@ func TestDriverThatCannotTell(t *testing.T) {
 		s.locked(func() { s.fail = errors.New("a fault") })
 		s.wait(10 * time.Second)
 		s.wantNeeds(true)
-		if n := s.logged("the camera stays on"); n != 1 || len(s.opened) != 2 {
+		if n := s.logged("the camera stays on without readers"); n != 1 || len(s.opened) != 2 {
 			t.Errorf("said %d times in %d openings", n, len(s.opened))
 		}
 	})

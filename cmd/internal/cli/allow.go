@@ -15,14 +15,14 @@ type AllowFlag struct{ users unixsock.Users }
 
 // Register adds the flag.
 func (a *AllowFlag) Register(f *pflag.FlagSet) {
-	f.Var(a, "allow-user", "user who may be at the other end of unix:PATH, beside you and root (repeatable)")
+	f.Var(a, "allow-user", "user allowed at the other end of unix:PATH, besides you and root (repeatable)")
 }
 
 // Set adds a user. It implements pflag.Value with String and Type.
 func (a *AllowFlag) Set(name string) error {
 	u, err := user.Lookup(name)
 	if err != nil {
-		return fmt.Errorf("no user has this name")
+		return fmt.Errorf("no such user")
 	}
 	uid, err := strconv.ParseUint(u.Uid, 10, 32)
 	a.users = append(a.users, uint32(uid))

@@ -41,9 +41,9 @@ func (w *WantFlags) Register(f *pflag.FlagSet, cameraUsage string) {
 
 // RegisterMode adds the flags that choose a mode alone.
 func (w *WantFlags) RegisterMode(f *pflag.FlagSet) {
-	f.StringVar(&w.size, "size", "", "of the pictures, `WxH` in pixels")
+	f.StringVar(&w.size, "size", "", "frame size, `WxH` in pixels")
 	f.Float64Var(&w.fps, "fps", 0, "frames per second")
-	f.StringVar(&w.format, "format", "auto", "of the camera: auto, mjpeg, yuyv, nv12, ...")
+	f.StringVar(&w.format, "format", "auto", "camera pixel format: auto, mjpeg, yuyv, nv12, ...")
 }
 
 // Want returns what the flags ask for.
@@ -80,7 +80,7 @@ type StatsFlag struct{ kind string }
 
 // Register adds the flag.
 func (s *StatsFlag) Register(f *pflag.FlagSet) {
-	f.Var(s, "stats", "print figures every second and at the end: text or json")
+	f.Var(s, "stats", "print statistics every second and at the end: text or json")
 }
 
 // Set, String and Type implement pflag.Value.

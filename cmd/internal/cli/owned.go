@@ -32,7 +32,7 @@ func checkOwner(path string, info fs.FileInfo) error {
 	case info.Mode().Type() == fs.ModeSymlink:
 		return fmt.Errorf("%s is a symbolic link", path)
 	case info.Mode().Perm()&0o022 != 0: // so it is with an ACL that lets others write
-		return fmt.Errorf("%s can be written by others than root", path)
+		return fmt.Errorf("%s is writable by users other than root", path)
 	}
 	return nil
 }

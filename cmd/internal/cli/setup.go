@@ -40,9 +40,9 @@ func AddSetup(root *cobra.Command, allocate bool) {
 	}
 	c := &cobra.Command{
 		Use:   "setup",
-		Short: "Set the stream up on this host, as root",
-		Long: `Sets a USB4STREAM up on this host through ConfigFS: loads the module, makes the
-stream, and gives it its HopIDs; ` + other + `.
+		Short: "Set up the stream on this host, as root",
+		Long: `Sets up a USB4STREAM on this host through ConfigFS: loads the module, makes the
+stream, and assigns its HopIDs; ` + other + `.
 Safe to repeat: it changes only what is missing.`,
 		Example: "  sudo " + s.program + " setup\n  sudo " + s.program + " setup --persist\n  " + s.program + " setup --dry-run",
 		Args:    NoArgs,
@@ -55,13 +55,13 @@ Safe to repeat: it changes only what is missing.`,
 	}
 	f := c.Flags()
 	if root.PersistentFlags().Lookup("stream") == nil {
-		f.String("stream", DefaultStream, "`NAME` of the stream: 1 to 8 letters, digits, _ or -; or NAME@PEER where several computers are connected")
+		f.String("stream", DefaultStream, "`NAME` of the stream: 1 to 8 letters, digits, _ or -; or NAME@PEER if several computers are connected")
 	}
-	f.StringVar(&s.service, "service", "", "the PEER of NAME@PEER: a service such as `0-1.1`, or the name of the computer; needed only where several are connected")
-	f.BoolVar(&s.remove, "remove", false, "remove the stream, and what --persist has written")
-	f.BoolVar(&s.persist, "persist", false, "also set it up whenever the cable is plugged in: modules-load.d, udev rule, systemd unit")
-	f.BoolVar(&s.dryRun, "dry-run", false, "only print what would be done")
-	f.DurationVar(&s.wait, "wait", 30*time.Second, "how long to wait for the other host")
+	f.StringVar(&s.service, "service", "", "`PEER` of NAME@PEER: a service such as 0-1.1, or the name of the computer; needed only if several are connected")
+	f.BoolVar(&s.remove, "remove", false, "remove the stream and the files that --persist wrote")
+	f.BoolVar(&s.persist, "persist", false, "also set up the stream whenever the cable is plugged in (modules-load.d, udev rule, systemd unit)")
+	f.BoolVar(&s.dryRun, "dry-run", false, "print the steps without performing them")
+	f.DurationVar(&s.wait, "wait", 30*time.Second, "maximum wait for the other host")
 	root.AddCommand(c)
 }
 
@@ -95,14 +95,14 @@ func (s *setup) run(ctx context.Context) error {
 	defer cancel()
 	err := s.config.Setup(ctx)
 	if s.dryRun && errors.Is(err, tbdev.ErrNoModule) {
-		fmt.Fprintln(s.out, "# the rest is known once the module is loaded")
+		fmt.Fprintln(s.out, "# the remaining steps depend on the loaded module")
 		err = nil
 	}
 	if err == nil && s.persist {
 		err = s.writeFiles()
 	}
 	if err == nil && !s.dryRun {
-		fmt.Fprintf(s.out, "stream %q is set up\n", s.config.Selector.Name)
+		fmt.Fprintf(s.out, "stream %q is ready\n", s.config.Selector.Name)
 	}
 	return explainRoot(err)
 }
@@ -153,7 +153,7 @@ func checkPersist() error {
 		err = checkRootOnly(self)
 	}
 	if err != nil {
-		return fmt.Errorf("--persist would have root run this program: %w; run sudo make install first, and then the installed one", err)
+		return fmt.Errorf("--persist makes root run this program: %w; run sudo make install first, then use the installed one", err)
 	}
 	return nil
 }

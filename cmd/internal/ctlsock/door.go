@@ -24,7 +24,7 @@ import (
 )
 
 // ErrNobody says that no tbcam-view has the stream.
-var ErrNobody = errors.New("no tbcam-view runs on this stream")
+var ErrNobody = errors.New("no tbcam-view is running on this stream")
 
 // Request is one question; one of its members is set, or none to ask for the
 // controls.
@@ -72,7 +72,7 @@ func ownDir() (string, error) {
 		return "", err
 	}
 	if !isPrivate(dir) {
-		return "", fmt.Errorf("%s must be a directory that only its owner may use: remove it", dir)
+		return "", fmt.Errorf("%s: not a private directory; remove it", dir)
 	}
 	return dir, nil
 }
@@ -116,7 +116,7 @@ type Door struct {
 func Open(path string, answer func(context.Context, Request) Response) (*Door, error) {
 	if conn, err := net.Dial("unix", path); err == nil {
 		conn.Close()
-		return nil, fmt.Errorf("open %s: another tbcam-view answers there", path)
+		return nil, fmt.Errorf("open %s: another tbcam-view is running", path)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -167,7 +167,7 @@ func Ask(ctx context.Context, path string, q Request) (Response, error) {
 		return Response{}, ErrNobody
 	}
 	if err != nil {
-		return Response{}, fmt.Errorf("ask the tbcam-view that runs: %w", err)
+		return Response{}, fmt.Errorf("ask the running tbcam-view: %w", err)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
@@ -176,7 +176,7 @@ func Ask(ctx context.Context, path string, q Request) (Response, error) {
 		err = receive(conn, &r)
 	}
 	if err != nil {
-		return Response{}, fmt.Errorf("ask the tbcam-view that runs: %w", cmp.Or(ctx.Err(), err))
+		return Response{}, fmt.Errorf("ask the running tbcam-view: %w", cmp.Or(ctx.Err(), err))
 	}
 	if r.Error != "" {
 		return Response{}, r.Cause.Err(r.Error)

@@ -112,7 +112,7 @@ func (m Machine) module() []Finding {
 	f := []Finding{{Good, fmt.Sprintf("v4l2loopback %s is loaded%s", version, m.options()), ""}}
 	var major, minor int
 	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); n == 2 && major == 0 && minor < 13 {
-		f = append(f, Finding{Hint, "v4l2loopback " + version + " does not tell when an application reads the camera: it stays on",
+		f = append(f, Finding{Hint, "v4l2loopback " + version + " cannot detect when an application reads the camera, which stays on",
 			"install version 0.13 or newer, from your distribution's backports or github.com/v4l2loopback"})
 	}
 	return f
@@ -155,7 +155,7 @@ func (m Machine) signature() []Finding {
 	if m.exists(mokUbuntu) {
 		key = mokUbuntu
 	}
-	return []Finding{{Hint, "Secure Boot is on: modules that DKMS built load only when their key is enrolled (else modprobe says \"Key was rejected by service\")",
+	return []Finding{{Hint, "Secure Boot is on: modules built by DKMS load only if their key is enrolled (else modprobe prints \"Key was rejected by service\")",
 		"sudo mokutil --import " + key + ", and confirm at the next boot"}}
 }
 
@@ -169,9 +169,9 @@ func (m Machine) nodes() []Finding {
 	case err != nil:
 		return []Finding{{Bad, err.Error(), ""}}
 	case len(nodes) == 0 && m.exists(v4l2.LoopbackControl):
-		return []Finding{{Bad, "there is no v4l2loopback node", v4l2node.AddCommand}}
+		return []Finding{{Bad, "no v4l2loopback node exists", v4l2node.AddCommand}}
 	case len(nodes) == 0:
-		return []Finding{{Bad, "there is no v4l2loopback node", "sudo modprobe -r v4l2loopback; " + v4l2node.LoadCommand}}
+		return []Finding{{Bad, "no v4l2loopback node exists", "sudo modprobe -r v4l2loopback; " + v4l2node.LoadCommand}}
 	}
 	works := slices.ContainsFunc(nodes, func(n v4l2.LoopbackNode) bool { return n.Err == nil && n.Exclusive })
 	var findings []Finding
@@ -197,12 +197,12 @@ func node(n v4l2.LoopbackNode) Finding {
 		return Finding{Hint, fmt.Sprintf("%s can be opened %d times at once; tbcam-view and a browser need more", name, n.MaxOpeners),
 			fmt.Sprintf("echo 10 | sudo tee /sys/class/video4linux/%s/max_openers", filepath.Base(n.Path))}
 	case n.KeepsFormat:
-		return Finding{Hint, fmt.Sprintf("%s keeps the format of another program, %v", name, n.Format),
-			"nothing, if it suits: tbcam-view uses it, or replaces it with --loopback-size and --loopback-format"}
+		return Finding{Hint, fmt.Sprintf("%s has the format of another program, %v", name, n.Format),
+			"nothing, if it suits: tbcam-view uses it; override it with --loopback-size and --loopback-format"}
 	case n.Capture:
 		return Finding{Good, fmt.Sprintf("%s is in use: applications see %v", name, n.Format), ""}
 	}
-	return Finding{Good, name + " is free, and becomes a camera when tbcam-view starts", ""}
+	return Finding{Good, name + " is free; it becomes a camera when tbcam-view starts", ""}
 }
 
 // boot looks at whether the driver comes back.

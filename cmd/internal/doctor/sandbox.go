@@ -30,7 +30,7 @@ func (m Machine) flatpaks() []Finding {
 			if !slices.Contains(callers, id) || mayOpenDevices(string(metadata)) {
 				continue
 			}
-			findings = append(findings, Finding{Hint, "the Flatpak " + id + " opens no device nodes: it sees cameras through the portal only",
+			findings = append(findings, Finding{Hint, "the Flatpak " + id + " opens no device nodes and sees cameras only through the portal",
 				"flatpak override --user --device=all " + id})
 		}
 	}
@@ -51,7 +51,7 @@ func (m Machine) snaps() []Finding {
 	var findings []Finding
 	for _, dir := range m.matches("/snap/*") {
 		if name := filepath.Base(dir); slices.Contains(callers, name) {
-			findings = append(findings, Finding{Hint, "the Snap " + name + " opens cameras only where that was allowed",
+			findings = append(findings, Finding{Hint, "the Snap " + name + " opens cameras only if allowed",
 				"sudo snap connect " + name + ":camera"})
 		}
 	}
@@ -64,6 +64,6 @@ func (m Machine) pipeWire() []Finding {
 	if !m.exists("/usr/bin/wireplumber") {
 		return nil
 	}
-	return []Finding{{Hint, "applications that see cameras through PipeWire and the portal may miss one that came later",
+	return []Finding{{Hint, "applications that use PipeWire and the portal may miss a camera that appears later",
 		"after tbcam-view has started: systemctl --user restart wireplumber"}}
 }

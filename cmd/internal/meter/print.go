@@ -75,7 +75,7 @@ func (s Summary) Table(w io.Writer) error {
 		return err
 	}
 	if s.Clock != nil {
-		fmt.Fprintf(w, "The sender's times are known to %.2f ms.\n", s.Clock.Uncertainty)
+		fmt.Fprintf(w, "Uncertainty of the sender's clock: %.2f ms\n", s.Clock.Uncertainty)
 	}
 	fmt.Fprintf(t, "latency, ms\tp50\tp95\tp99\tmax\t\n")
 	for _, l := range s.Latency {

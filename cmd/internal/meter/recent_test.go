@@ -77,7 +77,7 @@ func TestNow(t *testing.T) {
 	}
 	var table strings.Builder
 	s.Latency = s.LastSecond.Latency
-	if err := s.Table(&table); err != nil || !strings.Contains(table.String(), "known to 0.01 ms") {
+	if err := s.Table(&table); err != nil || !strings.Contains(table.String(), "clock: 0.01 ms") {
 		t.Errorf("%v\n%s", err, &table)
 	}
 }

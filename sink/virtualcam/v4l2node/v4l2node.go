@@ -135,7 +135,7 @@ func makeNode(s system) error {
 	if !s.Loaded() {
 		err := s.Load()
 		if errors.Is(err, fs.ErrPermission) {
-			return errors.New("find a virtual camera: there is no v4l2loopback node; run: " + LoadCommand)
+			return errors.New("find a virtual camera: no v4l2loopback node exists; run: " + LoadCommand)
 		}
 		return err
 	}

@@ -190,7 +190,7 @@ func secondStream(t *testing.T) ends {
 				t.Errorf("%s: %s is %s", side.program, name, got)
 			}
 		}
-		if again := run(side.program, side.host); again.Out.String() != "stream \"second\" is set up\n" {
+		if again := run(side.program, side.host); again.Out.String() != "stream \"second\" is ready\n" {
 			t.Errorf("%s, the second time: %q", side.program, again.Out.String())
 		}
 		devices = append(devices, "/dev/tbstream"+content(t, group+"index"))

@@ -45,8 +45,8 @@ func TestControls(t *testing.T) {
 				code int
 				says string
 			}{
-				"brightness=65":  {2, "brightness takes -64 to 64, not 65"},
-				"brigthness=1":   {2, "the nearest are brightness,"},
+				"brightness=65":  {2, "brightness: 65 is out of range (-64 to 64)"},
+				"brigthness=1":   {2, "nearest: brightness,"},
 				"block=sideways": {2, "0 (None), 1 (Moving), 2 (Still)"},
 				"block_speed=8":  {1, "block_speed is inactive"},
 			} {
@@ -108,8 +108,8 @@ func TestRemoteControlIsForbidden(t *testing.T) {
 	flag, _ := harness.NewSocket(t)
 	harness.StartSender(t, flag, "--no-remote-control", "--keep-rate")
 	v := harness.StartRecordingViewer(t, flag, "--keep-rate")
-	v.WaitText("the sender forbids to set them (tbcam-send --no-remote-control)")
-	wantMistake(t, harness.Start(t, nil, "tbcam-view", "control", "brightness=1", flag), 1, "the sender forbids it (tbcam-send --no-remote-control)")
+	v.WaitText("the sender does not allow changing them (tbcam-send --no-remote-control)")
+	wantMistake(t, harness.Start(t, nil, "tbcam-view", "control", "brightness=1", flag), 1, "the sender does not allow changing them (tbcam-send --no-remote-control)")
 	if got := harness.ListControls(t, flag); got["brightness"] != 0 || got["exposure_dynamic_framerate"] != 0 {
 		t.Errorf("listed are %v", got)
 	}
@@ -120,7 +120,7 @@ func TestRemoteControlIsForbidden(t *testing.T) {
 func TestModeOfARunningViewer(t *testing.T) {
 	harness.IsolateDirs(t)
 	flag, _ := harness.NewSocket(t)
-	wantMistake(t, harness.Start(t, nil, "tbcam-view", "mode", flag), 6, "no tbcam-view runs on this stream")
+	wantMistake(t, harness.Start(t, nil, "tbcam-view", "mode", flag), 6, "no tbcam-view is running on this stream")
 	harness.StartSender(t, flag)
 	v := harness.StartRecordingViewer(t, flag)
 	harness.WaitUntil(t, "frames", func() bool { return harness.CountFrames(v) > 0 })
@@ -131,7 +131,7 @@ func TestModeOfARunningViewer(t *testing.T) {
 	}
 	harness.WantAnswer(t, "Test pattern, yuyv 640x480 30 fps", flag, "mode", "--size=640x480")
 	harness.WantAnswer(t, "Test pattern, yuyv 640x480 60 fps", flag, "mode", "--fps=60")
-	wantMistake(t, harness.Start(t, nil, "tbcam-view", "mode", flag, "--size=641x480"), 5, "the nearest are yuyv 640x480 60 fps")
+	wantMistake(t, harness.Start(t, nil, "tbcam-view", "mode", flag, "--size=641x480"), 5, "nearest: yuyv 640x480 60 fps")
 	harness.WaitUntil(t, "the mode before", func() bool {
 		p := harness.Start(t, nil, "tbcam-view", "mode", flag)
 		return p.WaitExit() == 0 && strings.Contains(p.Out.String(), "yuyv 640x480 60 fps")
@@ -149,6 +149,6 @@ func TestDoorCannotOpen(t *testing.T) {
 	flag, _ := harness.NewSocket(t)
 	harness.StartSender(t, flag)
 	v := harness.StartRecordingViewer(t, flag)
-	v.WaitText("will not reach this one")
+	v.WaitText("will not work")
 	harness.WaitUntil(t, "frames", func() bool { return harness.CountFrames(v) > 0 })
 }

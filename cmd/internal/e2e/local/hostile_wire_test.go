@@ -55,7 +55,7 @@ func TestHostileSender(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Drain()
-	v.WaitText("is outside")
+	v.WaitText("must be 1x1")
 	p = offer(t, path)
 	if err := p.WriteMessage(wire.Mode, transport.VideoStream, greyMode); err != nil {
 		t.Fatal(err)

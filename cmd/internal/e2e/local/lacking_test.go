@@ -31,7 +31,7 @@ func TestFarSideLacks(t *testing.T) {
 	}{
 		{"nobody's", "", 3, "no such camera"},
 		{"/dev/video99", "", 3, "no such camera"},
-		{"pattern", "--size=333x222", 5, "camera has no such mode"},
+		{"pattern", "--size=333x222", 5, "camera does not offer"},
 		{"pattern", "--fps=7", 5, "nearest"},
 		{"pattern", "--size=320x240", 0, ""},
 	} {
@@ -68,7 +68,7 @@ func TestModeThatIsRefused(t *testing.T) {
 		code int
 		says string
 	}{
-		{"--size=333x222", 5, "camera has no such mode"},
+		{"--size=333x222", 5, "camera does not offer"},
 		{"--camera=nobody's", 3, "no such camera"},
 		{"--fps=30", 0, "yuyv 320x240 30 fps"},
 	} {
@@ -158,7 +158,7 @@ func TestNothingDecodable(t *testing.T) {
 		t.Errorf("it is reported %d times", n)
 	}
 	send(good.Bytes())
-	if code := v.WaitExit(); code != 0 || !strings.Contains(v.Err.String(), "frames show again") {
+	if code := v.WaitExit(); code != 0 || !strings.Contains(v.Err.String(), "frames are shown again") {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -192,7 +192,7 @@ func TestLossesReported(t *testing.T) {
 		lost++
 		status(map[string]any{"state": "running", "lost": map[string]int{"damaged": lost}})
 		time.Sleep(200 * time.Millisecond)
-		return strings.Contains(v.Err.String(), "nothing to show (err: the sender loses all frames: ")
+		return strings.Contains(v.Err.String(), "nothing to show (err: the sender drops all frames: ")
 	})
 	status(map[string]any{"state": "running", "text": "the lens \x1b[31mis covered"})
 	v.WaitText("nothing to show (err: the lens \uFFFD[31mis covered)")

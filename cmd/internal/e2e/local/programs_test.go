@@ -352,7 +352,7 @@ func TestSetup(t *testing.T) {
 		}
 	}
 	again := startCopy(t, dir, settings, "tbcam-view", "setup", "--persist")
-	if code := again.WaitExit(); code != 0 || again.Out.String() != "stream \"tbcam\" is set up\n" {
+	if code := again.WaitExit(); code != 0 || again.Out.String() != "stream \"tbcam\" is ready\n" {
 		t.Errorf("the second time: exit code %d, %q", code, again.Out.String())
 	}
 }
@@ -599,7 +599,7 @@ func TestMistakes(t *testing.T) {
 		{"tbcam-view list --timeout=soon " + unix, 2, "want a duration such as 5s"},
 		{"tbcam-view --snapshot=a.bmp " + unix, 2, "snapshots are .png, .jpg or .jpeg"},
 		{"tbcam-view --snapshot=a " + unix, 2, "snapshots are .png, .jpg or .jpeg"},
-		{"tbcam-view --snapshot=- --snapshot-every=1s " + unix, 2, "standard output takes one picture"},
+		{"tbcam-view --snapshot=- --snapshot-every=1s " + unix, 2, "standard output takes one image"},
 		{"tbcam-view --snapshot=- --record=/dev/stdout " + unix, 2, "the recording goes to standard output"},
 		{"tbcam-view --skip=3 --window " + unix, 2, "--skip needs --snapshot"},
 		{"tbcam-view --snapshot=a.png --skip=-2 " + unix, 2, "--skip must not be negative"},

@@ -335,7 +335,7 @@ func TestRecordingFullDisk(t *testing.T) {
 	v := harness.StartViewer(t, flag, "--stats=json", "--record="+disk+"/a.mkv", "--snapshot="+pictures+"/live.png", "--snapshot-every=100ms", "--force")
 	f := harness.NewFilm(320, 240, 30)
 	stop := f.Show(t, path)
-	v.WaitText("recording is held up; it goes on when it can (err: ")
+	v.WaitText("recording stalled; it resumes when possible (err: ")
 	v.WaitText("no space left on device")
 	before := harness.CountFrames(v)
 	harness.WaitUntil(t, "further frames for the other sink", func() bool { return harness.CountFrames(v) > before+60 })
@@ -346,7 +346,7 @@ func TestRecordingFullDisk(t *testing.T) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	v.WaitText("recording goes on")
+	v.WaitText("recording resumed")
 	stop()
 	v.WaitText("lost the connection to the sender")
 	if code := v.Stop(syscall.SIGINT); code != 0 {
@@ -371,7 +371,7 @@ func TestRecordingFullDiskMakesRoom(t *testing.T) {
 	f := harness.NewFilm(320, 240, 60)
 	stop := f.Show(t, path)
 	for range 3 {
-		v.WaitText("removed an old segment")
+		v.WaitText("old segment removed")
 		_, r := harness.ParseRecorder(v.Out.String())
 		harness.WaitUntil(t, "another megabyte", func() bool { _, now := harness.ParseRecorder(v.Out.String()); return now.Bytes > r.Bytes+1<<20 })
 	}
@@ -380,8 +380,8 @@ func TestRecordingFullDiskMakesRoom(t *testing.T) {
 	if code := v.Stop(syscall.SIGINT); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	if text := v.Err.String(); strings.Contains(text, "held up") {
-		t.Error("it was held up")
+	if text := v.Err.String(); strings.Contains(text, "stalled") {
+		t.Error("it stalled")
 	}
 	_, r := harness.ParseRecorder(v.Out.String())
 	sent, files, kept := f.SentNumbers(), segments(t, disk+"/*.mkv"), 0
@@ -431,7 +431,7 @@ func TestRecordingWithoutPermission(t *testing.T) {
 	}
 	v.WaitText("permission denied")
 	allow(0o700)
-	v.WaitText("recording goes on")
+	v.WaitText("recording resumed")
 	allow(0o500)
 	if err := v.Process.Signal(syscall.SIGUSR1); err != nil {
 		t.Fatal(err)

@@ -53,7 +53,7 @@ func TestRepairMistakes(t *testing.T) {
 		says string
 		args []string
 	}{
-		{2, "no file is named", nil},
+		{2, "no file given", nil},
 		{7, "no such file or directory", []string{filepath.Join(dir, "none.mkv")}},
 		{7, "text.mkv: not a recording of tbcam", []string{text}},
 		{7, "not a recording", []string{file("short.mkv", "\x1a\x45\xdf\xa3\xa3\x42", 0o644)}},

@@ -180,7 +180,7 @@ func TestDisplayDies(t *testing.T) {
 func TestWindowClosed(t *testing.T) {
 	w := watch(t, "--record="+filepath.Join(t.TempDir(), "a.mkv"))
 	w.display.Xdotool(t, "key", "q")
-	w.WaitText("the rest goes on")
+	w.WaitText("other outputs continue")
 	w.recordsOn(t)
 	if code := w.Stop(syscall.SIGINT); code != 0 {
 		t.Errorf("exit code %d", code)

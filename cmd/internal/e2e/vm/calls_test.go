@@ -205,7 +205,7 @@ func TestCallsOnDemand(t *testing.T) {
 			t.Errorf("the camera was off %v after the call, which is less than both graces", after)
 		}
 	}
-	if n := strings.Count(v.Err.String(), "the camera stays on"); onDemand == (n != 0) || n > 1 {
+	if n := strings.Count(v.Err.String(), "the camera stays on without readers"); onDemand == (n != 0) || n > 1 {
 		t.Errorf("that the camera stays on is said %d times", n)
 	}
 	interrupt(t, v, s)

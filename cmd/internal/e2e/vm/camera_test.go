@@ -82,7 +82,7 @@ func TestListWithoutPermission(t *testing.T) {
 func TestMissingMode(t *testing.T) {
 	camera := vm.LoadVivid(t, 1)[0]
 	flag, _ := harness.NewSocket(t)
-	const nearest = "the nearest are nv12 320x180"
+	const nearest = "nearest: nv12 320x180"
 	wantRefusal(t, harness.Start(t, nil, "tbcam-send", flag, "--camera="+camera, "--size=321x180", "--format=nv12"), 5, nearest)
 	v := harness.StartViewer(t, flag, "--size=321x180", "--format=nv12", "--record="+filepath.Join(t.TempDir(), "a.mkv"))
 	harness.Start(t, nil, "tbcam-send", flag, "--camera="+camera)

@@ -79,7 +79,7 @@ func TestClockIsSet(t *testing.T) {
 	setClock(t, now())
 	year := now().Local().Format("2006")
 	harness.WaitUntil(t, "segments of today", func() bool { return len(segments(year)) > 3 })
-	if code := v.Stop(syscall.SIGINT); code != 0 || strings.Contains(v.Err.String(), "removed an old segment") {
+	if code := v.Stop(syscall.SIGINT); code != 0 || strings.Contains(v.Err.String(), "old segment removed") {
 		t.Errorf("exit code %d", code)
 	}
 	for _, file := range append(segments("1970"), segments(year)...) {

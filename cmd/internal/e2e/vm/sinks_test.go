@@ -40,7 +40,7 @@ func TestFullDisk(t *testing.T) {
 	file := filepath.Join(disk, "a.mkv")
 	v := harness.StartViewer(t, flag, "--record="+file)
 	harness.Start(t, nil, "tbcam-send", append(vividMode, flag, "--camera="+camera, "--format=yuyv", "--codec=raw")...)
-	v.WaitText("recording is held up")
+	v.WaitText("recording stalled")
 	if code := v.Stop(syscall.SIGINT); code != 7 {
 		t.Errorf("exit code %d", code)
 	}

@@ -93,7 +93,7 @@ func TestWebcamOfOddJPEGs(t *testing.T) {
 	if len(seen) != len(sent) {
 		t.Errorf("%d of %d files are recorded", len(seen), len(sent))
 	}
-	if n := strings.Count(s.Err.String(), "another size"); n != 1 {
+	if n := strings.Count(s.Err.String(), "a different size"); n != 1 {
 		t.Errorf("%d warnings, want one", n)
 	}
 }
@@ -226,7 +226,7 @@ func TestNothingUsableIsReported(t *testing.T) {
 	flag, _ := harness.NewSocket(t)
 	s := harness.Start(t, nil, "tbcam-send", flag, "--camera="+webcam)
 	v := harness.StartViewer(t, flag, "--record="+filepath.Join(t.TempDir(), "a.mkv"))
-	const warning = "camera delivers nothing usable"
+	const warning = "camera delivers no usable frames"
 	s.WaitText(warning)
 	interrupt(t, v, s)
 	if n := strings.Count(s.Err.String(), warning); n != 1 {
