@@ -105,7 +105,7 @@ func (o *outage) noteReceived() {
 	}
 }
 
-// noteDecoded takes noteDecoded of what decoding a frame ended with.
+// noteDecoded takes note of what decoding a frame ended with.
 func (o *outage) noteDecoded(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
