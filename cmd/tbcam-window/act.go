@@ -204,9 +204,9 @@ func (g *game) keepOnTop() {
 	on := !ebiten.IsWindowFloating()
 	ebiten.SetWindowFloating(on)
 	if on {
-		g.tell("always on top")
+		g.tell("Always on top")
 	} else {
-		g.tell("no longer on top")
+		g.tell("No longer on top")
 	}
 }
 
@@ -214,9 +214,9 @@ func (g *game) undecorate() {
 	on := !ebiten.IsWindowDecorated()
 	ebiten.SetWindowDecorated(on)
 	if on {
-		g.tell("with a border")
+		g.tell("Border shown")
 	} else {
-		g.tell("without a border")
+		g.tell("Border hidden")
 	}
 }
 

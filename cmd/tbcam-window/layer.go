@@ -41,6 +41,15 @@ func (l *layer) refresh() {
 	l.texture.WritePixels(m.Pix)
 }
 
+// size returns how large the layer is where it is not made smaller.
+func (l *layer) size() image.Point {
+	l.refresh()
+	if l.texture == nil {
+		return image.Point{}
+	}
+	return l.texture.Bounds().Size()
+}
+
 // draw draws the layer in a part of the screen, smaller where it does not fit.
 func (l *layer) draw(screen *ebiten.Image, room image.Rectangle) {
 	l.refresh()

@@ -162,10 +162,17 @@ func (o *overlay) room() image.Rectangle {
 }
 
 func (o *overlay) draw(screen *ebiten.Image) {
-	for _, l := range o.layers() {
+	layers := o.layers()
+	if o.help { // beside it the others would be read through each other
+		layers = []*layer{&o.controls, &o.keys}
+	}
+	for _, l := range layers {
 		room := o.room()
-		if l.whole {
+		switch {
+		case l.whole:
 			room = image.Rect(0, 0, o.width, o.height)
+		case l == &o.keys && l.size().X > room.Dx(): // rather over the panel than tiny
+			room = image.Rect(0, 0, o.width, o.height).Inset(o.margin())
 		}
 		l.draw(screen, room)
 	}
@@ -203,7 +210,7 @@ func (o *overlay) paintChips() *image.RGBA {
 		texts, dot = append(texts, "REC"), paint.Live
 	}
 	if o.frozen {
-		texts = append(texts, "frozen")
+		texts = append(texts, "Frozen")
 	}
 	if o.zoom > 1 {
 		texts = append(texts, fmt.Sprintf("%.1f×", o.zoom))
@@ -234,7 +241,7 @@ func (o *overlay) paintHelp() *image.RGBA {
 	if !o.panel && o.room().Dx() >= o.style.Px(helpColumns) {
 		columns = 2
 	}
-	return o.style.Help(rows, columns)
+	return o.style.Help(rows, columns, o.room().Dy())
 }
 
 func (o *overlay) paintControls() *image.RGBA {

@@ -17,7 +17,7 @@ import (
 )
 
 // scene paints bars with a white block in the upper left corner, so that it is
-// seen which way the frame is turned.
+// seen which way the picture is turned.
 func scene(f capture.Format) func([]byte) {
 	return func(data []byte) {
 		bars(f)(data)
@@ -71,7 +71,7 @@ var states = []struct {
 	{"mirrored-rotated", keys("m", "r"), keys("r", "r", "r", "m")},
 	{"zoomed", keys("plus", "plus", "Right", "Right", "Down"), keys("0")},
 	{"frozen", keys("space"), keys("space")},
-	{"no-signal", say("No signal\nthe sender is gone (tbcam-send was closed); waiting for tbcam-send\nsince 14:03:12"), say("")},
+	{"no-signal", say("No signal\ntbcam-send was closed.\nWaiting for tbcam-send since 14:03:12"), say("")},
 	{"statistics-line", keys("i"), nothing},
 	{"statistics-graph", keys("i"), keys("i")},
 	{"help", keys("h"), keys("h")},
@@ -81,11 +81,11 @@ var states = []struct {
 	{"controls-help", keys("h"), keys("Escape", "Escape")},
 	{"small-controls", both(size(240, 160), keys("c")), keys("c")},
 	{"small-statistics", keys("i", "i"), keys("i")},
-	{"small-no-signal", say("No signal\nthe camera is on but sends no pictures\nsince 14:03:12"), both(say(""), size(640, 360))},
+	{"small-no-signal", say("No signal\nThe camera is on but sends no frames\nsince 14:03:12"), both(say(""), size(640, 360))},
 	{"controls-none", both(noControls, keys("c")), keys("c")},
 	{"recording", func(_ *testing.T, d *desk) { d.SetRecording(true) }, func(_ *testing.T, d *desk) { d.SetRecording(false) }},
 	{"notice", func(_ *testing.T, d *desk) {
-		d.Notice("saved /home/somebody/Pictures/tbcam-20260102-150405.000.png and .jpg")
+		d.Notice("Saved tbcam-20260102-150405.000.png and .jpg")
 	}, nothing},
 }
 
@@ -124,10 +124,10 @@ func both(first, second func(*testing.T, *desk)) func(*testing.T, *desk) {
 
 func noControls(_ *testing.T, d *desk) { d.SetControls(nil) }
 
-// TestStates compares the window in each state with a golden frame.
+// TestStates compares the window in each state with a golden picture.
 func TestStates(t *testing.T) {
 	d := openDesk(t)
-	d.SetMessage("Waiting for tbcam-send\nat tbcam")
+	d.SetMessage("Waiting for the camera\nStart tbcam-send on the other computer · stream “tbcam”\n\nH help, Q quit")
 	_, place := d.Display.Window(t, "tbcam")
 	d.golden(t, "waiting", place)
 	d.SetMessage("")
@@ -168,7 +168,7 @@ func TestHiDPIStates(t *testing.T) {
 	d.golden(t, "hidpi-help", place)
 }
 
-// golden waits until a part of the screen looks as the golden frame of that
+// golden waits until a part of the screen looks as the golden picture of that
 // name does, and keeps what it looks like.
 func (d *desk) golden(t *testing.T, name string, place image.Rectangle) {
 	t.Helper()
@@ -195,7 +195,7 @@ const (
 	many   = 200
 )
 
-// differs returns how a frame differs from the golden one, if it does.
+// differs returns how a picture differs from the golden one, if it does.
 func differs(got, want *image.RGBA) error {
 	if got.Rect != want.Rect {
 		return fmt.Errorf("it is %v, not %v", got.Rect.Size(), want.Rect.Size())

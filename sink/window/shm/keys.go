@@ -7,19 +7,19 @@ type Key struct{ Name, Does string }
 // docs/tbcam-window.1 lists them too, which a test compares.
 var Keys = []Key{
 	{"F, double click", "full screen"},
-	{"Esc", "leave it"},
+	{"Esc", "leave full screen"},
 	{"M", "mirror"},
 	{"R", "rotate by 90°"},
 	{"Wheel, + −", "zoom"},
-	{"Drag, arrows", "move the zoomed picture"},
-	{"0", "whole picture again"},
+	{"Drag, arrows", "move the zoomed frame"},
+	{"0", "reset zoom"},
 	{"Space", "freeze"},
 	{"S", "snapshot"},
-	{"V", "record on, off"},
+	{"V", "start or stop recording"},
 	{"I", "statistics: line, graph, off"},
-	{"C", "controls of the camera"},
+	{"C", "camera controls"},
 	{"T", "always on top"},
-	{"B", "without a border"},
+	{"B", "hide border"},
 	{"H", "this help"},
 	{"Q", "quit"},
 }
@@ -28,8 +28,8 @@ var Keys = []Key{
 var PanelKeys = []Key{
 	{"↑ ↓", "choose"},
 	{"← →", "change; with Shift ten steps"},
-	{"Home, End", "least, most"},
-	{"Enter", "switch, next choice"},
-	{"Backspace", "default"},
-	{"Shift+Backspace", "all defaults"},
+	{"Home, End", "minimum, maximum"},
+	{"Enter", "toggle, next choice"},
+	{"Backspace", "reset"},
+	{"Shift+Backspace", "reset all"},
 }

@@ -5,6 +5,7 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
+	"slices"
 	"strconv"
 
 	"github.com/tbcam/tbcam/capture"
@@ -42,8 +43,7 @@ func (l *List) Draw(s *paint.Style, width, height int) *image.RGBA {
 	paint.Fill(m, m.Rect, 0, paint.Back)
 	l.place(s, width, height)
 	if len(l.all) == 0 {
-		text := s.Body.Wrap("There are none: no camera is on, or its sender forbids to change them.", width-2*s.Px(margin))
-		for i, line := range text {
+		for i, line := range s.Body.Wrap("The camera is off.", width-2*s.Px(margin)) {
 			s.Body.Write(m, line, s.Px(margin), s.Px(header)+i*s.Body.Line, paint.Muted)
 		}
 	}
@@ -56,7 +56,7 @@ func (l *List) Draw(s *paint.Style, width, height int) *image.RGBA {
 	s.Body.Write(m, "Camera controls", s.Px(margin), (s.Px(header)-s.Body.Line)/2, paint.Bright)
 	if len(l.all) > 0 {
 		l.drawScroll(m, s)
-		l.drawButtons(m, s)
+		l.drawFooter(m, s)
 	}
 	return m
 }
@@ -139,7 +139,7 @@ func (l *List) ink(i int) ink {
 		k.value, k.mark = paint.Text, paint.Accent
 	}
 	if !usable(c) {
-		k = ink{paint.Faint, paint.Faint, paint.Faint}
+		k = ink{paint.Dim, paint.Dim, paint.Faint}
 	}
 	return k
 }
@@ -220,7 +220,7 @@ func drawSwitch(m *image.RGBA, s *paint.Style, w image.Rectangle, on bool, k ink
 	if on {
 		x, back, dot = w.Max.X-s.Px(8), paint.Accent, paint.Bright
 	}
-	if k.name == paint.Faint {
+	if k.name == paint.Dim {
 		back, dot = paint.Raised, paint.Faint
 	}
 	paint.Fill(m, w, s.Px(8), back)
@@ -233,9 +233,19 @@ func drawButton(m *image.RGBA, s *paint.Style, r image.Rectangle, text string, c
 	s.Body.Write(m, text, (r.Min.X+r.Max.X-s.Body.Width(text))/2, (r.Min.Y+r.Max.Y-s.Body.Line)/2, c)
 }
 
+// drawFooter draws the buttons, or why there are none.
+func (l *List) drawFooter(m *image.RGBA, s *paint.Style) {
+	if !slices.ContainsFunc(l.all, func(c capture.Control) bool { return !c.ReadOnly }) {
+		text := s.Small.Cut("The sender does not allow changes.", m.Rect.Dx()-2*s.Px(margin))
+		s.Small.Write(m, text, s.Px(margin), m.Rect.Dy()-(s.Px(footer)+s.Small.Line)/2, paint.Muted)
+		return
+	}
+	l.drawButtons(m, s)
+}
+
 // drawButtons draws the buttons for defaults, bright where they do something.
 func (l *List) drawButtons(m *image.RGBA, s *paint.Style) {
-	one, all := paint.Faint, paint.Faint
+	one, all := paint.Dim, paint.Dim
 	for i := range l.all {
 		if l.altered(&l.all[i]) {
 			all = paint.Text
@@ -244,8 +254,8 @@ func (l *List) drawButtons(m *image.RGBA, s *paint.Style) {
 			}
 		}
 	}
-	drawButton(m, s, l.layout.one, "Default", one)
-	drawButton(m, s, l.layout.all, "All defaults", all)
+	drawButton(m, s, l.layout.one, "Reset", one)
+	drawButton(m, s, l.layout.all, "Reset all", all)
 }
 
 // drawScroll shows which part of the rows is seen, if not all are.

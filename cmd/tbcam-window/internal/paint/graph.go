@@ -11,20 +11,34 @@ import (
 const graphHeight = 64
 
 // Statistics draws a graph of latencies in milliseconds, the newest at its right
-// edge, above the lines of a table; in at most a width in pixels.
-func (s *Style) Statistics(latency []float32, table []string, width int) *image.RGBA {
-	pad := s.Px(10)
-	widest := s.Px(300)
-	for i, l := range table {
-		table[i] = s.Mono.Clean(l)
-		widest = max(widest, s.Mono.Width(table[i]))
+// edge, above the lines of tables, which are beside each other where there is room;
+// in at most a width in pixels.
+func (s *Style) Statistics(latency []float32, lines []string, width int) *image.RGBA {
+	pad, gap := s.Px(10), s.Px(24)
+	room := max(1, width-2*pad)
+	tables := s.tables(lines, room)
+	all, highest, high := -gap, 0, 0
+	for _, t := range tables {
+		all += t.width + gap
+		highest = max(highest, len(t.lines)*s.Small.Line)
+		high += len(t.lines)*s.Small.Line + s.Px(8)
 	}
-	widest = max(1, min(widest, width-2*pad))
+	beside := all <= room
+	widest := min(s.Px(300), room)
+	if beside {
+		widest, high = max(widest, all), highest
+	}
 	below := pad + s.Px(graphHeight) + s.Px(8)
-	m := s.newBox(widest+2*pad, below+len(table)*s.Mono.Line+pad)
+	m := s.newBox(widest+2*pad, below+high+pad)
 	s.graph(m, image.Rect(pad, pad, pad+widest, pad+s.Px(graphHeight)), latency)
-	for i, l := range table {
-		s.Mono.Write(m, s.Mono.Cut(l, widest), pad, below+i*s.Mono.Line, Text)
+	x, y := pad, below
+	for _, t := range tables {
+		s.drawTable(m, t, x, y)
+		if beside {
+			x += t.width + gap
+		} else {
+			y += len(t.lines)*s.Small.Line + s.Px(8)
+		}
 	}
 	return m
 }

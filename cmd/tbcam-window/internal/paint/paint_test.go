@@ -91,7 +91,7 @@ func TestSizes(t *testing.T) {
 			}
 		}
 		for columns := 1; columns <= 4; columns++ {
-			if m := s.Help(rows, columns); !opaque(m, Accent) || !opaque(m, Text) {
+			if m := s.Help(rows, columns, 400); !opaque(m, Accent) || !opaque(m, Text) {
 				t.Errorf("%d columns: there is no text", columns)
 			}
 		}

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/gofont/gomedium"
-	"golang.org/x/image/font/gofont/gomono"
 	"golang.org/x/image/font/gofont/goregular"
 	"golang.org/x/image/font/opentype"
 	"golang.org/x/image/font/sfnt"
@@ -19,13 +18,14 @@ import (
 
 // The colours: quiet ones, legible over any picture. They are premultiplied.
 var (
-	Back   = color.RGBA{0x12, 0x14, 0x16, 0xe6} // of boxes
+	Back   = color.RGBA{0x12, 0x14, 0x16, 0xf2} // of boxes
 	Raised = color.RGBA{0x2c, 0x2f, 0x33, 0xff} // of what can be pressed
-	Chosen = color.RGBA{0x1c, 0x1f, 0x23, 0xe8} // behind the chosen row
+	Chosen = color.RGBA{0x1c, 0x1f, 0x23, 0xf4} // behind the chosen row
 	Bright = color.RGBA{0xf1, 0xf3, 0xf4, 0xff}
 	Text   = color.RGBA{0xd5, 0xd8, 0xdc, 0xff}
-	Muted  = color.RGBA{0x97, 0x9d, 0xa4, 0xff}
-	Faint  = color.RGBA{0x5b, 0x60, 0x66, 0xff}
+	Muted  = color.RGBA{0xa8, 0xae, 0xb5, 0xff}
+	Dim    = color.RGBA{0x8a, 0x90, 0x96, 0xff} // text of what cannot be changed now
+	Faint  = color.RGBA{0x5b, 0x60, 0x66, 0xff} // lines
 	Shade  = color.RGBA{0x2a, 0x3d, 0x52, 0xff} // below the graph's line
 	Accent = color.RGBA{0x7f, 0xb2, 0xe8, 0xff}
 	Live   = color.RGBA{0xe0, 0x66, 0x5c, 0xff} // what is being recorded
@@ -42,12 +42,12 @@ type Face struct {
 
 // Style is how everything looks on a monitor of a scale. It is for one goroutine.
 type Style struct {
-	Scale                      float64 // pixels of the monitor per device-independent pixel
-	Body, Small, Heading, Mono *Face
+	Scale                float64 // pixels of the monitor per device-independent pixel
+	Body, Small, Heading *Face
 }
 
-var fonts = sync.OnceValue(func() (f struct{ regular, medium, mono *opentype.Font }) {
-	f.regular, f.medium, f.mono = parse(goregular.TTF), parse(gomedium.TTF), parse(gomono.TTF)
+var fonts = sync.OnceValue(func() (f struct{ regular, medium *opentype.Font }) {
+	f.regular, f.medium = parse(goregular.TTF), parse(gomedium.TTF)
 	return f
 })
 
@@ -67,7 +67,6 @@ func NewStyle(scale float64) *Style {
 		Body:    newFace(f.regular, 14*scale),
 		Small:   newFace(f.regular, 12*scale),
 		Heading: newFace(f.medium, 24*scale),
-		Mono:    newFace(f.mono, 12*scale),
 	}
 }
 
@@ -84,12 +83,20 @@ func newFace(f *opentype.Font, size float64) *Face {
 // Px returns device-independent pixels in those of the monitor.
 func (s *Style) Px(dip float64) int { return int(dip*s.Scale + 0.5) }
 
-// Clean returns a text with question marks for what the font lacks.
+// hyphen is drawn for '-', whose glyph in the Go fonts is as wide as a minus: a
+// command line would be copied with a dash.
+const hyphen = '\u00ad'
+
+// Clean returns a text with question marks for what the font lacks, and hyphens
+// that look like hyphens.
 func (f *Face) Clean(text string) string {
 	var b sfnt.Buffer
 	return strings.Map(func(r rune) rune {
-		if r == '\n' {
+		switch r {
+		case '\n':
 			return r
+		case '-':
+			return hyphen
 		}
 		if i, err := f.glyphs.GlyphIndex(&b, r); err != nil || i == 0 || unicode.IsControl(r) {
 			return '?'
@@ -131,7 +138,7 @@ func (f *Face) Wrap(text string, width int) []string {
 				continue
 			}
 			if line != "" {
-				lines = append(lines, line)
+				lines = append(lines, strings.TrimSuffix(line, " ·"))
 			}
 			lines, line = f.breakWord(lines, word, width)
 		}

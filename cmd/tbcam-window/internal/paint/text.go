@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// Message draws a heading with lines of detail below it, in the middle of a
-// width in pixels. It has no box: the picture behind it is dimmed.
+// Message draws a heading with lines of detail below it, and small ones behind an
+// empty line, in the middle of a width in pixels. It has no box: the frame behind it
+// is dimmed.
 func (s *Style) Message(text string, width int) *image.RGBA {
 	heading, details, _ := strings.Cut(text, "\n")
 	type line struct {
@@ -23,8 +24,13 @@ func (s *Style) Message(text string, width int) *image.RGBA {
 		}
 	}
 	add(heading, s.Heading, Bright)
+	details, small, _ := strings.Cut(details, "\n\n")
 	if details != "" {
 		add(details, s.Body, Text)
+	}
+	if small != "" {
+		add("", s.Small, Muted)
+		add(small, s.Small, Muted)
 	}
 	height := 0
 	for _, l := range lines {
@@ -64,22 +70,27 @@ func (s *Style) Pill(text string, width int, dot color.RGBA) *image.RGBA {
 // Row is a key and what it does.
 type Row [2]string
 
-// Help draws keys in one or more columns.
-func (s *Style) Help(rows []Row, columns int) *image.RGBA {
+// Help draws keys in one or more columns, with its lines closer together where a
+// height in pixels has no room for them.
+func (s *Style) Help(rows []Row, columns, height int) *image.RGBA {
 	lines := (len(rows) + columns - 1) / columns
-	pad, gap := s.Px(16), s.Px(14)
+	pad, gap, above := s.Px(16), s.Px(14), s.Px(12)
+	if lines*s.Body.Line+2*above > height {
+		above = s.Px(4)
+	}
+	step := max(min(s.Body.Line, (height-2*above)/lines), s.Px(tightLine))
 	var parts [][]Row
 	width := 2*pad - 2*gap
 	for part := range slices.Chunk(rows, lines) {
 		parts = append(parts, part)
 		width += s.widest(part, 0) + gap + s.widest(part, 1) + 2*gap
 	}
-	m := s.newBox(width, lines*s.Body.Line+2*s.Px(12))
+	m := s.newBox(width, lines*step+2*above)
 	x := pad
 	for _, part := range parts {
 		texts := x + s.widest(part, 0) + gap
 		for i, r := range part {
-			y := s.Px(12) + i*s.Body.Line
+			y := above + i*step - (s.Body.Line-step)/2
 			s.Body.Write(m, r[0], x, y, Accent)
 			s.Body.Write(m, r[1], texts, y, Text)
 		}
@@ -87,6 +98,10 @@ func (s *Style) Help(rows []Row, columns int) *image.RGBA {
 	}
 	return m
 }
+
+// tightLine is the least from one line of the help to the next, in
+// device-independent pixels: letters do not touch.
+const tightLine = 15
 
 // widest returns the width of the widest key, or of the widest text.
 func (s *Style) widest(rows []Row, of int) (width int) {
