@@ -63,13 +63,13 @@ func (w Want) String() string {
 	return cmp.Or(strings.Join(parts, " "), "any mode")
 }
 
-// What a good picture is where the user did not say: fluent before large, and
+// What a good mode is where the user left it open: fluent before large, and
 // no larger than a display and a cable take with ease.
 const (
 	idealFPS    = 30
 	idealWidth  = 1920
 	idealHeight = 1080
-	// Above this size a camera's own JPEGs are worth more than raw pictures.
+	// Above this size a camera's own JPEGs are worth more than raw frames.
 	rawPixels = 640 * 480
 )
 
@@ -106,7 +106,7 @@ func explainNoMode(modes []Mode, want Want) error {
 	case len(modes) == 0:
 		return fmt.Errorf("%w: camera lists no formats", ErrNoMode)
 	case !slices.ContainsFunc(modes, usable):
-		return fmt.Errorf("%w: camera delivers only %s, which tbcam cannot decode", ErrNoMode, FormatNames(modes))
+		return fmt.Errorf("%w: camera delivers only %s, which cannot be decoded", ErrNoMode, FormatNames(modes))
 	case !slices.ContainsFunc(modes, hasWanted):
 		return fmt.Errorf("%w: %v; camera has %s; the nearest are %s", ErrNoMode, want, FormatNames(modes), nearest(modes, want))
 	}

@@ -11,7 +11,7 @@ func mode(p PixelFormat, width, height int, fps uint32) Mode {
 	return Mode{Pixel: p, Width: width, Height: height, Rate: Rate{fps, 1}}
 }
 
-// webcam is what many USB 2 cameras offer: raw pictures that are small or slow.
+// webcam is what many USB 2 cameras offer: raw frames that are small or slow.
 var webcam = []Mode{
 	mode(YUYV, 640, 480, 30), mode(YUYV, 320, 240, 30), mode(YUYV, 1280, 720, 10), mode(YUYV, 1920, 1080, 5),
 	mode(MJPEG, 640, 480, 30), mode(MJPEG, 1280, 720, 30), mode(MJPEG, 1920, 1080, 30), mode(MJPEG, 1920, 1080, 15),
@@ -71,7 +71,7 @@ func TestChooseModeNone(t *testing.T) {
 	}{
 		"no modes": {nil, Want{}, "camera has no such mode: camera lists no formats"},
 		"unusable": {[]Mode{mode(fourCC("H264"), 640, 480, 30), mode(fourCC("HEVC"), 640, 480, 30), mode(fourCC("H264"), 320, 240, 30)}, Want{},
-			"camera has no such mode: camera delivers only H264, HEVC, which tbcam cannot decode"},
+			"camera has no such mode: camera delivers only H264, HEVC, which cannot be decoded"},
 		"too large": {[]Mode{mode(GREY, MaxDimension+1, 1, 30)}, Want{},
 			"camera has no such mode: any mode; the nearest are grey 8193x1 30 fps"},
 		"size": {webcam, Want{Width: 1300, Height: 720, FPS: 30},

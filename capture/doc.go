@@ -1,4 +1,4 @@
-// Package capture says what a camera is, what it can do and what it delivers:
+// Package capture defines what a camera is, what it can do and what it delivers:
 // Frame, Format, Mode and Source, the Pool that frames come from, the Mailbox
 // that hands the newest one over, and the choice of mode.
 //

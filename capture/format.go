@@ -23,7 +23,7 @@ const (
 	Full
 )
 
-// Format describes the pictures of a stream. Raw pictures are packed: a line
+// Format describes the frames of a stream. Raw frames are packed: a line
 // follows the last at once, without the padding that a driver may add.
 type Format struct {
 	Pixel  PixelFormat `json:"format"`
@@ -36,9 +36,9 @@ type Format struct {
 // String returns for instance "mjpeg 1920x1080".
 func (f Format) String() string { return fmt.Sprintf("%v %dx%d", f.Pixel, f.Width, f.Height) }
 
-// Plane is one plane of a raw picture.
+// Plane is one plane of a raw frame.
 type Plane struct {
-	Offset int // of its first byte in the picture
+	Offset int // of its first byte in the frame
 	Stride int // bytes per line
 	Lines  int
 }
@@ -57,7 +57,7 @@ func (f Format) Planes() (planes [3]Plane, n int) {
 	return planes, n
 }
 
-// Size returns the bytes of a raw picture, 0 for a compressed format.
+// Size returns the bytes of a raw frame, 0 for a compressed format.
 func (f Format) Size() int {
 	planes, n := f.Planes()
 	if n == 0 {

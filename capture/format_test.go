@@ -7,7 +7,7 @@ import (
 )
 
 // formats pins the names and the codes of include/uapi/linux/videodev2.h, and
-// the planes of a 4x4 picture as Documentation/userspace-api/media/v4l/pixfmt-*.rst
+// the planes of a 4x4 frame as Documentation/userspace-api/media/v4l/pixfmt-*.rst
 // draw them.
 var formats = []struct {
 	name   string
@@ -60,10 +60,10 @@ func TestFormats(t *testing.T) {
 		if !f.format.Supported() || f.format.Compressed() != (f.planes == nil) {
 			t.Errorf("%s: supported %t, compressed %t", f.name, f.format.Supported(), f.format.Compressed())
 		}
-		picture := Format{Pixel: f.format, Width: 4, Height: 4}
-		planes, n := picture.Planes()
-		if n != len(f.planes) || picture.Size() != f.size {
-			t.Errorf("%s: %d planes, %d bytes, want %d, %d", f.name, n, picture.Size(), len(f.planes), f.size)
+		frame := Format{Pixel: f.format, Width: 4, Height: 4}
+		planes, n := frame.Planes()
+		if n != len(f.planes) || frame.Size() != f.size {
+			t.Errorf("%s: %d planes, %d bytes, want %d, %d", f.name, n, frame.Size(), len(f.planes), f.size)
 			continue
 		}
 		for i, p := range planes[:n] {

@@ -34,19 +34,19 @@ func (s Stage) String() string {
 // enough for 8192x4096 in 4:2:2.
 const MaxFrame = 64 << 20
 
-// Frame is one picture, raw or JPEG by its format, on its whole way.
+// Frame is one unit of video, raw or JPEG by its format, on its whole way.
 //
 // It has one owner, who passes it on or calls Release once. After the fan-out,
 // where more than one holder exists, each holds a reference made by Retain and
 // nobody writes to it any more.
 type Frame struct {
 	Format Format
-	// Data is Format.Size() bytes of a raw picture, or one JPEG file.
+	// Data is Format.Size() bytes of a raw frame, or one JPEG file.
 	Data []byte
-	// Sequence is the driver's count of pictures; a gap is what it dropped.
+	// Sequence is the driver's count of frames; a gap is what it dropped.
 	Sequence uint32
-	// Time is when the picture was captured. Within one session it differs from
-	// that of another frame by exactly what the driver said; At[Captured] is the
+	// Time is when the frame was captured. Within one session it differs from
+	// that of another frame by exactly what the driver reported; At[Captured] is the
 	// better guess of the moment on a viewer, as its estimate of the sender's
 	// clock improves.
 	Time time.Time

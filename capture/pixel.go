@@ -75,9 +75,9 @@ type PixelInfo struct {
 	// itself for the four that JPEGs decode to.
 	Planar PixelFormat
 	Bits   int // of a sample of luma, red or green
-	// CrFirst says that Cr comes before Cb.
+	// CrFirst: Cr comes before Cb.
 	CrFirst bool
-	// ChromaFirst says of Packed422 that chroma comes before luma.
+	// ChromaFirst: in Packed422, chroma comes before luma.
 	ChromaFirst bool
 	// RGB holds the offsets of red, green and blue in a pixel of PackedRGB, and
 	// its bytes.
@@ -254,7 +254,7 @@ func (p *PixelFormat) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Compressed reports whether a picture of this format is a JPEG file.
+// Compressed reports whether a frame of this format is a JPEG file.
 func (p PixelFormat) Compressed() bool {
 	info := p.Info()
 	return info.Pixel != 0 && info.Layout == Coded

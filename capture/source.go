@@ -24,6 +24,8 @@ var (
 	ErrAmbiguous = fmt.Errorf("%w: several have that name", ErrNoCamera)
 	// ErrNoMode: the camera has no such mode.
 	ErrNoMode = errors.New("camera has no such mode")
+	// ErrBandwidth: the camera's bus has no room for the mode now.
+	ErrBandwidth = errors.New("not enough USB bandwidth")
 	// ErrNoSignal: the camera is a grabber whose input receives nothing.
 	ErrNoSignal = errors.New("no signal")
 	// ErrSignalChanged: a grabber's input receives another size, or nothing any
@@ -31,24 +33,24 @@ var (
 	ErrSignalChanged = errors.New("signal changed")
 )
 
-// Source delivers the pictures of an open camera.
+// Source delivers the frames of an open camera.
 type Source interface {
 	// Mode returns what the driver granted.
 	Mode() Mode
 	// Format returns the format of the frames that Read returns.
 	Format() Format
-	// Read waits for the newest valid picture and returns it, owned by the
+	// Read waits for the newest valid frame and returns it, owned by the
 	// caller. Captured and Dequeued are set. It is called by one goroutine.
 	// It ends with ErrClosed or ErrGone, or with the driver's error.
 	Read() (*Frame, error)
-	// Lost counts the pictures that did not become frames so far.
+	// Lost counts the frames that were not delivered so far.
 	Lost() Lost
 	// Close wakes Read, waits for it to leave, and frees the camera. It may be
 	// called from any goroutine, and twice.
 	Close() error
 }
 
-// Lost counts pictures that a source did not deliver, by cause.
+// Lost counts frames that a source did not deliver, by cause.
 type Lost struct {
 	Driver     uint64 // gaps in the driver's sequence numbers
 	Damaged    uint64 // buffers that the driver marked as bad, or of a wrong size
@@ -67,7 +69,7 @@ func (l Lost) Since(before Lost) Lost {
 	return Lost{l.Driver - before.Driver, l.Damaged - before.Damaged, l.Superseded - before.Superseded}
 }
 
-// Rate is a frame rate of Num pictures in Den seconds.
+// Rate is a frame rate of Num frames in Den seconds.
 type Rate struct {
 	Num uint32 `json:"num"`
 	Den uint32 `json:"den"`
@@ -87,10 +89,10 @@ type Mode struct {
 	Width  int         `json:"width"`  // pixels
 	Height int         `json:"height"` // pixels
 	Rate   Rate        `json:"rate"`
-	Field  Field       `json:"field,omitempty"` // of an open camera; a list of modes does not tell
+	Field  Field       `json:"field,omitempty"` // of an open camera; unknown in a list of modes
 }
 
-// Field says how frames consist of fields, which were captured one after the other.
+// Field is how frames consist of fields, which were captured one after the other.
 type Field uint8
 
 // The field orders. An interlaced frame has the top field in its even lines.
@@ -183,7 +185,7 @@ type Control struct {
 	Text     string `json:"text,omitempty"` // the value of a string control
 	ReadOnly bool   `json:"readonly,omitempty"`
 	Inactive bool   `json:"inactive,omitempty"` // another control overrides it
-	// WriteOnly says that Value is not known, as of a button.
+	// WriteOnly: Value is not known, as of a button.
 	WriteOnly bool              `json:"writeonly,omitempty"`
 	Menu      []ControlMenuItem `json:"menu,omitempty"`
 }

@@ -37,7 +37,7 @@ func (c *Converter) Planar(dst [3][]byte, strides [3]int, f *capture.Frame) erro
 	if err := checkRaw(f); err != nil {
 		return fmt.Errorf("codec: write planes of %v: %w", f.Format, err)
 	}
-	var p picture
+	var p frameView
 	planes, n := PlanarFormat(f.Format).Planes()
 	for i, l := range planes[:n] {
 		p[i] = plane{dst[i], strides[i], l.Stride, l.Lines}
@@ -45,7 +45,7 @@ func (c *Converter) Planar(dst [3][]byte, strides [3]int, f *capture.Frame) erro
 			return fmt.Errorf("codec: write planes of %v: plane %d has no room", f.Format, i)
 		}
 	}
-	return c.into(p, f)
+	return c.unpackInto(p, f)
 }
 
 // Convert writes f to dst as a picture of format to, of which dst holds at
@@ -71,7 +71,7 @@ func (c *Converter) convert(dst []byte, to capture.Format, f *capture.Frame) err
 	if info := to.Pixel.Info(); info.IsRGB() || info.Layout == capture.Words {
 		return fmt.Errorf("%v is no target of conversions", to.Pixel)
 	}
-	src, err := c.planar(f)
+	src, err := c.toPlanar(f)
 	if err != nil {
 		return err
 	}
@@ -100,18 +100,18 @@ func checkTarget(dst []byte, to capture.Format) error {
 
 // toRange returns a copy of p with the samples' range converted to r, from the
 // other one (BT.601 section 2.5.3 and JFIF).
-func (c *Converter) toRange(p picture, r capture.Range) picture {
+func (c *Converter) toRange(p frameView, r capture.Range) frameView {
 	size := 0
 	for i := range p {
 		size += p[i].width * p[i].height
 	}
-	b := grow(&c.ranged, size)
+	b := growBuffer(&c.ranged, size)
 	for i := range p {
 		q := plane{b, p[i].width, p[i].width, p[i].height}
 		b = b[q.width*q.height:]
 		if p[i].height > 0 {
 			m := rangeMaps[r][min(i, 1)]
-			rescale(q, p[i], m.offset, m.factor, m.bias)
+			rescaleSamples(q, p[i], m.offset, m.factor, m.bias)
 			p[i] = q
 		}
 	}
@@ -141,60 +141,60 @@ func blacken(dst []byte, f capture.Format) {
 		b := dst[l.Offset:][:l.Stride*l.Lines]
 		switch {
 		case info.ChromaFirst:
-			fill(b, neutral, black)
+			repeatPattern(b, neutral, black)
 		case info.Layout == capture.Packed422:
-			fill(b, black, neutral)
+			repeatPattern(b, black, neutral)
 		case i == 0:
-			fill(b, black)
+			repeatPattern(b, black)
 		default:
-			fill(b, neutral)
+			repeatPattern(b, neutral)
 		}
 	}
 }
 
 // draw fills the box of the picture in dst with src, which has its range.
-func (c *Converter) draw(dst []byte, to capture.Format, box rect, src picture) {
+func (c *Converter) draw(dst []byte, to capture.Format, box rect, src frameView) {
 	switch info := to.Pixel.Info(); info.Layout {
 	case capture.Packed422:
-		area := packedPlane(to, dst).at(box.x, box.y, box.w, box.h, 2)
+		area := packedPlane(to, dst).cropTo(box.x, box.y, box.w, box.h, 2)
 		mid := c.shape(src, info.Planar, box)
 		c0, c1 := chromaOrder(mid, to.Pixel)
-		pack(area, mid[0], c0, c1, info.ChromaFirst)
+		pack422(area, mid[0], c0, c1, info.ChromaFirst)
 	case capture.SemiPlanar:
-		luma := plane{dst, to.Width, to.Width, to.Height}.at(box.x, box.y, box.w, box.h, 1)
+		luma := plane{dst, to.Width, to.Width, to.Height}.cropTo(box.x, box.y, box.w, box.h, 1)
 		mid := c.shape(src, info.Planar, box)
-		scale(luma, mid[0])
+		scalePlane(luma, mid[0])
 		c0, c1 := chromaOrder(mid, to.Pixel)
 		subX, subY := info.Subsampling()
-		merge(chromaOf(to, dst).at(box.x/subX, box.y/subY, c0.width, c0.height, 2), c0, c1)
+		mergePairs(chromaOf(to, dst).cropTo(box.x/subX, box.y/subY, c0.width, c0.height, 2), c0, c1)
 	default:
-		resample(area(planesOf(to, dst), to, box), src)
+		resamplePlanes(area(planesOf(to, dst), to, box), src)
 	}
 }
 
 // shape returns src with the size of box and the subsampling of pixel; planes
 // that have them already are src's own.
-func (c *Converter) shape(src picture, pixel capture.PixelFormat, box rect) picture {
+func (c *Converter) shape(src frameView, pixel capture.PixelFormat, box rect) frameView {
 	f := capture.Format{Pixel: pixel, Width: box.w, Height: box.h}
-	p := planesOf(f, grow(&c.shaped, f.Size()))
+	p := planesOf(f, growBuffer(&c.shaped, f.Size()))
 	for i, s := range src {
 		if s.width == p[i].width && s.height == p[i].height {
 			p[i] = s
 		} else {
-			p[i].draw(s)
+			p[i].fillFrom(s)
 		}
 	}
 	return p
 }
 
 // area returns the box of a picture of a planar format.
-func area(p picture, f capture.Format, box rect) picture {
+func area(p frameView, f capture.Format, box rect) frameView {
 	sub := jfif.SubsamplingOf(f.Pixel.Info().Planar)
 	subX, subY := sub.Factors()
-	p[0] = p[0].at(box.x, box.y, box.w, box.h, 1)
+	p[0] = p[0].cropTo(box.x, box.y, box.w, box.h, 1)
 	w, h := sub.Chroma(box.w, box.h)
 	for i := 1; i < sub.Components(); i++ {
-		p[i] = p[i].at(box.x/subX, box.y/subY, w, h, 1)
+		p[i] = p[i].cropTo(box.x/subX, box.y/subY, w, h, 1)
 	}
 	return p
 }

@@ -264,7 +264,7 @@ func testLetterbox(t *testing.T, fit Fit) {
 				pool := newPool(t)
 				f := frameOf(pool, from, make([]byte, from.Size()))
 				for i := range colour {
-					fill(f.Data[i*len(f.Data)/3:(i+1)*len(f.Data)/3], colour[i])
+					repeatPattern(f.Data[i*len(f.Data)/3:(i+1)*len(f.Data)/3], colour[i])
 				}
 				dst := guarded(t, to.Size())
 				if err := c.Convert(dst, to, f); err != nil {
@@ -343,7 +343,7 @@ func TestPlanar(t *testing.T) {
 			for i, l := range planes[:n] {
 				strides[i] = l.Stride + 7 + i
 				dst[i] = guarded(t, strides[i]*(l.Lines-1)+l.Stride)
-				fill(dst[i], 0xA5)
+				repeatPattern(dst[i], 0xA5)
 			}
 			if err := c.Planar(dst, strides, f); err != nil {
 				t.Fatal(err)

@@ -107,12 +107,12 @@ func (d *Decoder) decompress(g *capture.Frame, jpeg []byte, sub jfif.Subsampling
 	// No raw format is like it: decode its chroma elsewhere, and scale that.
 	p := out
 	w, h := sub.Chroma(g.Format.Width, g.Format.Height)
-	b := grow(&d.chroma, 2*w*h)
+	b := growBuffer(&d.chroma, 2*w*h)
 	p[1], p[2] = plane{b, w, w, h}, plane{b[w*h:], w, w, h}
 	if err := d.libjpeg.decode(p, jpeg); err != nil {
 		return err
 	}
-	out[1].draw(p[1])
-	out[2].draw(p[2])
+	out[1].fillFrom(p[1])
+	out[2].fillFrom(p[2])
 	return nil
 }

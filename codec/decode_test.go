@@ -70,7 +70,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-func compareWithGo(t *testing.T, p picture, data []byte, exact bool) {
+func compareWithGo(t *testing.T, p frameView, data []byte, exact bool) {
 	t.Helper()
 	m, err := jpeg.Decode(bytes.NewReader(data))
 	if err != nil {

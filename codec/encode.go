@@ -72,7 +72,7 @@ func (e *jpegEncoder) encode(f *capture.Frame) ([]byte, error) {
 	if err := checkRaw(f); err != nil {
 		return nil, err
 	}
-	p, err := e.planar(f)
+	p, err := e.toPlanar(f)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (e *jpegEncoder) encode(f *capture.Frame) ([]byte, error) {
 	sub := jfif.SubsamplingOf(planar.Pixel)
 	subX, subY := sub.Factors()
 	p[0] = padded(p[0], subX, subY, &e.padded)
-	out := grow(&e.jpeg, jpegBound(planar, sub))
+	out := growBuffer(&e.jpeg, jpegBound(planar, sub))
 	n, err := e.turbo.compress(out, p, planar, sub, e.quality)
 	return out[:n], err
 }
@@ -93,10 +93,10 @@ func padded(p plane, subX, subY int, scratch *[]byte) plane {
 	if w == p.width && h == p.height {
 		return p
 	}
-	q := plane{grow(scratch, w*h), w, w, h}
+	q := plane{growBuffer(scratch, w*h), w, w, h}
 	for y := range h {
 		line := p.data[min(y, p.height-1)*p.stride:][:p.width]
-		fill(q.data[y*w+copy(q.data[y*w:], line):][:w-p.width], line[p.width-1])
+		repeatPattern(q.data[y*w+copy(q.data[y*w:], line):][:w-p.width], line[p.width-1])
 	}
 	return q
 }

@@ -92,7 +92,7 @@ func jpegBound(f capture.Format, sub jfif.Subsampling) int {
 
 // compress encodes a picture to out, which has room for jpegBound, and returns the
 // length. The planes are padded to whole groups of subsampled pixels.
-func (t *turbo) compress(out []byte, p picture, f capture.Format, sub jfif.Subsampling, quality int) (int, error) {
+func (t *turbo) compress(out []byte, p frameView, f capture.Format, sub jfif.Subsampling, quality int) (int, error) {
 	n := C.tb_compress(t.handle, subsamplings[sub], C.int(quality), C.int(f.Width), C.int(f.Height),
 		p[0].c(), C.int(p[0].stride), p[1].c(), C.int(p[1].stride), p[2].c(), C.int(p[2].stride),
 		bytesToC(out), C.ulong(len(out)))
@@ -118,7 +118,7 @@ type libjpeg struct {
 func (l *libjpeg) stop() { l.stopped.Store(1) }
 
 // decode fills p, whose planes have the size of the JPEG's components.
-func (l *libjpeg) decode(p picture, jpeg []byte) error {
+func (l *libjpeg) decode(p frameView, jpeg []byte) error {
 	for i, q := range p {
 		l.shapes[i] = C.struct_tb_shape{width: C.uint32_t(q.width), height: C.uint32_t(q.height), stride: C.uint32_t(q.stride)}
 	}
@@ -159,7 +159,7 @@ var pixelOrders = map[[4]int]C.int{
 
 // fromRGB converts packed RGB pixels of an order that pixelOrders has to
 // full-range BT.601 planes of 4:4:4.
-func (t *turbo) fromRGB(dst picture, rgb []byte, order [4]int) error {
+func (t *turbo) fromRGB(dst frameView, rgb []byte, order [4]int) error {
 	if C.tb_from_rgb(t.handle, pixelOrders[order], bytesToC(rgb), C.int(dst[0].width), C.int(dst[0].height),
 		dst[0].c(), C.int(dst[0].stride), dst[1].c(), C.int(dst[1].stride), dst[2].c(), C.int(dst[2].stride)) < 0 {
 		return t.err()
@@ -167,15 +167,15 @@ func (t *turbo) fromRGB(dst picture, rgb []byte, order [4]int) error {
 	return nil
 }
 
-// scale fills dst with src: a copy where the sizes are equal.
-func scale(dst, src plane) {
+// scalePlane fills dst with src: a copy where the sizes are equal.
+func scalePlane(dst, src plane) {
 	C.ScalePlane(src.c(), C.int(src.stride), C.int(src.width), C.int(src.height),
 		dst.c(), C.int(dst.stride), C.int(dst.width), C.int(dst.height), C.kFilterBox)
 }
 
-// turn writes src to dst turned clockwise by 0, 90, 180 or 270 degrees, and then
+// rotatePlane writes src to dst turned clockwise by 0, 90, 180 or 270 degrees, and then
 // mirrored. dst has the size of the result.
-func turn(dst, src plane, degrees int, mirror bool) {
+func rotatePlane(dst, src plane, degrees int, mirror bool) {
 	height := src.height
 	if mirror {
 		// A negative height turns src upside down first. That is the same as
@@ -189,15 +189,15 @@ func turn(dst, src plane, degrees int, mirror bool) {
 		C.int(src.width), C.int(height), C.enum_RotationMode(degrees))
 }
 
-// rescale writes ((sample - offset) * factor + bias) >> 14 of each sample.
-func rescale(dst, src plane, offset, factor, bias int) {
+// rescaleSamples writes ((sample - offset) * factor + bias) >> 14 of each sample.
+func rescaleSamples(dst, src plane, offset, factor, bias int) {
 	C.tb_rescale(src.c(), C.int(src.stride), dst.c(), C.int(dst.stride),
 		C.int(dst.width), C.int(dst.height), C.int16_t(offset), C.int16_t(factor), C.int(bias))
 }
 
-// narrow writes the upper 8 bits of samples that have so many in the lower bits
+// narrowWords writes the upper 8 bits of samples that have so many in the lower bits
 // of little-endian words.
-func narrow(dst, src plane, bits int) {
+func narrowWords(dst, src plane, bits int) {
 	C.Convert16To8Plane((*C.uint16_t)(unsafe.Pointer(src.c())), C.int(src.stride/2), dst.c(), C.int(dst.stride),
 		C.int(1)<<(24-bits), C.int(dst.width), C.int(dst.height))
 }
@@ -207,21 +207,21 @@ func expandRGB565(dst, src plane) {
 	C.RGB565ToARGB(src.c(), C.int(src.stride), dst.c(), C.int(dst.stride), C.int(dst.width), C.int(dst.height))
 }
 
-// split writes the even bytes of src to even and the odd ones to odd.
-func split(even, odd plane, src plane) {
+// splitPairs writes the even bytes of src to even and the odd ones to odd.
+func splitPairs(even, odd plane, src plane) {
 	C.SplitUVPlane(src.c(), C.int(src.stride), even.c(), C.int(even.stride), odd.c(), C.int(odd.stride),
 		C.int(even.width), C.int(even.height))
 }
 
-// merge is the reverse of split.
-func merge(dst plane, even, odd plane) {
+// mergePairs is the reverse of split.
+func mergePairs(dst plane, even, odd plane) {
 	C.MergeUVPlane(even.c(), C.int(even.stride), odd.c(), C.int(odd.stride), dst.c(), C.int(dst.stride),
 		C.int(even.width), C.int(even.height))
 }
 
-// unpack splits packed 4:2:2 pixels in the order Y 0 Y 1, or 0 Y 1 Y if chroma
+// unpack422 splits packed 4:2:2 pixels in the order Y 0 Y 1, or 0 Y 1 Y if chroma
 // comes first, into luma and the two kinds of chroma.
-func unpack(luma, chroma0, chroma1 plane, src plane, chromaFirst bool) {
+func unpack422(luma, chroma0, chroma1 plane, src plane, chromaFirst bool) {
 	s, ss := src.c(), C.int(src.stride)
 	y, ys := luma.c(), C.int(luma.stride)
 	u, us, v, vs := chroma0.c(), C.int(chroma0.stride), chroma1.c(), C.int(chroma1.stride)
@@ -233,8 +233,8 @@ func unpack(luma, chroma0, chroma1 plane, src plane, chromaFirst bool) {
 	}
 }
 
-// pack is the reverse of unpack.
-func pack(dst plane, luma, chroma0, chroma1 plane, chromaFirst bool) {
+// pack422 is the reverse of unpack.
+func pack422(dst plane, luma, chroma0, chroma1 plane, chromaFirst bool) {
 	d, ds := dst.c(), C.int(dst.stride)
 	y, ys := luma.c(), C.int(luma.stride)
 	u, us, v, vs := chroma0.c(), C.int(chroma0.stride), chroma1.c(), C.int(chroma1.stride)
@@ -247,7 +247,7 @@ func pack(dst plane, luma, chroma0, chroma1 plane, chromaFirst bool) {
 }
 
 // rgba writes a picture without subsampling as RGBA; see tb_rgba.
-func rgba(dst plane, src picture, offset int, factors *[5]int32) {
+func rgba(dst plane, src frameView, offset int, factors *[5]int32) {
 	C.tb_rgba(src[0].c(), C.int(src[0].stride), src[1].c(), C.int(src[1].stride), src[2].c(), C.int(src[2].stride),
 		dst.c(), C.int(dst.stride), C.int(src[0].width), C.int(src[0].height),
 		C.int(offset), (*C.int32_t)(&factors[0]))

@@ -9,8 +9,8 @@ type plane struct {
 	width, height int // samples (of a packed format: pixels)
 }
 
-// at returns the rectangle of w x h samples at (x, y), each of size bytes.
-func (p plane) at(x, y, w, h, size int) plane {
+// cropTo returns the rectangle of w x h samples cropTo (x, y), each of size bytes.
+func (p plane) cropTo(x, y, w, h, size int) plane {
 	return plane{p.data[y*p.stride+x*size:], p.stride, w, h}
 }
 
@@ -19,8 +19,8 @@ func (p plane) fits() bool {
 	return p.stride >= p.width && len(p.data) >= p.stride*(p.height-1)+p.width
 }
 
-// picture is Y', Cb and Cr; greyscale pictures lack the last two.
-type picture [3]plane
+// frameView is Y', Cb and Cr; greyscale pictures lack the last two.
+type frameView [3]plane
 
 // PlanarFormat returns the planar format of 8 bits that holds frames of a raw
 // format with all their chroma: YUV420, YUV422P, YUV444 or GREY. RGB becomes
@@ -39,7 +39,7 @@ func PlanarFormat(in capture.Format) capture.Format {
 }
 
 // planesOf returns the planes of a picture of a planar format that lies in data.
-func planesOf(f capture.Format, data []byte) (p picture) {
+func planesOf(f capture.Format, data []byte) (p frameView) {
 	planes, n := f.Planes()
 	for i, l := range planes[:n] {
 		p[i] = plane{data[l.Offset:], l.Stride, l.Stride, l.Lines}
@@ -50,8 +50,8 @@ func planesOf(f capture.Format, data []byte) (p picture) {
 	return p
 }
 
-// grow returns a buffer of n bytes, b itself if it is large enough.
-func grow(b *[]byte, n int) []byte {
+// growBuffer returns a buffer of n bytes, b itself if it is large enough.
+func growBuffer(b *[]byte, n int) []byte {
 	if cap(*b) < n {
 		*b = make([]byte, n)
 	}
@@ -65,40 +65,40 @@ type unpacker struct {
 	expanded []byte // RGB of less than 8 bits as 32-bit pixels
 }
 
-// planar returns the frame as its PlanarFormat. The planes are the frame's own
+// toPlanar returns the frame as its PlanarFormat. The planes are the frame's own
 // where its layout allows, and else stay valid until the next call.
-func (u *unpacker) planar(f *capture.Frame) (picture, error) {
+func (u *unpacker) toPlanar(f *capture.Frame) (frameView, error) {
 	to := PlanarFormat(f.Format)
 	layout := f.Format.Pixel.Info().Layout
 	if layout == capture.Planar {
 		return planesOf(f.Format, f.Data), nil
 	}
-	p := planesOf(to, grow(&u.scratch, to.Size()))
+	p := planesOf(to, growBuffer(&u.scratch, to.Size()))
 	if layout == capture.SemiPlanar {
 		p[0] = lumaOf(f)
 		splitChroma(p, f)
 		return p, nil
 	}
-	return p, u.into(p, f)
+	return p, u.unpackInto(p, f)
 }
 
-// into writes the frame to the planes of its PlanarFormat.
-func (u *unpacker) into(dst picture, f *capture.Frame) error {
+// unpackInto writes the frame to the planes of its PlanarFormat.
+func (u *unpacker) unpackInto(dst frameView, f *capture.Frame) error {
 	switch info := f.Format.Pixel.Info(); info.Layout {
 	case capture.PackedRGB:
 		return u.turbo.fromRGB(dst, f.Data, info.RGB)
 	case capture.RGB16:
-		return u.turbo.fromRGB(dst, u.expand(f), bgrx)
+		return u.turbo.fromRGB(dst, u.expandRGB565(f), bgrx)
 	case capture.Words:
-		narrow(dst[0], packedPlane(f.Format, f.Data), info.Bits)
+		narrowWords(dst[0], packedPlane(f.Format, f.Data), info.Bits)
 	case capture.Packed422:
 		c0, c1 := chromaOrder(dst, info.Pixel)
-		unpack(dst[0], c0, c1, packedPlane(f.Format, f.Data), info.ChromaFirst)
+		unpack422(dst[0], c0, c1, packedPlane(f.Format, f.Data), info.ChromaFirst)
 	case capture.SemiPlanar:
-		scale(dst[0], lumaOf(f))
+		scalePlane(dst[0], lumaOf(f))
 		splitChroma(dst, f)
 	default:
-		resample(dst, planesOf(f.Format, f.Data))
+		resamplePlanes(dst, planesOf(f.Format, f.Data))
 	}
 	return nil
 }
@@ -106,9 +106,9 @@ func (u *unpacker) into(dst picture, f *capture.Frame) error {
 // bgrx is the order of what expand returns, as PixelInfo.RGB has it.
 var bgrx = [4]int{2, 1, 0, 4}
 
-// expand returns a frame of RGB565 as pixels of 32 bits, until the next call.
-func (u *unpacker) expand(f *capture.Frame) []byte {
-	b := grow(&u.expanded, 4*f.Format.Width*f.Format.Height)
+// expandRGB565 returns a frame of RGB565 as pixels of 32 bits, until the next call.
+func (u *unpacker) expandRGB565(f *capture.Frame) []byte {
+	b := growBuffer(&u.expanded, 4*f.Format.Width*f.Format.Height)
 	expandRGB565(plane{b, 4 * f.Format.Width, f.Format.Width, f.Format.Height}, packedPlane(f.Format, f.Data))
 	return b
 }
@@ -125,9 +125,9 @@ func chromaOf(f capture.Format, data []byte) plane {
 	return plane{data[l.Offset:], l.Stride, l.Stride / 2, l.Lines}
 }
 
-func splitChroma(dst picture, f *capture.Frame) {
+func splitChroma(dst frameView, f *capture.Frame) {
 	c0, c1 := chromaOrder(dst, f.Format.Pixel)
-	split(c0, c1, chromaOf(f.Format, f.Data))
+	splitPairs(c0, c1, chromaOf(f.Format, f.Data))
 }
 
 // packedPlane returns the only plane of a packed picture in data.
@@ -137,18 +137,18 @@ func packedPlane(f capture.Format, data []byte) plane {
 }
 
 // chromaOrder returns the chroma planes in the order in which a format has them.
-func chromaOrder(p picture, pixel capture.PixelFormat) (first, second plane) {
+func chromaOrder(p frameView, pixel capture.PixelFormat) (first, second plane) {
 	if pixel.Info().CrFirst {
 		return p[2], p[1]
 	}
 	return p[1], p[2]
 }
 
-// resample fills dst with src: scaled, subsampled and coloured as dst is.
-func resample(dst, src picture) {
+// resamplePlanes fills dst with src: scaled, subsampled and coloured as dst is.
+func resamplePlanes(dst, src frameView) {
 	for i := range dst {
 		if dst[i].height > 0 {
-			dst[i].draw(src[i])
+			dst[i].fillFrom(src[i])
 		}
 	}
 }
@@ -156,19 +156,19 @@ func resample(dst, src picture) {
 // neutral is the chroma of grey.
 const neutral = 128
 
-// draw fills p with src, scaled; without src it is the chroma of a grey picture.
-func (p plane) draw(src plane) {
+// fillFrom fills p with src, scaled; without src it is the chroma of a grey picture.
+func (p plane) fillFrom(src plane) {
 	if src.height > 0 {
-		scale(p, src)
+		scalePlane(p, src)
 		return
 	}
 	for y := range p.height {
-		fill(p.data[y*p.stride:][:p.width], neutral)
+		repeatPattern(p.data[y*p.stride:][:p.width], neutral)
 	}
 }
 
-// fill repeats pattern over b.
-func fill(b []byte, pattern ...byte) {
+// repeatPattern repeats pattern over b.
+func repeatPattern(b []byte, pattern ...byte) {
 	for n := copy(b, pattern); n > 0 && n < len(b); n *= 2 {
 		copy(b[n:], b[:n])
 	}

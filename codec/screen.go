@@ -24,7 +24,7 @@ func (c *Converter) toRGBA(dst plane, f *capture.Frame) error {
 	if !dst.fits() {
 		return fmt.Errorf("%d bytes are no room for it", len(dst.data))
 	}
-	src, err := c.planar(f)
+	src, err := c.toPlanar(f)
 	if err != nil {
 		return err
 	}

@@ -42,16 +42,16 @@ func flat(pool *capture.Pool, f capture.Format, y, cb, cr byte) *capture.Frame {
 	fr := pool.Get(f.Size())
 	fr.Format = f
 	planes, _ := f.Planes()
-	fill(fr.Data, y)
+	repeatPattern(fr.Data, y)
 	switch f.Pixel {
 	case capture.YUYV:
-		fill(fr.Data, y, cb, y, cr)
+		repeatPattern(fr.Data, y, cb, y, cr)
 	case capture.NV12:
-		fill(fr.Data[planes[1].Offset:], cb, cr)
+		repeatPattern(fr.Data[planes[1].Offset:], cb, cr)
 	case capture.GREY:
 	default:
-		fill(fr.Data[planes[1].Offset:planes[2].Offset], cb)
-		fill(fr.Data[planes[2].Offset:], cr)
+		repeatPattern(fr.Data[planes[1].Offset:planes[2].Offset], cb)
+		repeatPattern(fr.Data[planes[2].Offset:], cr)
 	}
 	return fr
 }

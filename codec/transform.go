@@ -161,7 +161,7 @@ func (t *Transformer) apply(f *capture.Frame) (*capture.Frame, error) {
 	if !t.pool.Room(to.Size()) {
 		return nil, fmt.Errorf("%w for %d bytes", ErrNoRoom, to.Size())
 	}
-	src, err := t.planar(f)
+	src, err := t.toPlanar(f)
 	if err != nil {
 		return nil, err
 	}
@@ -173,19 +173,19 @@ func (t *Transformer) apply(f *capture.Frame) (*capture.Frame, error) {
 	g.CopyMetaFrom(to, f)
 	for i, dst := range planesOf(to, g.Data) {
 		if dst.height > 0 {
-			turn(dst, src[i], t.Rotate, t.Mirror)
+			rotatePlane(dst, src[i], t.Rotate, t.Mirror)
 		}
 	}
 	return g, nil
 }
 
 // withoutSubsampling returns p with as much chroma as luma.
-func (t *Transformer) withoutSubsampling(p picture) picture {
+func (t *Transformer) withoutSubsampling(p frameView) frameView {
 	w, h := p[0].width, p[0].height
-	b := grow(&t.full, 2*w*h)
+	b := growBuffer(&t.full, 2*w*h)
 	for i := 1; i < len(p); i++ {
 		full := plane{b[(i-1)*w*h:], w, w, h}
-		scale(full, p[i])
+		scalePlane(full, p[i])
 		p[i] = full
 	}
 	return p

@@ -85,8 +85,8 @@ func TestControls(t *testing.T) {
 		k := w.knobs(3)
 		var told []Controls
 		w.receiver.ControlsChanged = func(c Controls) { w.screen.note(func() { told = append(told, c) }) }
-		w.startBoth()
 		trace := w.trace()
+		w.startBoth()
 		w.waitFor(time.Second, "controls", func() bool { return len(w.receiver.Controls().List) == 3 })
 		if c := w.receiver.Controls(); c.Camera != "HD Webcam" || c.List[0].Name != "Knob\uFFFD 1" {
 			t.Errorf("they are %+v", c)

@@ -287,7 +287,7 @@ const (
 	bufTypeVideoCaptureMPlane = 9
 	memoryMMap                = 1
 
-	// pixFmtPrivMagic says that the members after priv are valid.
+	// pixFmtPrivMagic marks that the members after priv are valid.
 	pixFmtPrivMagic = 0xfeedcafe
 
 	bufFlagError              = 0x00000040
@@ -295,7 +295,7 @@ const (
 	bufFlagTimestampMonotonic = 0x00002000
 )
 
-// Order of the lines of a picture. The fields left out give half a picture each,
+// Order of the lines of a frame. The orders left out give half a frame each,
 // or both one after the other.
 const (
 	fieldAny          = 0

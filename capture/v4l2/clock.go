@@ -43,8 +43,8 @@ func (a anchor) time(monotonic time.Duration) time.Time {
 	return a.at.Add(monotonic - a.monotonic)
 }
 
-// stamp returns when the picture in b was taken, which is when it was dequeued
-// where the driver does not say.
+// stamp returns when the frame in b was taken, which is when it was dequeued
+// where the driver does not report it.
 func stamp(b *buffer, dequeued time.Time) time.Time {
 	if b.flags&bufFlagTimestampMask != bufFlagTimestampMonotonic {
 		return dequeued

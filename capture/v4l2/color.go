@@ -2,7 +2,7 @@ package v4l2
 
 import "github.com/tbcam/tbcam/capture"
 
-// formatOf returns the format of packed pictures of a driver's format.
+// formatOf returns the format of packed frames of a driver's format.
 func formatOf(pix pixFormat) capture.Format {
 	f := capture.Format{
 		Pixel:  capture.PixelFormat(pix.pixelFormat),
@@ -15,7 +15,7 @@ func formatOf(pix pixFormat) capture.Format {
 
 // colorOf maps the colour of a driver's format, with the defaults of
 // V4L2_MAP_YCBCR_ENC_DEFAULT and V4L2_MAP_QUANTIZATION_DEFAULT in videodev2.h.
-// What a driver says of JPEGs does not count: JFIF knows one colour.
+// What a driver reports of JPEGs does not count: JFIF knows one colour.
 func colorOf(pix pixFormat) (capture.Matrix, capture.Range) {
 	if capture.PixelFormat(pix.pixelFormat).Compressed() {
 		return capture.BT601, capture.Full
@@ -39,7 +39,7 @@ func matrixOf(encoding, colorspace uint32) capture.Matrix {
 	return capture.BT601
 }
 
-// rangeOf takes grey for full range where the driver does not say, as the kernel's
+// rangeOf takes grey for full range where the driver leaves it open, as the kernel's
 // own test pattern and FFmpeg do: infrared and thermal cameras use all values.
 func rangeOf(pix pixFormat) capture.Range {
 	info := capture.PixelFormat(pix.pixelFormat).Info()
@@ -54,7 +54,7 @@ func rangeOf(pix pixFormat) capture.Range {
 	return capture.Limited
 }
 
-// pixOf returns the driver's format for packed pictures of f.
+// pixOf returns the driver's format for packed frames of f.
 func pixOf(f capture.Format) pixFormat {
 	planes, _ := f.Planes()
 	pix := pixFormat{

@@ -43,7 +43,7 @@ func OpenControls(path string) (*Controls, error) {
 	}
 	c := &Controls{path: path, fd: fd, wake: wake, closed: make(chan struct{})}
 	for _, control := range listControls(fd) {
-		// A driver that tells of no changes only makes others' unseen.
+		// Without events, only the changes of other programs go unseen.
 		subscription := eventSubscription{typ: eventCtrl, id: control.ID}
 		ioctl(fd, vidiocSubscribeEvent, unsafe.Pointer(&subscription))
 	}
@@ -103,7 +103,7 @@ func (c *Controls) refused(control capture.Control, s capture.Setting, err error
 	case errors.Is(err, unix.EACCES):
 		return fmt.Errorf("%w: %s: the driver has it overridden by another control, or read-only", capture.ErrControlLocked, control.Key())
 	case errors.Is(err, unix.EBUSY):
-		return fmt.Errorf("%w: %s: not while pictures flow, or another program holds it", capture.ErrControlLocked, control.Key())
+		return fmt.Errorf("%w: %s: not while the camera streams, or another program holds it", capture.ErrControlLocked, control.Key())
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ERANGE):
 		return fmt.Errorf("%w: %s does not take %s", capture.ErrControlValue, control.Key(), control.Format(s))
 	}
@@ -152,7 +152,7 @@ func textOf(fd int, q *queryExtCtrl) string {
 	return string(buf) // spaces count
 }
 
-// Wait returns when the driver tells that another program has changed a control.
+// Wait returns when the driver reports that another program has changed a control.
 // It polls for exceptions only: a vb2 queue that does not stream answers
 // everything else with an error, or by starting its read emulation.
 func (c *Controls) Wait() error {
@@ -179,7 +179,7 @@ func (c *Controls) Wait() error {
 	return capture.ErrClosed
 }
 
-// drainEvents takes all events: what they tell is asked for anew.
+// drainEvents takes all events: the values are read again.
 func (c *Controls) drainEvents() {
 	for {
 		var e event

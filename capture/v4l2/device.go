@@ -62,7 +62,7 @@ func queryCap(fd int) (c capability, err error) {
 	return c, err
 }
 
-// caps returns the capabilities of this node alone, where the driver tells.
+// caps returns the capabilities of this node alone, where the driver reports them.
 func (c *capability) caps() uint32 {
 	if c.capabilities&capDeviceCaps != 0 {
 		return c.deviceCaps
@@ -138,7 +138,7 @@ func setFmtMPlane(fd int, pix pixFormat) (grant, error) {
 	return f.grant(), err
 }
 
-// grant returns the format as a single-planar device would tell it.
+// grant returns the format as a single-planar device would report it.
 func (f *formatMPlane) grant() grant {
 	g := grant{pix: pixFormat{
 		width: f.pix.width, height: f.pix.height, field: f.pix.field,

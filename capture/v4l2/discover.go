@@ -15,7 +15,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// node is a /dev/videoN and what it says of itself.
+// node is a /dev/videoN and what it reports of itself.
 type node struct {
 	path   string
 	number int
@@ -27,7 +27,7 @@ func (n *node) name() string   { return text(n.cap.card[:]) }
 func (n *node) driver() string { return text(n.cap.driver[:]) }
 func (n *node) bus() string    { return text(n.cap.busInfo[:]) }
 
-// isLoopback tells by the driver's name; some builds write it in one word.
+// isLoopback goes by the driver's name; some builds write it in one word.
 func (n *node) isLoopback() bool {
 	return n.driver() == "v4l2 loopback" || n.driver() == "v4l2loopback"
 }
@@ -84,7 +84,7 @@ func (n *node) rank() int {
 	return 0
 }
 
-// errLibcamera says that a camera's nodes give raw sensor data and need a
+// errLibcamera is returned when a camera's nodes give raw sensor data and need a
 // pipeline to be set up, which is libcamera's work.
 var errLibcamera = errors.New("needs libcamera: feed a v4l2loopback node from it and use that")
 

@@ -19,10 +19,10 @@ func reset(fd int, id uint32) error {
 	return writeControl(fd, capture.Control{ID: id}, capture.Setting{})
 }
 
-// ownPictures has readers see nothing but what is written: not the module's own
-// picture after a time, nor the last one again with the same time stamp. Other
+// ownFrames has readers see nothing but what is written: not the module's own
+// frame after a time, nor the last one again with the same time stamp. Other
 // programs leave these turned on.
-func ownPictures(fd int) {
+func ownFrames(fd int) {
 	_ = reset(fd, cidSustainFramerate)
 	_ = reset(fd, cidTimeout)
 }

@@ -19,20 +19,20 @@ type LoopbackNode struct {
 	// Capture and Output are what it announces now. With exclusive_caps=1 it is
 	// an output while nobody writes and a camera from then on; else always both.
 	Capture, Output bool
-	// Exclusive says that it was made with exclusive_caps=1, without which Chromium
+	// Exclusive: it was made with exclusive_caps=1, without which Chromium
 	// does not list it.
 	Exclusive bool
 	// Format and Rate are those that a writer set, or that keep_format=1 keeps;
 	// zero where the next writer may choose.
 	Format capture.Format
 	Rate   capture.Rate
-	// Buffers and MaxOpeners are its limits, 0 where sysfs does not tell.
+	// Buffers and MaxOpeners are its limits, 0 where sysfs lacks them.
 	Buffers, MaxOpeners int
 	// State is "capture" or "output", or "" before v4l2loopback 0.13.
 	State string
-	// ReportsUsage says that Output.Users works.
+	// ReportsUsage: Output.Users works.
 	ReportsUsage bool
-	// KeepsFormat says that a program had it keep its format.
+	// KeepsFormat: a program had it keep its format.
 	KeepsFormat bool
 	// Err is why it could not be opened and asked; all but Path and Name is
 	// unknown then.
@@ -67,7 +67,7 @@ func Loopbacks() ([]LoopbackNode, error) {
 	return loopbacks, nil
 }
 
-// sysfs returns where the kernel tells of a node.
+// sysfs returns where the kernel describes a node.
 func sysfs(path string) string { return filepath.Join("/sys/class/video4linux", filepath.Base(path)) }
 
 func describeLoopback(n node) LoopbackNode {
@@ -92,7 +92,7 @@ func describeLoopback(n node) LoopbackNode {
 	defer unix.Close(fd)
 	_, err = subscribe(fd)
 	l.ReportsUsage, l.KeepsFormat = err == nil, keepsFormat(fd)
-	// The ioctls also tell of a format that nobody holds any more.
+	// The ioctls also report a format that nobody holds any more.
 	if attribute(sysfs, "format") != "" {
 		l.Format, l.Rate = currentFormat(fd)
 	}
@@ -118,7 +118,7 @@ func currentFormat(fd int) (capture.Format, capture.Rate) {
 	return capture.Format{}, capture.Rate{}
 }
 
-// attribute returns what the driver tells in sysfs, "" where it does not.
+// attribute returns what the driver reports in sysfs, "" where it does not.
 func attribute(dir, name string) string {
 	b, _ := os.ReadFile(filepath.Join(dir, name))
 	return strings.TrimSpace(string(b))

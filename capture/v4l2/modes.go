@@ -11,7 +11,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// size is a picture size in pixels.
+// size is a frame size in pixels.
 type size struct{ width, height uint32 }
 
 // Where a driver takes any size or rate in a range, these are offered.
@@ -20,7 +20,7 @@ var (
 		{160, 120}, {320, 180}, {320, 240}, {352, 288}, {640, 360}, {640, 480}, {800, 600}, {960, 540},
 		{1024, 768}, {1280, 720}, {1280, 960}, {1600, 1200}, {1920, 1080}, {2560, 1440}, {3840, 2160},
 	}
-	standardRates = []uint32{5, 10, 15, 20, 24, 25, 30, 50, 60, 90, 120} // pictures per second
+	standardRates = []uint32{5, 10, 15, 20, 24, 25, 30, 50, 60, 90, 120} // frames per second
 )
 
 // listModes lists every combination of format, size and rate: formats in the order of their codes, as the library forgets

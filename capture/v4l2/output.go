@@ -22,9 +22,9 @@ var (
 	ErrFormat = errors.New("node does not take the format")
 )
 
-// Output writes pictures to a v4l2loopback node.
+// Output writes frames to a v4l2loopback node.
 //
-// It uses write(2), one picture a call: the driver then stamps each picture with
+// It uses write(2), one frame a call: the driver then stamps each frame with
 // CLOCK_MONOTONIC and numbers it. With a queue 0.12.7 does not number, and 0.15
 // takes stamps but no longer calls them monotonic; both ways copy once.
 type Output struct {
@@ -105,7 +105,7 @@ func tryOutput(n node, format capture.Format, rate capture.Rate) (*Output, error
 	return o, nil
 }
 
-// start claims the node. free says that it announces itself as an output.
+// start claims the node. free means that it announces itself as an output.
 func (o *Output) start(free bool, rate capture.Rate) error {
 	// Before 0.14 the driver takes any number of writers: the lock keeps at least
 	// those of tbcam apart.
@@ -119,7 +119,7 @@ func (o *Output) start(free bool, rate capture.Rate) error {
 		return err
 	}
 	setRate(o.fd, bufTypeVideoOutput, rate)
-	ownPictures(o.fd)
+	ownFrames(o.fd)
 	// See revive. Since 0.14 the first write does what is needed, and this fails
 	// without harm.
 	streamOutput(o.fd)
@@ -148,7 +148,7 @@ func (o *Output) setFormat(free bool) error {
 	return nil
 }
 
-// setPix sets the driver's format. From 0.14 on the driver says yes to a new
+// setPix sets the driver's format. From 0.14 on the driver accepts a new
 // colour, but takes it over only where the size or pixel format changes, too.
 func (o *Output) setPix(want pixFormat) (pixFormat, error) {
 	got, err := setFmt(o.fd, bufTypeVideoOutput, want)
@@ -178,14 +178,14 @@ func writersExclude(fd int) bool {
 	return ioctl(fd, vidiocQueryExtCtrl, unsafe.Pointer(&q)) == nil && q.typ == ctrlTypeButton
 }
 
-// Format returns the format of the pictures that Write takes.
+// Format returns the format of the frames that Write takes.
 func (o *Output) Format() capture.Format { return o.format }
 
-// Write shows the picture to the readers of the node. It does not wait for them,
+// Write shows the frame to the readers of the node. It does not wait for them,
 // and does not keep the frame, which stays the caller's.
 func (o *Output) Write(f *capture.Frame) error {
 	if f.Format != o.format {
-		return fmt.Errorf("write %s: %w: %v was opened, the picture is %v", o.path, ErrFormat, o.format, f.Format)
+		return fmt.Errorf("write %s: %w: %v was opened, the frame is %v", o.path, ErrFormat, o.format, f.Format)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -199,12 +199,12 @@ func (o *Output) Write(f *capture.Frame) error {
 	case err != nil:
 		return explain("write", o.path, err)
 	case n < len(f.Data):
-		return fmt.Errorf("write %s: %w: a picture of %d bytes, room for %d", o.path, ErrFormat, len(f.Data), n)
+		return fmt.Errorf("write %s: %w: a frame of %d bytes, room for %d", o.path, ErrFormat, len(f.Data), n)
 	}
 	return nil
 }
 
-// writeAll makes one call for a whole picture, again where a signal interrupted it.
+// writeAll makes one call for a whole frame, again where a signal interrupted it.
 func writeAll(fd int, data []byte) (int, error) {
 	for {
 		n, err := unix.Write(fd, data)

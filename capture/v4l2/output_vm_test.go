@@ -62,7 +62,7 @@ func TestRoundTripThroughLoopback(t *testing.T) {
 			path := vm.LoadLoopback(t)
 			o := openOutput(t, path, f)
 			// The reader does not get this one whole: when it asks for buffers 0.12.7
-			// forgets how long pictures were.
+			// forgets how long frames were.
 			if err := o.Write(testFrame(f, 0)); err != nil {
 				t.Fatal(err)
 			}
@@ -110,7 +110,7 @@ func TestJPEGThatIsTooLarge(t *testing.T) {
 	o := openOutput(t, vm.LoadLoopback(t), format)
 	f := &capture.Frame{Format: format, Data: make([]byte, 1<<20)}
 	if err := o.Write(f); !errors.Is(err, ErrFormat) {
-		t.Errorf("a megabyte for a picture of %v: %v", format, err)
+		t.Errorf("a megabyte for a frame of %v: %v", format, err)
 	}
 }
 

@@ -8,14 +8,14 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// padded lays a packed picture out as a driver does that pads its lines, with
+// padded lays a packed frame out as a driver does that pads its lines, with
 // 0xff in the padding.
-func padded(f capture.Format, picture []byte, strides []int) []byte {
+func padded(f capture.Format, frame []byte, strides []int) []byte {
 	var out []byte
 	planes, n := f.Planes()
 	for i, p := range planes[:n] {
 		for line := range p.Lines {
-			out = append(out, picture[p.Offset+line*p.Stride:][:p.Stride]...)
+			out = append(out, frame[p.Offset+line*p.Stride:][:p.Stride]...)
 			out = append(out, bytes.Repeat([]byte{0xff}, strides[i]-p.Stride)...)
 		}
 	}

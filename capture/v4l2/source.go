@@ -38,7 +38,7 @@ type Source struct {
 	reading sync.Mutex // held while the descriptors and buffers are in use
 	poll    [2]unix.PollFd
 	buf     filled // of the last ioctl
-	newest  filled // the newest valid picture that drain found
+	newest  filled // the newest valid frame that drain found
 	last    uint32 // sequence number
 	counted bool   // last is valid
 
@@ -51,7 +51,7 @@ type Source struct {
 
 var _ capture.Source = (*Source)(nil)
 
-// filled is a buffer of the driver's queue, with what a multi-planar device says
+// filled is a buffer of the driver's queue, with what a multi-planar device reports
 // of each plane. A single-planar one has its first plane set from the rest.
 type filled struct {
 	buffer
@@ -149,7 +149,7 @@ func (s *Source) negotiate(mode capture.Mode, bytesPerLine uint32) error {
 		return fmt.Errorf("open %s: %w: %v: the driver gives %w", s.path, capture.ErrNoMode, mode, err)
 	}
 	if !wholePictures(pix.field) {
-		return fmt.Errorf("open %s: %w: %v: the driver gives half pictures (V4L2 field %d)", s.path, capture.ErrNoMode, mode, pix.field)
+		return fmt.Errorf("open %s: %w: %v: the driver gives half frames (V4L2 field %d)", s.path, capture.ErrNoMode, mode, pix.field)
 	}
 	if s.format.Pixel.Compressed() && s.perSet != 1 {
 		return fmt.Errorf("open %s: %w: the driver gives %v in %d buffers", s.path, capture.ErrNoMode, s.format, s.perSet)
@@ -239,8 +239,7 @@ func (s *Source) callBuffer(request uintptr, index uint32) error {
 func (s *Source) streamOn() error {
 	err := ioctl(s.fd, vidiocStreamOn, unsafe.Pointer(&s.bufType))
 	if errors.Is(err, unix.ENOSPC) {
-		return fmt.Errorf("VIDIOC_STREAMON %s: %v needs more USB bandwidth than is free: "+
-			"choose mjpeg or a smaller mode, or plug the camera into another USB controller: %w", s.path, s.mode, err)
+		return fmt.Errorf("VIDIOC_STREAMON %s: %w for %v: %w", s.path, capture.ErrBandwidth, s.mode, err)
 	}
 	if err != nil {
 		return explain("VIDIOC_STREAMON", s.path, err)
@@ -254,7 +253,7 @@ func (s *Source) Mode() capture.Mode { return s.mode }
 // Format returns the format of the frames that Read returns.
 func (s *Source) Format() capture.Format { return s.format }
 
-// Lost counts the pictures that did not become frames so far.
+// Lost counts the frames that were not delivered so far.
 func (s *Source) Lost() capture.Lost {
 	return capture.Lost{
 		Driver:     s.driver.Load(),
@@ -263,7 +262,7 @@ func (s *Source) Lost() capture.Lost {
 	}
 }
 
-// Read waits for the newest valid picture and returns a copy of it, owned by the
+// Read waits for the newest valid frame and returns a copy of it, owned by the
 // caller. It ends with capture.ErrClosed, with capture.ErrGone or
 // capture.ErrSignalChanged where opening the camera again is what may help, or with
 // the driver's error.
@@ -309,7 +308,7 @@ func (s *Source) wait() error {
 	}
 }
 
-// drain dequeues what is ready and leaves the newest valid picture in s.newest;
+// drain dequeues what is ready and leaves the newest valid frame in s.newest;
 // all others go back to the driver at once. A driver that fills buffers faster
 // than this loop empties them does not hold it: it ends after one round.
 func (s *Source) drain() (found bool, err error) {
@@ -361,7 +360,7 @@ func (s *Source) broken(op string, err error) error {
 	return explain(op, s.path, err)
 }
 
-// countGap adds the pictures that the driver dropped before this one. A number
+// countGap adds the frames that the driver dropped before this one. A number
 // that does not rise means nothing: some drivers do not count.
 func (s *Source) countGap(sequence uint32) {
 	if missed := int32(sequence - s.last - 1); s.counted && missed > 0 {
@@ -370,8 +369,8 @@ func (s *Source) countGap(sequence uint32) {
 	s.last, s.counted = sequence, true
 }
 
-// valid reports whether the buffer holds a whole picture, as far as its
-// description tells.
+// valid reports whether the buffer holds a whole frame, as far as its
+// description goes.
 func (s *Source) valid(b *filled) bool {
 	if b.flags&bufFlagError != 0 || int(b.index) >= len(s.buffers) {
 		return false
@@ -397,7 +396,7 @@ func (s *Source) contents(b *filled) (data [maxBuffers][]byte) {
 	return data
 }
 
-// take copies the newest picture into a frame and gives its buffer back.
+// take copies the newest frame out of its buffer, which it gives back.
 func (s *Source) take() (*capture.Frame, error) {
 	b := &s.newest
 	dequeued := time.Now()

@@ -49,18 +49,18 @@ func checkFollows(t *testing.T, last, f *capture.Frame) {
 		t.Errorf("taken at %v, dequeued at %v, the one before taken at %v", taken, dequeued, last.At[capture.Captured])
 	}
 	if bytes.Count(f.Data, f.Data[:1]) == len(f.Data) {
-		t.Error("the picture is one colour")
+		t.Error("the frame is one colour")
 	}
 }
 
 // vivid pads its lines when it is asked to.
 func TestPaddingOfTheDriverIsRemoved(t *testing.T) {
 	path := loadVivid(t)
-	setControl(t, path, "OSD Text Mode", 2) // no text, so that pictures do not change
+	setControl(t, path, "OSD Text Mode", 2) // no text, so that frames do not change
 	for _, pixel := range []capture.PixelFormat{capture.YUYV, capture.NV12, capture.YUV420} {
 		mode := small
 		mode.Pixel = pixel
-		pictures := make(map[string]bool)
+		frames := make(map[string]bool)
 		for _, stride := range []uint32{0, 1024} {
 			pool := new(capture.Pool)
 			s, err := open(path, mode, stride, pool)
@@ -68,14 +68,14 @@ func TestPaddingOfTheDriverIsRemoved(t *testing.T) {
 				t.Fatal(err)
 			}
 			f := next(t, s)
-			pictures[string(f.Data)] = true
+			frames[string(f.Data)] = true
 			if padded := s.packing.planes[0].stride == 1024; padded != (stride == 1024) {
 				t.Errorf("%v: the driver's lines are %d bytes", pixel, s.packing.planes[0].stride)
 			}
 			s.Close()
 		}
-		if len(pictures) != 1 {
-			t.Errorf("%v: the padded picture is another one", pixel)
+		if len(frames) != 1 {
+			t.Errorf("%v: the padded frame is another one", pixel)
 		}
 	}
 }

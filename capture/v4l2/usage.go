@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrUsageUnknown says that the driver does not tell when applications read a
+// ErrUsageUnknown is returned when the driver does not report that applications read a
 // node: v4l2loopback does since 0.13.
 var ErrUsageUnknown = errors.New("this version of v4l2loopback does not tell when an application reads the camera; 0.13 and newer do")
 
-// The event that tells it, V4L2_EVENT_PRI_CLIENT_USAGE of v4l2loopback.c, has two
+// The event that reports it, V4L2_EVENT_PRI_CLIENT_USAGE of v4l2loopback.c, has two
 // numbers: V4L2_EVENT_PRIVATE_START at first, and one of its own later.
 const (
 	eventPrivateStart   = 0x08000000
@@ -44,7 +44,7 @@ type usage struct {
 	done         chan struct{} // closed when the watch has ended
 }
 
-// Users tells how many applications stream from the node: at once, after each
+// Users reports how many applications stream from the node: at once, after each
 // change, and now and then again. Only the newest number waits to be taken. Close
 // closes the channel. The error wraps ErrUsageUnknown where the driver does not
 // tell. It is called once.

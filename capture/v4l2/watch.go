@@ -9,7 +9,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// settle is how long /dev must be quiet before a change is told: a camera has
+// settle is how long /dev must be quiet before a change is reported: a camera has
 // several nodes, and udev makes each one accessible only after it was created.
 const settle = 100 * time.Millisecond
 

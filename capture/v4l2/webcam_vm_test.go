@@ -24,24 +24,24 @@ import (
 // webcamMode is the only one of the webcam made of files.
 var webcamMode = capture.Mode{Pixel: capture.MJPEG, Width: 320, Height: 240, Rate: capture.Rate{Num: 15, Den: 1}}
 
-// writeJPEGs makes pictures of different lengths and returns their bytes.
-func writeJPEGs(t *testing.T, dir string) (pictures [][]byte) {
+// writeJPEGs makes frames of different lengths and returns their bytes.
+func writeJPEGs(t *testing.T, dir string) (frames [][]byte) {
 	t.Helper()
 	for n := range 6 {
-		picture := image.NewGray(image.Rect(0, 0, 320, 240))
-		for i := range picture.Pix {
-			picture.SetGray(i%320, i/320, color.Gray{Y: uint8(i / (n + 1))})
+		frame := image.NewGray(image.Rect(0, 0, 320, 240))
+		for i := range frame.Pix {
+			frame.SetGray(i%320, i/320, color.Gray{Y: uint8(i / (n + 1))})
 		}
 		var b bytes.Buffer
-		if err := jpeg.Encode(&b, picture, nil); err != nil {
+		if err := jpeg.Encode(&b, frame, nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(dir, strconv.Itoa(n)+".jpg"), b.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		pictures = append(pictures, b.Bytes())
+		frames = append(frames, b.Bytes())
 	}
-	return pictures
+	return frames
 }
 
 // plugIn starts fixtures/uvcgadget, a USB webcam made of files.
@@ -82,7 +82,7 @@ func await(t *testing.T, changes <-chan struct{}, find func() (capture.Device, e
 func TestUSBWebcam(t *testing.T) {
 	vm.LoadUSB(t)
 	dir := t.TempDir()
-	pictures := writeJPEGs(t, dir)
+	frames := writeJPEGs(t, dir)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	changes, err := driver.Watch(ctx)
@@ -100,7 +100,7 @@ func TestUSBWebcam(t *testing.T) {
 	}
 	s := start(t, first.Path, webcamMode)
 	for range 10 {
-		checkPicture(t, next(t, s), pictures)
+		checkFrame(t, next(t, s), frames)
 	}
 	t.Logf("lost %+v", s.Lost())
 
@@ -115,15 +115,15 @@ func TestUSBWebcam(t *testing.T) {
 	t.Cleanup(plugIn(t, dir))
 	again := await(t, changes, func() (capture.Device, error) { return driver.FindAgain(first) })
 	t.Logf("%s was %s", again.Path, first.Path)
-	checkPicture(t, next(t, start(t, again.Path, webcamMode)), pictures)
+	checkFrame(t, next(t, start(t, again.Path, webcamMode)), frames)
 }
 
-func checkPicture(t *testing.T, f *capture.Frame, pictures [][]byte) {
+func checkFrame(t *testing.T, f *capture.Frame, frames [][]byte) {
 	t.Helper()
-	for _, p := range pictures {
+	for _, p := range frames {
 		if bytes.Equal(f.Data, p) {
 			return
 		}
 	}
-	t.Errorf("%d bytes that no picture has", len(f.Data))
+	t.Errorf("%d bytes that no frame has", len(f.Data))
 }

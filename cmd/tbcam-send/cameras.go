@@ -104,7 +104,7 @@ func textForViewer(err error) string {
 		return known.forViewer()
 	}
 	for _, kind := range [...]error{
-		capture.ErrNoSignal, capture.ErrSignalChanged, capture.ErrBusy, capture.ErrGone, capture.ErrNoMode, capture.ErrAmbiguous, capture.ErrNoCamera, errHung,
+		capture.ErrNoSignal, capture.ErrSignalChanged, capture.ErrBandwidth, capture.ErrBusy, capture.ErrGone, capture.ErrNoMode, capture.ErrAmbiguous, capture.ErrNoCamera, errHung,
 	} {
 		if errors.Is(err, kind) {
 			return kind.Error()

@@ -178,14 +178,16 @@ func (o options) feed(log *slog.Logger) (f *feed, text string, err error) {
 	offer := newOffer(drivers, o.cameras)
 	camera, text, err := checkCamera(offer, want, kind)
 	if err != nil && o.wait && waitHelps(err) {
-		log.Info("waiting for the camera", "err", err)
+		log.Info("waiting for the camera", "err", cli.Explain(err))
 		text, err = "a camera that is waited for", nil
 	}
 	if err != nil {
 		return nil, "", err
 	}
-	for _, err := range offer.missing() {
-		log.Warn("a camera to offer is missing", "err", err)
+	if camera.Path != "" { // else all are missing
+		for _, err := range offer.missing() {
+			log.Warn("a camera to offer is missing", "err", cli.Explain(err))
+		}
 	}
 	f = newFeed(offer, want, kind, o.quality, log)
 	f.controls.locked, f.controls.keepRate = o.controls.locked, o.controls.keepRate

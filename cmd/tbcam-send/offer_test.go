@@ -54,49 +54,51 @@ func laptop() *shelf {
 	}}
 }
 
-// TestOffer: what is offered, what a viewer gets that chooses none, and what it may
-// choose.
+// offers are values of --camera, what is offered then, what a viewer gets that chooses
+// none, and what it gets by a name: a path, or what the error is.
+var offers = []struct {
+	names   []string
+	offered string
+	first   string
+	chosen  map[string]string
+}{
+	{nil, "/dev/video0 /dev/video4 /dev/video6", "/dev/video0", map[string]string{
+		"/dev/video4":           "/dev/video4",
+		"webcam":                "/dev/video0",
+		"twin":                  "several have that name",
+		"pattern":               `no such camera: "pattern"`,
+		"Face":                  `no such camera: "Face"`,
+		"screen1":               `no such camera: "screen1"`,
+		"/dev/video2":           `no such camera: "/dev/video2"`,
+		"/dev/v4l/by-id/secret": `no such camera: "/dev/v4l/by-id/secret"`,
+		"nobody's":              `no such camera: "nobody's"`,
+	}},
+	{[]string{"pattern2", "pattern"}, "pattern2 pattern", "pattern2", map[string]string{
+		"pattern":         "pattern",
+		"Test pattern 2":  "pattern2",
+		"HD Webcam":       "no such camera: only pattern2, pattern are offered",
+		"/dev/video0":     "no such camera: only pattern2, pattern are offered",
+		"test":            "several have that name",
+		"../../etc/shape": "no such camera: only pattern2, pattern are offered",
+	}},
+	{[]string{"/dev/v4l/by-id/secret"}, "/dev/video0", "/dev/video0", map[string]string{
+		"/dev/v4l/by-id/secret": "/dev/video0",
+		"/dev/video0":           "/dev/video0",
+		"Twin":                  "no such camera: only one is offered (tbcam-send --camera)",
+	}},
+	{[]string{"gone", "face", "/dev/video6", "face"}, "/dev/video2 /dev/video6", "/dev/video2", map[string]string{
+		"gone":     `no such camera: "gone"`, // it may come
+		"Twin":     "/dev/video6",
+		"pattern2": "only 4 are offered",
+	}},
+	{[]string{"pattern", "auto"}, "pattern /dev/video0 /dev/video4 /dev/video6", "pattern", map[string]string{
+		"HD Webcam": "/dev/video0",
+		"pattern2":  `no such camera: "pattern2"`,
+	}},
+}
+
 func TestOffer(t *testing.T) {
-	for _, c := range []struct {
-		names   []string
-		offered string
-		first   string
-		chosen  map[string]string // what a viewer asks for: a path, or what the error is
-	}{
-		{nil, "/dev/video0 /dev/video4 /dev/video6", "/dev/video0", map[string]string{
-			"/dev/video4":           "/dev/video4",
-			"webcam":                "/dev/video0",
-			"twin":                  "several have that name",
-			"pattern":               `no such camera: "pattern"`,
-			"Face":                  `no such camera: "Face"`,
-			"screen1":               `no such camera: "screen1"`,
-			"/dev/video2":           `no such camera: "/dev/video2"`,
-			"/dev/v4l/by-id/secret": `no such camera: "/dev/v4l/by-id/secret"`,
-			"nobody's":              `no such camera: "nobody's"`,
-		}},
-		{[]string{"pattern2", "pattern"}, "pattern2 pattern", "pattern2", map[string]string{
-			"pattern":         "pattern",
-			"Test pattern 2":  "pattern2",
-			"HD Webcam":       "no such camera: only pattern2, pattern are offered",
-			"/dev/video0":     "no such camera: only pattern2, pattern are offered",
-			"test":            "several have that name",
-			"../../etc/shape": "no such camera: only pattern2, pattern are offered",
-		}},
-		{[]string{"/dev/v4l/by-id/secret"}, "/dev/video0", "/dev/video0", map[string]string{
-			"/dev/v4l/by-id/secret": "/dev/video0",
-			"/dev/video0":           "/dev/video0",
-			"Twin":                  "no such camera: only one is offered (tbcam-send --camera)",
-		}},
-		{[]string{"gone", "face", "/dev/video6", "face"}, "/dev/video2 /dev/video6", "/dev/video2", map[string]string{
-			"gone":     `no such camera: "gone"`, // it may come
-			"Twin":     "/dev/video6",
-			"pattern2": "only 4 are offered",
-		}},
-		{[]string{"pattern", "auto"}, "pattern /dev/video0 /dev/video4 /dev/video6", "pattern", map[string]string{
-			"HD Webcam": "/dev/video0",
-			"pattern2":  `no such camera: "pattern2"`,
-		}},
-	} {
+	for _, c := range offers {
 		o := newOffer([]capture.Driver{pattern.Driver{}, laptop()}, c.names)
 		list, err := o.list()
 		var paths []string

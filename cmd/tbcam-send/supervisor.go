@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -296,9 +297,9 @@ func (s *supervisor) handleFailure(r *request, err error) time.Duration {
 
 // logOnce logs an error unless it is the same as the last one.
 func (s *supervisor) logOnce(err error) {
-	if s.lastError != err.Error() {
-		s.lastError = err.Error()
-		s.feed.log.Warn(s.lastError)
+	if text := cli.Explain(err); s.lastError != text {
+		s.lastError = text
+		s.feed.log.Warn(text)
 	}
 }
 

@@ -368,6 +368,7 @@ func TestTextForViewer(t *testing.T) {
 		{fmt.Errorf("%w: none found", capture.ErrNoCamera), "no such camera"},
 		{fmt.Errorf("open /dev/video0: %w on input 0 HDMI", capture.ErrNoSignal), "no signal"},
 		{fmt.Errorf("/dev/video0: %w", capture.ErrSignalChanged), "signal changed"},
+		{fmt.Errorf("VIDIOC_STREAMON /dev/video0: %w for yuyv", capture.ErrBandwidth), "not enough USB bandwidth"},
 		{&modeError{capture.Device{Path: "/dev/video0", Name: "HD"}, fmt.Errorf("%w: yuyv", capture.ErrNoMode)}, "HD: camera has no such mode: yuyv"},
 		{fmt.Errorf("open /dev/video0: %w (run: sudo)", os.ErrPermission), "camera may not be opened"},
 		{errors.New("mmap /dev/video0: bad address"), "camera cannot be used"},

@@ -114,6 +114,7 @@ var remedies = []struct {
 	{unixsock.ErrListening, "end that program, or choose another path"},
 	{tbdev.ErrName, "give NAME, NAME@PEER, unix:PATH, or the path of a device"},
 	{capture.ErrNoneFound, "plug one in, or use --camera pattern"},
+	{capture.ErrBandwidth, "choose --format mjpeg or a smaller --size, or plug the camera into another USB controller"},
 	{capture.ErrNotNamed, "name one with --camera"},
 	{virtualcam.ErrFormat, "end what reads it, or leave --loopback-size and --loopback-format out"},
 	{virtualcam.ErrInUse, "end that, or use --loopback auto"},

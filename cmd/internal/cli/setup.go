@@ -43,7 +43,7 @@ func AddSetup(root *cobra.Command, allocate bool) {
 		Short: "Set the stream up on this host, as root",
 		Long: `Sets a USB4STREAM up on this host through ConfigFS: loads the module, makes the
 stream, and gives it its HopIDs; ` + other + `.
-Done again, it changes only what is not yet as it should be.`,
+Safe to repeat: it changes only what is missing.`,
 		Example: "  sudo " + s.program + " setup\n  sudo " + s.program + " setup --persist\n  " + s.program + " setup --dry-run",
 		Args:    NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -95,7 +95,7 @@ func (s *setup) run(ctx context.Context) error {
 	defer cancel()
 	err := s.config.Setup(ctx)
 	if s.dryRun && errors.Is(err, tbdev.ErrNoModule) {
-		fmt.Fprintln(s.out, "# the rest can be told once the module is loaded")
+		fmt.Fprintln(s.out, "# the rest is known once the module is loaded")
 		err = nil
 	}
 	if err == nil && s.persist {

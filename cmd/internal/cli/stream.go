@@ -19,7 +19,7 @@ import (
 const DefaultStream = "tbcam"
 
 // StreamUsage describes --stream.
-const StreamUsage = "the way to the peer: NAME or NAME@PEER of a USB4STREAM, the `PATH` of a device such as /dev/tbstream0, or unix:PATH"
+const StreamUsage = "connection to the other computer: NAME or NAME@PEER of a USB4STREAM, the `PATH` of a device such as /dev/tbstream0, or unix:PATH"
 
 // SenderLink returns the sender's end of what --stream names.
 func SenderLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Link, error) {
@@ -111,7 +111,7 @@ func checkDevice(path string) error {
 	case info.Mode().Type() == fs.ModeSocket:
 		return fmt.Errorf("open stream %s: it is a socket; use unix:%[1]s", path)
 	case info.Mode()&fs.ModeCharDevice == 0:
-		return fmt.Errorf("open stream %s: it is no character device", path)
+		return fmt.Errorf("open stream %s: it is not a character device", path)
 	}
 	return nil
 }
