@@ -1,6 +1,7 @@
 package codec
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ func ParseKind(s string) (Kind, error) {
 
 // Choose returns the kind of encoder for frames of format in: never Auto, and
 // Copy where JPEG was asked of a camera that sends JPEGs. The error of an
-// impossible choice says what to choose instead.
+// impossible choice has what to choose instead.
 func Choose(kind Kind, in capture.Format) (Kind, error) {
 	switch compressed := in.Pixel.Compressed(); {
 	case compressed && kind == Raw:
@@ -54,7 +55,7 @@ func Choose(kind Kind, in capture.Format) (Kind, error) {
 // is for one goroutine.
 type Encoder interface {
 	// Format returns what Encode makes of frames of format in. Of a camera's own
-	// JPEGs the header may say another size; it is the frame's that counts.
+	// JPEGs the header may have another size; it is the frame's that counts.
 	Format(in capture.Format) capture.Format
 	// Encode takes the caller's reference over in every case and returns a
 	// frame that the caller owns, with Encoded set and the other stamps and the
@@ -69,8 +70,9 @@ type Encoder interface {
 }
 
 // NewEncoder returns an encoder of a kind that Choose returned. The quality of
-// JPEG is 1 to 100; new frames come from pool.
+// JPEG is 1 to 100; new frames come from pool; nil is one of its own.
 func NewEncoder(kind Kind, quality int, pool *capture.Pool) (Encoder, error) {
+	pool = cmp.Or(pool, new(capture.Pool))
 	switch {
 	case kind == Copy:
 		return &copier{pool: pool}, nil

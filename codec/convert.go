@@ -49,7 +49,7 @@ func (c *Converter) Planar(dst [3][]byte, strides [3]int, f *capture.Frame) erro
 }
 
 // Convert writes f to dst as a picture of format to, of which dst holds at
-// least Size bytes. A picture of another size is scaled as Fit says; its samples'
+// least Size bytes. A picture of another size is scaled by Fit; its samples'
 // range is converted, a different matrix is not. The target is any raw format of
 // Y'CbCr with 8 bits; the same format and size is a plain copy.
 func (c *Converter) Convert(dst []byte, to capture.Format, f *capture.Frame) error {

@@ -22,8 +22,9 @@ type Decoder struct {
 	chroma  []byte // planes of subsamplings that no raw format has
 }
 
-// NewDecoder returns a decoder whose frames come from pool.
+// NewDecoder returns a decoder whose frames come from pool; nil is one of its own.
 func NewDecoder(pool *capture.Pool, limits Limits) *Decoder {
+	pool = cmp.Or(pool, new(capture.Pool))
 	limits.Width = cmp.Or(limits.Width, capture.MaxDimension)
 	limits.Height = cmp.Or(limits.Height, capture.MaxDimension)
 	return &Decoder{pool: pool, limits: limits}
@@ -39,7 +40,7 @@ func (d *Decoder) Close() { d.libjpeg.stop() }
 // (4:1:1 becomes YUV422P and 4:4:0 becomes YUV444). A raw frame passes untouched,
 // without Decoded: others may be reading it.
 //
-// The picture has to have the size that the frame's format says, within the
+// The picture has to have the size of the frame's format, within the
 // limits. An error that wraps jfif.ErrDamaged costs only this frame.
 func (d *Decoder) Decode(f *capture.Frame) (*capture.Frame, error) {
 	g, err := d.decode(f)

@@ -50,7 +50,7 @@ import (
 )
 
 // This file is the only one that calls C. The callers of its functions see to
-// it that the planes have room for what their sizes say.
+// it that the planes have room for their sizes.
 
 // subsamplings are the TJSAMPs.
 var subsamplings = [...]C.int{

@@ -12,7 +12,7 @@ import (
 // frame, bit-identical.
 //
 // A picture cut short within its last scan looks like one that lacks its EOI,
-// and only decoding tells them apart: both get an EOI here, and the decoder
+// and only decoding distinguishes them: both get an EOI here, and the decoder
 // finds the former damaged.
 type copier struct {
 	counters
@@ -31,7 +31,7 @@ func (c *copier) Encode(f *capture.Frame) (*capture.Frame, error) {
 		return nil, fmt.Errorf("codec: check frame %d of %v: %w", f.Sequence, f.Format, err)
 	}
 	pixel := f.Format.Pixel
-	f.Format = h.Format() // a driver may say otherwise
+	f.Format = h.Format() // a driver may report another size
 	f.Format.Pixel = pixel
 	f = c.repair(f, &h)
 	f.At[capture.Encoded] = time.Now()

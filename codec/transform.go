@@ -69,9 +69,9 @@ func geometry(r image.Rectangle) string {
 }
 
 // Format returns what becomes of pictures of format in. Raw ones that are
-// changed become planar, as PlanarFormat says, or YUV444 where no raw format has
+// changed become planar, as by PlanarFormat, or YUV444 where no raw format has
 // the chroma of the result: 4:2:2 lying on its side, or an odd last column or
-// line that comes first. Of a compressed format it tells the size only.
+// line that comes first. Of a compressed format only the size is known.
 func (t Transform) Format(in capture.Format) capture.Format {
 	if t.Identity() {
 		return in

@@ -234,8 +234,8 @@ func TestSenderWithoutControls(t *testing.T) {
 			again = w.set(1, 2)
 			early <- outcome{s, err}
 		})
-		w.startBoth()
 		trace := w.trace()
+		w.startBoth()
 		if o := w.outcome(early, time.Second); !errors.Is(o.err, ErrNoRemoteControl) {
 			t.Errorf("got %+v", o)
 		}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/sink"
 	"github.com/tbcam/tbcam/sink/record"
 	"github.com/tbcam/tbcam/sink/snapshot"
@@ -249,7 +250,7 @@ func (s *snapshotOutput) writeFrame(f *capture.Frame) error {
 // logMissing notes whether a frame is missing, and logs that once.
 func (s *snapshotOutput) logMissing(err error) {
 	if err != nil && !s.failing {
-		s.log.Warn("snapshot missed", "err", err)
+		s.log.Warn("snapshot missed", "err", cli.Explain(err))
 	}
 	s.failing = err != nil
 }

@@ -47,7 +47,7 @@ func ParseKind(name string) (Kind, error) {
 	return 0, fmt.Errorf("recording format %q is unknown; known are mkv, mp4, avi, mjpeg and jpg", name)
 }
 
-// KindOf tells the kind by the extension of path; one that ends in a slash is a
+// KindOf returns the kind by the extension of path; one that ends in a slash is a
 // Directory. ok is false for any other path.
 func KindOf(path string) (kind Kind, ok bool) {
 	if strings.HasSuffix(path, "/") {
@@ -80,7 +80,7 @@ func (k Kind) Check(f capture.Format) error {
 	return nil
 }
 
-// Tags say what a recording is of. What is empty is left out.
+// Tags describe a recording. What is empty is left out.
 type Tags struct {
 	Camera  string
 	Host    string    // of the camera
@@ -110,7 +110,7 @@ type Writer interface {
 	Write(f *capture.Frame, t time.Duration) error
 	// Gap notes that pictures are missing before the next one, and why, where the
 	// container has a place for it: a chapter, or a line of frames.csv. Counts in
-	// lost are of pictures, text is what else there is to say; both may be empty.
+	// lost are of pictures, text is any other cause; both may be empty.
 	Gap(lost capture.Lost, text string) error
 	// Flush hands all to the kernel: what kills the process then harms nothing.
 	Flush() error

@@ -10,7 +10,7 @@ import (
 // maxGaps bounds the chapters of a recording, and the memory for them.
 const maxGaps = 4096
 
-// maxGapText bounds what one says, in bytes.
+// maxGapText bounds the text of one, in bytes.
 const maxGapText = 200
 
 // gap is where pictures are missing.
@@ -19,7 +19,7 @@ type gap struct {
 	text string
 }
 
-// describe says in words what is missing, added to what was said before.
+// describe returns in words what is missing, added to the text before.
 func describe(before string, lost capture.Lost, text string) string {
 	var parts []string
 	if before != "" {

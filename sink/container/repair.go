@@ -143,7 +143,7 @@ func (s *survey) finish() error {
 // surveyor surveys a recording up to end.
 type surveyor func(f storage, end int64) (*survey, error)
 
-// surveyorOf tells the kind by how the file begins.
+// surveyorOf recognises the kind by how the file begins.
 func surveyorOf(f io.ReaderAt) (surveyor, error) {
 	var b [12]byte
 	if _, err := f.ReadAt(b[:], 0); err != nil && !errors.Is(err, io.EOF) {

@@ -221,7 +221,7 @@ func (v *aviSurvey) finish() error {
 	return v.a.finish()
 }
 
-// duration is of all pictures, at the rate that the head tells.
+// duration is of all pictures, at the rate of the head.
 func (v *aviSurvey) duration() time.Duration {
 	var frames int64
 	for _, p := range v.a.parts {

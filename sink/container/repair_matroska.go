@@ -12,7 +12,7 @@ import (
 // Limits of what is read into memory from a file, which may be anybody's.
 const (
 	maxHead = 1 << 20 // bytes before the first picture
-	maxNote = 4 << 10 // bytes of what is said of a gap
+	maxNote = 4 << 10 // bytes of the text of a gap
 )
 
 // matroskaSurvey reads a file that newMatroska has begun.
@@ -157,7 +157,7 @@ func (v *matroskaSurvey) block(at, end, cluster int64) (next int64, ok bool) {
 	return next, true
 }
 
-// tags takes what is said of a gap.
+// tags takes the text of a gap.
 func (v *matroskaSurvey) tags(at, size int64) {
 	if size > maxNote || len(v.m.gaps) == maxGaps {
 		return

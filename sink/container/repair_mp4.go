@@ -124,7 +124,7 @@ func (v *mp4Survey) goOn() (next int64, ok bool) {
 	}
 }
 
-// message takes what is said of a gap.
+// message takes the text of a gap.
 func (v *mp4Survey) message(at, size int64) {
 	const fields = 8 + 4 + 4 + 8 + 4 + 4
 	if size > maxNote || len(v.m.gaps)+len(v.notes) >= maxGaps {

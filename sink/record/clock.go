@@ -10,7 +10,7 @@ func WallTime(moment time.Time) time.Time {
 	return now.Add(min(moment.Sub(now), 0)).Round(0)
 }
 
-// Schedule says which frames are due, one per period. Its zero value takes all.
+// Schedule chooses the frames that are due, one per period. Its zero value takes all.
 type Schedule struct {
 	Every time.Duration
 	next  time.Time

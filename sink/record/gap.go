@@ -23,7 +23,7 @@ func (g *Gap) Add(more Gap) {
 	g.Break = g.Break || more.Break
 }
 
-// String says what is missing beside Lost, in words; empty for nothing.
+// String returns what is missing beside Lost, in words; empty for nothing.
 func (g Gap) String() string {
 	var parts []string
 	if g.Link > 0 {

@@ -36,6 +36,9 @@ func IsJPEG(path string) bool {
 	return strings.EqualFold(ext, ".jpg") || strings.EqualFold(ext, ".jpeg")
 }
 
+// ErrExist is returned for a file that exists and is not to be overwritten.
+var ErrExist = fmt.Errorf("%w", fs.ErrExist)
+
 // Check reports why a snapshot cannot be written to path, before there is one.
 func Check(path string, force bool) error {
 	if path == Stdout {
@@ -44,7 +47,7 @@ func Check(path string, force bool) error {
 	_, err := os.Lstat(path)
 	switch {
 	case err == nil && !force:
-		return fmt.Errorf("snapshot %s: %w; --force overwrites it", path, fs.ErrExist)
+		return fmt.Errorf("snapshot %s: %w", path, ErrExist)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("snapshot: %w", err)
 	}

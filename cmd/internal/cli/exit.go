@@ -14,6 +14,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/sink/container"
 	"github.com/tbcam/tbcam/sink/record"
+	"github.com/tbcam/tbcam/sink/snapshot"
 	"github.com/tbcam/tbcam/sink/virtualcam"
 	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/tbdev"
@@ -118,6 +119,7 @@ var remedies = []struct {
 	{virtualcam.ErrFormat, "end what reads it, or leave --loopback-size and --loopback-format out"},
 	{virtualcam.ErrInUse, "end that, or use --loopback auto"},
 	{record.ErrExist, "--force overwrites it"},
+	{snapshot.ErrExist, "--force overwrites it"},
 	{record.ErrSymlink, "remove it or name its target"},
 	{record.ErrDirectory, "end the path with / to record numbered files into it"},
 	{record.ErrFormatChanged, "record to a file"},
