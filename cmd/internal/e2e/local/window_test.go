@@ -289,7 +289,9 @@ func TestSnapshotKey(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	send()
+	for range 3 { // a first frame waits for a second of its size, which ends where a third begins
+		send()
+	}
 	v.WaitText("camera is on")
 	display.Window(t, "tbcam")
 	var files []string
