@@ -24,13 +24,30 @@ import (
 // TestMain ends with nothing of a recorder left.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	stacks := make([]byte, 1<<20)
-	stacks = stacks[:runtime.Stack(stacks, true)]
-	if bytes.Contains(stacks, []byte("record.(*Recorder).run")) && code == 0 {
+	// A goroutine that has let Close return may still be on its way out.
+	stacks := findRecorders()
+	for range 100 {
+		if stacks == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+		stacks = findRecorders()
+	}
+	if stacks != nil && code == 0 {
 		fmt.Fprintf(os.Stderr, "left after the tests: %s\n", stacks)
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// findRecorders returns the stacks of all goroutines, if a recorder's is among them.
+func findRecorders() []byte {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	if !bytes.Contains(stacks, []byte("record.(*Recorder).run")) {
+		return nil
+	}
+	return stacks
 }
 
 var (
