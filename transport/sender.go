@@ -338,6 +338,7 @@ func (ss *senderSession) pumpUnits(ctx, session context.Context) error {
 	for taken := uint64(0); ; {
 		unit, err := ss.takeUnit(ctx, taken)
 		if ctx.Err() != nil && err != nil {
+			ss.noteEnd(ctx, err)
 			return nil // leaveWhenDone sends the Bye
 		}
 		if err != nil {
@@ -369,6 +370,14 @@ func (ss *senderSession) takeUnit(ctx context.Context, taken uint64) (Unit, erro
 		}
 	}
 	return ss.sender.Producer.Next(ctx)
+}
+
+// noteEnd notes the end of a producer that came together with the session's: else
+// the sender would offer another session, in which there is nothing to send.
+func (ss *senderSession) noteEnd(ctx context.Context, err error) {
+	if !errors.Is(err, ctx.Err()) {
+		ss.producerErr = err
+	}
 }
 
 func (ss *senderSession) endOfUnits(session context.Context, err error) error {

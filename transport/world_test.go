@@ -183,12 +183,12 @@ func (f *feed) nextOfAll(ctx context.Context) (Unit, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case ctx.Err() != nil:
-		return Unit{}, ctx.Err()
 	case f.last != 0 && f.number == f.last && f.err != nil:
 		return Unit{}, f.err
 	case f.last != 0 && f.number == f.last:
 		return Unit{}, io.EOF
+	case ctx.Err() != nil:
+		return Unit{}, ctx.Err()
 	}
 	return Unit{Frame: f.picture(), Info: f.info, Lost: f.lost}, nil
 }

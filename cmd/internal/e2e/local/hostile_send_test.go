@@ -36,7 +36,7 @@ func inotifies(t *testing.T, pid int) (n int) {
 func TestFloodOfStarts(t *testing.T) {
 	flag, path := harness.NewSocket(t)
 	l := hostile.Listen(t, path)
-	s := harness.Start(t, nil, "tbcam-send", flag, "--wait")
+	s := harness.Start(t, nil, "tbcam-send", flag, "--camera=pattern")
 	p := accept(t, l)
 	go p.Drain()
 	request := map[string]any{"camera": "pattern", "width": 320, "height": 240}
