@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
+	"syscall"
 	"testing"
 )
 
@@ -16,6 +18,8 @@ func Main(m *testing.M) int {
 	if films := os.Getenv(FilmVariable); films != "" {
 		return sendFilms(films)
 	}
+	// What is caught here has its default in the programs, also under nohup.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	Bin = os.Getenv("TBCAM_BIN")
 	if Bin == "" {
 		dir, err := buildPrograms()

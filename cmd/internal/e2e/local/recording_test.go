@@ -185,7 +185,7 @@ func TestRecordingOnDemand(t *testing.T) {
 		{"start", func() error { _, err := io.WriteString(commands, "start\n"); return err }, "recording started"},
 		{"segment", func() error { return v.Process.Signal(syscall.SIGUSR1) }, "the next frame begins a new file"},
 		{"stop", func() error { return v.Process.Signal(syscall.SIGUSR2) }, "recording stopped"},
-		{"nonsense", func() error { _, err := io.WriteString(commands, "\x1b[2J\n"); return err }, `command "\x1b[2J" is unknown`},
+		{"nonsense", func() error { _, err := io.WriteString(commands, "\x1b[2J\n"); return err }, `unknown command "\x1b[2J"`},
 		{"start again", func() error { return v.Process.Signal(syscall.SIGUSR2) }, ""},
 	}
 	for _, s := range steps {
