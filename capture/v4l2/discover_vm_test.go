@@ -154,7 +154,7 @@ func TestLoopbacksComeLast(t *testing.T) {
 	if !slices.Equal(cameras[1].Modes, want) {
 		t.Errorf("modes of the loopback %v", cameras[1].Modes)
 	}
-	for name, path := range map[string]string{"": vivid, "auto": vivid, "VIVID": vivid, "tbc": loopback} {
+	for name, path := range map[string]string{"": vivid, "VIVID": vivid, "tbc": loopback} {
 		if c, err := driver.Find(name); err != nil || c.Path != path {
 			t.Errorf("driver.Find(%q): %s, %v", name, c.Path, err)
 		}
