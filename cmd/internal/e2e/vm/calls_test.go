@@ -452,7 +452,7 @@ func TestCallsDoctor(t *testing.T) {
 	node := vm.LoadLoopback(t)
 	doctor(0, "ok    "+node+" (tbcam) is free")
 	flag, _ := harness.NewSocket(t)
-	harness.StartViewer(t, flag, "--loopback="+node, smallCamera).WaitText("connected to")
+	harness.StartViewer(t, flag, "--loopback="+node, smallCamera).WaitText("virtual camera is ready")
 	dial(t, node).waitPlaceholder(t, "for the doctor")
 	doctor(0, "ok    "+node+" (tbcam) is in use: applications see yuyv 320x240")
 }
