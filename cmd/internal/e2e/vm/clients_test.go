@@ -130,7 +130,17 @@ func testClient(t *testing.T, c client, turned bool) {
 		t.Fatal(err)
 	}
 	t.Logf("read after %v", time.Since(begin))
-	checkStamps(t, begin, stamps(all, c.step, turned))
+	checkStamps(t, begin, withoutNewestFirst(stamps(all, c.step, turned)))
+}
+
+// withoutNewestFirst drops a first frame that comes again in its place: v4l2loopback
+// 0.15 may give a reader that starts the newest of its two buffers, and then both
+// from the oldest on (seen as 1 0 1 2 3).
+func withoutNewestFirst(found []pattern.Stamp) []pattern.Stamp {
+	if len(found) > 2 && found[0].Counter == found[1].Counter+1 && found[2].Counter == found[0].Counter {
+		return found[1:]
+	}
+	return found
 }
 
 // stamps reads the codes of the last pictures of 320x240, back to one without: the
