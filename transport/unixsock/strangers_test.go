@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,23 +12,9 @@ import (
 	"github.com/tbcam/tbcam/fixtures/otheruser"
 )
 
-// sharedDir is a directory that the other user may enter and write, as /tmp.
-func sharedDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "tbcam-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 // Another user who binds the path first gets no frame, unless that user is allowed.
 func TestStrangerListens(t *testing.T) {
-	path := filepath.Join(sharedDir(t), "s")
+	path := filepath.Join(otheruser.SharedDir(t), "s")
 	var l net.Listener
 	var err error
 	otheruser.Do(t, func() { l, err = net.Listen("unix", path) })
@@ -56,7 +41,7 @@ func TestStrangerConnects(t *testing.T) {
 		allow            Users
 		connects, served bool
 	}{{nil, false, false}, {Users{12345}, true, false}, {Users{otheruser.UID}, true, true}} {
-		path := filepath.Join(sharedDir(t), "s")
+		path := filepath.Join(otheruser.SharedDir(t), "s")
 		l, err := Listen(path, c.allow, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -2,7 +2,6 @@ package local
 
 import (
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -12,23 +11,9 @@ import (
 	"github.com/tbcam/tbcam/fixtures/otheruser"
 )
 
-// sharedDir is a directory that all users may enter and write, as /tmp.
-func sharedDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "tbcam-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 // TestStrangerAtSocket: who binds the path first gets no frame, and is named.
 func TestStrangerAtSocket(t *testing.T) {
-	path := filepath.Join(sharedDir(t), "s")
+	path := filepath.Join(otheruser.SharedDir(t), "s")
 	var l net.Listener
 	var err error
 	otheruser.Do(t, func() { l, err = net.Listen("unix", path) })
@@ -50,7 +35,7 @@ func TestStrangerAtSocket(t *testing.T) {
 // TestAllowedUser: a sender of another user serves a viewer that allows it, and no
 // other one.
 func TestAllowedUser(t *testing.T) {
-	dir := sharedDir(t)
+	dir := otheruser.SharedDir(t)
 	flag := "--stream=unix:" + filepath.Join(dir, "s")
 	v := harness.Start(t, nil, "tbcam-view", flag, "--stats=json", "--record="+filepath.Join(dir, "a.mkv"), "--allow-user=bin")
 	v.WaitText("waiting for tbcam-send")
