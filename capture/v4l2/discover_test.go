@@ -36,11 +36,11 @@ var laptop = []node{
 // find finds the camera of a name among nodes; those whose card ends in I see
 // infrared only.
 func find(nodes []node, name string) (capture.Device, error) {
-	candidates, err := match(nodes, name)
+	candidates, err := matchCameras(nodes, name)
 	if err != nil {
 		return capture.Device{}, err
 	}
-	return choose(candidates, name, nodes, func(n node) (capture.Device, error) {
+	return chooseCamera(candidates, name, nodes, func(n node) (capture.Device, error) {
 		return capture.Device{Path: n.path, Name: n.name(), Infrared: strings.HasSuffix(n.name(), "I")}, nil
 	})
 }
@@ -166,7 +166,7 @@ func TestHoldersAreNamed(t *testing.T) {
 			}
 		}
 	}
-	got := holders(proc, "/dev/video0")
+	got := findHolders(proc, "/dev/video0")
 	if len(got) != 1 || got[0] != "firefox (pid 10)" {
 		t.Errorf("holders are %q", got)
 	}
@@ -185,7 +185,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{unix.EACCES, unix.EACCES, "usermod -aG video"},
 		{unix.EINVAL, unix.EINVAL, "VIDIOC_S_FMT /dev/video0: invalid argument"},
 	} {
-		err := explain("VIDIOC_S_FMT", "/dev/video0", c.errno)
+		err := explainError("VIDIOC_S_FMT", "/dev/video0", c.errno)
 		if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.text) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v: %v", c.errno, err)
 		}

@@ -63,7 +63,7 @@ func TestPaddingOfTheDriverIsRemoved(t *testing.T) {
 		frames := make(map[string]bool)
 		for _, stride := range []uint32{0, 1024} {
 			pool := new(capture.Pool)
-			s, err := open(path, mode, stride, pool)
+			s, err := openSource(path, mode, stride, pool)
 			if err != nil {
 				t.Fatal(err)
 			}

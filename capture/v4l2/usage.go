@@ -24,11 +24,11 @@ const (
 // that was never sent would otherwise be missed for ever.
 const again = 1000
 
-// subscribe asks for the event and its present state.
-func subscribe(fd int) (eventSubscription, error) {
+// subscribeUsage asks for the event and its present state.
+func subscribeUsage(fd int) (eventSubscription, error) {
 	for _, number := range []uint32{eventClientUsage, eventPrivateStart} {
 		s := eventSubscription{typ: number, flags: eventSubSendInitial}
-		if ioctl(fd, vidiocSubscribeEvent, unsafe.Pointer(&s)) == nil {
+		if callDriver(fd, vidiocSubscribeEvent, unsafe.Pointer(&s)) == nil {
 			return s, nil
 		}
 	}
@@ -49,7 +49,7 @@ type usage struct {
 // closes the channel. The error wraps ErrUsageUnknown where the driver does not
 // tell. It is called once.
 func (o *Output) Users() (<-chan int, error) {
-	s, err := subscribe(o.fd)
+	s, err := subscribeUsage(o.fd)
 	if err != nil {
 		return nil, fmt.Errorf("VIDIOC_SUBSCRIBE_EVENT %s: %w", o.path, err)
 	}
@@ -58,12 +58,12 @@ func (o *Output) Users() (<-chan int, error) {
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
 	o.usage = &usage{fd: o.fd, wake: wake, subscription: s, users: make(chan int, 1), done: make(chan struct{})}
-	go o.usage.watch()
+	go o.usage.watchEvents()
 	return o.usage.users, nil
 }
 
-// watch passes events on until stop.
-func (u *usage) watch() {
+// watchEvents passes events on until stop.
+func (u *usage) watchEvents() {
 	defer close(u.done)
 	defer close(u.users)
 	poll := [2]unix.PollFd{{Fd: int32(u.fd), Events: unix.POLLPRI}, {Fd: int32(u.wake), Events: unix.POLLIN}}
@@ -78,21 +78,21 @@ func (u *usage) watch() {
 		case poll[0].Revents&unix.POLLPRI == 0:
 			return // the node is gone
 		default:
-			u.pass()
+			u.passEvent()
 		}
 	}
 }
 
 // askAgain makes the driver send an event with the present number.
 func (u *usage) askAgain() {
-	_ = ioctl(u.fd, vidiocUnsubscribeEvent, unsafe.Pointer(&u.subscription))
-	_ = ioctl(u.fd, vidiocSubscribeEvent, unsafe.Pointer(&u.subscription))
+	_ = callDriver(u.fd, vidiocUnsubscribeEvent, unsafe.Pointer(&u.subscription))
+	_ = callDriver(u.fd, vidiocSubscribeEvent, unsafe.Pointer(&u.subscription))
 }
 
-// pass takes an event and makes its number the one that waits.
-func (u *usage) pass() {
+// passEvent takes an event and makes its number the one that waits.
+func (u *usage) passEvent() {
 	var e event
-	if ioctl(u.fd, vidiocDQEvent, unsafe.Pointer(&e)) != nil || e.typ != u.subscription.typ {
+	if callDriver(u.fd, vidiocDQEvent, unsafe.Pointer(&e)) != nil || e.typ != u.subscription.typ {
 		return
 	}
 	select {
@@ -102,8 +102,8 @@ func (u *usage) pass() {
 	u.users <- int(e.count)
 }
 
-// stop ends the watch and waits for its end.
-func (u *usage) stop() {
+// stopWatch ends the watch and waits for its end.
+func (u *usage) stopWatch() {
 	one := [8]byte{1}
 	_, _ = unix.Write(u.wake, one[:])
 	<-u.done

@@ -29,14 +29,14 @@ func (Driver) Watch(ctx context.Context) (<-chan struct{}, error) {
 	go func() {
 		defer close(changes)
 		defer watcher.Close()
-		coalesce(ctx, watcher, changes)
+		coalesceEvents(ctx, watcher, changes)
 	}()
 	return changes, nil
 }
 
-// coalesce turns bursts of events into single changes. An error of the watcher
+// coalesceEvents turns bursts of events into single changes. An error of the watcher
 // means lost events: it counts as a change, too.
-func coalesce(ctx context.Context, watcher *fsnotify.Watcher, changes chan<- struct{}) {
+func coalesceEvents(ctx context.Context, watcher *fsnotify.Watcher, changes chan<- struct{}) {
 	quiet := time.NewTimer(settle)
 	for {
 		select {

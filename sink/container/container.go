@@ -132,13 +132,13 @@ func Create(path string, o Options) (Writer, error) {
 	if o.Kind == Directory {
 		return createDirectory(path, o)
 	}
-	f, err := create(path, o.Force)
+	f, err := createFile(path, o.Force)
 	if err != nil {
 		return nil, err
 	}
-	w, err := open(f, o)
+	w, err := openKind(f, o)
 	if err != nil {
-		return nil, errors.Join(err, f.discard())
+		return nil, errors.Join(err, f.discardFile())
 	}
 	return w, nil
 }
@@ -153,11 +153,11 @@ func Stream(w io.Writer, o Options) (Writer, error) {
 	if err := o.Kind.Check(o.Format); err != nil {
 		return nil, err
 	}
-	return open(&file{disk: &pipe{w: w}}, o)
+	return openKind(&file{disk: &pipe{w: w}}, o)
 }
 
-// open begins a recording of a kind that is one file.
-func open(f *file, o Options) (Writer, error) {
+// openKind begins a recording of a kind that is one file.
+func openKind(f *file, o Options) (Writer, error) {
 	switch o.Kind {
 	case Matroska:
 		return newMatroska(f, o)
@@ -166,5 +166,5 @@ func open(f *file, o Options) (Writer, error) {
 	case AVI:
 		return newAVI(f, o)
 	}
-	return &plain{file: f, pictures: takeBuffer()}, nil
+	return &plain{file: f, gathered: takeBuffer()}, nil
 }

@@ -71,8 +71,8 @@ func TestStamps(t *testing.T) {
 	} {
 		s := newStamps(time.Millisecond)
 		for i, at := range c.at {
-			got := s.of(at)
-			s.next(got)
+			got := s.unitsOf(at)
+			s.stepTo(got)
 			if got != c.want[i] {
 				t.Errorf("%s: picture %d is at %d ms, want %d", c.name, i, got, c.want[i])
 			}
@@ -138,7 +138,7 @@ func TestExisting(t *testing.T) {
 		o.Force = true
 		w, err := Create(f.path, o)
 		must(t, err)
-		must(t, w.Write(&capture.Frame{Data: picture(jpegs, 0)}, 0))
+		must(t, w.Write(&capture.Frame{Data: sampleFrame(jpegs, 0)}, 0))
 		must(t, w.Flush())
 		if _, err := Create(f.path, o); !errors.Is(err, ErrBusy) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v: another recorder: %v", kind, err)
@@ -170,7 +170,7 @@ func TestRemoved(t *testing.T) {
 		f.add(0)
 		must(t, f.Sync())
 		must(t, os.RemoveAll(f.path))
-		err := f.Write(&capture.Frame{Data: picture(jpegs, 1)}, time.Second)
+		err := f.Write(&capture.Frame{Data: sampleFrame(jpegs, 1)}, time.Second)
 		if err == nil {
 			err = f.Sync()
 		}
@@ -261,7 +261,7 @@ func TestStreamBreaks(t *testing.T) {
 	s, err := Stream(w, options(Matroska, jpegs))
 	must(t, err)
 	must(t, r.Close())
-	must(t, s.Write(&capture.Frame{Data: picture(jpegs, 0)}, 0))
+	must(t, s.Write(&capture.Frame{Data: sampleFrame(jpegs, 0)}, 0))
 	for range 2 {
 		if err := s.Flush(); !errors.Is(err, syscall.EPIPE) {
 			t.Errorf("%v", err)
@@ -332,7 +332,7 @@ func limitFiles(t *testing.T, size uint64) (restore func()) {
 func TestChunks(t *testing.T) {
 	for _, kind := range files {
 		disk := newMemory(nil)
-		w, err := open(&file{disk: disk, seekable: true}, options(kind, jpegs))
+		w, err := openKind(&file{disk: disk, seekable: true}, options(kind, jpegs))
 		must(t, err)
 		big := make([]byte, chunkSize/2)
 		before := len(disk.data)

@@ -52,7 +52,7 @@ func recordUntilKilled(path string) error {
 	var pool capture.Pool
 	times := newTimes(seed)
 	for n := 0; err == nil; n++ {
-		data := picture(jpegs, n)
+		data := sampleFrame(jpegs, n)
 		f := pool.Get(len(data))
 		copy(f.Data, data)
 		if n%50 == 40 {
@@ -120,14 +120,14 @@ func killed(t *testing.T, kind Kind, seed uint64) {
 	path := filepath.Join(t.TempDir(), "a."+kind.String())
 	safe := killAfter(t, path, seed)
 	before := hashes(t, kind, path, "fatal")
-	wantPictures(t, before[:max(safe, len(before)-1)], safe) // the last one may be torn
+	wantFrames(t, before[:max(safe, len(before)-1)], safe) // the last one may be torn
 	report, err := Repair(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("%d pictures were safe: %+v", safe, report)
 	got := hashes(t, kind, path, "warning")
-	wantPictures(t, got, safe)
+	wantFrames(t, got, safe)
 	if len(got) != report.Frames {
 		t.Errorf("%d pictures are there, Repair tells of %d", len(got), report.Frames)
 	}
@@ -190,20 +190,20 @@ func input(kind Kind, path string) []string {
 	case MJPEG:
 		return []string{"-f", "mjpeg", "-i", path}
 	case Directory:
-		return []string{"-i", path + "/" + pictureFile}
+		return []string{"-i", path + "/" + frameFile}
 	}
 	return []string{"-i", path}
 }
 
-// wantPictures fails the test unless there are at least so many pictures and all
+// wantFrames fails the test unless there are at least so many pictures and all
 // are those of recordUntilKilled.
-func wantPictures(t *testing.T, got []string, least int) {
+func wantFrames(t *testing.T, got []string, least int) {
 	t.Helper()
 	if len(got) < least {
 		t.Fatalf("%d pictures, want at least %d", len(got), least)
 	}
 	for i, hash := range got {
-		if want := hashOf(picture(jpegs, i)); hash != want {
+		if want := hashOf(sampleFrame(jpegs, i)); hash != want {
 			t.Fatalf("picture %d has %s, want %s", i, hash, want)
 		}
 	}

@@ -38,8 +38,8 @@ func TestDirectory(t *testing.T) {
 		t.Errorf("frames.csv is\n%s\nwant\n%s", got, want)
 	}
 	for i := range 3 {
-		data, err := os.ReadFile(filepath.Join(f.path, fmt.Sprintf(pictureFile, i+1)))
-		if err != nil || !bytes.Equal(data, picture(jpegs, i)) {
+		data, err := os.ReadFile(filepath.Join(f.path, fmt.Sprintf(frameFile, i+1)))
+		if err != nil || !bytes.Equal(data, sampleFrame(jpegs, i)) {
 			t.Errorf("picture %d is another one (%v)", i+1, err)
 		}
 	}
@@ -61,9 +61,9 @@ func TestDirectoryForce(t *testing.T) {
 	o.Force = true
 	w, err := Create(f.path+"/", o)
 	must(t, err)
-	must(t, w.Write(&capture.Frame{Data: picture(jpegs, 9)}, 0))
+	must(t, w.Write(&capture.Frame{Data: sampleFrame(jpegs, 9)}, 0))
 	must(t, w.Close())
-	names, err := pictures(f.path)
+	names, err := listFrames(f.path)
 	if err != nil || len(names) != 1 || strings.Count(readTimes(t, f.path), "\n") != 2 {
 		t.Errorf("%v, %v", names, err)
 	}
@@ -78,13 +78,13 @@ func TestDirectoryFull(t *testing.T) {
 	f := shoot(t, Directory, jpegs)
 	f.add(0)
 	restore := limitFiles(t, 1000)
-	frame := &capture.Frame{Data: picture(jpegs, 1)}
+	frame := &capture.Frame{Data: sampleFrame(jpegs, 1)}
 	for range 2 {
 		if err := f.Write(frame, time.Second); !errors.Is(err, syscall.EFBIG) {
 			t.Error(err)
 		}
 	}
-	if names, err := pictures(f.path); err != nil || len(names) != 1 {
+	if names, err := listFrames(f.path); err != nil || len(names) != 1 {
 		t.Errorf("%v, %v", names, err)
 	}
 	restore()
@@ -124,7 +124,7 @@ func TestRepairDirectory(t *testing.T) {
 		{"no line at all", func(_, csv string) string { return header }, 5, 0},
 		{"no header", func(_, csv string) string { return "" }, 5, 0},
 		{"the next picture is torn", func(dir, csv string) string {
-			must(t, os.WriteFile(dir+"/00000006.jpg", picture(jpegs, 5)[:2000], 0o600))
+			must(t, os.WriteFile(dir+"/00000006.jpg", sampleFrame(jpegs, 5)[:2000], 0o600))
 			return csv
 		}, 5, 5},
 		{"the next picture is empty", func(dir, csv string) string {
@@ -132,8 +132,8 @@ func TestRepairDirectory(t *testing.T) {
 			return csv
 		}, 5, 5},
 		{"two more pictures", func(dir, csv string) string {
-			must(t, os.WriteFile(dir+"/00000006.jpg", picture(jpegs, 5), 0o600))
-			must(t, os.WriteFile(dir+"/00000007.jpg", picture(jpegs, 6), 0o600))
+			must(t, os.WriteFile(dir+"/00000006.jpg", sampleFrame(jpegs, 5), 0o600))
+			must(t, os.WriteFile(dir+"/00000007.jpg", sampleFrame(jpegs, 6), 0o600))
 			return csv
 		}, 7, 5},
 		{"the last picture is lost", func(dir, csv string) string {
@@ -142,7 +142,7 @@ func TestRepairDirectory(t *testing.T) {
 		}, 4, 4},
 		{"the data of two pictures are lost", func(dir, csv string) string {
 			must(t, os.WriteFile(dir+"/00000005.jpg", make([]byte, 5000), 0o600))
-			must(t, os.WriteFile(dir+"/00000004.jpg", append(picture(jpegs, 3)[:4000], 0, 0), 0o600))
+			must(t, os.WriteFile(dir+"/00000004.jpg", append(sampleFrame(jpegs, 3)[:4000], 0, 0), 0o600))
 			return csv
 		}, 3, 3},
 		{"another file", func(dir, csv string) string {
@@ -163,7 +163,7 @@ func TestRepairDirectory(t *testing.T) {
 			t.Errorf("%s: %+v, %v, want %d pictures", c.name, r, err, c.pictures)
 			continue
 		}
-		names, err := pictures(f.path)
+		names, err := listFrames(f.path)
 		got := readTimes(t, f.path)
 		if err != nil || len(names) != c.pictures || strings.Count(got, "\n") != c.pictures+1 || strings.Count(got, "Z,") != c.lines {
 			t.Errorf("%s: %v, frames.csv is\n%s", c.name, names, got)
@@ -178,11 +178,11 @@ func TestRepairDirectory(t *testing.T) {
 func TestRepairLongDirectory(t *testing.T) {
 	f := shoot(t, Directory, jpegs)
 	for i := range 3 * maxTail {
-		must(t, f.Write(&capture.Frame{Data: picture(jpegs, 0)}, time.Duration(i)*time.Second))
+		must(t, f.Write(&capture.Frame{Data: sampleFrame(jpegs, 0)}, time.Duration(i)*time.Second))
 	}
 	f.close()
 	for i := 10; i < 3*maxTail; i++ {
-		must(t, os.Remove(filepath.Join(f.path, fmt.Sprintf(pictureFile, i+1))))
+		must(t, os.Remove(filepath.Join(f.path, fmt.Sprintf(frameFile, i+1))))
 	}
 	for range 10 {
 		r, err := Repair(f.path)
@@ -208,7 +208,7 @@ func TestRepairDirectoryRefuses(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	if names, err := pictures(dir); err != nil || len(names) != 1 {
+	if names, err := listFrames(dir); err != nil || len(names) != 1 {
 		t.Errorf("%v, %v", names, err)
 	}
 }
@@ -222,7 +222,7 @@ func FuzzRepairDirectory(f *testing.F) {
 		dir := t.TempDir()
 		must(t, os.WriteFile(filepath.Join(dir, timesFile), []byte(text), 0o600))
 		for i := range 3 {
-			must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf(pictureFile, i+1)), picture(jpegs, i), 0o600))
+			must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf(frameFile, i+1)), sampleFrame(jpegs, i), 0o600))
 		}
 		first, err := Repair(dir)
 		if err != nil {

@@ -127,7 +127,7 @@ const gapTag = "GAP"
 func gapUID(at int64) uint64 { return uint64(at) + 1 }
 
 func gapTags(g gap) []byte {
-	return marshal(&struct{ Tags tags }{tags{tag{
+	return marshalElements(&struct{ Tags tags }{tags{tag{
 		Targets:   targets{gapUID(g.at)},
 		SimpleTag: []simpleTag{{gapTag, g.text}},
 	}}})
@@ -146,7 +146,7 @@ func chaptersOf(gaps []gap) []byte {
 			ChapterDisplay:   chapterDisplay{g.text, "eng"},
 		})
 	}
-	return marshal(&struct{ Chapters chapters }{chapters{edition}})
+	return marshalElements(&struct{ Chapters chapters }{chapters{edition}})
 }
 
 // trackNumber is the number of the only track.
@@ -218,14 +218,14 @@ type header struct{ ebml, info, tracks, tags []byte }
 
 func newHeader(f capture.Format, t Tags) header {
 	return header{
-		ebml: marshal(&struct{ EBML ebmlHeader }{ebmlHeader{1, 1, 4, 8, "matroska", 4, 2}}),
-		info: marshal(&struct{ Info info }{info{
+		ebml: marshalElements(&struct{ EBML ebmlHeader }{ebmlHeader{1, 1, 4, 8, "matroska", 4, 2}}),
+		info: marshalElements(&struct{ Info info }{info{
 			TimecodeScale: uint64(time.Millisecond),
 			MuxingApp:     "tbcam",
 			WritingApp:    cmp.Or(t.Program, "tbcam"),
 			DateUTC:       t.Start,
 		}}),
-		tracks: marshal(&struct{ Tracks tracks }{tracks{trackEntry{
+		tracks: marshalElements(&struct{ Tracks tracks }{tracks{trackEntry{
 			TrackNumber: trackNumber,
 			TrackUID:    trackNumber,
 			TrackType:   videoTrack,
@@ -233,7 +233,7 @@ func newHeader(f capture.Format, t Tags) header {
 			CodecID:     codecID(f.Pixel),
 			Video:       videoOf(f, t.Field),
 		}}}),
-		tags: marshal(&struct{ Tags tags }{tagsOf(t)}),
+		tags: marshalElements(&struct{ Tags tags }{tagsOf(t)}),
 	}
 }
 
@@ -248,19 +248,19 @@ type ending struct {
 // durationSize is the length of the Duration element: ID, size, and a float64.
 const durationSize = 2 + 1 + 8
 
-// bytes returns the header, with Void elements in place of what is not known.
-func (h header) bytes(e ending) []byte {
+// encodeHeader returns the header, with Void elements in place of what is not known.
+func (h header) encodeHeader(e ending) []byte {
 	seek := h.seekHead(e)
 	fixed := len(h.info) - durationSize
 	info := append(bytes.Clone(h.info[:fixed]), voidOf(durationSize)...)
 	if e.duration > 0 {
-		copy(info[fixed:], marshal(&struct{ Duration float64 }{float64(e.duration)}))
+		copy(info[fixed:], marshalElements(&struct{ Duration float64 }{float64(e.duration)}))
 	}
 	return bytes.Join([][]byte{h.ebml, segmentHead(e.size), seek, info, h.tracks, h.tags}, nil)
 }
 
-// segment returns where the Segment's data begins in the file.
-func (h header) segment() int64 { return int64(len(h.ebml) + len(segmentHead(0))) }
+// segmentStart returns where the Segment's data begins in the file.
+func (h header) segmentStart() int64 { return int64(len(h.ebml) + len(segmentHead(0))) }
 
 // seekHead returns the SeekHead, which is the first thing in the Segment. What is
 // not there has no entry: a Void takes the room.
@@ -285,7 +285,7 @@ func (h header) seekHead(e ending) []byte {
 			s.Seek = append(s.Seek, seek{part.id.Bytes(), uint64(part.at)})
 		}
 	}
-	head := marshal(&struct{ SeekHead seekHead }{s})
+	head := marshalElements(&struct{ SeekHead seekHead }{s})
 	return append(head, voidOf(size-len(head))...)
 }
 
@@ -313,9 +313,9 @@ func voidOf(size int) []byte {
 	return v
 }
 
-// marshal encodes elements of this file. They are fixed at compile time, so an
+// marshalElements encodes elements of this file. They are fixed at compile time, so an
 // error is a mistake in them.
-func marshal(elements any) []byte {
+func marshalElements(elements any) []byte {
 	var b bytes.Buffer
 	if err := ebml.Marshal(elements, &b); err != nil {
 		panic(fmt.Sprintf("container: encoding %T: %v", elements, err))

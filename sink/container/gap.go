@@ -19,8 +19,8 @@ type gap struct {
 	text string
 }
 
-// describe returns in words what is missing, added to the text before.
-func describe(before string, lost capture.Lost, text string) string {
+// describeGap returns in words what is missing, added to the text before.
+func describeGap(before string, lost capture.Lost, text string) string {
 	var parts []string
 	if before != "" {
 		parts = append(parts, before)

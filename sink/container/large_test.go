@@ -41,7 +41,7 @@ func sparsely(t *testing.T, kind Kind) (Writer, string) {
 	path := filepath.Join(t.TempDir(), "a."+kind.String())
 	f, err := os.Create(path)
 	must(t, err)
-	w, err := open(&file{disk: sparse{osFile{f}}, path: path, seekable: true, named: true}, options(kind, jpegs))
+	w, err := openKind(&file{disk: sparse{osFile{f}}, path: path, seekable: true, named: true}, options(kind, jpegs))
 	must(t, err)
 	return w, path
 }
@@ -55,7 +55,7 @@ func TestLargeFiles(t *testing.T) {
 			w, path := sparsely(t, kind)
 			data := make([]byte, size)
 			for i := range pictures {
-				copy(data, picture(jpegs, i%200)) // what remains of longer ones is behind EOI
+				copy(data, sampleFrame(jpegs, i%200)) // what remains of longer ones is behind EOI
 				must(t, w.Write(&capture.Frame{Data: data}, time.Duration(i)*100*time.Millisecond))
 			}
 			must(t, w.Close())
@@ -105,7 +105,7 @@ func wantSought(t *testing.T, kind Kind, path string, i, size int) {
 	f, err := os.Open(path)
 	must(t, err)
 	defer f.Close()
-	want := picture(jpegs, n%200)
+	want := sampleFrame(jpegs, n%200)
 	got := make([]byte, len(want)+64)
 	if _, err := f.ReadAt(got, pos); err != nil || !bytes.Contains(got, want) {
 		t.Errorf("at %d is not picture %d (%v)", pos, n, err)
@@ -208,7 +208,7 @@ func TestHours(t *testing.T) {
 			for at := times.next(); at < 5*time.Hour; {
 				data := []byte("no JPEG, but nobody looks into it")
 				if len(want) < 100 { // ffprobe does into the first ones
-					data = picture(jpegs, len(want))
+					data = sampleFrame(jpegs, len(want))
 				}
 				must(t, w.Write(&capture.Frame{Data: data}, at))
 				want = append(want, int64(at.Round(unit[kind])/unit[kind]))

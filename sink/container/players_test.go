@@ -327,7 +327,7 @@ func TestGStreamerPlays(t *testing.T) {
 				source = append(source, "!", demuxer)
 			}
 			if kind == Directory {
-				source = []string{"multifilesrc", "location=" + f.path + "/" + pictureFile, "index=1", "caps=image/jpeg,framerate=30/1"}
+				source = []string{"multifilesrc", "location=" + f.path + "/" + frameFile, "index=1", "caps=image/jpeg,framerate=30/1"}
 			}
 			out := tool(t, "gst-launch-1.0", append(append([]string{"-v"}, source...),
 				"!", "jpegdec", "!", "identity", "silent=false", "!", "fakesink")...)
@@ -421,7 +421,7 @@ func TestRepairedPlays(t *testing.T) {
 			var want []string
 			next := 0
 			for _, p := range probe(t, kind, path).Packets {
-				for next < 200 && hashOf(picture(jpegs, next)) != p.Hash {
+				for next < 200 && hashOf(sampleFrame(jpegs, next)) != p.Hash {
 					next++
 				}
 				want = append(want, p.Hash)

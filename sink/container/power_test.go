@@ -89,14 +89,14 @@ func TestPowerLoss(t *testing.T) {
 // returns how many pictures are on the disk for sure.
 func filmUntil(t *testing.T, kind Kind, disk storage, random *rand.Rand, pictures int) (synced int) {
 	t.Helper()
-	w, err := open(&file{disk: disk, seekable: true, named: true}, options(kind, jpegs))
+	w, err := openKind(&file{disk: disk, seekable: true, named: true}, options(kind, jpegs))
 	must(t, err)
 	times := newTimes(random.Uint64())
 	for i := range pictures {
 		if random.IntN(20) == 0 {
 			must(t, w.Gap(capture.Lost{Driver: 1}, ""))
 		}
-		must(t, w.Write(&capture.Frame{Data: picture(jpegs, i)}, times.next()))
+		must(t, w.Write(&capture.Frame{Data: sampleFrame(jpegs, i)}, times.next()))
 		switch random.IntN(10) {
 		case 0:
 			must(t, w.Sync())

@@ -57,21 +57,21 @@ func repairDirectory(path string) (Report, error) {
 		return Report{}, err
 	}
 	s.length = info.Size()
-	if err := s.read(f); errors.Is(err, ErrNotRecording) {
+	if err := s.readLines(f); errors.Is(err, ErrNotRecording) {
 		return Report{}, fmt.Errorf("%s %w", f.Name(), err)
 	} else if err != nil {
 		return Report{}, err
 	}
-	return s.report, s.repairFile()
+	return s.report, s.fixLines()
 }
 
-// read takes the lines that are whole, and keeps the last ones.
-func (s *directorySurvey) read(f *os.File) error {
+// readLines takes the lines that are whole, and keeps the last ones.
+func (s *directorySurvey) readLines(f *os.File) error {
 	lines := bufio.NewReaderSize(f, maxLine)
 	head := strings.Join(timesHeader, ",") + "\n"
 	first, err := nextLine(lines)
 	if err != nil || first == "" {
-		return cmp.Or(err, s.begin(head))
+		return cmp.Or(err, s.writeHead(head))
 	}
 	if first != head {
 		return ErrNotRecording
@@ -83,7 +83,7 @@ func (s *directorySurvey) read(f *os.File) error {
 			return err
 		}
 		fields := strings.Split(text, ",")
-		if len(fields) < len(timesHeader) || !pictureName.MatchString(fields[0]) || fields[0] <= s.last() {
+		if len(fields) < len(timesHeader) || !frameName.MatchString(fields[0]) || fields[0] <= s.lastListed() {
 			return ErrNotRecording
 		}
 		if len(s.lines) == maxTail {
@@ -96,10 +96,10 @@ func (s *directorySurvey) read(f *os.File) error {
 	}
 }
 
-// begin writes the head of a file that has none.
-func (s *directorySurvey) begin(head string) error {
+// writeHead writes the head of a file that has none.
+func (s *directorySurvey) writeHead(head string) error {
 	s.changed = true
-	return s.times.append([]byte(head))
+	return s.times.appendParts([]byte(head))
 }
 
 // nextLine returns the next line, "" behind the last one that is whole: what was
@@ -112,26 +112,26 @@ func nextLine(r *bufio.Reader) (string, error) {
 	return string(text), err
 }
 
-// last returns the name of the last picture that has a line, "" for none.
-func (s *directorySurvey) last() string {
+// lastListed returns the name of the last picture that has a line, "" for none.
+func (s *directorySurvey) lastListed() string {
 	if n := len(s.lines); n > 0 {
 		return s.lines[n-1].name
 	}
 	return s.before
 }
 
-// mend takes away the lines of pictures that are not there or torn, and lists or
+// fixLines removes the lines of pictures that are not there or torn, and lists or
 // removes the pictures behind the last line.
-func (s *directorySurvey) repairFile() error {
-	s.unlist()
-	names, err := pictures(s.path)
+func (s *directorySurvey) fixLines() error {
+	s.unlistTorn()
+	names, err := listFrames(s.path)
 	if err != nil {
 		return err
 	}
-	listed := s.last()
+	listed := s.lastListed()
 	for _, name := range names {
 		if name > listed {
-			if err := s.list(name); err != nil {
+			if err := s.listOrRemove(name); err != nil {
 				return err
 			}
 		}
@@ -150,8 +150,8 @@ func (s *directorySurvey) repairFile() error {
 	return cmp.Or(s.times.Truncate(s.times.size), s.times.Sync(), syncDir(s.path))
 }
 
-// unlist drops the last lines whose pictures are torn or not there.
-func (s *directorySurvey) unlist() {
+// unlistTorn drops the last lines whose pictures are torn or not there.
+func (s *directorySurvey) unlistTorn() {
 	for len(s.lines) > 0 {
 		n := len(s.lines) - 1
 		data, err := readPicture(filepath.Join(s.path, s.lines[n].name))
@@ -165,8 +165,8 @@ func (s *directorySurvey) unlist() {
 	}
 }
 
-// list adds a line for a picture that has none, or removes it.
-func (s *directorySurvey) list(name string) error {
+// listOrRemove adds a line for a picture that has none, or removes it.
+func (s *directorySurvey) listOrRemove(name string) error {
 	s.changed = true
 	path := filepath.Join(s.path, name)
 	data, err := readPicture(path)
@@ -178,7 +178,7 @@ func (s *directorySurvey) list(name string) error {
 		return os.Remove(path)
 	}
 	s.report.Frames++
-	return s.times.append([]byte(name + ",,,\n"))
+	return s.times.appendParts([]byte(name + ",,,\n"))
 }
 
 // readPicture reads a file of up to maxPicture bytes.
@@ -188,5 +188,5 @@ func readPicture(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxPicture))
+	return io.ReadAll(io.LimitReader(f, maxFrameSize))
 }

@@ -65,7 +65,7 @@ var files = []Kind{Matroska, MP4, AVI, MJPEG}
 func filmed(t testing.TB, kind Kind, n int) (interrupted, ended []byte) {
 	t.Helper()
 	disk := newMemory(nil)
-	w, err := open(&file{disk: disk, seekable: true, named: true}, options(kind, jpegs))
+	w, err := openKind(&file{disk: disk, seekable: true, named: true}, options(kind, jpegs))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func filmed(t testing.TB, kind Kind, n int) (interrupted, ended []byte) {
 		if i == n/2 {
 			must(t, w.Gap(capture.Lost{Driver: 7}, "cable"))
 		}
-		must(t, w.Write(&capture.Frame{Data: picture(jpegs, i)}, times.next()))
+		must(t, w.Write(&capture.Frame{Data: sampleFrame(jpegs, i)}, times.next()))
 	}
 	must(t, w.Flush())
 	interrupted = bytes.Clone(disk.data)
@@ -94,7 +94,7 @@ func ends(t *testing.T, data []byte, n int) (all []int) {
 	t.Helper()
 	at := 0
 	for i := range n {
-		p := picture(jpegs, i)
+		p := sampleFrame(jpegs, i)
 		found := bytes.Index(data[at:], p)
 		if found < 0 {
 			t.Fatalf("picture %d is not there", i)
@@ -261,7 +261,7 @@ func TestRepairHole(t *testing.T) {
 				}
 				kept := 0
 				for i, end := range all {
-					p := picture(jpegs, i)
+					p := sampleFrame(jpegs, i)
 					if end > from && end-len(p) < next {
 						continue
 					}
@@ -374,11 +374,11 @@ func TestNoPermission(t *testing.T) {
 func TestManyGaps(t *testing.T) {
 	for kind, most := range map[Kind]int{Matroska: maxGaps, MP4: 255} {
 		disk := newMemory(nil)
-		w, err := open(&file{disk: disk, path: ".", seekable: true, named: true}, options(kind, jpegs))
+		w, err := openKind(&file{disk: disk, path: ".", seekable: true, named: true}, options(kind, jpegs))
 		must(t, err)
 		for i := range maxGaps + 100 {
 			must(t, w.Gap(capture.Lost{Driver: 1}, strings.Repeat("long ", 100)))
-			must(t, w.Write(&capture.Frame{Data: picture(jpegs, 0)}, time.Duration(i)*10*time.Millisecond))
+			must(t, w.Write(&capture.Frame{Data: sampleFrame(jpegs, 0)}, time.Duration(i)*10*time.Millisecond))
 		}
 		must(t, w.Flush())
 		interrupted := bytes.Clone(disk.data)

@@ -99,9 +99,9 @@ var sampleJPEG = sync.OnceValue(func() []byte {
 	return data
 })
 
-// picture returns the i-th picture of a format; each is different. JPEGs differ
+// sampleFrame returns the i-th picture of a format; each is different. JPEGs differ
 // by a comment.
-func picture(f capture.Format, i int) []byte {
+func sampleFrame(f capture.Format, i int) []byte {
 	random := rand.New(rand.NewPCG(1, uint64(i)))
 	if !f.Pixel.Compressed() {
 		return randomBytes(random, f.Size())
@@ -155,7 +155,7 @@ func shootWith(t testing.TB, o Options) *film {
 // add writes the next picture, of a time since the first one.
 func (f *film) add(at time.Duration) {
 	f.t.Helper()
-	data := picture(f.format, len(f.want))
+	data := sampleFrame(f.format, len(f.want))
 	frame := f.pool.Get(len(data))
 	defer frame.Release()
 	copy(frame.Data, data)

@@ -37,7 +37,7 @@ func TestPowerCut(t *testing.T) {
 		}
 		t.Logf("%d pictures were safe: %+v", acknowledged[i], report)
 		got := hashes(t, kind, path, "warning")
-		wantPictures(t, got, acknowledged[i])
+		wantFrames(t, got, acknowledged[i])
 		remux(t, kind, path, got)
 	}
 }

@@ -55,8 +55,8 @@ func TestOurFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	n := names{path: clean(dir + "//./%F/[c]am-%H%M%S.mkv"), pattern: true}
-	got, err := n.files()
+	n := names{path: cleanPath(dir + "//./%F/[c]am-%H%M%S.mkv"), pattern: true}
+	got, err := n.listFiles()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -292,7 +292,7 @@ func TestKeep(t *testing.T) {
 			old(t, dir+"/x.mkv", 1000, 100*time.Hour) // somebody else's
 			var log logged
 			k := newKeeper(&names{path: dir + "/%d.mkv", pattern: true}, c.keep, log.log())
-			k.tidy(dir + "/05.mkv")
+			k.deleteBeyondLimit(dir + "/05.mkv")
 			if got := files(t, dir); !slices.Equal(got, c.left) {
 				t.Errorf("left are %q, want %q\n%s", got, c.left, &log)
 			}
@@ -316,7 +316,7 @@ func TestKeepDirectories(t *testing.T) {
 	old(t, dir+"/02/diary.txt", 10, time.Hour)
 	var log logged
 	k := newKeeper(&names{path: dir + "/%d/", pattern: true}, Limit{Size: 1}, log.log())
-	k.tidy("")
+	k.deleteBeyondLimit("")
 	if got := files(t, dir); !slices.Equal(got, []string{"02"}) {
 		t.Errorf("left are %q", got)
 	}
@@ -339,7 +339,7 @@ func TestKeepLeavesNoEmptyDirectories(t *testing.T) {
 	var log logged
 	n := &names{path: dir + "/%d/%H/a%M.mkv", pattern: true}
 	k := newKeeper(n, Limit{Size: 1}, log.log())
-	k.tidy("")
+	k.deleteBeyondLimit("")
 	if got := files(t, dir); !slices.Equal(got, []string{"02"}) {
 		t.Errorf("left are %q", got)
 	}

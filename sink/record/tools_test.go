@@ -176,14 +176,14 @@ func (l *logged) wantInOrder(t testing.TB, parts ...string) {
 // begin starts a recorder whose files are made by create; nil is the real thing.
 func begin(t testing.TB, o Options, create func(string, container.Options) (container.Writer, error)) *Recorder {
 	t.Helper()
-	r, err := prepare(o)
+	r, err := newRecorder(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if create != nil {
 		r.create = create
 	}
-	go r.run()
+	go r.writeLoop()
 	t.Cleanup(func() { r.Close() })
 	return r
 }

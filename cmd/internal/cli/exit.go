@@ -144,8 +144,8 @@ var remedies = []struct {
 	{transport.ErrNoRemoteControl, "update tbcam-send on the other host"},
 }
 
-// remedy returns the remedy of an error, behind a semicolon.
-func remedy(err error) string {
+// remedyOf returns the remedy of an error, behind a semicolon.
+func remedyOf(err error) string {
 	for _, r := range remedies {
 		if errors.Is(err, r.err) {
 			return "; " + r.text
@@ -160,7 +160,7 @@ func PrintError(program string, err error) {
 }
 
 // Explain returns the text of an error with its remedy, if there is one.
-func Explain(err error) string { return err.Error() + remedy(err) }
+func Explain(err error) string { return err.Error() + remedyOf(err) }
 
 // untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP ends. The
 // second SIGINT or SIGTERM ends the process immediately. A terminal that closes may

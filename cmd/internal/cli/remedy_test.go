@@ -44,7 +44,7 @@ func TestRemedies(t *testing.T) {
 		{container.ErrNotRecording, "ffmpeg"},
 		{container.ErrNotStreamable, "mkv, mp4 or mjpeg"},
 	} {
-		if got := remedy(fmt.Errorf("open stream: %w", c.err)); !strings.HasPrefix(got, "; ") || !strings.Contains(got, c.text) {
+		if got := remedyOf(fmt.Errorf("open stream: %w", c.err)); !strings.HasPrefix(got, "; ") || !strings.Contains(got, c.text) {
 			t.Errorf("%v: the remedy is %q, want %q", c.err, got, c.text)
 		}
 		var b bytes.Buffer
@@ -53,7 +53,7 @@ func TestRemedies(t *testing.T) {
 			t.Errorf("the log has %q, want %q in it", b.String(), c.text)
 		}
 	}
-	if got := remedy(fmt.Errorf("anything")); got != "" {
+	if got := remedyOf(fmt.Errorf("anything")); got != "" {
 		t.Errorf("an unknown error has the remedy %q", got)
 	}
 }

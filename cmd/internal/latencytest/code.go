@@ -38,23 +38,23 @@ func Paint(run, number int, pool *capture.Pool) (*capture.Frame, error) {
 	format := capture.Format{Pixel: capture.YUV420, Width: Width, Height: Height, Range: capture.Full}
 	f := pool.Get(format.Size())
 	f.Format, f.Sequence = format, uint32(number)
-	fill(f.Data, 128) // no colour
+	fillBytes(f.Data, 128) // no colour
 	luma := f.Data[:Width*Height]
-	fill(luma, 255)
+	fillBytes(luma, 255)
 	side := Height / bits.GetHeight()
 	left, top := (Width-side*bits.GetWidth())/2, (Height-side*bits.GetHeight())/2
 	for y := range side * bits.GetHeight() {
 		line := luma[(top+y)*Width+left:]
 		for x := range bits.GetWidth() {
 			if bits.Get(x, y/side) {
-				fill(line[x*side:][:side], 0)
+				fillBytes(line[x*side:][:side], 0)
 			}
 		}
 	}
 	return f, nil
 }
 
-func fill(data []byte, value byte) {
+func fillBytes(data []byte, value byte) {
 	for i := range data {
 		data[i] = value
 	}
@@ -108,7 +108,7 @@ func (r *Reader) readAt(width int, f *capture.Frame) (number int, ok bool) {
 	if err := r.converter.Convert(r.planes, small, f); err != nil {
 		return 0, false
 	}
-	text, ok := decode(r.planes, small.Width, small.Height)
+	text, ok := decodeQR(r.planes, small.Width, small.Height)
 	if !ok || len(text) != runDigits+numberDigits {
 		return 0, false
 	}
@@ -120,8 +120,8 @@ func (r *Reader) readAt(width int, f *capture.Frame) (number int, ok bool) {
 	return number, err == nil
 }
 
-// decode returns the text of the QR code in a picture's luma.
-func decode(luma []byte, width, height int) (string, bool) {
+// decodeQR returns the text of the QR code in a picture's luma.
+func decodeQR(luma []byte, width, height int) (string, bool) {
 	source, err := gozxing.NewPlanarYUVLuminanceSource(luma, width, height, 0, 0, width, height, false)
 	if err != nil {
 		return "", false

@@ -51,7 +51,7 @@ func newHistograms(digits int) (h histograms) {
 	return h
 }
 
-func (h *histograms) reset() {
+func (h *histograms) resetAll() {
 	for i := range h {
 		h[i].Reset()
 	}
@@ -67,18 +67,18 @@ func New() *Meter {
 func (m *Meter) Add(at *[capture.NumStages]time.Time, presented time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.turn(time.Now())
+	m.turnSecond(time.Now())
 	m.shown++
-	m.record(Driver, at[capture.Captured], at[capture.Dequeued])
+	m.recordStage(Driver, at[capture.Captured], at[capture.Dequeued])
 	m.recordEncoding(at)
-	m.record(Wire, at[capture.Sent], at[capture.Received])
-	m.record(Decode, at[capture.Received], at[capture.Decoded])
+	m.recordStage(Wire, at[capture.Sent], at[capture.Received])
+	m.recordStage(Decode, at[capture.Received], at[capture.Decoded])
 	ready := at[capture.Decoded]
 	if ready.IsZero() { // a raw picture
 		ready = at[capture.Received]
 	}
-	m.record(Show, ready, presented)
-	m.record(Total, at[capture.Captured], presented)
+	m.recordStage(Show, ready, presented)
+	m.recordStage(Total, at[capture.Captured], presented)
 }
 
 // recordEncoding tells encoding from waiting, before it and after. A sender of an
@@ -88,13 +88,13 @@ func (m *Meter) recordEncoding(at *[capture.NumStages]time.Time) {
 	if begun.IsZero() {
 		begun = at[capture.Dequeued]
 	}
-	m.record(Encode, begun, at[capture.Encoded])
+	m.recordStage(Encode, begun, at[capture.Encoded])
 	if !begun.IsZero() && !at[capture.Encoded].IsZero() {
-		m.record(Queue, at[capture.Dequeued].Add(at[capture.Encoded].Sub(begun)), at[capture.Sent])
+		m.recordStage(Queue, at[capture.Dequeued].Add(at[capture.Encoded].Sub(begun)), at[capture.Sent])
 	}
 }
 
-func (m *Meter) record(stage int, from, to time.Time) {
+func (m *Meter) recordStage(stage int, from, to time.Time) {
 	if from.IsZero() || to.IsZero() {
 		return
 	}
@@ -137,13 +137,13 @@ func (m *Meter) Report(bytes uint64) Report {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := point{time.Now(), m.shown, bytes, cpuTime()}
-	m.turn(now.time)
-	r := Report{now.since(point{time: m.start}), now.since(m.secondAgo(now))}
-	r.Latency, r.LastSecond.Latency = m.hist.latencies(), m.before.latencies()
+	m.turnSecond(now.time)
+	r := Report{now.figuresSince(point{time: m.start}), now.figuresSince(m.secondAgo(now))}
+	r.Latency, r.LastSecond.Latency = m.hist.summarize(), m.before.summarize()
 	return r
 }
 
-func (h *histograms) latencies() []Latency {
+func (h *histograms) summarize() []Latency {
 	latencies := []Latency{}
 	for i, h := range h {
 		if h.TotalCount() == 0 {
