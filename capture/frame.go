@@ -38,7 +38,7 @@ const MaxFrame = 64 << 20
 //
 // It has one owner, who passes it on or calls Release once. After the fan-out,
 // where more than one holder exists, each holds a reference made by Retain and
-// nobody writes to it any more.
+// no goroutine writes to it any more.
 type Frame struct {
 	Format Format
 	// Data is Format.Size() bytes of a raw frame, or one JPEG file.
@@ -90,7 +90,7 @@ func (f *Frame) Release() {
 }
 
 // A pool keeps some unused buffers of any size, and more of small ones: a recorder
-// holds a second of them, and gives all back at once.
+// holds a second of them, and returns all of them together.
 const (
 	keepIdle      = 16
 	keepIdleSmall = 128
@@ -206,7 +206,7 @@ func (p *Pool) removeIdle(i int) *Frame {
 	return f
 }
 
-// dropOldest lets go of the idle frame that was not used for the longest time.
+// dropOldest drops the idle frame that was unused for the longest time.
 func (p *Pool) dropOldest() { p.garbage += p.removeIdle(0).room }
 
 // putIdle keeps a frame, and drops others when there are too many.

@@ -146,7 +146,7 @@ func (s *Source) Format() capture.Format {
 	return capture.Format{Pixel: s.mode.Pixel, Width: s.mode.Width, Height: s.mode.Height}
 }
 
-// Lost counts the frames that nobody read in time.
+// Lost counts the frames that were not read in time.
 func (s *Source) Lost() capture.Lost {
 	s.mu.Lock()
 	defer s.mu.Unlock()

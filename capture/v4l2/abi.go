@@ -295,7 +295,7 @@ const (
 	bufFlagTimestampMonotonic = 0x00002000
 )
 
-// Order of the lines of a frame. The orders left out give half a frame each,
+// Order of the lines of a frame. The orders omitted give half a frame each,
 // or both one after the other.
 const (
 	fieldAny          = 0

@@ -21,7 +21,7 @@ var controlTypes = map[uint32]string{
 
 // listControls lists the controls of a node in the driver's order, with their
 // current values (drivers/media/v4l2-core/v4l2-ctrls-api.c). Arrays and other
-// compound controls are left out.
+// compound controls are omitted.
 func listControls(fd int) []capture.Control {
 	var controls []capture.Control
 	q := queryExtCtrl{id: ctrlFlagNextCtrl}

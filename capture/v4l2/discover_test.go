@@ -112,7 +112,7 @@ func TestFindSaysWhatThereIs(t *testing.T) {
 		}
 		for _, want := range c.want {
 			if !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: %q does not say %q", c.what, err, want)
+				t.Errorf("%s: %q lacks %q", c.what, err, want)
 			}
 		}
 	}
@@ -179,8 +179,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		text  string
 	}{
 		{unix.EBUSY, capture.ErrBusy, "VIDIOC_S_FMT /dev/video0: camera is busy"},
-		{unix.ENODEV, capture.ErrGone, "camera is gone"},
-		{unix.ENXIO, capture.ErrGone, "camera is gone"},
+		{unix.ENODEV, capture.ErrGone, "camera was disconnected"},
+		{unix.ENXIO, capture.ErrGone, "camera was disconnected"},
 		{unix.ENOENT, capture.ErrNoCamera, "no such camera"},
 		{unix.EACCES, unix.EACCES, "usermod -aG video"},
 		{unix.EINVAL, unix.EINVAL, "VIDIOC_S_FMT /dev/video0: invalid argument"},

@@ -17,7 +17,7 @@ type LoopbackNode struct {
 	Name string // its card_label
 	Bus  string
 	// Capture and Output are what it announces now. With exclusive_caps=1 it is
-	// an output while nobody writes and a camera from then on; else always both.
+	// an output while no program writes and a camera from then on; else always both.
 	Capture, Output bool
 	// Exclusive: it was made with exclusive_caps=1, without which Chromium
 	// does not list it.
@@ -94,7 +94,7 @@ func describeLoopback(n node) LoopbackNode {
 	defer unix.Close(fd)
 	_, err = subscribeUsage(fd)
 	l.ReportsUsage, l.KeepsFormat = err == nil, keepsFormat(fd)
-	// The ioctls also report a format that nobody holds any more.
+	// The ioctls also report a format that no program holds any more.
 	if readAttribute(sysfs, "format") != "" {
 		l.Format, l.Rate = currentFormat(fd)
 	}
@@ -109,7 +109,7 @@ func exclusiveParameter(bus string) bool {
 	return err == nil && index < len(options) && options[index] == "Y"
 }
 
-// currentFormat asks on the side of the writer and, where one is there already,
+// currentFormat asks on the side of the writer and, where one is connected already,
 // on that of the readers.
 func currentFormat(fd int) (capture.Format, capture.Rate) {
 	for _, bufType := range []uint32{bufTypeVideoOutput, bufTypeVideoCapture} {

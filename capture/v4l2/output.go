@@ -54,7 +54,7 @@ func findLoopback(path string) (node, error) {
 // OpenOutput makes the node at path a camera of that format and rate; a rate of
 // zero leaves the node's. With exclusive_caps=1 it is a camera from the first
 // Write on, if not before. A format that another program had the node keep, and
-// that nobody uses, gives way. The error wraps ErrNotLoopback, ErrInUse or
+// that no program uses, is replaced. The error wraps ErrNotLoopback, ErrInUse or
 // ErrFormat where that is the reason, as a FormatError where the node has another.
 func OpenOutput(path string, format capture.Format, rate capture.Rate) (*Output, error) {
 	n, err := findLoopback(path)
@@ -74,7 +74,7 @@ func OpenOutput(path string, format capture.Format, rate capture.Rate) (*Output,
 }
 
 // reviveOutput makes a node an output again. Before 0.14 it is nothing once a writer that
-// used write(2) only, as FFmpeg does, is gone. One that streamed leaves it as it
+// used write(2) only, as FFmpeg does, has closed. One that streamed leaves it as it
 // was, and asking to stream is enough, if only to be refused.
 func reviveOutput(n node) (node, error) {
 	fd, err := openNode(n.path)

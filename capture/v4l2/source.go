@@ -148,7 +148,7 @@ func (s *Source) negotiateMode(mode capture.Mode, bytesPerLine uint32) error {
 	if err := s.format.Check(); err != nil {
 		return fmt.Errorf("open %s: %w: %v: the driver gives %w", s.path, capture.ErrNoMode, mode, err)
 	}
-	if !wholePictures(pix.field) {
+	if !wholeFrames(pix.field) {
 		return fmt.Errorf("open %s: %w: %v: the driver gives half frames (V4L2 field %d)", s.path, capture.ErrNoMode, mode, pix.field)
 	}
 	if s.format.Pixel.Compressed() && s.perSet != 1 {
@@ -167,7 +167,7 @@ func (s *Source) negotiateMode(mode capture.Mode, bytesPerLine uint32) error {
 	return nil
 }
 
-func wholePictures(field uint32) bool {
+func wholeFrames(field uint32) bool {
 	switch field {
 	case fieldAny, fieldNone, fieldInterlaced, fieldInterlacedTB, fieldInterlacedBT:
 		return true
@@ -309,7 +309,7 @@ func (s *Source) waitReady() error {
 }
 
 // drainQueue dequeues what is ready and leaves the newest valid frame in s.newest;
-// all others go back to the driver at once. A driver that fills buffers faster
+// all others go back to the driver immediately. A driver that fills buffers faster
 // than this loop empties them does not hold it: it ends after one round.
 func (s *Source) drainQueue() (found bool, err error) {
 	for range s.buffers {

@@ -10,7 +10,7 @@ import (
 
 // ErrUsageUnknown is returned when the driver does not report that applications read a
 // node: v4l2loopback does since 0.13.
-var ErrUsageUnknown = errors.New("this version of v4l2loopback does not tell when an application reads the camera; 0.13 and newer do")
+var ErrUsageUnknown = errors.New("this version of v4l2loopback does not report when an application reads the camera; 0.13 and newer do")
 
 // The event that reports it, V4L2_EVENT_PRI_CLIENT_USAGE of v4l2loopback.c, has two
 // numbers: V4L2_EVENT_PRIVATE_START at first, and one of its own later.
@@ -21,7 +21,7 @@ const (
 )
 
 // again is how often the number of applications is asked for, in ms: an event
-// that was never sent would otherwise be missed for ever.
+// that was never sent would otherwise be missed for good.
 const again = 1000
 
 // subscribeUsage asks for the event and its present state.
@@ -44,10 +44,10 @@ type usage struct {
 	done         chan struct{} // closed when the watch has ended
 }
 
-// Users reports how many applications stream from the node: at once, after each
+// Users reports how many applications stream from the node: immediately, after each
 // change, and now and then again. Only the newest number waits to be taken. Close
 // closes the channel. The error wraps ErrUsageUnknown where the driver does not
-// tell. It is called once.
+// report it. It is called once.
 func (o *Output) Users() (<-chan int, error) {
 	s, err := subscribeUsage(o.fd)
 	if err != nil {

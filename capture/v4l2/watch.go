@@ -14,7 +14,7 @@ import (
 const settle = 100 * time.Millisecond
 
 // Watch returns a channel that receives when video nodes appeared, became accessible
-// or went away, so that nobody need poll for a camera. Changes that nobody received
+// or went away, so that no program polls for a camera. Changes that were not received
 // yet are one. The channel is closed when ctx ends.
 func (Driver) Watch(ctx context.Context) (<-chan struct{}, error) {
 	watcher, err := fsnotify.NewWatcher()

@@ -14,25 +14,25 @@ var riffSize int64 = 1 << 30
 
 const (
 	// maxRepeats bounds the repeated frames of a file: nine hours at 30 a second.
-	// Gaps beyond that are left out.
+	// Gaps beyond that are omitted.
 	maxRepeats = 1 << 20
 	// maxFrames bounds the frames of a part, repeated ones too, and the memory for
 	// their places. A part has no more, even where it has room.
 	maxFrames = 1 << 20
-	// maxRate bounds the pictures in a second that a camera may claim.
+	// maxRate bounds the frames in a second that a camera may claim.
 	maxRate = 1000
 )
 
-// avi is a Writer. Pictures come at a constant rate: one that is missing is an
+// avi is a Writer. Frames come at a constant rate: one that is missing is an
 // empty chunk, on which players go on showing the one before.
 type avi struct {
 	*file
-	head    []byte // all before the first chunk of pictures, as it is to be in the file
+	head    []byte // all before the first chunk of frames, as it is to be in the file
 	rate    float64
-	slot    int64 // the next picture's
+	slot    int64 // the next frame's
 	repeats int64 // frames that are repetitions
-	skipped int64 // slots that were left out
-	largest int   // picture, bytes
+	skipped int64 // slots that were omitted
+	largest int   // frame, bytes
 	parts   []part
 	index   []entry // of the last part, in the file
 
@@ -49,7 +49,7 @@ type part struct {
 	frames           int64 // in the file, repetitions too
 }
 
-// entry is the place of a picture's data, from the beginning of its part.
+// entry is the place of a frame's data, from the beginning of its part.
 type entry struct{ offset, size uint32 }
 
 // newAVI begins a file, which is the caller's to discard after an error.
@@ -73,7 +73,7 @@ func (a *avi) Write(f *capture.Frame, t time.Duration) error {
 	return a.addChunk(f.Data)
 }
 
-// slotOf returns the place of a picture in the constant rate. Each has its own.
+// slotOf returns the place of a frame in the constant rate. Each has its own.
 func (a *avi) slotOf(t time.Duration) int64 {
 	slot := int64(math.Round(t.Seconds()*a.rate)) - a.skipped
 	if latest := a.slot + maxRepeats - a.repeats; slot > latest {
@@ -83,7 +83,7 @@ func (a *avi) slotOf(t time.Duration) int64 {
 	return max(slot, a.slot)
 }
 
-// addChunk takes a picture, nil for a repetition.
+// addChunk takes a frame, nil for a repetition.
 func (a *avi) addChunk(data []byte) error {
 	if len(a.chunks) > 0 && len(a.chunks)+len(data) > chunkSize {
 		if err := a.Flush(); err != nil {
@@ -102,7 +102,7 @@ func (a *avi) addChunk(data []byte) error {
 	return nil
 }
 
-// isPartFull reports whether a picture of size bytes belongs to the next part, as this
+// isPartFull reports whether a frame of size bytes belongs to the next part, as this
 // one has enough of them, or needs room for its indexes, too.
 func (a *avi) isPartFull(size int) bool {
 	frames := int64(len(a.index) + len(a.news))
@@ -169,7 +169,7 @@ func (a *avi) Flush() error {
 	return a.settleHeaders()
 }
 
-// settleHeaders writes what the headers have to say by now, so that players need no
+// settleHeaders writes what the headers should hold by now, so that players need no
 // repair of a file that was not closed, but for its index.
 func (a *avi) settleHeaders() error {
 	if !a.stale {

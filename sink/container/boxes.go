@@ -47,7 +47,7 @@ func u64(values ...uint64) (b []byte) {
 // versionAndFlags returns version and flags, with which the fields of many boxes begin.
 func versionAndFlags(version byte, flags uint32) []byte { return u32(uint32(version)<<24 | flags) }
 
-// identity is the matrix that leaves pictures as they are.
+// identity is the matrix that leaves frames as they are.
 var identity = u32(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
 // mp4Head returns the file's beginning. Its length never changes: what is known
@@ -88,7 +88,7 @@ const (
 // epoch1904 is where these files' dates begin.
 var epoch1904 = time.Date(1904, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// sampleEntry describes the pictures as the object type of JPEG (ISO/IEC 14496-1,
+// sampleEntry describes the frames as the object type of JPEG (ISO/IEC 14496-1,
 // table 5), as FFmpeg does in MP4.
 func sampleEntry(f capture.Format, field capture.Field) []byte {
 	c := colourOf(f)
@@ -129,7 +129,7 @@ func metadataBox(t Tags) []byte {
 		makeBox("ilst", values))
 }
 
-// freeBox returns room of so many bytes, 8 at least.
+// freeBox returns a free box of that many bytes, 8 at least.
 func freeBox(size int) []byte { return makeBox("free", make([]byte, size-8)) }
 
 // movieFragment returns the moof box of samples whose mdat box follows. The last

@@ -20,17 +20,17 @@ import (
 const (
 	timesFile = "frames.csv"
 	frameFile = "%08d.jpg" // from 1 on, as ffmpeg, GStreamer and mpv read them
-	// maxUnsynced bounds the pictures that are not known to be on the disk.
+	// maxUnsynced bounds the frames that are not known to be on the disk.
 	maxUnsynced = 1024
 )
 
-// timesHeader names the columns: seconds since the first picture, the time of
-// capture (RFC 3339, UTC), and what is missing before the picture.
+// timesHeader names the columns: seconds since the first frame, the time of
+// capture (RFC 3339, UTC), and what is missing before the frame.
 var timesHeader = []string{"file", "seconds", "captured", "gap"}
 
 var frameName = regexp.MustCompile(`^[0-9]{8}\.jpg$`)
 
-// directory is a Writer. A picture is named in frames.csv once it is whole.
+// directory is a Writer. A frame is named in frames.csv once it is whole.
 type directory struct {
 	path     string
 	made     bool  // it was not there
@@ -38,10 +38,10 @@ type directory struct {
 	lines    bytes.Buffer
 	start    time.Time
 	stamps   stamps
-	number   int      // of pictures
+	number   int      // of frames
 	size     int64    // of them, bytes
 	unsynced []string // files
-	gap      string   // text of the gap before the next picture
+	gap      string   // text of the gap before the next frame
 }
 
 // createDirectory makes a directory, or takes one that has no recording in it.
@@ -64,7 +64,7 @@ func createDirectory(path string, o Options) (Writer, error) {
 	return d, nil
 }
 
-// beginRecording removes pictures of before, once the lock is held.
+// beginRecording removes frames of before, once the lock is held.
 func (d *directory) beginRecording() error {
 	old, err := listFrames(d.path)
 	for _, name := range old {
@@ -77,7 +77,7 @@ func (d *directory) beginRecording() error {
 	return d.Flush()
 }
 
-// listFrames returns the names of a recording's pictures, in order.
+// listFrames returns the names of a recording's frames, in order.
 func listFrames(dir string) (names []string, err error) {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
@@ -138,7 +138,7 @@ func (d *directory) Gap(lost capture.Lost, text string) error {
 
 func (d *directory) Size() int64 { return d.size + d.times.size + int64(d.lines.Len()) }
 
-// Flush writes the lines: the pictures are written already.
+// Flush writes the lines: the frames are written already.
 func (d *directory) Flush() error {
 	if err := d.times.appendParts(d.lines.Bytes()); err != nil {
 		return err

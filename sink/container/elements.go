@@ -13,7 +13,7 @@ import (
 )
 
 // The elements of RFC 9559 that are written here, by the names ebml-go has for
-// them. All times are in milliseconds (TimecodeScale) unless they say otherwise.
+// them. All times are in milliseconds (TimecodeScale) unless noted.
 type (
 	ebmlHeader struct {
 		EBMLVersion            uint64
@@ -103,14 +103,14 @@ const (
 	videoTrack = 1
 
 	// FlagInterlaced and FieldOrder. Lines of the two fields take turns in a frame,
-	// which the values of "interleaved" say.
+	// which the values of "interleaved" state.
 	interlaced        = 1
 	progressive       = 2
 	topInterleaved    = 9
 	bottomInterleaved = 14
 
 	// ITU-T H.273. Of the two codes for BT.601, BT.470BG is what JPEG decoders
-	// report, so the container and the pictures say the same.
+	// report, so the container and the frames agree.
 	matrixRGB   = 0
 	matrixBT709 = 1
 	matrixBT601 = 5
@@ -119,7 +119,7 @@ const (
 	rangeFull      = 2
 )
 
-// gapTag names the tag of a chapter that says what is missing before it.
+// gapTag names the tag of a chapter with what is missing before it.
 const gapTag = "GAP"
 
 // gapUID returns the UID of a gap's chapter, which must not be 0. Who sees only
@@ -185,7 +185,7 @@ func colourOf(f capture.Format) colour {
 	return c
 }
 
-// codecJPEG is the CodecID of pictures that are JPEGs.
+// codecJPEG is the CodecID of frames that are JPEGs.
 const codecJPEG = "V_MJPEG"
 
 func codecID(p capture.PixelFormat) string {
@@ -195,7 +195,7 @@ func codecID(p capture.PixelFormat) string {
 	return "V_UNCOMPRESSED"
 }
 
-// tagsOf leaves out what is not known. DATE_RECORDED and its form are of the
+// tagsOf omits what is not known. DATE_RECORDED and its form are of the
 // Matroska tag specification (draft-ietf-cellar-tags); the others are our own.
 func tagsOf(t Tags) tags {
 	var all tags
@@ -305,7 +305,7 @@ func appendSize(b []byte, size int64) []byte {
 	return binary.BigEndian.AppendUint64(b, 1<<56|uint64(size))
 }
 
-// voidOf returns a Void element of so many bytes altogether, 2 to 128.
+// voidOf returns a Void element of that many bytes in total, 2 to 128.
 func voidOf(size int) []byte {
 	v := make([]byte, size)
 	v[0] = ebml.ElementVoid.Bytes()[0]

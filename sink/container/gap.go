@@ -13,9 +13,9 @@ const maxGaps = 4096
 // maxGapText bounds the text of one, in bytes.
 const maxGapText = 200
 
-// gap is where pictures are missing.
+// gap is where frames are missing.
 type gap struct {
-	at   int64 // of the next picture, in units of the container
+	at   int64 // of the next frame, in units of the container
 	text string
 }
 

@@ -139,7 +139,7 @@ func (s size) WriteAt(b []byte, _ int64) (int, error) {
 	return len(b), nil
 }
 
-// TestAVIOfFarTimes: what a peer says of its times fills neither the disk nor the
+// TestAVIOfFarTimes: what a peer claims of its times fills neither the disk nor the
 // memory.
 func TestAVIOfFarTimes(t *testing.T) {
 	for _, rate := range []capture.Rate{{Num: 30, Den: 1}, {Num: maxRate, Den: 1}} {

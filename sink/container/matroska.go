@@ -12,7 +12,7 @@ import (
 
 const (
 	// chunkSpan and chunkSize bound what is gathered in memory: a time, and bytes
-	// of more than one picture.
+	// of more than one frame.
 	chunkSpan = time.Second
 	chunkSize = 16 << 20
 )
@@ -20,7 +20,7 @@ const (
 // matroska is a Writer.
 //
 // Clusters are put together here and not by ebml-go, which would copy every
-// picture four times. Each comes to the file with its size, by one write.
+// frame four times. Each comes to the file with its size, by one write.
 type matroska struct {
 	*file
 	head   header
@@ -29,7 +29,7 @@ type matroska struct {
 	index  seekIndex
 	gaps   []gap
 
-	gap     string // text of the gap before the next picture
+	gap     string // text of the gap before the next frame
 	cluster []byte // the one being gathered
 	notes   []byte // Tags of the gaps in it
 	start   int64  // ms, its first frame
@@ -64,13 +64,13 @@ func (m *matroska) Write(f *capture.Frame, t time.Duration) error {
 	return nil
 }
 
-// endOf takes the time of a picture, and returns until when (ms) it lasts. Of the
-// last one nobody knows that; as long as the one before is a guess.
+// endOf takes the time of a frame, and returns until when (ms) it lasts. Of the
+// last one that is unknown; the duration of the one before is a guess.
 func (m *matroska) endOf(at int64) int64 {
 	return at + min(m.stamps.stepTo(at), chunkSpan.Milliseconds())
 }
 
-// isClusterFull reports whether a picture of this time (ms) and size (bytes) belongs to
+// isClusterFull reports whether a frame of this time (ms) and size (bytes) belongs to
 // the next cluster. The span keeps its blocks' times within their 16 bits, too.
 func (m *matroska) isClusterFull(at int64, size int) bool {
 	return len(m.cluster) > 0 && (at-m.start >= chunkSpan.Milliseconds() || len(m.cluster)+size > chunkSize)

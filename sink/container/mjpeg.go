@@ -7,7 +7,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// plain is a Writer: one picture after another, and nothing else.
+// plain is a Writer: one frame after another, and nothing else.
 type plain struct {
 	*file
 	gathered []byte // being gathered

@@ -10,7 +10,7 @@ import (
 )
 
 // mp4 is a Writer. Each flush makes a fragment: a moof box that describes the
-// pictures in the mdat box behind it.
+// frames in the mdat box behind it.
 type mp4 struct {
 	*file
 	head   []byte // ftyp and moov
@@ -18,21 +18,21 @@ type mp4 struct {
 	length int64     // µs of recording in the file
 	index  seekIndex // of fragments, by their times in µs
 	gaps   []gap
-	last   struct { // picture of the file
+	last   struct { // frame of the file
 		at       int64 // µs
 		duration int64 // where that is in the file
 	}
 
-	gap     string // text of the gap before the next picture
+	gap     string // text of the gap before the next frame
 	notes   []byte // emsg boxes of the gaps in the fragment
 	data    []byte // mdat box of the fragment being gathered
 	samples []sample
-	start   int64  // µs, its first picture
-	end     int64  // µs, when its last picture is taken to end
+	start   int64  // µs, its first frame
+	end     int64  // µs, when its last frame is taken to end
 	number  uint32 // of the fragment
 }
 
-// sample is a picture in a fragment.
+// sample is a frame in a fragment.
 type sample struct{ duration, size uint32 } // µs, bytes
 
 func newMP4Index() seekIndex { return seekIndex{span: chunkSpan.Microseconds()} }
@@ -58,7 +58,7 @@ func (m *mp4) Write(f *capture.Frame, t time.Duration) error {
 	} else {
 		m.samples[n-1].duration = uint32(passed)
 	}
-	// How long the last frame lasts nobody knows; like the one before is a guess.
+	// How long the last frame lasts is unknown; the duration of the one before is a guess.
 	guess := min(passed, chunkSpan.Microseconds())
 	m.samples = append(m.samples, sample{uint32(guess), uint32(len(f.Data))})
 	m.end = at + guess
@@ -66,7 +66,7 @@ func (m *mp4) Write(f *capture.Frame, t time.Duration) error {
 	return nil
 }
 
-// isFragmentFull reports whether a picture of this time (µs) and size (bytes) belongs to
+// isFragmentFull reports whether a frame of this time (µs) and size (bytes) belongs to
 // the next fragment.
 func (m *mp4) isFragmentFull(at int64, size int) bool {
 	return len(m.samples) > 0 && (at-m.start >= chunkSpan.Microseconds() || len(m.data)+size > chunkSize)
@@ -112,7 +112,7 @@ func (m *mp4) Flush() error {
 	return nil
 }
 
-// correctDuration writes how long the last picture of the fragment before lasted.
+// correctDuration writes how long the last frame of the fragment before lasted.
 // FFmpeg goes by the start of each fragment, but GStreamer adds durations up.
 func (m *mp4) correctDuration() error {
 	if m.last.duration == 0 || !m.seekable {
@@ -140,7 +140,7 @@ func (m *mp4) finishFile() error {
 	if !m.seekable {
 		return nil
 	}
-	err := cmp.Or(m.appendParts(randomAccess(m.index.entries)), m.syncWithName()) // the index is there before there is talk of it
+	err := cmp.Or(m.appendParts(randomAccess(m.index.entries)), m.syncWithName()) // the index is on the disk before anything refers to it
 	finishHead(m.head, m.length, m.gaps)
 	_, headErr := m.WriteAt(m.head, 0)
 	return cmp.Or(err, headErr)

@@ -17,17 +17,17 @@ type Report struct {
 	Kind     Kind
 	Frames   int
 	Duration time.Duration // 0 where the kind has no times
-	Cut      int64         // bytes of what was not whole, at the end or between pictures
+	Cut      int64         // bytes of what was not whole, at the end or between frames
 	Whole    bool          // there was nothing to do
 }
 
 // maxCut bounds what is cut off the end. An interruption takes what was gathered
 // since the last Sync: more than that is a damage of another kind, behind which
-// there may be good pictures.
+// there may be good frames.
 const maxCut = 512 << 20
 
 // Repair gives a recording that did not come to its end its index and duration,
-// in place and without touching a picture. Only what is not a whole picture is
+// in place and without touching a frame. Only what is not a whole frame is
 // cut off. Being interrupted harms nothing: it can be done again.
 func Repair(path string) (Report, error) {
 	info, err := os.Stat(path)
@@ -77,16 +77,16 @@ type storage interface {
 // survey is what a recording holds up to some place in it, and how to end it
 // there.
 type survey struct {
-	*file    // its size is behind the last picture
+	*file    // its size is behind the last frame
 	report   Report
 	known    int64   // behind an index, if there is one
-	tail     []span  // the last pictures
+	tail     []span  // the last frames
 	patches  []patch // make what is before size consistent
 	patched  int     // bytes of memory for them
 	complete func() error
 }
 
-// span is where a picture lies: from start with what belongs to it, from data
+// span is where a frame lies: from start with what belongs to it, from data
 // itself.
 type span struct{ start, data, end int64 }
 
@@ -103,10 +103,10 @@ func newSurvey(kind Kind, f storage) *survey {
 	}
 }
 
-// maxTail bounds how many pictures are looked at for having been torn.
+// maxTail bounds how many frames are looked at for having been torn.
 const maxTail = 256
 
-// addFrame counts a picture.
+// addFrame counts a frame.
 func (s *survey) addFrame(p span) {
 	s.report.Frames++
 	s.size, s.known = p.end, p.end
@@ -224,7 +224,7 @@ func (c *comparer) Truncate(size int64) error {
 
 func (c *comparer) Sync() error { return nil }
 
-// findTorn reports whether the last pictures are torn, and sets end to where they
+// findTorn reports whether the last frames are torn, and sets end to where they
 // begin: after a loss of power a file may have its length, but not all its data.
 func (s *survey) findTorn(f io.ReaderAt, end *int64) bool {
 	torn := false
@@ -234,7 +234,7 @@ func (s *survey) findTorn(f io.ReaderAt, end *int64) bool {
 	return torn
 }
 
-// maxFrameSize bounds the pictures that are looked into, in bytes.
+// maxFrameSize bounds the frames that are looked into, in bytes.
 const maxFrameSize = 64 << 20
 
 // isTorn reports whether a JPEG lacks its beginning or its end, and zeros, which
@@ -258,7 +258,7 @@ func tornJPEG(data []byte) bool {
 	return err != nil || !h.Complete
 }
 
-// surveyMJPEG has no index to make: an unfinished picture is all there is to cut.
+// surveyMJPEG has no index to make: an unfinished frame is all there is to cut.
 func surveyMJPEG(f storage, end int64) (*survey, error) {
 	s := newSurvey(MJPEG, f)
 	r := jfif.NewSplitter(io.NewSectionReader(f, 0, end), maxFrameSize)
@@ -274,7 +274,7 @@ func surveyMJPEG(f storage, end int64) (*survey, error) {
 			return nil, err
 		}
 	}
-	// What a camera has put behind its last picture stays.
+	// What a camera has put behind its last frame stays.
 	if at, ok := indexOf(f, []byte{0xFF, 0xD8, 0xFF}, s.size, end); ok {
 		s.size = at
 	} else {

@@ -40,7 +40,7 @@ func surveyAVI(f storage, end int64) (*survey, error) {
 	return s, nil
 }
 
-// readAVIHead returns what is before the first chunk of pictures.
+// readAVIHead returns what is before the first chunk of frames.
 func readAVIHead(f io.ReaderAt, end int64) ([]byte, error) {
 	b := make([]byte, min(end, maxHead))
 	if _, err := f.ReadAt(b, 0); err != nil {
@@ -97,7 +97,7 @@ func (v *aviSurvey) takeChunk(at int64) (next int64, ok bool) {
 	return next, true
 }
 
-// goOn finds the next picture or index behind a damaged place, which becomes a
+// goOn finds the next frame or index behind a damaged place, which becomes a
 // JUNK chunk. It returns where that is, if there is one.
 func (v *aviSurvey) goOn() (next int64, ok bool) {
 	from := v.size
@@ -127,7 +127,7 @@ func (v *aviSurvey) goOnBehindIndex() (next int64, ok bool) {
 	return next, true
 }
 
-// junkHead returns the beginning of a JUNK chunk of so many bytes altogether.
+// junkHead returns the beginning of a JUNK chunk of that many bytes in total.
 func junkHead(size int64) []byte { return append([]byte(junkID), le32(uint32(size-chunkHead))...) }
 
 // nextChunk returns where before to the next chunk of a kind begins behind a
@@ -141,7 +141,7 @@ func (v *aviSurvey) nextChunk(id string, from, to int64) int64 {
 	}
 }
 
-// isChunk reports whether a picture or an index is at a place.
+// isChunk reports whether a frame or an index is at a place.
 func (v *aviSurvey) isChunk(at int64, id string) bool {
 	var b [chunkHead + 4]byte
 	if _, err := v.f.ReadAt(b[:], at); err != nil {
@@ -152,7 +152,7 @@ func (v *aviSurvey) isChunk(at int64, id string) bool {
 	return at+chunkHead+size <= v.end && strings.HasPrefix(string(b[chunkHead:]), begins)
 }
 
-// countIndexed returns how many pictures the index of the last part has.
+// countIndexed returns how many frames the index of the last part has.
 func (v *aviSurvey) countIndexed() int64 {
 	p := v.a.lastPart()
 	var b [4]byte
@@ -162,7 +162,7 @@ func (v *aviSurvey) countIndexed() int64 {
 	return min(int64(binary.LittleEndian.Uint32(b[:])), (p.ixEnd-p.ix)/8)
 }
 
-// takeFrame takes a chunk with a picture, or with none for a repetition.
+// takeFrame takes a chunk with a frame, or with none for a repetition.
 func (v *aviSurvey) takeFrame(at, size int64) {
 	p := v.a.lastPart()
 	data, end := at+chunkHead, at+chunkHead+size
@@ -201,7 +201,7 @@ func (v *aviSurvey) correctIndex() {
 	want := standardIndex(*p, v.a.index)
 	is := make([]byte, len(want))
 	if p.ixEnd-p.ix != int64(len(want)) {
-		return // pictures are damaged; the index knows where others are
+		return // frames are damaged; the index knows where others are
 	}
 	if _, err := v.f.ReadAt(is, p.ix); err == nil && !bytes.Equal(is, want) {
 		v.notePatch(p.ix, want)
@@ -209,7 +209,7 @@ func (v *aviSurvey) correctIndex() {
 	}
 }
 
-// finishLastPart ends the last part behind its last picture. One without a picture goes.
+// finishLastPart ends the last part behind its last frame. One without a frame goes.
 func (v *aviSurvey) finishLastPart() error {
 	p := v.a.lastPart()
 	if p.frames == 0 && len(v.a.parts) > 1 {
@@ -221,7 +221,7 @@ func (v *aviSurvey) finishLastPart() error {
 	return v.a.finishLastPart()
 }
 
-// totalDuration is of all pictures, at the rate of the head.
+// totalDuration is of all frames, at the rate of the head.
 func (v *aviSurvey) totalDuration() time.Duration {
 	var frames int64
 	for _, p := range v.a.parts {

@@ -19,14 +19,14 @@ import (
 // maxLine bounds a line of frames.csv, in bytes.
 const maxLine = 4 << 10
 
-// directorySurvey makes pictures and frames.csv agree.
+// directorySurvey makes frames and frames.csv agree.
 type directorySurvey struct {
 	report  Report
 	path    string
 	times   *file // its size is behind the last line that stays
 	length  int64 // of frames.csv, bytes
 	lines   []line
-	before  string // the picture of the line before these
+	before  string // the frame of the line before these
 	changed bool
 }
 
@@ -37,8 +37,8 @@ type line struct {
 	start   int64
 }
 
-// repairDirectory gives a picture that is whole but has no line in frames.csv one,
-// without a time, and removes pictures that are not whole.
+// repairDirectory gives a frame that is whole but has no line in frames.csv one,
+// without a time, and removes frames that are not whole.
 func repairDirectory(path string) (Report, error) {
 	f, err := openLocked(filepath.Join(path, timesFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -112,7 +112,7 @@ func nextLine(r *bufio.Reader) (string, error) {
 	return string(text), err
 }
 
-// lastListed returns the name of the last picture that has a line, "" for none.
+// lastListed returns the name of the last frame that has a line, "" for none.
 func (s *directorySurvey) lastListed() string {
 	if n := len(s.lines); n > 0 {
 		return s.lines[n-1].name
@@ -120,8 +120,8 @@ func (s *directorySurvey) lastListed() string {
 	return s.before
 }
 
-// fixLines removes the lines of pictures that are not there or torn, and lists or
-// removes the pictures behind the last line.
+// fixLines removes the lines of frames that are not there or torn, and lists or
+// removes the frames behind the last line.
 func (s *directorySurvey) fixLines() error {
 	s.unlistTorn()
 	names, err := listFrames(s.path)
@@ -150,11 +150,11 @@ func (s *directorySurvey) fixLines() error {
 	return cmp.Or(s.times.Truncate(s.times.size), s.times.Sync(), syncDir(s.path))
 }
 
-// unlistTorn drops the last lines whose pictures are torn or not there.
+// unlistTorn drops the last lines whose frames are torn or not there.
 func (s *directorySurvey) unlistTorn() {
 	for len(s.lines) > 0 {
 		n := len(s.lines) - 1
-		data, err := readPicture(filepath.Join(s.path, s.lines[n].name))
+		data, err := readFrame(filepath.Join(s.path, s.lines[n].name))
 		if err == nil && len(data) > 0 && !tornJPEG(data) || err != nil && !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
@@ -165,11 +165,11 @@ func (s *directorySurvey) unlistTorn() {
 	}
 }
 
-// listOrRemove adds a line for a picture that has none, or removes it.
+// listOrRemove adds a line for a frame that has none, or removes it.
 func (s *directorySurvey) listOrRemove(name string) error {
 	s.changed = true
 	path := filepath.Join(s.path, name)
-	data, err := readPicture(path)
+	data, err := readFrame(path)
 	if err != nil {
 		return err
 	}
@@ -181,8 +181,8 @@ func (s *directorySurvey) listOrRemove(name string) error {
 	return s.times.appendParts([]byte(name + ",,,\n"))
 }
 
-// readPicture reads a file of up to maxPicture bytes.
-func readPicture(path string) ([]byte, error) {
+// readFrame reads a file of up to maxFrameSize bytes.
+func readFrame(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

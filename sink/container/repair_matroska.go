@@ -11,7 +11,7 @@ import (
 
 // Limits of what is read into memory from a file, which may be anybody's.
 const (
-	maxHead = 1 << 20 // bytes before the first picture
+	maxHead = 1 << 20 // bytes before the first frame
 	maxNote = 4 << 10 // bytes of the text of a gap
 )
 
@@ -37,7 +37,7 @@ func surveyMatroska(f storage, end int64) (*survey, error) {
 		}
 	}
 	if !head.holdsJPEG() {
-		s.tail = nil // zeros are a picture, too
+		s.tail = nil // zeros are a frame, too
 	}
 	s.complete = v.m.finishFile
 	s.report.Duration = time.Duration(v.m.length) * time.Millisecond
@@ -80,7 +80,7 @@ func (v *matroskaSurvey) takeElement(at int64) (next int64, ok bool) {
 // It returns where the element behind that cluster is, if there is one.
 func (v *matroskaSurvey) goOn() (next int64, ok bool) {
 	const smallest = 2
-	from, pictures := v.size, v.report.Frames
+	from, frames := v.size, v.report.Frames
 	if v.known > from { // that is the index
 		return 0, false
 	}
@@ -93,14 +93,14 @@ func (v *matroskaSurvey) goOn() (next int64, ok bool) {
 		}
 		v.size = at
 		e, _ := elementAt(v.f, at, v.end)
-		if next, _ = v.takeCluster(at, e); v.report.Frames > pictures {
+		if next, _ = v.takeCluster(at, e); v.report.Frames > frames {
 			v.passOver(from, at, voidHead(at-from))
 			return next, true
 		}
 	}
 }
 
-// voidHead returns the beginning of a Void element of so many bytes altogether.
+// voidHead returns the beginning of a Void element of that many bytes in total.
 func voidHead(size int64) []byte {
 	if size <= 128 {
 		return voidOf(int(size))[:2]
@@ -108,7 +108,7 @@ func voidHead(size int64) []byte {
 	return appendSize(bytes.Clone(ebml.ElementVoid.Bytes()), size-1-8)
 }
 
-// takeCluster takes a cluster, or what there is of its pictures.
+// takeCluster takes a cluster, or what there is of its frames.
 func (v *matroskaSurvey) takeCluster(at int64, e element) (next int64, ok bool) {
 	var b [10]byte
 	content := at + e.head
@@ -140,7 +140,7 @@ func (v *matroskaSurvey) takeCluster(at int64, e element) (next int64, ok bool) 
 // maxTime bounds times in milliseconds, so that sums do not overflow.
 const maxTime = 1 << 48
 
-// takeBlock takes a picture that ends before end, in a cluster of a time (ms).
+// takeBlock takes a frame that ends before end, in a cluster of a time (ms).
 func (v *matroskaSurvey) takeBlock(at, end, cluster int64) (next int64, ok bool) {
 	const head = 1 + 8
 	var b [head + 4]byte
@@ -214,7 +214,7 @@ func (h header) isComplete() bool {
 	return ok && (e.id == idVoid || e.id == idDuration) && e.head+e.size == durationSize
 }
 
-// holdsJPEG reports whether the pictures are JPEGs.
+// holdsJPEG reports whether the frames are JPEGs.
 func (h header) holdsJPEG() bool {
 	return string(findElement(h.tracks, idTracks, idTrack, idCodec)) == codecJPEG
 }

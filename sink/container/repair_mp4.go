@@ -15,7 +15,7 @@ type mp4Survey struct {
 	end   int64 // of what is read
 	m     *mp4
 	notes []gap  // of the fragment behind them
-	lasts uint32 // µs, the last picture by what its fragment says
+	lasts uint32 // µs, the last frame by its fragment
 }
 
 func surveyMP4(f storage, end int64) (*survey, error) {
@@ -102,7 +102,7 @@ func (v *mp4Survey) takeBox(at int64) (next int64, ok bool) {
 // It returns where the box behind that fragment is, if there is one.
 func (v *mp4Survey) goOn() (next int64, ok bool) {
 	const smallest, nameAt = 8, 4
-	from, pictures := v.size, v.report.Frames
+	from, frames := v.size, v.report.Frames
 	if v.known > from { // that is the index
 		return 0, false
 	}
@@ -117,7 +117,7 @@ func (v *mp4Survey) goOn() (next int64, ok bool) {
 		if !ok {
 			continue
 		}
-		if next, _ = v.takeFragment(at, size); v.report.Frames > pictures {
+		if next, _ = v.takeFragment(at, size); v.report.Frames > frames {
 			v.passOver(from, at, append(u32(uint32(at-from)), "free"...))
 			return next, true
 		}
@@ -141,7 +141,7 @@ func (v *mp4Survey) takeMessage(at, size int64) {
 }
 
 // takeFragment takes a moof box and the mdat box behind it, or what there is of its
-// pictures.
+// frames.
 func (v *mp4Survey) takeFragment(at, size int64) (next int64, ok bool) {
 	name, mdat, ok := boxAt(v.f, at+size, v.end)
 	if !ok || name != "mdat" || size > chunkSize {
@@ -184,7 +184,7 @@ func isFree(b []byte) bool {
 }
 
 // parseFragment returns the time of a fragment (µs), its run of samples, and how
-// many it is said to have, which differs where a repair was interrupted. The run
+// many it claims to have, which differs where a repair was interrupted. The run
 // is nil where the fragment is not one of ours.
 func parseFragment(moof []byte) (start int64, run []byte, count int) {
 	tfdt, trun := findBox(moof, "moof", "traf", "tfdt"), findBox(moof, "moof", "traf", "trun")
@@ -201,7 +201,7 @@ func parseFragment(moof []byte) (start int64, run []byte, count int) {
 	return int64(time), run, int(binary.BigEndian.Uint32(trun[4:]))
 }
 
-// takeSamples takes the pictures of a run that lie before end, from data and a time
+// takeSamples takes the frames of a run that lie before end, from data and a time
 // on. It returns how many bytes of the run they are.
 func (v *mp4Survey) takeSamples(run []byte, data, end, time int64) (taken int) {
 	for ; taken < len(run); taken += sampleSize {
@@ -217,7 +217,7 @@ func (v *mp4Survey) takeSamples(run []byte, data, end, time int64) (taken int) {
 	return taken
 }
 
-// correctDuration makes the last picture before a fragment last until it, see mp4.correctDuration.
+// correctDuration makes the last frame before a fragment last until it, see mp4.correctDuration.
 func (v *mp4Survey) correctDuration(start int64) {
 	duration := uint32(min(start-v.m.last.at, math.MaxUint32))
 	if v.m.last.duration > 0 && start > v.m.last.at && v.lasts != duration {
@@ -226,7 +226,7 @@ func (v *mp4Survey) correctDuration(start int64) {
 }
 
 // shortenRun ends a run after the samples that were taken, and makes what was behind
-// them a free box. At each moment the boxes tell of these samples at least, and of
+// them a free box. At each moment the boxes list these samples at least, and of
 // no others that lie in the mdat box.
 func (v *mp4Survey) shortenRun(runAt int64, taken int, behind []byte) {
 	if len(behind) >= 8 {

@@ -76,7 +76,7 @@ func le16(values ...uint16) (b []byte) {
 	return b
 }
 
-// aviHead returns the beginning of a file up to its first chunk of pictures. Its
+// aviHead returns the beginning of a file up to its first chunk of frames. Its
 // length does not depend on what comes.
 func aviHead(f capture.Format, rate capture.Rate, t Tags) []byte {
 	const trustedTypes = 0x800
@@ -121,7 +121,7 @@ func partHead(p part) []byte {
 	return append(b, "movi"...)
 }
 
-// updateHead puts what is known of the parts and of the largest picture (bytes)
+// updateHead puts what is known of the parts and of the largest frame (bytes)
 // into a head.
 func updateHead(head []byte, parts []part, largest int) {
 	put := func(at int64, v int64) { binary.LittleEndian.PutUint32(head[at:], uint32(v)) }

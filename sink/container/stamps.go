@@ -2,8 +2,8 @@ package container
 
 import "time"
 
-// stamps gives pictures their times in units of a container. Times have to grow,
-// or players and muxers refuse pictures: one that does not is put one unit after
+// stamps gives frames their times in units of a container. Times have to grow,
+// or players and muxers refuse frames: one that does not is put one unit after
 // the last.
 type stamps struct {
 	unit time.Duration
@@ -12,7 +12,7 @@ type stamps struct {
 
 func newStamps(unit time.Duration) stamps { return stamps{unit, -1} }
 
-// unitsOf returns the units since the first picture, rounded.
+// unitsOf returns the units since the first frame, rounded.
 func (s *stamps) unitsOf(t time.Duration) int64 {
 	return max(int64(t.Round(s.unit)/s.unit), s.last+1)
 }

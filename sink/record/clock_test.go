@@ -14,7 +14,7 @@ import (
 	"github.com/tbcam/tbcam/sink/container"
 )
 
-// wallClock is a clock that somebody sets.
+// wallClock is a clock that is set while it runs.
 type wallClock struct{ step atomic.Int64 }
 
 func (c *wallClock) at(moment time.Time) time.Time {

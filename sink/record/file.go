@@ -95,11 +95,11 @@ func (f *file) endsBefore(e entry, limit Limit) bool {
 		limit.Size > 0 && f.frames > 0 && f.Size()+int64(len(e.frame.Data)) > limit.Size
 }
 
-// errRemoved: somebody removed or moved the file, or the directory it was in.
-var errRemoved = errors.New("the file that is being recorded is gone")
+// errRemoved: another program removed or moved the file, or the directory it was in.
+var errRemoved = errors.New("file was removed while it was recorded")
 
 // checkName reports errRemoved: a file without a name would still take all that is
-// written, for nobody.
+// written, and lose it.
 func (f *file) checkName() error {
 	if f.path == "" {
 		return nil

@@ -40,7 +40,7 @@ func (k *keeper) noteCompleted(path string, last time.Time) {
 	}
 }
 
-// segment is a file, or a directory of pictures, that was recorded before.
+// segment is a file, or a directory of frames, that was recorded before.
 type segment struct {
 	path  string
 	bytes int64
@@ -95,7 +95,7 @@ func (k *keeper) listSegments(newest string) (old []segment, total int64) {
 		k.log.Warn("find old segments", "err", err)
 	}
 	wall, known := k.wall(time.Now()), k.own
-	k.own = make(map[string]completion) // without those that somebody has removed
+	k.own = make(map[string]completion) // without those that were removed
 	for _, path := range paths {
 		info, err := os.Lstat(path)
 		if err != nil || !info.Mode().IsRegular() && !info.IsDir() {
@@ -155,15 +155,15 @@ func sizeOnDisk(path string, info fs.FileInfo) int64 {
 	return total
 }
 
-// removeSegment removes a file, or a directory and the pictures in it; one that
+// removeSegment removes a file, or a directory and the frames in it; one that
 // holds anything else stays.
 func removeSegment(s segment) error {
 	if s.dir {
-		pictures, err := filepath.Glob(escapeGlob(s.path) + "/*.jpg")
+		frames, err := filepath.Glob(escapeGlob(s.path) + "/*.jpg")
 		if err != nil {
 			return err
 		}
-		for _, p := range append(pictures, filepath.Join(s.path, "frames.csv")) {
+		for _, p := range append(frames, filepath.Join(s.path, "frames.csv")) {
 			if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}

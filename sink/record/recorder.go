@@ -26,7 +26,7 @@ const (
 	// filmRate is how many frames a second a timelapse has when it is played.
 	filmRate = 30
 	// syncShare bounds what was written and is not on the disk, whose frames are
-	// kept for another file: one part in so many of the buffer.
+	// kept for another file: the buffer divided by this.
 	syncShare = 8
 	// lookEvery is how often old segments are looked for.
 	lookEvery = 10 * time.Second
@@ -51,7 +51,7 @@ type Options struct {
 	PreRoll time.Duration // recorded from before each start; 0 is none
 	Every   time.Duration // time-lapse: record one frame per Every; 0 records all
 	// About returns the camera, its host and its rate, as far as known. It is called
-	// when the first frame of a file has come. By default they are left out.
+	// when the first frame of a file has come. By default they are omitted.
 	About func() (container.Tags, capture.Rate)
 	// Changed, if not nil, is called with what Recording returns whenever that may have
 	// changed, by any goroutine. It must not wait, nor call the recorder.
@@ -77,7 +77,7 @@ type Stats struct {
 
 // Recorder records frames. It is safe for concurrent use, and ends with Close.
 //
-// Frames wait in a queue for one goroutine, so that a slow disk holds up nobody
+// Frames wait in a queue for one goroutine, so that a slow disk delays nothing
 // else. They are kept until they are on the disk: what an error left in memory
 // goes to the same file when there is room again, or to another one.
 type Recorder struct {
@@ -159,7 +159,7 @@ func (r *Recorder) Write(f *capture.Frame, gap Gap) error {
 	case f.Format.Check() != nil: // no file is for this one
 		r.missed.Damaged++
 		fallthrough
-	case !r.lapse.Due(captureTime(f)): // what a timelapse leaves out is no gap
+	case !r.lapse.Due(captureTime(f)): // what a timelapse omits is no gap
 		f.Release()
 		return nil
 	}
@@ -283,7 +283,7 @@ func (r *Recorder) takeEntry(e entry) {
 	r.tryWrite(r.writeWaiting)
 }
 
-// trimPreRoll lets go what is too old for the pre-roll.
+// trimPreRoll releases what is too old for the pre-roll.
 func (r *Recorder) trimPreRoll() {
 	newest := captureTime(r.roll[len(r.roll)-1].frame)
 	n := 0
@@ -459,7 +459,7 @@ type fatal struct{ error }
 func (f fatal) Unwrap() error { return f.error }
 
 // noteFailure keeps what waits until the disk works again. On a full one the same file
-// goes on then; where that is gone or has failed, another.
+// continues then; where that was removed or has failed, another.
 func (r *Recorder) noteFailure(err error) {
 	if !isFull(err) && r.file != nil && r.o.Out == nil {
 		_ = r.file.Close() // its error is no better than err

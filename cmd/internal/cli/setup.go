@@ -31,7 +31,7 @@ type setup struct {
 	out             io.Writer
 }
 
-// AddSetup adds the setup command. allocate says that this side chooses HopIDs.
+// AddSetup adds the setup command. allocate means that this side chooses HopIDs.
 func AddSetup(root *cobra.Command, allocate bool) {
 	s := &setup{program: root.Name(), config: tbdev.Config{Root: Root(), Allocate: allocate}}
 	other := "the sender's host follows with tbcam-send setup"
@@ -115,7 +115,7 @@ func explainRoot(err error) error {
 	return err
 }
 
-// runStep performs a step of the set-up, and tells which in the words of a shell.
+// runStep performs a step of the set-up, and prints it as a shell command.
 func (s *setup) runStep(command string, step func() error) error {
 	fmt.Fprintln(s.out, command)
 	if s.dryRun {
@@ -170,7 +170,7 @@ func (s *setup) persistFiles() ([]file, error) {
 	unit := s.program + "-setup@.service"
 	return []file{
 		{"/etc/modules-load.d/" + s.program + ".conf", "thunderbolt_stream\n"},
-		// A change tells that the peer's properties did, for instance its HopIDs.
+		// A change means that the peer's properties changed, for instance its HopIDs.
 		{"/etc/udev/rules.d/70-" + s.program + ".rules", `ACTION=="add|change", SUBSYSTEM=="thunderbolt", ATTR{key}=="stream", ` +
 			`TAG+="systemd", ENV{SYSTEMD_WANTS}+="` + s.program + `-setup@%k.service"` + "\n" +
 			`KERNEL=="tbstream*", GROUP="video", MODE="0660", TAG+="uaccess"` + "\n"},

@@ -26,7 +26,7 @@ const (
 // StageNames name the stages, in order.
 var StageNames = [numStages]string{"driver", "queue", "encode", "wire", "decode", "show", "total"}
 
-// longest is the longest latency that is told apart, in microseconds.
+// longest is the longest latency that is distinguished, in microseconds.
 const longest = int64(60 * time.Second / time.Microsecond)
 
 // Meter gathers the figures of one program. It is safe for concurrent use.
@@ -63,7 +63,7 @@ func New() *Meter {
 }
 
 // Add counts a frame that was presented (or, on the sender, written) at the
-// given time. Stages whose times are not known are left out.
+// given time. Stages whose times are not known are omitted.
 func (m *Meter) Add(at *[capture.NumStages]time.Time, presented time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -74,15 +74,15 @@ func (m *Meter) Add(at *[capture.NumStages]time.Time, presented time.Time) {
 	m.recordStage(Wire, at[capture.Sent], at[capture.Received])
 	m.recordStage(Decode, at[capture.Received], at[capture.Decoded])
 	ready := at[capture.Decoded]
-	if ready.IsZero() { // a raw picture
+	if ready.IsZero() { // a raw frame
 		ready = at[capture.Received]
 	}
 	m.recordStage(Show, ready, presented)
 	m.recordStage(Total, at[capture.Captured], presented)
 }
 
-// recordEncoding tells encoding from waiting, before it and after. A sender of an
-// older version does not say when encoding began.
+// recordEncoding separates encoding from waiting, before it and after. A sender of an
+// older version does not report when encoding began.
 func (m *Meter) recordEncoding(at *[capture.NumStages]time.Time) {
 	begun := at[capture.Taken]
 	if begun.IsZero() {
@@ -132,7 +132,7 @@ type Report struct {
 }
 
 // Report returns the figures so far; bytes is what crossed the wire. Stages
-// without samples are left out.
+// without samples are omitted.
 func (m *Meter) Report(bytes uint64) Report {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -84,7 +84,7 @@ func (s Summary) Table(w io.Writer) error {
 	return t.Flush()
 }
 
-// SenderOutcomes says what became of the pictures that a sender did not send.
+// SenderOutcomes counts what became of the frames that a sender did not send.
 func SenderOutcomes(lost capture.Lost) []Outcome {
 	return []Outcome{
 		{"dropped by the camera", lost.Driver},

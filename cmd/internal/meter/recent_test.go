@@ -31,7 +31,7 @@ func TestLastSecond(t *testing.T) {
 				at := [capture.NumStages]time.Time{capture.Captured: time.Now().Add(-latency)}
 				m.Add(&at, time.Now())
 				bytes += 1e5
-				m.Report(bytes) // by somebody else
+				m.Report(bytes) // by another caller
 			}
 		}
 		frames(20, 10*time.Millisecond)
@@ -55,7 +55,7 @@ func TestLastSecond(t *testing.T) {
 	})
 }
 
-// A sender of an older version does not say when it began to encode.
+// A sender of an older version does not report when it began to encode.
 func TestEncodingNotKnown(t *testing.T) {
 	m := New()
 	at := times(time.Now())
