@@ -14,6 +14,8 @@ var (
 	ErrGone = errors.New("camera was disconnected")
 	// ErrBusy: another program holds the camera.
 	ErrBusy = errors.New("camera is busy")
+	// ErrNotAllowed: this user may not open the device.
+	ErrNotAllowed = errors.New("permission denied")
 	// ErrNoCamera: there is no such camera.
 	ErrNoCamera = errors.New("no such camera")
 	// ErrNoneFound: there is no camera at all.

@@ -40,8 +40,7 @@ func openNode(path string) (int, error) {
 	}
 }
 
-// explainError returns what failed and why, with the error that callers act on and a
-// remedy where there is one.
+// explainError returns what failed and why, with the error that callers act on.
 func explainError(op, path string, err error) error {
 	switch {
 	case errors.Is(err, unix.EBUSY):
@@ -51,10 +50,15 @@ func explainError(op, path string, err error) error {
 	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
 		return fmt.Errorf("%s %s: %w", op, path, capture.ErrGone)
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		return fmt.Errorf("%s %s: %w (to be allowed, run: sudo usermod -aG video $USER, and log in again)", op, path, err)
+		err = &deniedError{err}
 	}
 	return fmt.Errorf("%s %s: %w", op, path, err)
 }
+
+// deniedError is an errno that is a capture.ErrNotAllowed, too.
+type deniedError struct{ error }
+
+func (e *deniedError) Unwrap() []error { return []error{e.error, capture.ErrNotAllowed} }
 
 // queryCap asks what the node is.
 func queryCap(fd int) (c capability, err error) {

@@ -277,7 +277,8 @@ func matchCameras(all []node, name string) ([]node, error) {
 // of each kind that would be one.
 func noCamera(err error, all []node) error {
 	var cameras []node
-	var sensor, closed string
+	var sensor string
+	var closed error
 	for _, n := range all {
 		switch err := n.notCamera(); {
 		case err == nil:
@@ -285,20 +286,23 @@ func noCamera(err error, all []node) error {
 		case errors.Is(err, errLibcamera):
 			sensor = cmp.Or(sensor, fmt.Sprintf("; %v %v", &n, errLibcamera))
 		case n.err != nil:
-			closed = cmp.Or(closed, fmt.Sprintf("; %v", err))
+			closed = cmp.Or(closed, err)
 		}
 	}
-	there := sensor + closed
+	there := sensor
 	if len(cameras) > 0 {
 		there = "; there is " + joinNodes(cameras) + there
 	}
-	switch {
-	case there == "":
+	if there == "" && closed == nil {
 		return err
-	case err == capture.ErrNoneFound: // for which plugging one in would help
+	}
+	if err == capture.ErrNoneFound { // for which plugging one in would help
 		err = fmt.Errorf("%w: no usable one found", capture.ErrNoCamera)
 	}
-	return fmt.Errorf("%w%s", err, there)
+	if closed == nil {
+		return fmt.Errorf("%w%s", err, there)
+	}
+	return fmt.Errorf("%w%s; %w", err, there, closed)
 }
 
 func joinNodes(nodes []node) string {

@@ -88,7 +88,7 @@ func TestFindNothing(t *testing.T) {
 }
 
 func TestFindSaysWhatThereIs(t *testing.T) {
-	closed := node{path: "/dev/video0", err: errors.New("open /dev/video0: permission denied")}
+	closed := node{path: "/dev/video0", err: explainError("open", "/dev/video0", unix.EACCES)}
 	for _, c := range []struct {
 		what  string
 		nodes []node
@@ -109,6 +109,9 @@ func TestFindSaysWhatThereIs(t *testing.T) {
 		if !errors.Is(err, capture.ErrNoCamera) {
 			t.Errorf("%s: %v", c.what, err)
 			continue
+		}
+		if closedOnly := c.what == "not allowed"; errors.Is(err, capture.ErrNotAllowed) != closedOnly {
+			t.Errorf("%s: %v is ErrNotAllowed: %v", c.what, err, !closedOnly)
 		}
 		for _, want := range c.want {
 			if !strings.Contains(err.Error(), want) {
@@ -147,7 +150,7 @@ func TestDescribeWithoutANode(t *testing.T) {
 
 func TestLoopbackThatDoesNotExist(t *testing.T) {
 	_, err := Loopback(filepath.Join(t.TempDir(), "video0"))
-	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "modprobe v4l2loopback") {
+	if !errors.Is(err, os.ErrNotExist) || !errors.Is(err, ErrNoLoopback) {
 		t.Errorf("Loopback: %v", err)
 	}
 }
@@ -172,7 +175,7 @@ func TestHoldersAreNamed(t *testing.T) {
 	}
 }
 
-func TestErrorsSayWhatToDo(t *testing.T) {
+func TestErrorsAreTyped(t *testing.T) {
 	for _, c := range []struct {
 		errno unix.Errno
 		is    error
@@ -182,7 +185,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{unix.ENODEV, capture.ErrGone, "camera was disconnected"},
 		{unix.ENXIO, capture.ErrGone, "camera was disconnected"},
 		{unix.ENOENT, capture.ErrNoCamera, "no such camera"},
-		{unix.EACCES, unix.EACCES, "usermod -aG video"},
+		{unix.EACCES, unix.EACCES, "VIDIOC_S_FMT /dev/video0: permission denied"},
+		{unix.EPERM, capture.ErrNotAllowed, "VIDIOC_S_FMT /dev/video0: operation not permitted"},
 		{unix.EINVAL, unix.EINVAL, "VIDIOC_S_FMT /dev/video0: invalid argument"},
 	} {
 		err := explainError("VIDIOC_S_FMT", "/dev/video0", c.errno)

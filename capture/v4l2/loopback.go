@@ -39,8 +39,8 @@ type LoopbackNode struct {
 	Err error
 }
 
-// Loopback describes the node at path. The error wraps ErrNotLoopback where
-// something else is there.
+// Loopback describes the node at path. The error wraps ErrNoLoopback where there is
+// none, and ErrNotLoopback where the node is something else.
 func Loopback(path string) (LoopbackNode, error) {
 	n, err := findLoopback(path)
 	if err != nil {

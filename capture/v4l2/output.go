@@ -14,6 +14,8 @@ import (
 
 // Errors of OpenOutput and Write, which what they return wraps.
 var (
+	// ErrNoLoopback: there is no node at the path.
+	ErrNoLoopback = errors.New("no such v4l2loopback node")
 	// ErrNotLoopback: the node is something else, perhaps a real camera.
 	ErrNotLoopback = errors.New("not a v4l2loopback node")
 	// ErrInUse: another program writes to the node.
@@ -42,7 +44,7 @@ type Output struct {
 func findLoopback(path string) (node, error) {
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return node{}, fmt.Errorf("%w (to have a v4l2loopback node, run: sudo modprobe v4l2loopback exclusive_caps=1)", err)
+		return node{}, fmt.Errorf("%w: %w", ErrNoLoopback, err)
 	}
 	n := inspectNode(target)
 	if n.err == nil && !n.isLoopback() {
@@ -54,8 +56,8 @@ func findLoopback(path string) (node, error) {
 // OpenOutput makes the node at path a camera of that format and rate; a rate of
 // zero leaves the node's. With exclusive_caps=1 it is a camera from the first
 // Write on, if not before. A format that another program had the node keep, and
-// that no program uses, is replaced. The error wraps ErrNotLoopback, ErrInUse or
-// ErrFormat where that is the reason, as a FormatError where the node has another.
+// that no program uses, is replaced. The error wraps ErrNoLoopback, ErrNotLoopback,
+// ErrInUse or ErrFormat where that is the reason, as a FormatError where the node has another.
 func OpenOutput(path string, format capture.Format, rate capture.Rate) (*Output, error) {
 	n, err := findLoopback(path)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/sink/container"
 	"github.com/tbcam/tbcam/sink/record"
 	"github.com/tbcam/tbcam/sink/snapshot"
@@ -116,6 +117,8 @@ var remedies = []struct {
 	{capture.ErrNoneFound, "plug one in, or use --camera pattern"},
 	{capture.ErrBandwidth, "choose --format mjpeg or a smaller --size, or plug the camera into another USB controller"},
 	{capture.ErrNotNamed, "name one with --camera"},
+	{capture.ErrNotAllowed, "run: sudo usermod -aG video $USER, and log in again"},
+	{v4l2.ErrNoLoopback, "run: sudo modprobe v4l2loopback exclusive_caps=1"},
 	{virtualcam.ErrFormat, "end what reads it, or leave --loopback-size and --loopback-format out"},
 	{virtualcam.ErrInUse, "end that, or use --loopback auto"},
 	{record.ErrExist, "--force overwrites it"},

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/sink/container"
 	"github.com/tbcam/tbcam/sink/record"
 	"github.com/tbcam/tbcam/transport"
@@ -36,6 +38,8 @@ func TestRemedies(t *testing.T) {
 		{unixsock.ErrNotSocket, "another path"},
 		{unixsock.ErrListening, "end that program"},
 		{transport.ErrNoRemoteControl, "update tbcam-send"},
+		{capture.ErrNotAllowed, "usermod -aG video"},
+		{v4l2.ErrNoLoopback, "modprobe v4l2loopback"},
 		{record.ErrExist, "--force"},
 		{record.ErrBufferFull, "--record-buffer"},
 		{record.ErrNotFinalized, "tbcam-view repair"},

@@ -72,7 +72,7 @@ func TestListWithoutPermission(t *testing.T) {
 	const nobody = 65534
 	p.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	p.Launch()
-	wantRefusal(t, p, 3, "open "+camera+": permission denied (to be allowed, run: sudo usermod -aG video $USER")
+	wantRefusal(t, p, 3, "open "+camera+": permission denied; run: sudo usermod -aG video $USER")
 	if text := p.Out.String(); !strings.Contains(text, "Test pattern") {
 		t.Errorf("it lists %q", text)
 	}
