@@ -144,6 +144,8 @@ func (p *Pool) Room(size int) bool {
 	if p.used+p.held+p.garbage+size <= p.Limit {
 		return true
 	}
+	// Idle buffers of other sizes count against the limit: drop them all before this
+	// frame is refused.
 	for len(p.idle) > 0 {
 		p.dropOldest()
 	}

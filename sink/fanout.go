@@ -177,7 +177,8 @@ func (o *Fanout) Run() {
 		out.box.Close()
 	}
 	sinks.Wait()
-	for _, out := range o.outlets { // what came when its sink had failed
+	// A frame may wait whose sink had failed and was not reopened in time.
+	for _, out := range o.outlets {
 		out.box.Discard()
 	}
 }
@@ -266,6 +267,7 @@ func (o *Fanout) serveOutlet(out *outlet) {
 		case <-time.After(reopen):
 		}
 	}
+	// The output has ended and its mailbox is closed, but a frame may wait in it.
 	for f := range out.box.Frames() {
 		f.Release()
 	}
@@ -280,6 +282,8 @@ func (out *outlet) presentAll() error {
 		}
 		out.sink = s
 	}
+	// The first sink was opened by Add, which reports its error to the user; later ones
+	// are opened here.
 	s := out.sink
 	out.sink = nil
 	for f := range out.box.Frames() {

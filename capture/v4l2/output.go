@@ -161,6 +161,7 @@ func (o *Output) setPix(want pixFormat) (pixFormat, error) {
 	if err != nil || formatOf(kept) == o.format {
 		return got, nil
 	}
+	// Another height makes the driver take over all of the next format.
 	other := want
 	other.height *= 2
 	if _, err := setFmt(o.fd, bufTypeVideoOutput, other); err != nil {

@@ -73,6 +73,7 @@ func (p *packing) packFrame(dst []byte, src [maxBuffers][]byte) {
 	for _, plane := range p.planes {
 		to, from := dst[plane.to.Offset:], src[plane.buffer][plane.offset:]
 		if plane.stride == plane.to.Stride {
+			// Without padding, the usual case, the plane is copied in one piece.
 			copy(to[:plane.stride*plane.to.Lines], from)
 			continue
 		}

@@ -123,6 +123,8 @@ func (s *Source) startStream(mode capture.Mode, bytesPerLine uint32) error {
 	if err := s.mapBuffers(); err != nil {
 		return err
 	}
+	// All of them are the driver's before the stream starts: what a camera sends while
+	// it has no buffer is lost.
 	for i := range s.buffers {
 		if err := s.queueBuffer(uint32(i)); err != nil {
 			return err
@@ -151,6 +153,7 @@ func (s *Source) negotiateMode(mode capture.Mode, bytesPerLine uint32) error {
 	if !wholeFrames(pix.field) {
 		return fmt.Errorf("open %s: %w: %v: the driver gives half frames (V4L2 field %d)", s.path, capture.ErrNoMode, mode, pix.field)
 	}
+	// A JPEG is copied from one buffer; only planes may lie apart.
 	if s.format.Pixel.Compressed() && s.perSet != 1 {
 		return fmt.Errorf("open %s: %w: the driver gives %v in %d buffers", s.path, capture.ErrNoMode, s.format, s.perSet)
 	}
@@ -160,6 +163,8 @@ func (s *Source) negotiateMode(mode capture.Mode, bytesPerLine uint32) error {
 		}
 	}
 	s.mode = capture.Mode{Pixel: s.format.Pixel, Width: s.format.Width, Height: s.format.Height}
+	// After the format, since S_FMT of uvcvideo sets the default interval of the frame
+	// size (uvc_v4l2_try_format).
 	s.mode.Rate = setRate(s.fd, s.bufType, mode.Rate)
 	if !s.format.Pixel.Compressed() {
 		s.mode.Field = fieldOrder(pix.field, getStandard(s.fd))
@@ -211,6 +216,7 @@ func (s *Source) mapBuffer() error {
 	for i := range s.perSet {
 		offset, length := int64(s.buf.m), int(s.buf.length)
 		if s.bufType == bufTypeVideoCaptureMPlane {
+			// The union m has the pointer to the planes here, and each plane its own offset.
 			offset, length = int64(s.buf.planes[i].offset), int(s.buf.planes[i].length)
 		}
 		mapped, err := unix.Mmap(s.fd, offset, length, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
@@ -295,6 +301,7 @@ func (s *Source) waitReady() error {
 		case err != nil:
 			return explainError("poll", s.path, err)
 		case n == 0:
+			// Nothing came for a while: ask whether the device is still connected.
 			if _, err := queryCap(s.fd); err != nil {
 				return explainError("VIDIOC_QUERYCAP", s.path, err)
 			}
@@ -315,6 +322,8 @@ func (s *Source) drainQueue() (found bool, err error) {
 	for range s.buffers {
 		switch err := s.dequeueBuffer(); {
 		case err == unix.EAGAIN && !found && s.poll[0].Revents&unix.POLLERR != 0:
+			// poll returns immediately while the queue has failed, and there is nothing to
+			// dequeue: without an error Read would spin.
 			return false, s.streamError("poll", unix.EIO)
 		case err == unix.EAGAIN:
 			return found, nil
@@ -328,6 +337,7 @@ func (s *Source) drainQueue() (found bool, err error) {
 			s.damaged.Add(1)
 		case found:
 			s.superseded.Add(1)
+			// Both are good. The newer one is kept, and the older one's buffer goes back.
 			rejected, s.newest = s.newest.index, s.buf
 		default:
 			found, s.newest = true, s.buf
@@ -411,6 +421,7 @@ func (s *Source) takeNewest() (*capture.Frame, error) {
 	} else {
 		s.packing.packFrame(f.Data, data)
 	}
+	// Only after the copy: from here on the driver may write to the buffer.
 	if err := s.queueBuffer(b.index); err != nil {
 		f.Release()
 		return nil, err
@@ -448,6 +459,8 @@ func (s *Source) freeBuffers() error {
 			unix.Munmap(mapped)
 		}
 	}
+	// After the mappings: drivers without V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS refuse it
+	// while one is left (EBUSY).
 	none := requestBuffers{typ: s.bufType, memory: memoryMMap}
 	callDriver(s.fd, vidiocReqBufs, unsafe.Pointer(&none))
 	unix.Close(s.wake)

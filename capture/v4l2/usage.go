@@ -76,7 +76,7 @@ func (u *usage) watchEvents() {
 		case n == 0:
 			u.askAgain()
 		case poll[0].Revents&unix.POLLPRI == 0:
-			return // the node is gone
+			return // POLLERR or POLLHUP: the node was removed
 		default:
 			u.passEvent()
 		}
@@ -95,6 +95,8 @@ func (u *usage) passEvent() {
 	if callDriver(u.fd, vidiocDQEvent, unsafe.Pointer(&e)) != nil || e.typ != u.subscription.typ {
 		return
 	}
+	// One slot, in which a newer number takes the place of one that was not read. Only
+	// this goroutine sends, so the second step never waits.
 	select {
 	case <-u.users:
 	default:

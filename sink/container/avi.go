@@ -77,6 +77,8 @@ func (a *avi) Write(f *capture.Frame, t time.Duration) error {
 func (a *avi) slotOf(t time.Duration) int64 {
 	slot := int64(math.Round(t.Seconds()*a.rate)) - a.skipped
 	if latest := a.slot + maxRepeats - a.repeats; slot > latest {
+		// A file holds so many repetitions and no more: the peer chooses the times. Later
+		// frames keep their distance from here.
 		a.skipped += slot - latest
 		return latest
 	}
@@ -135,6 +137,7 @@ func (a *avi) completePart(next []byte) error {
 	p := a.lastPart()
 	ix, legacy := standardIndex(*p, a.index), []byte(nil)
 	if len(a.parts) == 1 {
+		// Players of AVI 1.0 know the first part only, and its idx1.
 		legacy = legacyIndex(*p, a.index)
 	}
 	at := a.size
@@ -179,6 +182,8 @@ func (a *avi) settleHeaders() error {
 	if _, err := a.WriteAt(a.head, 0); err != nil {
 		return err
 	}
+	// Older parts were complete before: only the last one grows, and the one before it
+	// has just been completed.
 	for _, p := range a.parts[max(1, len(a.parts)-2):] {
 		if _, err := a.WriteAt(partHead(p), p.riff); err != nil {
 			return err

@@ -109,6 +109,7 @@ func (m *matroska) Flush() error {
 	if len(m.cluster) == 0 {
 		return nil
 	}
+	// The cluster began with an unknown size, in the eight bytes that take any.
 	const idSize, sizeSize = 4, 8
 	appendSize(m.cluster[:idSize], int64(len(m.cluster)-idSize-sizeSize)) // in place
 	at := m.size
@@ -166,7 +167,9 @@ func (m *matroska) finishFile() error {
 	if err != nil {
 		e.chapters, e.cues = 0, 0
 	}
-	err = cmp.Or(err, m.syncWithName()) // before there is talk of it
+	// On the disk before the header refers to them: a crash in between leaves a file
+	// without an index, never one with a wrong one.
+	err = cmp.Or(err, m.syncWithName())
 	e.size = m.size - m.head.segmentStart()
 	_, headErr := m.WriteAt(m.head.encodeHeader(e), 0)
 	return cmp.Or(err, headErr)

@@ -95,8 +95,11 @@ func (m *mp4) Flush() error {
 	if len(m.samples) == 0 {
 		return nil
 	}
+	// data begins with the head of its mdat box, whose size is known now.
 	binary.BigEndian.PutUint32(m.data, uint32(len(m.data)))
 	moof := movieFragment(m.number+1, m.start, m.samples)
+	// Before the fragment is appended: where this fails, Flush can be repeated as a
+	// whole.
 	if err := m.correctDuration(); err != nil {
 		return err
 	}
@@ -107,6 +110,7 @@ func (m *mp4) Flush() error {
 	m.number++
 	m.index.addFragment(fragment{m.start, at})
 	m.length = m.end
+	// The run of samples ends the moof box, and the last entry begins with its duration.
 	m.last.at, m.last.duration = m.stamps.last, at+int64(len(moof)-sampleSize)
 	m.notes, m.data, m.samples = m.notes[:0], m.data[:0], m.samples[:0]
 	return nil
@@ -140,7 +144,8 @@ func (m *mp4) finishFile() error {
 	if !m.seekable {
 		return nil
 	}
-	err := cmp.Or(m.appendParts(randomAccess(m.index.entries)), m.syncWithName()) // the index is on the disk before anything refers to it
+	// On the disk before the moov box counts on it, as in matroska.finishFile.
+	err := cmp.Or(m.appendParts(randomAccess(m.index.entries)), m.syncWithName())
 	finishHead(m.head, m.length, m.gaps)
 	_, headErr := m.WriteAt(m.head, 0)
 	return cmp.Or(err, headErr)

@@ -168,10 +168,13 @@ func repairFile(f storage, size int64) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	// A rehearsal first: it finds what to change and where the recording ends, and a file
+	// that needs nothing is never written to.
 	reading := newBounded(f, size)
 	rehearsal := &comparer{storage: reading, size: size}
 	end := size
 	s, err := look(rehearsal, end)
+	// Torn frames move the end forward, which may leave others at it.
 	for err == nil && s.findTorn(reading, &end) {
 		s, err = look(rehearsal, end)
 	}
@@ -192,6 +195,8 @@ func repairFile(f storage, size int64) (Report, error) {
 	if s.report.Whole = !rehearsal.differs; s.report.Whole {
 		return s.report, nil
 	}
+	// The same survey again, since the rehearsal has consumed the first one; this one
+	// writes.
 	reading = newBounded(f, size)
 	real, err := look(reading, end)
 	if err = cmp.Or(reading.err, err); err != nil {

@@ -174,7 +174,8 @@ func (v *aviSurvey) takeFrame(at, size int64) {
 	v.size = end + size%2
 	p.moviEnd, p.riffEnd = v.size, v.size
 	if v.size > v.end {
-		v.notePatch(end, []byte{0}) // the padding
+		// Chunks have even sizes; the cut took the byte that pads this one.
+		v.notePatch(end, []byte{0})
 	}
 }
 
@@ -214,6 +215,7 @@ func (v *aviSurvey) finishLastPart() error {
 	p := v.a.lastPart()
 	if p.frames == 0 && len(v.a.parts) > 1 {
 		v.a.parts = v.a.parts[:len(v.a.parts)-1]
+		// An interruption right after nextPart: the part before this one is complete.
 		v.size, v.a.stale = v.a.lastPart().riffEnd, true
 		return v.a.settleHeaders()
 	}

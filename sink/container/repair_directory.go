@@ -86,6 +86,7 @@ func (s *directorySurvey) readLines(f *os.File) error {
 		if len(fields) < len(timesHeader) || !frameName.MatchString(fields[0]) || fields[0] <= s.lastListed() {
 			return ErrNotRecording
 		}
+		// Only the last lines can be torn; the number of lines has no bound.
 		if len(s.lines) == maxTail {
 			s.before = s.lines[maxTail/2-1].name
 			s.lines = append(s.lines[:0], s.lines[maxTail/2:]...)

@@ -116,6 +116,7 @@ func (v *matroskaSurvey) takeCluster(at int64, e element) (next int64, ok bool) 
 		return at, false
 	}
 	start := int64(binary.BigEndian.Uint64(b[2:]))
+	// As beginCluster writes it: Timecode with eight bytes.
 	if b[0] != byte(idTimecode) || b[1] != 0x88 || start < 0 || start > maxTime {
 		return at, false
 	}
@@ -131,6 +132,8 @@ func (v *matroskaSurvey) takeCluster(at int64, e element) (next int64, ok bool) 
 	v.m.index.addFragment(fragment{start, at})
 	v.m.length = v.m.end
 	if next != content+e.size {
+		// A block is not whole, or the size was never written: the cluster ends behind the
+		// last whole block.
 		v.notePatch(at+4, appendSize(nil, next-content))
 		return next, false
 	}

@@ -160,17 +160,20 @@ func (v *mp4Survey) takeFragment(at, size int64) (next int64, ok bool) {
 	if taken == 0 {
 		return at, false
 	}
-	runAt := at + int64(cap(moof)-cap(run)) // one lies in the other
+	// run is a slice of moof, so the difference of their capacities is its offset.
+	runAt := at + int64(cap(moof)-cap(run))
 	v.correctDuration(start)
 	v.m.index.addFragment(fragment{start, at})
 	v.m.last.at, v.m.last.duration = v.m.stamps.last, runAt+int64(taken-sampleSize)
 	v.lasts = binary.BigEndian.Uint32(run[taken-sampleSize:])
 	v.m.gaps = append(v.m.gaps, v.notes...)
 	v.notes = nil
+	// The mdat box ends behind the last whole frame.
 	whole := v.size == at+size+mdat
 	if !whole {
 		v.notePatch(at+size, u32(uint32(v.size-at-size)))
 	}
+	// The samples of lost frames become a free box, or are one from an earlier repair.
 	behind := moof[runAt-at+int64(taken):]
 	if count*sampleSize != taken || !isFree(behind) {
 		v.shortenRun(runAt, taken, behind)

@@ -125,6 +125,7 @@ func (k *keeper) segmentAt(path string, info fs.FileInfo, wall time.Time) segmen
 		return s
 	}
 	s.age, s.own = time.Since(made.at), true
+	// The file got the time of a clock that was set since, by more than drift.
 	if last := k.wall(made.last); last.Sub(info.ModTime()).Abs() > time.Minute {
 		_ = os.Chtimes(path, last, last)
 	}

@@ -143,6 +143,7 @@ func (n *names) createNext(start time.Time, create func(path string, force bool)
 	number, force := n.parts+1, n.force
 	if n.pattern {
 		base, ext = splitExtension(Expand(n.path, start.Local()))
+		// Names of a pattern begin with a new time, and are numbered only within it.
 		number, force = 1, false
 		if err := n.makeDirs(base); err != nil {
 			return err

@@ -91,6 +91,8 @@ func (q *queue) dropEntry(e entry) {
 func (q *queue) chargePreRoll(e *entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	// The pre-roll has a budget of its own, or a long one would leave no memory for a
+	// slow disk.
 	q.held -= e.cost()
 	q.rolled += e.cost()
 	q.count--

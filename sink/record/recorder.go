@@ -275,6 +275,7 @@ func (r *Recorder) takeEntry(e entry) {
 		r.trimPreRoll()
 	} else {
 		for i := range r.roll {
+			// The frames before the start belong to the file that starts.
 			r.roll[i].part = e.part
 		}
 		r.waiting = append(append(r.waiting, r.roll...), e)
@@ -287,6 +288,8 @@ func (r *Recorder) takeEntry(e entry) {
 func (r *Recorder) trimPreRoll() {
 	newest := captureTime(r.roll[len(r.roll)-1].frame)
 	n := 0
+	// Differences count in either direction: capture times are the peer's, and may jump
+	// back.
 	for n < len(r.roll) && (newest.Sub(captureTime(r.roll[n].frame)).Abs() >= r.o.PreRoll || r.queue.preRollFull()) {
 		r.queue.releaseEntries(r.roll[n:n+1], false)
 		n++
@@ -344,6 +347,8 @@ func (r *Recorder) writeWaiting() error {
 		}
 		r.written++
 		r.fresh += r.waiting[r.written-1].cost()
+		// Frames that are written but not synced are kept for another file. Sync before
+		// they take the memory that a slow disk needs.
 		if r.fresh > r.o.Buffer/syncShare {
 			if err := r.syncFile(); err != nil {
 				return err
@@ -462,6 +467,8 @@ func (f fatal) Unwrap() error { return f.error }
 // continues then; where that was removed or has failed, another.
 func (r *Recorder) noteFailure(err error) {
 	if !isFull(err) && r.file != nil && r.o.Out == nil {
+		// The file is left as it is, to be repaired: what was not synced is written again, to
+		// the next one.
 		_ = r.file.Close() // its error is no better than err
 		r.leaveFile()
 		r.written, r.fresh = 0, 0

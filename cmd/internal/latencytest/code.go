@@ -113,6 +113,7 @@ func (r *Reader) readAt(width int, f *capture.Frame) (number int, ok bool) {
 		return 0, false
 	}
 	run, err := strconv.Atoi(text[:runDigits])
+	// A code of another run, or of anything else, may be in sight.
 	if err != nil || run != r.run {
 		return 0, false
 	}
