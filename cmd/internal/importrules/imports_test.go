@@ -79,6 +79,8 @@ var importRules = []importRule{
 	{"codec/jfif", []string{"capture"}},
 	{"codec", []string{"codec/jfif", "capture"}},
 	{"capture/v4l2", []string{"capture"}},
+	{"capture/pipewire", []string{"capture"}},
+	{"capture/internal", nil},
 	{"capture/pattern", []string{"capture"}},
 	{"capture", nil},
 }
@@ -135,8 +137,8 @@ var owned = []struct {
 	{"github.com/hajimehoshi/ebiten", []string{"cmd/tbcam-window"}},
 	{"github.com/blackjack/webcam", []string{"capture/v4l2"}},
 	{"github.com/pion/mediadevices", []string{"capture"}},
-	{"golang.org/x/sys/unix", []string{"capture/v4l2", "transport/tbdev", "sink/window/shm", "fixtures"}},
-	{"C", []string{"codec"}},
+	{"golang.org/x/sys/unix", []string{"capture/v4l2", "capture/internal/monotonic", "transport/tbdev", "sink/window/shm", "fixtures"}},
+	{"C", []string{"codec", "capture/pipewire"}},
 }
 
 // TestOwnedImports checks that each kernel door, cgo and the graphics library are
