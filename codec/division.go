@@ -12,9 +12,12 @@ type division struct {
 }
 
 const (
-	// stripPixels is how many pixels a strip has, roughly: few enough for a core's
-	// cache, many enough for the cost of another header.
-	stripPixels = 128 << 10
+	// A frame has wantedStrips, so that the last ones end at about the same time, but
+	// they have few enough pixels for a processor's cache, and many enough for the
+	// cost of another header.
+	wantedStrips   = 16
+	minStripPixels = 96 << 10
+	maxStripPixels = 256 << 10
 	// workerPixels is how many pixels pay for another worker: its processor has to
 	// wake up. Frames that are too small for two of them are not divided.
 	workerPixels = 256 << 10
@@ -34,7 +37,8 @@ func divide(f capture.Format, procs int) division {
 		return division{f.Height, 1}
 	}
 	unit := unitLines(f)
-	lines := (stripPixels/f.Width + unit - 1) / unit * unit
+	pixels := max(minStripPixels, min(f.Width*f.Height/wantedStrips, maxStripPixels))
+	lines := (pixels/f.Width + unit - 1) / unit * unit
 	return division{min(lines, f.Height), workers}
 }
 

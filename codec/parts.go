@@ -7,7 +7,7 @@ import (
 )
 
 // partsPerWorker is more than one, so that who is late delays the others less.
-const partsPerWorker = 4
+const partsPerWorker = 3
 
 // partDecoder decodes JPEGs in parts that begin at restart markers.
 type partDecoder struct {

@@ -325,16 +325,16 @@ func TestDivide(t *testing.T) {
 	}{
 		{capture.YUYV, 640, 480, 8, 1, 1},
 		{capture.YUYV, 800, 600, 2, 1, 1}, // below half a megapixel
-		{capture.YUYV, 1280, 720, 2, 2, 7},
-		{capture.YUYV, 1280, 720, 1, 1, 7}, // unpacked in the cache
+		{capture.YUYV, 1280, 720, 2, 2, 9},
+		{capture.YUYV, 1280, 720, 1, 1, 9}, // unpacked in the cache
 		{capture.NV12, 1280, 720, 1, 1, 1}, // nothing to unpack
-		{capture.NV12, 1280, 720, 2, 2, 7},
-		{capture.YUYV, 1280, 720, 64, 3, 7},
+		{capture.NV12, 1280, 720, 2, 2, 9},
+		{capture.YUYV, 1280, 720, 64, 3, 9},
 		{capture.YUYV, 1920, 1080, 64, 7, 15},
-		{capture.YUYV, 3840, 2160, 64, 8, 54},
-		{capture.GREY, 8192, 8192, 2, 2, 512},
+		{capture.YUYV, 3840, 2160, 64, 8, 30},
+		{capture.GREY, 8192, 8192, 2, 2, 256},
 		{capture.YUYV, 8192, 64, 2, 2, 4},
-		{capture.YUYV, 64, 8192, 2, 2, 4},
+		{capture.YUYV, 64, 8192, 2, 2, 6},
 	} {
 		format := formatOf(tt.pixel, tt.w, tt.h)
 		d := divide(format, tt.procs)
