@@ -61,7 +61,7 @@ var acts = map[string]func(*game) error{
 	"t":      func(g *game) error { g.keepOnTop(); return nil },
 	"b":      func(g *game) error { g.undecorate(); return nil },
 	"h":      func(g *game) error { g.setHelp(!g.over.help); return nil },
-	"q":      func(*game) error { return ebiten.Termination },
+	"q":      (*game).quit,
 
 	"arrowleft":      func(g *game) error { g.pan(arrowPan, 0); return nil },
 	"arrowright":     func(g *game) error { g.pan(-arrowPan, 0); return nil },
@@ -89,7 +89,7 @@ func (g *game) escape() error {
 // rotate turns the picture by a quarter, and the window with it.
 func (g *game) rotate() {
 	g.pose.Rotate()
-	if g.picture == nil || ebiten.IsFullscreen() || ebiten.IsWindowMaximized() {
+	if !g.hasFormat() || ebiten.IsFullscreen() || ebiten.IsWindowMaximized() {
 		return
 	}
 	w, h := ebiten.WindowSize()
@@ -118,13 +118,13 @@ func (t *turning) next(window, monitor image.Point) image.Point {
 
 // turned returns the size of the picture as it is seen, and the screen's.
 func (g *game) turned() (width, height int, screen image.Point) {
-	width, height = g.pose.Turned(g.picture.width, g.picture.height)
+	width, height = g.pose.Turned(g.format.Width, g.format.Height)
 	return width, height, image.Pt(g.over.width, g.over.height)
 }
 
 // magnify zooms at a point of the screen.
 func (g *game) magnify(factor float64, at image.Point) {
-	if g.picture == nil {
+	if !g.hasFormat() {
 		return
 	}
 	w, h, screen := g.turned()
@@ -148,7 +148,7 @@ func (g *game) pan(dx, dy float64) {
 
 // drag moves the picture by pixels of the screen.
 func (g *game) drag(dx, dy float64) {
-	if g.picture == nil {
+	if !g.hasFormat() {
 		return
 	}
 	w, h, screen := g.turned()
@@ -158,16 +158,24 @@ func (g *game) drag(dx, dy float64) {
 
 func (g *game) freeze(on bool) {
 	g.over.frozen, g.over.chips.stale = on, true
-	g.inbox.setFrozen(on)
+	g.skipFrames()
 	g.dirty = true
 }
 
-// nextStatistics shows more of them, or none, and tells tbcam-view, which
-// computes them only for somebody who looks.
+// skipFrames has the inbox wake the game for frames only if it has to do with them:
+// what is drawn in memory is another goroutine's, but for the graph.
+func (g *game) skipFrames() {
+	idle := g.painter != nil && g.over.level != graphOfStatistics
+	g.inbox.skipFrames(g.over.frozen || idle)
+}
+
+// nextStatistics shows more of them, or none, and reports that to tbcam-view, which
+// computes them only while they are seen.
 func (g *game) nextStatistics() error {
 	before := g.over.level
 	g.over.level = (before + 1) % levels
 	g.over.statistics.stale = true
+	g.skipFrames()
 	if before == graphOfStatistics || before == noStatistics {
 		return g.report(shm.Report{Action: shm.Statistics, On: before == noStatistics})
 	}
@@ -204,9 +212,9 @@ func (g *game) keepOnTop() {
 	on := !ebiten.IsWindowFloating()
 	ebiten.SetWindowFloating(on)
 	if on {
-		g.tell("Always on top")
+		g.notify("Always on top")
 	} else {
-		g.tell("No longer on top")
+		g.notify("No longer on top")
 	}
 }
 
@@ -214,15 +222,15 @@ func (g *game) undecorate() {
 	on := !ebiten.IsWindowDecorated()
 	ebiten.SetWindowDecorated(on)
 	if on {
-		g.tell("Border shown")
+		g.notify("Border shown")
 	} else {
-		g.tell("Border hidden")
+		g.notify("Border hidden")
 	}
 }
 
-// tell shows a notice of the window's own.
-func (g *game) tell(text string) {
-	g.over.tell(text)
+// notify shows a notice of the window's own.
+func (g *game) notify(text string) {
+	g.over.setNotice(text)
 	g.inbox.nudge(noticeTime)
 }
 

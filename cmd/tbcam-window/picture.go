@@ -3,7 +3,6 @@ package main
 import (
 	_ "embed"
 	"image"
-	"math"
 
 	"github.com/hajimehoshi/ebiten/v2"
 
@@ -15,13 +14,15 @@ import (
 //go:embed picture.kage
 var kage []byte
 
-const border = shm.Border
+// border is the width of a border in pixels that the RGB has around the picture and that
+// repeats its edge: else the edge fades when the picture is enlarged.
+const border = 1
 
 // picture is the newest picture on the graphics card.
 type picture struct {
-	width, height int              // pixels
-	planes        [3]*ebiten.Image // none if the pictures come as RGBA
-	rgb           *ebiten.Image    // with a border
+	width, height int // pixels
+	planes        [3]*ebiten.Image
+	rgb           *ebiten.Image // with a border
 
 	// The shader from planes to rgb, and what it is called with.
 	shader   *ebiten.Shader
@@ -30,7 +31,7 @@ type picture struct {
 }
 
 // newPicture makes room for pictures of a format.
-func newPicture(shader *ebiten.Shader, f shm.Format, layout shm.Layout) *picture {
+func newPicture(shader *ebiten.Shader, f capture.Format, layout shm.Layout) *picture {
 	w, h := f.Width+2*border, f.Height+2*border
 	p := &picture{
 		width:    f.Width,
@@ -39,14 +40,11 @@ func newPicture(shader *ebiten.Shader, f shm.Format, layout shm.Layout) *picture
 		shader:   shader,
 		vertices: rectangle(w, h),
 	}
-	if f.RGBA {
-		return p
-	}
 	for i, plane := range layout.Planes {
 		p.planes[i] = newTexture(plane.Stride/4, plane.Lines)
 	}
 	p.options.Blend = ebiten.BlendCopy
-	p.options.Uniforms = uniforms(f.Format)
+	p.options.Uniforms = uniforms(f)
 	copy(p.options.Images[:], p.planes[:])
 	if f.Pixel == capture.GREY {
 		p.options.Images[1], p.options.Images[2] = p.planes[0], p.planes[0]
@@ -81,12 +79,8 @@ func uniforms(f capture.Format) map[string]any {
 	}
 }
 
-// upload takes a picture over from planes in memory, or from RGBA in the first.
+// upload takes a picture over from planes in memory.
 func (p *picture) upload(planes [3][]byte) {
-	if p.planes[0] == nil {
-		p.rgb.WritePixels(planes[0])
-		return
-	}
 	for i, texture := range p.planes {
 		if texture != nil {
 			texture.WritePixels(planes[i])
@@ -113,8 +107,7 @@ func (p *picture) draw(screen *ebiten.Image, pose *view.Pose, brightness float32
 	if box.W != float64(w) || box.H != float64(h) {
 		o.Filter = ebiten.FilterLinear
 	}
-	place := image.Rect(int(math.Round(box.X)), int(math.Round(box.Y)), int(math.Round(box.X+box.W)), int(math.Round(box.Y+box.H)))
-	screen.SubImage(place).(*ebiten.Image).DrawImage(p.rgb, &o)
+	screen.SubImage(box.Rectangle()).(*ebiten.Image).DrawImage(p.rgb, &o)
 }
 
 // geometry returns a matrix as ebiten has it.

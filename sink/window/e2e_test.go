@@ -67,7 +67,7 @@ func openOn(t *testing.T, display *xvfb.Display) *desk {
 	converter := codec.NewConverter()
 	w, err := Open(Options{
 		Title: "tbcam test", Path: build(t),
-		Planar: codec.PlanarFormat, Convert: converter.Planar, RGBA: converter.RGBA,
+		Planar: codec.PlanarFormat, Convert: converter.Planar,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -207,15 +207,15 @@ func wrongOutside(screen image.Image, window, picture image.Rectangle) error {
 // TestColours shows bars as the graphics card converts them, and as it is done
 // for a window without one.
 func TestColours(t *testing.T) {
-	for _, convert := range []string{"gpu", "cpu"} {
-		t.Setenv("TBCAM_CONVERT", convert)
+	for _, draw := range []string{"gpu", "cpu"} {
+		t.Setenv("TBCAM_DRAW", draw)
 		d := openDesk(t)
 		for _, pixel := range []capture.PixelFormat{capture.YUV420, capture.YUV422P, capture.YUV444, capture.GREY} {
 			for _, matrix := range []capture.Matrix{capture.BT601, capture.BT709} {
 				for _, rng := range []capture.Range{capture.Limited, capture.Full} {
 					// An odd size: lines do not end with a texel or a chroma sample.
 					f := capture.Format{Pixel: pixel, Width: 645, Height: 481, Matrix: matrix, Range: rng}
-					t.Run(fmt.Sprint(convert, " ", pixel, " matrix ", matrix, " range ", rng), func(t *testing.T) {
+					t.Run(fmt.Sprint(draw, " ", pixel, " matrix ", matrix, " range ", rng), func(t *testing.T) {
 						d.show(t, f, bars(f))
 						_, place := d.Display.Window(t, "tbcam")
 						if place.Dx() != f.Width || place.Dy() != f.Height {
@@ -236,10 +236,27 @@ func TestColours(t *testing.T) {
 func TestNoGraphicsCard(t *testing.T) {
 	d := openDesk(t)
 	d.show(t, wide, bars(wide))
-	if !d.format.RGBA {
-		t.Error("pictures are converted by a shader that runs on the processor")
+	id, _ := d.Display.Window(t, "tbcam")
+	if d.Children(t, id) != 1 {
+		t.Error("frames are drawn by OpenGL on the processor")
 	}
 }
+
+// TestNoSharedMemory: an X server on another host, or in a container, cannot read the
+// window's memory.
+func TestNoSharedMemory(t *testing.T) {
+	d := openOn(t, xvfb.Start(t, "-extension", "MIT-SHM"))
+	for _, f := range []capture.Format{wide, large} {
+		d.show(t, f, bars(f))
+		id, window := d.Display.Window(t, "tbcam")
+		d.until(t, func(s image.Image) error { return wrongBars(s, window, f) })
+		if d.Children(t, id) != 1 {
+			t.Error("frames are drawn by OpenGL on the processor")
+		}
+	}
+}
+
+var large = capture.Format{Pixel: capture.YUV422P, Width: 1920, Height: 1080, Range: capture.Limited}
 
 var wide = capture.Format{Pixel: capture.YUV420, Width: 640, Height: 360, Range: capture.Full}
 

@@ -69,7 +69,7 @@ func fakeWindow(act func(*shm.Conn, *fakeScreen)) {
 	}
 }
 
-func (s *fakeScreen) take(f shm.Format, memory *os.File) {
+func (s *fakeScreen) take(f capture.Format, memory *os.File) {
 	fd, err := syscall.Dup(int(memory.Fd()))
 	if err != nil {
 		panic(err)

@@ -99,7 +99,7 @@ func TestPlanes(t *testing.T) {
 		for i := range f.Data {
 			f.Data[i] = byte(i + 1)
 		}
-		layout, err := shm.NewLayout(shm.Format{Format: planar(f.Format)})
+		layout, err := shm.NewLayout(planar(f.Format))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +161,7 @@ func TestTextsFit(t *testing.T) {
 	}
 }
 
-func width(w int) shm.Format { return shm.Format{Format: capture.Format{Width: w}} }
+func width(w int) capture.Format { return capture.Format{Width: w} }
 
 func TestOutbox(t *testing.T) {
 	o := newOutbox()

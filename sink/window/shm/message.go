@@ -9,7 +9,7 @@ import (
 // Update is a message of tbcam-view to the window; nil leaves a thing as it is.
 type Update struct {
 	// Format is that of the frames from now on; their memory comes along.
-	Format *Format `json:"format,omitempty"`
+	Format *capture.Format `json:"format,omitempty"`
 	// Picture: there may be a new one in the memory.
 	Picture bool    `json:"picture,omitempty"`
 	Title   *string `json:"title,omitempty"`
@@ -57,7 +57,7 @@ type Report struct {
 	Action  Action `json:"action"`
 	ID      uint64 `json:"id,omitempty"`      // of the frame shown
 	At      int64  `json:"at,omitempty"`      // when it was, in nanoseconds of Monotonic
-	On      bool   `json:"on,omitempty"`      // of Started and Statistics
+	On      bool   `json:"on,omitempty"`      // of Statistics
 	Control uint32 `json:"control,omitempty"` // which one is to be set
 	Value   int64  `json:"value,omitempty"`   // and what to
 }
@@ -67,7 +67,7 @@ type Action string
 
 // The actions. The window closes by itself after Quit.
 const (
-	Started    Action = "started" // it is open; On: it wants frames as RGBA
+	Started    Action = "started" // it is open
 	Shown      Action = "shown"
 	Snapshot   Action = "snapshot"   // of the frame that was shown last
 	Record     Action = "record"     // begin or end it

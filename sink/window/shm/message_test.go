@@ -14,7 +14,7 @@ func TestMerge(t *testing.T) {
 		t.Error("a title is more than a picture")
 	}
 	newer := Update{
-		Format: &Format{RGBA: true}, Picture: true, Title: &text, Notice: &text, Status: &[]string{text},
+		Format: &capture.Format{Width: 1}, Picture: true, Title: &text, Notice: &text, Status: &[]string{text},
 		Latency: []float32{1, 2}, Controls: &[]capture.Control{{ID: 1}}, Recording: &on,
 	}
 	u.Merge(newer)

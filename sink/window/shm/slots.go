@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbcam/tbcam/capture"
 )
 
 // ErrSlot: the other process put something into the shared memory that cannot be.
@@ -38,7 +40,7 @@ type Writer struct {
 //
 // The memory is allocated immediately and sealed: whatever the other process does
 // to the file, writing here raises no SIGBUS.
-func NewWriter(f Format) (*Writer, *os.File, error) {
+func NewWriter(f capture.Format) (*Writer, *os.File, error) {
 	layout, err := NewLayout(f)
 	if err != nil {
 		return nil, nil, fmt.Errorf("share pictures: %w", err)
@@ -112,13 +114,13 @@ func (w *Writer) Close() error { return os.NewSyscallError("munmap", unix.Munmap
 // Reader is the side of the window. It is used by one goroutine at a time.
 type Reader struct {
 	Layout
-	Format Format
+	Format capture.Format
 	memory []byte
 	mine   uint32
 }
 
 // NewReader maps the memory that came with a format, and closes the file.
-func NewReader(f Format, file *os.File) (*Reader, error) {
+func NewReader(f capture.Format, file *os.File) (*Reader, error) {
 	defer file.Close()
 	layout, err := NewLayout(f)
 	if err != nil {
@@ -129,7 +131,7 @@ func NewReader(f Format, file *os.File) (*Reader, error) {
 		return nil, fmt.Errorf("map pictures: %w", err)
 	}
 	if info.Size() < int64(layout.memory()) {
-		return nil, fmt.Errorf("map pictures: %d bytes are too few for %v", info.Size(), f.Format)
+		return nil, fmt.Errorf("map pictures: %d bytes are too few for %v", info.Size(), f)
 	}
 	memory, err := mapShared(file, layout.memory())
 	if err != nil {

@@ -1,6 +1,9 @@
 package view
 
-import "image"
+import (
+	"image"
+	"math"
+)
 
 // MaxZoom is the largest magnification over the whole picture in the window.
 const MaxZoom = 16
@@ -38,6 +41,10 @@ func (p *Pose) Mirror() {
 	p.centre[0] = 1 - p.centre[0]
 }
 
+// Turn returns how the picture is turned: mirrored first, if it is, and then by so many
+// quarters, clockwise.
+func (p *Pose) Turn() (mirrored bool, quarters int) { return p.mirrored, p.turns }
+
 // Turned returns the size of a picture as it is seen.
 func (p *Pose) Turned(width, height int) (w, h int) {
 	if p.turns%2 == 1 {
@@ -48,6 +55,11 @@ func (p *Pose) Turned(width, height int) (w, h int) {
 
 // Box is where a turned picture lies on a screen, in pixels of that.
 type Box struct{ X, Y, W, H float64 }
+
+// Rectangle returns the box in whole pixels.
+func (b Box) Rectangle() image.Rectangle {
+	return image.Rect(int(math.Round(b.X)), int(math.Round(b.Y)), int(math.Round(b.X+b.W)), int(math.Round(b.Y+b.H)))
+}
 
 // Place returns where a picture lies on a screen, which it may exceed.
 func (p *Pose) Place(width, height, screenWidth, screenHeight int) Box {
