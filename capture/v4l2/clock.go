@@ -38,17 +38,17 @@ func monotonicNow() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// time returns the time of a reading of CLOCK_MONOTONIC.
-func (a anchor) time(monotonic time.Duration) time.Time {
+// timeOf returns the time of a reading of CLOCK_MONOTONIC.
+func (a anchor) timeOf(monotonic time.Duration) time.Time {
 	return a.at.Add(monotonic - a.monotonic)
 }
 
-// stamp returns when the frame in b was taken, which is when it was dequeued
+// captureTime returns when the frame in b was taken, which is when it was dequeued
 // where the driver does not report it.
-func stamp(b *buffer, dequeued time.Time) time.Time {
+func captureTime(b *buffer, dequeued time.Time) time.Time {
 	if b.flags&bufFlagTimestampMask != bufFlagTimestampMonotonic {
 		return dequeued
 	}
-	return processAnchor.time(time.Duration(b.timestamp.sec)*time.Second +
+	return processAnchor.timeOf(time.Duration(b.timestamp.sec)*time.Second +
 		time.Duration(b.timestamp.usec)*time.Microsecond)
 }

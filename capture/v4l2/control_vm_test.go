@@ -115,8 +115,8 @@ func TestInactiveControl(t *testing.T) {
 	}
 }
 
-// What another program changes is told, with and without a stream, and polling
-// for it keeps nobody from streaming.
+// What another program changes is reported, with and without a stream, and polling
+// for it prevents no other program from streaming.
 func TestControlChangesAreTold(t *testing.T) {
 	path := loadVivid(t)
 	controls, err := OpenControls(path)
@@ -124,11 +124,11 @@ func TestControlChangesAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer controls.Close()
-	told := make(chan error)
+	changes := make(chan error)
 	go func() {
 		for {
 			err := controls.Wait()
-			told <- err
+			changes <- err
 			if err != nil {
 				return
 			}
@@ -138,15 +138,15 @@ func TestControlChangesAreTold(t *testing.T) {
 		t.Helper()
 		for {
 			select {
-			case err := <-told:
+			case err := <-changes:
 				if errors.Is(err, want) {
 					return
 				}
-				if err != nil { // a stream changes flags, which is told, too
+				if err != nil { // a stream changes flags, which is reported, too
 					t.Fatalf("Wait: %v, want %v", err, want)
 				}
 			case <-time.After(10 * time.Second):
-				t.Fatal("nothing was told")
+				t.Fatal("nothing was reported")
 			}
 		}
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // TestCallsUsage: an application counts from its STREAMON to its close; a driver
-// that does not tell is told apart.
+// that does not report it is recognised.
 func TestCallsUsage(t *testing.T) {
 	path := vm.LoadLoopback(t)
 	before := descriptors(t)
@@ -45,7 +45,7 @@ func TestCallsUsage(t *testing.T) {
 					return
 				}
 			case <-time.After(10 * time.Second):
-				t.Fatalf("it never tells of %d applications", count)
+				t.Fatalf("%d applications are never reported", count)
 			}
 		}
 	}
@@ -107,8 +107,8 @@ func TestCallsCreate(t *testing.T) {
 	}
 }
 
-// TestCallsOwnPictures: what another program has the driver show is turned off.
-func TestCallsOwnPictures(t *testing.T) {
+// TestCallsOwnFrames: what another program has the driver show is turned off.
+func TestCallsOwnFrames(t *testing.T) {
 	path := vm.LoadLoopback(t)
 	v4l2ctl := func(args ...string) string {
 		t.Helper()

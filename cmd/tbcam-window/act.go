@@ -12,7 +12,7 @@ import (
 )
 
 // Factors of zooming by a line of the wheel and by a key, and how far an arrow
-// moves the picture in device-independent pixels.
+// moves the frame in device-independent pixels.
 const (
 	wheelZoom = 1.15
 	keyZoom   = 1.25
@@ -86,7 +86,7 @@ func (g *game) escape() error {
 	return nil
 }
 
-// rotate turns the picture by a quarter, and the window with it.
+// rotate turns the frame by a quarter, and the window with it.
 func (g *game) rotate() {
 	g.pose.Rotate()
 	if !g.hasFormat() || ebiten.IsFullscreen() || ebiten.IsWindowMaximized() {
@@ -100,7 +100,7 @@ func (g *game) rotate() {
 	ebiten.SetWindowPosition(max(0, x+(w-size.X)/2), max(0, y+(h-size.Y)/2))
 }
 
-// turning is the size of a window that turns with its picture. Where a turned one
+// turning is the size of a window that turns with its frame. Where a turned one
 // does not fit on the monitor it is smaller, but what is turned back is as large
 // as it was.
 type turning struct{ wanted, got image.Point }
@@ -116,7 +116,7 @@ func (t *turning) next(window, monitor image.Point) image.Point {
 	return t.got
 }
 
-// turned returns the size of the picture as it is seen, and the screen's.
+// turned returns the size of the frame as it is seen, and the screen's.
 func (g *game) turned() (width, height int, screen image.Point) {
 	width, height = g.pose.Turned(g.format.Width, g.format.Height)
 	return width, height, image.Pt(g.over.width, g.over.height)
@@ -141,12 +141,12 @@ func (g *game) zoomed() {
 	g.over.zoom, g.over.chips.stale, g.dirty = g.pose.Zoom(), true, true
 }
 
-// pan moves the picture by device-independent pixels.
+// pan moves the frame by device-independent pixels.
 func (g *game) pan(dx, dy float64) {
 	g.drag(dx*g.over.style.Scale, dy*g.over.style.Scale)
 }
 
-// drag moves the picture by pixels of the screen.
+// drag moves the frame by pixels of the screen.
 func (g *game) drag(dx, dy float64) {
 	if !g.hasFormat() {
 		return
@@ -257,7 +257,7 @@ func (g *game) point(d did) error {
 		if inPanel {
 			g.grabbed = thePanel
 		} else if g.pose.Zoom() > 1 {
-			g.grabbed = thePicture
+			g.grabbed = theFrame
 		}
 	}
 	if d.wheel != 0 {
@@ -267,7 +267,7 @@ func (g *game) point(d did) error {
 		g.setFullscreen(!ebiten.IsFullscreen())
 		g.dirty = true
 	}
-	if g.grabbed == thePicture && (d.down || d.released) && !d.pressed && d.moved != (image.Point{}) {
+	if g.grabbed == theFrame && (d.down || d.released) && !d.pressed && d.moved != (image.Point{}) {
 		g.drag(float64(d.moved.X), float64(d.moved.Y))
 	}
 	if g.grabbed == thePanel {

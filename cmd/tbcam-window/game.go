@@ -15,7 +15,7 @@ import (
 	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
-// Sizes of the window in device-independent pixels: before the first picture,
+// Sizes of the window in device-independent pixels: before the first frame,
 // and the least.
 const (
 	startWidth, startHeight = 960, 540
@@ -26,7 +26,7 @@ const (
 // gives it no size by itself, and can be woken.
 const settled = 2
 
-// dimmed is the brightness of the picture under a message.
+// dimmed is the brightness of the frame under a message.
 const dimmed = 0.3
 
 // grab is what the mouse's button went down on.
@@ -34,7 +34,7 @@ type grab int
 
 const (
 	nobody grab = iota
-	thePicture
+	theFrame
 	thePanel
 )
 
@@ -49,17 +49,17 @@ type game struct {
 	repeatAt time.Time // when it was arranged to look at held keys again
 	grabbed  grab
 
-	format  capture.Format    // of the pictures; without a size before the first one
+	format  capture.Format    // of the frames; without a size before the first one
 	painter *software.Painter // nil if the graphics card draws
 	slots   *shm.Reader       // of the graphics card, nil before the first format
-	picture *picture          // the same
+	frame   *frame            // the same
 	pose    view.Pose
 	turning turning
 	over    *overlay
 
 	updates int    // calls of Update, until it is called only when something has happened
 	dirty   bool   // the screen is not what it should be
-	drawn   uint64 // identity of a picture that was drawn and not reported; 0 for none
+	drawn   uint64 // identity of a frame that was drawn and not reported; 0 for none
 }
 
 func newGame(conn *shm.Conn) (*game, error) {
@@ -150,11 +150,11 @@ func (g *game) startPainter() {
 	g.skipFrames()
 }
 
-// adopt changes over to pictures of another format.
+// adopt changes over to frames of another format.
 func (g *game) adopt(slots *shm.Reader) {
 	first := !g.hasFormat()
 	g.format = slots.Format
-	if g.over.frozen { // that picture is gone
+	if g.over.frozen { // that frame is gone
 		g.freeze(false)
 	}
 	if first {
@@ -166,15 +166,15 @@ func (g *game) adopt(slots *shm.Reader) {
 	}
 	if !first {
 		g.slots.Close()
-		g.picture.free()
+		g.frame.free()
 	}
-	g.slots, g.picture = slots, newPicture(g.shader, slots.Format, slots.Layout)
+	g.slots, g.frame = slots, newFrame(g.shader, slots.Format, slots.Layout)
 }
 
-// hasFormat reports whether a format is known, and so the size of the pictures.
+// hasFormat reports whether a format is known, and so the size of the frames.
 func (g *game) hasFormat() bool { return g.format.Width > 0 }
 
-// fitWindow gives the window the size of the picture, in the middle.
+// fitWindow gives the window the size of the frame, in the middle.
 func (g *game) fitWindow() {
 	monitor := ebiten.Monitor()
 	mw, mh := monitor.Size()
@@ -198,13 +198,13 @@ func (g *game) apply(u shm.Update) {
 	g.dirty = g.dirty || seen || expired
 }
 
-// upload takes the newest picture, if it is a new one.
+// upload takes the newest frame, if it is a new one.
 func (g *game) upload() {
 	if g.slots == nil || g.over.frozen {
 		return
 	}
 	if planes, id, ok := g.slots.Take(); ok {
-		g.picture.upload(planes)
+		g.frame.upload(planes)
 		g.drawn, g.dirty = id, true
 	}
 }
@@ -239,8 +239,8 @@ func (g *game) Draw(screen *ebiten.Image) {
 	}
 	g.dirty = false
 	screen.Clear()
-	if g.picture != nil {
-		g.picture.draw(screen, &g.pose, g.brightness())
+	if g.frame != nil {
+		g.frame.draw(screen, &g.pose, g.brightness())
 	}
 	g.over.draw(screen)
 }
@@ -253,7 +253,7 @@ func (g *game) brightness() float32 {
 }
 
 // DrawFinalScreen puts what Draw made on the screen, pixel for pixel whatever
-// ebiten's scale is after rounding, and reports the picture.
+// ebiten's scale is after rounding, and reports the frame.
 func (g *game) DrawFinalScreen(screen ebiten.FinalScreen, offscreen *ebiten.Image, _ ebiten.GeoM) {
 	if g.painter != nil { // what it draws covers the screen
 		return

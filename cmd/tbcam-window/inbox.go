@@ -60,7 +60,7 @@ func (in *inbox) put(u shm.Update, memory *os.File) error {
 		in.slots = slots
 	}
 	in.update.Merge(u)
-	if u.Picture && in.frame != nil {
+	if u.Frame && in.frame != nil {
 		in.frame()
 	}
 	if !in.skip || !u.Quiet() {

@@ -8,7 +8,7 @@ import (
 	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/paint"
 )
 
-// layer is something that is drawn over the picture, and drawn again only when it
+// layer is something that is drawn over the frame, and drawn again only when it
 // has changed.
 type layer struct {
 	// paint returns what is to be seen, nil for nothing.

@@ -28,7 +28,7 @@ const (
 	levels
 )
 
-// overlay is all that is shown over the picture.
+// overlay is all that is shown over the frame.
 type overlay struct {
 	style         *paint.Style
 	width, height int // of the screen in its pixels
@@ -103,7 +103,7 @@ func (o *overlay) apply(u shm.Update) (seen bool) {
 		seen = seen || o.level != noStatistics
 	}
 	if len(u.Latency) > 0 {
-		// It is seen with the next picture.
+		// It is seen with the next frame.
 		o.latency = append(o.latency, u.Latency...)
 		o.latency = o.latency[max(0, len(o.latency)-shm.MaxLatency):]
 		o.statistics.stale = o.statistics.stale || o.level == graphOfStatistics
@@ -216,7 +216,7 @@ func (o *overlay) paintStatistics() *image.RGBA {
 	return o.style.Statistics(o.latency, o.status[1:], o.room().Dx())
 }
 
-// paintChips draws what is not as usual: a recording, a frozen or zoomed picture.
+// paintChips draws what is not as usual: a recording, a frozen or zoomed frame.
 func (o *overlay) paintChips() *image.RGBA {
 	var texts []string
 	dot := color.RGBA{}

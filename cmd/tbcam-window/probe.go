@@ -13,16 +13,16 @@ import (
 
 // Drawing is the work of the graphics card; where there is none, the processor that
 // plays one takes ten times as long as package software. Nothing says which it is: so
-// the window measures what a picture costs.
+// the window measures what a frame costs.
 const (
 	// drawVariable overrides the measurement: gpu or cpu.
 	drawVariable = "TBCAM_DRAW"
-	// tryWidth and tryHeight are the size of the pictures that are measured.
+	// tryWidth and tryHeight are the size of the frames that are measured.
 	tryWidth, tryHeight = 512, 512
 	// costly is more processor time than a graphics card's driver takes for such a
-	// picture; software OpenGL takes 6 ms.
+	// frame; software OpenGL takes 6 ms.
 	costly = 2 * time.Millisecond
-	// tries is how many pictures are measured: the first ones compile the shader.
+	// tries is how many frames are measured: the first ones compile the shader.
 	tries = 3
 )
 
@@ -44,7 +44,7 @@ func (g *game) measureShader() time.Duration {
 	if err != nil {
 		panic(err) // the format is a good one
 	}
-	p := newPicture(g.shader, f, layout)
+	p := newFrame(g.shader, f, layout)
 	defer p.free()
 	least := time.Hour
 	for range tries {

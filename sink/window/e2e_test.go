@@ -191,10 +191,10 @@ func wrongPixel(screen image.Image, x, y int, want color.RGBA) error {
 }
 
 // wrongOutside returns what is not black in a window around a frame.
-func wrongOutside(screen image.Image, window, picture image.Rectangle) error {
+func wrongOutside(screen image.Image, window, frame image.Rectangle) error {
 	for y := window.Min.Y; y < window.Max.Y; y++ {
 		for x := window.Min.X; x < window.Max.X; x++ {
-			if !image.Pt(x, y).In(picture) {
+			if !image.Pt(x, y).In(frame) {
 				if err := wrongPixel(screen, x, y, color.RGBA{}); err != nil {
 					return err
 				}
@@ -219,7 +219,7 @@ func TestColours(t *testing.T) {
 						d.show(t, f, bars(f))
 						_, place := d.Display.Window(t, "tbcam")
 						if place.Dx() != f.Width || place.Dy() != f.Height {
-							t.Errorf("window of %v for a picture of %dx%d", place, f.Width, f.Height)
+							t.Errorf("window of %v for a frame of %dx%d", place, f.Width, f.Height)
 						}
 						d.until(t, func(screen image.Image) error { return wrongBars(screen, place, f) })
 					})
@@ -265,15 +265,15 @@ func TestResize(t *testing.T) {
 	d.show(t, wide, bars(wide))
 	id, _ := d.Display.Window(t, "tbcam")
 	d.Xdotool(t, "windowmove", "--sync", fmt.Sprint(id), "0", "0")
-	for _, c := range []struct{ width, height, pictureWidth, pictureHeight int }{
+	for _, c := range []struct{ width, height, frameWidth, frameHeight int }{
 		{900, 360, 640, 360}, {640, 700, 640, 360}, {1280, 800, 1280, 720}, {320, 360, 320, 180}, {200, 150, 200, 113},
 	} {
 		d.Xdotool(t, "windowsize", "--sync", fmt.Sprint(id), fmt.Sprint(c.width), fmt.Sprint(c.height))
 		d.until(t, func(screen image.Image) error {
 			_, window := d.Display.Window(t, "tbcam")
-			x, y := window.Min.X+(c.width-c.pictureWidth)/2, window.Min.Y+(c.height-c.pictureHeight)/2
-			picture := image.Rect(x, y, x+c.pictureWidth, y+c.pictureHeight)
-			return errors.Join(wrongBars(screen, picture, wide), wrongOutside(screen, window, picture))
+			x, y := window.Min.X+(c.width-c.frameWidth)/2, window.Min.Y+(c.height-c.frameHeight)/2
+			frame := image.Rect(x, y, x+c.frameWidth, y+c.frameHeight)
+			return errors.Join(wrongBars(screen, frame, wide), wrongOutside(screen, window, frame))
 		})
 	}
 }
@@ -334,9 +334,9 @@ func wrongChecks(screen image.Image, place image.Rectangle) error {
 func TestFullscreen(t *testing.T) {
 	d := openDesk(t)
 	d.show(t, wide, bars(wide))
-	screen, picture := image.Rect(0, 0, xvfb.Width, xvfb.Height), image.Rect(0, 40, 1280, 760)
+	screen, frame := image.Rect(0, 0, xvfb.Width, xvfb.Height), image.Rect(0, 40, 1280, 760)
 	full := func(s image.Image) error {
-		return errors.Join(wrongBars(s, picture, wide), wrongOutside(s, screen, picture))
+		return errors.Join(wrongBars(s, frame, wide), wrongOutside(s, screen, frame))
 	}
 	window := image.Rect(320, 220, 960, 580)
 	windowed := func(s image.Image) error { return wrongBars(s, window, wide) }
@@ -469,9 +469,9 @@ func TestIdle(t *testing.T) {
 	})
 	time.Sleep(500 * time.Millisecond) // the last frames of ebiten
 	idle := percent(func() { time.Sleep(span) })
-	t.Logf("of a core: %.1f %% at 30 pictures/s, %.1f %% while the camera is paused", busy, idle)
+	t.Logf("of a core: %.1f %% at 30 frames/s, %.1f %% while the camera is paused", busy, idle)
 	if idle > 5 || busy == 0 {
-		t.Error("an idle window may take 5 %, and one with pictures takes more than nothing")
+		t.Error("an idle window may take 5 %, and one with frames takes more than nothing")
 	}
 }
 
@@ -533,8 +533,8 @@ func TestLatency(t *testing.T) {
 	d := openDesk(t)
 	d.show(t, wide, func([]byte) {})
 	var shown, visible time.Duration
-	const pictures = 20
-	for i := range pictures {
+	const frames = 20
+	for i := range frames {
 		value := byte(40 + 10*i)
 		start := time.Now()
 		e := d.show(t, wide, func(data []byte) { clear(data); fillLuma(data, value) })
@@ -544,7 +544,7 @@ func TestLatency(t *testing.T) {
 		})
 		visible += time.Since(e.ShownAt)
 	}
-	t.Logf("shown %v after Present began, visible at most %v later", shown/pictures, visible/pictures)
+	t.Logf("shown %v after Present began, visible at most %v later", shown/frames, visible/frames)
 }
 
 func fillLuma(data []byte, value byte) {

@@ -126,7 +126,7 @@ func TestPlanes(t *testing.T) {
 		}
 		f.Data = f.Data[:len(f.Data)-1]
 		if err := copyPlanes(dst, layout.Strides(), f); err == nil {
-			t.Errorf("%v: a picture that is too short", pixel)
+			t.Errorf("%v: a frame that is too short", pixel)
 		}
 		f.Release()
 	}
@@ -168,9 +168,9 @@ func TestOutbox(t *testing.T) {
 	first, second := newFile(t), newFile(t)
 	o.putFormat(width(1), first)
 	o.putFormat(width(2), second)
-	o.put(func(u *shm.Update) { u.Picture = true })
+	o.put(func(u *shm.Update) { u.Frame = true })
 	u, memory := o.take()
-	if u.Format.Width != 2 || !u.Picture || memory != second {
+	if u.Format.Width != 2 || !u.Frame || memory != second {
 		t.Errorf("took %+v and %v", u, memory)
 	}
 	if first.Close() == nil {

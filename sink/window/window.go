@@ -167,7 +167,7 @@ func (w *Window) Present(f *capture.Frame) error {
 	if superseded {
 		w.stats.Superseded++
 	}
-	w.out.put(func(u *shm.Update) { u.Picture = true })
+	w.out.put(func(u *shm.Update) { u.Frame = true })
 	return nil
 }
 

@@ -10,9 +10,9 @@ import (
 type Update struct {
 	// Format is that of the frames from now on; their memory comes along.
 	Format *capture.Format `json:"format,omitempty"`
-	// Picture: there may be a new one in the memory.
-	Picture bool    `json:"picture,omitempty"`
-	Title   *string `json:"title,omitempty"`
+	// Frame: there may be a new one in the memory.
+	Frame bool    `json:"frame,omitempty"`
+	Title *string `json:"title,omitempty"`
 	// Message is over the dimmed frame: a heading, and lines of detail; "" for none.
 	Message *string `json:"message,omitempty"`
 	// Notice is shown for a moment.
@@ -34,7 +34,7 @@ const MaxLatency = 600
 // Merge replaces what newer has, and adds its figures.
 func (u *Update) Merge(newer Update) {
 	u.Format = cmp.Or(newer.Format, u.Format)
-	u.Picture = u.Picture || newer.Picture
+	u.Frame = u.Frame || newer.Frame
 	u.Title = cmp.Or(newer.Title, u.Title)
 	u.Message = cmp.Or(newer.Message, u.Message)
 	u.Notice = cmp.Or(newer.Notice, u.Notice)

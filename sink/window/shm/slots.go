@@ -43,7 +43,7 @@ type Writer struct {
 func NewWriter(f capture.Format) (*Writer, *os.File, error) {
 	layout, err := NewLayout(f)
 	if err != nil {
-		return nil, nil, fmt.Errorf("share pictures: %w", err)
+		return nil, nil, fmt.Errorf("share frames: %w", err)
 	}
 	file, err := sealedMemory(int64(layout.memory()))
 	if err != nil {
@@ -59,7 +59,7 @@ func NewWriter(f capture.Format) (*Writer, *os.File, error) {
 }
 
 func sealedMemory(size int64) (*os.File, error) {
-	const name, flags = "tbcam pictures", unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	const name, flags = "tbcam frames", unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	fd, err := unix.MemfdCreate(name, flags|unix.MFD_NOEXEC_SEAL)
 	if errors.Is(err, unix.EINVAL) { // older than Linux 6.3
 		fd, err = unix.MemfdCreate(name, flags)
@@ -124,18 +124,18 @@ func NewReader(f capture.Format, file *os.File) (*Reader, error) {
 	defer file.Close()
 	layout, err := NewLayout(f)
 	if err != nil {
-		return nil, fmt.Errorf("map pictures: %w", err)
+		return nil, fmt.Errorf("map frames: %w", err)
 	}
 	info, err := file.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("map pictures: %w", err)
+		return nil, fmt.Errorf("map frames: %w", err)
 	}
 	if info.Size() < int64(layout.memory()) {
-		return nil, fmt.Errorf("map pictures: %d bytes are too few for %v", info.Size(), f)
+		return nil, fmt.Errorf("map frames: %d bytes are too few for %v", info.Size(), f)
 	}
 	memory, err := mapShared(file, layout.memory())
 	if err != nil {
-		return nil, fmt.Errorf("map pictures: %w", err)
+		return nil, fmt.Errorf("map frames: %w", err)
 	}
 	return &Reader{Layout: layout, Format: f, memory: memory, mine: 2}, nil
 }

@@ -83,21 +83,21 @@ func fill(planes [3][]byte, with byte) {
 func TestNewestWins(t *testing.T) {
 	w, r := pair(t, format(capture.YUV420, 64, 48))
 	if _, _, ok := r.Take(); ok {
-		t.Fatal("took a picture before there was one")
+		t.Fatal("took a frame before there was one")
 	}
 	for id := uint64(1); id <= 5; id++ {
 		fill(w.Next(), byte(id))
 		superseded, err := w.Publish(id)
 		if err != nil || superseded != (id > 1) {
-			t.Errorf("picture %d: superseded %v, %v", id, superseded, err)
+			t.Errorf("frame %d: superseded %v, %v", id, superseded, err)
 		}
 	}
 	planes, id, ok := r.Take()
 	if !ok || id != 5 || planes[2][0] != 5 {
-		t.Fatalf("took picture %d of %d, %v", id, planes[2][0], ok)
+		t.Fatalf("took frame %d of %d, %v", id, planes[2][0], ok)
 	}
 	if _, _, ok := r.Take(); ok {
-		t.Error("took a picture twice")
+		t.Error("took a frame twice")
 	}
 	fill(w.Next(), 6)
 	if superseded, err := w.Publish(6); superseded || err != nil {
@@ -105,18 +105,18 @@ func TestNewestWins(t *testing.T) {
 	}
 	fill(w.Next(), 7)
 	if planes[0][0] != 5 {
-		t.Error("a picture was written to while it was read")
+		t.Error("a frame was written to while it was read")
 	}
 }
 
 // TestBothSides writes and reads as fast as it goes: every frame read is whole
 // and newer than the last, and the last one written is read in the end.
 func TestBothSides(t *testing.T) {
-	const pictures = 20000
+	const frames = 20000
 	w, r := pair(t, format(capture.YUV444, 40, 30))
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for id := uint64(1); id <= pictures; id++ {
+		for id := uint64(1); id <= frames; id++ {
 			fill(w.Next(), byte(id))
 			if _, err := w.Publish(id); err != nil {
 				t.Error(err)
@@ -124,7 +124,7 @@ func TestBothSides(t *testing.T) {
 			}
 		}
 	})
-	for last := uint64(0); last < pictures && !t.Failed(); {
+	for last := uint64(0); last < frames && !t.Failed(); {
 		planes, id, ok := r.Take()
 		if !ok {
 			runtime.Gosched()
@@ -132,7 +132,7 @@ func TestBothSides(t *testing.T) {
 		}
 		for _, p := range planes {
 			if n := bytes.Count(p, []byte{byte(id)}); n != len(p) || id <= last {
-				t.Errorf("picture %d after %d: %d bytes of %d", id, last, n, len(p))
+				t.Errorf("frame %d after %d: %d bytes of %d", id, last, n, len(p))
 			}
 		}
 		last = id
@@ -181,6 +181,6 @@ func TestReaderChecksSize(t *testing.T) {
 	}
 	defer w.Close()
 	if _, err := NewReader(format(capture.YUV444, 640, 480), file); err == nil {
-		t.Error("a picture larger than the memory")
+		t.Error("a frame larger than the memory")
 	}
 }

@@ -78,7 +78,7 @@ func TestEndsInTime(t *testing.T) {
 		wantEnd(t, w.Program, 0)
 	})
 	for _, full := range []string{"stdout", "stderr"} {
-		t.Run("nobody reads "+full, func(t *testing.T) {
+		t.Run("no reader of "+full, func(t *testing.T) {
 			flag, path := harness.NewSocket(t)
 			v := harness.Prepare(t, "tbcam-view", flag, "--record="+filepath.Join(t.TempDir(), "a.mkv"), "--stats=text")
 			if full == "stdout" {
@@ -102,7 +102,7 @@ func TestEndsInTime(t *testing.T) {
 	})
 }
 
-// TestGoodbye: what the viewer says at its end names nothing of its host.
+// TestGoodbye: what the viewer sends at its end names nothing of its host.
 func TestGoodbye(t *testing.T) {
 	flag, path := harness.NewSocket(t)
 	v := harness.StartViewer(t, flag, "--record="+filepath.Join(t.TempDir(), "a.mkv"))
@@ -111,7 +111,7 @@ func TestGoodbye(t *testing.T) {
 		t.Fatal(err)
 	}
 	if reason, err := p.Read(wire.Bye); err != nil || string(reason) != "tbcam-view was closed" {
-		t.Errorf("it says %q, %v", reason, err)
+		t.Errorf("got %q, %v", reason, err)
 	}
 	if code := v.WaitExit(); code != 0 {
 		t.Errorf("exit code %d", code)

@@ -105,7 +105,7 @@ func TestHostileViewer(t *testing.T) {
 const floodTime = time.Second
 
 // writeUntil writes until the time is over, in as many sessions as that takes, while
-// somebody reads what the program says.
+// the program's output is read.
 func writeUntil(t *testing.T, begin func() *hostile.Peer, write func(p *hostile.Peer, n uint32) error) {
 	t.Helper()
 	for end := time.Now().Add(floodTime); time.Now().Before(end); {

@@ -21,7 +21,7 @@ func numberOf(t *testing.T, data []byte) int {
 	return int(binary.BigEndian.Uint32(data[4+2:]))
 }
 
-// taken runs tbcam-view until it has written a picture, and returns that.
+// taken runs tbcam-view until it has written an image, and returns that.
 func taken(t *testing.T, file string, args ...string) []byte {
 	t.Helper()
 	v := harness.Start(t, nil, "tbcam-view", append(args, "--snapshot="+file)...)
@@ -38,7 +38,7 @@ func taken(t *testing.T, file string, args ...string) []byte {
 	return data
 }
 
-// TestSnapshotOfColdCamera: the first frames of a camera are dark. The picture is
+// TestSnapshotOfColdCamera: the first frames of a camera are dark. The image is
 // a later one, the camera's own bytes, and one of the first where that is asked for.
 func TestSnapshotOfColdCamera(t *testing.T) {
 	t.Parallel()
@@ -67,7 +67,7 @@ func TestSnapshotOfColdCamera(t *testing.T) {
 			}
 			n := numberOf(t, data)
 			if n < c.first || n > c.last {
-				t.Errorf("the picture is number %d, want %d to %d", n, c.first, c.last)
+				t.Errorf("the image is number %d, want %d to %d", n, c.first, c.last)
 			}
 			if !bytes.Equal(data, f.NewFrame(n, f.Begin).Data) {
 				t.Error("it is not the JPEG that was sent")
@@ -76,7 +76,7 @@ func TestSnapshotOfColdCamera(t *testing.T) {
 	}
 }
 
-// TestSnapshotForms: the name says what a picture is. It is read by its owner
+// TestSnapshotForms: the name selects the format. It is read by its owner
 // alone, a link is replaced and not followed, and what is overwritten keeps its mode.
 func TestSnapshotForms(t *testing.T) {
 	t.Parallel()
@@ -119,7 +119,7 @@ func TestSnapshotForms(t *testing.T) {
 	}
 	taken(t, link, flag, "--force")
 	if b, err := os.ReadFile(target); string(b) != "precious" || mode(link) != 0o600 {
-		t.Errorf("the target of a link holds %d bytes, %v; the picture has mode %v", len(b), err, mode(link))
+		t.Errorf("the target of a link holds %d bytes, %v; the image has mode %v", len(b), err, mode(link))
 	}
 	if err := os.Chmod(link, 0o640); err != nil {
 		t.Fatal(err)

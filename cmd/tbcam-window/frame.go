@@ -11,15 +11,15 @@ import (
 	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
-//go:embed picture.kage
+//go:embed frame.kage
 var kage []byte
 
-// border is the width of a border in pixels that the RGB has around the picture and that
-// repeats its edge: else the edge fades when the picture is enlarged.
+// border is the width of a border in pixels that the RGB has around the frame and that
+// repeats its edge: else the edge fades when the frame is enlarged.
 const border = 1
 
-// picture is the newest picture on the graphics card.
-type picture struct {
+// frame is the newest frame on the graphics card.
+type frame struct {
 	width, height int // pixels
 	planes        [3]*ebiten.Image
 	rgb           *ebiten.Image // with a border
@@ -30,10 +30,10 @@ type picture struct {
 	vertices []ebiten.Vertex
 }
 
-// newPicture makes room for pictures of a format.
-func newPicture(shader *ebiten.Shader, f capture.Format, layout shm.Layout) *picture {
+// newFrame makes room for frames of a format.
+func newFrame(shader *ebiten.Shader, f capture.Format, layout shm.Layout) *frame {
 	w, h := f.Width+2*border, f.Height+2*border
-	p := &picture{
+	p := &frame{
 		width:    f.Width,
 		height:   f.Height,
 		rgb:      newTexture(w, h),
@@ -79,8 +79,8 @@ func uniforms(f capture.Format) map[string]any {
 	}
 }
 
-// upload takes a picture over from planes in memory.
-func (p *picture) upload(planes [3][]byte) {
+// upload takes a frame over from planes in memory.
+func (p *frame) upload(planes [3][]byte) {
 	for i, texture := range p.planes {
 		if texture != nil {
 			texture.WritePixels(planes[i])
@@ -90,12 +90,12 @@ func (p *picture) upload(planes [3][]byte) {
 }
 
 // convert makes RGB of the planes.
-func (p *picture) convert() {
+func (p *frame) convert() {
 	p.rgb.DrawTrianglesShader(p.vertices, []uint16{0, 1, 2, 1, 2, 3}, p.shader, &p.options)
 }
 
-// draw draws the picture where its pose says.
-func (p *picture) draw(screen *ebiten.Image, pose *view.Pose, brightness float32) {
+// draw draws the frame where its pose says.
+func (p *frame) draw(screen *ebiten.Image, pose *view.Pose, brightness float32) {
 	size := screen.Bounds().Size()
 	w, h := pose.Turned(p.width, p.height)
 	box := pose.Place(w, h, size.X, size.Y)
@@ -119,7 +119,7 @@ func geometry(m [6]float64) (g ebiten.GeoM) {
 }
 
 // free gives the textures back.
-func (p *picture) free() {
+func (p *frame) free() {
 	p.rgb.Deallocate()
 	for _, texture := range p.planes {
 		if texture != nil {
