@@ -135,7 +135,7 @@ func (s *windowOutput) openWindow() (opened, error) {
 	s.title = s.titleNow()
 	w, err := window.Open(window.Options{
 		Title: s.title, Log: s.log,
-		Planar: codec.PlanarFormat, Convert: converter.Planar, RGBA: converter.RGBA,
+		Planar: codec.PlanarFormat, Convert: converter.Planar,
 		Shrink: func(f *capture.Frame, pixels int) (*capture.Frame, error) {
 			return converter.Shrink(f, s.pool, pixels)
 		},
