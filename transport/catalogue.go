@@ -10,8 +10,9 @@ import (
 
 // Catalogue is what a Sender serves: the cameras of this host.
 type Catalogue interface {
-	// Cameras lists what there is, and may take a while.
-	Cameras() []capture.Device
+	// Cameras lists what there is, and may take a while, until the context ends with the
+	// session.
+	Cameras(ctx context.Context) []capture.Device
 	// Open returns the Producer of a stream that the viewer uses for the first time since
 	// the Sender was made. It must not wait. The Producer is used until Run ends.
 	Open(s *SenderStream) Producer
@@ -26,7 +27,7 @@ func (ss *senderSession) listCameras(session context.Context) error {
 		case <-session.Done():
 			return nil
 		}
-		payloads := ss.encodeCameras(ss.sender.Catalogue.Cameras())
+		payloads := ss.encodeCameras(ss.sender.Catalogue.Cameras(session))
 		select {
 		case <-ss.lists:
 		default:
@@ -148,7 +149,8 @@ func (r *Receiver) restartList() {
 // Every other one fails, since the camera is busy.
 type Single struct {
 	Producer Producer
-	List     func() []capture.Device // nil: it lists none
+	// List lists the cameras; nil: none.
+	List func(context.Context) []capture.Device
 	// Opened, if set, is called with the Producer's stream, for it to report to.
 	Opened func(s *SenderStream)
 
@@ -156,11 +158,11 @@ type Single struct {
 }
 
 // Cameras implements Catalogue.
-func (c *Single) Cameras() []capture.Device {
+func (c *Single) Cameras(ctx context.Context) []capture.Device {
 	if c.List == nil {
 		return nil
 	}
-	return c.List()
+	return c.List(ctx)
 }
 
 // Open implements Catalogue.

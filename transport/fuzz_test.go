@@ -84,7 +84,7 @@ func FuzzReceiverHandle(f *testing.F) {
 			t.Error("it ended without an error")
 		}
 		for i := range rs.streams {
-			if in := &rs.streams[i]; in.user != nil && !rs.plain.Load() && in.granted.Load() != in.index+in.user.window {
+			if in := &rs.streams[i]; in.user != nil && !rs.plain.Load() && in.granted.Load() != in.index+in.user.window.Load() {
 				t.Errorf("granted are %d frames at index %d of stream %d", in.granted.Load(), in.index, i)
 			}
 		}

@@ -45,6 +45,7 @@ type Receiver struct {
 	current *receiverSession
 	stats   Stats
 	clock   atomic.Pointer[Clock]
+	offset  atomic.Int64 // of the sender's clock when the session began, in nanoseconds
 }
 
 // slot is a number of a stream.
@@ -72,6 +73,18 @@ func (r *Receiver) isCurrent(rs *receiverSession) bool {
 // Clock returns the estimate of the sender's clock in the present session, nil
 // before the first.
 func (r *Receiver) Clock() *Clock { return r.clock.Load() }
+
+// Drift returns by how much the estimate of the sender's clock has moved since the
+// session began. Frame.Time is by the first estimate: with the drift added, a time of
+// this host is on the same clock.
+func (r *Receiver) Drift() time.Duration {
+	c := r.clock.Load()
+	if c == nil {
+		return 0
+	}
+	offset, _, _ := c.Estimate()
+	return offset - time.Duration(r.offset.Load())
+}
 
 // Run serves until the context ends, and then closes the session. Its error is one
 // that waiting cannot fix.
@@ -344,6 +357,7 @@ func (rs *receiverSession) begin(times sessionTimes) {
 	rs.limit.Store(int64(liveness))
 	r := rs.receiver
 	r.clock.Store(rs.clock)
+	r.offset.Store(int64(times.offset))
 	r.restartList()
 	rs.controllable = slices.Contains(rs.peer.Features, FeatureControls)
 	r.mu.Lock()

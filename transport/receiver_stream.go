@@ -79,7 +79,7 @@ type ReceiverStream struct {
 	receiver *Receiver
 	number   int
 	consumer Consumer
-	window   uint64
+	window   atomic.Uint64
 
 	// Under receiver.mu.
 	want     *capture.Want // nil: no frames
@@ -100,11 +100,8 @@ func (r *Receiver) Open(c Consumer, p Policy) (*ReceiverStream, error) {
 	defer r.mu.Unlock()
 	for number := 1; number <= MaxStreams; number++ {
 		if place := &r.streams[number]; *place == (slot{}) {
-			window := uint64(min(max(p.Window, 0), maxWindow))
-			if window == 0 {
-				window = defaultWindow
-			}
-			place.stream = &ReceiverStream{receiver: r, number: number, consumer: c, window: window}
+			place.stream = &ReceiverStream{receiver: r, number: number, consumer: c}
+			place.stream.SetWindow(p.Window)
 			if r.current != nil {
 				r.current.queue(wire.Ping) // its Pong has the stream met
 			}
@@ -112,6 +109,18 @@ func (r *Receiver) Open(c Consumer, p Policy) (*ReceiverStream, error) {
 		}
 	}
 	return nil, ErrTooManyStreams
+}
+
+// SetWindow changes Policy.Window for the sessions to come: it is called by
+// Consumer.Connected at the latest.
+func (s *ReceiverStream) SetWindow(frames int) { s.window.Store(windowOf(frames)) }
+
+// windowOf returns a window within its bounds.
+func windowOf(frames int) uint64 {
+	if frames <= 0 {
+		return defaultWindow
+	}
+	return uint64(min(frames, maxWindow))
 }
 
 // Number returns the number of the stream in the protocol.
@@ -493,7 +502,7 @@ func (in *incoming) countLost(n uint64) {
 func (in *incoming) grantCredit(index uint64) {
 	in.index = index
 	if in.user != nil {
-		in.granted.Store(max(in.granted.Load(), index+in.user.window))
+		in.granted.Store(max(in.granted.Load(), index+in.user.window.Load()))
 		in.queue(wire.Credit)
 	}
 }

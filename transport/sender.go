@@ -35,7 +35,11 @@ type Sender struct {
 	// Program and Version name this end to the viewer; without a Program it is
 	// "sender".
 	Program, Version string
+	Host             string       // "": the name of this host
 	Log              *slog.Logger // nil discards
+	// Skew, if set, returns what is added to the times of this host's clock, but for those
+	// of captures: who forwards frames sends the times of the clock that they come from.
+	Skew func() time.Duration
 	// Sent, if set, is called with every frame that was written, before its release.
 	Sent func(stream int, f *capture.Frame)
 
@@ -78,7 +82,19 @@ func (s *Sender) logDisconnect(ss *senderSession, err error) {
 func (s *Sender) program() string { return cmp.Or(s.Program, "sender") }
 
 // self describes this end to the viewer.
-func (s *Sender) self() Peer { return ownPeer(s.program(), s.Version, FeatureControls) }
+func (s *Sender) self() Peer {
+	p := ownPeer(s.program(), s.Version, FeatureControls)
+	p.Host = cmp.Or(s.Host, p.Host)
+	return p
+}
+
+// skew returns what is added to times, in nanoseconds.
+func (s *Sender) skew() int64 {
+	if s.Skew == nil {
+		return 0
+	}
+	return int64(s.Skew())
+}
 
 // senderSession is the sender's side of one session.
 type senderSession struct {
@@ -259,8 +275,9 @@ func (ss *senderSession) writePong() error {
 		}
 	}
 	ss.counts = counts
-	clock := *ss.ping.Load()
-	clock.Pong = ss.now()
+	clock, skew := *ss.ping.Load(), ss.sender.skew()
+	clock.Received += skew
+	clock.Pong = ss.now() + skew
 	payload := wire.AppendPong(ss.payload[:0], clock, counts...)
 	if ss.older.Load() {
 		payload = append(payload, make([]byte, 8)...) // frames of its only stream

@@ -59,10 +59,15 @@ type SenderStream struct {
 	controls atomic.Pointer[Controls]
 	modes    allowance                // of all sessions: each begins with a mode
 	current  atomic.Pointer[outgoing] // the stream in the present session, nil if not opened there
+	window   atomic.Uint64            // frames that the viewer granted first in that session
 }
 
 // Number returns the number that the viewer has chosen for the stream.
 func (s *SenderStream) Number() int { return s.number }
+
+// Window returns how many frames the viewer lets be on their way in this session, 0
+// before it granted any: one that takes every frame grants more than a live view needs.
+func (s *SenderStream) Window() int { return int(min(s.window.Load(), maxWindow)) }
 
 // Report sends the stream's state to the viewer, now and in each session in which
 // the stream is started.
@@ -250,6 +255,9 @@ func (ss *senderSession) handleCredit(h wire.Header, payload []byte) error {
 	if o == nil || !o.started.Load() {
 		return ss.unopened(h)
 	}
+	if o.credit.Load() == 0 {
+		o.window.Store(total)
+	}
 	o.credit.Store(max(total, o.credit.Load()))
 	notify(o.granted)
 	return nil
@@ -373,7 +381,9 @@ func (o *outgoing) writePiece() error {
 			o.finish(false)
 			return nil
 		}
-		o.unit.Frame.At[capture.Sent] = time.Now()
+		if at := &o.unit.Frame.At[capture.Sent]; at.IsZero() { // else others may hold the frame, too
+			*at = time.Now()
+		}
 		meta := o.frameHeader()
 		head, h.Flags, o.begun = meta.Append(o.session.payload[:0]), wire.First, true
 	}
@@ -440,18 +450,24 @@ func micros(from, to time.Time) uint32 {
 
 // frameHeader describes the unit's frame.
 func (o *outgoing) frameHeader() wire.FrameHeader {
-	f, line := o.unit.Frame, o.session.line
+	f, skew := o.unit.Frame, o.sender.skew()
 	at, lost := f.At, o.lostTotals(o.unit.Lost)
+	nanos := func(t time.Time) int64 {
+		if t.IsZero() {
+			return 0
+		}
+		return o.session.line.nanos(t) + skew
+	}
 	return wire.FrameHeader{
 		Index:          o.sent,
 		Sequence:       f.Sequence,
 		Mode:           o.mode.Number,
 		Size:           uint32(len(f.Data)),
 		Encoding:       micros(at[capture.Taken], at[capture.Encoded]),
-		Captured:       line.nanos(at[capture.Captured]),
-		Dequeued:       line.nanos(at[capture.Dequeued]),
-		Encoded:        line.nanos(at[capture.Encoded]),
-		Sent:           line.nanos(at[capture.Sent]),
+		Captured:       o.session.line.nanos(f.Time),
+		Dequeued:       nanos(at[capture.Dequeued]),
+		Encoded:        nanos(at[capture.Encoded]),
+		Sent:           nanos(at[capture.Sent]),
 		LostDriver:     lost.Driver,
 		LostDamaged:    lost.Damaged,
 		LostSuperseded: lost.Superseded,

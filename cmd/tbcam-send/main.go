@@ -125,7 +125,7 @@ func send(ctx context.Context, o options) error {
 	feed.report = stream.report
 	sender := &transport.Sender{
 		Link: link, Program: "tbcam-send", Version: version, Log: log,
-		Catalogue: &transport.Single{Producer: feed, List: feed.Cameras, Opened: stream.open},
+		Catalogue: &transport.Single{Producer: feed, List: func(context.Context) []capture.Device { return feed.Cameras() }, Opened: stream.open},
 		Sent:      func(_ int, f *capture.Frame) { meter.sent(f) },
 	}
 	feed.camera.launch(ctx)

@@ -302,7 +302,7 @@ func (c *Catalogue) Open(s *transport.SenderStream) transport.Producer {
 }
 
 // Cameras implements transport.Catalogue.
-func (c *Catalogue) Cameras() []capture.Device {
+func (c *Catalogue) Cameras(context.Context) []capture.Device {
 	if c.List == nil {
 		return nil
 	}
