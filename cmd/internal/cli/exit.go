@@ -142,6 +142,7 @@ var remedies = []struct {
 	{tbdev.ErrLocked, "end that process"},
 	{tbdev.ErrInUse, "end the programs that have the stream open"},
 	{transport.ErrNoRemoteControl, "update tbcam-send on the other host"},
+	{transport.ErrOlderPeer, "update it"},
 }
 
 // remedy returns the remedy of an error, behind a semicolon.
