@@ -81,6 +81,8 @@ var importRules = []importRule{
 	// An adapter at both ends of the flow; no program of tbcam links it.
 	{"capture/mediadevices", []string{"sink/virtualcam", "capture"}},
 	{"capture/v4l2", []string{"capture"}},
+	{"capture/pipewire", []string{"capture"}},
+	{"capture/internal", nil},
 	{"capture/pattern", []string{"capture"}},
 	{"capture", nil},
 }
@@ -138,8 +140,8 @@ var owned = []struct {
 	{"github.com/blackjack/webcam", []string{"capture/v4l2"}},
 	{"github.com/pion/mediadevices", []string{"capture"}},
 	{"github.com/pion/mediadevices/pkg/driver", []string{"capture/mediadevices"}},
-	{"golang.org/x/sys/unix", []string{"capture/v4l2", "transport/tbdev", "sink/window/shm", "fixtures"}},
-	{"C", []string{"codec"}},
+	{"golang.org/x/sys/unix", []string{"capture/v4l2", "capture/internal/monotonic", "transport/tbdev", "sink/window/shm", "fixtures"}},
+	{"C", []string{"codec", "capture/pipewire"}},
 }
 
 // TestOwnedImports checks that each kernel door, cgo and the graphics library are
