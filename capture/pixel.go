@@ -128,18 +128,18 @@ var pixelTable = []PixelInfo{
 	{Pixel: NV24, Name: "nv24", SPA: 52, Layout: SemiPlanar, Planar: YUV444, Bits: 8, planes: pairs444},
 	{Pixel: NV42, Name: "nv42", Layout: SemiPlanar, Planar: YUV444, Bits: 8, planes: pairs444, CrFirst: true},
 
-	rgb(RGB24, "rgb24", 15, [4]int{0, 1, 2, 3}, "RGB\x18"),
-	rgb(BGR24, "bgr24", 16, [4]int{2, 1, 0, 3}, "BGR\x18"),
-	rgb(XBGR32, "xr24", 8, [4]int{2, 1, 0, 4}, "BGR\x00"),
-	rgb(ABGR32, "ar24", 12, [4]int{2, 1, 0, 4}, "BGR\x00"),
-	rgb(BGR32, "bgr4", 0, [4]int{2, 1, 0, 4}, "BGR\x00"),
-	rgb(RGBX32, "xb24", 7, [4]int{0, 1, 2, 4}, "RGB\x00"),
-	rgb(RGBA32, "ab24", 11, [4]int{0, 1, 2, 4}, "RGB\x00"),
-	rgb(XRGB32, "bx24", 9, [4]int{1, 2, 3, 4}, "\x00RGB"),
-	rgb(ARGB32, "ba24", 13, [4]int{1, 2, 3, 4}, "\x00RGB"),
-	rgb(RGB32, "rgb4", 0, [4]int{1, 2, 3, 4}, "\x00RGB"),
-	rgb(BGRX32, "rx24", 10, [4]int{3, 2, 1, 4}, "\x00BGR"),
-	rgb(BGRA32, "ra24", 14, [4]int{3, 2, 1, 4}, "\x00BGR"),
+	rgbInfo(RGB24, "rgb24", 15, [4]int{0, 1, 2, 3}, "RGB\x18"),
+	rgbInfo(BGR24, "bgr24", 16, [4]int{2, 1, 0, 3}, "BGR\x18"),
+	rgbInfo(XBGR32, "xr24", 8, [4]int{2, 1, 0, 4}, "BGR\x00"),
+	rgbInfo(ABGR32, "ar24", 12, [4]int{2, 1, 0, 4}, "BGR\x00"),
+	rgbInfo(BGR32, "bgr4", 0, [4]int{2, 1, 0, 4}, "BGR\x00"),
+	rgbInfo(RGBX32, "xb24", 7, [4]int{0, 1, 2, 4}, "RGB\x00"),
+	rgbInfo(RGBA32, "ab24", 11, [4]int{0, 1, 2, 4}, "RGB\x00"),
+	rgbInfo(XRGB32, "bx24", 9, [4]int{1, 2, 3, 4}, "\x00RGB"),
+	rgbInfo(ARGB32, "ba24", 13, [4]int{1, 2, 3, 4}, "\x00RGB"),
+	rgbInfo(RGB32, "rgb4", 0, [4]int{1, 2, 3, 4}, "\x00RGB"),
+	rgbInfo(BGRX32, "rx24", 10, [4]int{3, 2, 1, 4}, "\x00BGR"),
+	rgbInfo(BGRA32, "ra24", 14, [4]int{3, 2, 1, 4}, "\x00BGR"),
 	{Pixel: RGB565, Name: "rgb565", SPA: 29, Layout: RGB16, Planar: YUV444, Bits: 6, planes: words, Matroska: "RGB\x10"},
 
 	{Pixel: GREY, Name: "grey", SPA: 25, Layout: Planar, Planar: GREY, Bits: 8, planes: onePlane, Matroska: "Y800"},
@@ -149,8 +149,8 @@ var pixelTable = []PixelInfo{
 	{Pixel: Y16, Name: "y16", SPA: 27, Layout: Words, Planar: GREY, Bits: 16, planes: words, Matroska: "Y1\x00\x10"},
 }
 
-// rgb returns the row of a format of PackedRGB.
-func rgb(pixel PixelFormat, name string, spa uint32, order [4]int, matroska string) PixelInfo {
+// rgbInfo returns the row of a format of PackedRGB.
+func rgbInfo(pixel PixelFormat, name string, spa uint32, order [4]int, matroska string) PixelInfo {
 	return PixelInfo{
 		Pixel: pixel, Name: name, SPA: spa, Layout: PackedRGB, Planar: YUV444, Bits: 8,
 		RGB: order, planes: []plane{{order[3], 1, 1}}, Matroska: matroska,

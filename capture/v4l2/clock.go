@@ -6,9 +6,9 @@ import (
 	"github.com/tbcam/tbcam/capture/internal/monotonic"
 )
 
-// stamp returns when the frame in b was taken, which is when it was dequeued
+// captureTime returns when the frame in b was taken, which is when it was dequeued
 // where the driver does not report it.
-func stamp(b *buffer, dequeued time.Time) time.Time {
+func captureTime(b *buffer, dequeued time.Time) time.Time {
 	if b.flags&bufFlagTimestampMask != bufFlagTimestampMonotonic {
 		return dequeued
 	}

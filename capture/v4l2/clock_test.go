@@ -16,7 +16,7 @@ func monotonicBuffer(at time.Duration) *buffer {
 
 func TestStampIsTheDriversTime(t *testing.T) {
 	before := time.Now()
-	got := stamp(monotonicBuffer(monotonic.Now()), time.Now().Add(time.Second))
+	got := captureTime(monotonicBuffer(monotonic.Now()), time.Now().Add(time.Second))
 	// The driver's clock counts whole microseconds; the rest is the anchor's error.
 	if early := before.Sub(got); early > time.Millisecond {
 		t.Errorf("stamp is %v before the time it was taken at", early)
@@ -30,7 +30,7 @@ func TestStampsDifferAsTheDriversDo(t *testing.T) {
 	later := time.Now().Add(time.Hour)
 	start := monotonic.Now().Truncate(time.Microsecond)
 	for _, d := range []time.Duration{time.Microsecond, 33333 * time.Microsecond, time.Hour / 2} {
-		first, second := stamp(monotonicBuffer(start), later), stamp(monotonicBuffer(start+d), later)
+		first, second := captureTime(monotonicBuffer(start), later), captureTime(monotonicBuffer(start+d), later)
 		if got := second.Sub(first); got != d {
 			t.Errorf("stamps %v apart became %v", d, got)
 		}
@@ -47,7 +47,7 @@ func TestStampFallsBackToTheDequeue(t *testing.T) {
 		"unknown clock": unknown,
 		"copied stamp":  copied,
 	} {
-		if got := stamp(b, dequeued); got != dequeued {
+		if got := captureTime(b, dequeued); got != dequeued {
 			t.Errorf("%s: stamp %v, want that of the dequeue, %v", name, got, dequeued)
 		}
 	}

@@ -60,6 +60,7 @@ average; the figures include that, as does what a person sees.`,
 
 // latencyTest is one run of the command. It implements transport.Consumer.
 type latencyTest struct {
+	transport.NopConsumer
 	log     *slog.Logger
 	run     int // that the codes name
 	pool    *capture.Pool
@@ -116,9 +117,6 @@ func (t *latencyTest) Frame(f *capture.Frame, _ capture.Lost) {
 		t.glass.Skipped()
 	}
 }
-
-// Lost implements transport.Consumer: the test counts what it skips itself.
-func (t *latencyTest) Lost(capture.Lost) {}
 
 // Status implements transport.Consumer.
 func (t *latencyTest) Status(status transport.Status) {
@@ -242,8 +240,12 @@ func (o *options) latencyTest(ctx context.Context, flags latencyFlags) error {
 	t := newLatencyTest(log)
 	defer t.close()
 	go t.follow(w)
-	receiver := &transport.Receiver{Link: link, Consumer: t, Pool: t.pool, Program: "tbcam-view", Version: version, Log: log}
-	receiver.Start(want)
+	receiver := &transport.Receiver{Link: link, Pool: t.pool, Program: "tbcam-view", Version: version, Log: log}
+	stream, err := receiver.Open(t, transport.Policy{})
+	if err != nil {
+		return err
+	}
+	stream.Start(want)
 	log.Info("waiting for tbcam-send; point its camera at the window", "stream", o.stream)
 	if err := t.measure(ctx, receiver, w, flags); err != nil {
 		return err
@@ -285,7 +287,7 @@ var errNoCode = errors.New("no code was read: point the camera at the window so 
 func (t *latencyTest) report(out io.Writer, asJSON bool) error {
 	r := latencyReport{t.fps.Load(), t.glass.Report(), t.stages.Report(0).Latency}
 	if r.Glass.Samples == 0 {
-		return fmt.Errorf("%w (%d frames)", errNoCode, r.Glass.Pictures)
+		return fmt.Errorf("%w (%d frames)", errNoCode, r.Glass.Frames)
 	}
 	if asJSON {
 		return json.NewEncoder(out).Encode(r)
@@ -295,7 +297,7 @@ func (t *latencyTest) report(out io.Writer, asJSON bool) error {
 
 func (r latencyReport) table(out io.Writer) error {
 	g := r.Glass
-	fmt.Fprintf(out, "%d changes seen in %d frames at %d fps, %d without a code, %d skipped\n\n", g.Samples, g.Pictures, r.FPS, g.Unreadable, g.Skipped)
+	fmt.Fprintf(out, "%d changes seen in %d frames at %d fps, %d without a code, %d skipped\n\n", g.Samples, g.Frames, r.FPS, g.Unreadable, g.Skipped)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "latency, ms\tp50\tp95\tp99\tmax\t\n")
 	fmt.Fprintf(t, "glass to glass\t%.1f\t%.1f\t%.1f\t%.1f\t\n", g.P50, g.P95, g.P99, g.Max)

@@ -27,9 +27,10 @@ import (
 	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
-// Film is a camera of JPEGs that costs nothing: each is the same picture with its
+// Film is a camera of JPEGs that costs nothing: each is the same frame with its
 // number in a comment. It implements transport.Producer.
 type Film struct {
+	transport.NoControls
 	Mode   *transport.Mode
 	period time.Duration
 	pool   capture.Pool
@@ -72,7 +73,7 @@ func NumberJPEG(jpeg []byte, number int) []byte {
 	return slices.Concat(jpeg[:2], comment, jpeg[2:])
 }
 
-// NewFilm returns a film of so many frames per second.
+// NewFilm returns a film with that frame rate.
 func NewFilm(width, height int, fps uint32) *Film {
 	pixel := capture.MJPEG
 	return &Film{
@@ -85,7 +86,7 @@ func NewFilm(width, height int, fps uint32) *Film {
 	}
 }
 
-// JPEG returns the picture without a number.
+// JPEG returns the frame without a number.
 func (f *Film) JPEG() []byte {
 	if f.Mode.Format.Width == 1920 {
 		return baseJPEG()
@@ -97,7 +98,7 @@ func (f *Film) JPEG() []byte {
 func (f *Film) Run(ctx context.Context, socket string) error {
 	log := slog.New(slog.DiscardHandler)
 	f.Begin = time.Now()
-	s := &transport.Sender{Link: &unixsock.Dialer{Path: socket, Log: log}, Producer: f, Version: "test", Log: log, Sent: f.frameSent}
+	s := &transport.Sender{Link: &unixsock.Dialer{Path: socket, Log: log}, Catalogue: &transport.Single{Producer: f}, Version: "test", Log: log, Sent: f.frameSent}
 	return s.Run(ctx)
 }
 
@@ -118,7 +119,7 @@ func (f *Film) Show(t *testing.T, socket string) (stop func()) {
 	return stop
 }
 
-// Next waits for the next picture that is due; those for which it was called too
+// Next waits for the next frame that is due; those for which it was called too
 // late are lost.
 func (f *Film) Next(ctx context.Context) (transport.Unit, error) {
 	f.mu.Lock()
@@ -141,11 +142,11 @@ func (f *Film) Next(ctx context.Context) (transport.Unit, error) {
 
 // NewFrame returns the frame with a number, captured at a time.
 func (f *Film) NewFrame(number int, at time.Time) *capture.Frame {
-	picture := f.JPEG()
+	jpeg := f.JPEG()
 	if number < f.Dark {
-		picture = encodeGrain(f.Mode.Format.Width, f.Mode.Format.Height, 0)
+		jpeg = encodeGrain(f.Mode.Format.Width, f.Mode.Format.Height, 0)
 	}
-	data := NumberJPEG(picture, number)
+	data := NumberJPEG(jpeg, number)
 	frame := f.pool.Get(len(data))
 	copy(frame.Data, data)
 	frame.Format, frame.Sequence, frame.Time = f.Mode.Format, uint32(number), at
@@ -156,7 +157,7 @@ func (f *Film) NewFrame(number int, at time.Time) *capture.Frame {
 }
 
 // frameSent takes note of a frame that was written.
-func (f *Film) frameSent(frame *capture.Frame) {
+func (f *Film) frameSent(_ int, frame *capture.Frame) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.sent = append(f.sent, int(frame.Sequence))
@@ -165,12 +166,10 @@ func (f *Film) frameSent(frame *capture.Frame) {
 	}
 }
 
-// Start, Stop and Cameras implement the rest of transport.Producer.
+// Start and Stop implement the rest of transport.Producer.
 func (f *Film) Start(uint32, capture.Want) {}
 
 func (f *Film) Stop() {}
-
-func (f *Film) Cameras() []capture.Device { return nil }
 
 // LoseFrames makes it look as if the driver had dropped n frames.
 func (f *Film) LoseFrames(n uint64) {

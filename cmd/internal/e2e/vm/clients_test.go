@@ -40,23 +40,23 @@ func untilCamera(t *testing.T, node string) {
 	})
 }
 
-// client reads the virtual camera and writes pictures to a file, one after the
-// other: grey ones unless step says how many bytes apart the luma of pixels is.
+// client reads the virtual camera and writes frames to a file, one after the
+// other: grey ones unless step is how many bytes apart the luma of pixels is.
 type client struct {
 	file    string
 	command []string
 	step    int
 }
 
-// pictures is how many each client reads, and enough how many of them have to be
+// frames is how many each client reads, and enough how many of them have to be
 // the camera's: before these there may be placeholders.
 const (
-	pictures = 20
-	enough   = 6
+	frames = 20
+	enough = 6
 )
 
 func newClient(name, node, dir string) client {
-	file, count := filepath.Join(dir, name), fmt.Sprint(pictures)
+	file, count := filepath.Join(dir, name), fmt.Sprint(frames)
 	switch name {
 	case "v4l2-ctl":
 		return client{file, []string{name, "-d", node, "--stream-mmap", "--stream-count=" + count, "--stream-to=" + file}, 2}
@@ -77,12 +77,12 @@ import cv2, sys
 camera = cv2.VideoCapture(sys.argv[1], cv2.CAP_V4L2)
 with open(sys.argv[2], "wb") as file:
     for _ in range(int(sys.argv[3])):
-        ok, picture = camera.read()
+        ok, frame = camera.read()
         assert ok, "no picture"
-        file.write(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).tobytes())
+        file.write(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY).tobytes())
 `
 
-// TestCallsClients: programs that people use read the pictures of the far camera
+// TestCallsClients: programs that people use read the frames of the far camera
 // as they are taken, in every format that a virtual camera can have.
 func TestCallsClients(t *testing.T) {
 	for format, names := range map[string][]string{
@@ -106,7 +106,7 @@ func TestCallsClients(t *testing.T) {
 	}
 }
 
-// TestCallsTransform: applications see the picture turned, also where JPEGs would
+// TestCallsTransform: applications see the frame turned, also where JPEGs would
 // pass untouched.
 func TestCallsTransform(t *testing.T) {
 	for _, format := range []string{"yuyv", "mjpeg"} {
@@ -118,7 +118,7 @@ func TestCallsTransform(t *testing.T) {
 	}
 }
 
-// testClient has a client read pictures, upside down if they are turned.
+// testClient has a client read frames, upside down if they are turned.
 func testClient(t *testing.T, c client, turned bool) {
 	begin := time.Now()
 	harness.RunTool(t, c.command[0], c.command[1:]...)
@@ -140,18 +140,18 @@ func withoutNewestFirst(found []pattern.Stamp) []pattern.Stamp {
 	return found
 }
 
-// stamps reads the codes of the last pictures of 320x240, back to one without: the
+// stamps reads the codes of the last frames of 320x240, back to one without: the
 // first of v4l2loopback may be short, and then there may be placeholders.
 func stamps(all []byte, step int, turned bool) (found []pattern.Stamp) {
 	const width, height = 320, 240
 	for end := len(all); end >= width*height*step; end -= width * height * step {
-		picture := all[end-width*height*step : end]
+		frame := all[end-width*height*step : end]
 		luma := func(x, y int) byte {
 			at := y*width + x
 			if turned {
 				at = width*height - 1 - at
 			}
-			return picture[at*step]
+			return frame[at*step]
 		}
 		stamp, err := pattern.ReadLuma(image.Rect(0, 0, width, height), luma)
 		if err != nil {
@@ -163,7 +163,7 @@ func stamps(all []byte, step int, turned bool) (found []pattern.Stamp) {
 	return found
 }
 
-// checkStamps checks that the pictures follow each other, and that the last of
+// checkStamps checks that the frames follow each other, and that the last of
 // them was taken while they were read.
 func checkStamps(t *testing.T, begin time.Time, all []pattern.Stamp) {
 	t.Helper()
@@ -176,7 +176,7 @@ func checkStamps(t *testing.T, begin time.Time, all []pattern.Stamp) {
 		t.Fatalf("the counters are %v", counters)
 	}
 	if age := begin.Sub(all[len(all)-1].Time); age > 0 {
-		t.Errorf("the last picture was taken %v before", age)
+		t.Errorf("the last frame was taken %v before", age)
 	}
 	t.Logf("counters %v", counters)
 }
