@@ -148,7 +148,7 @@ func (p *plainStream) deliver(f *capture.Frame) {
 		f.Release()
 		return
 	}
-	if f.Format != in.mode.Format && !in.user.modes.take(modeLimit) {
+	if f.Format != in.mode.Format && in.user.modes.Take() > 0 {
 		p.session.receiver.Log.Debug("frame dropped", "err", "its format changes too often")
 		p.countDamaged(len(f.Data))
 		f.Release()

@@ -257,7 +257,7 @@ func (rs *receiverSession) handle(h wire.Header, payload []byte) error {
 		return nil
 	case h.Type == wire.Camera:
 		return rs.receiver.addCamera(h, payload)
-	case h.Type <= wire.Controls && ofStream&(1<<h.Type) != 0:
+	case belongsToStream(h.Type):
 		return rs.streams[h.Stream].handle(h, payload)
 	}
 	return nil

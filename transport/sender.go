@@ -44,14 +44,14 @@ type Sender struct {
 	Sent func(stream int, f *capture.Frame)
 
 	streams   [MaxStreams + 1]atomic.Pointer[SenderStream] // by number; nil until opened
-	pace      pace                                         // of applySettings, of all streams
+	pace      *pace                                        // of applySettings, of all streams
 	announced bool                                         // it was logged that no viewer answers
 }
 
 // Run serves until the context or a producer ends, and then closes the session. Its
 // error is the producer's, unless that is io.EOF, or one that waiting cannot fix.
 func (s *Sender) Run(ctx context.Context) error {
-	s.Log = orDiscard(s.Log)
+	s.Log, s.pace = orDiscard(s.Log), newPace()
 	return serveSessions(ctx, s.Link, s.Log, s.serve)
 }
 
