@@ -16,7 +16,7 @@ import (
 // buffer of twice that.
 const maxPlain = MaxFrame / 2
 
-// maxSniff bounds what is read before it is clear what the peer speaks.
+// maxSniff bounds what is read before it is clear what the peer sends.
 const maxSniff = 8 << 20
 
 // sniff reads until it is clear whether the peer sends plain MJPEG: a whole

@@ -102,8 +102,8 @@ type ReceiverStream struct {
 	modes, statuses ratelimit.Limiter
 }
 
-// Open opens a stream, with the lowest number that is free. Its consumer is told of the
-// session that there is, and of all to come, until Close.
+// Open opens a stream, with the lowest number that is free. Its consumer is connected to
+// the session that there is, and to all to come, until Close.
 func (r *Receiver) Open(c Consumer, p Policy) (*ReceiverStream, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -202,6 +202,12 @@ func (s *ReceiverStream) Close() {
 	s.refuseSettings(ErrStreamClosed)
 }
 
+func (s *ReceiverStream) isClosed() bool {
+	s.receiver.mu.Lock()
+	defer s.receiver.mu.Unlock()
+	return s.closed
+}
+
 // queue makes a record of the stream due, if there is a session. The caller holds the
 // receiver's mu.
 func (s *ReceiverStream) queue(t wire.Type) {
@@ -226,7 +232,7 @@ type incoming struct {
 	message []byte
 
 	// Of the reader.
-	user    *ReceiverStream // whose consumer was told of the session, nil if closed since
+	user    *ReceiverStream // whose consumer is connected, nil if closed since
 	status  Status
 	lost    capture.Lost // the sender's totals
 	before  capture.Lost // of these, what the streams before had there
@@ -328,8 +334,8 @@ func (in *incoming) unopened() error {
 	return fmt.Errorf("stream %d was not started", in.id)
 }
 
-// meet tells the consumer of a stream that was opened since of the session, and forgets
-// one that was closed.
+// meet connects the consumer of a stream that was opened since to the session, and
+// forgets one that was closed.
 func (in *incoming) meet() {
 	r := in.session.receiver
 	r.mu.Lock()

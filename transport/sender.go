@@ -18,7 +18,7 @@ import (
 // helloWaits are the waits after each Hello of an opening. What is sent to a device
 // whose peer has not opened may be lost, do harm, or put that peer behind: so they
 // are few, and where none was answered the sender closes the device for a while. It
-// does so soon after the last one: a viewer that opens in between hears nothing.
+// does so soon after the last one: a viewer that opens in between reads nothing.
 var helloWaits = [...]time.Duration{
 	250 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
 	time.Second, time.Second, time.Second, time.Second, 250 * time.Millisecond,
@@ -190,7 +190,7 @@ func (ss *senderSession) handleWelcome(h wire.Header, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	older := ss.speaksOlder(peer)
+	older := ss.noteOlder(peer)
 	if ss.peer.Swap(&peer) == nil { // or it answered one more Hello
 		close(ss.welcome)
 		if !older {

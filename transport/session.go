@@ -128,14 +128,14 @@ type session struct {
 	line   timeline
 	id     atomic.Uint32 // 0 until known
 	link   Properties
-	plain  atomic.Bool // the peer sends plain MJPEG, and hears nothing
-	older  atomic.Bool // the peer speaks only an older protocol
+	plain  atomic.Bool // the peer sends plain MJPEG; nothing is written to it
+	older  atomic.Bool // the peer has only an older protocol
 	parts  *errgroup.Group
 	ctx    context.Context // of the parts; done when one of them has ended the session
 
 	due      atomic.Uint32          // bit t: a record of type t is due
 	wake     chan struct{}          // something became due
-	heard    atomic.Int64           // when a record came, on line
+	lastRead atomic.Int64           // when a record came, on line
 	limit    atomic.Int64           // how long none may come, in nanoseconds
 	farewell atomic.Pointer[string] // why this side ends the session, nil if it does not
 	bye      *byeError              // of the peer; set before the ByeAck is due
@@ -209,12 +209,12 @@ func (s *session) start(part func(context.Context) error) {
 
 func (s *session) now() int64 { return s.line.nanos(time.Now()) }
 
-func (s *session) touch() { s.heard.Store(s.now()) }
+func (s *session) touch() { s.lastRead.Store(s.now()) }
 
 // silence is how long no record came.
-func (s *session) silence() time.Duration { return time.Duration(s.now() - s.heard.Load()) }
+func (s *session) silence() time.Duration { return time.Duration(s.now() - s.lastRead.Load()) }
 
-// watchLiveness ends the session when nothing was heard for too long.
+// watchLiveness ends the session when nothing was read for too long.
 func (s *session) watchLiveness(session context.Context) error {
 	for {
 		silent := s.silence()

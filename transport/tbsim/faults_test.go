@@ -419,7 +419,7 @@ func testSchedule(t *testing.T, number int, seed uint64, times tally) {
 			s := &stage{T: t, line: layLine(number, luck, seed), times: times}
 			s.add(period, size)
 			for n := range moreStreams(number, seed) { // together as much as the first
-				s.add(time.Duration(100+5*n)*time.Millisecond, max(100, size/8))
+				s.add(time.Duration(150+10*n)*time.Millisecond, max(100, size/8))
 			}
 			fmt.Fprintf(&s.log, "%d streams\n", len(s.streams))
 			s.test(luck)
@@ -433,12 +433,12 @@ func testSchedule(t *testing.T, number int, seed uint64, times tally) {
 }
 
 // moreStreams returns how many streams a schedule has beside the first: mostly none, at
-// times one, and in one of 25 as many as there can be.
+// times one, and in one of 50 as many as there can be.
 func moreStreams(number int, seed uint64) int {
-	switch n := rand.New(rand.NewPCG(seed, uint64(number)+1000)).IntN(25); {
+	switch n := rand.New(rand.NewPCG(seed, uint64(number)+1000)).IntN(50); {
 	case n == 0:
 		return transport.MaxStreams - 1
-	case n < 8:
+	case n < 10:
 		return 1
 	}
 	return 0
