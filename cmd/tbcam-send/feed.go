@@ -58,12 +58,12 @@ type encoding struct {
 	warned bool           // that a format is not what the driver granted
 }
 
-func newFeed(offer *offer, base capture.Want, kind codec.Kind, quality int, log *slog.Logger) *feed {
+func newFeed(offer *offer, cameras *openCameras, base capture.Want, kind codec.Kind, quality int, log *slog.Logger) *feed {
 	f := &feed{
 		kind: kind, quality: quality, log: log, box: capture.NewMailbox(),
 		controls: &cameraControls{log: log, report: func(transport.Controls) {}},
 	}
-	f.camera = newSupervisor(f, offer, base)
+	f.camera = newSupervisor(f, offer, cameras, base)
 	return f
 }
 

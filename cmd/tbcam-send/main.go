@@ -189,7 +189,7 @@ func (o options) feed(log *slog.Logger) (f *feed, text string, err error) {
 			log.Warn("a camera to offer is missing", "err", cli.Explain(err))
 		}
 	}
-	f = newFeed(offer, want, kind, o.quality, log)
+	f = newFeed(offer, newOpenCameras(), want, kind, o.quality, log)
 	f.controls.locked, f.controls.keepRate = o.controls.locked, o.controls.keepRate
 	f.controls.announce(camera)
 	f.limit = limit{frames: o.frames, duration: o.duration}
