@@ -131,8 +131,19 @@ func (s *supervisor) run(ctx context.Context) {
 	defer close(s.done)
 	defer s.turnOff()
 	changes := s.watchCameras(ctx)
+	s.announceFirst()
 	for ctx.Err() == nil {
 		s.awaitEvent(ctx, s.settleRequest(), changes)
+	}
+}
+
+// announceFirst reports the controls of the camera that would be used, until one is.
+func (s *supervisor) announceFirst() {
+	if s.current().want != nil || s.feed.controls.hasCamera() {
+		return
+	}
+	if camera, _, err := s.offer.chooseMode(s.base, hostCamera{}); err == nil {
+		s.feed.controls.announce(camera)
 	}
 }
 
@@ -364,7 +375,7 @@ func (s *supervisor) turnOff() {
 	s.cameras.free(s)
 	s.feed.detach(o.source)
 	s.feed.health.noteFrame(nil)
-	s.feed.log.Info("camera is off")
+	s.feed.log.Info("camera is off", "camera", o.camera.Name)
 }
 
 // handleLoss reacts to the end of a camera.
