@@ -64,6 +64,7 @@ var importRules = []importRule{
 	{"cmd/internal/ctlsock", []string{"transport", "capture"}},
 	{"cmd/internal/cli", []string{"cmd/internal/meter", "sink", "transport", "codec", "capture"}},
 	{"cmd/internal/doctor", []string{"sink", "capture"}},
+	{"cmd/internal/bench", []string{"cmd/internal/meter", "capture"}},
 	{"cmd/internal/hostile", []string{"transport", "capture"}},
 	{"cmd/internal/e2e", []string{"cmd/internal/meter", "transport", "capture"}},
 	{"cmd/tbcam-window/internal/xscreen", []string{"codec"}},
