@@ -33,38 +33,40 @@ func TestCallsUsage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := func(count int) {
-		t.Helper()
-		for {
-			select {
-			case got, ok := <-users:
-				if !ok {
-					t.Fatal("it has ended")
-				}
-				if got == count {
-					return
-				}
-			case <-time.After(10 * time.Second):
-				t.Fatalf("%d applications are never reported", count)
-			}
-		}
-	}
 	for range 3 {
-		want(0)
+		waitUsers(t, users, 0)
 		s, err := Open(path, modeOf(tiny), new(capture.Pool))
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(1)
-		want(1) // again, without a change
+		waitUsers(t, users, 1)
+		waitUsers(t, users, 1) // again, without a change
 		s.Close()
 	}
-	want(0)
+	waitUsers(t, users, 0)
 	o.Close()
 	for range users {
 	}
 	if after := descriptors(t); after != before {
 		t.Errorf("%d descriptors, %d before", after, before)
+	}
+}
+
+// waitUsers waits until a number of applications is reported.
+func waitUsers(t *testing.T, users <-chan int, count int) {
+	t.Helper()
+	for {
+		select {
+		case got, ok := <-users:
+			if !ok {
+				t.Fatal("it has ended")
+			}
+			if got == count {
+				return
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%d applications are never reported", count)
+		}
 	}
 }
 

@@ -487,7 +487,7 @@ func (s *windowOutput) Superseded() uint64 {
 
 // setControlFromWindow has a control set, and reports why where that is not done.
 func (b *bridge) setControlFromWindow(id uint32, value int64, failed func(error)) {
-	if b.receiver.Controls().Locked {
+	if b.far.Controls().Locked {
 		failed(errors.New("the sender does not allow changing them (tbcam-send --no-remote-control)"))
 		return
 	}

@@ -107,56 +107,58 @@ func TestDirectoryUnsynced(t *testing.T) {
 	}
 }
 
+// damagedDirectories change a recording of five frames, and expect what a repair leaves.
+var damagedDirectories = []struct {
+	name   string
+	damage func(t *testing.T, dir, csv string) (newCSV string)
+	frames int
+	lines  int // of frames.csv that hold a time
+}{
+	{"whole", func(_ *testing.T, _, csv string) string { return csv }, 5, 5},
+	{"a line is missing", func(_ *testing.T, _, csv string) string { return csv[:strings.LastIndex(csv, "00000005")] }, 5, 4},
+	{"a line is torn", func(_ *testing.T, _, csv string) string { return csv[:len(csv)-4] }, 5, 4},
+	{"zeros for lines", func(_ *testing.T, _, csv string) string { return csv[:len(csv)-40] + strings.Repeat("\x00", 9000) }, 5, 4},
+	{"no line at all", func(_ *testing.T, _, csv string) string { return "file,seconds,captured,gap\n" }, 5, 0},
+	{"no header", func(_ *testing.T, _, csv string) string { return "" }, 5, 0},
+	{"the next frame is torn", func(t *testing.T, dir, csv string) string {
+		must(t, os.WriteFile(dir+"/00000006.jpg", sampleFrame(jpegs, 5)[:2000], 0o600))
+		return csv
+	}, 5, 5},
+	{"the next frame is empty", func(t *testing.T, dir, csv string) string {
+		must(t, os.WriteFile(dir+"/00000006.jpg", nil, 0o600))
+		return csv
+	}, 5, 5},
+	{"two more frames", func(t *testing.T, dir, csv string) string {
+		must(t, os.WriteFile(dir+"/00000006.jpg", sampleFrame(jpegs, 5), 0o600))
+		must(t, os.WriteFile(dir+"/00000007.jpg", sampleFrame(jpegs, 6), 0o600))
+		return csv
+	}, 7, 5},
+	{"the last frame is lost", func(t *testing.T, dir, csv string) string {
+		must(t, os.Remove(dir+"/00000005.jpg"))
+		return csv
+	}, 4, 4},
+	{"the data of two frames are lost", func(t *testing.T, dir, csv string) string {
+		must(t, os.WriteFile(dir+"/00000005.jpg", make([]byte, 5000), 0o600))
+		must(t, os.WriteFile(dir+"/00000004.jpg", append(sampleFrame(jpegs, 3)[:4000], 0, 0), 0o600))
+		return csv
+	}, 3, 3},
+	{"another file", func(t *testing.T, dir, csv string) string {
+		must(t, os.WriteFile(dir+"/00000006.png", nil, 0o600))
+		return csv
+	}, 5, 5},
+}
+
 // TestRepairDirectory: each case is what a kill or a loss of power may leave of a
 // recording of five frames.
 func TestRepairDirectory(t *testing.T) {
-	const header = "file,seconds,captured,gap\n"
-	for _, c := range []struct {
-		name   string
-		damage func(dir, csv string) (newCSV string)
-		frames int
-		lines  int // of frames.csv that hold a time
-	}{
-		{"whole", func(_, csv string) string { return csv }, 5, 5},
-		{"a line is missing", func(_, csv string) string { return csv[:strings.LastIndex(csv, "00000005")] }, 5, 4},
-		{"a line is torn", func(_, csv string) string { return csv[:len(csv)-4] }, 5, 4},
-		{"zeros for lines", func(_, csv string) string { return csv[:len(csv)-40] + strings.Repeat("\x00", 9000) }, 5, 4},
-		{"no line at all", func(_, csv string) string { return header }, 5, 0},
-		{"no header", func(_, csv string) string { return "" }, 5, 0},
-		{"the next frame is torn", func(dir, csv string) string {
-			must(t, os.WriteFile(dir+"/00000006.jpg", sampleFrame(jpegs, 5)[:2000], 0o600))
-			return csv
-		}, 5, 5},
-		{"the next frame is empty", func(dir, csv string) string {
-			must(t, os.WriteFile(dir+"/00000006.jpg", nil, 0o600))
-			return csv
-		}, 5, 5},
-		{"two more frames", func(dir, csv string) string {
-			must(t, os.WriteFile(dir+"/00000006.jpg", sampleFrame(jpegs, 5), 0o600))
-			must(t, os.WriteFile(dir+"/00000007.jpg", sampleFrame(jpegs, 6), 0o600))
-			return csv
-		}, 7, 5},
-		{"the last frame is lost", func(dir, csv string) string {
-			must(t, os.Remove(dir+"/00000005.jpg"))
-			return csv
-		}, 4, 4},
-		{"the data of two frames are lost", func(dir, csv string) string {
-			must(t, os.WriteFile(dir+"/00000005.jpg", make([]byte, 5000), 0o600))
-			must(t, os.WriteFile(dir+"/00000004.jpg", append(sampleFrame(jpegs, 3)[:4000], 0, 0), 0o600))
-			return csv
-		}, 3, 3},
-		{"another file", func(dir, csv string) string {
-			must(t, os.WriteFile(dir+"/00000006.png", nil, 0o600))
-			return csv
-		}, 5, 5},
-	} {
+	for _, c := range damagedDirectories {
 		f := shoot(t, Directory, jpegs)
 		for i := range 5 {
 			f.add(time.Duration(i) * time.Second)
 		}
 		f.close()
 		csv := readTimes(t, f.path)
-		damaged := c.damage(f.path, csv)
+		damaged := c.damage(t, f.path, csv)
 		must(t, os.WriteFile(filepath.Join(f.path, timesFile), []byte(damaged), 0o600))
 		r, err := Repair(f.path)
 		if err != nil || r.Frames != c.frames || r.Whole != (c.name == "whole" || c.name == "another file") {

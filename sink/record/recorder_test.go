@@ -62,14 +62,21 @@ func TestVariableRate(t *testing.T) {
 	if oldest := begun[first].Add(segment); f.start.Add(length).Sub(oldest) > keep+lookEvery || len(names) < 7 || len(names) > 9 {
 		t.Fatalf("%d segments of %d are left, the oldest ended at %v", len(names), len(want), oldest)
 	}
-	number := 0
+	wantSegments(t, dir, names, f.size, want)
+	t.Logf("%d frames in %d segments", f.shown, len(want))
+}
+
+// wantSegments checks the frames of the last segments and their times; want has those
+// of all.
+func wantSegments(t *testing.T, dir string, names []string, size int, want [][]int64) {
+	t.Helper()
+	number, first := 0, len(want)-len(names)
 	for i, times := range want {
 		if i >= first {
-			wantTimes(t, wantFrames(t, filepath.Join(dir, names[i-first]), f.size, number, number+len(times)-1), times)
+			wantTimes(t, wantFrames(t, filepath.Join(dir, names[i-first]), size, number, number+len(times)-1), times)
 		}
 		number += len(times)
 	}
-	t.Logf("%d frames in %d segments", f.shown, len(want))
 }
 
 // wait returns the time to the next frame: mostly that of a camera in changing

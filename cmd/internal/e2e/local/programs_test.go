@@ -538,6 +538,77 @@ func TestGarbageIsSurvived(t *testing.T) {
 	}
 }
 
+// mistakes are commands that must be refused; $unix is the flag of a socket, $dir a
+// directory, $existing a file.
+var mistakes = []struct {
+	command string
+	code    int
+	message string
+}{
+	{"tbcam-send --no-such-flag", 2, "--help"},
+	{"tbcam-send extra", 2, "extra"},
+	{"tbcam-send --camera=pattern --size=big $unix", 2, "WxH"},
+	{"tbcam-send --camera=pattern --fps=nan $unix", 2, "NaN"},
+	{"tbcam-view --record=a.mkv --fps=-1 $unix", 2, "-1"},
+	{"tbcam-send --camera=pattern --quality=0 $unix", 2, "must be 1 to 100"},
+	{"tbcam-send --camera=pattern --format=h265 $unix", 2, "mjpeg"},
+	{"tbcam-send --camera=pattern --codec=copy $unix", 2, "jpeg"},
+	{"tbcam-send --camera=pattern --wire=morse $unix", 2, "mjpeg"},
+	{"tbcam-send --camera=pattern --wire=mjpeg --codec=raw $unix", 2, "raw"},
+	{"tbcam-send --camera=pattern --stats=xml $unix", 2, "text or json"},
+	{"tbcam-view --loopback=auto --loopback-format=nv12 $unix", 2, "want auto, yuyv, yu12, mjpeg"},
+	{"tbcam-view --loopback=auto --loopback-size=wide $unix", 2, "--loopback-size"},
+	{"tbcam-view --loopback=auto --fit=tight $unix", 2, "contain"},
+	{"tbcam-view --record=/a.mkv --fit=crop $unix", 2, "--fit needs --loopback"},
+	{"tbcam-send --camera=/dev/video99 $unix", 3, "/dev/video99"},
+	{"tbcam-send --camera=nobody's $unix", 3, "nobody's"},
+	{"tbcam-send --camera=pattern --size=333x222 $unix", 5, "320x240"},
+	{"tbcam-send --camera=pattern --fps=7 $unix", 5, "nearest"},
+	{"tbcam-send --wait --camera=pattern --fps=7 $unix", 5, "nearest"},
+	{"tbcam-send --camera=pattern", 6, "modprobe thunderbolt_stream"},
+	{"tbcam-send --camera=pattern --stream=/dev/tbstream99", 6, "/dev/tbstream99"},
+	{"tbcam-send --camera=pattern --stream=toolongname", 6, "toolongname"},
+	{"tbcam-send --camera=pattern --stream=$existing", 6, "character device"},
+	{"tbcam-view", 7, "no display"},
+	{"tbcam-view --window $unix", 7, "DISPLAY"},
+	{"tbcam-view --snapshot=a.png", 6, "modprobe thunderbolt_stream"},
+	{"tbcam-view --record=$existing $unix", 7, "--force"},
+	{"tbcam-view --record=$dir/a.xyz $unix", 2, ".mkv"},
+	{"tbcam-view --record=$dir/%Q.mkv $unix", 2, "%Q"},
+	{"tbcam-view --record=a.mkv --record-format=ogg $unix", 2, "mkv, mp4, avi, mjpeg"},
+	{"tbcam-view --record=a.mkv --segment=10 $unix", 2, "500MB"},
+	{"tbcam-view --record=a.mkv --keep=7days $unix", 2, "7d"},
+	{"tbcam-view --record=a.mkv --record-buffer=0 $unix", 2, "256MiB"},
+	{"tbcam-view --record=a.mkv --sync-interval=1us $unix", 2, "10ms"},
+	{"tbcam-view --record=a.mkv --pre-roll=-1s $unix", 2, "--pre-roll"},
+	{"tbcam-view --record=- --segment=10m $unix", 2, "standard output"},
+	{"tbcam-view --record=- --record-format=avi $unix", 2, "standard output"},
+	{"tbcam-view --record=- --record-format=jpg $unix", 2, "standard output"},
+	{"tbcam-view --segment=10m $unix", 2, "--record"},
+	{"tbcam-view control --save=a/b $unix", 2, "slash"},
+	{"tbcam-view man", 2, "directory"},
+	{"tbcam-view --snapshot-every=1s $unix", 2, "--snapshot"},
+	{"tbcam-view --record=a.mkv --timeout=5s $unix", 2, "--timeout needs --snapshot"},
+	{"tbcam-view list --timeout=soon $unix", 2, "want a duration such as 5s"},
+	{"tbcam-view --snapshot=a.bmp $unix", 2, "snapshots are .png, .jpg or .jpeg"},
+	{"tbcam-view --snapshot=a $unix", 2, "snapshots are .png, .jpg or .jpeg"},
+	{"tbcam-view --snapshot=- --snapshot-every=1s $unix", 2, "standard output takes one image"},
+	{"tbcam-view --snapshot=- --record=/dev/stdout $unix", 2, "the recording goes to standard output"},
+	{"tbcam-view --skip=3 --window $unix", 2, "--skip needs --snapshot"},
+	{"tbcam-view --snapshot=a.png --skip=-2 $unix", 2, "--skip must not be negative"},
+	{"tbcam-view --snapshot=$dir/" + strings.Repeat("x", 252) + ".png $unix", 7, "file name too long"},
+	{"tbcam-view --snapshot=$dir/" + strings.Repeat("x", 250) + "%S.png --snapshot-every=1s $unix", 7, "file name too long"},
+	{"tbcam-view --record=$dir/" + strings.Repeat("x", 252) + ".mkv $unix", 7, "file name too long"},
+	{"tbcam-view --record=/dev/fd/77 $unix", 7, "bad file descriptor"},
+	{"tbcam-view --record=/dev/stdout --segment=10m $unix", 2, "one stream"},
+	{"tbcam-view --record=/dev/null --record-format=avi $unix", 2, "needs files"},
+	{"tbcam-view --record=$dir/none/a.mkv $unix", 7, "none"},
+	{"tbcam-view --snapshot=${existing}.png $unix", 7, "--force"},
+	{"tbcam-view --loopback=/dev/null $unix", 7, "/dev/null"},
+	{"tbcam-view --loopback=/dev/video99 $unix", 7, "/dev/video99"},
+	{"tbcam-view --record=a.mkv --stream=unix:$existing", 6, "not a socket"},
+}
+
 // TestMistakes: each is reported in one line, with its exit code.
 func TestMistakes(t *testing.T) {
 	dir := t.TempDir()
@@ -547,77 +618,10 @@ func TestMistakes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	unix := "--stream=unix:" + filepath.Join(dir, "s")
-	for _, c := range []struct {
-		command string
-		code    int
-		message string
-	}{
-		{"tbcam-send --no-such-flag", 2, "--help"},
-		{"tbcam-send extra", 2, "extra"},
-		{"tbcam-send --camera=pattern --size=big " + unix, 2, "WxH"},
-		{"tbcam-send --camera=pattern --fps=nan " + unix, 2, "NaN"},
-		{"tbcam-view --record=a.mkv --fps=-1 " + unix, 2, "-1"},
-		{"tbcam-send --camera=pattern --quality=0 " + unix, 2, "must be 1 to 100"},
-		{"tbcam-send --camera=pattern --format=h265 " + unix, 2, "mjpeg"},
-		{"tbcam-send --camera=pattern --codec=copy " + unix, 2, "jpeg"},
-		{"tbcam-send --camera=pattern --wire=morse " + unix, 2, "mjpeg"},
-		{"tbcam-send --camera=pattern --wire=mjpeg --codec=raw " + unix, 2, "raw"},
-		{"tbcam-send --camera=pattern --stats=xml " + unix, 2, "text or json"},
-		{"tbcam-view --loopback=auto --loopback-format=nv12 " + unix, 2, "want auto, yuyv, yu12, mjpeg"},
-		{"tbcam-view --loopback=auto --loopback-size=wide " + unix, 2, "--loopback-size"},
-		{"tbcam-view --loopback=auto --fit=tight " + unix, 2, "contain"},
-		{"tbcam-view --record=/a.mkv --fit=crop " + unix, 2, "--fit needs --loopback"},
-		{"tbcam-send --camera=/dev/video99 " + unix, 3, "/dev/video99"},
-		{"tbcam-send --camera=nobody's " + unix, 3, "nobody's"},
-		{"tbcam-send --camera=pattern --size=333x222 " + unix, 5, "320x240"},
-		{"tbcam-send --camera=pattern --fps=7 " + unix, 5, "nearest"},
-		{"tbcam-send --wait --camera=pattern --fps=7 " + unix, 5, "nearest"},
-		{"tbcam-send --camera=pattern", 6, "modprobe thunderbolt_stream"},
-		{"tbcam-send --camera=pattern --stream=/dev/tbstream99", 6, "/dev/tbstream99"},
-		{"tbcam-send --camera=pattern --stream=toolongname", 6, "toolongname"},
-		{"tbcam-send --camera=pattern --stream=" + existing, 6, "character device"},
-		{"tbcam-view", 7, "no display"},
-		{"tbcam-view --window " + unix, 7, "DISPLAY"},
-		{"tbcam-view --snapshot=a.png", 6, "modprobe thunderbolt_stream"},
-		{"tbcam-view --record=" + existing + " " + unix, 7, "--force"},
-		{"tbcam-view --record=" + dir + "/a.xyz " + unix, 2, ".mkv"},
-		{"tbcam-view --record=" + dir + "/%Q.mkv " + unix, 2, "%Q"},
-		{"tbcam-view --record=a.mkv --record-format=ogg " + unix, 2, "mkv, mp4, avi, mjpeg"},
-		{"tbcam-view --record=a.mkv --segment=10 " + unix, 2, "500MB"},
-		{"tbcam-view --record=a.mkv --keep=7days " + unix, 2, "7d"},
-		{"tbcam-view --record=a.mkv --record-buffer=0 " + unix, 2, "256MiB"},
-		{"tbcam-view --record=a.mkv --sync-interval=1us " + unix, 2, "10ms"},
-		{"tbcam-view --record=a.mkv --pre-roll=-1s " + unix, 2, "--pre-roll"},
-		{"tbcam-view --record=- --segment=10m " + unix, 2, "standard output"},
-		{"tbcam-view --record=- --record-format=avi " + unix, 2, "standard output"},
-		{"tbcam-view --record=- --record-format=jpg " + unix, 2, "standard output"},
-		{"tbcam-view --segment=10m " + unix, 2, "--record"},
-		{"tbcam-view control --save=a/b " + unix, 2, "slash"},
-		{"tbcam-view man", 2, "directory"},
-		{"tbcam-view --snapshot-every=1s " + unix, 2, "--snapshot"},
-		{"tbcam-view --record=a.mkv --timeout=5s " + unix, 2, "--timeout needs --snapshot"},
-		{"tbcam-view list --timeout=soon " + unix, 2, "want a duration such as 5s"},
-		{"tbcam-view --snapshot=a.bmp " + unix, 2, "snapshots are .png, .jpg or .jpeg"},
-		{"tbcam-view --snapshot=a " + unix, 2, "snapshots are .png, .jpg or .jpeg"},
-		{"tbcam-view --snapshot=- --snapshot-every=1s " + unix, 2, "standard output takes one image"},
-		{"tbcam-view --snapshot=- --record=/dev/stdout " + unix, 2, "the recording goes to standard output"},
-		{"tbcam-view --skip=3 --window " + unix, 2, "--skip needs --snapshot"},
-		{"tbcam-view --snapshot=a.png --skip=-2 " + unix, 2, "--skip must not be negative"},
-		{"tbcam-view --snapshot=" + dir + "/" + strings.Repeat("x", 252) + ".png " + unix, 7, "file name too long"},
-		{"tbcam-view --snapshot=" + dir + "/" + strings.Repeat("x", 250) + "%S.png --snapshot-every=1s " + unix, 7, "file name too long"},
-		{"tbcam-view --record=" + dir + "/" + strings.Repeat("x", 252) + ".mkv " + unix, 7, "file name too long"},
-		{"tbcam-view --record=/dev/fd/77 " + unix, 7, "bad file descriptor"},
-		{"tbcam-view --record=/dev/stdout --segment=10m " + unix, 2, "one stream"},
-		{"tbcam-view --record=/dev/null --record-format=avi " + unix, 2, "needs files"},
-		{"tbcam-view --record=" + dir + "/none/a.mkv " + unix, 7, "none"},
-		{"tbcam-view --snapshot=" + existing + ".png " + unix, 7, "--force"},
-		{"tbcam-view --loopback=/dev/null " + unix, 7, "/dev/null"},
-		{"tbcam-view --loopback=/dev/video99 " + unix, 7, "/dev/video99"},
-		{"tbcam-view --record=a.mkv --stream=unix:" + existing, 6, "not a socket"},
-	} {
+	values := map[string]string{"unix": "--stream=unix:" + filepath.Join(dir, "s"), "dir": dir, "existing": existing}
+	for _, c := range mistakes {
 		t.Run(c.command, func(t *testing.T) {
-			words := strings.Fields(c.command)
+			words := strings.Fields(os.Expand(c.command, func(name string) string { return values[name] }))
 			p := harness.Start(t, nil, words[0], words[1:]...)
 			if code := p.WaitExit(); code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)

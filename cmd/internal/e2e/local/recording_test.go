@@ -203,6 +203,13 @@ func TestRecordingOnDemand(t *testing.T) {
 	if len(files) != 3 {
 		t.Fatalf("recorded are %q, want three files", files)
 	}
+	wantPreRoll(t, f, files)
+}
+
+// wantPreRoll checks that the first file has the second before its start, and that
+// the second one follows it without a gap.
+func wantPreRoll(t *testing.T, f *harness.Film, files []string) {
+	t.Helper()
 	if n := len(harness.HashRecording(t, files[0])); n < 45 {
 		t.Errorf("%d frames are in the first file: those of the second before the start are missing", n)
 	}
@@ -212,7 +219,7 @@ func TestRecordingOnDemand(t *testing.T) {
 	if at < 0 || at+together > len(sent) {
 		t.Fatalf("the first frame is number %d, %d follow", at, together)
 	}
-	harness.WantFilm(t, f, sent[at:at+together], files[:2]...) // one follows the other without a gap
+	harness.WantFilm(t, f, sent[at:at+together], files[:2]...)
 }
 
 // TestRecordingStatus: a line that changes on a terminal, and nothing else there.
@@ -394,22 +401,24 @@ func TestRecordingFullDiskMakesRoom(t *testing.T) {
 	harness.WantFilm(t, f, sent[len(sent)-kept:], files...)
 }
 
+// recordUnprivileged records into a directory without root's rights over files.
+func recordUnprivileged(t *testing.T, flag, dir string) *harness.Program {
+	v := harness.Prepare(t, "tbcam-view", flag, "--record="+dir+"/%H%M%S.mkv", "--stats=json")
+	v.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Getuid(), Size: 1}},
+	}
+	v.Launch()
+	return v
+}
+
 // TestRecordingWithoutPermission: from the start it is a mistake; later it is
 // waited for, and the end reports it.
 func TestRecordingWithoutPermission(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	nobody := &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER, // without root's rights over files
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Getuid(), Size: 1}},
-	}
 	flag, path := harness.NewSocket(t)
-	record := func() *harness.Program {
-		v := harness.Prepare(t, "tbcam-view", flag, "--record="+dir+"/%H%M%S.mkv", "--stats=json")
-		v.SysProcAttr = nobody
-		v.Launch()
-		return v
-	}
+	record := func() *harness.Program { return recordUnprivileged(t, flag, dir) }
 	allow := func(mode os.FileMode) {
 		if err := os.Chmod(dir, mode); err != nil {
 			t.Fatal(err)

@@ -306,11 +306,17 @@ func TestSnapshotKey(t *testing.T) {
 	})
 	golden.Keep(t, "window-snapshot", display.Screenshot(t))
 	v.WaitText("saved " + dir)
-	jpeg, err := os.ReadFile(strings.TrimSuffix(files[0], ".png") + ".jpg")
+	wantSnapshot(t, files[0], whole)
+}
+
+// wantSnapshot checks a PNG, and that the JPEG beside it is the camera's own.
+func wantSnapshot(t *testing.T, path string, whole []byte) {
+	t.Helper()
+	jpeg, err := os.ReadFile(strings.TrimSuffix(path, ".png") + ".jpg")
 	if err != nil || !bytes.Equal(jpeg, whole) {
 		t.Errorf("the JPEG of %d bytes is not the camera's of %d: %v", len(jpeg), len(whole), err)
 	}
-	file, err := os.Open(files[0])
+	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,6 +106,13 @@ func losePower(t *testing.T, dir, disk string, after time.Duration) {
 		return !slices.ContainsFunc([]int{0, 1, 2, 3, 4}, func(i int) bool { return acknowledged(t, fmt.Sprintf("%s/%d.json", dir, i)) < 10 })
 	})
 	time.Sleep(after)
+	killQEMU(t, pidFile)
+	<-ended
+}
+
+// killQEMU kills the process whose number is in a file.
+func killQEMU(t *testing.T, pidFile string) {
+	t.Helper()
 	text, err := os.ReadFile(pidFile)
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +124,6 @@ func losePower(t *testing.T, dir, disk string, after time.Duration) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	<-ended
 }
 
 // acknowledged returns how many frames the statistics last reported on the disk.

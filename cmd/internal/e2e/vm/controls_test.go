@@ -19,6 +19,14 @@ func vividControl(t *testing.T, camera, name string) string {
 	return value
 }
 
+// plugVivid unplugs vivid ("unbind") or plugs it in ("bind").
+func plugVivid(t *testing.T, how string) {
+	t.Helper()
+	if err := os.WriteFile("/sys/bus/platform/drivers/vivid/"+how, []byte("vivid.0"), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestControlsOfVivid: they are listed, set and read back on both sides, reported when
 // another program sets them, and set again after a replug.
 func TestControlsOfVivid(t *testing.T) {
@@ -56,16 +64,9 @@ func TestControlsOfVivid(t *testing.T) {
 	}
 
 	before := harness.CountFrames(v)
-	const driver = "/sys/bus/platform/drivers/vivid/"
-	plug := func(how string) {
-		t.Helper()
-		if err := os.WriteFile(driver+how, []byte("vivid.0"), 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	plug("unbind")
+	plugVivid(t, "unbind")
 	v.WaitText("no picture")
-	plug("bind")
+	plugVivid(t, "bind")
 	harness.WaitUntil(t, "frames of the camera that is back", func() bool { return harness.CountFrames(v) > before })
 	harness.WaitUntil(t, "the values", func() bool { return len(check(camera)) == 0 })
 	if got := vividControl(t, camera, "contrast"); got != "128" {
