@@ -40,6 +40,7 @@ func TestRemedies(t *testing.T) {
 		{transport.ErrNoRemoteControl, "update tbcam-send"},
 		{capture.ErrNotAllowed, "usermod -aG video"},
 		{v4l2.ErrNoLoopback, "modprobe v4l2loopback"},
+		{transport.ErrOlderPeer, "update it"},
 		{record.ErrExist, "--force"},
 		{record.ErrBufferFull, "--record-buffer"},
 		{record.ErrNotFinalized, "tbcam-view repair"},

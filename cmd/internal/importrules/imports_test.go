@@ -62,10 +62,13 @@ var importRules = []importRule{
 	{"cmd/internal/meter", []string{"capture"}},
 	{"cmd/internal/latencytest", []string{"codec", "capture"}},
 	{"cmd/internal/ctlsock", []string{"transport", "capture"}},
-	{"cmd/internal/cli", []string{"cmd/internal/meter", "sink", "transport", "codec", "capture"}},
-	{"cmd/internal/doctor", []string{"sink", "capture"}},
+	{"cmd/internal/distro", nil},
+	{"cmd/internal/cli", []string{"cmd/internal/distro", "cmd/internal/meter", "sink", "transport", "codec", "capture"}},
+	{"cmd/internal/doctor", []string{"cmd/internal/distro", "sink", "capture"}},
 	{"cmd/internal/hostile", []string{"transport", "capture"}},
 	{"cmd/internal/e2e", []string{"cmd/internal/meter", "transport", "capture"}},
+	{"cmd/tbcam-window/internal/xscreen", []string{"codec"}},
+	{"cmd/tbcam-window/internal/software", []string{"cmd/tbcam-window/internal", "sink/window/shm", "codec"}},
 	{"cmd/tbcam-window/internal", []string{"cmd/tbcam-window/internal", "capture"}},
 	{"cmd/tbcam-view/internal", []string{"cmd/tbcam-view/internal", "capture"}},
 	{"cmd/tbcam-window", []string{"cmd/tbcam-window/internal", "sink/window/shm", "capture"}},
@@ -81,6 +84,8 @@ var importRules = []importRule{
 	// An adapter at both ends of the flow; no program of tbcam links it.
 	{"capture/mediadevices", []string{"sink/virtualcam", "capture"}},
 	{"capture/v4l2", []string{"capture"}},
+	{"capture/pipewire", []string{"capture"}},
+	{"capture/internal", nil},
 	{"capture/pattern", []string{"capture"}},
 	{"capture", nil},
 }
@@ -135,11 +140,13 @@ var owned = []struct {
 	by       []string
 }{
 	{"github.com/hajimehoshi/ebiten", []string{"cmd/tbcam-window"}},
+	{"github.com/jezek/xgb", []string{"cmd/tbcam-window/internal/xscreen", "fixtures/xvfb"}},
 	{"github.com/blackjack/webcam", []string{"capture/v4l2"}},
 	{"github.com/pion/mediadevices", []string{"capture"}},
 	{"github.com/pion/mediadevices/pkg/driver", []string{"capture/mediadevices"}},
-	{"golang.org/x/sys/unix", []string{"capture/v4l2", "transport/tbdev", "sink/window/shm", "fixtures"}},
-	{"C", []string{"codec"}},
+	{"github.com/godbus/dbus", []string{"cmd/internal/doctor"}},
+	{"golang.org/x/sys/unix", []string{"capture/v4l2", "capture/internal/monotonic", "transport/tbdev", "sink/window/shm", "cmd/tbcam-window/internal/xscreen", "fixtures"}},
+	{"C", []string{"codec", "capture/pipewire"}},
 }
 
 // TestOwnedImports checks that each kernel door, cgo and the graphics library are

@@ -5,8 +5,6 @@ package vm
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -211,61 +209,6 @@ func TestCallsOnDemand(t *testing.T) {
 	interrupt(t, v, s)
 }
 
-// cable is a socket between the programs that can be cut.
-type cable struct {
-	listener net.Listener
-	to       string
-	mu       sync.Mutex
-	conns    []net.Conn
-}
-
-// lay returns a cable to the viewer at path, and the sender's flag for its end.
-func lay(t *testing.T, path string) (*cable, string) {
-	t.Helper()
-	end := path + ".a"
-	l, err := net.Listen("unix", end)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cable{listener: l, to: path}
-	t.Cleanup(func() { l.Close(); c.cut() })
-	go c.serve()
-	return c, "--stream=unix:" + end
-}
-
-func (c *cable) serve() {
-	for {
-		a, err := c.listener.Accept()
-		if err != nil {
-			return
-		}
-		b, err := net.Dial("unix", c.to)
-		if err != nil {
-			a.Close()
-			continue
-		}
-		c.mu.Lock()
-		c.conns = append(c.conns, a, b)
-		c.mu.Unlock()
-		for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
-			go func() {
-				io.Copy(way[0], way[1])
-				a.Close()
-				b.Close()
-			}()
-		}
-	}
-}
-
-func (c *cable) cut() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, conn := range c.conns {
-		conn.Close()
-	}
-	c.conns = nil
-}
-
 // TestCallsSurvive: whatever goes away behind it, an application keeps getting
 // frames of one format, and sees the camera again.
 func TestCallsSurvive(t *testing.T) {
@@ -274,11 +217,11 @@ func TestCallsSurvive(t *testing.T) {
 	v := harness.StartViewer(t, flag, "--loopback="+node, smallCamera)
 	c := dial(t, node)
 	c.waitPlaceholder(t, "before there is a sender")
-	line, end := lay(t, path)
+	line, end := harness.LayLine(t, path)
 	s := sendSlowly(t, end)
 	c.waitFrames(t, "of the first sender")
 
-	line.cut()
+	line.Cut()
 	v.WaitText("lost the connection to the sender")
 	c.waitFrames(t, "after the cable was cut")
 

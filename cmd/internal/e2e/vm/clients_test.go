@@ -4,11 +4,8 @@ package vm
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"image"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -184,89 +181,29 @@ func checkStamps(t *testing.T, begin time.Time, all []pattern.Stamp) {
 	t.Logf("counters %v", counters)
 }
 
-// page shows the camera and sends the code in its frames: 16 x 6 cells, black
-// and white, in the top quarter.
-const page = `<!DOCTYPE html><video id=v autoplay muted playsinline></video><canvas id=c></canvas><script>
-const post = (path, what) => fetch(path, {method: 'POST', body: JSON.stringify(what)});
-const pause = ms => new Promise(done => setTimeout(done, ms));
-async function run() {
-	const stream = await navigator.mediaDevices.getUserMedia({video: true});
-	v.srcObject = stream;
-	await v.play();
-	c.width = v.videoWidth, c.height = v.videoHeight;
-	const context = c.getContext('2d', {willReadFrequently: true});
-	for (;; await pause(200)) {
-		context.drawImage(v, 0, 0);
-		let code = '';
-		for (let i = 0; i < 96; i++) {
-			const x = (i % 16 + 0.5) * c.width / 16, y = (Math.floor(i / 16) + 0.5) * c.height / 24;
-			code += context.getImageData(x, y, 1, 1).data[1] < 128 ? '0' : '1';
-		}
-		await post('/frame', {label: stream.getVideoTracks()[0].label, width: c.width, height: c.height, code: code});
-	}
-}
-run().catch(error => post('/error', String(error)));
-</script>`
-
-// seen is what the page reports of a frame.
-type seen struct {
-	Label         string
-	Width, Height int
-	Code          string
-}
-
-// stamp reads the code that the page saw.
-func (s seen) stamp() (pattern.Stamp, error) {
-	return pattern.ReadLuma(image.Rect(0, 0, 16, 24), func(x, y int) byte {
-		if at := 16*y + x; at < len(s.Code) && s.Code[at] == '1' {
-			return 255
-		}
-		return 0
-	})
-}
-
 // chromiumPatience is for its start under emulation.
 const chromiumPatience = 4 * time.Minute
 
 func testChromium(t *testing.T) {
-	reports := make(chan seen, 1000)
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page) })
-	mux.HandleFunc("POST /frame", func(_ http.ResponseWriter, r *http.Request) {
-		var s seen
-		if err := json.NewDecoder(r.Body).Decode(&s); err != nil {
-			t.Error(err)
-		}
-		reports <- s
-	})
-	failed := make(chan string, 1)
-	mux.HandleFunc("POST /error", func(_ http.ResponseWriter, r *http.Request) {
-		var text string
-		_ = json.NewDecoder(r.Body).Decode(&text)
-		failed <- text
-	})
-	server := httptest.NewServer(mux)
-	defer server.Close()
-
+	page := harness.ServePage(t)
 	begin := time.Now()
-	browse(t, server.URL)
+	browse(t, page.URL)
 	var all []pattern.Stamp
-	for timeout := time.After(chromiumPatience); len(all) < enough; {
-		select {
-		case s := <-reports:
-			if s.Label != "tbcam" || s.Width != 320 || s.Height != 240 {
-				t.Fatalf("the page sees %q, %dx%d", s.Label, s.Width, s.Height)
+	for end := begin.Add(chromiumPatience); len(all) < enough; time.Sleep(100 * time.Millisecond) {
+		frames, failed := page.Take()
+		if failed != "" || time.Now().After(end) {
+			t.Fatalf("the page saw %d pictures, then %q", len(all), failed)
+		}
+		for _, f := range frames {
+			if f.Label != "tbcam" || f.Width != 320 || f.Height != 240 {
+				t.Fatalf("the page sees %q, %dx%d", f.Label, f.Width, f.Height)
 			}
-			stamp, err := s.stamp()
+			stamp, err := f.Stamp()
 			if err != nil {
-				t.Logf("the page sees %s after %v", s.Code, time.Since(begin))
+				t.Logf("the page sees %s after %v", f.Code, time.Since(begin))
 				continue
 			}
 			all = append(all, stamp)
-		case text := <-failed:
-			t.Fatalf("the page gets %s", text)
-		case <-timeout:
-			t.Fatalf("the page saw %d frames", len(all))
 		}
 	}
 	t.Logf("seen after %v", time.Since(begin))
