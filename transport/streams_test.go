@@ -134,7 +134,7 @@ func TestRecordsTakeTurns(t *testing.T) {
 		small := w.addCamera(&transporttest.Producer{Period: 40 * time.Millisecond, Content: func(n uint32) []byte { return transporttest.Sample(n, 1000) }}, transport.Policy{})
 		w.cable.Rate = 50_000_000
 		longest, passed := 0, 0
-		w.hear(func(_ *transporttest.End, h wire.Header) {
+		w.watchRecords(func(_ *transporttest.End, h wire.Header) {
 			switch {
 			case h.Type == wire.Frame && h.Stream == 1:
 				passed++
@@ -218,7 +218,7 @@ func TestWindow(t *testing.T) {
 			p := &transporttest.Producer{Content: func(n uint32) []byte { return transporttest.Sample(n, 100) }}
 			s := w.addCamera(p, transport.Policy{Window: window})
 			var granted []uint64
-			w.hear(func(_ *transporttest.End, h wire.Header) {
+			w.watchRecords(func(_ *transporttest.End, h wire.Header) {
 				if h.Type == wire.Frame && h.Stream == 2 {
 					granted = append(granted, s.Stats().Frames)
 				}
@@ -245,7 +245,7 @@ func TestLastFrameOfOthers(t *testing.T) {
 		big := w.addCamera(&transporttest.Producer{Content: func(n uint32) []byte { return transporttest.Sample(n, 2_000_000) }}, transport.Policy{})
 		w.cable.Rate = 10_000_000
 		var begun, ended []uint16
-		w.hear(func(_ *transporttest.End, h wire.Header) {
+		w.watchRecords(func(_ *transporttest.End, h wire.Header) {
 			if h.Type == wire.Frame && h.Flags&wire.First != 0 {
 				begun = append(begun, h.Stream)
 			}
