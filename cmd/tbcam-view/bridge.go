@@ -201,6 +201,11 @@ func (b *bridge) ControlsChanged(c transport.Controls) {
 	b.out.ControlsChanged(c.List)
 }
 
+// OtherSet implements hub.SettingListener: what tbcam-view control has set is desired, too.
+func (b *bridge) OtherSet(controls transport.Controls, granted capture.Setting) {
+	b.desired.remember(controls, granted)
+}
+
 // setControl sets a control of the far camera for the user, and does not wait.
 // done, if not nil, is called by another goroutine with what was granted.
 func (b *bridge) setControl(s capture.Setting, done func(capture.Setting, error)) {
