@@ -15,6 +15,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/transporttest"
 )
 
 var (
@@ -57,20 +58,33 @@ type line interface {
 	kinds() []Kind // of the faults that it has
 	// bound is how long it may take to be back after such a trouble.
 	bound(trouble) time.Duration
-	unseen() int // deaths of a peer that nothing told of
+	unseen() int // deaths of a peer that were not signalled
 	open() int   // file handles
 }
 
-// stage is a sender and a viewer on a line.
+// stage is a sender and a viewer on a line, with one or more streams.
 type stage struct {
 	*testing.T
 	line     line
-	film     *movie
-	audience *audience
+	streams  []stageStream
 	pool     capture.Pool // of the viewer
 	programs [2]*program
 	log      strings.Builder
 	times    tally
+}
+
+// stageStream is a stream of a stage, from its camera to what watches it.
+type stageStream struct {
+	film     *movie
+	audience *audience
+}
+
+// add adds a stream with frames of a pace and a size.
+func (s *stage) add(period time.Duration, size int) {
+	film := newMovie()
+	film.salt = len(s.streams)
+	film.pace(period, size)
+	s.streams = append(s.streams, stageStream{film, newAudience(s.T, film)})
 }
 
 // program is a process that runs.
@@ -137,14 +151,20 @@ func (s *stage) start(i int) {
 func (s *stage) runner(i int, link transport.Link) func(context.Context) error {
 	log := s.logger(i)
 	if i == theSender {
-		return (&transport.Sender{Link: link, Catalogue: &transport.Single{Producer: s.film}, Log: log}).Run
+		catalogue := &transporttest.Catalogue{}
+		for _, stream := range s.streams {
+			catalogue.Producers = append(catalogue.Producers, &stream.film.Producer)
+		}
+		return (&transport.Sender{Link: link, Catalogue: catalogue, Log: log}).Run
 	}
 	receiver := &transport.Receiver{Link: link, Pool: &s.pool, Log: log}
-	watchStream(s.T, receiver, s.audience)
+	for _, stream := range s.streams {
+		watchStream(s.T, receiver, stream.audience)
+	}
 	return receiver.Run
 }
 
-// logger shows what a program says, if there is but one seed.
+// logger shows what a program logs, if there is but one seed.
 func (s *stage) logger(i int) *slog.Logger {
 	if *oneSeed < 0 {
 		return slog.New(slog.DiscardHandler)
@@ -219,32 +239,42 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// outage is how long a picture that is due may be missing.
+// outage is how long a frame that is due may be missing.
 const outage = 600 * time.Millisecond
 
-// back checks that from now on it takes no longer than the bound until pictures
-// that are captured from now on come without interruption, and notes how long. The
-// bound is longer where more deaths than unseen were not told of.
+// back checks that from now on it takes no longer than the bound until in each stream
+// frames that are captured from now on come without interruption, and notes how long.
+// The bound is longer where more deaths than unseen were not signalled.
 func (s *stage) back(what string, bound time.Duration, unseen int) {
 	whole := time.Now()
-	s.audience.watch(whole)
+	for _, stream := range s.streams {
+		stream.audience.watch(whole)
+	}
 	time.Sleep(bound)
-	if !s.audience.steady() && s.line.unseen() > unseen {
+	if !s.steady() && s.line.unseen() > unseen {
 		what, bound = "a death unseen", silentDeath
 		time.Sleep(time.Until(whole.Add(bound)))
 	}
-	d := s.audience.begin().Sub(whole)
-	s.times[what] = append(s.times[what], d)
-	fmt.Fprintf(&s.log, "%s: back after %v\n", what, d)
-	if !s.audience.steady() {
+	var last time.Duration
+	for _, stream := range s.streams {
+		last = max(last, stream.audience.begin().Sub(whole))
+	}
+	s.times[what] = append(s.times[what], last)
+	fmt.Fprintf(&s.log, "%s: back after %v\n", what, last)
+	if !s.steady() {
 		s.Errorf("not back within %v", bound)
 	}
 }
 
+// steady reports whether frames come in each stream.
+func (s *stage) steady() bool {
+	return !slices.ContainsFunc(s.streams, func(x stageStream) bool { return !x.audience.steady() })
+}
+
 // test runs a seed's schedule.
-func (s *stage) test(luck *rand.Rand) {
-	first := luck.IntN(2)
-	late := time.Duration(spread(luck, 1e3, 9e9))
+func (s *stage) test(rng *rand.Rand) {
+	first := rng.IntN(2)
+	late := time.Duration(spread(rng, 1e3, 9e9))
 	fmt.Fprintf(&s.log, "program %d started, the other after %v\n", first, late)
 	s.start(first)
 	time.Sleep(late)
@@ -252,7 +282,7 @@ func (s *stage) test(luck *rand.Rand) {
 	s.start(1 - first)
 	s.back(fmt.Sprint("started ", 1-first), s.line.bound(trouble{what: "started"}), unseen)
 
-	troubles := s.draw(luck)
+	troubles := s.draw(rng)
 	bound := time.Duration(0)
 	for _, x := range troubles {
 		fmt.Fprintln(&s.log, x)
@@ -280,17 +310,17 @@ func name(troubles []trouble) string {
 const shortestSleep = 1500 * time.Millisecond
 
 // draw draws one fault, at times more.
-func (s *stage) draw(luck *rand.Rand) (troubles []trouble) {
+func (s *stage) draw(rng *rand.Rand) (troubles []trouble) {
 	kinds := s.line.kinds()
-	for range 1 + luck.IntN(7)/5 + luck.IntN(7)/6 {
+	for range 1 + rng.IntN(7)/5 + rng.IntN(7)/6 {
 		x := trouble{Event: Event{
-			At:  time.Duration(spread(luck, 1e6, 1e9)),
-			For: time.Duration(spread(luck, 1e6, 6e9)),
-			End: luck.IntN(2),
+			At:  time.Duration(spread(rng, 1e6, 1e9)),
+			For: time.Duration(spread(rng, 1e6, 6e9)),
+			End: rng.IntN(2),
 		}}
-		if n := luck.IntN(len(kinds) + 4); n < len(kinds) {
+		if n := rng.IntN(len(kinds) + 4); n < len(kinds) {
 			x.Kind = kinds[n]
-			x.amount(luck)
+			x.amount(rng)
 			if x.Kind == Suspend {
 				x.For += shortestSleep
 			}
@@ -312,7 +342,11 @@ func (s *stage) finish() {
 			s.end(i)
 		}
 	}
-	if n := s.film.Pool.Outstanding() + s.pool.Outstanding(); n != 0 {
+	n := s.pool.Outstanding()
+	for _, stream := range s.streams {
+		n += stream.film.Pool.Outstanding()
+	}
+	if n != 0 {
 		s.Errorf("%d frames were not released", n)
 	}
 	time.Sleep(2 * time.Second) // a program that was killed is closing
@@ -340,7 +374,7 @@ func (y tally) String() string {
 	return b.String()
 }
 
-// TestBackAfterFaults: the picture comes back by itself in the time that SPEC.md
+// TestBackAfterFaults: frames come back by themselves in the time that SPEC.md
 // gives, and no wrong or older one was shown.
 func TestBackAfterFaults(t *testing.T) {
 	for number, name := range lineNames() {
@@ -369,22 +403,26 @@ func lineNames() (names []string) {
 }
 
 // layLine makes the line with that number among the lineNames.
-func layLine(number int, luck *rand.Rand, seed uint64) line {
+func layLine(number int, rng *rand.Rand, seed uint64) line {
 	if number == len(Kernels) {
 		return newSockets()
 	}
-	return newWire(luck, seed, Kernels[number])
+	return newWire(rng, seed, Kernels[number])
 }
 
 // testSchedule runs the schedule of a seed in a test of its own.
 func testSchedule(t *testing.T, number int, seed uint64, times tally) {
 	t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			luck := rand.New(rand.NewPCG(seed, uint64(number)))
-			film := newMovie()
-			film.pace(time.Duration(spread(luck, 30e6, 120e6)), spread(luck, 1e3, 80e3))
-			s := &stage{T: t, film: film, audience: newAudience(t, film), line: layLine(number, luck, seed), times: times}
-			s.test(luck)
+			rng := rand.New(rand.NewPCG(seed, uint64(number)))
+			period, size := time.Duration(spread(rng, 30e6, 120e6)), spread(rng, 1e3, 80e3)
+			s := &stage{T: t, line: layLine(number, rng, seed), times: times}
+			s.add(period, size)
+			for n := range moreStreams(number, seed) { // together as much as the first
+				s.add(time.Duration(150+10*n)*time.Millisecond, max(100, size/8))
+			}
+			fmt.Fprintf(&s.log, "%d streams\n", len(s.streams))
+			s.test(rng)
 			s.finish()
 			if t.Failed() {
 				t.Logf("%v\n%v", s.line, s.log.String())
@@ -392,6 +430,18 @@ func testSchedule(t *testing.T, number int, seed uint64, times tally) {
 			}
 		})
 	})
+}
+
+// moreStreams returns how many streams a schedule has beside the first: mostly none, at
+// times one, and in one of 50 as many as there can be.
+func moreStreams(number int, seed uint64) int {
+	switch n := rand.New(rand.NewPCG(seed, uint64(number)+1000)).IntN(50); {
+	case n == 0:
+		return transport.MaxStreams - 1
+	case n < 10:
+		return 1
+	}
+	return 0
 }
 
 // TestSchedulesThatFailed runs seeds that once took too long, or nearly so.
@@ -426,8 +476,8 @@ func TestKilledSenderOnASmallRing(t *testing.T) {
 	for later := time.Second; later < 2500*time.Millisecond; later += 100 * time.Millisecond {
 		for seed := range uint64(6) {
 			synctest.Test(t, func(t *testing.T) {
-				film := newMovie()
-				s := &stage{T: t, film: film, audience: newAudience(t, film), line: wireLine{New(Options{Ring: 32, Seed: seed})}, times: tally{}}
+				s := &stage{T: t, line: wireLine{New(Options{Ring: 32, Seed: seed})}, times: tally{}}
+				s.add(framePeriod, 20_000)
 				s.start(theSender)
 				time.Sleep(10 * time.Millisecond) // its HELLO comes while the viewer opens
 				s.start(theViewer)

@@ -144,6 +144,7 @@ var remedies = []struct {
 	{tbdev.ErrInUse, "end the programs that have the stream open"},
 	{hub.ErrConflict, "leave --size, --fps and --format out, or change it for all viewers with tbcam-view mode"},
 	{transport.ErrNoRemoteControl, "update tbcam-send on the other host"},
+	{transport.ErrOlderPeer, "update it"},
 }
 
 // remedy returns the remedy of an error, behind a semicolon.

@@ -36,6 +36,7 @@ func TestRemedies(t *testing.T) {
 		{unixsock.ErrNotSocket, "another path"},
 		{unixsock.ErrListening, "end that program"},
 		{transport.ErrNoRemoteControl, "update tbcam-send"},
+		{transport.ErrOlderPeer, "update it"},
 		{record.ErrExist, "--force"},
 		{record.ErrBufferFull, "--record-buffer"},
 		{record.ErrNotFinalized, "tbcam-view repair"},
