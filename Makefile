@@ -54,6 +54,11 @@ test-unit: ## unit tests, with the race detector but for the long simulations
 soak-schedules: ## run N (100000) fault schedules in virtual time, from seed FIRST (0) on, some 10 ms of CPU each
 	@$(gotest) -timeout 0 -run BackAfterFaults ./transport/tbsim -schedules $(N) -first $(FIRST) $(quiet)
 
+.PHONY: soak-strips
+soak-strips: ## JPEGs in strips: all sizes up to 70x70 and 1500 random ones, also with the address sanitizer
+	@$(gotest) -timeout 0 -run '^(TestStrips|TestParts)' ./codec -sweep $(quiet)
+	@$(gotest) -timeout 0 -asan -run '^(TestStrips|TestParts|FuzzParts)' ./codec $(quiet)
+
 .PHONY: test-cross
 test-cross: ## compile for arm64, with the layouts of the kernel's structs
 	@GOARCH=arm64 CGO_ENABLED=0 go vet ./capture/... ./transport/...
@@ -108,8 +113,19 @@ vm: ## run CMD='...' in the virtual machine
 	@fixtures/vm/vm run -- sh -c '$(CMD)'
 
 .PHONY: bench
-bench: deps ## benchmarks with their yardsticks
+bench: bench-loops bench-programs ## all benchmarks, with their yardsticks
+
+.PHONY: bench-loops
+bench-loops: deps ## benchmarks of single calls, with their yardsticks
 	@go test -run '^$$' -bench . -benchmem ./transport/... ./codec/... ./capture/... ./sink/record/...
+
+.PHONY: bench-programs
+bench-programs: build ## whole programs at a camera's pace, beside GStreamer's, FFmpeg's and mpv's (20 min)
+	@go build -o bin/ ./cmd/internal/bench && bin/bench
+
+.PHONY: bench-docs
+bench-docs: build ## bench-programs, which renews docs/performance.md and its graphs
+	@go build -o bin/ ./cmd/internal/bench && bin/bench -docs docs
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for T (30s)

@@ -11,7 +11,7 @@ import (
 	"github.com/tbcam/tbcam/capture/pattern"
 )
 
-func open(t *testing.T, mode capture.Mode) (capture.Source, *capture.Pool) {
+func openCamera(t *testing.T, mode capture.Mode) (capture.Source, *capture.Pool) {
 	t.Helper()
 	pool := &capture.Pool{}
 	s, err := pattern.Open(mode, pool)
@@ -35,8 +35,8 @@ func TestEveryModeCarriesCounterAndTime(t *testing.T) {
 	devices, _ := pattern.Driver{}.Devices()
 	for i, device := range devices {
 		for _, mode := range device.Modes {
-			if i > 0 && mode.Rate.Num != 30 {
-				continue // the rate was tried with the first camera
+			if i > 0 && (mode.Rate.Num != 30 || mode.Width > 1920) {
+				continue // these were tried with the first camera
 			}
 			synctest.Test(t, func(t *testing.T) { checkCodes(t, device, mode, i+1) })
 		}
@@ -75,9 +75,10 @@ func checkCodes(t *testing.T, device capture.Device, mode capture.Mode, number i
 	}
 }
 
-// The two cameras differ to the eye: in most of the bars.
+// The cameras differ to the eye: in most of the bars.
 func TestCamerasDiffer(t *testing.T) {
 	devices, _ := pattern.Driver{}.Devices()
+	devices = devices[:2]
 	mode := capture.Mode{Pixel: capture.YUYV, Width: 160, Height: 120, Rate: capture.Rate{Num: 30, Den: 1}}
 	var frames [2]*capture.Frame
 	for i, device := range devices {
@@ -103,7 +104,7 @@ func TestCamerasDiffer(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	for name, want := range map[string]string{
-		"pattern": "pattern", "pattern2": "pattern2", "test PATTERN 2": "pattern2",
+		"pattern": "pattern", "pattern2": "pattern2", "test PATTERN 2": "pattern2", "pattern-photo": "pattern-photo", "test photo": "pattern-photo",
 		"": "", "pat": "", "/dev/video0": "",
 	} {
 		got, err := pattern.Driver{}.Find(name)
@@ -118,7 +119,7 @@ func TestFind(t *testing.T) {
 
 func TestLateReaderGetsTheNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _ := open(t, capture.Mode{Pixel: capture.YUYV, Width: 160, Height: 120, Rate: capture.Rate{Num: 10, Den: 1}})
+		s, _ := openCamera(t, capture.Mode{Pixel: capture.YUYV, Width: 160, Height: 120, Rate: capture.Rate{Num: 10, Den: 1}})
 		read := func() uint32 {
 			f, err := s.Read()
 			if err != nil {
@@ -140,7 +141,7 @@ func TestLateReaderGetsTheNewest(t *testing.T) {
 
 func TestCloseWakesRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _ := open(t, capture.Mode{Pixel: capture.NV12, Width: 160, Height: 120, Rate: capture.Rate{Num: 1, Den: 60}})
+		s, _ := openCamera(t, capture.Mode{Pixel: capture.NV12, Width: 160, Height: 120, Rate: capture.Rate{Num: 1, Den: 60}})
 		f, err := s.Read()
 		if err != nil {
 			t.Fatal(err)
@@ -158,7 +159,7 @@ func TestCloseWakesRead(t *testing.T) {
 }
 
 func TestDamagedCodeIsRefused(t *testing.T) {
-	s, _ := open(t, capture.Mode{Pixel: capture.YUV420, Width: 320, Height: 240, Rate: capture.Rate{Num: 30, Den: 1}})
+	s, _ := openCamera(t, capture.Mode{Pixel: capture.YUV420, Width: 320, Height: 240, Rate: capture.Rate{Num: 30, Den: 1}})
 	f, err := s.Read()
 	if err != nil {
 		t.Fatal(err)

@@ -23,8 +23,9 @@ var (
 	standardRates = []uint32{5, 10, 15, 20, 24, 25, 30, 50, 60, 90, 120} // frames per second
 )
 
-// listModes lists every combination of format, size and rate: formats in the order of their codes, as the library forgets
-// the driver's order, sizes and rates as the driver lists them.
+// listModes lists every combination of format, size and rate: formats in the order of
+// their codes, as the library forgets the driver's order, sizes and rates as the
+// driver lists them.
 func listModes(fd int, bufType uint32, cam enumerator) []capture.Mode {
 	var modes []capture.Mode
 	formats := cam.GetSupportedFormats()
@@ -93,7 +94,7 @@ func standardSizesIn(r webcam.FrameSize) []size {
 
 func continuousSizes(fd int, pixel webcam.PixelFormat) webcam.FrameSize {
 	e := frmSizeEnum{pixelFormat: uint32(pixel)}
-	if ioctl(fd, vidiocEnumFrameSizes, unsafe.Pointer(&e)) != nil {
+	if callDriver(fd, vidiocEnumFrameSizes, unsafe.Pointer(&e)) != nil {
 		return webcam.FrameSize{}
 	}
 	return webcam.FrameSize{
@@ -143,7 +144,7 @@ func standardRatesIn(shortest, longest fract) []capture.Rate {
 // not.
 func continuousRates(fd int, pixel webcam.PixelFormat, s size) []capture.Rate {
 	e := frmIvalEnum{pixelFormat: uint32(pixel), width: s.width, height: s.height}
-	if ioctl(fd, vidiocEnumFrameIntervals, unsafe.Pointer(&e)) != nil || e.typ != frmIvalTypeContinuous {
+	if callDriver(fd, vidiocEnumFrameIntervals, unsafe.Pointer(&e)) != nil || e.typ != frmIvalTypeContinuous {
 		return nil
 	}
 	return standardRatesIn(e.stepwise.min, e.stepwise.max)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -198,7 +199,20 @@ func (b *bridge) Disconnected(err error) {
 // ControlsChanged implements transport.Consumer.
 func (b *bridge) ControlsChanged(c transport.Controls) {
 	b.desired.controlsChanged(c)
-	b.out.ControlsChanged(c.List)
+	b.out.ControlsChanged(listShown(c))
+}
+
+// listShown returns the controls as outputs show them: those of a sender that allows no
+// changes are read-only.
+func listShown(c transport.Controls) []capture.Control {
+	if !c.Locked {
+		return c.List
+	}
+	list := slices.Clone(c.List)
+	for i := range list {
+		list[i].ReadOnly = true
+	}
+	return list
 }
 
 // OtherSet implements hub.SettingListener: what tbcam-view control has set is desired, too.

@@ -135,7 +135,7 @@ func (s *windowOutput) openWindow() (opened, error) {
 	s.title = s.titleNow()
 	w, err := window.Open(window.Options{
 		Title: s.title, Log: s.log,
-		Planar: codec.PlanarFormat, Convert: converter.Planar, RGBA: converter.RGBA,
+		Planar: codec.PlanarFormat, Convert: converter.Planar,
 		Shrink: func(f *capture.Frame, pixels int) (*capture.Frame, error) {
 			return converter.Shrink(f, s.pool, pixels)
 		},
@@ -169,7 +169,7 @@ func (s *windowOutput) keepOpen(w opened) {
 			failures = 1
 		}
 		if failures >= attempts && s.alone() {
-			s.end(fmt.Errorf("%w; nothing else was asked for: see --loopback and --record", err))
+			s.end(fmt.Errorf("%w; nothing else was asked for: see --virtual-camera and --record", err))
 			return
 		}
 		if !s.waitToReopen(failures) {

@@ -35,6 +35,7 @@ func newPainter(format capture.Format, fit codec.Fit, pool *capture.Pool) (*pain
 		return nil, err
 	}
 	p.decoder, p.encoder = codec.NewDecoder(pool, codec.Limits{}), encoder
+	p.decoder.LowLatency = true
 	return p, nil
 }
 
@@ -68,7 +69,7 @@ func (p *painter) paint(f *capture.Frame) (*capture.Frame, error) {
 // isWhole reports whether a JPEG is what its frame says: it is the peer's, and
 // applications are going to decode it.
 func isWhole(f *capture.Frame) bool {
-	header, err := jfif.ParseHeader(f.Data)
+	header, err := jfif.HeaderOf(f)
 	return err == nil && header.Complete && header.Format() == f.Format
 }
 

@@ -23,7 +23,7 @@ type Event struct {
 	Sequence uint32 // also of Snapshot: of the frame that its user saw
 	At       [capture.NumStages]time.Time
 
-	On      bool   // of Statistics: somebody looks at them
+	On      bool   // of Statistics: they are looked at
 	Control uint32 // of SetControl: its ID, and the value to set
 	Value   int64
 }
@@ -43,7 +43,7 @@ const (
 	Quit
 )
 
-// eventQueue is how many events wait for whoever receives them.
+// eventQueue is how many events wait to be received.
 const eventQueue = 32
 
 // Events is where events come from until the window is gone. They are to be
@@ -73,7 +73,7 @@ func (w *Window) handleReport(r shm.Report) error {
 	case shm.Shown:
 		w.shown(r)
 	case shm.Started:
-		w.started(r)
+		w.deliver(Event{Kind: Started})
 	case shm.Snapshot:
 		w.snapshot()
 	case shm.Record:
@@ -97,14 +97,6 @@ func (w *Window) deliver(e Event) {
 	case w.events <- e:
 	case <-w.closing:
 	}
-}
-
-// started notes how the window wants its frames.
-func (w *Window) started(r shm.Report) {
-	w.mu.Lock()
-	w.rgba = r.On && w.options.RGBA != nil
-	w.mu.Unlock()
-	w.deliver(Event{Kind: Started})
 }
 
 func (w *Window) snapshot() {

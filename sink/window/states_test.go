@@ -17,7 +17,7 @@ import (
 )
 
 // scene paints bars with a white block in the upper left corner, so that it is
-// seen which way the picture is turned.
+// seen which way the frame is turned.
 func scene(f capture.Format) func([]byte) {
 	return func(data []byte) {
 		bars(f)(data)
@@ -46,7 +46,7 @@ func camera() []capture.Control {
 	}
 }
 
-// status is what tbcam-view tells.
+// status is what tbcam-view sends.
 var status = []string{
 	"30 fps · 42 ms, p99 61 ms · 3.1 MB/s",
 	"       frames shown   1234",
@@ -82,6 +82,7 @@ var states = []struct {
 	{"small-controls", both(size(240, 160), keys("c")), keys("c")},
 	{"small-statistics", keys("i", "i"), keys("i")},
 	{"small-no-signal", say("No signal\nThe camera is on but sends no frames\nsince 14:03:12"), both(say(""), size(640, 360))},
+	{"controls-locked", both(lockControls, keys("c")), keys("c")},
 	{"controls-none", both(noControls, keys("c")), keys("c")},
 	{"recording", func(_ *testing.T, d *desk) { d.SetRecording(true) }, func(_ *testing.T, d *desk) { d.SetRecording(false) }},
 	{"notice", func(_ *testing.T, d *desk) {
@@ -124,7 +125,16 @@ func both(first, second func(*testing.T, *desk)) func(*testing.T, *desk) {
 
 func noControls(_ *testing.T, d *desk) { d.SetControls(nil) }
 
-// TestStates compares the window in each state with a golden picture.
+// lockControls is what a sender with --no-remote-control comes to.
+func lockControls(_ *testing.T, d *desk) {
+	locked := camera()
+	for i := range locked {
+		locked[i].ReadOnly = true
+	}
+	d.SetControls(locked)
+}
+
+// TestStates compares the window in each state with a golden frame.
 func TestStates(t *testing.T) {
 	d := openDesk(t)
 	d.SetMessage("Waiting for the camera\nStart tbcam-send on the other computer · stream “tbcam”\n\nH help, Q quit")
@@ -168,7 +178,7 @@ func TestHiDPIStates(t *testing.T) {
 	d.golden(t, "hidpi-help", place)
 }
 
-// golden waits until a part of the screen looks as the golden picture of that
+// golden waits until a part of the screen looks as the golden frame of that
 // name does, and keeps what it looks like.
 func (d *desk) golden(t *testing.T, name string, place image.Rectangle) {
 	t.Helper()
@@ -195,7 +205,7 @@ const (
 	many   = 200
 )
 
-// differs returns how a picture differs from the golden one, if it does.
+// differs returns how a frame differs from the golden one, if it does.
 func differs(got, want *image.RGBA) error {
 	if got.Rect != want.Rect {
 		return fmt.Errorf("it is %v, not %v", got.Rect.Size(), want.Rect.Size())

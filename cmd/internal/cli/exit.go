@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/pipewire"
+	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/sink/container"
 	"github.com/tbcam/tbcam/sink/hub"
 	"github.com/tbcam/tbcam/sink/record"
@@ -117,8 +119,15 @@ var remedies = []struct {
 	{capture.ErrNoneFound, "plug one in, or use --camera pattern"},
 	{capture.ErrBandwidth, "choose --format mjpeg or a smaller --size, or plug the camera into another USB controller"},
 	{capture.ErrNotNamed, "name one with --camera"},
-	{virtualcam.ErrFormat, "end what reads it, or leave --loopback-size and --loopback-format out"},
-	{virtualcam.ErrInUse, "end that, or use --loopback auto"},
+	{capture.ErrNotAllowed, "run: sudo usermod -aG video $USER, and log in again"},
+	{v4l2.ErrNoLoopback, "run: sudo modprobe v4l2loopback exclusive_caps=1"},
+	{virtualcam.ErrFormat, "end what reads it, or leave --virtual-camera-size and --virtual-camera-format out"},
+	{virtualcam.ErrInUse, "end that, or use --virtual-camera auto"},
+	{pipewire.ErrNoLibrary, "install it: apt install pipewire libpipewire-0.3-0 (libpipewire-0.3-0t64 from Debian 13 and Ubuntu 24.04 on)," +
+		" dnf install pipewire-libs, or pacman -S libpipewire"},
+	{pipewire.ErrNoSession, "run it as the user of the desktop, not as root or as a system service"},
+	{pipewire.ErrNoSessionManager, "start one: systemctl --user start wireplumber (packages: wireplumber, for apt, dnf and pacman)"},
+	{pipewire.ErrNotRunning, "start it: systemctl --user start pipewire wireplumber (packages: pipewire and wireplumber, for apt, dnf and pacman)"},
 	{record.ErrExist, "--force overwrites it"},
 	{snapshot.ErrExist, "--force overwrites it"},
 	{record.ErrSymlink, "remove it or name its target"},
@@ -147,8 +156,8 @@ var remedies = []struct {
 	{transport.ErrOlderPeer, "update it"},
 }
 
-// remedy returns the remedy of an error, behind a semicolon.
-func remedy(err error) string {
+// remedyOf returns the remedy of an error, behind a semicolon.
+func remedyOf(err error) string {
 	for _, r := range remedies {
 		if errors.Is(err, r.err) {
 			return "; " + r.text
@@ -163,7 +172,7 @@ func PrintError(program string, err error) {
 }
 
 // Explain returns the text of an error with its remedy, if there is one.
-func Explain(err error) string { return err.Error() + remedy(err) }
+func Explain(err error) string { return err.Error() + remedyOf(err) }
 
 // untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP ends. The
 // second SIGINT or SIGTERM ends the process immediately. A terminal that closes may

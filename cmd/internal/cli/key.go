@@ -24,7 +24,7 @@ func StreamNames(stream string) []string {
 	return names
 }
 
-// realPath resolves links of the directory, and of the file where it is there.
+// realPath resolves links of the directory, and of the file if it exists.
 func realPath(path string) string {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real

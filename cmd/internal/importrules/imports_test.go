@@ -61,10 +61,14 @@ var importRules = []importRule{
 	// A program never imports another one, and what programs share never imports one.
 	{"cmd/internal/meter", []string{"capture"}},
 	{"cmd/internal/latencytest", []string{"codec", "capture"}},
-	{"cmd/internal/cli", []string{"cmd/internal/meter", "sink", "transport", "codec", "capture"}},
-	{"cmd/internal/doctor", []string{"sink", "capture"}},
+	{"cmd/internal/distro", nil},
+	{"cmd/internal/cli", []string{"cmd/internal/distro", "cmd/internal/meter", "sink", "transport", "codec", "capture"}},
+	{"cmd/internal/doctor", []string{"cmd/internal/distro", "sink", "capture"}},
+	{"cmd/internal/bench", []string{"cmd/internal/meter", "capture"}},
 	{"cmd/internal/hostile", []string{"transport", "capture"}},
 	{"cmd/internal/e2e", []string{"cmd/internal/meter", "transport", "capture"}},
+	{"cmd/tbcam-window/internal/xscreen", []string{"codec"}},
+	{"cmd/tbcam-window/internal/software", []string{"cmd/tbcam-window/internal", "sink/window/shm", "codec"}},
 	{"cmd/tbcam-window/internal", []string{"cmd/tbcam-window/internal", "capture"}},
 	{"cmd/tbcam-view/internal", []string{"cmd/tbcam-view/internal", "capture"}},
 	{"cmd/tbcam-window", []string{"cmd/tbcam-window/internal", "sink/window/shm", "capture"}},
@@ -78,7 +82,11 @@ var importRules = []importRule{
 	{"transport", []string{"transport", "capture", "codec/jfif"}},
 	{"codec/jfif", []string{"capture"}},
 	{"codec", []string{"codec/jfif", "capture"}},
+	// An adapter at both ends of the flow; no program of tbcam links it.
+	{"capture/mediadevices", []string{"sink/virtualcam", "capture"}},
 	{"capture/v4l2", []string{"capture"}},
+	{"capture/pipewire", []string{"capture"}},
+	{"capture/internal", nil},
 	{"capture/pattern", []string{"capture"}},
 	{"capture", nil},
 }
@@ -133,10 +141,13 @@ var owned = []struct {
 	by       []string
 }{
 	{"github.com/hajimehoshi/ebiten", []string{"cmd/tbcam-window"}},
+	{"github.com/jezek/xgb", []string{"cmd/tbcam-window/internal/xscreen", "fixtures/xvfb"}},
 	{"github.com/blackjack/webcam", []string{"capture/v4l2"}},
 	{"github.com/pion/mediadevices", []string{"capture"}},
-	{"golang.org/x/sys/unix", []string{"capture/v4l2", "transport/tbdev", "sink/window/shm", "fixtures"}},
-	{"C", []string{"codec"}},
+	{"github.com/pion/mediadevices/pkg/driver", []string{"capture/mediadevices"}},
+	{"github.com/godbus/dbus", []string{"cmd/internal/doctor"}},
+	{"golang.org/x/sys/unix", []string{"capture/v4l2", "capture/internal/monotonic", "transport/tbdev", "sink/window/shm", "cmd/tbcam-window/internal/xscreen", "fixtures"}},
+	{"C", []string{"codec", "capture/pipewire"}},
 }
 
 // TestOwnedImports checks that each kernel door, cgo and the graphics library are
@@ -170,12 +181,13 @@ var unwanted = []struct {
 	program string
 	parts   []string
 }{
-	{"cmd/tbcam-send", []string{"webrtc", "pion/ice", "pion/dtls", "pion/turn", "net/http", "ebiten"}},
-	{"cmd/tbcam-view", []string{"webrtc", "pion/ice", "pion/dtls", "pion/turn", "net/http", "ebiten"}},
-	{"cmd/tbcam-window", []string{"webrtc", "pion/ice", "pion/dtls", "pion/turn"}},
+	{"cmd/tbcam-send", []string{"webrtc", "pion/ice", "pion/dtls", "pion/turn", "net/http", "ebiten", "capture/mediadevices"}},
+	{"cmd/tbcam-view", []string{"webrtc", "pion/ice", "pion/dtls", "pion/turn", "net/http", "ebiten", "capture/mediadevices"}},
+	{"cmd/tbcam-window", []string{"webrtc", "pion/ice", "pion/dtls", "pion/turn", "capture/mediadevices"}},
 }
 
-// TestNothingUnwantedIsLinked checks that no network stack is linked.
+// TestNothingUnwantedIsLinked checks that no network stack is linked, and no adapter for
+// other programs.
 func TestNothingUnwantedIsLinked(t *testing.T) {
 	for _, u := range unwanted {
 		for _, dep := range listPackages(t, module+u.program)[0].Deps {

@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbcam/tbcam/capture"
 )
 
 // ErrSlot: the other process put something into the shared memory that cannot be.
@@ -16,7 +18,7 @@ var ErrSlot = errors.New("shared memory names an impossible slot")
 // fresh marks the newest frame as not taken yet.
 const fresh = 1 << 31
 
-// control is the start of the shared memory. Whoever wants to pass a slot on
+// control is the start of the shared memory. A side that passes a slot on
 // swaps its number with the one in newest; so each slot has one owner at a time.
 type control struct {
 	newest atomic.Uint32
@@ -38,10 +40,10 @@ type Writer struct {
 //
 // The memory is allocated immediately and sealed: whatever the other process does
 // to the file, writing here raises no SIGBUS.
-func NewWriter(f Format) (*Writer, *os.File, error) {
+func NewWriter(f capture.Format) (*Writer, *os.File, error) {
 	layout, err := NewLayout(f)
 	if err != nil {
-		return nil, nil, fmt.Errorf("share pictures: %w", err)
+		return nil, nil, fmt.Errorf("share frames: %w", err)
 	}
 	file, err := sealedMemory(int64(layout.memory()))
 	if err != nil {
@@ -57,7 +59,7 @@ func NewWriter(f Format) (*Writer, *os.File, error) {
 }
 
 func sealedMemory(size int64) (*os.File, error) {
-	const name, flags = "tbcam pictures", unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	const name, flags = "tbcam frames", unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	fd, err := unix.MemfdCreate(name, flags|unix.MFD_NOEXEC_SEAL)
 	if errors.Is(err, unix.EINVAL) { // older than Linux 6.3
 		fd, err = unix.MemfdCreate(name, flags)
@@ -92,7 +94,7 @@ func mapShared(file *os.File, size int) ([]byte, error) {
 func (w *Writer) Next() [3][]byte { return w.slot(w.memory, int(w.mine)) }
 
 // Publish makes what was written the newest frame, with an identity of the
-// caller's choice, and reports whether it superseded one that nobody had taken.
+// caller's choice, and reports whether it superseded one that was not taken.
 // The error is ErrSlot; the other process is then not to be trusted any more.
 func (w *Writer) Publish(id uint64) (superseded bool, err error) {
 	c := controlOf(w.memory)
@@ -112,28 +114,28 @@ func (w *Writer) Close() error { return os.NewSyscallError("munmap", unix.Munmap
 // Reader is the side of the window. It is used by one goroutine at a time.
 type Reader struct {
 	Layout
-	Format Format
+	Format capture.Format
 	memory []byte
 	mine   uint32
 }
 
 // NewReader maps the memory that came with a format, and closes the file.
-func NewReader(f Format, file *os.File) (*Reader, error) {
+func NewReader(f capture.Format, file *os.File) (*Reader, error) {
 	defer file.Close()
 	layout, err := NewLayout(f)
 	if err != nil {
-		return nil, fmt.Errorf("map pictures: %w", err)
+		return nil, fmt.Errorf("map frames: %w", err)
 	}
 	info, err := file.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("map pictures: %w", err)
+		return nil, fmt.Errorf("map frames: %w", err)
 	}
 	if info.Size() < int64(layout.memory()) {
-		return nil, fmt.Errorf("map pictures: %d bytes are too few for %v", info.Size(), f.Format)
+		return nil, fmt.Errorf("map frames: %d bytes are too few for %v", info.Size(), f)
 	}
 	memory, err := mapShared(file, layout.memory())
 	if err != nil {
-		return nil, fmt.Errorf("map pictures: %w", err)
+		return nil, fmt.Errorf("map frames: %w", err)
 	}
 	return &Reader{Layout: layout, Format: f, memory: memory, mine: 2}, nil
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
-// screenCamera is a camera that looks at an X screen, and whose pictures come with
+// screenCamera is a camera that looks at an X screen, and whose frames come with
 // a known delay. It implements transport.Producer.
 type screenCamera struct {
 	transport.NoControls
@@ -67,7 +67,7 @@ func (c *screenCamera) Start(uint32, capture.Want) {
 
 func (c *screenCamera) Stop() {}
 
-// look takes a picture of every other pixel.
+// look takes an image of every other pixel.
 func (c *screenCamera) look() {
 	screen := c.display.Screenshot(c.t).(*image.RGBA)
 	taken := time.Now() // it shows nothing that is newer
@@ -86,7 +86,7 @@ func (c *screenCamera) look() {
 	}
 }
 
-// Next waits for the next picture, and until its delay is over.
+// Next waits for the next frame, and until its delay is over.
 func (c *screenCamera) Next(ctx context.Context) (transport.Unit, error) {
 	if c.waiting == nil {
 		select {
@@ -108,7 +108,7 @@ func (c *screenCamera) Next(ctx context.Context) (transport.Unit, error) {
 func (c *screenCamera) Lost() capture.Lost        { return capture.Lost{} }
 func (c *screenCamera) Cameras() []capture.Device { return nil }
 
-// close ends it, and checks that no picture is left over.
+// close ends it, and checks that no frame is left over.
 func (c *screenCamera) close() {
 	c.stop()
 	c.done.Wait()
@@ -125,10 +125,10 @@ func (c *screenCamera) close() {
 
 // glassToGlass is what latency-test reports, in milliseconds.
 type glassToGlass struct {
-	Samples  int
-	Min      float64 `json:"min_ms"`
-	P50      float64 `json:"p50_ms"`
-	Pictures int
+	Samples int
+	Min     float64 `json:"min_ms"`
+	P50     float64 `json:"p50_ms"`
+	Frames  int
 }
 
 // measure runs latency-test with a camera of a known delay.
@@ -181,7 +181,7 @@ func TestLatencyTest(t *testing.T) {
 	}
 }
 
-// TestLatencyTestWithoutCode: a camera that looks elsewhere is told of. The codes
+// TestLatencyTestWithoutCode: a camera that looks elsewhere is reported. The codes
 // fill the screen.
 func TestLatencyTestWithoutCode(t *testing.T) {
 	display := xvfb.Start(t)
