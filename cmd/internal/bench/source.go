@@ -104,7 +104,7 @@ func (c *crew) feed(s shot) (io.Reader, counter, error) {
 		})
 	}()
 	begun := time.Now()
-	return r, func() progress { return progress{float64(taken.Load()), time.Since(begun).Seconds()} }, nil
+	return r, func() progress { return progress{frames: float64(taken.Load()), seconds: time.Since(begun).Seconds()} }, nil
 }
 
 // widenPipe makes a pipe as large as a process without privileges may (pipe(7)): the

@@ -108,7 +108,6 @@ func (b *bench) showOurs(c *crew, s shot) (sample, error) {
 		return nil, err
 	}
 	addLatency(m, summary)
-	m["dropped"] = droppedPercent(summary)
 	return m, nil
 }
 
