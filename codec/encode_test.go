@@ -188,6 +188,30 @@ func TestEncodeRefuses(t *testing.T) {
 	}
 }
 
+// TestCompressNeedsRoom: libjpeg writes nothing behind the memory that it has, and
+// the next frame is encoded as any.
+func TestCompressNeedsRoom(t *testing.T) {
+	var c compressor
+	if err := c.open(); err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	format := formatOf(capture.NV12, 161, 121)
+	rows := rowsOf(frameOf(new(capture.Pool), format, photo(format)))
+	size, err := c.compress(make([]byte, 1<<20), rows, 80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n < size; n += 97 {
+		if _, err := c.compress(guarded(t, n), rows, 80); err == nil {
+			t.Fatalf("%d bytes were room for %d", n, size)
+		}
+	}
+	if _, err := c.compress(guarded(t, size+1), rows, 80); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestEncodeAfterClose(t *testing.T) {
 	pool := newPool(t)
 	e := newEncoder(t, JPEG, 80, pool)
