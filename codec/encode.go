@@ -11,7 +11,7 @@ import (
 	"github.com/tbcam/tbcam/codec/jfif"
 )
 
-// passer passes raw pictures through.
+// passer passes raw frames through.
 type passer struct{ counters }
 
 func (p *passer) Format(in capture.Format) capture.Format { return in }
@@ -28,7 +28,7 @@ func (p *passer) Encode(f *capture.Frame) (*capture.Frame, error) {
 	return f, nil
 }
 
-// jpegEncoder makes JPEGs of raw pictures, with their subsampling and their
+// jpegEncoder makes JPEGs of raw frames, with their subsampling and their
 // samples as they are: limited-range ones are marked by a comment.
 type jpegEncoder struct {
 	counters

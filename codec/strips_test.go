@@ -87,6 +87,15 @@ func (s *stripCoders) decode(t testing.TB, data []byte) []byte {
 	return bytes.Clone(g.Data)
 }
 
+// decodePlanes is decode, as planes.
+func (s *stripCoders) decodePlanes(t testing.TB, data []byte) frameView {
+	t.Helper()
+	format := formatFor(data)
+	h, _ := jfif.ParseHeader(data)
+	format.Pixel = h.Subsampling.Planar()
+	return planesOf(format, s.decode(t, data))
+}
+
 // decodeParts decodes a JPEG in at most n parts, and returns how many there were: 0
 // if the whole has to be decoded.
 func (s *stripCoders) decodeParts(data []byte, workers, n int) (samples []byte, parts int) {
