@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/pipewire"
 	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/sink/container"
 	"github.com/tbcam/tbcam/sink/record"
@@ -119,8 +120,13 @@ var remedies = []struct {
 	{capture.ErrNotNamed, "name one with --camera"},
 	{capture.ErrNotAllowed, "run: sudo usermod -aG video $USER, and log in again"},
 	{v4l2.ErrNoLoopback, "run: sudo modprobe v4l2loopback exclusive_caps=1"},
-	{virtualcam.ErrFormat, "end what reads it, or leave --loopback-size and --loopback-format out"},
-	{virtualcam.ErrInUse, "end that, or use --loopback auto"},
+	{virtualcam.ErrFormat, "end what reads it, or leave --virtual-camera-size and --virtual-camera-format out"},
+	{virtualcam.ErrInUse, "end that, or use --virtual-camera auto"},
+	{pipewire.ErrNoLibrary, "install it: apt install pipewire libpipewire-0.3-0 (libpipewire-0.3-0t64 from Debian 13 and Ubuntu 24.04 on)," +
+		" dnf install pipewire-libs, or pacman -S libpipewire"},
+	{pipewire.ErrNoSession, "run it as the user of the desktop, not as root or as a system service"},
+	{pipewire.ErrNoSessionManager, "start one: systemctl --user start wireplumber (packages: wireplumber, for apt, dnf and pacman)"},
+	{pipewire.ErrNotRunning, "start it: systemctl --user start pipewire wireplumber (packages: pipewire and wireplumber, for apt, dnf and pacman)"},
 	{record.ErrExist, "--force overwrites it"},
 	{snapshot.ErrExist, "--force overwrites it"},
 	{record.ErrSymlink, "remove it or name its target"},

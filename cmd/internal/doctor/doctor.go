@@ -221,7 +221,7 @@ func node(n v4l2.LoopbackNode) Finding {
 			fmt.Sprintf("echo 10 | sudo tee /sys/class/video4linux/%s/max_openers", filepath.Base(n.Path))}
 	case n.KeepsFormat:
 		return Finding{Hint, fmt.Sprintf("%s has the format of another program, %v", name, n.Format),
-			"nothing, if it suits: tbcam-view uses it; override it with --loopback-size and --loopback-format"}
+			"nothing, if it suits: tbcam-view uses it; override it with --virtual-camera-size and --virtual-camera-format"}
 	case n.Capture:
 		return Finding{Good, fmt.Sprintf("%s is in use: applications see %v", name, n.Format), ""}
 	}

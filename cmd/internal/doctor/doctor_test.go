@@ -95,7 +95,7 @@ func TestFindings(t *testing.T) {
 		{"another without exclusive_caps", machine(t, healthy, both, free), true, Hint, "Chromium and others do not list it", "exclusive_caps=1"},
 		{"no permission", machine(t, healthy, shut), false, Bad, "open /dev/video8: permission denied", "sudo usermod -aG video $USER, and log in again"},
 		{"few openers", machine(t, healthy, few), true, Hint, "2 times at once", "tee /sys/class/video4linux/video9/max_openers"},
-		{"kept format", machine(t, healthy, kept), true, Hint, "has the format of another program", "--loopback-size"},
+		{"kept format", machine(t, healthy, kept), true, Hint, "has the format of another program", "--virtual-camera-size"},
 		{"not at boot", machine(t, loaded, free), true, Hint, "not loaded at boot", "/etc/modules-load.d/v4l2loopback.conf"},
 		{"blacklisted", machine(t, with(healthy, files{"/etc/modprobe.d/b.conf": "blacklist v4l2loopback\n"}), free), true, Hint, "blacklisted", "grep"},
 		{"Snap", machine(t, with(healthy, files{"/snap/chromium/current": ""}), free), true, Hint, "the Snap chromium", "snap connect chromium:camera"},
