@@ -85,11 +85,11 @@ func (w *world) asSenderAt(clock time.Duration) *impostor {
 }
 
 // asViewer accepts a session of the sender.
-func (w *world) asViewer() *impostor {
+func (w *world) asViewer(features ...string) *impostor {
 	w.Helper()
 	i := w.impostor(w.cable.Viewer)
 	i.read(wire.Hello)
-	i.write(wire.Welcome, transport.Encode(transport.OwnPeer("tbcam-view", "evil")))
+	i.write(wire.Welcome, transport.Encode(transport.OwnPeer("tbcam-view", "evil", features...)))
 	return i
 }
 

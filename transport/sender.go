@@ -70,7 +70,7 @@ func (s *Sender) serve(ctx context.Context, conn Conn) error {
 
 // logDisconnect logs that a viewer left, or once that none is there.
 func (s *Sender) logDisconnect(ss *senderSession, err error) {
-	if peer := ss.peer.Load(); peer != nil {
+	if peer := ss.peer.Load(); peer != nil && !ss.older.Load() {
 		s.announced = false
 		s.Log.Info(fmt.Sprintf("viewer disconnected: %v", err), "frames", ss.framesSent())
 	} else if !s.announced && errors.Is(err, ErrPeerDead) {

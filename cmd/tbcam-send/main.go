@@ -67,7 +67,7 @@ viewers and unplugged cables.`,
 	f := c.Flags()
 	f.StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage)
 	o.allow.Register(f)
-	f.StringArrayVar(&o.cameras, "camera", nil, "`CAMERA` to offer: auto (all in colour), a device, part of a name, pattern or pattern2 (repeatable)")
+	f.StringArrayVar(&o.cameras, "camera", nil, "`CAMERA` to offer: auto (all in colour), a device, part of a name, pattern, pattern2 or pattern-photo (repeatable)")
 	o.want.RegisterMode(f)
 	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber: a number or part of a name; list shows them")
 	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; see list")

@@ -151,6 +151,7 @@ var remedies = []struct {
 	{tbdev.ErrLocked, "end that process"},
 	{tbdev.ErrInUse, "end the programs that have the stream open"},
 	{transport.ErrNoRemoteControl, "update tbcam-send on the other host"},
+	{transport.ErrOlderPeer, "update it"},
 }
 
 // remedyOf returns the remedy of an error, behind a semicolon.

@@ -45,6 +45,7 @@ func TestRemedies(t *testing.T) {
 		{pipewire.ErrNoSession, "not as root"},
 		{pipewire.ErrNotRunning, "systemctl --user start pipewire"},
 		{pipewire.ErrNoSessionManager, "systemctl --user start wireplumber"},
+		{transport.ErrOlderPeer, "update it"},
 		{record.ErrExist, "--force"},
 		{record.ErrBufferFull, "--record-buffer"},
 		{record.ErrNotFinalized, "tbcam-view repair"},
