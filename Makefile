@@ -7,7 +7,7 @@ FIRST ?= 0
 D ?= 1h
 
 programs := tbcam-send tbcam-view tbcam-window
-rungs := test-lint test-unit test-cross test-programs test-recording test-vm test-calls test-cable
+rungs := test-lint test-unit test-cross test-programs test-pipewire test-recording test-vm test-calls test-cable
 # -v names the tests that are skipped: fixtures/ladder looks for them.
 gotest := go test -count=1 -v
 quiet := | { grep -vE '^( *--- PASS|=== (RUN|PAUSE|CONT|NAME)|PASS$$)' || true; }
@@ -68,6 +68,10 @@ test-cross: ## compile for arm64, with the layouts of the kernel's structs
 .PHONY: test-programs
 test-programs: build ## the programs on this machine: sockets, window under Xvfb, kills
 	@TBCAM_BIN=$(CURDIR)/bin $(gotest) -skip '^TestRecording' ./cmd/internal/e2e/local $(quiet)
+
+.PHONY: test-pipewire
+test-pipewire: build ## the virtual camera at PipeWire in Chromium and Firefox, and doctor, in a desktop session of their own
+	@TBCAM_BIN=$(CURDIR)/bin $(gotest) ./cmd/internal/e2e/desktop $(quiet)
 
 .PHONY: test-recording
 test-recording: build ## recordings: full and slow disks, signals, a minute of 1080p, lost power in a virtual machine
