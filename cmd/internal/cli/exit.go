@@ -15,6 +15,7 @@ import (
 	"github.com/tbcam/tbcam/capture/pipewire"
 	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/sink/container"
+	"github.com/tbcam/tbcam/sink/hub"
 	"github.com/tbcam/tbcam/sink/record"
 	"github.com/tbcam/tbcam/sink/snapshot"
 	"github.com/tbcam/tbcam/sink/virtualcam"
@@ -150,6 +151,7 @@ var remedies = []struct {
 	{tbdev.ErrNoHopIDs, "run tbcam-view setup on the other host"},
 	{tbdev.ErrLocked, "end that process"},
 	{tbdev.ErrInUse, "end the programs that have the stream open"},
+	{hub.ErrConflict, "leave --size, --fps and --format out, or change it for all viewers with tbcam-view mode"},
 	{transport.ErrNoRemoteControl, "update tbcam-send on the other host"},
 	{transport.ErrOlderPeer, "update it"},
 }
