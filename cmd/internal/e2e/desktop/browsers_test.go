@@ -73,8 +73,17 @@ func TestBrowsers(t *testing.T) {
 
 	sender.Stop(syscall.SIGKILL)
 	c.waitPlaceholder(t, "after the sender was killed")
-	c.send(t, "--camera=pattern", "--size=160x120", "--fps=15")
+	sender = c.send(t, "--camera=pattern", "--size=160x120", "--fps=15")
 	c.waitFrames(t, "another sender, with frames of another size")
+
+	sender.Stop(syscall.SIGINT)
+	unplug := plugIn(t)
+	c.send(t, "--camera="+webcamName)
+	c.waitFrames(t, "a camera of PipeWire")
+	unplug()
+	c.waitPlaceholder(t, "after the camera was unplugged")
+	plugIn(t)
+	c.waitFrames(t, "the camera that was plugged in again")
 }
 
 // TestDoctorAtPipeWire: it finds the virtual camera at PipeWire, a denial that browsers would
