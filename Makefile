@@ -121,10 +121,10 @@ bench: bench-loops bench-programs ## all benchmarks, with their yardsticks
 
 .PHONY: bench-loops
 bench-loops: deps ## benchmarks of single calls, with their yardsticks
-	@go test -run '^$$' -bench . -benchmem ./transport/... ./codec/... ./capture/... ./sink/record/...
+	@go test -run '^$$' -bench . -benchmem ./transport/... ./codec/... ./capture/... ./sink/record/... ./sink/hub
 
 .PHONY: bench-programs
-bench-programs: build ## whole programs at a camera's pace, beside GStreamer's, FFmpeg's and mpv's (20 min)
+bench-programs: build ## whole programs at a camera's pace, beside GStreamer's, FFmpeg's and mpv's (15 min)
 	@go build -o bin/ ./cmd/internal/bench && bin/bench
 
 .PHONY: bench-docs
