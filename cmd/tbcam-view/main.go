@@ -37,6 +37,7 @@ type options struct {
 	duration      time.Duration
 	timeout       cli.TimeoutFlag // of --snapshot, and of the commands that have it
 	controls      controlFlags
+	controlled    string // the camera of control and controls
 	stats         cli.StatsFlag
 	verbose       bool
 }

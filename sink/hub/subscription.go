@@ -61,6 +61,9 @@ func (s *Subscription) place(request uint32, want capture.Want) {
 	} else {
 		p = placeNewcomer(states, want)
 	}
+	if p.err == errNotRunning && h.Attached != nil && h.Attached() { // it may run for the owner of the line
+		p = placement{index: idleCamera(states, ""), want: &want}
+	}
 	if p.err == nil && p.index == len(h.cameras) {
 		_, p.err = h.openCamera()
 	}
