@@ -220,7 +220,7 @@ func TestFit(t *testing.T) {
 		{1000, 1, 3, 1, rect{0, 0, 3, 1}},
 		{8192, 1, 1, 8192, rect{0, 4094, 1, 2}},
 	} {
-		if got := fit(formatOf(capture.GREY, tt.w, tt.h), formatOf(capture.GREY, tt.toW, tt.toH)); got != tt.want {
+		if got := fitInside(formatOf(capture.GREY, tt.w, tt.h), formatOf(capture.GREY, tt.toW, tt.toH)); got != tt.want {
 			t.Errorf("%dx%d in %dx%d is %v instead of %v", tt.w, tt.h, tt.toW, tt.toH, got, tt.want)
 		}
 	}
@@ -238,8 +238,8 @@ func TestFitCrop(t *testing.T) {
 		{8192, 1, 1, 8192, rect{4094, 0, 2, 1}},
 	} {
 		to := formatOf(capture.GREY, tt.toW, tt.toH)
-		shown, box := FitCrop.place(formatOf(capture.GREY, tt.w, tt.h), to)
-		if shown != tt.want || box != whole(to) {
+		shown, box := FitCrop.placeIn(formatOf(capture.GREY, tt.w, tt.h), to)
+		if shown != tt.want || box != wholeRect(to) {
 			t.Errorf("of %dx%d %v is shown, in %v of %dx%d; want %v", tt.w, tt.h, shown, box, tt.toW, tt.toH, tt.want)
 		}
 	}
@@ -270,7 +270,7 @@ func testLetterbox(t *testing.T, fit Fit) {
 				if err := c.Convert(dst, to, f); err != nil {
 					t.Fatal(err)
 				}
-				_, box := fit.place(from, to)
+				_, box := fit.placeIn(from, to)
 				checkLetterbox(t, to, box, dst, colour)
 				f.Release()
 			}

@@ -19,8 +19,8 @@ func (p plane) lines(from, n int) plane {
 	return plane{p.data[from*p.stride:], p.stride, p.width, n}
 }
 
-// fits reports whether data holds every line.
-func (p plane) fits() bool {
+// fitsData reports whether data holds every line.
+func (p plane) fitsData() bool {
 	return p.stride >= p.width && len(p.data) >= p.stride*(p.height-1)+p.width
 }
 

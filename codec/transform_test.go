@@ -232,8 +232,8 @@ func TestParseTransform(t *testing.T) {
 		if (err != nil) != want.Empty() || err == nil && got != want {
 			t.Errorf("crop %q: %v, %v", text, got, err)
 		}
-		if err == nil && geometry(got) != text {
-			t.Errorf("crop %q is written as %q", text, geometry(got))
+		if err == nil && formatGeometry(got) != text {
+			t.Errorf("crop %q is written as %q", text, formatGeometry(got))
 		}
 	}
 	for text, want := range map[string]int{"0": 0, "90": 90, "180": 180, "270": 270, "360": -1, "45": -1, "-90": -1, "": -1, "left": -1} {

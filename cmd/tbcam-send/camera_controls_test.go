@@ -19,8 +19,8 @@ func TestControlsOutOfReach(t *testing.T) {
 	var told transport.Controls
 	c := &cameraControls{log: slog.New(slog.DiscardHandler), report: func(c transport.Controls) { told = c }}
 	before := hostCamera{pattern.Camera(), pattern.Driver{}}
-	c.attach(before)()
-	off := c.attach(hostCamera{capture.Device{Path: t.TempDir() + "/video9", Name: "other"}, v4l2.Driver{}})
+	c.attachCamera(before)()
+	off := c.attachCamera(hostCamera{capture.Device{Path: t.TempDir() + "/video9", Name: "other"}, v4l2.Driver{}})
 	defer off()
 	if told.Camera != "other" {
 		t.Errorf("told are the controls of %q", told.Camera)
@@ -43,7 +43,7 @@ func TestOwnersControlsAreNotSetRemotely(t *testing.T) {
 	camera := hostCamera{pattern.Camera(), pattern.Driver{}}
 	led := capture.Control{ID: 0x0098f902, Name: "LED1 Mode", Type: "int", Max: 3}
 	camera.Controls = append(camera.Controls, led)
-	c.announce(camera)
+	c.announceControls(camera)
 	if last := told.List[len(told.List)-1]; !last.ReadOnly || told.List[0].ReadOnly || camera.Controls[0].ReadOnly {
 		t.Errorf("told are %+v", told.List)
 	}

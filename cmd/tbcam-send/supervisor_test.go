@@ -93,8 +93,8 @@ func onStage(t *testing.T, test func(*stage), names ...string) {
 			defer s.mu.Unlock()
 			s.statuses = append(s.statuses, status)
 		}
-		s.feed.camera.launch(t.Context())
-		defer s.close()
+		s.feed.camera.startServing(t.Context())
+		defer s.closeCamera()
 		test(s)
 	})
 }
@@ -127,11 +127,11 @@ func TestCameraLingers(t *testing.T) {
 // A stop of the camera's owner does not wait for the linger.
 func TestOwnerStopsImmediately(t *testing.T) {
 	for name, stop := range map[string]func(*stage){
-		"close": func(s *stage) { s.close() },
+		"close": func(s *stage) { s.closeCamera() },
 		"close while it lingers": func(s *stage) {
 			s.Stop()
 			synctest.Wait()
-			s.close()
+			s.closeCamera()
 		},
 		"frames": func(s *stage) {
 			s.limit.frames = 1
@@ -227,7 +227,7 @@ func TestFloodOfRequests(t *testing.T) {
 			t.Errorf("%d lines are logged", lines)
 		}
 		begin := time.Now()
-		s.close()
+		s.closeCamera()
 		if took := time.Since(begin); took > 0 {
 			t.Errorf("the end takes %v", took)
 		}
@@ -305,15 +305,15 @@ func TestSilentCamera(t *testing.T) {
 		o := newOpening(hostCamera{}, capture.Mode{}, source, nil, nil)
 		<-o.done
 		time.Sleep(patience - time.Millisecond)
-		if err := o.silence(); err != nil {
+		if err := o.silenceError(); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(time.Millisecond)
-		if err := o.silence(); fmt.Sprint(err) != "no frames" {
+		if err := o.silenceError(); fmt.Sprint(err) != "no frames" {
 			t.Error(err)
 		}
 		source.damaged++
-		if err := o.silence(); fmt.Sprint(err) != "all frames are damaged" {
+		if err := o.silenceError(); fmt.Sprint(err) != "all frames are damaged" {
 			t.Error(err)
 		}
 	})

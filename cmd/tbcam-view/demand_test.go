@@ -22,7 +22,7 @@ func TestDemand(t *testing.T) {
 	var a asked
 	d := &demand{stream: &a, want: capture.Want{Camera: "front"}}
 	for _, yes := range []bool{true, true, false, true, false, false, true, false} {
-		d.need(yes)
+		d.noteNeed(yes)
 	}
 	if got := fmt.Sprint(a); got != "[start front stop start front stop]" {
 		t.Errorf("the sender is asked %s", got)

@@ -29,7 +29,7 @@ type sharedStream struct {
 
 // openStream opens the stream, for frames of a pool.
 func (o *options) openStream(pool *capture.Pool, log *slog.Logger) (*sharedStream, error) {
-	plain, err := newPlainPictures(pool)
+	plain, err := newPlainFrames(pool)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (o *options) openStream(pool *capture.Pool, log *slog.Logger) (*sharedStrea
 		return nil, err
 	}
 	s.receiver = &transport.Receiver{
-		Link: s.link, Pool: pool, Program: "tbcam-view", Version: version, Log: log, Plain: plain.take,
+		Link: s.link, Pool: pool, Program: "tbcam-view", Version: version, Log: log, Plain: plain.takeFrame,
 	}
 	s.Hub, err = hub.New(s.receiver, log)
 	if err == nil && s.line != nil {

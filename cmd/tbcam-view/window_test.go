@@ -178,7 +178,7 @@ func TestLineOfStatistics(t *testing.T) {
 		return meter.Figures{MBps: rate, Latency: []meter.Latency{{Stage: meter.StageNames[meter.Total], P50: ms, P99: 2 * ms}}}
 	}
 	s := meter.Summary{Report: meter.Report{Figures: figures(100, 1), LastSecond: figures(40, 5)}}
-	if got, want := (&windowUpdater{fps: 30}).line(s), "30 fps · 40 ms, p99 80 ms · 5.0 MB/s"; got != want {
+	if got, want := (&windowUpdater{fps: 30}).summaryLine(s), "30 fps · 40 ms, p99 80 ms · 5.0 MB/s"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -332,7 +332,7 @@ func TestOwnPlaceholder(t *testing.T) {
 	o.Placeholder = "back soon\nI am having lunch"
 	play(t, o, new(fake), func(s *stage) {
 		s.start()
-		if got := s.camera.lines(); len(got) != 2 || got[1] != "I am having lunch" {
+		if got := s.camera.placeholderLines(); len(got) != 2 || got[1] != "I am having lunch" {
 			t.Errorf("it shows %q", got)
 		}
 	})

@@ -142,7 +142,7 @@ func TestDiagnose(t *testing.T) {
 		{unix.EACCES, false, "permission"},
 		{ErrLocked, false, "another process"},
 	} {
-		why, curable := diagnose(c.err)
+		why, curable := diagnoseOpen(c.err)
 		if curable != c.curable || !strings.Contains(why, c.says) {
 			t.Errorf("%v: %q, curable %v; want %q, %v", c.err, why, curable, c.says, c.curable)
 		}

@@ -95,7 +95,7 @@ type Header struct {
 	checksum uint32 // CRC32C of the payload, 0 if Unchecked
 }
 
-func (h Header) checked() bool { return h.Type != Frame || h.Flags&Unchecked == 0 }
+func (h Header) isChecked() bool { return h.Type != Frame || h.Flags&Unchecked == 0 }
 
 // Errors of Parse.
 var (
@@ -114,7 +114,7 @@ func AppendHeader(b []byte, h Header, payload ...[]byte) []byte {
 	length, sum := 0, uint32(0)
 	for _, p := range payload {
 		length += len(p)
-		if h.checked() {
+		if h.isChecked() {
 			sum = crc32.Update(sum, castagnoli, p)
 		}
 	}
@@ -177,7 +177,7 @@ func Parse(b []byte) (Header, []byte, error) {
 		return h, nil, ErrShort
 	}
 	payload := b[HeaderSize : HeaderSize+h.Length]
-	if h.checked() && crc32.Checksum(payload, castagnoli) != h.checksum {
+	if h.isChecked() && crc32.Checksum(payload, castagnoli) != h.checksum {
 		return h, nil, ErrChecksum
 	}
 	return h, payload, nil

@@ -113,7 +113,7 @@ func findNodes(s system, name string) ([]v4l2.LoopbackNode, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find a virtual camera: %w", err)
 	}
-	slices.SortStableFunc(all, func(a, b v4l2.LoopbackNode) int { return cmp.Compare(rank(a), rank(b)) })
+	slices.SortStableFunc(all, func(a, b v4l2.LoopbackNode) int { return cmp.Compare(rankNode(a), rankNode(b)) })
 	usable := slices.DeleteFunc(slices.Clone(all), func(n v4l2.LoopbackNode) bool { return n.Err != nil })
 	if len(usable) == 0 && len(all) > 0 {
 		return nil, fmt.Errorf("find a virtual camera: %w", all[0].Err)
@@ -121,8 +121,8 @@ func findNodes(s system, name string) ([]v4l2.LoopbackNode, error) {
 	return usable, nil
 }
 
-// rank orders nodes: ours, those that every application sees, others.
-func rank(n v4l2.LoopbackNode) int {
+// rankNode orders nodes: ours, those that every application sees, others.
+func rankNode(n v4l2.LoopbackNode) int {
 	switch {
 	case strings.EqualFold(n.Name, Label):
 		return 0
