@@ -13,7 +13,7 @@ import (
 // Converter writes raw frames in the formats that sinks want. It is for one
 // goroutine, and never takes over a reference.
 type Converter struct {
-	// Fit is what Convert does to a picture of another shape.
+	// Fit is what Convert does to a frame of another shape.
 	Fit Fit
 
 	unpacker
@@ -48,8 +48,8 @@ func (c *Converter) Planar(dst [3][]byte, strides [3]int, f *capture.Frame) erro
 	return c.unpackInto(p, f)
 }
 
-// Convert writes f to dst as a picture of format to, of which dst holds at
-// least Size bytes. A picture of another size is scaled by Fit; its samples'
+// Convert writes f to dst as a frame of format to, of which dst holds at
+// least Size bytes. A frame of another size is scaled by Fit; its samples'
 // range is converted, a different matrix is not. The target is any raw format of
 // Y'CbCr with 8 bits; the same format and size is a plain copy.
 func (c *Converter) Convert(dst []byte, to capture.Format, f *capture.Frame) error {
@@ -130,7 +130,7 @@ var rangeMaps = [2][2]struct{ offset, factor, bias int }{
 func fixedFraction(n, d float64) int { return int(math.Round(n / d * (1 << 14))) }
 func fixedOffset(n int) int          { return n<<14 + 1<<13 }
 
-// fillBlack fills a picture with black.
+// fillBlack fills a frame with black.
 func fillBlack(dst []byte, f capture.Format) {
 	info, black := f.Pixel.Info(), byte(16)
 	if f.Range == capture.Full {
@@ -152,7 +152,7 @@ func fillBlack(dst []byte, f capture.Format) {
 	}
 }
 
-// drawBox fills the box of the picture in dst with src, which has its range.
+// drawBox fills the box of the frame in dst with src, which has its range.
 func (c *Converter) drawBox(dst []byte, to capture.Format, box rect, src frameView) {
 	switch info := to.Pixel.Info(); info.Layout {
 	case capture.Packed422:
@@ -187,7 +187,7 @@ func (c *Converter) reshape(src frameView, pixel capture.PixelFormat, box rect) 
 	return p
 }
 
-// cropPlanes returns the box of a picture of a planar format.
+// cropPlanes returns the box of a frame of a planar format.
 func cropPlanes(p frameView, f capture.Format, box rect) frameView {
 	sub := jfif.SubsamplingOf(f.Pixel.Info().Planar)
 	subX, subY := sub.Factors()

@@ -20,7 +20,7 @@ func targets() []capture.PixelFormat {
 }
 
 // TestConvert compares every pair of formats and ranges with plain code, on odd
-// sizes too, and nothing outside the pictures is touched.
+// sizes too, and nothing outside the frames is touched.
 func TestConvert(t *testing.T) {
 	c := newConverter(t)
 	for _, size := range [][2]int{{64, 48}, {65, 49}, {1, 1}, {3, 2}, {2, 5}, {98, 1}} {
@@ -245,7 +245,7 @@ func TestFitCrop(t *testing.T) {
 	}
 }
 
-// TestLetterbox: a plain picture stays plain inside its box, and the rest is black.
+// TestLetterbox: a plain frame stays plain inside its box, and the rest is black.
 func TestLetterbox(t *testing.T) {
 	for _, fit := range []Fit{FitContain, FitCrop, FitStretch} {
 		testLetterbox(t, fit)
@@ -299,7 +299,7 @@ func checkLetterbox(t *testing.T, f capture.Format, box rect, data []byte, colou
 	}
 }
 
-// TestScale: a picture made smaller is the picture of the same scene.
+// TestScale: a frame made smaller is the frame of the same scene.
 func TestScale(t *testing.T) {
 	c := newConverter(t)
 	pool := newPool(t)
@@ -327,7 +327,7 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// TestPlanar: planes with lines longer than the picture's; what follows the
+// TestPlanar: planes with lines longer than the frame's; what follows the
 // lines stays as it is.
 func TestPlanar(t *testing.T) {
 	c := newConverter(t)

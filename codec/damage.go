@@ -37,7 +37,7 @@ func (c *counters) countError(err error) {
 	}
 }
 
-// checkRaw reports what keeps f from being a raw picture, if anything.
+// checkRaw reports what keeps f from being a raw frame, if anything.
 func checkRaw(f *capture.Frame) error {
 	switch err := f.Format.Check(); {
 	case err != nil:

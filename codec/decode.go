@@ -52,7 +52,7 @@ func (d *Decoder) Close() { d.stopped.Store(1) }
 // (4:1:1 becomes YUV422P and 4:4:0 becomes YUV444). A raw frame passes untouched,
 // without Decoded: others may be reading it.
 //
-// The picture has to have the size of the frame's format, within the
+// The frame has to have the size of the frame's format, within the
 // limits. An error that wraps jfif.ErrDamaged costs only this frame.
 func (d *Decoder) Decode(f *capture.Frame) (*capture.Frame, error) {
 	g, err := d.decodeFrame(f)

@@ -8,14 +8,14 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// Fit is how a picture fills another shape.
+// Fit is how a frame fills another shape.
 type Fit int
 
 // The ways. Pixels are taken for square.
 const (
-	FitContain Fit = iota // all of the picture, centred between black bars
-	FitCrop               // the middle of the picture, without bars
-	FitStretch            // all of the picture, distorted
+	FitContain Fit = iota // all of the frame, centred between black bars
+	FitCrop               // the middle of the frame, without bars
+	FitStretch            // all of the frame, distorted
 )
 
 var fitNames = []string{"contain", "crop", "stretch"}
@@ -31,7 +31,7 @@ func ParseFit(s string) (Fit, error) {
 	return 0, fmt.Errorf("fit %q is unknown; known are %s", s, strings.Join(fitNames, ", "))
 }
 
-// placeIn returns which part of a picture of format from is shown, and where in one
+// placeIn returns which part of a frame of format from is shown, and where in one
 // of format to.
 func (f Fit) placeIn(from, to capture.Format) (shown, box rect) {
 	shown, box = wholeRect(from), wholeRect(to)
@@ -49,7 +49,7 @@ type rect struct{ x, y, w, h int }
 
 func wholeRect(f capture.Format) rect { return rect{0, 0, f.Width, f.Height} }
 
-// fitInside returns where a rectangle of the shape of from goes in a picture of format
+// fitInside returns where a rectangle of the shape of from goes in a frame of format
 // to: as large as fits, centred, and on even pixels, where subsampled chroma is.
 func fitInside(from, to capture.Format) rect {
 	w, h := to.Width, to.Height

@@ -311,7 +311,7 @@ func pack422(dst plane, luma, chroma0, chroma1 plane, chromaFirst bool) {
 	}
 }
 
-// bgra writes a picture without subsampling as BGRA; see tb_bgra.
+// bgra writes a frame without subsampling as BGRA; see tb_bgra.
 func bgra(dst plane, src frameView, offset int, factors *[5]int32) {
 	C.tb_bgra(src[0].c(), C.int(src[0].stride), src[1].c(), C.int(src[1].stride), src[2].c(), C.int(src[2].stride),
 		dst.c(), C.int(dst.stride), C.int(src[0].width), C.int(src[0].height),

@@ -11,7 +11,7 @@ import (
 // copier passes a camera's JPEGs through. What needs no repair stays the same
 // frame, bit-identical.
 //
-// A picture cut short within its last scan looks like one that lacks its EOI,
+// A frame cut short within its last scan looks like one that lacks its EOI,
 // and only decoding distinguishes them: both get an EOI here, and the decoder
 // finds the former damaged.
 type copier struct {

@@ -48,7 +48,7 @@ var (
 
 // How a session ends in order.
 var (
-	errByeAcked      = errors.New("closed, as the peer knows")
+	errByeAcked      = errors.New("closed by this side")
 	errByeUnanswered = errors.New("closed, without an answer")
 )
 

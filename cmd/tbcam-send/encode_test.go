@@ -46,7 +46,7 @@ func (fed *fedJPEGs) next(width int) (transport.Unit, error) {
 }
 
 // TestJPEGsOfAnotherSize: the JPEG's header counts, not what the driver granted.
-// A frame that is alone is dropped and counted; one warning tells of the change.
+// A frame that is alone is dropped and counted; one warning reports the change.
 func TestJPEGsOfAnotherSize(t *testing.T) {
 	granted := capture.Format{Pixel: capture.MJPEG, Width: 160, Height: 120, Range: capture.Full}
 	for name, widths := range map[string]struct{ sent, want []int }{

@@ -145,7 +145,7 @@ func (f *feed) detachSource(source capture.Source) {
 	f.box.Discard()
 }
 
-// answerRequest announces the mode that holds anew, as the answer to a request.
+// answerRequest announces the mode that holds again, as the answer to a request.
 func (f *feed) answerRequest(number uint32) {
 	f.using.Lock()
 	defer f.using.Unlock()

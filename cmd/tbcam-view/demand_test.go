@@ -16,7 +16,7 @@ func (a *asked) Start(want capture.Want) uint32 {
 }
 func (a *asked) Stop() { *a = append(*a, "stop") }
 
-// TestDemand: the sender is asked when the first sink needs frames, and told when
+// TestDemand: the sender is asked when the first sink needs frames, and informed when
 // the last needs none.
 func TestDemand(t *testing.T) {
 	var a asked

@@ -55,7 +55,7 @@ func TestSnapshotHistory(t *testing.T) {
 	c := newCamera(t)
 	c.want(t, 0, 0)
 	if c.history.newestFrame() != nil {
-		t.Error("there is a picture before the first one")
+		t.Error("there is a frame before the first one")
 	}
 	for n := range uint32(30) { // of which some are decoded, and fewer are shown
 		c.history.addReceived(c.frame(n+1, capture.MJPEG))
@@ -79,8 +79,8 @@ func TestSnapshotHistory(t *testing.T) {
 	}
 }
 
-// TestSnapshotHistoryOfRawPictures have no JPEG.
-func TestSnapshotHistoryOfRawPictures(t *testing.T) {
+// TestSnapshotHistoryOfRawFrames have no JPEG.
+func TestSnapshotHistoryOfRawFrames(t *testing.T) {
 	c := newCamera(t)
 	for n := uint32(1); n < 30; n++ {
 		f := c.frame(n, capture.YUYV)

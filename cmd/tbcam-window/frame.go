@@ -94,7 +94,7 @@ func (p *frame) convert() {
 	p.rgb.DrawTrianglesShader(p.vertices, []uint16{0, 1, 2, 1, 2, 3}, p.shader, &p.options)
 }
 
-// draw draws the frame where its pose says.
+// draw draws the frame where its pose puts it.
 func (p *frame) draw(screen *ebiten.Image, pose *view.Pose, brightness float32) {
 	size := screen.Bounds().Size()
 	w, h := pose.Turned(p.width, p.height)

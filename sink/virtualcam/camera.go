@@ -22,7 +22,7 @@ const (
 	// applications open a camera several times before they use it.
 	grace = 3 * time.Second
 	// stale is how long the last frame is shown when no other comes and nobody
-	// says why.
+	// logs why.
 	stale = 3 * time.Second
 	// placeholderEvery is the time between two placeholders.
 	placeholderEvery = 250 * time.Millisecond
@@ -45,7 +45,7 @@ type Options struct {
 	// what is waited for and since when; "" for that.
 	Placeholder string
 	// OnDemand has Need called with false while no application reads the camera,
-	// where the driver can tell.
+	// where the driver can report it.
 	OnDemand bool
 	// Need, if not nil, is called with whether frames are needed, at each change.
 	Need func(bool)

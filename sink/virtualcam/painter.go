@@ -66,7 +66,7 @@ func (p *painter) paintFrame(f *capture.Frame) (*capture.Frame, error) {
 	return p.encoder.Encode(raw)
 }
 
-// isWhole reports whether a JPEG is what its frame says: it is the peer's, and
+// isWhole reports whether a JPEG agrees with its frame's format: it is the peer's, and
 // applications are going to decode it.
 func isWhole(f *capture.Frame) bool {
 	header, err := jfif.HeaderOf(f)

@@ -77,7 +77,7 @@ func TestJPEGsAreCopied(t *testing.T) {
 	}
 }
 
-// TestLyingJPEG: what is not the frame that its frame says does not reach
+// TestLyingJPEG: what is not the frame that is announced does not reach
 // applications.
 func TestLyingJPEG(t *testing.T) {
 	var pool capture.Pool

@@ -21,7 +21,7 @@ var (
 	// ErrClosed: the user closed the window, or Close was called.
 	ErrClosed = errors.New("window is closed")
 	// ErrGone: the window's process ended by itself. It can be opened again.
-	ErrGone = errors.New("window is gone")
+	ErrGone = errors.New("window was closed")
 )
 
 // The window's process may take grace to end by itself, until it is killed: the

@@ -133,7 +133,7 @@ func TestDiagnose(t *testing.T) {
 	for _, c := range []struct {
 		err     error
 		curable bool
-		says    string
+		message string
 	}{
 		{unix.ENXIO, true, "unplugged"},
 		{unix.EIO, true, "unplugged"},
@@ -143,8 +143,8 @@ func TestDiagnose(t *testing.T) {
 		{ErrLocked, false, "another process"},
 	} {
 		why, curable := diagnoseOpen(c.err)
-		if curable != c.curable || !strings.Contains(why, c.says) {
-			t.Errorf("%v: %q, curable %v; want %q, %v", c.err, why, curable, c.says, c.curable)
+		if curable != c.curable || !strings.Contains(why, c.message) {
+			t.Errorf("%v: %q, curable %v; want %q, %v", c.err, why, curable, c.message, c.curable)
 		}
 	}
 }

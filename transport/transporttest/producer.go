@@ -67,7 +67,7 @@ type Producer struct {
 	controls *transport.Controls     // likewise
 }
 
-// initDefaults fills in what was left out. The caller holds mu.
+// initDefaults fills in what was not set. The caller holds mu.
 func (p *Producer) initDefaults() {
 	if p.box != nil {
 		return

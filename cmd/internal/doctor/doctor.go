@@ -217,7 +217,7 @@ func checkNode(n v4l2.LoopbackNode) Finding {
 		return Finding{Bad, name + " is an output as well: Chromium and others do not list it",
 			"sudo modprobe -r v4l2loopback; " + v4l2node.LoadCommand}
 	case n.MaxOpeners > 0 && n.MaxOpeners < 3:
-		return Finding{Hint, fmt.Sprintf("%s can be opened %d times at once; tbcam-view and a browser need more", name, n.MaxOpeners),
+		return Finding{Hint, fmt.Sprintf("%s can be opened by %d programs at a time; tbcam-view and a browser need more", name, n.MaxOpeners),
 			fmt.Sprintf("echo 10 | sudo tee /sys/class/video4linux/%s/max_openers", filepath.Base(n.Path))}
 	case n.KeepsFormat:
 		return Finding{Hint, fmt.Sprintf("%s has the format of another program, %v", name, n.Format),

@@ -167,10 +167,10 @@ func wrapText(face font.Face, text string, width fixed.Int26_6) []string {
 	return append(lines, line)
 }
 
-// drawText draws the text, centred; what is too much is left out at the end.
+// drawText draws the text, centred; what is too much is omitted at the end.
 func drawText(f *capture.Frame, text []paragraph) {
 	w, h := f.Format.Width, f.Format.Height
-	picture := &image.Gray{Pix: f.Data, Stride: w, Rect: image.Rect(0, 0, w, h)}
+	frame := &image.Gray{Pix: f.Data, Stride: w, Rect: image.Rect(0, 0, w, h)}
 	y := max(0, (h-textHeight(text))/2)
 	for _, p := range text {
 		for _, line := range p.lines {
@@ -178,7 +178,7 @@ func drawText(f *capture.Frame, text []paragraph) {
 				return
 			}
 			x := (w - font.MeasureString(p.face, line).Ceil()) / 2
-			d := font.Drawer{Dst: picture, Src: image.NewUniform(color.Gray{Y: ink}), Face: p.face}
+			d := font.Drawer{Dst: frame, Src: image.NewUniform(color.Gray{Y: ink}), Face: p.face}
 			d.Dot = fixed.P(max(0, x), y+(p.height()+p.face.Metrics().CapHeight.Ceil())/2)
 			d.DrawString(line)
 			y += p.height()

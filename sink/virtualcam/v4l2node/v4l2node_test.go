@@ -75,7 +75,7 @@ func TestMakingANode(t *testing.T) {
 	for _, tt := range []struct {
 		machine bare
 		does    string
-		says    string
+		message string
 	}{
 		{bare{}, "load", ""},
 		{bare{load: fs.ErrPermission}, "load", "run: sudo modprobe v4l2loopback exclusive_caps=1 card_label=tbcam"},
@@ -86,8 +86,8 @@ func TestMakingANode(t *testing.T) {
 	} {
 		m := tt.machine
 		err := makeNode(&m)
-		if fmt.Sprint(m.did) != "["+tt.does+"]" || (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
-			t.Errorf("%+v: %v, %v; want %s, %q", tt.machine, m.did, err, tt.does, tt.says)
+		if fmt.Sprint(m.did) != "["+tt.does+"]" || (err == nil) != (tt.message == "") || err != nil && !strings.Contains(err.Error(), tt.message) {
+			t.Errorf("%+v: %v, %v; want %s, %q", tt.machine, m.did, err, tt.does, tt.message)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 const MaxZoom = 16
 
 // Pose is how a frame is turned, and what part of it is seen. All of it is the
-// window's alone: nobody else sees a turned frame.
+// window's alone: no other output shows a turned frame.
 type Pose struct {
 	turns    int  // quarters, clockwise, after mirroring
 	mirrored bool // left and right
