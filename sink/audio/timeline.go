@@ -71,6 +71,9 @@ func (t *Timeline) AppendBlock(dst []byte, f *capture.Frame, limit int64) []byte
 		early = min(early, int64(len(samples)/size))
 		t.stats.Dropped += early
 		samples = samples[int(early)*size:]
+		if t.began = len(samples) > 0; !t.began {
+			return dst // the next block may be of the past as well
+		}
 		late += capture.AudioDuration(early)
 	}
 	before := len(dst)

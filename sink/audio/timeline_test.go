@@ -212,6 +212,22 @@ func TestMicrophoneVanishes(t *testing.T) {
 	}
 }
 
+// TestBlocksOfThePast: blocks that came before the start are dropped up to its very
+// sample, however near to it they are.
+func TestBlocksOfThePast(t *testing.T) {
+	for _, before := range []time.Duration{time.Second, 95 * time.Millisecond, 3 * time.Millisecond} {
+		m := newMicrophone(1, 0, 0)
+		line := NewTimeline(m.format, start.Add(before))
+		for range 150 {
+			line.AppendBlock(nil, m.block(), 0)
+		}
+		want := 150*capture.AudioBlock - capture.AudioSamples(before)
+		if d := line.Count() - want; d < -1 || d > 1 {
+			t.Errorf("%v: %d samples, want %d", before, line.Count(), want)
+		}
+	}
+}
+
 // TestTone: a tone keeps its shape when it is resampled, in each channel its own.
 func TestTone(t *testing.T) {
 	const hertz, level = 997, 10000
