@@ -53,7 +53,7 @@ struct tb_node {
 // tb_conn is a connection to the daemon.
 struct tb_conn;
 
-// tb_conn_open connects, and waits until the daemon has listed its objects. Its eventfd is
+// tb_conn_open connects, and waits until the daemon has described its objects. Its eventfd is
 // written when a node has come or gone, and when the connection is lost.
 int tb_conn_open(struct tb_conn **c, int wait_ms);
 void tb_conn_close(struct tb_conn *c);

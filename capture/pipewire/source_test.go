@@ -53,6 +53,31 @@ func TestDevices(t *testing.T) {
 	}
 }
 
+// v4l2Nodes are nodes of V4L2 devices: one that a session manager made, and one of a user's
+// configuration.
+const v4l2Nodes = `
+context.spa-libs = { videotestsrc = videotestsrc/libspa-videotestsrc }
+context.objects = [
+  { factory = spa-node-factory args = { factory.name = videotestsrc node.name = v4l2_input.a media.class = Video/Source media.role = Camera device.api = v4l2 } }
+  { factory = spa-node-factory args = { factory.name = videotestsrc node.name = v4l2_input.b media.class = Video/Source media.role = Camera api.v4l2.path = /dev/video9 } }
+  { factory = spa-node-factory args = { factory.name = videotestsrc node.name = other media.class = Video/Source media.role = Camera device.api = libcamera } }
+]
+`
+
+// TestV4L2Nodes: what the V4L2 driver has is not listed twice; cameras of another API are,
+// with that as their driver.
+func TestV4L2Nodes(t *testing.T) {
+	s := pwsession.Start(t, pwsession.Options{PipeWire: v4l2Nodes})
+	s.Enter(t)
+	if all, err := Names(); err != nil || len(all) != 3 {
+		t.Errorf("PipeWire has %v, %v", all, err)
+	}
+	devices, err := Driver{}.Devices()
+	if err != nil || len(devices) != 1 || devices[0].Path != "pipewire:other" || devices[0].Driver != "libcamera" {
+		t.Errorf("%+v, %v", devices, err)
+	}
+}
+
 // openSource opens a device until the test ends.
 func openSource(t *testing.T, name string, pixel capture.PixelFormat, pool *capture.Pool) capture.Source {
 	t.Helper()
