@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -289,6 +290,18 @@ func TestControls(t *testing.T) {
 	}
 	if _, err := controls.List(); !errors.Is(err, capture.ErrClosed) {
 		t.Errorf("List after Close: %v", err)
+	}
+}
+
+// TestExplainOpen: what the end of an opening means.
+func TestExplainOpen(t *testing.T) {
+	for errno, want := range map[syscall.Errno]error{
+		syscall.EIO: capture.ErrNoMode, syscall.EBUSY: capture.ErrBusy, syscall.ENODEV: capture.ErrGone,
+		syscall.EPIPE: ErrLost, syscall.ETIMEDOUT: ErrTimeout,
+	} {
+		if err := explainOpen("pipewire:a", capture.Mode{}, -int(errno)); !errors.Is(err, want) {
+			t.Errorf("%v becomes %v", errno, err)
+		}
 	}
 }
 
