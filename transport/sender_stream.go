@@ -79,11 +79,12 @@ func (s *SenderStream) Number() int { return s.number }
 func (s *SenderStream) Window() int { return int(min(s.window.Load(), maxWindow)) }
 
 // Report sends the stream's state to the viewer, now and in each session in which
-// the stream is started.
+// the stream is started. One that was reported last is not sent again, but with the
+// heartbeat.
 func (s *SenderStream) Report(status Status) {
 	status = status.boundToRecord()
-	s.status.Store(&status)
-	if o := s.current.Load(); o != nil {
+	last := s.status.Swap(&status)
+	if o := s.current.Load(); o != nil && (last == nil || *last != status) {
 		o.queueRecord(wire.Status)
 	}
 }
