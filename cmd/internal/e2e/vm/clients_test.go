@@ -192,7 +192,7 @@ func testChromium(t *testing.T) {
 	for end := begin.Add(chromiumPatience); len(all) < enough; time.Sleep(100 * time.Millisecond) {
 		frames, failed := page.Take()
 		if failed != "" || time.Now().After(end) {
-			t.Fatalf("the page saw %d pictures, then %q", len(all), failed)
+			t.Fatalf("the page saw %d frames, then %q", len(all), failed)
 		}
 		for _, f := range frames {
 			if f.Label != "tbcam" || f.Width != 320 || f.Height != 240 {
