@@ -8,8 +8,9 @@ D ?= 1h
 
 programs := tbcam-send tbcam-view tbcam-window
 rungs := test-lint test-unit test-cross test-programs test-pipewire test-recording test-vm test-calls test-cable test-packages
-# -v names the tests that are skipped: fixtures/ladder looks for them.
-gotest := go test -count=1 -v
+# -v names the tests that are skipped: fixtures/ladder looks for them. The files of
+# sink/container take 10 minutes where the machine has other work.
+gotest := go test -count=1 -v -timeout 20m
 quiet := | { grep -vE '^( *--- PASS|=== (RUN|PAUSE|CONT|NAME)|PASS$$)' || true; }
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
