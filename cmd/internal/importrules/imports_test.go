@@ -75,6 +75,7 @@ var importRules = []importRule{
 	{"sink/record", []string{"sink/record", "sink/container", "capture", "codec/jfif"}},
 	{"sink", []string{"sink", "codec", "capture"}},
 	{"transport/wire", nil},
+	{"transport/trust", []string{"capture"}},
 	{"transport", []string{"transport", "capture", "codec/jfif"}},
 	{"codec/jfif", []string{"capture"}},
 	{"codec", []string{"codec/jfif", "capture"}},
