@@ -17,6 +17,7 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/trust"
 )
 
 // version is set by the Makefile.
@@ -81,6 +82,8 @@ viewers and unplugged cables.`,
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more detail")
 	c.AddCommand(listCommand())
 	cli.AddSetup(c, false)
+	cli.AddPeers(c, trust.RoleViewer)
+	cli.AddLog(c)
 	cli.AddManual(c)
 	return c
 }

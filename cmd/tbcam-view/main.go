@@ -13,6 +13,7 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/sink/window"
 	"github.com/tbcam/tbcam/sink/window/shm"
+	"github.com/tbcam/tbcam/transport/trust"
 )
 
 // version is set by the Makefile.
@@ -87,6 +88,7 @@ In the panel of controls:
 	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "log more details")
 	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand())
 	cli.AddSetup(c, true)
+	cli.AddPeers(c, trust.RoleSender)
 	cli.AddManual(c)
 	return c
 }

@@ -49,6 +49,8 @@ var (
 	ErrName = errors.New("not a name of a peer")
 	// ErrTooManyPeers is returned when no more can be kept.
 	ErrTooManyPeers = errors.New("too many peers are paired")
+	// ErrNameTaken is what a NameTakenError wraps.
+	ErrNameTaken = errors.New("the name belongs to another key")
 )
 
 // NameTakenError is returned when the name of a new peer belongs to another key: of
@@ -59,8 +61,11 @@ type NameTakenError struct {
 }
 
 func (e *NameTakenError) Error() string {
-	return fmt.Sprintf("the name %q belongs to another key: %v is paired, %v claims to be it", e.Name, e.Known.Short(), e.New.Short())
+	return fmt.Sprintf("%q: %v: %v is paired, %v claims to be it", e.Name, ErrNameTaken, e.Known.Short(), e.New.Short())
 }
+
+// Unwrap returns ErrNameTaken.
+func (e *NameTakenError) Unwrap() error { return ErrNameTaken }
 
 // Store keeps the identity, the peers and the audit log of one user in a directory. Several
 // processes may use it at the same time. It caches nothing.
