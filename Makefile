@@ -55,6 +55,11 @@ test-unit: ## unit tests, with the race detector but for the long simulations
 soak-schedules: ## run N (100000) fault schedules in virtual time, from seed FIRST (0) on, some 10 ms of CPU each
 	@$(gotest) -timeout 0 -run BackAfterFaults ./transport/tbsim -schedules $(N) -first $(FIRST) $(quiet)
 
+.PHONY: soak-strips
+soak-strips: ## JPEGs in strips: all sizes up to 70x70 and 1500 random ones, also with the address sanitizer
+	@$(gotest) -timeout 0 -run '^(TestStrips|TestParts)' ./codec -sweep $(quiet)
+	@$(gotest) -timeout 0 -asan -run '^(TestStrips|TestParts|FuzzParts)' ./codec $(quiet)
+
 .PHONY: test-cross
 test-cross: ## compile for arm64, with the layouts of the kernel's structs
 	@GOARCH=arm64 CGO_ENABLED=0 go vet ./capture/... ./transport/...

@@ -84,13 +84,13 @@ var fluency = []float32{24, 12, 0}
 func ChooseMode(modes []Mode, want Want) (Mode, error) {
 	var asked []Mode
 	for _, m := range modes {
-		if m.Pixel.Supported() && matches(m, want) {
+		if m.Pixel.Supported() && matchesWant(m, want) {
 			asked = append(asked, m)
 		}
 	}
 	for _, fps := range fluency {
 		for _, pixels := range []int{idealWidth * idealHeight, MaxDimension * MaxDimension} {
-			if m, ok := fittest(asked, fps, pixels); ok {
+			if m, ok := fittestMode(asked, fps, pixels); ok {
 				return m, nil
 			}
 		}
@@ -101,16 +101,16 @@ func ChooseMode(modes []Mode, want Want) (Mode, error) {
 // explainNoMode returns the error for a camera without a mode that fits.
 func explainNoMode(modes []Mode, want Want) error {
 	usable := func(m Mode) bool { return m.Pixel.Supported() }
-	hasWanted := func(m Mode) bool { return matches(m, Want{Pixel: want.Pixel}) }
+	hasWanted := func(m Mode) bool { return matchesWant(m, Want{Pixel: want.Pixel}) }
 	switch {
 	case len(modes) == 0:
 		return noMode("camera lists no formats")
 	case !slices.ContainsFunc(modes, usable):
 		return noMode("camera delivers only %s, which cannot be decoded", FormatNames(modes))
 	case !slices.ContainsFunc(modes, hasWanted):
-		return noMode("camera does not offer %v; it has %s; nearest: %s", want, FormatNames(modes), nearest(modes, want))
+		return noMode("camera does not offer %v; it has %s; nearest: %s", want, FormatNames(modes), nameNearest(modes, want))
 	}
-	return noMode("camera does not offer %v; nearest: %s", want, nearest(modes, want))
+	return noMode("camera does not offer %v; nearest: %s", want, nameNearest(modes, want))
 }
 
 // noMode returns an error that wraps ErrNoMode.
@@ -133,23 +133,23 @@ func FormatNames(modes []Mode) string {
 	return strings.Join(names, ", ")
 }
 
-func matches(m Mode, want Want) bool {
+func matchesWant(m Mode, want Want) bool {
 	return (want.Pixel == 0 || m.Pixel == want.Pixel || m.Pixel.Compressed() && want.Pixel.Compressed()) &&
 		(want.Width == 0 || m.Width == want.Width && m.Height == want.Height) &&
 		(want.FPS == 0 || m.Rate.FPS() == 0 || math.Abs(m.Rate.FPS()-want.FPS) < 0.02*want.FPS)
 }
 
-// fittest returns the mode of the best size among those with that many frames
+// fittestMode returns the mode of the best size among those with that many frames
 // per second at least, and that many pixels at most.
-func fittest(modes []Mode, fps float32, pixels int) (best Mode, found bool) {
+func fittestMode(modes []Mode, fps float32, pixels int) (best Mode, found bool) {
 	var c prop.MediaConstraints
 	c.FrameRate = prop.FloatRanged{Min: fps, Max: math.MaxFloat32}
 	c.Width = prop.IntRanged{Min: 1, Max: MaxDimension, Ideal: idealWidth}
 	c.Height = prop.IntRanged{Min: 1, Max: MaxDimension, Ideal: idealHeight}
 	least := math.Inf(1)
 	for _, m := range modes {
-		d, ok := distance(m, c)
-		if !ok || m.Width*m.Height > pixels || d > least || d == least && !preferred(m, best) {
+		d, ok := constraintDistance(m, c)
+		if !ok || m.Width*m.Height > pixels || d > least || d == least && !isPreferred(m, best) {
 			continue
 		}
 		best, least, found = m, d, true
@@ -157,21 +157,21 @@ func fittest(modes []Mode, fps float32, pixels int) (best Mode, found bool) {
 	return best, found
 }
 
-func distance(m Mode, c prop.MediaConstraints) (float64, bool) {
+func constraintDistance(m Mode, c prop.MediaConstraints) (float64, bool) {
 	var p prop.Media
 	p.Width, p.Height, p.FrameRate = m.Width, m.Height, float32(m.Rate.FPS())
 	return c.FitnessDistance(p)
 }
 
-// preferred orders modes of equal fitness: by rate, then by format.
-func preferred(m, than Mode) bool {
+// isPreferred orders modes of equal fitness: by rate, then by format.
+func isPreferred(m, than Mode) bool {
 	off := func(m Mode) float64 { return math.Abs(math.Round(cmp.Or(m.Rate.FPS(), idealFPS)) - idealFPS) }
-	return cmp.Or(cmp.Compare(off(m), off(than)), cmp.Compare(cost(m), cost(than))) < 0
+	return cmp.Or(cmp.Compare(off(m), off(than)), cmp.Compare(formatCost(m), formatCost(than))) < 0
 }
 
-// cost is the rank of a format at its size: camera JPEGs above 640x480, below it
+// formatCost is the rank of a format at its size: camera JPEGs above 640x480, below it
 // the raw formats in the order of their table, greyscale last.
-func cost(m Mode) int {
+func formatCost(m Mode) int {
 	switch {
 	case m.Pixel.Compressed() && m.Width*m.Height > rawPixels:
 		return -1
@@ -183,15 +183,15 @@ func cost(m Mode) int {
 	return ranks[m.Pixel]
 }
 
-// nearest names up to three modes close to the wanted one.
-func nearest(modes []Mode, want Want) string {
+// nameNearest names up to three modes close to the wanted one.
+func nameNearest(modes []Mode, want Want) string {
 	var c prop.MediaConstraints
 	c.Width = prop.Int(cmp.Or(want.Width, idealWidth))
 	c.Height = prop.Int(cmp.Or(want.Height, idealHeight))
 	c.FrameRate = prop.Float(cmp.Or(want.FPS, idealFPS))
 	near := slices.DeleteFunc(slices.Clone(modes), func(m Mode) bool { return !m.Pixel.Supported() })
 	miss := func(m Mode) float64 {
-		d, _ := distance(m, c)
+		d, _ := constraintDistance(m, c)
 		if want.Pixel != 0 && m.Pixel != want.Pixel {
 			d++
 		}

@@ -65,9 +65,9 @@ func TestChooseMode(t *testing.T) {
 
 func TestChooseModeNone(t *testing.T) {
 	for name, c := range map[string]struct {
-		modes []Mode
-		want  Want
-		says  string
+		modes   []Mode
+		want    Want
+		message string
 	}{
 		"no modes": {nil, Want{}, "camera lists no formats"},
 		"unusable": {[]Mode{mode(fourCC("H264"), 640, 480, 30), mode(fourCC("HEVC"), 640, 480, 30), mode(fourCC("H264"), 320, 240, 30)}, Want{},
@@ -82,8 +82,8 @@ func TestChooseModeNone(t *testing.T) {
 			"camera does not offer 1280x720 at 60 fps; nearest: mjpeg 1280x720 30 fps, yuyv 1280x720 10 fps, mjpeg 1920x1080 30 fps"},
 	} {
 		got, err := ChooseMode(c.modes, c.want)
-		if !errors.Is(err, ErrNoMode) || err.Error() != c.says {
-			t.Errorf("%s: got %v, %v, want %q", name, got, err, c.says)
+		if !errors.Is(err, ErrNoMode) || err.Error() != c.message {
+			t.Errorf("%s: got %v, %v, want %q", name, got, err, c.message)
 		}
 	}
 }

@@ -175,7 +175,7 @@ func (c Control) Check(s Setting) error {
 		return nil
 	case "string":
 		if n := int64(len(s.Text)); n < c.Min || n > c.Max {
-			return c.invalid("%d bytes are out of range (%d to %d)", n, c.Min, c.Max)
+			return c.valueError("%d bytes are out of range (%d to %d)", n, c.Min, c.Max)
 		}
 		return nil
 	case "menu", "intmenu":
@@ -185,12 +185,12 @@ func (c Control) Check(s Setting) error {
 		return nil
 	case "bitmask":
 		if s.Value&^c.Max != 0 {
-			return c.invalid("%#x has bits outside of %#x", s.Value, c.Max)
+			return c.valueError("%#x has bits outside of %#x", s.Value, c.Max)
 		}
 		return nil
 	}
 	if s.Value < c.Min || s.Value > c.Max {
-		return c.invalid("%d is out of range (%d to %d)", s.Value, c.Min, c.Max)
+		return c.valueError("%d is out of range (%d to %d)", s.Value, c.Min, c.Max)
 	}
 	return nil
 }
@@ -230,7 +230,7 @@ func (c Control) parseWord(value string) (int64, error) {
 		if n := slices.Index([]string{"off", "on", "no", "yes", "false", "true"}, strings.ToLower(value)); n >= 0 {
 			return int64(n % 2), nil
 		}
-		return 0, c.invalid("%q is not on or off", value)
+		return 0, c.valueError("%q is not on or off", value)
 	case "menu", "intmenu":
 		for _, m := range c.Menu {
 			if strings.EqualFold(m.Name, value) || controlKey(m.Name) == controlKey(value) && controlKey(value) != "" {
@@ -239,7 +239,7 @@ func (c Control) parseWord(value string) (int64, error) {
 		}
 		return 0, c.noChoice(value)
 	}
-	return 0, c.invalid("%q is not a number from %d to %d", value, c.Min, c.Max)
+	return 0, c.valueError("%q is not a number from %d to %d", value, c.Min, c.Max)
 }
 
 func (c Control) noChoice(value string) error {
@@ -250,11 +250,11 @@ func (c Control) noChoice(value string) error {
 			choices[i] = m.Name
 		}
 	}
-	return c.invalid("%q is not one of %s", value, strings.Join(choices, ", "))
+	return c.valueError("%q is not one of %s", value, strings.Join(choices, ", "))
 }
 
-// invalid returns an error that names the control and wraps ErrControlValue.
-func (c Control) invalid(format string, args ...any) error {
+// valueError returns an error that names the control and wraps ErrControlValue.
+func (c Control) valueError(format string, args ...any) error {
 	return &valueError{c.Key() + ": " + fmt.Sprintf(format, args...)}
 }
 

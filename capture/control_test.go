@@ -54,7 +54,7 @@ func TestParseValue(t *testing.T) {
 		want        int64
 		shown       string
 		err         error
-		says        string
+		message     string
 	}{
 		{"brightness", "0x10", 16, "16", nil, ""},
 		{"brightness", "default", 5, "5", nil, ""},
@@ -85,8 +85,8 @@ func TestParseValue(t *testing.T) {
 			t.Fatal(err)
 		}
 		s, err := control.Parse(c.value)
-		if !errors.Is(err, c.err) || err != nil && !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s=%s: %v, want %v: %s", c.name, c.value, err, c.err, c.says)
+		if !errors.Is(err, c.err) || err != nil && !strings.Contains(err.Error(), c.message) {
+			t.Errorf("%s=%s: %v, want %v: %s", c.name, c.value, err, c.err, c.message)
 		}
 		if err == nil && (s.ID != control.ID || s.Value != c.want || control.Format(s) != c.shown) {
 			t.Errorf("%s=%s: %+v, shown as %q", c.name, c.value, s, control.Format(s))

@@ -30,7 +30,7 @@ type Driver interface {
 	// OpenControls opens the controls of a device, beside whoever captures from it.
 	OpenControls(d Device) (Controls, error)
 	// Watch returns a channel that receives when devices appeared or went away; nil
-	// where they never do. Changes that nobody received yet are one. The channel is
+	// where they never do. Changes that were not received yet are one. The channel is
 	// closed when ctx ends.
 	Watch(ctx context.Context) (<-chan struct{}, error)
 }
@@ -55,7 +55,7 @@ type Excluder interface {
 	Unusable() []error
 }
 
-// IsOrdinary reports whether the device is a camera that may be chosen though nobody
+// IsOrdinary reports whether the device is a camera that may be chosen though no user
 // named it: it shows the world in front of it, in colour.
 func (d Device) IsOrdinary() bool { return !d.Test && !d.Infrared && !d.Screen }
 

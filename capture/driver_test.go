@@ -45,7 +45,7 @@ func TestFindAgain(t *testing.T) {
 	for _, c := range []struct {
 		what  string
 		named []capture.Device
-		want  string // path, or what the error says
+		want  string // path, or text of the error
 	}{
 		{"none", nil, "no such camera: Twin on usb-1"},
 		{"the same port", []capture.Device{at("/dev/video5", "usb-2", capture.YUYV), at("/dev/video4", "usb-1", capture.YUYV)}, "/dev/video4"},

@@ -24,7 +24,7 @@ const (
 )
 
 // Format describes the frames of a stream. Raw frames are packed: a line
-// follows the last at once, without the padding that a driver may add.
+// follows the last directly, without the padding that a driver may add.
 type Format struct {
 	Pixel  PixelFormat `json:"format"`
 	Width  int         `json:"width"`  // pixels

@@ -133,7 +133,7 @@ func TestFormatCheck(t *testing.T) {
 	if err := good.Check(); err != nil {
 		t.Error(err)
 	}
-	for why, change := range map[string]func(*Format){
+	for cause, change := range map[string]func(*Format){
 		"pixel format H264": func(f *Format) { f.Pixel = 'H' | '2'<<8 | '6'<<16 | '4'<<24 },
 		"size 0x480":        func(f *Format) { f.Width = 0 },
 		"size 640x-1":       func(f *Format) { f.Height = -1 },
@@ -144,8 +144,8 @@ func TestFormatCheck(t *testing.T) {
 	} {
 		bad := good
 		change(&bad)
-		if err := bad.Check(); err == nil || !strings.HasPrefix(err.Error(), why) {
-			t.Errorf("%+v: got %v, want %q", bad, err, why)
+		if err := bad.Check(); err == nil || !strings.HasPrefix(err.Error(), cause) {
+			t.Errorf("%+v: got %v, want %q", bad, err, cause)
 		}
 	}
 }

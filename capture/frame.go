@@ -38,7 +38,7 @@ const MaxFrame = 64 << 20
 //
 // It has one owner, who passes it on or calls Release once. After the fan-out,
 // where more than one holder exists, each holds a reference made by Retain and
-// nobody writes to it any more.
+// no goroutine writes to it any more.
 type Frame struct {
 	Format Format
 	// Data is Format.Size() bytes of a raw frame, or one JPEG file.
@@ -85,12 +85,12 @@ func (f *Frame) Release() {
 	case n < 0:
 		panic("capture: frame released twice")
 	case n == 0:
-		f.pool.put(f)
+		f.pool.putIdle(f)
 	}
 }
 
 // A pool keeps some unused buffers of any size, and more of small ones: a recorder
-// holds a second of them, and gives all back at once.
+// holds a second of them, and returns all of them together.
 const (
 	keepIdle      = 16
 	keepIdleSmall = 128
@@ -123,7 +123,7 @@ type Pool struct {
 
 // Get returns a frame with size bytes of undefined content, owned by the caller.
 func (p *Pool) Get(size int) *Frame {
-	f := p.take(size)
+	f := p.takeIdle(size)
 	if f.Data == nil {
 		f.Data = make([]byte, size, f.room)
 	}
@@ -137,15 +137,17 @@ func (p *Pool) Get(size int) *Frame {
 func (p *Pool) Room(size int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.Limit == 0 || p.fitting(size) >= 0 {
+	if p.Limit == 0 || p.findFitting(size) >= 0 {
 		return true
 	}
-	size += headroom(size)
+	size += headroomFor(size)
 	if p.used+p.held+p.garbage+size <= p.Limit {
 		return true
 	}
+	// Idle buffers of other sizes count against the limit: drop them all before this
+	// frame is refused.
 	for len(p.idle) > 0 {
-		p.drop()
+		p.dropOldest()
 	}
 	if p.used+size > p.Limit {
 		return false
@@ -156,7 +158,7 @@ func (p *Pool) Room(size int) bool {
 	return true
 }
 
-func headroom(size int) int { return min(size/4, maxHeadroom) }
+func headroomFor(size int) int { return min(size/4, maxHeadroom) }
 
 // Reserve makes n unused frames of size bytes, within what a pool keeps, and has
 // the kernel give their memory now: so a process whose queues fill later does not
@@ -172,24 +174,24 @@ func (p *Pool) Reserve(n, size int) {
 	}
 }
 
-// take returns an idle frame with a fitting buffer, or one without a buffer.
-func (p *Pool) take(size int) *Frame {
+// takeIdle returns an idle frame with a fitting buffer, or one without a buffer.
+func (p *Pool) takeIdle(size int) *Frame {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var f *Frame
-	if i := p.fitting(size); i >= 0 {
-		f = p.remove(i)
+	if i := p.findFitting(size); i >= 0 {
+		f = p.removeIdle(i)
 	} else {
-		f = &Frame{pool: p, room: size + headroom(size)}
+		f = &Frame{pool: p, room: size + headroomFor(size)}
 	}
 	p.out++
 	p.used += f.room
 	return f
 }
 
-// fitting returns the idle frame that was used last of those with a buffer for
+// findFitting returns the idle frame that was used last of those with a buffer for
 // size bytes, or -1.
-func (p *Pool) fitting(size int) int {
+func (p *Pool) findFitting(size int) int {
 	for i, f := range slices.Backward(p.idle) {
 		if f.room >= size && f.room <= max(wasteful*size, smallBuffer) {
 			return i
@@ -198,19 +200,19 @@ func (p *Pool) fitting(size int) int {
 	return -1
 }
 
-// remove takes a frame out of the idle ones.
-func (p *Pool) remove(i int) *Frame {
+// removeIdle takes a frame out of the idle ones.
+func (p *Pool) removeIdle(i int) *Frame {
 	f := p.idle[i]
 	p.held -= f.room
 	p.idle = slices.Delete(p.idle, i, i+1)
 	return f
 }
 
-// drop lets go of the idle frame that was not used for the longest time.
-func (p *Pool) drop() { p.garbage += p.remove(0).room }
+// dropOldest drops the idle frame that was unused for the longest time.
+func (p *Pool) dropOldest() { p.garbage += p.removeIdle(0).room }
 
-// put keeps a frame, and drops others when there are too many.
-func (p *Pool) put(f *Frame) {
+// putIdle keeps a frame, and drops others when there are too many.
+func (p *Pool) putIdle(f *Frame) {
 	f.Format, f.Sequence, f.Time, f.At = Format{}, 0, time.Time{}, [NumStages]time.Time{}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -218,13 +220,13 @@ func (p *Pool) put(f *Frame) {
 	p.used -= f.room
 	p.idle = append(p.idle, f)
 	p.held += f.room
-	for p.full() {
-		p.drop()
+	for p.isFull() {
+		p.dropOldest()
 	}
 }
 
-// full reports whether there are more idle frames than a pool keeps.
-func (p *Pool) full() bool {
+// isFull reports whether there are more idle frames than a pool keeps.
+func (p *Pool) isFull() bool {
 	n := len(p.idle)
 	return p.held > maxIdle || n > keepIdleSmall || n > keepIdle && p.held > smallIdle
 }

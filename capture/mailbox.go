@@ -16,7 +16,7 @@ type Mailbox struct {
 func NewMailbox() *Mailbox { return &Mailbox{slot: make(chan *Frame, 1)} }
 
 // Put takes over the caller's reference. It never blocks, and reports whether
-// it superseded a frame that nobody had taken. After Close the frame is dropped.
+// it superseded a frame that was not taken yet. After Close the frame is dropped.
 func (m *Mailbox) Put(f *Frame) (superseded bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

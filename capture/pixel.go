@@ -89,6 +89,9 @@ type PixelInfo struct {
 	// that ffmpeg knows, most of them from AVI; empty where it knows none.
 	// GStreamer (1.22) knows neither NV12, NV21 and YVYU nor planar 4:2:2 and 4:4:4.
 	Matroska string
+	// SPA is PipeWire's enum spa_video_format (spa/param/video/raw.h), where 1 is any
+	// encoded one; 0 where it has none.
+	SPA uint32
 
 	planes []plane // in the order of memory (Documentation/userspace-api/media/v4l/pixfmt-*.rst)
 }
@@ -108,48 +111,48 @@ var (
 // pixelTable lists the formats: coded ones, then raw ones in the order in which
 // they are preferred where size and rate are equal. Grey comes last.
 var pixelTable = []PixelInfo{
-	{Pixel: MJPEG, Name: "mjpeg", Bits: 8},
+	{Pixel: MJPEG, Name: "mjpeg", SPA: 1, Bits: 8},
 	{Pixel: JPEG, Name: "jpeg", Bits: 8},
 
-	{Pixel: YUYV, Name: "yuyv", Layout: Packed422, Planar: YUV422P, Bits: 8, planes: packed422, Matroska: "YUY2"},
-	{Pixel: UYVY, Name: "uyvy", Layout: Packed422, Planar: YUV422P, Bits: 8, planes: packed422, ChromaFirst: true, Matroska: "UYVY"},
-	{Pixel: YVYU, Name: "yvyu", Layout: Packed422, Planar: YUV422P, Bits: 8, planes: packed422, CrFirst: true, Matroska: "YVYU"},
-	{Pixel: YUV422P, Name: "422p", Layout: Planar, Planar: YUV422P, Bits: 8, planes: planes422, Separate: fourCC("YM16"), Matroska: "Y42B"},
-	{Pixel: NV16, Name: "nv16", Layout: SemiPlanar, Planar: YUV422P, Bits: 8, planes: pairs422, Separate: fourCC("NM16")},
-	{Pixel: NV61, Name: "nv61", Layout: SemiPlanar, Planar: YUV422P, Bits: 8, planes: pairs422, CrFirst: true, Separate: fourCC("NM61")},
-	{Pixel: NV12, Name: "nv12", Layout: SemiPlanar, Planar: YUV420, Bits: 8, planes: pairs420, Separate: fourCC("NM12"), Matroska: "NV12"},
-	{Pixel: YUV420, Name: "yu12", Layout: Planar, Planar: YUV420, Bits: 8, planes: planes420, Separate: fourCC("YM12"), Matroska: "I420"},
-	{Pixel: NV21, Name: "nv21", Layout: SemiPlanar, Planar: YUV420, Bits: 8, planes: pairs420, CrFirst: true, Separate: fourCC("NM21"), Matroska: "NV21"},
-	{Pixel: YVU420, Name: "yv12", Layout: Planar, Planar: YUV420, Bits: 8, planes: planes420, CrFirst: true, Separate: fourCC("YM21"), Matroska: "YV12"},
-	{Pixel: YUV444, Name: "444p", Layout: Planar, Planar: YUV444, Bits: 8, planes: planes444, Separate: YUV444, Matroska: "444P"},
-	{Pixel: NV24, Name: "nv24", Layout: SemiPlanar, Planar: YUV444, Bits: 8, planes: pairs444},
+	{Pixel: YUYV, Name: "yuyv", SPA: 4, Layout: Packed422, Planar: YUV422P, Bits: 8, planes: packed422, Matroska: "YUY2"},
+	{Pixel: UYVY, Name: "uyvy", SPA: 5, Layout: Packed422, Planar: YUV422P, Bits: 8, planes: packed422, ChromaFirst: true, Matroska: "UYVY"},
+	{Pixel: YVYU, Name: "yvyu", SPA: 19, Layout: Packed422, Planar: YUV422P, Bits: 8, planes: packed422, CrFirst: true, Matroska: "YVYU"},
+	{Pixel: YUV422P, Name: "422p", SPA: 18, Layout: Planar, Planar: YUV422P, Bits: 8, planes: planes422, Separate: fourCC("YM16"), Matroska: "Y42B"},
+	{Pixel: NV16, Name: "nv16", SPA: 51, Layout: SemiPlanar, Planar: YUV422P, Bits: 8, planes: pairs422, Separate: fourCC("NM16")},
+	{Pixel: NV61, Name: "nv61", SPA: 60, Layout: SemiPlanar, Planar: YUV422P, Bits: 8, planes: pairs422, CrFirst: true, Separate: fourCC("NM61")},
+	{Pixel: NV12, Name: "nv12", SPA: 23, Layout: SemiPlanar, Planar: YUV420, Bits: 8, planes: pairs420, Separate: fourCC("NM12"), Matroska: "NV12"},
+	{Pixel: YUV420, Name: "yu12", SPA: 2, Layout: Planar, Planar: YUV420, Bits: 8, planes: planes420, Separate: fourCC("YM12"), Matroska: "I420"},
+	{Pixel: NV21, Name: "nv21", SPA: 24, Layout: SemiPlanar, Planar: YUV420, Bits: 8, planes: pairs420, CrFirst: true, Separate: fourCC("NM21"), Matroska: "NV21"},
+	{Pixel: YVU420, Name: "yv12", SPA: 3, Layout: Planar, Planar: YUV420, Bits: 8, planes: planes420, CrFirst: true, Separate: fourCC("YM21"), Matroska: "YV12"},
+	{Pixel: YUV444, Name: "444p", SPA: 20, Layout: Planar, Planar: YUV444, Bits: 8, planes: planes444, Separate: YUV444, Matroska: "444P"},
+	{Pixel: NV24, Name: "nv24", SPA: 52, Layout: SemiPlanar, Planar: YUV444, Bits: 8, planes: pairs444},
 	{Pixel: NV42, Name: "nv42", Layout: SemiPlanar, Planar: YUV444, Bits: 8, planes: pairs444, CrFirst: true},
 
-	rgb(RGB24, "rgb24", [4]int{0, 1, 2, 3}, "RGB\x18"),
-	rgb(BGR24, "bgr24", [4]int{2, 1, 0, 3}, "BGR\x18"),
-	rgb(XBGR32, "xr24", [4]int{2, 1, 0, 4}, "BGR\x00"),
-	rgb(ABGR32, "ar24", [4]int{2, 1, 0, 4}, "BGR\x00"),
-	rgb(BGR32, "bgr4", [4]int{2, 1, 0, 4}, "BGR\x00"),
-	rgb(RGBX32, "xb24", [4]int{0, 1, 2, 4}, "RGB\x00"),
-	rgb(RGBA32, "ab24", [4]int{0, 1, 2, 4}, "RGB\x00"),
-	rgb(XRGB32, "bx24", [4]int{1, 2, 3, 4}, "\x00RGB"),
-	rgb(ARGB32, "ba24", [4]int{1, 2, 3, 4}, "\x00RGB"),
-	rgb(RGB32, "rgb4", [4]int{1, 2, 3, 4}, "\x00RGB"),
-	rgb(BGRX32, "rx24", [4]int{3, 2, 1, 4}, "\x00BGR"),
-	rgb(BGRA32, "ra24", [4]int{3, 2, 1, 4}, "\x00BGR"),
-	{Pixel: RGB565, Name: "rgb565", Layout: RGB16, Planar: YUV444, Bits: 6, planes: words, Matroska: "RGB\x10"},
+	rgbInfo(RGB24, "rgb24", 15, [4]int{0, 1, 2, 3}, "RGB\x18"),
+	rgbInfo(BGR24, "bgr24", 16, [4]int{2, 1, 0, 3}, "BGR\x18"),
+	rgbInfo(XBGR32, "xr24", 8, [4]int{2, 1, 0, 4}, "BGR\x00"),
+	rgbInfo(ABGR32, "ar24", 12, [4]int{2, 1, 0, 4}, "BGR\x00"),
+	rgbInfo(BGR32, "bgr4", 0, [4]int{2, 1, 0, 4}, "BGR\x00"),
+	rgbInfo(RGBX32, "xb24", 7, [4]int{0, 1, 2, 4}, "RGB\x00"),
+	rgbInfo(RGBA32, "ab24", 11, [4]int{0, 1, 2, 4}, "RGB\x00"),
+	rgbInfo(XRGB32, "bx24", 9, [4]int{1, 2, 3, 4}, "\x00RGB"),
+	rgbInfo(ARGB32, "ba24", 13, [4]int{1, 2, 3, 4}, "\x00RGB"),
+	rgbInfo(RGB32, "rgb4", 0, [4]int{1, 2, 3, 4}, "\x00RGB"),
+	rgbInfo(BGRX32, "rx24", 10, [4]int{3, 2, 1, 4}, "\x00BGR"),
+	rgbInfo(BGRA32, "ra24", 14, [4]int{3, 2, 1, 4}, "\x00BGR"),
+	{Pixel: RGB565, Name: "rgb565", SPA: 29, Layout: RGB16, Planar: YUV444, Bits: 6, planes: words, Matroska: "RGB\x10"},
 
-	{Pixel: GREY, Name: "grey", Layout: Planar, Planar: GREY, Bits: 8, planes: onePlane, Matroska: "Y800"},
+	{Pixel: GREY, Name: "grey", SPA: 25, Layout: Planar, Planar: GREY, Bits: 8, planes: onePlane, Matroska: "Y800"},
 	{Pixel: Y10, Name: "y10", Layout: Words, Planar: GREY, Bits: 10, planes: words, Matroska: "Y1\x00\x0a"},
 	{Pixel: Y12, Name: "y12", Layout: Words, Planar: GREY, Bits: 12, planes: words, Matroska: "Y1\x00\x0c"},
 	{Pixel: Y14, Name: "y14", Layout: Words, Planar: GREY, Bits: 14, planes: words, Matroska: "Y1\x00\x0e"},
-	{Pixel: Y16, Name: "y16", Layout: Words, Planar: GREY, Bits: 16, planes: words, Matroska: "Y1\x00\x10"},
+	{Pixel: Y16, Name: "y16", SPA: 27, Layout: Words, Planar: GREY, Bits: 16, planes: words, Matroska: "Y1\x00\x10"},
 }
 
-// rgb returns the row of a format of PackedRGB.
-func rgb(pixel PixelFormat, name string, order [4]int, matroska string) PixelInfo {
+// rgbInfo returns the row of a format of PackedRGB.
+func rgbInfo(pixel PixelFormat, name string, spa uint32, order [4]int, matroska string) PixelInfo {
 	return PixelInfo{
-		Pixel: pixel, Name: name, Layout: PackedRGB, Planar: YUV444, Bits: 8,
+		Pixel: pixel, Name: name, SPA: spa, Layout: PackedRGB, Planar: YUV444, Bits: 8,
 		RGB: order, planes: []plane{{order[3], 1, 1}}, Matroska: matroska,
 	}
 }
@@ -190,6 +193,17 @@ func (i *PixelInfo) Subsampling() (x, y int) {
 	}
 	last := planes[len(planes)-1]
 	return last.subX, last.subY
+}
+
+// FromSPA returns the format of PipeWire's enum spa_video_format, 0 where tbcam
+// cannot handle it.
+func FromSPA(format uint32) PixelFormat {
+	for i := range pixelTable {
+		if format != 0 && pixelTable[i].SPA == format {
+			return pixelTable[i].Pixel
+		}
+	}
+	return 0
 }
 
 // Joined returns the format whose planes lie one after the other where V4L2's

@@ -11,9 +11,11 @@ var (
 	// ErrClosed: Close was called, here or in another goroutine.
 	ErrClosed = errors.New("source is closed")
 	// ErrGone: the camera was unplugged; it may come back.
-	ErrGone = errors.New("camera is gone")
+	ErrGone = errors.New("camera was disconnected")
 	// ErrBusy: another program holds the camera.
 	ErrBusy = errors.New("camera is busy")
+	// ErrNotAllowed: this user may not open the device.
+	ErrNotAllowed = errors.New("permission denied")
 	// ErrNoCamera: there is no such camera.
 	ErrNoCamera = errors.New("no such camera")
 	// ErrNoneFound: there is no camera at all.
@@ -97,7 +99,7 @@ type Field uint8
 
 // The field orders. An interlaced frame has the top field in its even lines.
 const (
-	Progressive Field = iota // a frame was captured at once
+	Progressive Field = iota // a frame was captured in one pass
 	TopFirst
 	BottomFirst
 )

@@ -16,6 +16,17 @@
 /* Some webcams fill the data before a restart marker up to a multiple of this.
  * More bytes mean that the decoder lost its way. */
 #define MAX_PADDING 64
+/* Of the padding after the last MCU of a part, so many bytes may be in libjpeg's
+ * bit buffer already, and are not counted. */
+#define BIT_BUFFER 8
+
+/* The entropy-coded data of a part of a JPEG. */
+struct part {
+	const uint8_t *data;
+	unsigned long size;
+	int restart; /* number of its first restart marker */
+	int last;    /* ends with EOI */
+};
 
 struct decoder {
 	struct jpeg_decompress_struct info; /* first: libjpeg's callbacks get its address */
@@ -26,6 +37,8 @@ struct decoder {
 	int max_scans;
 	const uint32_t *stop;
 	char *message;
+	const struct part *part; /* what follows the header; NULL if all of it does */
+	int begun;                  /* libjpeg reads the part's data */
 	JSAMPARRAY strips[COMPONENTS]; /* lines that have no room in the planes */
 };
 
@@ -43,9 +56,13 @@ static void on_error(j_common_ptr info)
 	fail(d, d->result);
 }
 
+/* Reports whether the decoder reads a part behind which another one follows. */
+static int inner(const struct decoder *d) { return d->part && !d->part->last; }
+
 /* Reports whether a warning leaves every sample right. */
-static int harmless(const struct jpeg_error_mgr *e)
+static int harmless(const struct decoder *d)
 {
+	const struct jpeg_error_mgr *e = &d->errors;
 	int count = e->msg_parm.i[0], marker = e->msg_parm.i[1];
 
 	switch (e->msg_code) {
@@ -54,6 +71,8 @@ static int harmless(const struct jpeg_error_mgr *e)
 	case JWRN_NOT_SEQUENTIAL:  /* parameters that mean nothing in a sequential scan */
 		return 1;
 	case JWRN_EXTRANEOUS_DATA: /* padding; libjpeg itself counts the restart markers */
+		if (inner(d)) /* which ends at a restart marker of the whole */
+			return count <= MAX_PADDING - BIT_BUFFER;
 		return marker == JPEG_EOI ||
 		       (marker >= JPEG_RST0 && marker <= JPEG_RST0 + 7 && count <= MAX_PADDING);
 	}
@@ -62,7 +81,7 @@ static int harmless(const struct jpeg_error_mgr *e)
 
 static void on_message(j_common_ptr info, int level)
 {
-	if (level < 0 && !harmless(info->err))
+	if (level < 0 && !harmless((struct decoder *)info))
 		on_error(info);
 }
 
@@ -147,13 +166,56 @@ static void decode_strips(struct decoder *d, const struct tb_shape shapes[COMPON
 	}
 }
 
+/* Called where libjpeg has read the header, or the data, of a part. */
+static boolean next_input(j_decompress_ptr info)
+{
+	static const JOCTET eoi[] = {0xFF, JPEG_EOI};
+	struct decoder *d = (struct decoder *)info;
+
+	if (!d->begun) {
+		d->begun = 1;
+		info->src->next_input_byte = d->part->data;
+		info->src->bytes_in_buffer = d->part->size;
+		return TRUE;
+	}
+	if (d->part->last)
+		WARNMS(info, JWRN_JPEG_EOF);
+	info->src->next_input_byte = eoi;
+	info->src->bytes_in_buffer = sizeof(eoi);
+	return TRUE;
+}
+
+/* Called where libjpeg finds a marker that is not the desired restart marker:
+ * libjpeg counts from 0, the data of a part from part->restart. */
+static boolean renumber(j_decompress_ptr info, int desired)
+{
+	const struct decoder *d = (const struct decoder *)info;
+
+	if (info->unread_marker != JPEG_RST0 + (desired + d->part->restart) % 8)
+		return jpeg_resync_to_restart(info, desired);
+	info->unread_marker = 0;
+	return TRUE;
+}
+
+static void set_input(struct decoder *d, const uint8_t *jpeg, unsigned long size)
+{
+	struct jpeg_decompress_struct *info = &d->info;
+
+	jpeg_mem_src(info, jpeg, size);
+	if (!d->part)
+		return;
+	info->src->fill_input_buffer = next_input;
+	if (d->part->restart)
+		info->src->resync_to_restart = renumber;
+}
+
 static void decode(struct decoder *d, const uint8_t *jpeg, unsigned long size,
 		   const struct tb_shape shapes[COMPONENTS], uint8_t *const planes[COMPONENTS])
 {
 	struct jpeg_decompress_struct *info = &d->info;
 
 	d->result = TB_MALFORMED;
-	jpeg_mem_src(info, jpeg, size);
+	set_input(d, jpeg, size);
 	jpeg_read_header(info, TRUE);
 	if (!fits(d, shapes))
 		fail(d, TB_UNSUPPORTED);
@@ -165,23 +227,41 @@ static void decode(struct decoder *d, const uint8_t *jpeg, unsigned long size,
 	jpeg_finish_decompress(info); /* reads on to EOI */
 }
 
+static int run(struct decoder *d, const uint8_t *jpeg, unsigned long size,
+	       const struct tb_shape shapes[COMPONENTS], uint8_t *const planes[COMPONENTS])
+{
+	d->result = TB_MALFORMED;
+	d->info.err = jpeg_std_error(&d->errors);
+	d->errors.error_exit = on_error;
+	d->errors.emit_message = on_message;
+	d->progress.progress_monitor = on_progress;
+	if (setjmp(d->escape)) {
+		jpeg_destroy_decompress(&d->info);
+		return d->result;
+	}
+	jpeg_create_decompress(&d->info); /* each JPEG anew: tables of the one before are not its own */
+	d->info.progress = &d->progress;
+	decode(d, jpeg, size, shapes, planes);
+	jpeg_destroy_decompress(&d->info);
+	return TB_OK;
+}
+
 int tb_decode(const uint8_t *jpeg, unsigned long size, const struct tb_shape shapes[COMPONENTS],
 	      uint8_t *y, uint8_t *u, uint8_t *v, int max_scans, const uint32_t *stop, char *message)
 {
 	uint8_t *const planes[COMPONENTS] = {y, u, v};
-	struct decoder d = {.max_scans = max_scans, .stop = stop, .message = message, .result = TB_MALFORMED};
+	struct decoder d = {.max_scans = max_scans, .stop = stop, .message = message};
 
-	d.info.err = jpeg_std_error(&d.errors);
-	d.errors.error_exit = on_error;
-	d.errors.emit_message = on_message;
-	d.progress.progress_monitor = on_progress;
-	if (setjmp(d.escape)) {
-		jpeg_destroy_decompress(&d.info);
-		return d.result;
-	}
-	jpeg_create_decompress(&d.info); /* each JPEG anew: tables of the one before are not its own */
-	d.info.progress = &d.progress;
-	decode(&d, jpeg, size, shapes, planes);
-	jpeg_destroy_decompress(&d.info);
-	return TB_OK;
+	return run(&d, jpeg, size, shapes, planes);
+}
+
+int tb_decode_part(const uint8_t *header, unsigned long header_size, const uint8_t *data, unsigned long size,
+		   int restart, int last, const struct tb_shape shapes[COMPONENTS],
+		   uint8_t *y, uint8_t *u, uint8_t *v, const uint32_t *stop, char *message)
+{
+	uint8_t *const planes[COMPONENTS] = {y, u, v};
+	struct part part = {data, size, restart, last};
+	struct decoder d = {.max_scans = 1, .stop = stop, .message = message, .part = &part};
+
+	return run(&d, header, header_size, shapes, planes);
 }

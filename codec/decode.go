@@ -3,6 +3,8 @@ package codec
 import (
 	"cmp"
 	"fmt"
+	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
@@ -16,10 +18,17 @@ type Limits struct{ Width, Height int }
 // Decoder turns what came over the wire into raw frames. It is for one goroutine,
 // but for Close.
 type Decoder struct {
-	libjpeg libjpeg
+	// LowLatency has several goroutines decode a JPEG whose restart markers allow it:
+	// a frame takes less time then, and somewhat more of the processors'. The result
+	// is the same. It is set before the first Decode.
+	LowLatency bool
+
 	pool    *capture.Pool
 	limits  Limits
+	stopped atomic.Uint32
+	whole   libjpeg
 	chroma  []byte // planes of subsamplings that no raw format has
+	parts   partDecoder
 }
 
 // NewDecoder returns a decoder whose frames come from pool; nil is one of its own.
@@ -27,12 +36,15 @@ func NewDecoder(pool *capture.Pool, limits Limits) *Decoder {
 	pool = cmp.Or(pool, new(capture.Pool))
 	limits.Width = cmp.Or(limits.Width, capture.MaxDimension)
 	limits.Height = cmp.Or(limits.Height, capture.MaxDimension)
-	return &Decoder{pool: pool, limits: limits}
+	d := &Decoder{pool: pool, limits: limits}
+	d.whole.stopped = &d.stopped
+	d.parts.init(&d.stopped)
+	return d
 }
 
 // Close ends a Decode that is running; JPEGs fail to decode from then on. It may
 // be called twice, and from any goroutine.
-func (d *Decoder) Close() { d.libjpeg.stop() }
+func (d *Decoder) Close() { d.stopped.Store(1) }
 
 // Decode takes the caller's reference over in every case and returns a raw
 // frame that the caller owns, with Decoded set and all else but the pixel format
@@ -80,7 +92,7 @@ func (d *Decoder) decode(f *capture.Frame) (*capture.Frame, error) {
 	}
 	g := d.pool.Get(format.Size())
 	g.CopyMetaFrom(format, f)
-	if err := d.decompress(g, f.Data[h.Start:h.End], h.Subsampling); err != nil {
+	if err := d.decompress(g, f.Data, &h); err != nil {
 		g.Release()
 		return nil, err
 	}
@@ -99,21 +111,35 @@ func (d *Decoder) admit(h *jfif.Header, f capture.Format) error {
 	return nil
 }
 
-// decompress fills g, whose pixel format is sub.Planar, from a JPEG.
-func (d *Decoder) decompress(g *capture.Frame, jpeg []byte, sub jfif.Subsampling) error {
-	out := planesOf(g.Format, g.Data)
+// decompress fills g from a JPEG; its pixel format is that of the JPEG's subsampling.
+func (d *Decoder) decompress(g *capture.Frame, jpeg []byte, h *jfif.Header) error {
+	out, sub := planesOf(g.Format, g.Data), h.Subsampling
 	if sub == jfif.SubsamplingOf(g.Format.Pixel) {
-		return d.libjpeg.decode(out, jpeg)
+		return d.fill(out, jpeg, h)
 	}
 	// No raw format is like it: decode its chroma elsewhere, and scale that.
 	p := out
-	w, h := sub.Chroma(g.Format.Width, g.Format.Height)
-	b := growBuffer(&d.chroma, 2*w*h)
-	p[1], p[2] = plane{b, w, w, h}, plane{b[w*h:], w, w, h}
-	if err := d.libjpeg.decode(p, jpeg); err != nil {
+	w, height := sub.Chroma(g.Format.Width, g.Format.Height)
+	b := growBuffer(&d.chroma, 2*w*height)
+	p[1], p[2] = plane{b, w, w, height}, plane{b[w*height:], w, w, height}
+	if err := d.fill(p, jpeg, h); err != nil {
 		return err
 	}
 	out[1].fillFrom(p[1])
 	out[2].fillFrom(p[2])
 	return nil
+}
+
+// fill decodes a JPEG to planes of its components' sizes: in parts, if that is
+// faster. Where a part is damaged the whole is decoded, so that nothing but the time
+// it takes depends on how a JPEG is decoded.
+func (d *Decoder) fill(p frameView, jpeg []byte, h *jfif.Header) error {
+	workers := 1
+	if d.LowLatency {
+		workers = workersFor(h.Format(), runtime.GOMAXPROCS(0))
+	}
+	if workers > 1 && d.parts.decode(p, jpeg, h, workers, workers*partsPerWorker) {
+		return nil
+	}
+	return d.whole.decode(p, jpeg[h.Start:h.End])
 }

@@ -214,15 +214,18 @@ func TestDecodeEndsAtClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer jpeg.Release()
-	d, result := NewDecoder(pool, Limits{}), make(chan error)
-	go func() {
-		_, err := d.Decode(jpeg.Retain())
-		result <- err
-	}()
-	time.Sleep(5 * time.Millisecond) // of the 100 that it takes
-	d.Close()
-	if err := <-result; err == nil || errors.Is(err, jfif.ErrDamaged) {
-		t.Errorf("the error is %v", err)
+	for _, lowLatency := range []bool{false, true} {
+		d, result := NewDecoder(pool, Limits{}), make(chan error)
+		d.LowLatency = lowLatency
+		go func() {
+			_, err := d.Decode(jpeg.Retain())
+			result <- err
+		}()
+		time.Sleep(5 * time.Millisecond) // of the 50 or 100 that it takes
+		d.Close()
+		if err := <-result; err == nil || errors.Is(err, jfif.ErrDamaged) {
+			t.Errorf("low latency %v: the error is %v", lowLatency, err)
+		}
 	}
 }
 

@@ -1,7 +1,11 @@
 package codec
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
@@ -29,23 +33,48 @@ func (p *passer) Encode(f *capture.Frame) (*capture.Frame, error) {
 // samples as they are: limited-range ones are marked by a comment.
 type jpegEncoder struct {
 	counters
-	unpacker
 	pool    *capture.Pool
 	quality int
-	padded  []byte // luma of odd sizes
-	jpeg    []byte // has room for the largest JPEG, which frames need not have
+	crew    *crew
+	workers []*stripEncoder // as many as were needed so far
+	jpeg    []byte          // has room for the largest strips, which frames need not have
+	closed  bool
+
+	// Of the frame that is being encoded.
+	rows   rawRows
+	div    division
+	strips [][]byte // their JPEGs, parts of jpeg
+	errs   []error
 }
 
 func newJPEGEncoder(quality int, pool *capture.Pool) (*jpegEncoder, error) {
 	e := &jpegEncoder{pool: pool, quality: quality}
-	e.turbo = newCompressor()
-	if e.turbo.handle == nil {
-		return nil, fmt.Errorf("codec: make an encoder: %w", e.turbo.err())
-	}
-	return e, nil
+	e.crew = newCrew(e.encodeStrip)
+	return e, e.hire(1)
 }
 
-func (e *jpegEncoder) Close() { e.turbo.close() }
+// hire makes encoders until there are n.
+func (e *jpegEncoder) hire(n int) error {
+	if e.closed {
+		return errors.New("the encoder is closed")
+	}
+	for len(e.workers) < n {
+		w := new(stripEncoder)
+		w.turbo = newCompressor()
+		if w.turbo.handle == nil {
+			return fmt.Errorf("codec: make an encoder: %w", w.turbo.err())
+		}
+		e.workers = append(e.workers, w)
+	}
+	return nil
+}
+
+func (e *jpegEncoder) Close() {
+	for _, w := range e.workers {
+		w.turbo.close()
+	}
+	e.closed = true
+}
 
 func (e *jpegEncoder) Format(in capture.Format) capture.Format {
 	out := PlanarFormat(in)
@@ -54,35 +83,83 @@ func (e *jpegEncoder) Format(in capture.Format) capture.Format {
 }
 
 func (e *jpegEncoder) Encode(f *capture.Frame) (*capture.Frame, error) {
+	return e.encodeDivided(f, divide(f.Format, runtime.GOMAXPROCS(0)))
+}
+
+// encodeDivided is Encode with a division of the frame.
+func (e *jpegEncoder) encodeDivided(f *capture.Frame, d division) (*capture.Frame, error) {
 	defer f.Release()
-	jpeg, err := e.encode(f)
+	g, err := e.encode(f, d)
 	if err != nil {
 		e.countError(err)
 		return nil, fmt.Errorf("codec: encode frame %d of %v: %w", f.Sequence, f.Format, err)
 	}
-	g := e.pool.Get(len(jpeg) + jfif.MarkRoom)
-	g.CopyMetaFrom(e.Format(f.Format), f)
-	g.Data = jfif.AppendMarked(g.Data[:0], jpeg, g.Format.Range)
 	g.At[capture.Encoded] = time.Now()
 	return g, nil
 }
 
-// encode returns a JPEG that is valid until the next call.
-func (e *jpegEncoder) encode(f *capture.Frame) ([]byte, error) {
+func (e *jpegEncoder) encode(f *capture.Frame, d division) (*capture.Frame, error) {
 	if err := checkRaw(f); err != nil {
 		return nil, err
 	}
-	p, err := e.toPlanar(f)
-	if err != nil {
+	if err := e.encodeStrips(f, d); err != nil {
 		return nil, err
 	}
-	planar := PlanarFormat(f.Format)
+	size := jfif.JoinRoom(len(e.strips))
+	for _, s := range e.strips {
+		size += len(s)
+	}
+	g := e.pool.Get(size)
+	g.CopyMetaFrom(e.Format(f.Format), f)
+	data, err := jfif.AppendJoined(g.Data[:0], e.strips, g.Format.Height, g.Format.Range)
+	if err != nil {
+		g.Release()
+		return nil, err
+	}
+	g.Data = data
+	return g, nil
+}
+
+// encodeStrips fills e.strips.
+func (e *jpegEncoder) encodeStrips(f *capture.Frame, d division) error {
+	if err := e.hire(d.workers); err != nil {
+		return err
+	}
+	n := d.strips(f.Format.Height)
+	e.rows, e.div = rowsOf(f), d
+	growBuffer(&e.jpeg, n*d.bound(f.Format))
+	e.strips = slices.Grow(e.strips[:0], n)[:n]
+	e.errs = slices.Grow(e.errs[:0], n)[:n]
+	e.crew.do(n, min(d.workers, n))
+	return cmp.Or(e.errs...)
+}
+
+// encodeStrip encodes one strip. It is called by several goroutines at once.
+func (e *jpegEncoder) encodeStrip(worker, i int) {
+	top, room := i*e.div.rows, e.div.bound(e.rows.format)
+	rows := e.rows.cut(top, min(e.div.rows, e.rows.format.Height-top))
+	out := e.jpeg[i*room : (i+1)*room]
+	n, err := e.workers[worker].encode(out, rows, e.quality)
+	e.strips[i], e.errs[i] = out[:n], err
+}
+
+// stripEncoder encodes rows of frames. It is for one goroutine at a time.
+type stripEncoder struct {
+	unpacker
+	padded []byte // luma of odd sizes
+}
+
+// encode writes a JPEG of some rows to out, and returns its length.
+func (e *stripEncoder) encode(out []byte, rows rawRows, quality int) (int, error) {
+	p, err := e.rowsToPlanar(rows)
+	if err != nil {
+		return 0, err
+	}
+	planar := PlanarFormat(rows.format)
 	sub := jfif.SubsamplingOf(planar.Pixel)
 	subX, subY := sub.Factors()
 	p[0] = padded(p[0], subX, subY, &e.padded)
-	out := growBuffer(&e.jpeg, jpegBound(planar, sub))
-	n, err := e.turbo.compress(out, p, planar, sub, e.quality)
-	return out[:n], err
+	return e.turbo.compress(out, p, planar, sub, quality)
 }
 
 // padded returns p with its sides rounded up to multiples of subX and subY by

@@ -8,6 +8,8 @@ package codec
 #cgo nocallback tb_compress
 #cgo noescape tb_decode
 #cgo nocallback tb_decode
+#cgo noescape tb_decode_part
+#cgo nocallback tb_decode_part
 #cgo noescape tb_from_rgb
 #cgo nocallback tb_from_rgb
 #cgo noescape tb_rescale
@@ -106,25 +108,41 @@ func (t *turbo) compress(out []byte, p frameView, f capture.Format, sub jfif.Sub
 // about ten.
 const maxScans = 16
 
-// libjpeg decodes JPEGs. It is for one goroutine, but for stop.
+// libjpeg decodes JPEGs. It is for one goroutine.
 type libjpeg struct {
-	stopped atomic.Uint32
+	stopped *atomic.Uint32 // if not 0, each decode ends; may be set by any goroutine
 	shapes  [3]C.struct_tb_shape
 	message [200]byte // JMSG_LENGTH_MAX of jpeglib.h
 }
 
-// stop ends a decode that runs, and each that begins later. It may be called from
-// any goroutine.
-func (l *libjpeg) stop() { l.stopped.Store(1) }
-
 // decode fills p, whose planes have the size of the JPEG's components.
 func (l *libjpeg) decode(p frameView, jpeg []byte) error {
+	l.prepare(p)
+	return l.check(C.tb_decode(bytesToC(jpeg), C.ulong(len(jpeg)), &l.shapes[0], p[0].c(), p[1].c(), p[2].c(), maxScans,
+		(*C.uint32_t)(unsafe.Pointer(l.stopped)), (*C.char)(unsafe.Pointer(&l.message[0]))))
+}
+
+// decodePart fills p with a part of a JPEG, of which header has the part's height.
+func (l *libjpeg) decodePart(p frameView, header, data []byte, restart int, last bool) error {
+	var ends C.int
+	if last {
+		ends = 1
+	}
+	l.prepare(p)
+	return l.check(C.tb_decode_part(bytesToC(header), C.ulong(len(header)), bytesToC(data), C.ulong(len(data)),
+		C.int(restart), ends, &l.shapes[0], p[0].c(), p[1].c(), p[2].c(),
+		(*C.uint32_t)(unsafe.Pointer(l.stopped)), (*C.char)(unsafe.Pointer(&l.message[0]))))
+}
+
+func (l *libjpeg) prepare(p frameView) {
 	for i, q := range p {
 		l.shapes[i] = C.struct_tb_shape{width: C.uint32_t(q.width), height: C.uint32_t(q.height), stride: C.uint32_t(q.stride)}
 	}
 	l.message[0] = 0
-	result := C.tb_decode(bytesToC(jpeg), C.ulong(len(jpeg)), &l.shapes[0], p[0].c(), p[1].c(), p[2].c(), maxScans,
-		(*C.uint32_t)(unsafe.Pointer(&l.stopped)), (*C.char)(unsafe.Pointer(&l.message[0])))
+}
+
+// check returns what a tb_result means.
+func (l *libjpeg) check(result C.int) error {
 	switch result {
 	case C.TB_OK:
 		return nil

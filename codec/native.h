@@ -34,6 +34,14 @@ enum tb_result {
 int tb_decode(const uint8_t *jpeg, unsigned long size, const struct tb_shape shapes[3],
 	      uint8_t *y, uint8_t *u, uint8_t *v, int max_scans, const uint32_t *stop, char *message);
 
+/* Decodes a part of a JPEG, whose data follows a header with the part's height.
+ * The number of its first restart marker is restart, and the last part ends with
+ * EOI. Like tb_decode, but where that would accept more padding, the part is
+ * TB_DAMAGED. */
+int tb_decode_part(const uint8_t *header, unsigned long header_size, const uint8_t *data, unsigned long size,
+		   int restart, int last, const struct tb_shape shapes[3],
+		   uint8_t *y, uint8_t *u, uint8_t *v, const uint32_t *stop, char *message);
+
 /* Converts packed RGB pictures to full-range BT.601 planes without subsampling;
  * returns 0, or -1. */
 int tb_from_rgb(tjhandle handle, int pixel_format, const uint8_t *rgb, int width, int height,

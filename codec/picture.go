@@ -14,6 +14,11 @@ func (p plane) cropTo(x, y, w, h, size int) plane {
 	return plane{p.data[y*p.stride+x*size:], p.stride, w, h}
 }
 
+// lines returns n lines from one on.
+func (p plane) lines(from, n int) plane {
+	return plane{p.data[from*p.stride:], p.stride, p.width, n}
+}
+
 // fits reports whether data holds every line.
 func (p plane) fits() bool {
 	return p.stride >= p.width && len(p.data) >= p.stride*(p.height-1)+p.width
@@ -67,38 +72,45 @@ type unpacker struct {
 
 // toPlanar returns the frame as its PlanarFormat. The planes are the frame's own
 // where its layout allows, and else stay valid until the next call.
-func (u *unpacker) toPlanar(f *capture.Frame) (frameView, error) {
-	to := PlanarFormat(f.Format)
-	layout := f.Format.Pixel.Info().Layout
-	if layout == capture.Planar {
-		return planesOf(f.Format, f.Data), nil
+func (u *unpacker) toPlanar(f *capture.Frame) (frameView, error) { return u.rowsToPlanar(rowsOf(f)) }
+
+// rowsToPlanar is toPlanar of some rows of a frame.
+func (u *unpacker) rowsToPlanar(r rawRows) (frameView, error) {
+	if r.layout() == capture.Planar {
+		return r.ordered(), nil
 	}
+	to := PlanarFormat(r.format)
 	p := planesOf(to, growBuffer(&u.scratch, to.Size()))
-	if layout == capture.SemiPlanar {
-		p[0] = lumaOf(f)
-		splitChroma(p, f)
+	if r.layout() == capture.SemiPlanar {
+		p[0] = r.planes[0]
+		r.splitChroma(p)
 		return p, nil
 	}
-	return p, u.unpackInto(p, f)
+	return p, u.unpackRows(p, r)
 }
 
 // unpackInto writes the frame to the planes of its PlanarFormat.
 func (u *unpacker) unpackInto(dst frameView, f *capture.Frame) error {
-	switch info := f.Format.Pixel.Info(); info.Layout {
+	return u.unpackRows(dst, rowsOf(f))
+}
+
+// unpackRows is unpackInto of some rows of a frame.
+func (u *unpacker) unpackRows(dst frameView, r rawRows) error {
+	switch info := r.format.Pixel.Info(); info.Layout {
 	case capture.PackedRGB:
-		return u.turbo.fromRGB(dst, f.Data, info.RGB)
+		return u.turbo.fromRGB(dst, r.planes[0].data, info.RGB)
 	case capture.RGB16:
-		return u.turbo.fromRGB(dst, u.expandRGB565(f), bgrx)
+		return u.turbo.fromRGB(dst, u.expandRGB565(r), bgrx)
 	case capture.Words:
-		narrowWords(dst[0], packedPlane(f.Format, f.Data), info.Bits)
+		narrowWords(dst[0], r.planes[0], info.Bits)
 	case capture.Packed422:
 		c0, c1 := chromaOrder(dst, info.Pixel)
-		unpack422(dst[0], c0, c1, packedPlane(f.Format, f.Data), info.ChromaFirst)
+		unpack422(dst[0], c0, c1, r.planes[0], info.ChromaFirst)
 	case capture.SemiPlanar:
-		scalePlane(dst[0], lumaOf(f))
-		splitChroma(dst, f)
+		scalePlane(dst[0], r.planes[0])
+		r.splitChroma(dst)
 	default:
-		resamplePlanes(dst, planesOf(f.Format, f.Data))
+		resamplePlanes(dst, r.ordered())
 	}
 	return nil
 }
@@ -106,16 +118,12 @@ func (u *unpacker) unpackInto(dst frameView, f *capture.Frame) error {
 // bgrx is the order of what expand returns, as PixelInfo.RGB has it.
 var bgrx = [4]int{2, 1, 0, 4}
 
-// expandRGB565 returns a frame of RGB565 as pixels of 32 bits, until the next call.
-func (u *unpacker) expandRGB565(f *capture.Frame) []byte {
-	b := growBuffer(&u.expanded, 4*f.Format.Width*f.Format.Height)
-	expandRGB565(plane{b, 4 * f.Format.Width, f.Format.Width, f.Format.Height}, packedPlane(f.Format, f.Data))
+// expandRGB565 returns rows of RGB565 as pixels of 32 bits, until the next call.
+func (u *unpacker) expandRGB565(r rawRows) []byte {
+	w, h := r.format.Width, r.format.Height
+	b := growBuffer(&u.expanded, 4*w*h)
+	expandRGB565(plane{b, 4 * w, w, h}, r.planes[0])
 	return b
-}
-
-// lumaOf returns the first plane of a frame that is not packed.
-func lumaOf(f *capture.Frame) plane {
-	return plane{f.Data, f.Format.Width, f.Format.Width, f.Format.Height}
 }
 
 // chromaOf returns the interleaved chroma of a picture in data, in pairs.
@@ -123,11 +131,6 @@ func chromaOf(f capture.Format, data []byte) plane {
 	planes, _ := f.Planes()
 	l := planes[1]
 	return plane{data[l.Offset:], l.Stride, l.Stride / 2, l.Lines}
-}
-
-func splitChroma(dst frameView, f *capture.Frame) {
-	c0, c1 := chromaOrder(dst, f.Format.Pixel)
-	splitPairs(c0, c1, chromaOf(f.Format, f.Data))
 }
 
 // packedPlane returns the only plane of a packed picture in data.

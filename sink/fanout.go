@@ -57,8 +57,8 @@ type outlet struct {
 	superseded atomic.Uint64
 }
 
-// takes reports whether the output takes such frames.
-func (out *outlet) takes(n Need) bool { return !out.done.Load() && out.Takes() == n }
+// takesNow reports whether the output takes such frames.
+func (out *outlet) takesNow(n Need) bool { return !out.done.Load() && out.Takes() == n }
 
 // NewFanout returns a fan-out without outputs.
 func NewFanout(o Options) *Fanout {
@@ -100,9 +100,9 @@ func (o *Fanout) Frame(f *capture.Frame) {
 			o.presentEvery(out, f)
 		}
 	}
-	o.share(f, Received)
+	o.shareFrame(f, Received)
 	switch {
-	case !o.needed(Decoded):
+	case !o.neededNow(Decoded):
 		f.Release()
 	case o.received.Put(f):
 		o.superseded.Add(1)
@@ -112,8 +112,8 @@ func (o *Fanout) Frame(f *capture.Frame) {
 // presentEvery presents a frame to an output of every frame, which an error ends: it
 // has a queue of its own and has tried before.
 func (o *Fanout) presentEvery(out *outlet, f *capture.Frame) {
-	if err := out.present(out.sink, f.Retain()); err != nil {
-		o.end(out, cause(err))
+	if err := out.presentFrame(out.sink, f.Retain()); err != nil {
+		o.endOutlet(out, endCause(err))
 	}
 }
 
@@ -122,12 +122,12 @@ func (o *Fanout) presentEvery(out *outlet, f *capture.Frame) {
 func (o *Fanout) End(output Output, err error) {
 	for _, out := range o.outlets {
 		if out.Output == output {
-			o.end(out, err)
+			o.endOutlet(out, err)
 		}
 	}
 }
 
-func (o *Fanout) end(out *outlet, err error) {
+func (o *Fanout) endOutlet(out *outlet, err error) {
 	if out.done.Swap(true) {
 		return
 	}
@@ -147,17 +147,17 @@ func (o *Fanout) Left() (left int) {
 	return left
 }
 
-// cause returns why a sink is done, nil where that is no failure.
-func cause(err error) error {
+// endCause returns why a sink is done, nil where that is no failure.
+func endCause(err error) error {
 	if err == ErrDone { // what wraps it is a failure
 		return nil
 	}
 	return err
 }
 
-// needed reports whether any sink takes such frames.
-func (o *Fanout) needed(n Need) bool {
-	return slices.ContainsFunc(o.outlets, func(out *outlet) bool { return out.takes(n) })
+// neededNow reports whether any sink takes such frames.
+func (o *Fanout) neededNow(n Need) bool {
+	return slices.ContainsFunc(o.outlets, func(out *outlet) bool { return out.takesNow(n) })
 }
 
 // Run serves the outputs until Close, lets them present what they were handed
@@ -166,18 +166,19 @@ func (o *Fanout) Run() {
 	var sinks sync.WaitGroup
 	for _, out := range o.outlets {
 		if !out.every {
-			sinks.Go(func() { o.serve(out) })
+			sinks.Go(func() { o.serveOutlet(out) })
 		}
 	}
 	for f := range o.received.Frames() {
-		o.decode(f)
+		o.decodeFrame(f)
 	}
 	o.decoder.Close()
 	for _, out := range o.outlets {
 		out.box.Close()
 	}
 	sinks.Wait()
-	for _, out := range o.outlets { // what came when its sink had failed
+	// A frame may wait whose sink had failed and was not reopened in time.
+	for _, out := range o.outlets {
 		out.box.Discard()
 	}
 }
@@ -200,7 +201,7 @@ func (o *Fanout) Close() (err error) {
 // be called by any goroutine.
 func (o *Fanout) Hurry() { o.decoder.Close() }
 
-func (o *Fanout) decode(f *capture.Frame) {
+func (o *Fanout) decodeFrame(f *capture.Frame) {
 	raw, err := o.decoder.Decode(f)
 	if err != nil {
 		// The sinks keep the last good frame.
@@ -212,14 +213,14 @@ func (o *Fanout) decode(f *capture.Frame) {
 		}
 		return
 	}
-	o.share(raw, Decoded)
+	o.shareFrame(raw, Decoded)
 	raw.Release()
 }
 
-// share gives each sink that takes such frames a reference of its own.
-func (o *Fanout) share(f *capture.Frame, n Need) {
+// shareFrame gives each sink that takes such frames a reference of its own.
+func (o *Fanout) shareFrame(f *capture.Frame, n Need) {
 	for _, out := range o.outlets {
-		if out.takes(n) && out.box.Put(f.Retain()) {
+		if out.takesNow(n) && out.box.Put(f.Retain()) {
 			out.superseded.Add(1)
 		}
 	}
@@ -244,8 +245,8 @@ func (o *Fanout) Stats() Stats {
 	return s
 }
 
-// serve keeps an output open until it is done or there are no more frames.
-func (o *Fanout) serve(out *outlet) {
+// serveOutlet keeps an output open until it is done or there are no more frames.
+func (o *Fanout) serveOutlet(out *outlet) {
 	logged := ""
 	for {
 		err := out.presentAll()
@@ -253,7 +254,7 @@ func (o *Fanout) serve(out *outlet) {
 			return
 		}
 		if errors.Is(err, ErrDone) {
-			o.end(out, cause(err))
+			o.endOutlet(out, endCause(err))
 			break
 		}
 		if err.Error() != logged {
@@ -266,6 +267,7 @@ func (o *Fanout) serve(out *outlet) {
 		case <-time.After(reopen):
 		}
 	}
+	// The output has ended and its mailbox is closed, but a frame may wait in it.
 	for f := range out.box.Frames() {
 		f.Release()
 	}
@@ -280,18 +282,20 @@ func (out *outlet) presentAll() error {
 		}
 		out.sink = s
 	}
+	// The first sink was opened by Add, which reports its error to the user; later ones
+	// are opened here.
 	s := out.sink
 	out.sink = nil
 	for f := range out.box.Frames() {
-		if err := out.present(s, f); err != nil {
+		if err := out.presentFrame(s, f); err != nil {
 			return cmp.Or(err, s.Close())
 		}
 	}
 	return s.Close()
 }
 
-// present takes over the reference of a frame.
-func (out *outlet) present(s Sink, f *capture.Frame) error {
+// presentFrame takes over the reference of a frame.
+func (out *outlet) presentFrame(s Sink, f *capture.Frame) error {
 	defer f.Release()
 	if err := s.Present(f.Retain()); err != nil {
 		return err

@@ -159,7 +159,7 @@ func TestSinkThatIsDone(t *testing.T) {
 	}
 }
 
-func TestDamagedPictureIsPassedOver(t *testing.T) {
+func TestDamagedFrameIsPassedOver(t *testing.T) {
 	s := &recorded{}
 	stats := play(t, 4, []uint32{2}, func(o *Fanout) { addTo(t, o, s) })
 	if stats.Damaged != 1 || !slices.Equal(s.got, []uint32{1, 3, 4}) {

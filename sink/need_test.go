@@ -64,13 +64,13 @@ func TestNothingIsDecodedForASinkThatIsDone(t *testing.T) {
 		addTo(t, o, &recorded{fail: ErrDone, at: 2})
 	})
 	if d.count != 2 {
-		t.Errorf("%d pictures were decoded, want 2", d.count)
+		t.Errorf("%d frames were decoded, want 2", d.count)
 	}
 }
 
-// TestPictureForASinkThatHasFailed: what is decoded at the end, when the sink waits
+// TestFrameForASinkThatHasFailed: what is decoded at the end, when the sink waits
 // to be opened again, is released; play checks it.
-func TestPictureForASinkThatHasFailed(t *testing.T) {
+func TestFrameForASinkThatHasFailed(t *testing.T) {
 	play(t, 2, nil, func(o *Fanout) {
 		o.decoder = &counting{takes: period * 3 / 2}
 		addTo(t, o, &recorded{fail: errors.New("broken"), at: 1})

@@ -48,12 +48,12 @@ type Sink interface {
 // snapshot that was taken: its output is not opened again.
 var ErrDone = errors.New("sink is done")
 
-// Notice is what an output shows while there is no frame; the zero value says that
+// Notice is what an output shows while there is no frame; the zero value means that
 // frames are to come.
 type Notice struct {
 	Heading string // such as "No signal"
 	Detail  string // lines below it, for the user of this host
-	Brief   string // what is waited for, in one line, for the readers of a virtual camera
+	Brief   string // what it waits for, in one line, for the readers of a virtual camera
 }
 
 // Noticer is an Output that shows notices. Notice must not wait.

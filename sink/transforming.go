@@ -33,11 +33,11 @@ func (d *transforming) Decode(f *capture.Frame) (*capture.Frame, error) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.warn(d.transformer.Check(raw.Format))
+	d.warnOnce(d.transformer.Check(raw.Format))
 	return d.transformer.Apply(raw)
 }
 
-func (d *transforming) warn(err error) {
+func (d *transforming) warnOnce(err error) {
 	text := ""
 	if err != nil {
 		text = err.Error()

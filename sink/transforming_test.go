@@ -15,8 +15,8 @@ import (
 
 // shown is an output that remembers the luma of what it gets.
 type shown struct {
-	need     Need
-	pictures *[][]byte
+	need   Need
+	frames *[][]byte
 }
 
 func (shown) Name() string          { return "test" }
@@ -25,7 +25,7 @@ func (s shown) Open() (Sink, error) { return s, nil }
 
 func (s shown) Present(f *capture.Frame) error {
 	defer f.Release()
-	*s.pictures = append(*s.pictures, slices.Clone(f.Data))
+	*s.frames = append(*s.frames, slices.Clone(f.Data))
 	return nil
 }
 
@@ -81,7 +81,7 @@ func TestCropThatDoesNotFit(t *testing.T) {
 	}
 	damaged := pool.Get(1)
 	if _, err := d.Decode(damaged); !errors.Is(err, errDamaged) {
-		t.Errorf("a damaged picture: %v", err)
+		t.Errorf("a damaged frame: %v", err)
 	}
 	if n := pool.Outstanding(); n != 0 {
 		t.Errorf("%d frames were not released", n)

@@ -32,21 +32,21 @@ var ErrNoCode = errors.New("frame holds no readable code")
 // bits above are the camera's, less one.
 const timeBits = 44
 
-func (s Stamp) encode(code *[codeBytes]byte) {
+func (s Stamp) encodeTo(code *[codeBytes]byte) {
 	binary.BigEndian.PutUint32(code[:], s.Counter)
 	low := uint64(s.Camera-1)<<timeBits | uint64(s.Time.UnixMicro())&(1<<timeBits-1)
 	binary.BigEndian.PutUint16(code[4:], uint16(low>>32))
 	binary.BigEndian.PutUint32(code[6:], uint32(low))
-	binary.BigEndian.PutUint16(code[10:], checksum(code))
+	binary.BigEndian.PutUint16(code[10:], codeChecksum(code))
 }
 
-// checksum never makes a code of all black or all white cells a good one.
-func checksum(code *[codeBytes]byte) uint16 {
+// codeChecksum never makes a code of all black or all white cells a good one.
+func codeChecksum(code *[codeBytes]byte) uint16 {
 	return uint16(crc32.ChecksumIEEE(code[:10]))
 }
 
 func decodeStamp(code *[codeBytes]byte, near time.Time) (Stamp, error) {
-	if binary.BigEndian.Uint16(code[10:]) != checksum(code) {
+	if binary.BigEndian.Uint16(code[10:]) != codeChecksum(code) {
 		return Stamp{}, ErrNoCode
 	}
 	low := int64(binary.BigEndian.Uint16(code[4:]))<<32 | int64(binary.BigEndian.Uint32(code[6:]))

@@ -13,7 +13,7 @@ func TestStampAcrossOverflow(t *testing.T) {
 		for _, near := range []time.Time{edge, edge.Add(-time.Second), edge.Add(time.Second)} {
 			want := Stamp{Camera: 16, Counter: 7, Time: edge.Add(off)}
 			var code [codeBytes]byte
-			want.encode(&code)
+			want.encodeTo(&code)
 			got, err := decodeStamp(&code, near)
 			if err != nil || got.Camera != want.Camera || got.Counter != want.Counter || !got.Time.Equal(want.Time) {
 				t.Errorf("%v read at %v is %v, %v", want, near, got, err)

@@ -48,12 +48,12 @@ func (c *camera) listControls() []capture.Control {
 	defer c.mu.Unlock()
 	list := slices.Clone(c.controls)
 	for i := range list {
-		list[i].Inactive = list[i].ID == idSpeed && value(list, idBlock) != 1
+		list[i].Inactive = list[i].ID == idSpeed && indexOfControl(list, idBlock) != 1
 	}
 	return list
 }
 
-func value(list []capture.Control, id uint32) int {
+func indexOfControl(list []capture.Control, id uint32) int {
 	i := slices.IndexFunc(list, func(c capture.Control) bool { return c.ID == id })
 	return int(list[i].Value)
 }
@@ -62,7 +62,7 @@ func value(list []capture.Control, id uint32) int {
 func (c *camera) controlValue(id uint32) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return value(c.controls, id)
+	return indexOfControl(c.controls, id)
 }
 
 // Controls implements capture.Controls.
@@ -98,13 +98,13 @@ func (c *Controls) Set(s capture.Setting) (capture.Setting, error) {
 	c.camera.controls[i].Value = s.Value
 	for other := range c.camera.open {
 		if other != c {
-			other.notify()
+			other.notifyChange()
 		}
 	}
 	return s, nil
 }
 
-func (c *Controls) notify() {
+func (c *Controls) notifyChange() {
 	select {
 	case c.changed <- struct{}{}:
 	default:

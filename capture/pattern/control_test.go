@@ -68,7 +68,7 @@ func TestControls(t *testing.T) {
 func TestBrightnessAndBlock(t *testing.T) {
 	c := openControls(t)
 	defer c.Close()
-	s, _ := open(t, capture.Mode{Pixel: capture.YUYV, Width: 160, Height: 120, Rate: capture.Rate{Num: 60, Den: 1}})
+	s, _ := openCamera(t, capture.Mode{Pixel: capture.YUYV, Width: 160, Height: 120, Rate: capture.Rate{Num: 60, Den: 1}})
 	at := func() (bar, block byte) {
 		f, err := s.Read()
 		if err != nil {

@@ -34,7 +34,7 @@ func (Driver) Name() string { return Name }
 func (Driver) Devices() ([]capture.Device, error) {
 	devices := make([]capture.Device, len(cameras))
 	for i, c := range cameras {
-		devices[i] = c.describe()
+		devices[i] = c.describeDevice()
 	}
 	return devices, nil
 }
@@ -42,7 +42,7 @@ func (Driver) Devices() ([]capture.Device, error) {
 // Find returns the test camera of that path or name; none for "".
 func (Driver) Find(name string) (capture.Device, error) {
 	for _, c := range cameras {
-		if d := c.describe(); d.Is(name) {
+		if d := c.describeDevice(); d.Is(name) {
 			return d, nil
 		}
 	}
@@ -58,7 +58,7 @@ func (Driver) Open(d capture.Device, mode capture.Mode, pool *capture.Pool) (cap
 	if err != nil {
 		return nil, err
 	}
-	return open(c, mode, pool)
+	return openCamera(c, mode, pool)
 }
 
 // OpenControls opens the controls of a camera.
@@ -74,9 +74,9 @@ func (Driver) OpenControls(d capture.Device) (capture.Controls, error) {
 func (Driver) Watch(context.Context) (<-chan struct{}, error) { return nil, nil }
 
 // Camera describes the first test camera.
-func Camera() capture.Device { return cameras[0].describe() }
+func Camera() capture.Device { return cameras[0].describeDevice() }
 
-func (c *camera) describe() capture.Device {
+func (c *camera) describeDevice() capture.Device {
 	d := capture.Device{Path: c.path, Name: c.name, Driver: "tbcam", Bus: c.path, Test: true, Controls: c.listControls()}
 	for _, pixel := range formats {
 		for _, size := range sizes {
@@ -120,10 +120,10 @@ type Source struct {
 
 // Open starts the first test camera; mode must be one of Camera's.
 func Open(mode capture.Mode, pool *capture.Pool) (*Source, error) {
-	return open(cameras[0], mode, pool)
+	return openCamera(cameras[0], mode, pool)
 }
 
-func open(c *camera, mode capture.Mode, pool *capture.Pool) (*Source, error) {
+func openCamera(c *camera, mode capture.Mode, pool *capture.Pool) (*Source, error) {
 	if mode.Rate.Num == 0 || mode.Rate.Den == 0 {
 		return nil, fmt.Errorf("open %s: %w: %v has no frame rate", c.path, capture.ErrNoMode, mode)
 	}
@@ -134,7 +134,7 @@ func open(c *camera, mode capture.Mode, pool *capture.Pool) (*Source, error) {
 		timer:  time.NewTimer(0),
 		closed: make(chan struct{}),
 	}
-	s.blank = drawBars(s.Format(), c.colors())
+	s.blank = drawBars(s.Format(), c.barColors())
 	return s, nil
 }
 
@@ -146,7 +146,7 @@ func (s *Source) Format() capture.Format {
 	return capture.Format{Pixel: s.mode.Pixel, Width: s.mode.Width, Height: s.mode.Height}
 }
 
-// Lost counts the frames that nobody read in time.
+// Lost counts the frames that were not read in time.
 func (s *Source) Lost() capture.Lost {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,7 +155,7 @@ func (s *Source) Lost() capture.Lost {
 
 // Read waits for the next frame that is due.
 func (s *Source) Read() (*capture.Frame, error) {
-	s.timer.Reset(time.Until(s.due()))
+	s.timer.Reset(time.Until(s.nextDue()))
 	select {
 	case <-s.timer.C:
 	case <-s.closed:
@@ -171,12 +171,12 @@ func (s *Source) Read() (*capture.Frame, error) {
 	f.Format, f.Sequence = s.Format(), uint32(s.next)
 	f.Time = s.start.Add(time.Duration(s.next) * s.period)
 	f.At[capture.Captured], f.At[capture.Dequeued] = f.Time, time.Now()
-	s.draw(f)
+	s.drawFrame(f)
 	s.next++
 	return f, nil
 }
 
-func (s *Source) due() time.Time {
+func (s *Source) nextDue() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.start.Add(time.Duration(s.next) * s.period)
@@ -190,11 +190,11 @@ func (s *Source) Close() error {
 
 const black, white = 16, 235 // of limited range
 
-// draw paints a frame: the blank one, the code, and a block that moves.
-func (s *Source) draw(f *capture.Frame) {
+// drawFrame paints a frame: the blank one, the code, and a block that moves.
+func (s *Source) drawFrame(f *capture.Frame) {
 	copy(f.Data, s.blank)
 	code := &s.code
-	Stamp{Camera: s.camera.number, Counter: f.Sequence, Time: f.Time}.encode(code)
+	Stamp{Camera: s.camera.number, Counter: f.Sequence, Time: f.Time}.encodeTo(code)
 	w, h := f.Format.Width, f.Format.Height
 	for i := range codeColumns * codeRows {
 		x, y := i%codeColumns, i/codeColumns
@@ -213,7 +213,7 @@ func (s *Source) draw(f *capture.Frame) {
 func (s *Source) drawBlock(f *capture.Frame) {
 	w, h := f.Format.Width, f.Format.Height
 	if n := s.camera.controlValue(idBrightness); n != 0 {
-		brighten(f, h/codeShare, n)
+		brightenLines(f, h/codeShare, n)
 	}
 	side := h / 8
 	at := 0
@@ -232,8 +232,8 @@ func (s *Source) drawBlock(f *capture.Frame) {
 	}
 }
 
-// brighten adds n to the luma of all lines from top on.
-func brighten(f *capture.Frame, top, n int) {
+// brightenLines adds n to the luma of all lines from top on.
+func brightenLines(f *capture.Frame, top, n int) {
 	planes, _ := f.Format.Planes()
 	step := 1
 	if f.Format.Pixel == capture.YUYV {
@@ -269,9 +269,9 @@ var colors = [8][3]byte{
 	{84, 184, 198}, {65, 100, 212}, {35, 212, 114}, {black, 128, 128},
 }
 
-// colors returns the colours of the bars from left to right: the second camera has
+// barColors returns the colours of the bars from left to right: the second camera has
 // them the other way round.
-func (c *camera) colors() [8][3]byte {
+func (c *camera) barColors() [8][3]byte {
 	colors := colors
 	if c.number == 2 {
 		slices.Reverse(colors[:])

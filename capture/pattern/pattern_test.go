@@ -11,7 +11,7 @@ import (
 	"github.com/tbcam/tbcam/capture/pattern"
 )
 
-func open(t *testing.T, mode capture.Mode) (capture.Source, *capture.Pool) {
+func openCamera(t *testing.T, mode capture.Mode) (capture.Source, *capture.Pool) {
 	t.Helper()
 	pool := &capture.Pool{}
 	s, err := pattern.Open(mode, pool)
@@ -118,7 +118,7 @@ func TestFind(t *testing.T) {
 
 func TestLateReaderGetsTheNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _ := open(t, capture.Mode{Pixel: capture.YUYV, Width: 160, Height: 120, Rate: capture.Rate{Num: 10, Den: 1}})
+		s, _ := openCamera(t, capture.Mode{Pixel: capture.YUYV, Width: 160, Height: 120, Rate: capture.Rate{Num: 10, Den: 1}})
 		read := func() uint32 {
 			f, err := s.Read()
 			if err != nil {
@@ -140,7 +140,7 @@ func TestLateReaderGetsTheNewest(t *testing.T) {
 
 func TestCloseWakesRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, _ := open(t, capture.Mode{Pixel: capture.NV12, Width: 160, Height: 120, Rate: capture.Rate{Num: 1, Den: 60}})
+		s, _ := openCamera(t, capture.Mode{Pixel: capture.NV12, Width: 160, Height: 120, Rate: capture.Rate{Num: 1, Den: 60}})
 		f, err := s.Read()
 		if err != nil {
 			t.Fatal(err)
@@ -158,7 +158,7 @@ func TestCloseWakesRead(t *testing.T) {
 }
 
 func TestDamagedCodeIsRefused(t *testing.T) {
-	s, _ := open(t, capture.Mode{Pixel: capture.YUV420, Width: 320, Height: 240, Rate: capture.Rate{Num: 30, Den: 1}})
+	s, _ := openCamera(t, capture.Mode{Pixel: capture.YUV420, Width: 320, Height: 240, Rate: capture.Rate{Num: 30, Den: 1}})
 	f, err := s.Read()
 	if err != nil {
 		t.Fatal(err)

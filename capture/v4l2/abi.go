@@ -231,41 +231,41 @@ const (
 	read  = 2
 )
 
-// vidioc returns the number of an ioctl of videodev2.h, as the macro _IOC does.
-func vidioc(direction, nr, size uintptr) uintptr {
+// ioctlNumber returns the number of an ioctl of videodev2.h, as the macro _IOC does.
+func ioctlNumber(direction, nr, size uintptr) uintptr {
 	return direction<<30 | size<<16 | 'V'<<8 | nr
 }
 
 var (
-	vidiocQueryCap           = vidioc(read, 0, unsafe.Sizeof(capability{}))
-	vidiocEnumFmt            = vidioc(read|write, 2, unsafe.Sizeof(fmtDesc{}))
-	vidiocGFmt               = vidioc(read|write, 4, unsafe.Sizeof(format{}))
-	vidiocSFmt               = vidioc(read|write, 5, unsafe.Sizeof(format{}))
-	vidiocReqBufs            = vidioc(read|write, 8, unsafe.Sizeof(requestBuffers{}))
-	vidiocQueryBuf           = vidioc(read|write, 9, unsafe.Sizeof(buffer{}))
-	vidiocQBuf               = vidioc(read|write, 15, unsafe.Sizeof(buffer{}))
-	vidiocDQBuf              = vidioc(read|write, 17, unsafe.Sizeof(buffer{}))
-	vidiocStreamOn           = vidioc(write, 18, unsafe.Sizeof(uint32(0)))
-	vidiocStreamOff          = vidioc(write, 19, unsafe.Sizeof(uint32(0)))
-	vidiocGParm              = vidioc(read|write, 21, unsafe.Sizeof(streamParm{}))
-	vidiocSParm              = vidioc(read|write, 22, unsafe.Sizeof(streamParm{}))
-	vidiocGStd               = vidioc(read, 23, unsafe.Sizeof(uint64(0)))
-	vidiocSStd               = vidioc(write, 24, unsafe.Sizeof(uint64(0)))
-	vidiocEnumInput          = vidioc(read|write, 26, unsafe.Sizeof(input{}))
-	vidiocGInput             = vidioc(read, 38, unsafe.Sizeof(uint32(0)))
-	vidiocSInput             = vidioc(read|write, 39, unsafe.Sizeof(uint32(0)))
-	vidiocSDVTimings         = vidioc(read|write, 87, unsafe.Sizeof(dvTimings{}))
-	vidiocGDVTimings         = vidioc(read|write, 88, unsafe.Sizeof(dvTimings{}))
-	vidiocQueryDVTimings     = vidioc(read, 99, unsafe.Sizeof(dvTimings{}))
-	vidiocQueryMenu          = vidioc(read|write, 37, unsafe.Sizeof(queryMenu{}))
-	vidiocGExtCtrls          = vidioc(read|write, 71, unsafe.Sizeof(extControls{}))
-	vidiocSExtCtrls          = vidioc(read|write, 72, unsafe.Sizeof(extControls{}))
-	vidiocEnumFrameSizes     = vidioc(read|write, 74, unsafe.Sizeof(frmSizeEnum{}))
-	vidiocEnumFrameIntervals = vidioc(read|write, 75, unsafe.Sizeof(frmIvalEnum{}))
-	vidiocDQEvent            = vidioc(read, 89, unsafe.Sizeof(event{}))
-	vidiocSubscribeEvent     = vidioc(write, 90, unsafe.Sizeof(eventSubscription{}))
-	vidiocUnsubscribeEvent   = vidioc(write, 91, unsafe.Sizeof(eventSubscription{}))
-	vidiocQueryExtCtrl       = vidioc(read|write, 103, unsafe.Sizeof(queryExtCtrl{}))
+	vidiocQueryCap           = ioctlNumber(read, 0, unsafe.Sizeof(capability{}))
+	vidiocEnumFmt            = ioctlNumber(read|write, 2, unsafe.Sizeof(fmtDesc{}))
+	vidiocGFmt               = ioctlNumber(read|write, 4, unsafe.Sizeof(format{}))
+	vidiocSFmt               = ioctlNumber(read|write, 5, unsafe.Sizeof(format{}))
+	vidiocReqBufs            = ioctlNumber(read|write, 8, unsafe.Sizeof(requestBuffers{}))
+	vidiocQueryBuf           = ioctlNumber(read|write, 9, unsafe.Sizeof(buffer{}))
+	vidiocQBuf               = ioctlNumber(read|write, 15, unsafe.Sizeof(buffer{}))
+	vidiocDQBuf              = ioctlNumber(read|write, 17, unsafe.Sizeof(buffer{}))
+	vidiocStreamOn           = ioctlNumber(write, 18, unsafe.Sizeof(uint32(0)))
+	vidiocStreamOff          = ioctlNumber(write, 19, unsafe.Sizeof(uint32(0)))
+	vidiocGParm              = ioctlNumber(read|write, 21, unsafe.Sizeof(streamParm{}))
+	vidiocSParm              = ioctlNumber(read|write, 22, unsafe.Sizeof(streamParm{}))
+	vidiocGStd               = ioctlNumber(read, 23, unsafe.Sizeof(uint64(0)))
+	vidiocSStd               = ioctlNumber(write, 24, unsafe.Sizeof(uint64(0)))
+	vidiocEnumInput          = ioctlNumber(read|write, 26, unsafe.Sizeof(input{}))
+	vidiocGInput             = ioctlNumber(read, 38, unsafe.Sizeof(uint32(0)))
+	vidiocSInput             = ioctlNumber(read|write, 39, unsafe.Sizeof(uint32(0)))
+	vidiocSDVTimings         = ioctlNumber(read|write, 87, unsafe.Sizeof(dvTimings{}))
+	vidiocGDVTimings         = ioctlNumber(read|write, 88, unsafe.Sizeof(dvTimings{}))
+	vidiocQueryDVTimings     = ioctlNumber(read, 99, unsafe.Sizeof(dvTimings{}))
+	vidiocQueryMenu          = ioctlNumber(read|write, 37, unsafe.Sizeof(queryMenu{}))
+	vidiocGExtCtrls          = ioctlNumber(read|write, 71, unsafe.Sizeof(extControls{}))
+	vidiocSExtCtrls          = ioctlNumber(read|write, 72, unsafe.Sizeof(extControls{}))
+	vidiocEnumFrameSizes     = ioctlNumber(read|write, 74, unsafe.Sizeof(frmSizeEnum{}))
+	vidiocEnumFrameIntervals = ioctlNumber(read|write, 75, unsafe.Sizeof(frmIvalEnum{}))
+	vidiocDQEvent            = ioctlNumber(read, 89, unsafe.Sizeof(event{}))
+	vidiocSubscribeEvent     = ioctlNumber(write, 90, unsafe.Sizeof(eventSubscription{}))
+	vidiocUnsubscribeEvent   = ioctlNumber(write, 91, unsafe.Sizeof(eventSubscription{}))
+	vidiocQueryExtCtrl       = ioctlNumber(read|write, 103, unsafe.Sizeof(queryExtCtrl{}))
 )
 
 // Capabilities of a node.
@@ -295,7 +295,7 @@ const (
 	bufFlagTimestampMonotonic = 0x00002000
 )
 
-// Order of the lines of a frame. The orders left out give half a frame each,
+// Order of the lines of a frame. The orders omitted give half a frame each,
 // or both one after the other.
 const (
 	fieldAny          = 0

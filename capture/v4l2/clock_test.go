@@ -3,6 +3,8 @@ package v4l2
 import (
 	"testing"
 	"time"
+
+	"github.com/tbcam/tbcam/capture/internal/monotonic"
 )
 
 func monotonicBuffer(at time.Duration) *buffer {
@@ -14,7 +16,7 @@ func monotonicBuffer(at time.Duration) *buffer {
 
 func TestStampIsTheDriversTime(t *testing.T) {
 	before := time.Now()
-	got := stamp(monotonicBuffer(monotonicNow()), time.Now().Add(time.Second))
+	got := captureTime(monotonicBuffer(monotonic.Now()), time.Now().Add(time.Second))
 	// The driver's clock counts whole microseconds; the rest is the anchor's error.
 	if early := before.Sub(got); early > time.Millisecond {
 		t.Errorf("stamp is %v before the time it was taken at", early)
@@ -26,9 +28,9 @@ func TestStampIsTheDriversTime(t *testing.T) {
 
 func TestStampsDifferAsTheDriversDo(t *testing.T) {
 	later := time.Now().Add(time.Hour)
-	start := monotonicNow().Truncate(time.Microsecond)
+	start := monotonic.Now().Truncate(time.Microsecond)
 	for _, d := range []time.Duration{time.Microsecond, 33333 * time.Microsecond, time.Hour / 2} {
-		first, second := stamp(monotonicBuffer(start), later), stamp(monotonicBuffer(start+d), later)
+		first, second := captureTime(monotonicBuffer(start), later), captureTime(monotonicBuffer(start+d), later)
 		if got := second.Sub(first); got != d {
 			t.Errorf("stamps %v apart became %v", d, got)
 		}
@@ -37,15 +39,15 @@ func TestStampsDifferAsTheDriversDo(t *testing.T) {
 
 func TestStampFallsBackToTheDequeue(t *testing.T) {
 	dequeued := time.Now()
-	unknown := monotonicBuffer(monotonicNow())
+	unknown := monotonicBuffer(monotonic.Now())
 	unknown.flags = 0
-	copied := monotonicBuffer(monotonicNow())
+	copied := monotonicBuffer(monotonic.Now())
 	copied.flags = 0x4000 // V4L2_BUF_FLAG_TIMESTAMP_COPY
 	for name, b := range map[string]*buffer{
 		"unknown clock": unknown,
 		"copied stamp":  copied,
 	} {
-		if got := stamp(b, dequeued); got != dequeued {
+		if got := captureTime(b, dequeued); got != dequeued {
 			t.Errorf("%s: stamp %v, want that of the dequeue, %v", name, got, dequeued)
 		}
 	}

@@ -14,7 +14,7 @@ func TestColorOfADriversFormat(t *testing.T) {
 		matrix                   capture.Matrix
 		samples                  capture.Range
 	}{
-		{"nothing said", capture.YUYV, colorspaceDefault, ycbcrEncDefault, quantizationDefault, capture.BT601, capture.Limited},
+		{"nothing set", capture.YUYV, colorspaceDefault, ycbcrEncDefault, quantizationDefault, capture.BT601, capture.Limited},
 		{"webcam", capture.YUYV, colorspaceSRGB, ycbcrEncDefault, quantizationDefault, capture.BT601, capture.Limited},
 		{"webcam that names its matrix", capture.NV12, colorspaceSRGB, ycbcrEnc601, quantizationLimRange, capture.BT601, capture.Limited},
 		{"SD video", capture.UYVY, colorspaceSMPTE170M, ycbcrEncDefault, quantizationDefault, capture.BT601, capture.Limited},
@@ -33,7 +33,7 @@ func TestColorOfADriversFormat(t *testing.T) {
 		{"grey of 10 bits and limited range", capture.Y10, colorspaceDefault, ycbcrEncDefault, quantizationLimRange, capture.BT601, capture.Limited},
 		{"RGB of limited range", capture.BGR24, colorspaceSRGB, ycbcrEncDefault, quantizationLimRange, capture.BT601, capture.Limited},
 		{"JPEG", capture.JPEG, colorspaceJPEG, ycbcrEncDefault, quantizationDefault, capture.BT601, capture.Full},
-		{"JPEG, whatever the driver says", capture.MJPEG, colorspaceRec709, ycbcrEnc709, quantizationLimRange, capture.BT601, capture.Full},
+		{"JPEG, whatever the driver reports", capture.MJPEG, colorspaceRec709, ycbcrEnc709, quantizationLimRange, capture.BT601, capture.Full},
 	} {
 		pix := pixFormat{pixelFormat: uint32(c.pixel), colorspace: c.space, ycbcrEnc: c.encoding, quantization: c.quantum}
 		if matrix, samples := colorOf(pix); matrix != c.matrix || samples != c.samples {

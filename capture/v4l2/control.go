@@ -45,7 +45,7 @@ func OpenControls(path string) (*Controls, error) {
 	for _, control := range listControls(fd) {
 		// Without events, only the changes of other programs go unseen.
 		subscription := eventSubscription{typ: eventCtrl, id: control.ID}
-		ioctl(fd, vidiocSubscribeEvent, unsafe.Pointer(&subscription))
+		callDriver(fd, vidiocSubscribeEvent, unsafe.Pointer(&subscription))
 	}
 	return c, nil
 }
@@ -67,7 +67,7 @@ func (c *Controls) Set(s capture.Setting) (capture.Setting, error) {
 	if c.isClosed() {
 		return capture.Setting{}, capture.ErrClosed
 	}
-	control, err := c.find(s.ID)
+	control, err := c.queryControl(s.ID)
 	if err == nil {
 		err = control.Check(s)
 	}
@@ -75,30 +75,30 @@ func (c *Controls) Set(s capture.Setting) (capture.Setting, error) {
 		return capture.Setting{}, err
 	}
 	if err := writeControl(c.fd, control, s); err != nil {
-		return capture.Setting{}, c.refused(control, s, err)
+		return capture.Setting{}, c.refusalError(control, s, err)
 	}
 	if control.WriteOnly {
 		return s, nil
 	}
-	control, err = c.find(s.ID)
+	control, err = c.queryControl(s.ID)
 	return control.Setting(), err
 }
 
-// find asks for one control. With ctrlFlagNextCtrl in it, an ID of the peer's would
+// queryControl asks for one control. With ctrlFlagNextCtrl in it, an ID of the peer's would
 // be answered with another control.
-func (c *Controls) find(id uint32) (capture.Control, error) {
+func (c *Controls) queryControl(id uint32) (capture.Control, error) {
 	q := queryExtCtrl{id: id}
-	if err := ioctl(c.fd, vidiocQueryExtCtrl, unsafe.Pointer(&q)); err != nil && !errors.Is(err, unix.EINVAL) {
-		return capture.Control{}, explain("VIDIOC_QUERY_EXT_CTRL", c.path, err)
+	if err := callDriver(c.fd, vidiocQueryExtCtrl, unsafe.Pointer(&q)); err != nil && !errors.Is(err, unix.EINVAL) {
+		return capture.Control{}, explainError("VIDIOC_QUERY_EXT_CTRL", c.path, err)
 	} else if err != nil || q.id != id || controlTypes[q.typ] == "" || q.flags&ctrlFlagDisabled != 0 {
 		return capture.Control{}, fmt.Errorf("%w: ID %#x", capture.ErrNoControl, id)
 	}
 	return newControl(c.fd, &q), nil
 }
 
-// refused explains what the driver found wrong with a setting
+// refusalError explains what the driver found wrong with a setting
 // (Documentation/userspace-api/media/v4l/vidioc-g-ext-ctrls.rst).
-func (c *Controls) refused(control capture.Control, s capture.Setting, err error) error {
+func (c *Controls) refusalError(control capture.Control, s capture.Setting, err error) error {
 	switch {
 	case errors.Is(err, unix.EACCES):
 		return fmt.Errorf("%w: %s: the driver has it overridden by another control, or read-only", capture.ErrControlLocked, control.Key())
@@ -107,7 +107,7 @@ func (c *Controls) refused(control capture.Control, s capture.Setting, err error
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ERANGE):
 		return fmt.Errorf("%w: %s does not take %s", capture.ErrControlValue, control.Key(), control.Format(s))
 	}
-	return explain("VIDIOC_S_EXT_CTRLS "+control.Key(), c.path, err)
+	return explainError("VIDIOC_S_EXT_CTRLS "+control.Key(), c.path, err)
 }
 
 // writeControl changes a control that takes the value.
@@ -127,7 +127,7 @@ func writeControl(fd int, control capture.Control, s capture.Setting) error {
 		binary.NativeEndian.PutUint32(one.value[:], uint32(s.Value))
 	}
 	all := extControls{count: 1, controls: &one}
-	return ioctl(fd, vidiocSExtCtrls, unsafe.Pointer(&all))
+	return callDriver(fd, vidiocSExtCtrls, unsafe.Pointer(&all))
 }
 
 // textOf returns the value of a string control.
@@ -143,7 +143,7 @@ func textOf(fd int, q *queryExtCtrl) string {
 	one := extControl{id: q.id, size: q.elemSize}
 	binary.NativeEndian.PutUint64(one.value[:], uint64(uintptr(unsafe.Pointer(&buf[0]))))
 	all := extControls{count: 1, controls: &one}
-	if ioctl(fd, vidiocGExtCtrls, unsafe.Pointer(&all)) != nil {
+	if callDriver(fd, vidiocGExtCtrls, unsafe.Pointer(&all)) != nil {
 		return ""
 	}
 	if end := slices.Index(buf, 0); end >= 0 {
@@ -164,15 +164,15 @@ func (c *Controls) Wait() error {
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
-			return explain("poll", c.path, err)
+			return explainError("poll", c.path, err)
 		case fds[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0: // and POLLPRI, when it was unplugged
-			return explain("poll", c.path, unix.ENODEV)
+			return explainError("poll", c.path, unix.ENODEV)
 		case fds[0].Revents&unix.POLLPRI != 0:
 			c.drainEvents()
 			return nil
 		case n == 0:
 			if _, err := queryCap(c.fd); err != nil {
-				return explain("VIDIOC_QUERYCAP", c.path, err)
+				return explainError("VIDIOC_QUERYCAP", c.path, err)
 			}
 		}
 	}
@@ -183,7 +183,7 @@ func (c *Controls) Wait() error {
 func (c *Controls) drainEvents() {
 	for {
 		var e event
-		if ioctl(c.fd, vidiocDQEvent, unsafe.Pointer(&e)) != nil || e.pending == 0 {
+		if callDriver(c.fd, vidiocDQEvent, unsafe.Pointer(&e)) != nil || e.pending == 0 {
 			return
 		}
 	}
@@ -210,7 +210,7 @@ func (c *Controls) Close() error {
 		defer c.mu.Unlock()
 		unix.Close(c.wake)
 		if err := unix.Close(c.fd); err != nil {
-			c.err = explain("close", c.path, err)
+			c.err = explainError("close", c.path, err)
 		}
 	})
 	return c.err

@@ -26,6 +26,32 @@ func controlNamed(t testing.TB, controls *Controls, name string) capture.Control
 	return list[i]
 }
 
+// vividSettings are values for the controls of vivid, and what is granted.
+var vividSettings = []struct {
+	name, value string
+	want        string // what is granted, in the words of a person
+	err         error
+}{
+	{"Brightness", "77", "77", nil},
+	{"brightness", "default", "128", nil},
+	{"Brightness", "256", "", capture.ErrControlValue},
+	{"boolean", "off", "off", nil},
+	{"boolean", "perhaps", "", capture.ErrControlValue},
+	{"button", "", "pressed", nil},
+	{"integer_32_bits", "-2147483648", "-2147483648", nil},
+	{"integer_64_bits", "0x7fffffffffffffff", "9223372036854775807", nil},
+	{"string", "ab ", "ab ", nil},
+	{"string", "a", "", capture.ErrControlValue},
+	{"string", "abcde", "", capture.ErrControlValue},
+	{"bitmask", "0x80000010", "0x80000010", nil},
+	{"bitmask", "1", "", capture.ErrControlValue},
+	{"menu", "menu item 4", "Menu Item 4", nil},
+	{"menu", "1", "Menu Item 1", nil},
+	{"menu", "2", "", capture.ErrControlValue}, // the driver leaves this one out
+	{"integer_menu", "42", "42", nil},
+	{"read_only_integer_32_bits", "1", "", capture.ErrControlLocked},
+}
+
 // Values of every type are set and read back, and what no driver would take is
 // refused with the reason.
 func TestSetControls(t *testing.T) {
@@ -34,30 +60,7 @@ func TestSetControls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct {
-		name, value string
-		want        string // what is granted, in the words of a person
-		err         error
-	}{
-		{"Brightness", "77", "77", nil},
-		{"brightness", "default", "128", nil},
-		{"Brightness", "256", "", capture.ErrControlValue},
-		{"boolean", "off", "off", nil},
-		{"boolean", "perhaps", "", capture.ErrControlValue},
-		{"button", "", "pressed", nil},
-		{"integer_32_bits", "-2147483648", "-2147483648", nil},
-		{"integer_64_bits", "0x7fffffffffffffff", "9223372036854775807", nil},
-		{"string", "ab ", "ab ", nil},
-		{"string", "a", "", capture.ErrControlValue},
-		{"string", "abcde", "", capture.ErrControlValue},
-		{"bitmask", "0x80000010", "0x80000010", nil},
-		{"bitmask", "1", "", capture.ErrControlValue},
-		{"menu", "menu item 4", "Menu Item 4", nil},
-		{"menu", "1", "Menu Item 1", nil},
-		{"menu", "2", "", capture.ErrControlValue}, // the driver leaves this one out
-		{"integer_menu", "42", "42", nil},
-		{"read_only_integer_32_bits", "1", "", capture.ErrControlLocked},
-	} {
+	for _, c := range vividSettings {
 		list, err := controls.List()
 		if err != nil {
 			t.Fatal(err)
@@ -115,8 +118,8 @@ func TestInactiveControl(t *testing.T) {
 	}
 }
 
-// What another program changes is told, with and without a stream, and polling
-// for it keeps nobody from streaming.
+// What another program changes is reported, with and without a stream, and polling
+// for it prevents no other program from streaming.
 func TestControlChangesAreTold(t *testing.T) {
 	path := loadVivid(t)
 	controls, err := OpenControls(path)
@@ -124,11 +127,11 @@ func TestControlChangesAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer controls.Close()
-	told := make(chan error)
+	changes := make(chan error)
 	go func() {
 		for {
 			err := controls.Wait()
-			told <- err
+			changes <- err
 			if err != nil {
 				return
 			}
@@ -138,15 +141,15 @@ func TestControlChangesAreTold(t *testing.T) {
 		t.Helper()
 		for {
 			select {
-			case err := <-told:
+			case err := <-changes:
 				if errors.Is(err, want) {
 					return
 				}
-				if err != nil { // a stream changes flags, which is told, too
+				if err != nil { // a stream changes flags, which is reported, too
 					t.Fatalf("Wait: %v, want %v", err, want)
 				}
 			case <-time.After(10 * time.Second):
-				t.Fatal("nothing was told")
+				t.Fatal("nothing was reported")
 			}
 		}
 	}

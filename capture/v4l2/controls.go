@@ -21,11 +21,11 @@ var controlTypes = map[uint32]string{
 
 // listControls lists the controls of a node in the driver's order, with their
 // current values (drivers/media/v4l2-core/v4l2-ctrls-api.c). Arrays and other
-// compound controls are left out.
+// compound controls are omitted.
 func listControls(fd int) []capture.Control {
 	var controls []capture.Control
 	q := queryExtCtrl{id: ctrlFlagNextCtrl}
-	for ioctl(fd, vidiocQueryExtCtrl, unsafe.Pointer(&q)) == nil {
+	for callDriver(fd, vidiocQueryExtCtrl, unsafe.Pointer(&q)) == nil {
 		if controlTypes[q.typ] != "" && q.flags&ctrlFlagDisabled == 0 {
 			controls = append(controls, newControl(fd, &q))
 		}
@@ -37,7 +37,7 @@ func listControls(fd int) []capture.Control {
 func newControl(fd int, q *queryExtCtrl) capture.Control {
 	c := capture.Control{
 		ID:        q.id,
-		Name:      text(q.name[:]),
+		Name:      cString(q.name[:]),
 		Type:      controlTypes[q.typ],
 		Min:       q.minimum,
 		Max:       q.maximum,
@@ -66,10 +66,10 @@ func listMenu(fd int, q *queryExtCtrl) []capture.ControlMenuItem {
 	var items []capture.ControlMenuItem
 	for i := q.minimum; i <= q.maximum; i++ {
 		m := queryMenu{id: q.id, index: uint32(i)}
-		if ioctl(fd, vidiocQueryMenu, unsafe.Pointer(&m)) != nil {
+		if callDriver(fd, vidiocQueryMenu, unsafe.Pointer(&m)) != nil {
 			continue
 		}
-		name := text(m.name[:])
+		name := cString(m.name[:])
 		if q.typ == ctrlTypeIntegerMenu {
 			name = strconv.FormatInt(int64(binary.NativeEndian.Uint64(m.name[:])), 10)
 		}
@@ -82,7 +82,7 @@ func listMenu(fd int, q *queryExtCtrl) []capture.ControlMenuItem {
 func currentValue(fd int, q *queryExtCtrl) int64 {
 	c := extControl{id: q.id}
 	all := extControls{count: 1, controls: &c}
-	if ioctl(fd, vidiocGExtCtrls, unsafe.Pointer(&all)) != nil {
+	if callDriver(fd, vidiocGExtCtrls, unsafe.Pointer(&all)) != nil {
 		return q.def
 	}
 	switch q.typ {

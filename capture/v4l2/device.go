@@ -11,8 +11,8 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// ioctl calls the driver, again where a signal interrupted it.
-func ioctl(fd int, request uintptr, arg unsafe.Pointer) error {
+// callDriver calls the driver, again where a signal interrupted it.
+func callDriver(fd int, request uintptr, arg unsafe.Pointer) error {
 	for {
 		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), request, uintptr(arg))
 		switch errno {
@@ -35,14 +35,13 @@ func openNode(path string) (int, error) {
 			return fd, nil
 		}
 		if err != unix.EINTR {
-			return -1, explain("open", path, err)
+			return -1, explainError("open", path, err)
 		}
 	}
 }
 
-// explain returns what failed and why, with the error that callers act on and a
-// remedy where there is one.
-func explain(op, path string, err error) error {
+// explainError returns what failed and why, with the error that callers act on.
+func explainError(op, path string, err error) error {
 	switch {
 	case errors.Is(err, unix.EBUSY):
 		return fmt.Errorf("%s %s: %w%s", op, path, capture.ErrBusy, heldBy(path))
@@ -51,19 +50,24 @@ func explain(op, path string, err error) error {
 	case errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
 		return fmt.Errorf("%s %s: %w", op, path, capture.ErrGone)
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		return fmt.Errorf("%s %s: %w (to be allowed, run: sudo usermod -aG video $USER, and log in again)", op, path, err)
+		err = &deniedError{err}
 	}
 	return fmt.Errorf("%s %s: %w", op, path, err)
 }
 
+// deniedError is an errno that is a capture.ErrNotAllowed, too.
+type deniedError struct{ error }
+
+func (e *deniedError) Unwrap() []error { return []error{e.error, capture.ErrNotAllowed} }
+
 // queryCap asks what the node is.
 func queryCap(fd int) (c capability, err error) {
-	err = ioctl(fd, vidiocQueryCap, unsafe.Pointer(&c))
+	err = callDriver(fd, vidiocQueryCap, unsafe.Pointer(&c))
 	return c, err
 }
 
-// caps returns the capabilities of this node alone, where the driver reports them.
-func (c *capability) caps() uint32 {
+// nodeCaps returns the capabilities of this node alone, where the driver reports them.
+func (c *capability) nodeCaps() uint32 {
 	if c.capabilities&capDeviceCaps != 0 {
 		return c.deviceCaps
 	}
@@ -73,7 +77,7 @@ func (c *capability) caps() uint32 {
 // getFmt returns the current format of one direction of the node.
 func getFmt(fd int, bufType uint32) (pixFormat, error) {
 	f := format{typ: bufType}
-	err := ioctl(fd, vidiocGFmt, unsafe.Pointer(&f))
+	err := callDriver(fd, vidiocGFmt, unsafe.Pointer(&f))
 	return f.pix, err
 }
 
@@ -81,7 +85,7 @@ func getFmt(fd int, bufType uint32) (pixFormat, error) {
 func setFmt(fd int, bufType uint32, pix pixFormat) (pixFormat, error) {
 	pix.priv = pixFmtPrivMagic
 	f := format{typ: bufType, pix: pix}
-	err := ioctl(fd, vidiocSFmt, unsafe.Pointer(&f))
+	err := callDriver(fd, vidiocSFmt, unsafe.Pointer(&f))
 	return f.pix, err
 }
 
@@ -107,8 +111,8 @@ func getCaptureFmt(fd int, bufType uint32) (pixFormat, error) {
 		return getFmt(fd, bufType)
 	}
 	f := formatMPlane{typ: bufType}
-	err := ioctl(fd, vidiocGFmt, unsafe.Pointer(&f))
-	return f.grant().pix, err
+	err := callDriver(fd, vidiocGFmt, unsafe.Pointer(&f))
+	return f.toGrant().pix, err
 }
 
 // setCaptureFmt is setFmt for a node that captures, of either API. Where a
@@ -134,12 +138,12 @@ func setFmtMPlane(fd int, pix pixFormat) (grant, error) {
 		width: pix.width, height: pix.height, pixelFormat: pix.pixelFormat, field: pix.field,
 	}}
 	f.pix.planes[0].bytesPerLine = pix.bytesPerLine
-	err := ioctl(fd, vidiocSFmt, unsafe.Pointer(&f))
-	return f.grant(), err
+	err := callDriver(fd, vidiocSFmt, unsafe.Pointer(&f))
+	return f.toGrant(), err
 }
 
-// grant returns the format as a single-planar device would report it.
-func (f *formatMPlane) grant() grant {
+// toGrant returns the format as a single-planar device would report it.
+func (f *formatMPlane) toGrant() grant {
 	g := grant{pix: pixFormat{
 		width: f.pix.width, height: f.pix.height, field: f.pix.field,
 		pixelFormat:  uint32(capture.PixelFormat(f.pix.pixelFormat).Joined()),
@@ -155,7 +159,7 @@ func (f *formatMPlane) grant() grant {
 // getRate returns the current frame rate, zero where the driver has none.
 func getRate(fd int, bufType uint32) capture.Rate {
 	p := streamParm{typ: bufType}
-	if ioctl(fd, vidiocGParm, unsafe.Pointer(&p)) != nil {
+	if callDriver(fd, vidiocGParm, unsafe.Pointer(&p)) != nil {
 		return capture.Rate{}
 	}
 	return rateOf(p.timePerFrame)
@@ -165,7 +169,7 @@ func getRate(fd int, bufType uint32) capture.Rate {
 // driver has none.
 func setRate(fd int, bufType uint32, rate capture.Rate) capture.Rate {
 	p := streamParm{typ: bufType, timePerFrame: fract{rate.Den, rate.Num}}
-	if rate.Num == 0 || rate.Den == 0 || ioctl(fd, vidiocSParm, unsafe.Pointer(&p)) != nil {
+	if rate.Num == 0 || rate.Den == 0 || callDriver(fd, vidiocSParm, unsafe.Pointer(&p)) != nil {
 		return getRate(fd, bufType)
 	}
 	return rateOf(p.timePerFrame)
@@ -179,8 +183,8 @@ func rateOf(interval fract) capture.Rate {
 	return capture.Rate{Num: interval.denominator, Den: interval.numerator}
 }
 
-// text returns a C string in a fixed array.
-func text(b []byte) string {
+// cString returns a C string in a fixed array.
+func cString(b []byte) string {
 	b, _, _ = bytes.Cut(b, []byte{0})
 	return string(bytes.TrimSpace(b))
 }

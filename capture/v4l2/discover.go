@@ -23,9 +23,9 @@ type node struct {
 	err    error // why it could not be asked
 }
 
-func (n *node) name() string   { return text(n.cap.card[:]) }
-func (n *node) driver() string { return text(n.cap.driver[:]) }
-func (n *node) bus() string    { return text(n.cap.busInfo[:]) }
+func (n *node) name() string   { return cString(n.cap.card[:]) }
+func (n *node) driver() string { return cString(n.cap.driver[:]) }
+func (n *node) bus() string    { return cString(n.cap.busInfo[:]) }
 
 // isLoopback goes by the driver's name; some builds write it in one word.
 func (n *node) isLoopback() bool {
@@ -40,8 +40,8 @@ func (n *node) String() string {
 	return fmt.Sprintf("%s (%s)", n.path, n.name())
 }
 
-// inspect asks a node what it is.
-func inspect(path string) node {
+// inspectNode asks a node what it is.
+func inspectNode(path string) node {
 	n := node{path: path}
 	n.number, _ = strconv.Atoi(strings.TrimPrefix(filepath.Base(path), "video"))
 	fd, err := openNode(path)
@@ -56,9 +56,9 @@ func inspect(path string) node {
 	return n
 }
 
-// nodes inspects every /dev/videoN, in the order in which cameras are offered:
+// listNodes inspects every /dev/videoN, in the order in which cameras are offered:
 // real ones first, then by number.
-func nodes() ([]node, error) {
+func listNodes() ([]node, error) {
 	entries, err := os.ReadDir("/dev")
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func nodes() ([]node, error) {
 	for _, e := range entries {
 		number, isVideo := strings.CutPrefix(e.Name(), "video")
 		if _, err := strconv.ParseUint(number, 10, 16); isVideo && err == nil {
-			found = append(found, inspect("/dev/"+e.Name()))
+			found = append(found, inspectNode("/dev/"+e.Name()))
 		}
 	}
 	slices.SortFunc(found, func(a, b node) int {
@@ -94,26 +94,26 @@ var sensorDrivers = []string{"ipu3-cio2", "ipu6", "isys", "unicam", "rp1-cfe"}
 // notCamera returns why the node is not a camera that this package can use, nil
 // if it is one.
 func (n *node) notCamera() error {
-	caps := n.cap.caps()
+	caps := n.cap.nodeCaps()
 	sensor := slices.ContainsFunc(sensorDrivers, func(s string) bool { return strings.Contains(n.driver(), s) })
 	switch {
 	case n.err != nil:
 		return n.err
 	case caps&capMetaCapture != 0:
-		return n.refuse(errors.New("is a metadata node"))
+		return n.notCameraError(errors.New("is a metadata node"))
 	case caps&(capVideoM2M|capVideoM2MMPlane) != 0:
-		return n.refuse(errors.New("converts video"))
+		return n.notCameraError(errors.New("converts video"))
 	case caps&(capVideoCapture|capVideoCaptureMPlane) == 0:
-		return n.refuse(errors.New("does not capture video"))
+		return n.notCameraError(errors.New("does not capture video"))
 	case caps&capIOMC != 0, sensor:
-		return n.refuse(errLibcamera)
+		return n.notCameraError(errLibcamera)
 	case caps&capStreaming == 0:
-		return n.refuse(errors.New("cannot stream"))
+		return n.notCameraError(errors.New("cannot stream"))
 	}
 	return nil
 }
 
-func (n *node) refuse(reason error) error {
+func (n *node) notCameraError(reason error) error {
 	return fmt.Errorf("%w: %s (%s, driver %s) %w", capture.ErrNoCamera, n.path, n.name(), n.driver(), reason)
 }
 
@@ -134,13 +134,13 @@ func (Driver) Name() string { return "v4l2" }
 // Devices lists the cameras that can be opened: real ones by device number, then
 // v4l2loopback nodes, then those that see infrared only. Unusable lists the others.
 func (Driver) Devices() ([]capture.Device, error) {
-	all, err := nodes()
+	all, err := listNodes()
 	if err != nil {
 		return nil, err
 	}
 	var cameras []capture.Device
 	for _, n := range all {
-		if c, err := describe(n); err == nil {
+		if c, err := describeCamera(n); err == nil {
 			cameras = append(cameras, c)
 		}
 	}
@@ -169,13 +169,13 @@ func (Driver) OpenControls(c capture.Device) (capture.Controls, error) {
 // Unusable returns why devices that may be cameras cannot be used, for instance
 // that this user may not open them.
 func (Driver) Unusable() []error {
-	all, err := nodes()
+	all, err := listNodes()
 	if err != nil {
 		return nil // as Devices reports
 	}
 	var reasons []error
 	for _, n := range all {
-		if _, err := describe(n); n.err != nil || errors.Is(err, errLibcamera) {
+		if _, err := describeCamera(n); n.err != nil || errors.Is(err, errLibcamera) {
 			reasons = append(reasons, err)
 		}
 	}
@@ -201,7 +201,7 @@ func Describe(path string) (capture.Device, error) {
 	if err != nil {
 		return capture.Device{}, fmt.Errorf("%w: %s does not exist", capture.ErrNoCamera, path)
 	}
-	return describe(inspect(target))
+	return describeCamera(inspectNode(target))
 }
 
 // Find returns the camera that a user means: the first one in colour for "", the
@@ -211,19 +211,19 @@ func (Driver) Find(name string) (capture.Device, error) {
 	if strings.HasPrefix(name, "/") {
 		return Describe(name)
 	}
-	all, err := nodes()
+	all, err := listNodes()
 	if err != nil {
 		return capture.Device{}, err
 	}
-	candidates, err := match(all, name)
+	candidates, err := matchCameras(all, name)
 	if err != nil {
 		return capture.Device{}, err
 	}
-	return choose(candidates, name, all, describe)
+	return chooseCamera(candidates, name, all, describeCamera)
 }
 
-// choose returns the camera that is meant among the candidates of a name.
-func choose(candidates []node, name string, all []node, ask func(node) (capture.Device, error)) (capture.Device, error) {
+// chooseCamera returns the camera that is meant among the candidates of a name.
+func chooseCamera(candidates []node, name string, all []node, ask func(node) (capture.Device, error)) (capture.Device, error) {
 	var found []capture.Device
 	for _, n := range candidates {
 		c, err := ask(n)
@@ -246,8 +246,8 @@ func choose(candidates []node, name string, all []node, ask func(node) (capture.
 	return capture.ChooseDevice(colorFirst(found), name)
 }
 
-// match returns the cameras that name may mean, in the order to try them.
-func match(all []node, name string) ([]node, error) {
+// matchCameras returns the cameras that name may mean, in the order to try them.
+func matchCameras(all []node, name string) ([]node, error) {
 	cameras := slices.DeleteFunc(slices.Clone(all), func(n node) bool { return n.notCamera() != nil })
 	if name == "" {
 		if len(cameras) == 0 {
@@ -277,7 +277,8 @@ func match(all []node, name string) ([]node, error) {
 // of each kind that would be one.
 func noCamera(err error, all []node) error {
 	var cameras []node
-	var sensor, closed string
+	var sensor string
+	var closed error
 	for _, n := range all {
 		switch err := n.notCamera(); {
 		case err == nil:
@@ -285,23 +286,26 @@ func noCamera(err error, all []node) error {
 		case errors.Is(err, errLibcamera):
 			sensor = cmp.Or(sensor, fmt.Sprintf("; %v %v", &n, errLibcamera))
 		case n.err != nil:
-			closed = cmp.Or(closed, fmt.Sprintf("; %v", err))
+			closed = cmp.Or(closed, err)
 		}
 	}
-	there := sensor + closed
+	there := sensor
 	if len(cameras) > 0 {
-		there = "; there is " + join(cameras) + there
+		there = "; there is " + joinNodes(cameras) + there
 	}
-	switch {
-	case there == "":
+	if there == "" && closed == nil {
 		return err
-	case err == capture.ErrNoneFound: // for which plugging one in would help
+	}
+	if err == capture.ErrNoneFound { // for which plugging one in would help
 		err = fmt.Errorf("%w: no usable one found", capture.ErrNoCamera)
 	}
-	return fmt.Errorf("%w%s", err, there)
+	if closed == nil {
+		return fmt.Errorf("%w%s", err, there)
+	}
+	return fmt.Errorf("%w%s; %w", err, there, closed)
 }
 
-func join(nodes []node) string {
+func joinNodes(nodes []node) string {
 	texts := make([]string, len(nodes))
 	for i := range nodes {
 		texts[i] = nodes[i].String()
@@ -314,7 +318,7 @@ func join(nodes []node) string {
 // one of that name. The error wraps capture.ErrNoCamera while there is none, and
 // capture.ErrAmbiguous where it may be one of several.
 func (Driver) FindAgain(c capture.Device) (capture.Device, error) {
-	all, err := nodes()
+	all, err := listNodes()
 	if err != nil {
 		return capture.Device{}, err
 	}
@@ -323,19 +327,19 @@ func (Driver) FindAgain(c capture.Device) (capture.Device, error) {
 		if n.err != nil || n.name() != c.Name {
 			continue
 		}
-		if found, err := describe(n); err == nil {
+		if found, err := describeCamera(n); err == nil {
 			named = append(named, found)
 		}
 	}
 	return capture.FindAgain(c, named)
 }
 
-// describe lists what the camera at a node can do.
-func describe(n node) (capture.Device, error) {
+// describeCamera lists what the camera at a node can do.
+func describeCamera(n node) (capture.Device, error) {
 	if err := n.notCamera(); err != nil {
 		return capture.Device{}, err
 	}
-	bufType := captureType(n.cap.caps())
+	bufType := captureType(n.cap.nodeCaps())
 	fd, cam, err := openEnumerator(n.path, bufType)
 	if err != nil {
 		return capture.Device{}, err
@@ -344,7 +348,7 @@ func describe(n node) (capture.Device, error) {
 	_ = followSignal(fd, n.path) // its size is the only one; a lack of it shows in the inputs
 	modes := listModes(fd, bufType, cam)
 	if len(modes) > 0 && !slices.ContainsFunc(modes, func(m capture.Mode) bool { return !isBayer(m.Pixel) }) {
-		return capture.Device{}, n.refuse(fmt.Errorf("delivers only %s, raw sensor data: it %w", capture.FormatNames(modes), errLibcamera))
+		return capture.Device{}, n.notCameraError(fmt.Errorf("delivers only %s, raw sensor data: it %w", capture.FormatNames(modes), errLibcamera))
 	}
 	return capture.Device{
 		Path:     n.path,

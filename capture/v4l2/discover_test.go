@@ -36,11 +36,11 @@ var laptop = []node{
 // find finds the camera of a name among nodes; those whose card ends in I see
 // infrared only.
 func find(nodes []node, name string) (capture.Device, error) {
-	candidates, err := match(nodes, name)
+	candidates, err := matchCameras(nodes, name)
 	if err != nil {
 		return capture.Device{}, err
 	}
-	return choose(candidates, name, nodes, func(n node) (capture.Device, error) {
+	return chooseCamera(candidates, name, nodes, func(n node) (capture.Device, error) {
 		return capture.Device{Path: n.path, Name: n.name(), Infrared: strings.HasSuffix(n.name(), "I")}, nil
 	})
 }
@@ -88,7 +88,7 @@ func TestFindNothing(t *testing.T) {
 }
 
 func TestFindSaysWhatThereIs(t *testing.T) {
-	closed := node{path: "/dev/video0", err: errors.New("open /dev/video0: permission denied")}
+	closed := node{path: "/dev/video0", err: explainError("open", "/dev/video0", unix.EACCES)}
 	for _, c := range []struct {
 		what  string
 		nodes []node
@@ -110,9 +110,12 @@ func TestFindSaysWhatThereIs(t *testing.T) {
 			t.Errorf("%s: %v", c.what, err)
 			continue
 		}
+		if closedOnly := c.what == "not allowed"; errors.Is(err, capture.ErrNotAllowed) != closedOnly {
+			t.Errorf("%s: %v is ErrNotAllowed: %v", c.what, err, !closedOnly)
+		}
 		for _, want := range c.want {
 			if !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: %q does not say %q", c.what, err, want)
+				t.Errorf("%s: %q lacks %q", c.what, err, want)
 			}
 		}
 	}
@@ -147,7 +150,7 @@ func TestDescribeWithoutANode(t *testing.T) {
 
 func TestLoopbackThatDoesNotExist(t *testing.T) {
 	_, err := Loopback(filepath.Join(t.TempDir(), "video0"))
-	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "modprobe v4l2loopback") {
+	if !errors.Is(err, os.ErrNotExist) || !errors.Is(err, ErrNoLoopback) {
 		t.Errorf("Loopback: %v", err)
 	}
 }
@@ -166,26 +169,27 @@ func TestHoldersAreNamed(t *testing.T) {
 			}
 		}
 	}
-	got := holders(proc, "/dev/video0")
+	got := findHolders(proc, "/dev/video0")
 	if len(got) != 1 || got[0] != "firefox (pid 10)" {
 		t.Errorf("holders are %q", got)
 	}
 }
 
-func TestErrorsSayWhatToDo(t *testing.T) {
+func TestErrorsAreTyped(t *testing.T) {
 	for _, c := range []struct {
 		errno unix.Errno
 		is    error
 		text  string
 	}{
 		{unix.EBUSY, capture.ErrBusy, "VIDIOC_S_FMT /dev/video0: camera is busy"},
-		{unix.ENODEV, capture.ErrGone, "camera is gone"},
-		{unix.ENXIO, capture.ErrGone, "camera is gone"},
+		{unix.ENODEV, capture.ErrGone, "camera was disconnected"},
+		{unix.ENXIO, capture.ErrGone, "camera was disconnected"},
 		{unix.ENOENT, capture.ErrNoCamera, "no such camera"},
-		{unix.EACCES, unix.EACCES, "usermod -aG video"},
+		{unix.EACCES, unix.EACCES, "VIDIOC_S_FMT /dev/video0: permission denied"},
+		{unix.EPERM, capture.ErrNotAllowed, "VIDIOC_S_FMT /dev/video0: operation not permitted"},
 		{unix.EINVAL, unix.EINVAL, "VIDIOC_S_FMT /dev/video0: invalid argument"},
 	} {
-		err := explain("VIDIOC_S_FMT", "/dev/video0", c.errno)
+		err := explainError("VIDIOC_S_FMT", "/dev/video0", c.errno)
 		if !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.text) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v: %v", c.errno, err)
 		}

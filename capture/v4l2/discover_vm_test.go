@@ -196,7 +196,7 @@ func TestReplugIsSeen(t *testing.T) {
 		select {
 		case <-changes:
 		case <-time.After(20 * time.Second):
-			t.Errorf("nothing told that the camera was %s", what)
+			t.Errorf("nothing reported that the camera was %s", what)
 		}
 	}
 	path := loadVivid(t)

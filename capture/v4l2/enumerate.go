@@ -36,7 +36,7 @@ func openEnumerator(path string, bufType uint32) (fd int, cam enumerator, err er
 	}
 	w, err := openWebcam(path)
 	if err != nil {
-		return -1, nil, explain("open", path, err)
+		return -1, nil, explainError("open", path, err)
 	}
 	fd, err = descriptorOf(w)
 	if err != nil {

@@ -48,7 +48,7 @@ func listInputs(fd int) []capture.Input {
 	matters := false
 	for i := range uint32(maxInputs) {
 		in := input{index: i}
-		if ioctl(fd, vidiocEnumInput, unsafe.Pointer(&in)) != nil {
+		if callDriver(fd, vidiocEnumInput, unsafe.Pointer(&in)) != nil {
 			break
 		}
 		matters = matters || i > 0 || in.std != 0 || in.capabilities&inCapDVTimings != 0
@@ -61,7 +61,7 @@ func listInputs(fd int) []capture.Input {
 }
 
 func describeInput(fd int, in input, current uint32) capture.Input {
-	d := capture.Input{Number: int(in.index), Name: text(in.name[:]), Current: in.index == current}
+	d := capture.Input{Number: int(in.index), Name: cString(in.name[:]), Current: in.index == current}
 	for _, s := range standards {
 		if in.std&s.bits != 0 {
 			d.Standards = append(d.Standards, s.name)
@@ -90,7 +90,7 @@ func standardName(bits uint64) string {
 
 // getStandard returns the current standard, 0 where the device has none.
 func getStandard(fd int) (bits uint64) {
-	if ioctl(fd, vidiocGStd, unsafe.Pointer(&bits)) != nil {
+	if callDriver(fd, vidiocGStd, unsafe.Pointer(&bits)) != nil {
 		return 0
 	}
 	return bits
@@ -98,7 +98,7 @@ func getStandard(fd int) (bits uint64) {
 
 func currentInput(fd int) (uint32, error) {
 	var index uint32
-	err := ioctl(fd, vidiocGInput, unsafe.Pointer(&index))
+	err := callDriver(fd, vidiocGInput, unsafe.Pointer(&index))
 	return index, err
 }
 
@@ -135,8 +135,8 @@ func selectInput(fd int, c capture.Device, name string) error {
 	if current, err := currentInput(fd); err == nil && current == index {
 		return nil // setting it again may fail while it is in use
 	}
-	if err := ioctl(fd, vidiocSInput, unsafe.Pointer(&index)); err != nil {
-		return explain("VIDIOC_S_INPUT", c.Path, err)
+	if err := callDriver(fd, vidiocSInput, unsafe.Pointer(&index)); err != nil {
+		return explainError("VIDIOC_S_INPUT", c.Path, err)
 	}
 	return nil
 }
@@ -169,18 +169,18 @@ func selectStandard(fd int, c capture.Device, name string) error {
 	}
 	index, err := currentInput(fd)
 	if err != nil {
-		return explain("VIDIOC_G_INPUT", c.Path, err)
+		return explainError("VIDIOC_G_INPUT", c.Path, err)
 	}
 	in := input{index: index}
-	if err := ioctl(fd, vidiocEnumInput, unsafe.Pointer(&in)); err != nil {
-		return explain("VIDIOC_ENUMINPUT", c.Path, err)
+	if err := callDriver(fd, vidiocEnumInput, unsafe.Pointer(&in)); err != nil {
+		return explainError("VIDIOC_ENUMINPUT", c.Path, err)
 	}
 	bits, err := matchStandard(in, name)
 	if current := getStandard(fd); err != nil || current != 0 && current&^bits == 0 {
 		return err
 	}
-	if err := ioctl(fd, vidiocSStd, unsafe.Pointer(&bits)); err != nil {
-		return explain("VIDIOC_S_STD", c.Path, err)
+	if err := callDriver(fd, vidiocSStd, unsafe.Pointer(&bits)); err != nil {
+		return explainError("VIDIOC_S_STD", c.Path, err)
 	}
 	return nil
 }
@@ -198,9 +198,9 @@ func matchStandard(in input, name string) (uint64, error) {
 		names = append(names, s.name)
 	}
 	if len(names) == 0 {
-		return 0, fmt.Errorf("%w: input %s has no analogue standard", capture.ErrNoMode, text(in.name[:]))
+		return 0, fmt.Errorf("%w: input %s has no analogue standard", capture.ErrNoMode, cString(in.name[:]))
 	}
-	return 0, fmt.Errorf("%w: standard %q; input %s has %s", capture.ErrNoMode, name, text(in.name[:]), strings.Join(names, ", "))
+	return 0, fmt.Errorf("%w: standard %q; input %s has %s", capture.ErrNoMode, name, cString(in.name[:]), strings.Join(names, ", "))
 }
 
 // followSignal makes the device capture what its current input receives. The error
@@ -211,7 +211,7 @@ func followSignal(fd int, path string) error {
 		return nil // a webcam need not have inputs
 	}
 	in := input{index: index}
-	if ioctl(fd, vidiocEnumInput, unsafe.Pointer(&in)) != nil {
+	if callDriver(fd, vidiocEnumInput, unsafe.Pointer(&in)) != nil {
 		return nil
 	}
 	if err := checkSignal(fd, in); err != nil {
@@ -221,11 +221,11 @@ func followSignal(fd int, path string) error {
 		return nil
 	}
 	var received dvTimings
-	if ioctl(fd, vidiocQueryDVTimings, unsafe.Pointer(&received)) != nil {
+	if callDriver(fd, vidiocQueryDVTimings, unsafe.Pointer(&received)) != nil {
 		return nil
 	}
-	if err := ioctl(fd, vidiocSDVTimings, unsafe.Pointer(&received)); err != nil {
-		return explain("VIDIOC_S_DV_TIMINGS", path, err)
+	if err := callDriver(fd, vidiocSDVTimings, unsafe.Pointer(&received)); err != nil {
+		return explainError("VIDIOC_S_DV_TIMINGS", path, err)
 	}
 	return nil
 }
@@ -234,7 +234,7 @@ func followSignal(fd int, path string) error {
 // zero where it has none.
 func receivedSize(fd int) size {
 	var t dvTimings
-	if ioctl(fd, vidiocGDVTimings, unsafe.Pointer(&t)) != nil {
+	if callDriver(fd, vidiocGDVTimings, unsafe.Pointer(&t)) != nil {
 		return size{}
 	}
 	return size{binary.NativeEndian.Uint32(t[4:]), binary.NativeEndian.Uint32(t[8:])}
@@ -245,7 +245,7 @@ func receivedSize(fd int) size {
 func checkSignal(fd int, in input) error {
 	what := ""
 	var received dvTimings
-	switch err := ioctl(fd, vidiocQueryDVTimings, unsafe.Pointer(&received)); {
+	switch err := callDriver(fd, vidiocQueryDVTimings, unsafe.Pointer(&received)); {
 	case in.status&(inStatusNoPower|inStatusNoSignal) != 0, errors.Is(err, unix.ENOLINK):
 	case errors.Is(err, unix.ENOLCK):
 		what = " that is steady"
@@ -254,7 +254,7 @@ func checkSignal(fd int, in input) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("%w%s on input %d %s", capture.ErrNoSignal, what, in.index, text(in.name[:]))
+	return fmt.Errorf("%w%s on input %d %s", capture.ErrNoSignal, what, in.index, cString(in.name[:]))
 }
 
 // subscribeSource asks for events of a signal that changes. Few drivers have them.
@@ -263,14 +263,14 @@ func checkSignal(fd int, in input) error {
 func subscribeSource(fd int) {
 	index, _ := currentInput(fd) // 0 where the device has no inputs
 	s := eventSubscription{typ: eventSourceChange, id: index}
-	_ = ioctl(fd, vidiocSubscribeEvent, unsafe.Pointer(&s))
+	_ = callDriver(fd, vidiocSubscribeEvent, unsafe.Pointer(&s))
 }
 
 // sourceChanged takes the events that are waiting, and reports whether one is of a
 // signal whose size changed, or that came or went.
 func sourceChanged(fd int) (changed bool) {
 	var e event
-	for ioctl(fd, vidiocDQEvent, unsafe.Pointer(&e)) == nil {
+	for callDriver(fd, vidiocDQEvent, unsafe.Pointer(&e)) == nil {
 		changed = changed || e.typ == eventSourceChange && e.count&srcChangeResolution != 0
 		if e.pending == 0 {
 			break

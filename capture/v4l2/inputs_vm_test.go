@@ -55,7 +55,7 @@ func changeSignal(t *testing.T, s *Source, control string, value int32) {
 }
 
 // TestSignalIsFollowed: another size ends the source, and the camera then is of
-// that size; a signal that is lost is named until it is there again.
+// that size; a signal that is lost is named until it returns.
 func TestSignalIsFollowed(t *testing.T) {
 	path := loadGrabber(t)
 	const mode, timings = "DV Timings Signal Mode", "DV Timings"

@@ -14,8 +14,8 @@ const (
 	cidTimeoutImageIO
 )
 
-// reset sets a control of the node to 0.
-func reset(fd int, id uint32) error {
+// resetControl sets a control of the node to 0.
+func resetControl(fd int, id uint32) error {
 	return writeControl(fd, capture.Control{ID: id}, capture.Setting{})
 }
 
@@ -23,8 +23,8 @@ func reset(fd int, id uint32) error {
 // frame after a time, nor the last one again with the same time stamp. Other
 // programs leave these turned on.
 func ownFrames(fd int) {
-	_ = reset(fd, cidSustainFramerate)
-	_ = reset(fd, cidTimeout)
+	_ = resetControl(fd, cidSustainFramerate)
+	_ = resetControl(fd, cidTimeout)
 }
 
 // keepsFormat reports whether the node keeps its format when its writer leaves.
@@ -41,5 +41,5 @@ func forgetFormat(path string) bool {
 		return false
 	}
 	defer unix.Close(fd)
-	return keepsFormat(fd) && reset(fd, cidKeepFormat) == nil
+	return keepsFormat(fd) && resetControl(fd, cidKeepFormat) == nil
 }

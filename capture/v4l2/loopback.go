@@ -17,7 +17,7 @@ type LoopbackNode struct {
 	Name string // its card_label
 	Bus  string
 	// Capture and Output are what it announces now. With exclusive_caps=1 it is
-	// an output while nobody writes and a camera from then on; else always both.
+	// an output while no program writes and a camera from then on; else always both.
 	Capture, Output bool
 	// Exclusive: it was made with exclusive_caps=1, without which Chromium
 	// does not list it.
@@ -39,8 +39,8 @@ type LoopbackNode struct {
 	Err error
 }
 
-// Loopback describes the node at path. The error wraps ErrNotLoopback where
-// something else is there.
+// Loopback describes the node at path. The error wraps ErrNoLoopback where there is
+// none, and ErrNotLoopback where the node is something else.
 func Loopback(path string) (LoopbackNode, error) {
 	n, err := findLoopback(path)
 	if err != nil {
@@ -51,7 +51,7 @@ func Loopback(path string) (LoopbackNode, error) {
 
 // Loopbacks lists the v4l2loopback nodes, by number.
 func Loopbacks() ([]LoopbackNode, error) {
-	all, err := nodes()
+	all, err := listNodes()
 	if err != nil {
 		return nil, err
 	}
@@ -60,28 +60,30 @@ func Loopbacks() ([]LoopbackNode, error) {
 		switch {
 		case n.err == nil && n.isLoopback():
 			loopbacks = append(loopbacks, describeLoopback(n))
-		case n.err != nil && number(sysfs(n.path), "max_openers") > 0: // no other driver has that
-			loopbacks = append(loopbacks, LoopbackNode{Path: n.path, Name: attribute(sysfs(n.path), "name"), Err: n.err})
+		case n.err != nil && readNumber(sysfsPath(n.path), "max_openers") > 0: // no other driver has that
+			loopbacks = append(loopbacks, LoopbackNode{Path: n.path, Name: readAttribute(sysfsPath(n.path), "name"), Err: n.err})
 		}
 	}
 	return loopbacks, nil
 }
 
-// sysfs returns where the kernel describes a node.
-func sysfs(path string) string { return filepath.Join("/sys/class/video4linux", filepath.Base(path)) }
+// sysfsPath returns where the kernel describes a node.
+func sysfsPath(path string) string {
+	return filepath.Join("/sys/class/video4linux", filepath.Base(path))
+}
 
 func describeLoopback(n node) LoopbackNode {
-	sysfs := sysfs(n.path)
-	caps := n.cap.caps()
+	sysfs := sysfsPath(n.path)
+	caps := n.cap.nodeCaps()
 	l := LoopbackNode{
 		Path:       n.path,
 		Name:       n.name(),
 		Bus:        n.bus(),
 		Capture:    caps&capVideoCapture != 0,
 		Output:     caps&capVideoOutput != 0,
-		Buffers:    number(sysfs, "buffers"),
-		MaxOpeners: number(sysfs, "max_openers"),
-		State:      attribute(sysfs, "state"),
+		Buffers:    readNumber(sysfs, "buffers"),
+		MaxOpeners: readNumber(sysfs, "max_openers"),
+		State:      readAttribute(sysfs, "state"),
 	}
 	// Before 0.13 an idle node that keeps its format announces both ways as well.
 	l.Exclusive = !(l.Capture && l.Output) || l.State == "" && exclusiveParameter(l.Bus)
@@ -90,10 +92,10 @@ func describeLoopback(n node) LoopbackNode {
 		return l
 	}
 	defer unix.Close(fd)
-	_, err = subscribe(fd)
+	_, err = subscribeUsage(fd)
 	l.ReportsUsage, l.KeepsFormat = err == nil, keepsFormat(fd)
-	// The ioctls also report a format that nobody holds any more.
-	if attribute(sysfs, "format") != "" {
+	// The ioctls also report a format that no program holds any more.
+	if readAttribute(sysfs, "format") != "" {
 		l.Format, l.Rate = currentFormat(fd)
 	}
 	return l
@@ -102,12 +104,12 @@ func describeLoopback(n node) LoopbackNode {
 // exclusiveParameter returns the module's option for a node that it made when it
 // was loaded. The end of the bus, platform:v4l2loopback-000, is its index.
 func exclusiveParameter(bus string) bool {
-	options := strings.Split(attribute("/sys/module/v4l2loopback/parameters", "exclusive_caps"), ",")
+	options := strings.Split(readAttribute("/sys/module/v4l2loopback/parameters", "exclusive_caps"), ",")
 	index, err := strconv.Atoi(bus[strings.LastIndex(bus, "-")+1:])
 	return err == nil && index < len(options) && options[index] == "Y"
 }
 
-// currentFormat asks on the side of the writer and, where one is there already,
+// currentFormat asks on the side of the writer and, where one is connected already,
 // on that of the readers.
 func currentFormat(fd int) (capture.Format, capture.Rate) {
 	for _, bufType := range []uint32{bufTypeVideoOutput, bufTypeVideoCapture} {
@@ -118,13 +120,13 @@ func currentFormat(fd int) (capture.Format, capture.Rate) {
 	return capture.Format{}, capture.Rate{}
 }
 
-// attribute returns what the driver reports in sysfs, "" where it does not.
-func attribute(dir, name string) string {
+// readAttribute returns what the driver reports in sysfs, "" where it does not.
+func readAttribute(dir, name string) string {
 	b, _ := os.ReadFile(filepath.Join(dir, name))
 	return strings.TrimSpace(string(b))
 }
 
-func number(dir, name string) int {
-	n, _ := strconv.Atoi(attribute(dir, name))
+func readNumber(dir, name string) int {
+	n, _ := strconv.Atoi(readAttribute(dir, name))
 	return n
 }

@@ -93,7 +93,7 @@ func standardSizesIn(r webcam.FrameSize) []size {
 
 func continuousSizes(fd int, pixel webcam.PixelFormat) webcam.FrameSize {
 	e := frmSizeEnum{pixelFormat: uint32(pixel)}
-	if ioctl(fd, vidiocEnumFrameSizes, unsafe.Pointer(&e)) != nil {
+	if callDriver(fd, vidiocEnumFrameSizes, unsafe.Pointer(&e)) != nil {
 		return webcam.FrameSize{}
 	}
 	return webcam.FrameSize{
@@ -143,7 +143,7 @@ func standardRatesIn(shortest, longest fract) []capture.Rate {
 // not.
 func continuousRates(fd int, pixel webcam.PixelFormat, s size) []capture.Rate {
 	e := frmIvalEnum{pixelFormat: uint32(pixel), width: s.width, height: s.height}
-	if ioctl(fd, vidiocEnumFrameIntervals, unsafe.Pointer(&e)) != nil || e.typ != frmIvalTypeContinuous {
+	if callDriver(fd, vidiocEnumFrameIntervals, unsafe.Pointer(&e)) != nil || e.typ != frmIvalTypeContinuous {
 		return nil
 	}
 	return standardRatesIn(e.stepwise.min, e.stepwise.max)

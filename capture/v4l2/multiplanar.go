@@ -18,7 +18,7 @@ func (m multiPlanar) GetSupportedFormats() map[webcam.PixelFormat]string {
 	formats := make(map[webcam.PixelFormat]string)
 	for i := range uint32(maxEntries) {
 		d := fmtDesc{index: i, typ: bufTypeVideoCaptureMPlane}
-		if ioctl(m.fd, vidiocEnumFmt, unsafe.Pointer(&d)) != nil {
+		if callDriver(m.fd, vidiocEnumFmt, unsafe.Pointer(&d)) != nil {
 			break
 		}
 		formats[webcam.PixelFormat(d.pixelFormat)] = ""
@@ -31,7 +31,7 @@ func (m multiPlanar) GetSupportedFrameSizes(pixel webcam.PixelFormat) []webcam.F
 	var sizes []webcam.FrameSize
 	for i := range uint32(maxEntries) {
 		e := frmSizeEnum{index: i, pixelFormat: uint32(pixel)}
-		if ioctl(m.fd, vidiocEnumFrameSizes, unsafe.Pointer(&e)) != nil {
+		if callDriver(m.fd, vidiocEnumFrameSizes, unsafe.Pointer(&e)) != nil {
 			break
 		}
 		r := e.stepwise
@@ -53,7 +53,7 @@ func (m multiPlanar) GetSupportedFramerates(pixel webcam.PixelFormat, width, hei
 	var rates []webcam.FrameRate
 	for i := range uint32(maxEntries) {
 		e := frmIvalEnum{index: i, pixelFormat: uint32(pixel), width: width, height: height}
-		if ioctl(m.fd, vidiocEnumFrameIntervals, unsafe.Pointer(&e)) != nil {
+		if callDriver(m.fd, vidiocEnumFrameIntervals, unsafe.Pointer(&e)) != nil {
 			break
 		}
 		shortest, longest := e.stepwise.min, e.stepwise.max

@@ -14,6 +14,8 @@ import (
 
 // Errors of OpenOutput and Write, which what they return wraps.
 var (
+	// ErrNoLoopback: there is no node at the path.
+	ErrNoLoopback = errors.New("no such v4l2loopback node")
 	// ErrNotLoopback: the node is something else, perhaps a real camera.
 	ErrNotLoopback = errors.New("not a v4l2loopback node")
 	// ErrInUse: another program writes to the node.
@@ -42,9 +44,9 @@ type Output struct {
 func findLoopback(path string) (node, error) {
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return node{}, fmt.Errorf("%w (to have a v4l2loopback node, run: sudo modprobe v4l2loopback exclusive_caps=1)", err)
+		return node{}, fmt.Errorf("%w: %w", ErrNoLoopback, err)
 	}
-	n := inspect(target)
+	n := inspectNode(target)
 	if n.err == nil && !n.isLoopback() {
 		n.err = fmt.Errorf("open %s: %w: it is %s, driver %s", target, ErrNotLoopback, n.name(), n.driver())
 	}
@@ -54,15 +56,15 @@ func findLoopback(path string) (node, error) {
 // OpenOutput makes the node at path a camera of that format and rate; a rate of
 // zero leaves the node's. With exclusive_caps=1 it is a camera from the first
 // Write on, if not before. A format that another program had the node keep, and
-// that nobody uses, gives way. The error wraps ErrNotLoopback, ErrInUse or
-// ErrFormat where that is the reason, as a FormatError where the node has another.
+// that no program uses, is replaced. The error wraps ErrNoLoopback, ErrNotLoopback,
+// ErrInUse or ErrFormat where that is the reason, as a FormatError where the node has another.
 func OpenOutput(path string, format capture.Format, rate capture.Rate) (*Output, error) {
 	n, err := findLoopback(path)
 	if err != nil {
 		return nil, err
 	}
-	if n.cap.caps()&(capVideoCapture|capVideoOutput) == 0 {
-		if n, err = revive(n); err != nil {
+	if n.cap.nodeCaps()&(capVideoCapture|capVideoOutput) == 0 {
+		if n, err = reviveOutput(n); err != nil {
 			return nil, err
 		}
 	}
@@ -73,23 +75,23 @@ func OpenOutput(path string, format capture.Format, rate capture.Rate) (*Output,
 	return o, err
 }
 
-// revive makes a node an output again. Before 0.14 it is nothing once a writer that
-// used write(2) only, as FFmpeg does, is gone. One that streamed leaves it as it
+// reviveOutput makes a node an output again. Before 0.14 it is nothing once a writer that
+// used write(2) only, as FFmpeg does, has closed. One that streamed leaves it as it
 // was, and asking to stream is enough, if only to be refused.
-func revive(n node) (node, error) {
+func reviveOutput(n node) (node, error) {
 	fd, err := openNode(n.path)
 	if err != nil {
 		return n, err
 	}
 	streamOutput(fd)
 	unix.Close(fd)
-	n = inspect(n.path)
+	n = inspectNode(n.path)
 	return n, n.err
 }
 
 func streamOutput(fd int) {
 	bufType := uint32(bufTypeVideoOutput)
-	_ = ioctl(fd, vidiocStreamOn, unsafe.Pointer(&bufType))
+	_ = callDriver(fd, vidiocStreamOn, unsafe.Pointer(&bufType))
 }
 
 func tryOutput(n node, format capture.Format, rate capture.Rate) (*Output, error) {
@@ -98,21 +100,21 @@ func tryOutput(n node, format capture.Format, rate capture.Rate) (*Output, error
 		return nil, err
 	}
 	o := &Output{path: n.path, format: format, fd: fd}
-	if err := o.start(n.cap.caps()&capVideoOutput != 0, rate); err != nil {
+	if err := o.claimNode(n.cap.nodeCaps()&capVideoOutput != 0, rate); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
 	return o, nil
 }
 
-// start claims the node. free means that it announces itself as an output.
-func (o *Output) start(free bool, rate capture.Rate) error {
+// claimNode claims the node. free means that it announces itself as an output.
+func (o *Output) claimNode(free bool, rate capture.Rate) error {
 	// Before 0.14 the driver takes any number of writers: the lock keeps at least
 	// those of tbcam apart.
 	if err := unix.Flock(o.fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return o.inUse("lock")
 	}
-	if !free && !writersExclude(o.fd) && len(holders("/proc", o.path)) > 0 {
+	if !free && !writersExclude(o.fd) && len(findHolders("/proc", o.path)) > 0 {
 		return o.inUse("open")
 	}
 	if err := o.setFormat(free); err != nil {
@@ -136,7 +138,7 @@ func (o *Output) setFormat(free bool) error {
 	case errors.Is(err, unix.EINVAL):
 		return fmt.Errorf("VIDIOC_S_FMT %s: %w: %v", o.path, ErrFormat, o.format)
 	case err != nil:
-		return explain("VIDIOC_S_FMT", o.path, err)
+		return explainError("VIDIOC_S_FMT", o.path, err)
 	}
 	have := formatOf(got)
 	if have.Pixel != o.format.Pixel || have.Width != o.format.Width || have.Height != o.format.Height {
@@ -159,6 +161,7 @@ func (o *Output) setPix(want pixFormat) (pixFormat, error) {
 	if err != nil || formatOf(kept) == o.format {
 		return got, nil
 	}
+	// Another height makes the driver take over all of the next format.
 	other := want
 	other.height *= 2
 	if _, err := setFmt(o.fd, bufTypeVideoOutput, other); err != nil {
@@ -175,7 +178,7 @@ func (o *Output) inUse(op string) error {
 // which it does since 0.14. That is when this control became a button.
 func writersExclude(fd int) bool {
 	q := queryExtCtrl{id: cidTimeoutImageIO}
-	return ioctl(fd, vidiocQueryExtCtrl, unsafe.Pointer(&q)) == nil && q.typ == ctrlTypeButton
+	return callDriver(fd, vidiocQueryExtCtrl, unsafe.Pointer(&q)) == nil && q.typ == ctrlTypeButton
 }
 
 // Format returns the format of the frames that Write takes.
@@ -197,7 +200,7 @@ func (o *Output) Write(f *capture.Frame) error {
 	case errors.Is(err, unix.EBUSY):
 		return o.inUse("write")
 	case err != nil:
-		return explain("write", o.path, err)
+		return explainError("write", o.path, err)
 	case n < len(f.Data):
 		return fmt.Errorf("write %s: %w: a frame of %d bytes, room for %d", o.path, ErrFormat, len(f.Data), n)
 	}
@@ -223,10 +226,10 @@ func (o *Output) Close() error {
 	}
 	o.closed = true
 	if o.usage != nil {
-		o.usage.stop()
+		o.usage.stopWatch()
 	}
 	if err := unix.Close(o.fd); err != nil {
-		return explain("close", o.path, err)
+		return explainError("close", o.path, err)
 	}
 	return nil
 }

@@ -68,11 +68,12 @@ func newPacking(f capture.Format, bytesPerLine int) (p packing, err error) {
 	return p, nil
 }
 
-// pack fills the frame dst from the driver's buffers src.
-func (p *packing) pack(dst []byte, src [maxBuffers][]byte) {
+// packFrame fills the frame dst from the driver's buffers src.
+func (p *packing) packFrame(dst []byte, src [maxBuffers][]byte) {
 	for _, plane := range p.planes {
 		to, from := dst[plane.to.Offset:], src[plane.buffer][plane.offset:]
 		if plane.stride == plane.to.Stride {
+			// Without padding, the usual case, the plane is copied in one piece.
 			copy(to[:plane.stride*plane.to.Lines], from)
 			continue
 		}

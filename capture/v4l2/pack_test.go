@@ -53,7 +53,7 @@ func TestPackRemovesThePadding(t *testing.T) {
 			}
 			src := padded(f, want, c.strides)
 			got := make([]byte, f.Size())
-			p.pack(got, [maxBuffers][]byte{src[:p.need[0]]}) // drivers may leave out the last padding
+			p.packFrame(got, [maxBuffers][]byte{src[:p.need[0]]}) // drivers may leave out the last padding
 			if !bytes.Equal(got, want) {
 				t.Errorf("got  %x\nwant %x", got, want)
 			}
@@ -89,7 +89,7 @@ func TestPackJoinsPlanes(t *testing.T) {
 			src[i], all = all[:p.need[i]], all[c.strides[i]*plane.Lines:]
 		}
 		got := make([]byte, f.Size())
-		p.pack(got, src)
+		p.packFrame(got, src)
 		if !bytes.Equal(got, want) {
 			t.Errorf("%v %v: got  %x\nwant %x", f, c.strides, got, want)
 		}
@@ -127,7 +127,7 @@ func BenchmarkPack1080pYUYV(b *testing.B) {
 			b.SetBytes(int64(len(dst)))
 			b.ReportAllocs()
 			for b.Loop() {
-				p.pack(dst, [maxBuffers][]byte{src})
+				p.packFrame(dst, [maxBuffers][]byte{src})
 			}
 		})
 	}

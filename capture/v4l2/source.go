@@ -63,18 +63,18 @@ type filled struct {
 // capture.ErrBusy, capture.ErrGone, capture.ErrNoCamera, capture.ErrNoMode or
 // capture.ErrNoSignal where that is the reason.
 func Open(path string, mode capture.Mode, pool *capture.Pool) (*Source, error) {
-	n := inspect(path)
+	n := inspectNode(path)
 	if err := n.notCamera(); err != nil {
 		return nil, err
 	}
-	return open(path, mode, 0, pool)
+	return openSource(path, mode, 0, pool)
 }
 
 // Probe reports what keeps the camera from being opened in that mode now, if
 // anything. It does not start the camera.
 func (Driver) Probe(c capture.Device, mode capture.Mode) error {
 	path := c.Path
-	n := inspect(path)
+	n := inspectNode(path)
 	if err := n.notCamera(); err != nil {
 		return err
 	}
@@ -83,12 +83,12 @@ func (Driver) Probe(c capture.Device, mode capture.Mode) error {
 		return err
 	}
 	defer unix.Close(fd)
-	s := &Source{path: path, fd: fd, bufType: captureType(n.cap.caps())}
-	return s.negotiate(mode, 0)
+	s := &Source{path: path, fd: fd, bufType: captureType(n.cap.nodeCaps())}
+	return s.negotiateMode(mode, 0)
 }
 
-// open also asks for a number of bytes per line, which tests do.
-func open(path string, mode capture.Mode, bytesPerLine uint32, pool *capture.Pool) (*Source, error) {
+// openSource also asks for a number of bytes per line, which tests do.
+func openSource(path string, mode capture.Mode, bytesPerLine uint32, pool *capture.Pool) (*Source, error) {
 	fd, err := openNode(path)
 	if err != nil {
 		return nil, err
@@ -99,40 +99,42 @@ func open(path string, mode capture.Mode, bytesPerLine uint32, pool *capture.Poo
 		unix.Close(fd)
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	if err := s.start(mode, bytesPerLine); err != nil {
-		s.free()
+	if err := s.startStream(mode, bytesPerLine); err != nil {
+		s.freeBuffers()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Source) start(mode capture.Mode, bytesPerLine uint32) error {
+func (s *Source) startStream(mode capture.Mode, bytesPerLine uint32) error {
 	s.poll = [2]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN | unix.POLLPRI}, {Fd: int32(s.wake), Events: unix.POLLIN}}
 	c, err := queryCap(s.fd)
 	if err != nil {
-		return explain("VIDIOC_QUERYCAP", s.path, err)
+		return explainError("VIDIOC_QUERYCAP", s.path, err)
 	}
-	s.bufType = captureType(c.caps())
+	s.bufType = captureType(c.nodeCaps())
 	subscribeSource(s.fd) // before the signal is looked at, so that no change is missed
 	if err := followSignal(s.fd, s.path); err != nil {
 		return err
 	}
-	if err := s.negotiate(mode, bytesPerLine); err != nil {
+	if err := s.negotiateMode(mode, bytesPerLine); err != nil {
 		return err
 	}
 	if err := s.mapBuffers(); err != nil {
 		return err
 	}
+	// All of them are the driver's before the stream starts: what a camera sends while
+	// it has no buffer is lost.
 	for i := range s.buffers {
-		if err := s.queue(uint32(i)); err != nil {
+		if err := s.queueBuffer(uint32(i)); err != nil {
 			return err
 		}
 	}
 	return s.streamOn()
 }
 
-// negotiate sets format and rate. What the driver answers is what counts.
-func (s *Source) negotiate(mode capture.Mode, bytesPerLine uint32) error {
+// negotiateMode sets format and rate. What the driver answers is what counts.
+func (s *Source) negotiateMode(mode capture.Mode, bytesPerLine uint32) error {
 	granted, err := setCaptureFmt(s.fd, s.bufType, pixFormat{
 		width:        uint32(mode.Width),
 		height:       uint32(mode.Height),
@@ -141,16 +143,17 @@ func (s *Source) negotiate(mode capture.Mode, bytesPerLine uint32) error {
 		bytesPerLine: bytesPerLine,
 	})
 	if err != nil {
-		return explain("VIDIOC_S_FMT", s.path, err)
+		return explainError("VIDIOC_S_FMT", s.path, err)
 	}
 	pix := granted.pix
 	s.format, s.perSet = formatOf(pix), len(granted.strides)
 	if err := s.format.Check(); err != nil {
 		return fmt.Errorf("open %s: %w: %v: the driver gives %w", s.path, capture.ErrNoMode, mode, err)
 	}
-	if !wholePictures(pix.field) {
+	if !wholeFrames(pix.field) {
 		return fmt.Errorf("open %s: %w: %v: the driver gives half frames (V4L2 field %d)", s.path, capture.ErrNoMode, mode, pix.field)
 	}
+	// A JPEG is copied from one buffer; only planes may lie apart.
 	if s.format.Pixel.Compressed() && s.perSet != 1 {
 		return fmt.Errorf("open %s: %w: the driver gives %v in %d buffers", s.path, capture.ErrNoMode, s.format, s.perSet)
 	}
@@ -160,6 +163,8 @@ func (s *Source) negotiate(mode capture.Mode, bytesPerLine uint32) error {
 		}
 	}
 	s.mode = capture.Mode{Pixel: s.format.Pixel, Width: s.format.Width, Height: s.format.Height}
+	// After the format, since S_FMT of uvcvideo sets the default interval of the frame
+	// size (uvc_v4l2_try_format).
 	s.mode.Rate = setRate(s.fd, s.bufType, mode.Rate)
 	if !s.format.Pixel.Compressed() {
 		s.mode.Field = fieldOrder(pix.field, getStandard(s.fd))
@@ -167,7 +172,7 @@ func (s *Source) negotiate(mode capture.Mode, bytesPerLine uint32) error {
 	return nil
 }
 
-func wholePictures(field uint32) bool {
+func wholeFrames(field uint32) bool {
 	switch field {
 	case fieldAny, fieldNone, fieldInterlaced, fieldInterlacedTB, fieldInterlacedBT:
 		return true
@@ -190,15 +195,15 @@ func fieldOrder(field uint32, standard uint64) capture.Field {
 
 func (s *Source) mapBuffers() error {
 	request := requestBuffers{count: queueLength, typ: s.bufType, memory: memoryMMap}
-	if err := ioctl(s.fd, vidiocReqBufs, unsafe.Pointer(&request)); err != nil {
-		return explain("VIDIOC_REQBUFS", s.path, err)
+	if err := callDriver(s.fd, vidiocReqBufs, unsafe.Pointer(&request)); err != nil {
+		return explainError("VIDIOC_REQBUFS", s.path, err)
 	}
 	for i := range request.count {
 		if err := s.callBuffer(vidiocQueryBuf, i); err != nil {
-			return explain("VIDIOC_QUERYBUF", s.path, err)
+			return explainError("VIDIOC_QUERYBUF", s.path, err)
 		}
 		if err := s.mapBuffer(); err != nil {
-			return explain("mmap", s.path, err)
+			return explainError("mmap", s.path, err)
 		}
 	}
 	return nil
@@ -211,6 +216,7 @@ func (s *Source) mapBuffer() error {
 	for i := range s.perSet {
 		offset, length := int64(s.buf.m), int(s.buf.length)
 		if s.bufType == bufTypeVideoCaptureMPlane {
+			// The union m has the pointer to the planes here, and each plane its own offset.
 			offset, length = int64(s.buf.planes[i].offset), int(s.buf.planes[i].length)
 		}
 		mapped, err := unix.Mmap(s.fd, offset, length, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
@@ -227,22 +233,22 @@ func (s *Source) mapBuffer() error {
 func (s *Source) callBuffer(request uintptr, index uint32) error {
 	s.buf = filled{buffer: buffer{index: index, typ: s.bufType, memory: memoryMMap}}
 	if s.bufType != bufTypeVideoCaptureMPlane {
-		err := ioctl(s.fd, request, unsafe.Pointer(&s.buf.buffer))
+		err := callDriver(s.fd, request, unsafe.Pointer(&s.buf.buffer))
 		s.buf.planes[0].bytesUsed = s.buf.bytesUsed
 		return err
 	}
 	// The planes are in s, which lives longer than the call and never moves.
 	s.buf.m, s.buf.length = uint64(uintptr(unsafe.Pointer(&s.buf.planes))), uint32(s.perSet)
-	return ioctl(s.fd, request, unsafe.Pointer(&s.buf.buffer))
+	return callDriver(s.fd, request, unsafe.Pointer(&s.buf.buffer))
 }
 
 func (s *Source) streamOn() error {
-	err := ioctl(s.fd, vidiocStreamOn, unsafe.Pointer(&s.bufType))
+	err := callDriver(s.fd, vidiocStreamOn, unsafe.Pointer(&s.bufType))
 	if errors.Is(err, unix.ENOSPC) {
 		return fmt.Errorf("VIDIOC_STREAMON %s: %w for %v: %w", s.path, capture.ErrBandwidth, s.mode, err)
 	}
 	if err != nil {
-		return explain("VIDIOC_STREAMON", s.path, err)
+		return explainError("VIDIOC_STREAMON", s.path, err)
 	}
 	return nil
 }
@@ -270,21 +276,21 @@ func (s *Source) Read() (*capture.Frame, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	for {
-		if err := s.wait(); err != nil {
+		if err := s.waitReady(); err != nil {
 			return nil, err
 		}
-		found, err := s.drain()
+		found, err := s.drainQueue()
 		if err != nil {
 			return nil, err
 		}
 		if found {
-			return s.take()
+			return s.takeNewest()
 		}
 	}
 }
 
-// wait returns when a buffer may be ready.
-func (s *Source) wait() error {
+// waitReady returns when a buffer may be ready.
+func (s *Source) waitReady() error {
 	for {
 		if s.closed.Load() {
 			return capture.ErrClosed
@@ -293,13 +299,14 @@ func (s *Source) wait() error {
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
-			return explain("poll", s.path, err)
+			return explainError("poll", s.path, err)
 		case n == 0:
+			// Nothing came for a while: ask whether the device is still connected.
 			if _, err := queryCap(s.fd); err != nil {
-				return explain("VIDIOC_QUERYCAP", s.path, err)
+				return explainError("VIDIOC_QUERYCAP", s.path, err)
 			}
 		case s.poll[0].Revents&unix.POLLHUP != 0:
-			return explain("poll", s.path, unix.ENODEV)
+			return explainError("poll", s.path, unix.ENODEV)
 		case s.poll[0].Revents&unix.POLLPRI != 0 && sourceChanged(s.fd):
 			return fmt.Errorf("%s: %w", s.path, capture.ErrSignalChanged)
 		case s.poll[0].Revents != 0:
@@ -308,56 +315,59 @@ func (s *Source) wait() error {
 	}
 }
 
-// drain dequeues what is ready and leaves the newest valid frame in s.newest;
-// all others go back to the driver at once. A driver that fills buffers faster
+// drainQueue dequeues what is ready and leaves the newest valid frame in s.newest;
+// all others go back to the driver immediately. A driver that fills buffers faster
 // than this loop empties them does not hold it: it ends after one round.
-func (s *Source) drain() (found bool, err error) {
+func (s *Source) drainQueue() (found bool, err error) {
 	for range s.buffers {
-		switch err := s.dequeue(); {
+		switch err := s.dequeueBuffer(); {
 		case err == unix.EAGAIN && !found && s.poll[0].Revents&unix.POLLERR != 0:
-			return false, s.broken("poll", unix.EIO)
+			// poll returns immediately while the queue has failed, and there is nothing to
+			// dequeue: without an error Read would spin.
+			return false, s.streamError("poll", unix.EIO)
 		case err == unix.EAGAIN:
 			return found, nil
 		case err != nil:
-			return false, s.broken("VIDIOC_DQBUF", err)
+			return false, s.streamError("VIDIOC_DQBUF", err)
 		}
 		s.countGap(s.buf.sequence)
 		rejected := s.buf.index
 		switch {
-		case !s.valid(&s.buf):
+		case !s.isWhole(&s.buf):
 			s.damaged.Add(1)
 		case found:
 			s.superseded.Add(1)
+			// Both are good. The newer one is kept, and the older one's buffer goes back.
 			rejected, s.newest = s.newest.index, s.buf
 		default:
 			found, s.newest = true, s.buf
 			continue
 		}
-		if err := s.queue(rejected); err != nil {
+		if err := s.queueBuffer(rejected); err != nil {
 			return false, err
 		}
 	}
 	return found, nil
 }
 
-// dequeue fills s.buf.
-func (s *Source) dequeue() error { return s.callBuffer(vidiocDQBuf, 0) }
+// dequeueBuffer fills s.buf.
+func (s *Source) dequeueBuffer() error { return s.callBuffer(vidiocDQBuf, 0) }
 
-func (s *Source) queue(index uint32) error {
+func (s *Source) queueBuffer(index uint32) error {
 	if err := s.callBuffer(vidiocQBuf, index); err != nil {
-		return s.broken("VIDIOC_QBUF", err)
+		return s.streamError("VIDIOC_QBUF", err)
 	}
 	return nil
 }
 
-// broken explains an error of a running stream. EIO is what a camera gives
+// streamError explains an error of a running stream. EIO is what a camera gives
 // between being unplugged and being known to be (videobuf2-core.c): to open it
 // again is the remedy for both.
-func (s *Source) broken(op string, err error) error {
+func (s *Source) streamError(op string, err error) error {
 	if errors.Is(err, unix.EIO) {
 		return fmt.Errorf("%s %s: %w: %w", op, s.path, capture.ErrGone, err)
 	}
-	return explain(op, s.path, err)
+	return explainError(op, s.path, err)
 }
 
 // countGap adds the frames that the driver dropped before this one. A number
@@ -369,13 +379,13 @@ func (s *Source) countGap(sequence uint32) {
 	s.last, s.counted = sequence, true
 }
 
-// valid reports whether the buffer holds a whole frame, as far as its
+// isWhole reports whether the buffer holds a whole frame, as far as its
 // description goes.
-func (s *Source) valid(b *filled) bool {
+func (s *Source) isWhole(b *filled) bool {
 	if b.flags&bufFlagError != 0 || int(b.index) >= len(s.buffers) {
 		return false
 	}
-	data := s.contents(b)
+	data := s.bufferData(b)
 	for i := range s.perSet {
 		if len(data[i]) < max(1, s.packing.need[i]) {
 			return false
@@ -384,9 +394,9 @@ func (s *Source) valid(b *filled) bool {
 	return true
 }
 
-// contents returns what the driver wrote to each buffer of a frame; nothing where
+// bufferData returns what the driver wrote to each buffer of a frame; nothing where
 // that would not fit.
-func (s *Source) contents(b *filled) (data [maxBuffers][]byte) {
+func (s *Source) bufferData(b *filled) (data [maxBuffers][]byte) {
 	for i, mapped := range s.buffers[b.index] {
 		used, offset := int(b.planes[i].bytesUsed), int(b.planes[i].dataOffset)
 		if offset <= used && used <= len(mapped) {
@@ -396,11 +406,11 @@ func (s *Source) contents(b *filled) (data [maxBuffers][]byte) {
 	return data
 }
 
-// take copies the newest frame out of its buffer, which it gives back.
-func (s *Source) take() (*capture.Frame, error) {
+// takeNewest copies the newest frame out of its buffer, which it gives back.
+func (s *Source) takeNewest() (*capture.Frame, error) {
 	b := &s.newest
 	dequeued := time.Now()
-	data := s.contents(b)
+	data := s.bufferData(b)
 	size := s.format.Size()
 	if s.format.Pixel.Compressed() {
 		size = len(data[0])
@@ -409,14 +419,15 @@ func (s *Source) take() (*capture.Frame, error) {
 	if s.format.Pixel.Compressed() {
 		copy(f.Data, data[0])
 	} else {
-		s.packing.pack(f.Data, data)
+		s.packing.packFrame(f.Data, data)
 	}
-	if err := s.queue(b.index); err != nil {
+	// Only after the copy: from here on the driver may write to the buffer.
+	if err := s.queueBuffer(b.index); err != nil {
 		f.Release()
 		return nil, err
 	}
 	f.Format, f.Sequence = s.format, b.sequence
-	f.Time = stamp(&b.buffer, dequeued)
+	f.Time = captureTime(&b.buffer, dequeued)
 	f.At[capture.Captured], f.At[capture.Dequeued] = f.Time, dequeued
 	return f, nil
 }
@@ -429,7 +440,7 @@ func (s *Source) Close() error {
 		s.wakeUp()
 		s.reading.Lock()
 		defer s.reading.Unlock()
-		s.err = s.free()
+		s.err = s.freeBuffers()
 	})
 	return s.err
 }
@@ -439,20 +450,22 @@ func (s *Source) wakeUp() {
 	unix.Write(s.wake, one[:]) // fails only when it is set already
 }
 
-// free gives everything back. The queue stops before its memory goes. Errors of
+// freeBuffers gives everything back. The queue stops before its memory goes. Errors of
 // an unplugged camera mean nothing here.
-func (s *Source) free() error {
-	ioctl(s.fd, vidiocStreamOff, unsafe.Pointer(&s.bufType))
+func (s *Source) freeBuffers() error {
+	callDriver(s.fd, vidiocStreamOff, unsafe.Pointer(&s.bufType))
 	for _, set := range s.buffers {
 		for _, mapped := range set[:s.perSet] {
 			unix.Munmap(mapped)
 		}
 	}
+	// After the mappings: drivers without V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS refuse it
+	// while one is left (EBUSY).
 	none := requestBuffers{typ: s.bufType, memory: memoryMMap}
-	ioctl(s.fd, vidiocReqBufs, unsafe.Pointer(&none))
+	callDriver(s.fd, vidiocReqBufs, unsafe.Pointer(&none))
 	unix.Close(s.wake)
 	if err := unix.Close(s.fd); err != nil {
-		return explain("close", s.path, err)
+		return explainError("close", s.path, err)
 	}
 	return nil
 }

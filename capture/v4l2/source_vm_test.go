@@ -63,7 +63,7 @@ func TestPaddingOfTheDriverIsRemoved(t *testing.T) {
 		frames := make(map[string]bool)
 		for _, stride := range []uint32{0, 1024} {
 			pool := new(capture.Pool)
-			s, err := open(path, mode, stride, pool)
+			s, err := openSource(path, mode, stride, pool)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -153,7 +153,7 @@ func TestBadBuffersAreSkipped(t *testing.T) {
 	}
 }
 
-func TestDroppedPicturesAreCounted(t *testing.T) {
+func TestDroppedFramesAreCounted(t *testing.T) {
 	path := loadVivid(t)
 	setControl(t, path, "Percentage of Dropped Buffers", 50)
 	s := start(t, path, small)
@@ -207,7 +207,7 @@ func TestUnplug(t *testing.T) {
 	if after := descriptors(t); after != before {
 		t.Errorf("%d descriptors, %d before", after, before)
 	}
-	// vivid is plugged in again when nobody holds the old node.
+	// vivid is plugged in again when no process holds the old node.
 	next(t, start(t, path, small))
 }
 

@@ -10,7 +10,7 @@ import (
 
 // ErrUsageUnknown is returned when the driver does not report that applications read a
 // node: v4l2loopback does since 0.13.
-var ErrUsageUnknown = errors.New("this version of v4l2loopback does not tell when an application reads the camera; 0.13 and newer do")
+var ErrUsageUnknown = errors.New("this version of v4l2loopback does not report when an application reads the camera; 0.13 and newer do")
 
 // The event that reports it, V4L2_EVENT_PRI_CLIENT_USAGE of v4l2loopback.c, has two
 // numbers: V4L2_EVENT_PRIVATE_START at first, and one of its own later.
@@ -21,14 +21,14 @@ const (
 )
 
 // again is how often the number of applications is asked for, in ms: an event
-// that was never sent would otherwise be missed for ever.
+// that was never sent would otherwise be missed for good.
 const again = 1000
 
-// subscribe asks for the event and its present state.
-func subscribe(fd int) (eventSubscription, error) {
+// subscribeUsage asks for the event and its present state.
+func subscribeUsage(fd int) (eventSubscription, error) {
 	for _, number := range []uint32{eventClientUsage, eventPrivateStart} {
 		s := eventSubscription{typ: number, flags: eventSubSendInitial}
-		if ioctl(fd, vidiocSubscribeEvent, unsafe.Pointer(&s)) == nil {
+		if callDriver(fd, vidiocSubscribeEvent, unsafe.Pointer(&s)) == nil {
 			return s, nil
 		}
 	}
@@ -44,12 +44,12 @@ type usage struct {
 	done         chan struct{} // closed when the watch has ended
 }
 
-// Users reports how many applications stream from the node: at once, after each
+// Users reports how many applications stream from the node: immediately, after each
 // change, and now and then again. Only the newest number waits to be taken. Close
 // closes the channel. The error wraps ErrUsageUnknown where the driver does not
-// tell. It is called once.
+// report it. It is called once.
 func (o *Output) Users() (<-chan int, error) {
-	s, err := subscribe(o.fd)
+	s, err := subscribeUsage(o.fd)
 	if err != nil {
 		return nil, fmt.Errorf("VIDIOC_SUBSCRIBE_EVENT %s: %w", o.path, err)
 	}
@@ -58,12 +58,12 @@ func (o *Output) Users() (<-chan int, error) {
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
 	o.usage = &usage{fd: o.fd, wake: wake, subscription: s, users: make(chan int, 1), done: make(chan struct{})}
-	go o.usage.watch()
+	go o.usage.watchEvents()
 	return o.usage.users, nil
 }
 
-// watch passes events on until stop.
-func (u *usage) watch() {
+// watchEvents passes events on until stop.
+func (u *usage) watchEvents() {
 	defer close(u.done)
 	defer close(u.users)
 	poll := [2]unix.PollFd{{Fd: int32(u.fd), Events: unix.POLLPRI}, {Fd: int32(u.wake), Events: unix.POLLIN}}
@@ -76,25 +76,27 @@ func (u *usage) watch() {
 		case n == 0:
 			u.askAgain()
 		case poll[0].Revents&unix.POLLPRI == 0:
-			return // the node is gone
+			return // POLLERR or POLLHUP: the node was removed
 		default:
-			u.pass()
+			u.passEvent()
 		}
 	}
 }
 
 // askAgain makes the driver send an event with the present number.
 func (u *usage) askAgain() {
-	_ = ioctl(u.fd, vidiocUnsubscribeEvent, unsafe.Pointer(&u.subscription))
-	_ = ioctl(u.fd, vidiocSubscribeEvent, unsafe.Pointer(&u.subscription))
+	_ = callDriver(u.fd, vidiocUnsubscribeEvent, unsafe.Pointer(&u.subscription))
+	_ = callDriver(u.fd, vidiocSubscribeEvent, unsafe.Pointer(&u.subscription))
 }
 
-// pass takes an event and makes its number the one that waits.
-func (u *usage) pass() {
+// passEvent takes an event and makes its number the one that waits.
+func (u *usage) passEvent() {
 	var e event
-	if ioctl(u.fd, vidiocDQEvent, unsafe.Pointer(&e)) != nil || e.typ != u.subscription.typ {
+	if callDriver(u.fd, vidiocDQEvent, unsafe.Pointer(&e)) != nil || e.typ != u.subscription.typ {
 		return
 	}
+	// One slot, in which a newer number takes the place of one that was not read. Only
+	// this goroutine sends, so the second step never waits.
 	select {
 	case <-u.users:
 	default:
@@ -102,8 +104,8 @@ func (u *usage) pass() {
 	u.users <- int(e.count)
 }
 
-// stop ends the watch and waits for its end.
-func (u *usage) stop() {
+// stopWatch ends the watch and waits for its end.
+func (u *usage) stopWatch() {
 	one := [8]byte{1}
 	_, _ = unix.Write(u.wake, one[:])
 	<-u.done

@@ -13,7 +13,7 @@ import (
 )
 
 // TestCallsUsage: an application counts from its STREAMON to its close; a driver
-// that does not tell is told apart.
+// that does not report it is recognised.
 func TestCallsUsage(t *testing.T) {
 	path := vm.LoadLoopback(t)
 	before := descriptors(t)
@@ -33,38 +33,40 @@ func TestCallsUsage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := func(count int) {
-		t.Helper()
-		for {
-			select {
-			case got, ok := <-users:
-				if !ok {
-					t.Fatal("it has ended")
-				}
-				if got == count {
-					return
-				}
-			case <-time.After(10 * time.Second):
-				t.Fatalf("it never tells of %d applications", count)
-			}
-		}
-	}
 	for range 3 {
-		want(0)
+		waitUsers(t, users, 0)
 		s, err := Open(path, modeOf(tiny), new(capture.Pool))
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(1)
-		want(1) // again, without a change
+		waitUsers(t, users, 1)
+		waitUsers(t, users, 1) // again, without a change
 		s.Close()
 	}
-	want(0)
+	waitUsers(t, users, 0)
 	o.Close()
 	for range users {
 	}
 	if after := descriptors(t); after != before {
 		t.Errorf("%d descriptors, %d before", after, before)
+	}
+}
+
+// waitUsers waits until a number of applications is reported.
+func waitUsers(t *testing.T, users <-chan int, count int) {
+	t.Helper()
+	for {
+		select {
+		case got, ok := <-users:
+			if !ok {
+				t.Fatal("it has ended")
+			}
+			if got == count {
+				return
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%d applications are never reported", count)
+		}
 	}
 }
 
@@ -107,8 +109,8 @@ func TestCallsCreate(t *testing.T) {
 	}
 }
 
-// TestCallsOwnPictures: what another program has the driver show is turned off.
-func TestCallsOwnPictures(t *testing.T) {
+// TestCallsOwnFrames: what another program has the driver show is turned off.
+func TestCallsOwnFrames(t *testing.T) {
 	path := vm.LoadLoopback(t)
 	v4l2ctl := func(args ...string) string {
 		t.Helper()

@@ -99,7 +99,7 @@ func hold(t testing.TB, use, path string) (pid int) {
 		cmd.Wait()
 	})
 	if line, _ := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
-		t.Fatalf("the other process says %q", line)
+		t.Fatalf("the other process reports %q", line)
 	}
 	return cmd.Process.Pid
 }

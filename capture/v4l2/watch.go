@@ -14,7 +14,7 @@ import (
 const settle = 100 * time.Millisecond
 
 // Watch returns a channel that receives when video nodes appeared, became accessible
-// or went away, so that nobody need poll for a camera. Changes that nobody received
+// or went away, so that no program polls for a camera. Changes that were not received
 // yet are one. The channel is closed when ctx ends.
 func (Driver) Watch(ctx context.Context) (<-chan struct{}, error) {
 	watcher, err := fsnotify.NewWatcher()
@@ -29,14 +29,14 @@ func (Driver) Watch(ctx context.Context) (<-chan struct{}, error) {
 	go func() {
 		defer close(changes)
 		defer watcher.Close()
-		coalesce(ctx, watcher, changes)
+		coalesceEvents(ctx, watcher, changes)
 	}()
 	return changes, nil
 }
 
-// coalesce turns bursts of events into single changes. An error of the watcher
+// coalesceEvents turns bursts of events into single changes. An error of the watcher
 // means lost events: it counts as a change, too.
-func coalesce(ctx context.Context, watcher *fsnotify.Watcher, changes chan<- struct{}) {
+func coalesceEvents(ctx context.Context, watcher *fsnotify.Watcher, changes chan<- struct{}) {
 	quiet := time.NewTimer(settle)
 	for {
 		select {

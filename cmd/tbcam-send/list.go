@@ -39,7 +39,7 @@ func listUnusable(drivers []capture.Driver) (reasons []string) {
 			continue
 		}
 		for _, err := range excluder.Unusable() {
-			reasons = append(reasons, strings.TrimPrefix(err.Error(), capture.ErrNoCamera.Error()+": "))
+			reasons = append(reasons, strings.TrimPrefix(cli.Explain(err), capture.ErrNoCamera.Error()+": "))
 		}
 	}
 	return reasons

@@ -363,7 +363,7 @@ func TestTextForViewer(t *testing.T) {
 		want string
 	}{
 		{fmt.Errorf("VIDIOC_S_FMT /dev/video0: %w, held by firefox (pid 1234)", capture.ErrBusy), "camera is busy"},
-		{fmt.Errorf("vivid: poll /dev/video0: %w", capture.ErrGone), "camera is gone"},
+		{fmt.Errorf("vivid: poll /dev/video0: %w", capture.ErrGone), "camera was disconnected"},
 		{fmt.Errorf("%w: \"a\" may be /dev/video0 (b)", capture.ErrAmbiguous), "no such camera: several have that name"},
 		{fmt.Errorf("%w: none found", capture.ErrNoCamera), "no such camera"},
 		{fmt.Errorf("open /dev/video0: %w on input 0 HDMI", capture.ErrNoSignal), "no signal"},

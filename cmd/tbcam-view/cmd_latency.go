@@ -285,7 +285,7 @@ var errNoCode = errors.New("no code was read: point the camera at the window so 
 func (t *latencyTest) report(out io.Writer, asJSON bool) error {
 	r := latencyReport{t.fps.Load(), t.glass.Report(), t.stages.Report(0).Latency}
 	if r.Glass.Samples == 0 {
-		return fmt.Errorf("%w (%d frames)", errNoCode, r.Glass.Pictures)
+		return fmt.Errorf("%w (%d frames)", errNoCode, r.Glass.Frames)
 	}
 	if asJSON {
 		return json.NewEncoder(out).Encode(r)
@@ -295,7 +295,7 @@ func (t *latencyTest) report(out io.Writer, asJSON bool) error {
 
 func (r latencyReport) table(out io.Writer) error {
 	g := r.Glass
-	fmt.Fprintf(out, "%d changes seen in %d frames at %d fps, %d without a code, %d skipped\n\n", g.Samples, g.Pictures, r.FPS, g.Unreadable, g.Skipped)
+	fmt.Fprintf(out, "%d changes seen in %d frames at %d fps, %d without a code, %d skipped\n\n", g.Samples, g.Frames, r.FPS, g.Unreadable, g.Skipped)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "latency, ms\tp50\tp95\tp99\tmax\t\n")
 	fmt.Fprintf(t, "glass to glass\t%.1f\t%.1f\t%.1f\t%.1f\t\n", g.P50, g.P95, g.P99, g.Max)

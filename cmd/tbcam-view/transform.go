@@ -26,6 +26,7 @@ func (t *transformFlags) Register(f *pflag.FlagSet) {
 // newDecoder returns the decoder that all outputs share.
 func (r *run) newDecoder() sink.Decoder {
 	d := codec.NewDecoder(r.pool, codec.Limits{})
+	d.LowLatency = true // who takes decoded frames shows them
 	if r.o.transform.Identity() {
 		return d
 	}

@@ -25,12 +25,16 @@ type Header struct {
 	Huffman       bool // has Huffman tables before the first scan
 	Complete      bool // has an EOI marker
 	Range         capture.Range
+	Interval      int // MCUs from one restart marker to the next; 0: there are none
 
 	// Offsets into the data: of the SOI marker, of the first SOS marker, of the
 	// first entropy-coded byte, and after the EOI marker or the last byte.
 	Start, SOS, Scan, End int
 
 	size      int     // of the data, bytes
+	sof       int     // offset of the frame header's payload
+	unitX     int     // pixels of an MCU, across
+	unitY     int     // and down
 	junk      bool    // bytes between marker segments that belong to none
 	scans     bool    // there are several scans: samples come in parts
 	ids       [3]byte // of the components
@@ -38,6 +42,9 @@ type Header struct {
 	adobe     bool    // has an Adobe segment
 	transform byte    // of the Adobe segment; 0 is RGB
 }
+
+// block is the pixels across and down that are coded together.
+const block = 8
 
 // Format returns the format of frames with such a header.
 func (h Header) Format() capture.Format {
@@ -49,6 +56,20 @@ func (h Header) Format() capture.Format {
 // frame left there) it is the first. It tolerates bytes before SOI and between
 // segments. The error wraps a Cause; the header is then of no use.
 func ParseHeader(data []byte) (Header, error) {
+	h, err := readSegments(data)
+	if err == nil {
+		err = h.check()
+	}
+	if err != nil {
+		return Header{}, err
+	}
+	h.End, h.Complete = h.findEnd(data)
+	h.size = len(data)
+	return h, nil
+}
+
+// readSegments reads the marker segments before the first scan.
+func readSegments(data []byte) (Header, error) {
 	start := bytes.Index(data, soi)
 	if start < 0 {
 		return Header{}, NoSOI
@@ -64,11 +85,6 @@ func ParseHeader(data []byte) (Header, error) {
 		}
 		at = s.End
 	}
-	if err := h.check(); err != nil {
-		return Header{}, err
-	}
-	h.End, h.Complete = h.findEnd(data)
-	h.size = len(data)
 	return h, nil
 }
 
@@ -108,7 +124,10 @@ func (h *Header) take(s Segment, data []byte) error {
 	case s.Marker == EOI:
 		return NoSOS
 	case s.isSOF():
+		h.sof = s.Payload
 		return h.takeSOF(s.Marker, payload)
+	case s.Marker == DRI && len(payload) == 2:
+		h.Interval = int(binary.BigEndian.Uint16(payload))
 	case s.Marker == DHT:
 		h.Huffman = true
 	case s.Marker == COM && bytes.HasPrefix(payload, []byte(limitedRange)):
@@ -150,6 +169,7 @@ func (h *Header) takeSOF(marker byte, p []byte) error {
 func (h *Header) takeSampling(components int, p []byte) error {
 	switch {
 	case components == 1:
+		h.unitX, h.unitY = block, block // whatever the factors (T.81 section A.2.2)
 		return nil
 	case components != 3:
 		return fmt.Errorf("%w: %d components", Unsupported, components)
@@ -157,6 +177,7 @@ func (h *Header) takeSampling(components int, p []byte) error {
 	h.ids = [3]byte{p[0], p[3], p[6]}
 	lumaX, lumaY := int(p[1]>>4), int(p[1]&15)
 	chromaX, chromaY := int(p[4]>>4), int(p[4]&15)
+	h.unitX, h.unitY = lumaX*block, lumaY*block
 	known := false
 	if p[4] == p[7] && chromaX != 0 && chromaY != 0 && lumaX%chromaX == 0 && lumaY%chromaY == 0 {
 		h.Subsampling, known = parseSubsampling(lumaX/chromaX, lumaY/chromaY)

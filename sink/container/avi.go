@@ -14,25 +14,25 @@ var riffSize int64 = 1 << 30
 
 const (
 	// maxRepeats bounds the repeated frames of a file: nine hours at 30 a second.
-	// Gaps beyond that are left out.
+	// Gaps beyond that are omitted.
 	maxRepeats = 1 << 20
 	// maxFrames bounds the frames of a part, repeated ones too, and the memory for
 	// their places. A part has no more, even where it has room.
 	maxFrames = 1 << 20
-	// maxRate bounds the pictures in a second that a camera may claim.
+	// maxRate bounds the frames in a second that a camera may claim.
 	maxRate = 1000
 )
 
-// avi is a Writer. Pictures come at a constant rate: one that is missing is an
+// avi is a Writer. Frames come at a constant rate: one that is missing is an
 // empty chunk, on which players go on showing the one before.
 type avi struct {
 	*file
-	head    []byte // all before the first chunk of pictures, as it is to be in the file
+	head    []byte // all before the first chunk of frames, as it is to be in the file
 	rate    float64
-	slot    int64 // the next picture's
+	slot    int64 // the next frame's
 	repeats int64 // frames that are repetitions
-	skipped int64 // slots that were left out
-	largest int   // picture, bytes
+	skipped int64 // slots that were omitted
+	largest int   // frame, bytes
 	parts   []part
 	index   []entry // of the last part, in the file
 
@@ -49,7 +49,7 @@ type part struct {
 	frames           int64 // in the file, repetitions too
 }
 
-// entry is the place of a picture's data, from the beginning of its part.
+// entry is the place of a frame's data, from the beginning of its part.
 type entry struct{ offset, size uint32 }
 
 // newAVI begins a file, which is the caller's to discard after an error.
@@ -60,57 +60,59 @@ func newAVI(f *file, o Options) (*avi, error) {
 	}
 	a := &avi{file: f, head: aviHead(o.Format, rate, o.Tags), rate: rate.FPS()}
 	a.parts = []part{{movi: int64(len(a.head) - listHead)}}
-	return a, f.append(a.head)
+	return a, f.appendParts(a.head)
 }
 
 func (a *avi) Write(f *capture.Frame, t time.Duration) error {
 	for slot := a.slotOf(t); a.slot < slot; {
-		if err := a.add(nil); err != nil {
+		if err := a.addChunk(nil); err != nil {
 			return err
 		}
 		a.repeats++
 	}
-	return a.add(f.Data)
+	return a.addChunk(f.Data)
 }
 
-// slotOf returns the place of a picture in the constant rate. Each has its own.
+// slotOf returns the place of a frame in the constant rate. Each has its own.
 func (a *avi) slotOf(t time.Duration) int64 {
 	slot := int64(math.Round(t.Seconds()*a.rate)) - a.skipped
 	if latest := a.slot + maxRepeats - a.repeats; slot > latest {
+		// A file holds so many repetitions and no more: the peer chooses the times. Later
+		// frames keep their distance from here.
 		a.skipped += slot - latest
 		return latest
 	}
 	return max(slot, a.slot)
 }
 
-// add takes a picture, nil for a repetition.
-func (a *avi) add(data []byte) error {
+// addChunk takes a frame, nil for a repetition.
+func (a *avi) addChunk(data []byte) error {
 	if len(a.chunks) > 0 && len(a.chunks)+len(data) > chunkSize {
 		if err := a.Flush(); err != nil {
 			return err
 		}
 	}
-	if a.full(len(data)) {
+	if a.isPartFull(len(data)) {
 		if err := a.nextPart(); err != nil {
 			return err
 		}
 	}
 	a.news = append(a.news, entry{uint32(len(a.chunks) + chunkHead), uint32(len(data))})
-	a.chunks = appendChunk(a.chunks, pictureID, data)
+	a.chunks = appendChunk(a.chunks, frameID, data)
 	a.largest = max(a.largest, len(data))
 	a.slot++
 	return nil
 }
 
-// full reports whether a picture of size bytes belongs to the next part, as this
+// isPartFull reports whether a frame of size bytes belongs to the next part, as this
 // one has enough of them, or needs room for its indexes, too.
-func (a *avi) full(size int) bool {
+func (a *avi) isPartFull(size int) bool {
 	frames := int64(len(a.index) + len(a.news))
 	after := a.size + int64(len(a.chunks)+chunkHead+size+1) + indexSize(frames+1)
-	return frames >= maxFrames || frames > 0 && after-a.last().riff > riffSize
+	return frames >= maxFrames || frames > 0 && after-a.lastPart().riff > riffSize
 }
 
-func (a *avi) last() *part { return &a.parts[len(a.parts)-1] }
+func (a *avi) lastPart() *part { return &a.parts[len(a.parts)-1] }
 
 // nextPart completes the last part and begins another one.
 func (a *avi) nextPart() error {
@@ -121,7 +123,7 @@ func (a *avi) nextPart() error {
 		return err
 	}
 	empty := partHead(part{movi: riffHead, moviEnd: riffHead + listHead, riffEnd: riffHead + listHead})
-	if err := a.complete(empty); err != nil {
+	if err := a.completePart(empty); err != nil {
 		return err
 	}
 	at := a.size - int64(len(empty))
@@ -130,15 +132,16 @@ func (a *avi) nextPart() error {
 	return nil
 }
 
-// complete appends the indexes of the last part, and what comes after it.
-func (a *avi) complete(next []byte) error {
-	p := a.last()
+// completePart appends the indexes of the last part, and what comes after it.
+func (a *avi) completePart(next []byte) error {
+	p := a.lastPart()
 	ix, legacy := standardIndex(*p, a.index), []byte(nil)
 	if len(a.parts) == 1 {
+		// Players of AVI 1.0 know the first part only, and its idx1.
 		legacy = legacyIndex(*p, a.index)
 	}
 	at := a.size
-	if err := a.append(ix, legacy, next); err != nil {
+	if err := a.appendParts(ix, legacy, next); err != nil {
 		return err
 	}
 	p.ix, p.ixEnd = at, at+int64(len(ix))
@@ -154,9 +157,9 @@ func (a *avi) Size() int64 { return a.size + int64(len(a.chunks)) }
 
 func (a *avi) Flush() error {
 	if len(a.news) > 0 {
-		p := a.last()
+		p := a.lastPart()
 		base := uint32(a.size - p.riff)
-		if err := a.append(a.chunks); err != nil {
+		if err := a.appendParts(a.chunks); err != nil {
 			return err
 		}
 		for _, e := range a.news {
@@ -166,12 +169,12 @@ func (a *avi) Flush() error {
 		p.moviEnd, p.riffEnd = a.size, a.size
 		a.chunks, a.news, a.stale = a.chunks[:0], a.news[:0], true
 	}
-	return a.settle()
+	return a.settleHeaders()
 }
 
-// settle writes what the headers have to say by now, so that players need no
+// settleHeaders writes what the headers should hold by now, so that players need no
 // repair of a file that was not closed, but for its index.
-func (a *avi) settle() error {
+func (a *avi) settleHeaders() error {
 	if !a.stale {
 		return nil
 	}
@@ -179,6 +182,8 @@ func (a *avi) settle() error {
 	if _, err := a.WriteAt(a.head, 0); err != nil {
 		return err
 	}
+	// Older parts were complete before: only the last one grows, and the one before it
+	// has just been completed.
 	for _, p := range a.parts[max(1, len(a.parts)-2):] {
 		if _, err := a.WriteAt(partHead(p), p.riff); err != nil {
 			return err
@@ -188,16 +193,18 @@ func (a *avi) settle() error {
 	return nil
 }
 
-func (a *avi) Sync() error { return cmp.Or(a.Flush(), a.sync()) }
+func (a *avi) Sync() error { return cmp.Or(a.Flush(), a.syncWithName()) }
 
 func (a *avi) Close() error {
 	err := a.Flush()
 	if len(a.parts) == 1 && len(a.index) == 0 {
-		return cmp.Or(err, a.discard())
+		return cmp.Or(err, a.discardFile())
 	}
-	return cmp.Or(err, a.finish(), a.sync(), a.file.Close())
+	return cmp.Or(err, a.finishLastPart(), a.syncWithName(), a.file.Close())
 }
 
-// finish completes the last part. Without room for its index the file is whole,
+// finishLastPart completes the last part. Without room for its index the file is whole,
 // but players have none for it.
-func (a *avi) finish() error { return cmp.Or(a.complete(nil), a.sync(), a.settle()) }
+func (a *avi) finishLastPart() error {
+	return cmp.Or(a.completePart(nil), a.syncWithName(), a.settleHeaders())
+}

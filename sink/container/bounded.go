@@ -38,10 +38,10 @@ func newBounded(f storage, size int64) *bounded {
 
 func (r *bounded) ReadAt(b []byte, at int64) (int, error) {
 	if len(b) > pageSize/8 {
-		return r.read(b, at)
+		return r.readCounted(b, at)
 	}
 	if at < r.at || at+int64(len(b)) > r.at+int64(r.n) {
-		n, err := r.read(r.page[:], at)
+		n, err := r.readCounted(r.page[:], at)
 		if r.at, r.n = at, n; n < len(b) {
 			return copy(b, r.page[:n]), err
 		}
@@ -49,8 +49,8 @@ func (r *bounded) ReadAt(b []byte, at int64) (int, error) {
 	return copy(b, r.page[at-r.at:]), nil
 }
 
-// read reads from the storage.
-func (r *bounded) read(b []byte, at int64) (n int, err error) {
+// readCounted reads from the storage.
+func (r *bounded) readCounted(b []byte, at int64) (n int, err error) {
 	if r.left -= int64(len(b)); r.left < 0 && r.err == nil {
 		r.err = ErrDamaged
 	}

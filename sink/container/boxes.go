@@ -12,8 +12,8 @@ import (
 // The boxes of ISO/IEC 14496-12 that are written here. Times are in microseconds.
 const timescale = 1_000_000
 
-// box returns a box of parts, which are its fields and further boxes.
-func box(name string, parts ...[]byte) []byte {
+// makeBox returns a box of parts, which are its fields and further boxes.
+func makeBox(name string, parts ...[]byte) []byte {
 	b := append(make([]byte, 4, 64), name...)
 	for _, p := range parts {
 		b = append(b, p...)
@@ -44,37 +44,37 @@ func u64(values ...uint64) (b []byte) {
 	return b
 }
 
-// full returns version and flags, with which the fields of many boxes begin.
-func full(version byte, flags uint32) []byte { return u32(uint32(version)<<24 | flags) }
+// versionAndFlags returns version and flags, with which the fields of many boxes begin.
+func versionAndFlags(version byte, flags uint32) []byte { return u32(uint32(version)<<24 | flags) }
 
-// identity is the matrix that leaves pictures as they are.
+// identity is the matrix that leaves frames as they are.
 var identity = u32(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
 // mp4Head returns the file's beginning. Its length never changes: what is known
 // only at the end has its room, see finishHead.
 func mp4Head(f capture.Format, t Tags) []byte {
 	created := uint64(max(t.Start.Sub(epoch1904)/time.Second, 0))
-	moov := box("moov",
-		box("mvhd", full(1, 0), u64(created, created), u32(timescale), u64(0),
+	moov := makeBox("moov",
+		makeBox("mvhd", versionAndFlags(1, 0), u64(created, created), u32(timescale), u64(0),
 			u32(0x10000), u16(0x100), make([]byte, 10), identity, make([]byte, 24), u32(trackNumber+1)),
-		box("trak",
-			box("tkhd", full(1, 3), u64(created, created), u32(trackNumber, 0), u64(0), // enabled, in the movie
+		makeBox("trak",
+			makeBox("tkhd", versionAndFlags(1, 3), u64(created, created), u32(trackNumber, 0), u64(0), // enabled, in the movie
 				make([]byte, 16), identity, u32(uint32(f.Width)<<16, uint32(f.Height)<<16)),
-			box("mdia",
-				box("mdhd", full(1, 0), u64(created, created), u32(timescale), u64(0), u16(undetermined, 0)),
-				box("hdlr", full(0, 0), u32(0), []byte("vide"), make([]byte, 12), []byte("video\x00")),
-				box("minf",
-					box("vmhd", full(0, 1), make([]byte, 8)),
-					box("dinf", box("dref", full(0, 0), u32(1), box("url ", full(0, 1)))), // in this file
-					box("stbl",
-						box("stsd", full(0, 0), u32(1), sampleEntry(f, t.Field)),
-						box("stts", full(0, 0), u32(0)),
-						box("stsc", full(0, 0), u32(0)),
-						box("stsz", full(0, 0), u32(0, 0)),
-						box("stco", full(0, 0), u32(0)))))),
-		box("mvex", freeBox(extendsSize), box("trex", full(0, 0), u32(trackNumber, 1, 0, 0, keyFrame))),
-		box("udta", metadata(t), freeBox(chaptersSize)))
-	return append(box("ftyp", []byte("iso5"), u32(0x200), []byte("iso5iso6mp41")), moov...)
+			makeBox("mdia",
+				makeBox("mdhd", versionAndFlags(1, 0), u64(created, created), u32(timescale), u64(0), u16(undetermined, 0)),
+				makeBox("hdlr", versionAndFlags(0, 0), u32(0), []byte("vide"), make([]byte, 12), []byte("video\x00")),
+				makeBox("minf",
+					makeBox("vmhd", versionAndFlags(0, 1), make([]byte, 8)),
+					makeBox("dinf", makeBox("dref", versionAndFlags(0, 0), u32(1), makeBox("url ", versionAndFlags(0, 1)))), // in this file
+					makeBox("stbl",
+						makeBox("stsd", versionAndFlags(0, 0), u32(1), sampleEntry(f, t.Field)),
+						makeBox("stts", versionAndFlags(0, 0), u32(0)),
+						makeBox("stsc", versionAndFlags(0, 0), u32(0)),
+						makeBox("stsz", versionAndFlags(0, 0), u32(0, 0)),
+						makeBox("stco", versionAndFlags(0, 0), u32(0)))))),
+		makeBox("mvex", freeBox(extendsSize), makeBox("trex", versionAndFlags(0, 0), u32(trackNumber, 1, 0, 0, keyFrame))),
+		makeBox("udta", metadataBox(t), freeBox(chaptersSize)))
+	return append(makeBox("ftyp", []byte("iso5"), u32(0x200), []byte("iso5iso6mp41")), moov...)
 }
 
 const (
@@ -88,19 +88,19 @@ const (
 // epoch1904 is where these files' dates begin.
 var epoch1904 = time.Date(1904, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// sampleEntry describes the pictures as the object type of JPEG (ISO/IEC 14496-1,
+// sampleEntry describes the frames as the object type of JPEG (ISO/IEC 14496-1,
 // table 5), as FFmpeg does in MP4.
 func sampleEntry(f capture.Format, field capture.Field) []byte {
 	c := colourOf(f)
 	var fiel []byte // QuickTime File Format, "Field handling"
 	if order := fieldOrders[field]; order != 0 {
-		fiel = box("fiel", []byte{2, byte(order)})
+		fiel = makeBox("fiel", []byte{2, byte(order)})
 	}
 	const unspecified = 2
-	return box("mp4v", make([]byte, 6), u16(1), make([]byte, 16),
+	return makeBox("mp4v", make([]byte, 6), u16(1), make([]byte, 16),
 		u16(uint16(f.Width), uint16(f.Height)), u32(72<<16, 72<<16, 0), u16(1), make([]byte, 32), u16(24, 0xFFFF),
-		box("esds", full(0, 0), esDescriptor),
-		box("colr", []byte("nclx"), u16(unspecified, unspecified, uint16(c.MatrixCoefficients)), []byte{byte(c.Range-rangeBroadcast) << 7}),
+		makeBox("esds", versionAndFlags(0, 0), esDescriptor),
+		makeBox("colr", []byte("nclx"), u16(unspecified, unspecified, uint16(c.MatrixCoefficients)), []byte{byte(c.Range-rangeBroadcast) << 7}),
 		fiel)
 }
 
@@ -112,25 +112,25 @@ var esDescriptor = []byte{
 	6, 1, 2,
 }
 
-// metadata returns tags as a list of keys and values (QuickTime File Format,
+// metadataBox returns tags as a list of keys and values (QuickTime File Format,
 // "Metadata"), which FFmpeg knows inside udta, too.
-func metadata(t Tags) []byte {
+func metadataBox(t Tags) []byte {
 	keys, values := []byte{}, []byte{}
 	n := uint32(0)
 	for _, s := range tagsOf(t).Tag.SimpleTag {
 		n++
-		keys = append(keys, box("mdta", []byte(s.TagName))...)
-		value := box("data", u32(1, 0), []byte(s.TagString)) // UTF-8
-		values = append(values, box(string(u32(n)), value)...)
+		keys = append(keys, makeBox("mdta", []byte(s.TagName))...)
+		value := makeBox("data", u32(1, 0), []byte(s.TagString)) // UTF-8
+		values = append(values, makeBox(string(u32(n)), value)...)
 	}
-	return box("meta", full(0, 0),
-		box("hdlr", full(0, 0), u32(0), []byte("mdta"), make([]byte, 13)),
-		box("keys", full(0, 0), u32(n), keys),
-		box("ilst", values))
+	return makeBox("meta", versionAndFlags(0, 0),
+		makeBox("hdlr", versionAndFlags(0, 0), u32(0), []byte("mdta"), make([]byte, 13)),
+		makeBox("keys", versionAndFlags(0, 0), u32(n), keys),
+		makeBox("ilst", values))
 }
 
-// freeBox returns room of so many bytes, 8 at least.
-func freeBox(size int) []byte { return box("free", make([]byte, size-8)) }
+// freeBox returns a free box of that many bytes, 8 at least.
+func freeBox(size int) []byte { return makeBox("free", make([]byte, size-8)) }
 
 // movieFragment returns the moof box of samples whose mdat box follows. The last
 // sampleSize bytes are the last sample's.
@@ -140,12 +140,12 @@ func movieFragment(number uint32, start int64, samples []sample) []byte {
 		run = append(run, u32(s.duration, s.size)...)
 	}
 	moof := func(data int) []byte {
-		return box("moof",
-			box("mfhd", full(0, 0), u32(number)),
-			box("traf",
-				box("tfhd", full(0, 0x20000), u32(trackNumber)), // offsets are from moof
-				box("tfdt", full(1, 0), u64(uint64(start))),
-				box("trun", full(0, trunFields), u32(uint32(len(samples)), uint32(data)), run)))
+		return makeBox("moof",
+			makeBox("mfhd", versionAndFlags(0, 0), u32(number)),
+			makeBox("traf",
+				makeBox("tfhd", versionAndFlags(0, 0x20000), u32(trackNumber)), // offsets are from moof
+				makeBox("tfdt", versionAndFlags(1, 0), u64(uint64(start))),
+				makeBox("trun", versionAndFlags(0, trunFields), u32(uint32(len(samples)), uint32(data)), run)))
 	}
 	return moof(len(moof(0)) + 8)
 }
@@ -157,7 +157,7 @@ const (
 
 // eventMessage returns a gap as an emsg box.
 func eventMessage(g gap, id int) []byte {
-	return box("emsg", full(1, 0), u32(timescale), u64(uint64(g.at)), u32(0, uint32(id)), []byte(gapScheme), []byte(g.text))
+	return makeBox("emsg", versionAndFlags(1, 0), u32(timescale), u64(uint64(g.at)), u32(0, uint32(id)), []byte(gapScheme), []byte(g.text))
 }
 
 // gapScheme is the scheme's URI and an empty value, with their ends.
@@ -170,18 +170,18 @@ func randomAccess(index []fragment) []byte {
 		entries.Write(u64(uint64(f.start), uint64(f.offset)))
 		entries.Write([]byte{1, 1, 1}) // first traf, trun and sample
 	}
-	tfra := box("tfra", full(1, 0), u32(trackNumber, 0, uint32(len(index))), entries.Bytes())
+	tfra := makeBox("tfra", versionAndFlags(1, 0), u32(trackNumber, 0, uint32(len(index))), entries.Bytes())
 	size := uint32(8 + len(tfra) + 16)
-	return box("mfra", tfra, box("mfro", full(0, 0), u32(size)))
+	return makeBox("mfra", tfra, makeBox("mfro", versionAndFlags(0, 0), u32(size)))
 }
 
 // finishHead puts duration (µs) and chapters into a head.
 func finishHead(head []byte, duration int64, gaps []gap) {
 	d := u64(uint64(duration))
-	copy(find(head, "moov", "mvhd")[24:], d)
-	copy(find(head, "moov", "trak", "tkhd")[28:], d)
-	copy(find(head, "moov", "trak", "mdia", "mdhd")[24:], d)
-	copy(find(head, "moov", "mvex"), box("mehd", full(1, 0), d))
+	copy(findBox(head, "moov", "mvhd")[24:], d)
+	copy(findBox(head, "moov", "trak", "tkhd")[28:], d)
+	copy(findBox(head, "moov", "trak", "mdia", "mdhd")[24:], d)
+	copy(findBox(head, "moov", "mvex"), makeBox("mehd", versionAndFlags(1, 0), d))
 	if room := chapterRoom(head); len(gaps) > 0 {
 		copy(room, chapterList(gaps, len(room)))
 	}
@@ -207,12 +207,12 @@ func chapterList(gaps []gap, room int) []byte {
 		list = append(list, byte(len(title)))
 		list = append(list, title...)
 	}
-	chpl := box("chpl", full(1, 0), u32(0), []byte{byte(n)}, list)
+	chpl := makeBox("chpl", versionAndFlags(1, 0), u32(0), []byte{byte(n)}, list)
 	return append(chpl, freeBox(room-len(chpl))...)
 }
 
-// find returns the content of the box at a path, nil where there is none.
-func find(boxes []byte, path ...string) []byte {
+// findBox returns the content of the box at a path, nil where there is none.
+func findBox(boxes []byte, path ...string) []byte {
 	for len(boxes) >= 8 {
 		size := binary.BigEndian.Uint32(boxes)
 		if size < 8 || uint64(size) > uint64(len(boxes)) {
@@ -222,7 +222,7 @@ func find(boxes []byte, path ...string) []byte {
 			if len(path) == 1 {
 				return boxes[8:size]
 			}
-			return find(boxes[8:size], path[1:]...)
+			return findBox(boxes[8:size], path[1:]...)
 		}
 		boxes = boxes[size:]
 	}

@@ -2,14 +2,14 @@ package container
 
 import "sync"
 
-// spare is a buffer in which a recording gathered pictures that has ended, for the
+// spare is a buffer in which a recording gathered frames that has ended, for the
 // next one: segment after segment takes no more memory than one.
 var spare struct {
 	sync.Mutex
 	buffer []byte
 }
 
-// Reserve makes a buffer of so many bytes for the next recording, and has the
+// Reserve makes a buffer of that many bytes for the next recording, and has the
 // kernel give its memory now.
 func Reserve(bytes int) {
 	b := make([]byte, bytes)

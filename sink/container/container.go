@@ -66,7 +66,7 @@ func KindOf(path string) (kind Kind, ok bool) {
 // String returns the name that ParseKind reads.
 func (k Kind) String() string { return kinds[k].names[0] }
 
-// Check reports what keeps pictures of a format out of the kind, if anything.
+// Check reports what keeps frames of a format out of the kind, if anything.
 func (k Kind) Check(f capture.Format) error {
 	if err := f.Check(); err != nil {
 		return err
@@ -80,37 +80,37 @@ func (k Kind) Check(f capture.Format) error {
 	return nil
 }
 
-// Tags describe a recording. What is empty is left out.
+// Tags describe a recording. What is empty is omitted.
 type Tags struct {
 	Camera  string
 	Host    string    // of the camera
 	Mode    string    // of the camera, such as "mjpeg 1920x1080 30 fps"
 	Program string    // that records
-	Start   time.Time // when the first picture was captured
+	Start   time.Time // when the first frame was captured
 	Field   capture.Field
 }
 
 // Options are what a recording begins with.
 type Options struct {
 	Kind   Kind
-	Format capture.Format // of all its pictures
-	Rate   capture.Rate   // of an AVI, where it is constant; 30 pictures a second where not known
+	Format capture.Format // of all its frames
+	Rate   capture.Rate   // of an AVI, where it is constant; 30 frames a second where not known
 	Tags   Tags
 	Force  bool // overwrite what exists
 }
 
-// Writer writes the pictures of one recording. It is not safe for concurrent use.
+// Writer writes the frames of one recording. It is not safe for concurrent use.
 //
-// After an error of Write, Flush or Sync no picture that was taken is lost: what
+// After an error of Write, Flush or Sync no frame that was taken is lost: what
 // the error kept from the file is tried again by the next call.
 type Writer interface {
-	// Write takes a picture, of a time since the first one of the recording. Times
+	// Write takes a frame, of a time since the first one of the recording. Times
 	// grow; one that does not is put as little as can be after the last. f is not
 	// kept. After an error it was not taken.
 	Write(f *capture.Frame, t time.Duration) error
-	// Gap notes that pictures are missing before the next one, and why, where the
+	// Gap notes that frames are missing before the next one, and why, where the
 	// container has a place for it: a chapter, or a line of frames.csv. Counts in
-	// lost are of pictures, text is any other cause; both may be empty.
+	// lost are of frames, text is any other cause; both may be empty.
 	Gap(lost capture.Lost, text string) error
 	// Flush hands all to the kernel: what kills the process then harms nothing.
 	Flush() error
@@ -118,7 +118,7 @@ type Writer interface {
 	Sync() error
 	// Size returns the bytes of the recording so far.
 	Size() int64
-	// Close ends the recording: index, duration, Sync. One without a picture is
+	// Close ends the recording: index, duration, Sync. One without a frame is
 	// removed. It returns the first error, and closes in any case.
 	Close() error
 }
@@ -132,13 +132,13 @@ func Create(path string, o Options) (Writer, error) {
 	if o.Kind == Directory {
 		return createDirectory(path, o)
 	}
-	f, err := create(path, o.Force)
+	f, err := createFile(path, o.Force)
 	if err != nil {
 		return nil, err
 	}
-	w, err := open(f, o)
+	w, err := openKind(f, o)
 	if err != nil {
-		return nil, errors.Join(err, f.discard())
+		return nil, errors.Join(err, f.discardFile())
 	}
 	return w, nil
 }
@@ -153,11 +153,11 @@ func Stream(w io.Writer, o Options) (Writer, error) {
 	if err := o.Kind.Check(o.Format); err != nil {
 		return nil, err
 	}
-	return open(&file{disk: &pipe{w: w}}, o)
+	return openKind(&file{disk: &pipe{w: w}}, o)
 }
 
-// open begins a recording of a kind that is one file.
-func open(f *file, o Options) (Writer, error) {
+// openKind begins a recording of a kind that is one file.
+func openKind(f *file, o Options) (Writer, error) {
 	switch o.Kind {
 	case Matroska:
 		return newMatroska(f, o)
@@ -166,5 +166,5 @@ func open(f *file, o Options) (Writer, error) {
 	case AVI:
 		return newAVI(f, o)
 	}
-	return &plain{file: f, pictures: takeBuffer()}, nil
+	return &plain{file: f, gathered: takeBuffer()}, nil
 }

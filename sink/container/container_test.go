@@ -71,16 +71,16 @@ func TestStamps(t *testing.T) {
 	} {
 		s := newStamps(time.Millisecond)
 		for i, at := range c.at {
-			got := s.of(at)
-			s.next(got)
+			got := s.unitsOf(at)
+			s.stepTo(got)
 			if got != c.want[i] {
-				t.Errorf("%s: picture %d is at %d ms, want %d", c.name, i, got, c.want[i])
+				t.Errorf("%s: frame %d is at %d ms, want %d", c.name, i, got, c.want[i])
 			}
 		}
 	}
 }
 
-// TestAVISlots: each picture has a place of its own in the constant rate, the
+// TestAVISlots: each frame has a place of its own in the constant rate, the
 // places between are repetitions, and a gap of years does not fill the disk.
 func TestAVISlots(t *testing.T) {
 	const period = time.Second / 30
@@ -99,7 +99,7 @@ func TestAVISlots(t *testing.T) {
 		a := avi{rate: 30}
 		for i, at := range c.at {
 			if got := a.slotOf(at); got != c.want[i] {
-				t.Errorf("%s: picture %d has place %d, want %d", c.name, i, got, c.want[i])
+				t.Errorf("%s: frame %d has place %d, want %d", c.name, i, got, c.want[i])
 			}
 			a.repeats += c.want[i] - a.slot
 			a.slot = c.want[i] + 1
@@ -107,7 +107,7 @@ func TestAVISlots(t *testing.T) {
 	}
 }
 
-// TestAVIRate: a peer says what it wants.
+// TestAVIRate: a peer may claim any rate.
 func TestAVIRate(t *testing.T) {
 	for _, c := range []struct {
 		rate capture.Rate
@@ -138,7 +138,7 @@ func TestExisting(t *testing.T) {
 		o.Force = true
 		w, err := Create(f.path, o)
 		must(t, err)
-		must(t, w.Write(&capture.Frame{Data: picture(jpegs, 0)}, 0))
+		must(t, w.Write(&capture.Frame{Data: sampleFrame(jpegs, 0)}, 0))
 		must(t, w.Flush())
 		if _, err := Create(f.path, o); !errors.Is(err, ErrBusy) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%v: another recorder: %v", kind, err)
@@ -148,8 +148,8 @@ func TestExisting(t *testing.T) {
 	}
 }
 
-// TestNoPicture: such a recording leaves nothing behind.
-func TestNoPicture(t *testing.T) {
+// TestNoFrame: such a recording leaves nothing behind.
+func TestNoFrame(t *testing.T) {
 	for _, kind := range all {
 		f := shoot(t, kind, jpegs)
 		must(t, f.Sync())
@@ -170,7 +170,7 @@ func TestRemoved(t *testing.T) {
 		f.add(0)
 		must(t, f.Sync())
 		must(t, os.RemoveAll(f.path))
-		err := f.Write(&capture.Frame{Data: picture(jpegs, 1)}, time.Second)
+		err := f.Write(&capture.Frame{Data: sampleFrame(jpegs, 1)}, time.Second)
 		if err == nil {
 			err = f.Sync()
 		}
@@ -202,7 +202,7 @@ func TestSize(t *testing.T) {
 			return err
 		}))
 		if size != f.Size() {
-			t.Errorf("%v: %d bytes, Size tells %d", kind, size, f.Size())
+			t.Errorf("%v: %d bytes, Size returns %d", kind, size, f.Size())
 		}
 		f.close()
 	}
@@ -231,7 +231,7 @@ func TestStream(t *testing.T) {
 		must(t, f.Sync())
 		must(t, f.Close())
 		if w.Size() != int64(b.Len()) {
-			t.Errorf("%v: %d bytes, Size tells %d", kind, b.Len(), w.Size())
+			t.Errorf("%v: %d bytes, Size returns %d", kind, b.Len(), w.Size())
 		}
 		path := filepath.Join(t.TempDir(), "a."+kind.String())
 		c := exec.Command("sh", "-c", `ffmpeg -v warning -f "$1" -i pipe:0 -c copy -f "$2" "$3"`, "sh",
@@ -248,12 +248,12 @@ func TestStream(t *testing.T) {
 		}) bool {
 			return a.Hash == b.Hash
 		}) {
-			t.Errorf("%v: %d pictures, want %d", kind, len(got), len(want))
+			t.Errorf("%v: %d frames, want %d", kind, len(got), len(want))
 		}
 	}
 }
 
-// TestStreamBreaks: the error of a stream is told until the end.
+// TestStreamBreaks: the error of a stream is returned until the end.
 func TestStreamBreaks(t *testing.T) {
 	r, w, err := os.Pipe()
 	must(t, err)
@@ -261,7 +261,7 @@ func TestStreamBreaks(t *testing.T) {
 	s, err := Stream(w, options(Matroska, jpegs))
 	must(t, err)
 	must(t, r.Close())
-	must(t, s.Write(&capture.Frame{Data: picture(jpegs, 0)}, 0))
+	must(t, s.Write(&capture.Frame{Data: sampleFrame(jpegs, 0)}, 0))
 	for range 2 {
 		if err := s.Flush(); !errors.Is(err, syscall.EPIPE) {
 			t.Errorf("%v", err)
@@ -332,7 +332,7 @@ func limitFiles(t *testing.T, size uint64) (restore func()) {
 func TestChunks(t *testing.T) {
 	for _, kind := range files {
 		disk := newMemory(nil)
-		w, err := open(&file{disk: disk, seekable: true}, options(kind, jpegs))
+		w, err := openKind(&file{disk: disk, seekable: true}, options(kind, jpegs))
 		must(t, err)
 		big := make([]byte, chunkSize/2)
 		before := len(disk.data)
@@ -375,7 +375,7 @@ func BenchmarkWrite(b *testing.B) {
 }
 
 // TestModes: these are frames of a room, which only their owner reads, unless he
-// has said otherwise of a file that is overwritten.
+// has chosen otherwise for a file that is overwritten.
 func TestModes(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
 	for _, kind := range all {

@@ -23,7 +23,7 @@ var (
 )
 
 // Environment variables that make this program record into the file of the first
-// one, with the seed of the second one, until somebody kills it.
+// one, with the seed of the second one, until it is killed.
 const (
 	killedFile = "TBCAM_TEST_KILLED_FILE"
 	killedSeed = "TBCAM_TEST_KILLED_SEED"
@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// recordUntilKilled writes pictures with a Flush or Sync in between now and then,
+// recordUntilKilled writes frames with a Flush or Sync in between now and then,
 // and prints how many they were after each Sync.
 func recordUntilKilled(path string) error {
 	seed, err := strconv.ParseUint(os.Getenv(killedSeed), 10, 64)
@@ -52,7 +52,7 @@ func recordUntilKilled(path string) error {
 	var pool capture.Pool
 	times := newTimes(seed)
 	for n := 0; err == nil; n++ {
-		data := picture(jpegs, n)
+		data := sampleFrame(jpegs, n)
 		f := pool.Get(len(data))
 		copy(f.Data, data)
 		if n%50 == 40 {
@@ -86,7 +86,7 @@ type times struct {
 
 func newTimes(seed uint64) *times { return &times{Rand: rand.New(rand.NewPCG(seed, 7))} }
 
-// next returns the time of the next picture, in whole microseconds.
+// next returns the time of the next frame, in whole microseconds.
 func (t *times) next() time.Duration {
 	if t.n++; t.n == 1 {
 		return 0
@@ -99,7 +99,7 @@ func (t *times) next() time.Duration {
 	return t.at
 }
 
-// TestKilled kills recording processes. Each picture that a Sync had returned for
+// TestKilled kills recording processes. Each frame that a Sync had returned for
 // is there, and what is there is in order and as it was given, before and after a
 // repair. After it no program finds fault with the file.
 func TestKilled(t *testing.T) {
@@ -120,16 +120,16 @@ func killed(t *testing.T, kind Kind, seed uint64) {
 	path := filepath.Join(t.TempDir(), "a."+kind.String())
 	safe := killAfter(t, path, seed)
 	before := hashes(t, kind, path, "fatal")
-	wantPictures(t, before[:max(safe, len(before)-1)], safe) // the last one may be torn
+	wantFrames(t, before[:max(safe, len(before)-1)], safe) // the last one may be torn
 	report, err := Repair(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d pictures were safe: %+v", safe, report)
+	t.Logf("%d frames were safe: %+v", safe, report)
 	got := hashes(t, kind, path, "warning")
-	wantPictures(t, got, safe)
+	wantFrames(t, got, safe)
 	if len(got) != report.Frames {
-		t.Errorf("%d pictures are there, Repair tells of %d", len(got), report.Frames)
+		t.Errorf("%d frames are there, Repair reports %d", len(got), report.Frames)
 	}
 	if again, err := Repair(path); err != nil || !again.Whole {
 		t.Errorf("repairing once more: %+v, %v", again, err)
@@ -137,8 +137,8 @@ func killed(t *testing.T, kind Kind, seed uint64) {
 	remux(t, kind, path, got)
 }
 
-// killAfter kills a recording at a random moment, and returns how many pictures it
-// had said to be safe.
+// killAfter kills a recording at a random moment, and returns how many frames it
+// had reported safe.
 func killAfter(t *testing.T, path string, seed uint64) (safe int) {
 	t.Helper()
 	c := exec.Command(os.Args[0])
@@ -153,7 +153,7 @@ func killAfter(t *testing.T, path string, seed uint64) (safe int) {
 	}
 	random := rand.New(rand.NewPCG(seed, 8))
 	lines := bufio.NewScanner(out)
-	// The clock starts when the process has its first pictures safe.
+	// The clock starts when the process has its first frames safe.
 	for lines.Scan() {
 		if safe == 0 {
 			time.AfterFunc(time.Duration(random.Int64N(int64(200*time.Millisecond))), func() { c.Process.Kill() })
@@ -168,7 +168,7 @@ func killAfter(t *testing.T, path string, seed uint64) (safe int) {
 	return safe
 }
 
-// hashes returns those of the pictures that ffprobe finds; it may not say anything
+// hashes returns those of the frames that ffprobe finds; it may not report anything
 // at a level.
 func hashes(t *testing.T, kind Kind, path, level string) (all []string) {
 	t.Helper()
@@ -190,21 +190,21 @@ func input(kind Kind, path string) []string {
 	case MJPEG:
 		return []string{"-f", "mjpeg", "-i", path}
 	case Directory:
-		return []string{"-i", path + "/" + pictureFile}
+		return []string{"-i", path + "/" + frameFile}
 	}
 	return []string{"-i", path}
 }
 
-// wantPictures fails the test unless there are at least so many pictures and all
+// wantFrames fails the test unless there are at least so many frames and all
 // are those of recordUntilKilled.
-func wantPictures(t *testing.T, got []string, least int) {
+func wantFrames(t *testing.T, got []string, least int) {
 	t.Helper()
 	if len(got) < least {
-		t.Fatalf("%d pictures, want at least %d", len(got), least)
+		t.Fatalf("%d frames, want at least %d", len(got), least)
 	}
 	for i, hash := range got {
-		if want := hashOf(picture(jpegs, i)); hash != want {
-			t.Fatalf("picture %d has %s, want %s", i, hash, want)
+		if want := hashOf(sampleFrame(jpegs, i)); hash != want {
+			t.Fatalf("frame %d has %s, want %s", i, hash, want)
 		}
 	}
 }
@@ -231,7 +231,7 @@ func remux(t *testing.T, kind Kind, path string, want []string) {
 			}
 		}
 		if fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("%d frame hashes differ from those of %d pictures", len(got), len(want))
+			t.Errorf("%d frame hashes differ from those of %d frames", len(got), len(want))
 		}
 	}
 }

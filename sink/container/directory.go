@@ -18,19 +18,19 @@ import (
 )
 
 const (
-	timesFile   = "frames.csv"
-	pictureFile = "%08d.jpg" // from 1 on, as ffmpeg, GStreamer and mpv read them
-	// maxUnsynced bounds the pictures that are not known to be on the disk.
+	timesFile = "frames.csv"
+	frameFile = "%08d.jpg" // from 1 on, as ffmpeg, GStreamer and mpv read them
+	// maxUnsynced bounds the frames that are not known to be on the disk.
 	maxUnsynced = 1024
 )
 
-// timesHeader names the columns: seconds since the first picture, the time of
-// capture (RFC 3339, UTC), and what is missing before the picture.
+// timesHeader names the columns: seconds since the first frame, the time of
+// capture (RFC 3339, UTC), and what is missing before the frame.
 var timesHeader = []string{"file", "seconds", "captured", "gap"}
 
-var pictureName = regexp.MustCompile(`^[0-9]{8}\.jpg$`)
+var frameName = regexp.MustCompile(`^[0-9]{8}\.jpg$`)
 
-// directory is a Writer. A picture is named in frames.csv once it is whole.
+// directory is a Writer. A frame is named in frames.csv once it is whole.
 type directory struct {
 	path     string
 	made     bool  // it was not there
@@ -38,10 +38,10 @@ type directory struct {
 	lines    bytes.Buffer
 	start    time.Time
 	stamps   stamps
-	number   int      // of pictures
+	number   int      // of frames
 	size     int64    // of them, bytes
 	unsynced []string // files
-	gap      string   // text of the gap before the next picture
+	gap      string   // text of the gap before the next frame
 }
 
 // createDirectory makes a directory, or takes one that has no recording in it.
@@ -52,44 +52,44 @@ func createDirectory(path string, o Options) (Writer, error) {
 		return nil, err
 	}
 	d := &directory{path: path, made: err == nil, start: o.Tags.Start, stamps: newStamps(time.Microsecond)}
-	if old, err := pictures(path); err != nil || len(old) > 0 && !o.Force {
+	if old, err := listFrames(path); err != nil || len(old) > 0 && !o.Force {
 		return nil, cmp.Or(err, fmt.Errorf("%s: frames of another recording: %w", path, fs.ErrExist))
 	}
-	if d.times, err = create(filepath.Join(path, timesFile), o.Force); err != nil {
-		return nil, errors.Join(err, d.unmake())
+	if d.times, err = createFile(filepath.Join(path, timesFile), o.Force); err != nil {
+		return nil, errors.Join(err, d.removeMade())
 	}
-	if err := d.begin(); err != nil {
-		return nil, errors.Join(err, d.discard())
+	if err := d.beginRecording(); err != nil {
+		return nil, errors.Join(err, d.discardFiles())
 	}
 	return d, nil
 }
 
-// begin removes pictures of before, once the lock is held.
-func (d *directory) begin() error {
-	old, err := pictures(d.path)
+// beginRecording removes frames of before, once the lock is held.
+func (d *directory) beginRecording() error {
+	old, err := listFrames(d.path)
 	for _, name := range old {
 		err = cmp.Or(err, os.Remove(filepath.Join(d.path, name)))
 	}
 	if err != nil {
 		return err
 	}
-	d.line(timesHeader...)
+	d.addLine(timesHeader...)
 	return d.Flush()
 }
 
-// pictures returns the names of a recording's pictures, in order.
-func pictures(dir string) (names []string, err error) {
+// listFrames returns the names of a recording's frames, in order.
+func listFrames(dir string) (names []string, err error) {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
-		if pictureName.MatchString(e.Name()) {
+		if frameName.MatchString(e.Name()) {
 			names = append(names, e.Name())
 		}
 	}
 	return names, err
 }
 
-// line adds a line to those that wait. A bytes.Buffer takes all.
-func (d *directory) line(fields ...string) {
+// addLine adds a line to those that wait. A bytes.Buffer takes all.
+func (d *directory) addLine(fields ...string) {
 	w := csv.NewWriter(&d.lines)
 	_ = w.Write(fields)
 	w.Flush()
@@ -101,16 +101,16 @@ func (d *directory) Write(f *capture.Frame, t time.Duration) error {
 			return err
 		}
 	}
-	name := fmt.Sprintf(pictureFile, d.number+1)
-	if err := writePicture(filepath.Join(d.path, name), f.Data); err != nil {
+	name := fmt.Sprintf(frameFile, d.number+1)
+	if err := writeFrameFile(filepath.Join(d.path, name), f.Data); err != nil {
 		return err
 	}
 	d.number++
 	d.size += int64(len(f.Data))
 	d.unsynced = append(d.unsynced, name)
-	at := d.stamps.of(t)
-	d.stamps.next(at)
-	d.line(name, formatSeconds(at), d.start.Add(t).UTC().Format("2006-01-02T15:04:05.000000Z"), d.gap)
+	at := d.stamps.unitsOf(t)
+	d.stamps.stepTo(at)
+	d.addLine(name, formatSeconds(at), d.start.Add(t).UTC().Format("2006-01-02T15:04:05.000000Z"), d.gap)
 	d.gap = ""
 	return nil
 }
@@ -118,8 +118,8 @@ func (d *directory) Write(f *capture.Frame, t time.Duration) error {
 // formatSeconds returns microseconds as seconds.
 func formatSeconds(us int64) string { return strconv.FormatFloat(float64(us)/1e6, 'f', 6, 64) }
 
-// writePicture writes a file that does not exist, all of it or none.
-func writePicture(path string, data []byte) error {
+// writeFrameFile writes a file that does not exist, all of it or none.
+func writeFrameFile(path string, data []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
@@ -132,15 +132,15 @@ func writePicture(path string, data []byte) error {
 }
 
 func (d *directory) Gap(lost capture.Lost, text string) error {
-	d.gap = describe(d.gap, lost, text)
+	d.gap = describeGap(d.gap, lost, text)
 	return nil
 }
 
 func (d *directory) Size() int64 { return d.size + d.times.size + int64(d.lines.Len()) }
 
-// Flush writes the lines: the pictures are written already.
+// Flush writes the lines: the frames are written already.
 func (d *directory) Flush() error {
-	if err := d.times.append(d.lines.Bytes()); err != nil {
+	if err := d.times.appendParts(d.lines.Bytes()); err != nil {
 		return err
 	}
 	d.lines.Reset()
@@ -151,7 +151,7 @@ func (d *directory) Sync() error {
 	if err := d.Flush(); err != nil {
 		return err
 	}
-	if err := d.syncPictures(); err != nil {
+	if err := d.syncFrames(); err != nil {
 		return err
 	}
 	d.unsynced = d.unsynced[:0]
@@ -168,9 +168,9 @@ func (d *directory) syncName() error {
 	return err
 }
 
-// syncPictures has them on the disk. The writing of all is under way before it
+// syncFrames has them on the disk. The writing of all is under way before it
 // waits for the first: the others then take the same commit of a journal.
-func (d *directory) syncPictures() error {
+func (d *directory) syncFrames() error {
 	const start = 2 // SYNC_FILE_RANGE_WRITE, linux/fs.h
 	for _, sync := range []func(fd int) error{
 		func(fd int) error { return syscall.SyncFileRange(fd, 0, 0, start) },
@@ -191,18 +191,18 @@ func (d *directory) syncPictures() error {
 
 func (d *directory) Close() error {
 	if d.number == 0 {
-		return d.discard()
+		return d.discardFiles()
 	}
 	return cmp.Or(d.Sync(), d.times.Close())
 }
 
-// discard removes what Create has made.
-func (d *directory) discard() error {
-	return cmp.Or(d.times.discard(), d.unmake())
+// discardFiles removes what Create has made.
+func (d *directory) discardFiles() error {
+	return cmp.Or(d.times.discardFile(), d.removeMade())
 }
 
-// unmake removes the directory, if it was not there before.
-func (d *directory) unmake() error {
+// removeMade removes the directory, if it was not there before.
+func (d *directory) removeMade() error {
 	if !d.made {
 		return nil
 	}

@@ -38,9 +38,9 @@ func TestDirectory(t *testing.T) {
 		t.Errorf("frames.csv is\n%s\nwant\n%s", got, want)
 	}
 	for i := range 3 {
-		data, err := os.ReadFile(filepath.Join(f.path, fmt.Sprintf(pictureFile, i+1)))
-		if err != nil || !bytes.Equal(data, picture(jpegs, i)) {
-			t.Errorf("picture %d is another one (%v)", i+1, err)
+		data, err := os.ReadFile(filepath.Join(f.path, fmt.Sprintf(frameFile, i+1)))
+		if err != nil || !bytes.Equal(data, sampleFrame(jpegs, i)) {
+			t.Errorf("frame %d is another one (%v)", i+1, err)
 		}
 	}
 	if r, err := Repair(f.path); err != nil || !r.Whole || r.Frames != 3 || r.Duration != 2*time.Hour {
@@ -61,9 +61,9 @@ func TestDirectoryForce(t *testing.T) {
 	o.Force = true
 	w, err := Create(f.path+"/", o)
 	must(t, err)
-	must(t, w.Write(&capture.Frame{Data: picture(jpegs, 9)}, 0))
+	must(t, w.Write(&capture.Frame{Data: sampleFrame(jpegs, 9)}, 0))
 	must(t, w.Close())
-	names, err := pictures(f.path)
+	names, err := listFrames(f.path)
 	if err != nil || len(names) != 1 || strings.Count(readTimes(t, f.path), "\n") != 2 {
 		t.Errorf("%v, %v", names, err)
 	}
@@ -72,19 +72,19 @@ func TestDirectoryForce(t *testing.T) {
 	}
 }
 
-// TestDirectoryFull: a picture that does not fit leaves nothing, and can be tried
+// TestDirectoryFull: a frame that does not fit leaves nothing, and can be tried
 // again.
 func TestDirectoryFull(t *testing.T) {
 	f := shoot(t, Directory, jpegs)
 	f.add(0)
 	restore := limitFiles(t, 1000)
-	frame := &capture.Frame{Data: picture(jpegs, 1)}
+	frame := &capture.Frame{Data: sampleFrame(jpegs, 1)}
 	for range 2 {
 		if err := f.Write(frame, time.Second); !errors.Is(err, syscall.EFBIG) {
 			t.Error(err)
 		}
 	}
-	if names, err := pictures(f.path); err != nil || len(names) != 1 {
+	if names, err := listFrames(f.path); err != nil || len(names) != 1 {
 		t.Errorf("%v, %v", names, err)
 	}
 	restore()
@@ -95,7 +95,7 @@ func TestDirectoryFull(t *testing.T) {
 	}
 }
 
-// TestDirectoryUnsynced: many pictures without a Sync are no problem.
+// TestDirectoryUnsynced: many frames without a Sync are no problem.
 func TestDirectoryUnsynced(t *testing.T) {
 	f := shoot(t, Directory, jpegs)
 	for i := range maxUnsynced + 10 {
@@ -107,68 +107,70 @@ func TestDirectoryUnsynced(t *testing.T) {
 	}
 }
 
+// damagedDirectories change a recording of five frames, and expect what a repair leaves.
+var damagedDirectories = []struct {
+	name   string
+	damage func(t *testing.T, dir, csv string) (newCSV string)
+	frames int
+	lines  int // of frames.csv that hold a time
+}{
+	{"whole", func(_ *testing.T, _, csv string) string { return csv }, 5, 5},
+	{"a line is missing", func(_ *testing.T, _, csv string) string { return csv[:strings.LastIndex(csv, "00000005")] }, 5, 4},
+	{"a line is torn", func(_ *testing.T, _, csv string) string { return csv[:len(csv)-4] }, 5, 4},
+	{"zeros for lines", func(_ *testing.T, _, csv string) string { return csv[:len(csv)-40] + strings.Repeat("\x00", 9000) }, 5, 4},
+	{"no line at all", func(_ *testing.T, _, csv string) string { return "file,seconds,captured,gap\n" }, 5, 0},
+	{"no header", func(_ *testing.T, _, csv string) string { return "" }, 5, 0},
+	{"the next frame is torn", func(t *testing.T, dir, csv string) string {
+		must(t, os.WriteFile(dir+"/00000006.jpg", sampleFrame(jpegs, 5)[:2000], 0o600))
+		return csv
+	}, 5, 5},
+	{"the next frame is empty", func(t *testing.T, dir, csv string) string {
+		must(t, os.WriteFile(dir+"/00000006.jpg", nil, 0o600))
+		return csv
+	}, 5, 5},
+	{"two more frames", func(t *testing.T, dir, csv string) string {
+		must(t, os.WriteFile(dir+"/00000006.jpg", sampleFrame(jpegs, 5), 0o600))
+		must(t, os.WriteFile(dir+"/00000007.jpg", sampleFrame(jpegs, 6), 0o600))
+		return csv
+	}, 7, 5},
+	{"the last frame is lost", func(t *testing.T, dir, csv string) string {
+		must(t, os.Remove(dir+"/00000005.jpg"))
+		return csv
+	}, 4, 4},
+	{"the data of two frames are lost", func(t *testing.T, dir, csv string) string {
+		must(t, os.WriteFile(dir+"/00000005.jpg", make([]byte, 5000), 0o600))
+		must(t, os.WriteFile(dir+"/00000004.jpg", append(sampleFrame(jpegs, 3)[:4000], 0, 0), 0o600))
+		return csv
+	}, 3, 3},
+	{"another file", func(t *testing.T, dir, csv string) string {
+		must(t, os.WriteFile(dir+"/00000006.png", nil, 0o600))
+		return csv
+	}, 5, 5},
+}
+
 // TestRepairDirectory: each case is what a kill or a loss of power may leave of a
-// recording of five pictures.
+// recording of five frames.
 func TestRepairDirectory(t *testing.T) {
-	const header = "file,seconds,captured,gap\n"
-	for _, c := range []struct {
-		name     string
-		damage   func(dir, csv string) (newCSV string)
-		pictures int
-		lines    int // of frames.csv that tell a time
-	}{
-		{"whole", func(_, csv string) string { return csv }, 5, 5},
-		{"a line is missing", func(_, csv string) string { return csv[:strings.LastIndex(csv, "00000005")] }, 5, 4},
-		{"a line is torn", func(_, csv string) string { return csv[:len(csv)-4] }, 5, 4},
-		{"zeros for lines", func(_, csv string) string { return csv[:len(csv)-40] + strings.Repeat("\x00", 9000) }, 5, 4},
-		{"no line at all", func(_, csv string) string { return header }, 5, 0},
-		{"no header", func(_, csv string) string { return "" }, 5, 0},
-		{"the next picture is torn", func(dir, csv string) string {
-			must(t, os.WriteFile(dir+"/00000006.jpg", picture(jpegs, 5)[:2000], 0o600))
-			return csv
-		}, 5, 5},
-		{"the next picture is empty", func(dir, csv string) string {
-			must(t, os.WriteFile(dir+"/00000006.jpg", nil, 0o600))
-			return csv
-		}, 5, 5},
-		{"two more pictures", func(dir, csv string) string {
-			must(t, os.WriteFile(dir+"/00000006.jpg", picture(jpegs, 5), 0o600))
-			must(t, os.WriteFile(dir+"/00000007.jpg", picture(jpegs, 6), 0o600))
-			return csv
-		}, 7, 5},
-		{"the last picture is lost", func(dir, csv string) string {
-			must(t, os.Remove(dir+"/00000005.jpg"))
-			return csv
-		}, 4, 4},
-		{"the data of two pictures are lost", func(dir, csv string) string {
-			must(t, os.WriteFile(dir+"/00000005.jpg", make([]byte, 5000), 0o600))
-			must(t, os.WriteFile(dir+"/00000004.jpg", append(picture(jpegs, 3)[:4000], 0, 0), 0o600))
-			return csv
-		}, 3, 3},
-		{"another file", func(dir, csv string) string {
-			must(t, os.WriteFile(dir+"/00000006.png", nil, 0o600))
-			return csv
-		}, 5, 5},
-	} {
+	for _, c := range damagedDirectories {
 		f := shoot(t, Directory, jpegs)
 		for i := range 5 {
 			f.add(time.Duration(i) * time.Second)
 		}
 		f.close()
 		csv := readTimes(t, f.path)
-		damaged := c.damage(f.path, csv)
+		damaged := c.damage(t, f.path, csv)
 		must(t, os.WriteFile(filepath.Join(f.path, timesFile), []byte(damaged), 0o600))
 		r, err := Repair(f.path)
-		if err != nil || r.Frames != c.pictures || r.Whole != (c.name == "whole" || c.name == "another file") {
-			t.Errorf("%s: %+v, %v, want %d pictures", c.name, r, err, c.pictures)
+		if err != nil || r.Frames != c.frames || r.Whole != (c.name == "whole" || c.name == "another file") {
+			t.Errorf("%s: %+v, %v, want %d frames", c.name, r, err, c.frames)
 			continue
 		}
-		names, err := pictures(f.path)
+		names, err := listFrames(f.path)
 		got := readTimes(t, f.path)
-		if err != nil || len(names) != c.pictures || strings.Count(got, "\n") != c.pictures+1 || strings.Count(got, "Z,") != c.lines {
+		if err != nil || len(names) != c.frames || strings.Count(got, "\n") != c.frames+1 || strings.Count(got, "Z,") != c.lines {
 			t.Errorf("%s: %v, frames.csv is\n%s", c.name, names, got)
 		}
-		if again, err := Repair(f.path); err != nil || !again.Whole || again.Frames != c.pictures {
+		if again, err := Repair(f.path); err != nil || !again.Whole || again.Frames != c.frames {
 			t.Errorf("%s: repaired once more: %+v, %v", c.name, again, err)
 		}
 	}
@@ -178,11 +180,11 @@ func TestRepairDirectory(t *testing.T) {
 func TestRepairLongDirectory(t *testing.T) {
 	f := shoot(t, Directory, jpegs)
 	for i := range 3 * maxTail {
-		must(t, f.Write(&capture.Frame{Data: picture(jpegs, 0)}, time.Duration(i)*time.Second))
+		must(t, f.Write(&capture.Frame{Data: sampleFrame(jpegs, 0)}, time.Duration(i)*time.Second))
 	}
 	f.close()
 	for i := 10; i < 3*maxTail; i++ {
-		must(t, os.Remove(filepath.Join(f.path, fmt.Sprintf(pictureFile, i+1))))
+		must(t, os.Remove(filepath.Join(f.path, fmt.Sprintf(frameFile, i+1))))
 	}
 	for range 10 {
 		r, err := Repair(f.path)
@@ -208,7 +210,7 @@ func TestRepairDirectoryRefuses(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	if names, err := pictures(dir); err != nil || len(names) != 1 {
+	if names, err := listFrames(dir); err != nil || len(names) != 1 {
 		t.Errorf("%v, %v", names, err)
 	}
 }
@@ -222,7 +224,7 @@ func FuzzRepairDirectory(f *testing.F) {
 		dir := t.TempDir()
 		must(t, os.WriteFile(filepath.Join(dir, timesFile), []byte(text), 0o600))
 		for i := range 3 {
-			must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf(pictureFile, i+1)), picture(jpegs, i), 0o600))
+			must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf(frameFile, i+1)), sampleFrame(jpegs, i), 0o600))
 		}
 		first, err := Repair(dir)
 		if err != nil {

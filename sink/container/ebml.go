@@ -50,11 +50,11 @@ func bigEndian(b []byte) (n uint64) {
 
 // parseElement reads the beginning of an element.
 func parseElement(b []byte) (e element, ok bool) {
-	idEnd := vint(b)
+	idEnd := vintLength(b)
 	if idEnd > 4 || idEnd >= len(b) {
 		return element{}, false
 	}
-	end := idEnd + vint(b[idEnd:])
+	end := idEnd + vintLength(b[idEnd:])
 	if end > min(idEnd+8, len(b)) {
 		return element{}, false
 	}
@@ -63,8 +63,8 @@ func parseElement(b []byte) (e element, ok bool) {
 	return element{uint32(bigEndian(b[:idEnd])), int64(size), int64(end)}, true
 }
 
-// vint returns the length of a number that begins so, more than 8 for none.
-func vint(b []byte) int {
+// vintLength returns the length of a number that begins so, more than 8 for none.
+func vintLength(b []byte) int {
 	if len(b) == 0 {
 		return 9
 	}
@@ -78,8 +78,8 @@ func elementAt(f io.ReaderAt, at, end int64) (e element, ok bool) {
 	return parseElement(b[:n])
 }
 
-// child returns the content of the element at a path inside b, nil for none.
-func child(b []byte, path ...uint32) []byte {
+// findElement returns the content of the element at a path inside b, nil for none.
+func findElement(b []byte, path ...uint32) []byte {
 	for {
 		e, ok := parseElement(b)
 		if !ok || e.size > int64(len(b))-e.head {
@@ -90,7 +90,7 @@ func child(b []byte, path ...uint32) []byte {
 			if len(path) == 1 {
 				return content
 			}
-			return child(content, path[1:]...)
+			return findElement(content, path[1:]...)
 		}
 		b = b[e.head+e.size:]
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // The elements of RFC 9559 that are written here, by the names ebml-go has for
-// them. All times are in milliseconds (TimecodeScale) unless they say otherwise.
+// them. All times are in milliseconds (TimecodeScale) unless noted.
 type (
 	ebmlHeader struct {
 		EBMLVersion            uint64
@@ -103,14 +103,14 @@ const (
 	videoTrack = 1
 
 	// FlagInterlaced and FieldOrder. Lines of the two fields take turns in a frame,
-	// which the values of "interleaved" say.
+	// which the values of "interleaved" state.
 	interlaced        = 1
 	progressive       = 2
 	topInterleaved    = 9
 	bottomInterleaved = 14
 
 	// ITU-T H.273. Of the two codes for BT.601, BT.470BG is what JPEG decoders
-	// report, so the container and the pictures say the same.
+	// report, so the container and the frames agree.
 	matrixRGB   = 0
 	matrixBT709 = 1
 	matrixBT601 = 5
@@ -119,7 +119,7 @@ const (
 	rangeFull      = 2
 )
 
-// gapTag names the tag of a chapter that says what is missing before it.
+// gapTag names the tag of a chapter with what is missing before it.
 const gapTag = "GAP"
 
 // gapUID returns the UID of a gap's chapter, which must not be 0. Who sees only
@@ -127,7 +127,7 @@ const gapTag = "GAP"
 func gapUID(at int64) uint64 { return uint64(at) + 1 }
 
 func gapTags(g gap) []byte {
-	return marshal(&struct{ Tags tags }{tags{tag{
+	return marshalElements(&struct{ Tags tags }{tags{tag{
 		Targets:   targets{gapUID(g.at)},
 		SimpleTag: []simpleTag{{gapTag, g.text}},
 	}}})
@@ -146,7 +146,7 @@ func chaptersOf(gaps []gap) []byte {
 			ChapterDisplay:   chapterDisplay{g.text, "eng"},
 		})
 	}
-	return marshal(&struct{ Chapters chapters }{chapters{edition}})
+	return marshalElements(&struct{ Chapters chapters }{chapters{edition}})
 }
 
 // trackNumber is the number of the only track.
@@ -185,7 +185,7 @@ func colourOf(f capture.Format) colour {
 	return c
 }
 
-// codecJPEG is the CodecID of pictures that are JPEGs.
+// codecJPEG is the CodecID of frames that are JPEGs.
 const codecJPEG = "V_MJPEG"
 
 func codecID(p capture.PixelFormat) string {
@@ -195,7 +195,7 @@ func codecID(p capture.PixelFormat) string {
 	return "V_UNCOMPRESSED"
 }
 
-// tagsOf leaves out what is not known. DATE_RECORDED and its form are of the
+// tagsOf omits what is not known. DATE_RECORDED and its form are of the
 // Matroska tag specification (draft-ietf-cellar-tags); the others are our own.
 func tagsOf(t Tags) tags {
 	var all tags
@@ -218,14 +218,14 @@ type header struct{ ebml, info, tracks, tags []byte }
 
 func newHeader(f capture.Format, t Tags) header {
 	return header{
-		ebml: marshal(&struct{ EBML ebmlHeader }{ebmlHeader{1, 1, 4, 8, "matroska", 4, 2}}),
-		info: marshal(&struct{ Info info }{info{
+		ebml: marshalElements(&struct{ EBML ebmlHeader }{ebmlHeader{1, 1, 4, 8, "matroska", 4, 2}}),
+		info: marshalElements(&struct{ Info info }{info{
 			TimecodeScale: uint64(time.Millisecond),
 			MuxingApp:     "tbcam",
 			WritingApp:    cmp.Or(t.Program, "tbcam"),
 			DateUTC:       t.Start,
 		}}),
-		tracks: marshal(&struct{ Tracks tracks }{tracks{trackEntry{
+		tracks: marshalElements(&struct{ Tracks tracks }{tracks{trackEntry{
 			TrackNumber: trackNumber,
 			TrackUID:    trackNumber,
 			TrackType:   videoTrack,
@@ -233,7 +233,7 @@ func newHeader(f capture.Format, t Tags) header {
 			CodecID:     codecID(f.Pixel),
 			Video:       videoOf(f, t.Field),
 		}}}),
-		tags: marshal(&struct{ Tags tags }{tagsOf(t)}),
+		tags: marshalElements(&struct{ Tags tags }{tagsOf(t)}),
 	}
 }
 
@@ -248,19 +248,19 @@ type ending struct {
 // durationSize is the length of the Duration element: ID, size, and a float64.
 const durationSize = 2 + 1 + 8
 
-// bytes returns the header, with Void elements in place of what is not known.
-func (h header) bytes(e ending) []byte {
+// encodeHeader returns the header, with Void elements in place of what is not known.
+func (h header) encodeHeader(e ending) []byte {
 	seek := h.seekHead(e)
 	fixed := len(h.info) - durationSize
 	info := append(bytes.Clone(h.info[:fixed]), voidOf(durationSize)...)
 	if e.duration > 0 {
-		copy(info[fixed:], marshal(&struct{ Duration float64 }{float64(e.duration)}))
+		copy(info[fixed:], marshalElements(&struct{ Duration float64 }{float64(e.duration)}))
 	}
 	return bytes.Join([][]byte{h.ebml, segmentHead(e.size), seek, info, h.tracks, h.tags}, nil)
 }
 
-// segment returns where the Segment's data begins in the file.
-func (h header) segment() int64 { return int64(len(h.ebml) + len(segmentHead(0))) }
+// segmentStart returns where the Segment's data begins in the file.
+func (h header) segmentStart() int64 { return int64(len(h.ebml) + len(segmentHead(0))) }
 
 // seekHead returns the SeekHead, which is the first thing in the Segment. What is
 // not there has no entry: a Void takes the room.
@@ -285,7 +285,7 @@ func (h header) seekHead(e ending) []byte {
 			s.Seek = append(s.Seek, seek{part.id.Bytes(), uint64(part.at)})
 		}
 	}
-	head := marshal(&struct{ SeekHead seekHead }{s})
+	head := marshalElements(&struct{ SeekHead seekHead }{s})
 	return append(head, voidOf(size-len(head))...)
 }
 
@@ -305,7 +305,7 @@ func appendSize(b []byte, size int64) []byte {
 	return binary.BigEndian.AppendUint64(b, 1<<56|uint64(size))
 }
 
-// voidOf returns a Void element of so many bytes altogether, 2 to 128.
+// voidOf returns a Void element of that many bytes in total, 2 to 128.
 func voidOf(size int) []byte {
 	v := make([]byte, size)
 	v[0] = ebml.ElementVoid.Bytes()[0]
@@ -313,9 +313,9 @@ func voidOf(size int) []byte {
 	return v
 }
 
-// marshal encodes elements of this file. They are fixed at compile time, so an
+// marshalElements encodes elements of this file. They are fixed at compile time, so an
 // error is a mistake in them.
-func marshal(elements any) []byte {
+func marshalElements(elements any) []byte {
 	var b bytes.Buffer
 	if err := ebml.Marshal(elements, &b); err != nil {
 		panic(fmt.Sprintf("container: encoding %T: %v", elements, err))

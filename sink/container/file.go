@@ -28,9 +28,9 @@ type file struct {
 	named    bool // its name is on the disk
 }
 
-// create makes a file that only its owner reads, and locks it. One that exists
+// createFile makes a file that only its owner reads, and locks it. One that exists
 // keeps its content until the lock is held, and its mode; a link is not followed.
-func create(path string, force bool) (*file, error) {
+func createFile(path string, force bool) (*file, error) {
 	existing := os.O_EXCL
 	if force {
 		existing = 0
@@ -39,7 +39,7 @@ func create(path string, force bool) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = lock(f); err == nil {
+	if err = lockFile(f); err == nil {
 		err = f.Truncate(0)
 	}
 	if err != nil {
@@ -49,9 +49,9 @@ func create(path string, force bool) (*file, error) {
 	return &file{disk: osFile{f}, path: path, seekable: true}, nil
 }
 
-// lock takes the lock that every writer of a recording holds until it closes f.
+// lockFile takes the lock that every writer of a recording holds until it closes f.
 // Where a file system has no locks it goes without.
-func lock(f *os.File) error {
+func lockFile(f *os.File) error {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	switch {
 	case errors.Is(err, syscall.EWOULDBLOCK):
@@ -64,12 +64,12 @@ func lock(f *os.File) error {
 	return nil
 }
 
-// append adds parts to the whole. After an error the file is as before.
-func (f *file) append(parts ...[]byte) error {
+// appendParts adds parts to the whole. After an error the file is as before.
+func (f *file) appendParts(parts ...[]byte) error {
 	at := f.size
 	for _, p := range parts {
 		if _, err := f.WriteAt(p, at); err != nil {
-			f.cut()
+			f.cutFailedWrite()
 			return err
 		}
 		at += int64(len(p))
@@ -78,12 +78,12 @@ func (f *file) append(parts ...[]byte) error {
 	return nil
 }
 
-// cut takes away what a failed write has left behind the whole part. Where that
+// cutFailedWrite takes away what a failed write has left behind the whole part. Where that
 // fails as well, players skip it as they do after a crash.
-func (f *file) cut() { _ = f.Truncate(f.size) }
+func (f *file) cutFailedWrite() { _ = f.Truncate(f.size) }
 
-// sync has the file and its name on the disk.
-func (f *file) sync() error {
+// syncWithName has the file and its name on the disk.
+func (f *file) syncWithName() error {
 	if err := f.Sync(); err != nil || f.named || !f.seekable {
 		return err
 	}
@@ -108,8 +108,8 @@ func syncDir(dir string) error {
 	return cmp.Or(err, d.Close())
 }
 
-// discard closes a file that has nothing in it, and removes it.
-func (f *file) discard() error {
+// discardFile closes a file that has nothing in it, and removes it.
+func (f *file) discardFile() error {
 	if !f.seekable {
 		return f.Close()
 	}

@@ -13,14 +13,14 @@ const maxGaps = 4096
 // maxGapText bounds the text of one, in bytes.
 const maxGapText = 200
 
-// gap is where pictures are missing.
+// gap is where frames are missing.
 type gap struct {
-	at   int64 // of the next picture, in units of the container
+	at   int64 // of the next frame, in units of the container
 	text string
 }
 
-// describe returns in words what is missing, added to the text before.
-func describe(before string, lost capture.Lost, text string) string {
+// describeGap returns in words what is missing, added to the text before.
+func describeGap(before string, lost capture.Lost, text string) string {
 	var parts []string
 	if before != "" {
 		parts = append(parts, before)

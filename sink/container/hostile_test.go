@@ -47,10 +47,10 @@ func beginning(t *testing.T, kind Kind) []byte {
 
 // wrongPart returns a part of an AVI with so many repetitions, whose index is wrong.
 func wrongPart(frames int) []byte {
-	chunks := bytes.Repeat(chunk(pictureID), frames)
-	index := chunk(indexID, le16(2, 1<<8), make([]byte, 20+8*frames))
-	movi := list("movi", chunks, index)
-	return chunk("RIFF", []byte("AVIX"), movi)
+	chunks := bytes.Repeat(riffChunk(frameID), frames)
+	index := riffChunk(indexID, le16(2, 1<<8), make([]byte, 20+8*frames))
+	movi := riffList("movi", chunks, index)
+	return riffChunk("RIFF", []byte("AVIX"), movi)
 }
 
 // TestRepairIsBounded: whatever is in a file, its repair reads and allocates what
@@ -63,10 +63,10 @@ func TestRepairIsBounded(t *testing.T) {
 		tail []byte
 	}{
 		"AVI, names of chunks":       {AVI, falsely("00dc")},
-		"AVI, names of indexes":      {AVI, append(falsely("ix00"), chunk(pictureID, sampleJPEG())...)},
-		"AVI, repetitions":           {AVI, bytes.Repeat(chunk(pictureID), maxFrames+1)},
+		"AVI, names of indexes":      {AVI, append(falsely("ix00"), riffChunk(frameID, sampleJPEG())...)},
+		"AVI, repetitions":           {AVI, bytes.Repeat(riffChunk(frameID), maxFrames+1)},
 		"AVI, wrong indexes":         {AVI, append(standardIndex(part{}, nil), bytes.Repeat(wrongPart(maxFrames), 12)...)},
-		"AVI, torn":                  {AVI, bytes.Repeat(chunk(pictureID, make([]byte, 2)), size/10)},
+		"AVI, torn":                  {AVI, bytes.Repeat(riffChunk(frameID, make([]byte, 2)), size/10)},
 		"Matroska, names of cluster": {Matroska, falsely("\x1F\x43\xB6\x75\x01")},
 		"MP4, names of fragments":    {MP4, falsely("moof")},
 		"MP4, large fragments":       {MP4, bytes.Repeat([]byte("\x00\x08\x00\x00moof\x00\x08\x00\x00mdat"), size/16)},
@@ -116,7 +116,7 @@ func TestIndexIsBounded(t *testing.T) {
 	x := seekIndex{span: 1000}
 	const entries = 5*maxIndex + 7
 	for i := range int64(entries) {
-		x.add(fragment{1000 * i, i})
+		x.addFragment(fragment{1000 * i, i})
 	}
 	if len(x.entries) > maxIndex || cap(x.entries) > 2*maxIndex || len(x.entries) < maxIndex/2 {
 		t.Fatalf("%d entries of %d", len(x.entries), cap(x.entries))
@@ -139,7 +139,7 @@ func (s size) WriteAt(b []byte, _ int64) (int, error) {
 	return len(b), nil
 }
 
-// TestAVIOfFarTimes: what a peer says of its times fills neither the disk nor the
+// TestAVIOfFarTimes: what a peer claims of its times fills neither the disk nor the
 // memory.
 func TestAVIOfFarTimes(t *testing.T) {
 	for _, rate := range []capture.Rate{{Num: 30, Den: 1}, {Num: maxRate, Den: 1}} {
@@ -147,7 +147,7 @@ func TestAVIOfFarTimes(t *testing.T) {
 		o := options(AVI, jpegs)
 		o.Rate = rate
 		bytesAllocated := allocated(func() {
-			w, err := open(&file{disk: disk, seekable: true, named: true}, o)
+			w, err := openKind(&file{disk: disk, seekable: true, named: true}, o)
 			must(t, err)
 			for i := range 64 {
 				must(t, w.Write(&capture.Frame{Data: sampleJPEG()[:603]}, time.Duration(i)*2000*time.Second))
@@ -163,7 +163,7 @@ func TestAVIOfFarTimes(t *testing.T) {
 // TestAVIPartIsBounded: a part has no more frames than a repair takes.
 func TestAVIPartIsBounded(t *testing.T) {
 	disk := newMemory(nil)
-	w, err := open(&file{disk: disk, seekable: true, named: true}, options(AVI, jpegs))
+	w, err := openKind(&file{disk: disk, seekable: true, named: true}, options(AVI, jpegs))
 	must(t, err)
 	for i := range maxFrames + 10 {
 		must(t, w.Write(&capture.Frame{Data: []byte("\xFF\xD8\xFF\xD9")}, time.Duration(i)*time.Second/30))

@@ -14,21 +14,21 @@ type seekIndex struct {
 	entries []fragment
 }
 
-// add takes a fragment, unless the one before begins less than a span earlier.
-func (x *seekIndex) add(f fragment) {
+// addFragment takes a fragment, unless the one before begins less than a span earlier.
+func (x *seekIndex) addFragment(f fragment) {
 	if n := len(x.entries); n > 0 && f.start-x.entries[n-1].start < x.span {
 		return
 	}
 	if len(x.entries) == maxIndex {
-		x.thin()
-		x.add(f)
+		x.thinOut()
+		x.addFragment(f)
 		return
 	}
 	x.entries = append(x.entries, f)
 }
 
-// thin removes every other entry.
-func (x *seekIndex) thin() {
+// thinOut removes every other entry.
+func (x *seekIndex) thinOut() {
 	for i := range len(x.entries) / 2 {
 		x.entries[i] = x.entries[2*i]
 	}

@@ -41,21 +41,21 @@ func sparsely(t *testing.T, kind Kind) (Writer, string) {
 	path := filepath.Join(t.TempDir(), "a."+kind.String())
 	f, err := os.Create(path)
 	must(t, err)
-	w, err := open(&file{disk: sparse{osFile{f}}, path: path, seekable: true, named: true}, options(kind, jpegs))
+	w, err := openKind(&file{disk: sparse{osFile{f}}, path: path, seekable: true, named: true}, options(kind, jpegs))
 	must(t, err)
 	return w, path
 }
 
-// TestLargeFiles: beyond 4 GiB every picture is where its index says, and ffmpeg
+// TestLargeFiles: beyond 4 GiB every frame is where its index points, and ffmpeg
 // finds it there.
 func TestLargeFiles(t *testing.T) {
-	const pictures, size = 1040, 4<<20 + 1 // the odd length has AVI pad
+	const frames, size = 1040, 4<<20 + 1 // the odd length has AVI pad
 	for _, kind := range []Kind{Matroska, MP4, AVI} {
 		t.Run(kind.String(), func(t *testing.T) {
 			w, path := sparsely(t, kind)
 			data := make([]byte, size)
-			for i := range pictures {
-				copy(data, picture(jpegs, i%200)) // what remains of longer ones is behind EOI
+			for i := range frames {
+				copy(data, sampleFrame(jpegs, i%200)) // what remains of longer ones is behind EOI
 				must(t, w.Write(&capture.Frame{Data: data}, time.Duration(i)*100*time.Millisecond))
 			}
 			must(t, w.Close())
@@ -67,17 +67,17 @@ func TestLargeFiles(t *testing.T) {
 				wantSought(t, kind, path, i, size)
 			}
 			report, err := Repair(path)
-			if err != nil || !report.Whole || report.Frames != pictures {
+			if err != nil || !report.Whole || report.Frames != frames {
 				t.Errorf("Repair found %+v, %v", report, err)
 			}
 			if kind == AVI {
-				wantOpenDML(t, path, pictures*3-2, 5) // 10 pictures a second in 30 slots
+				wantOpenDML(t, path, frames*3-2, 5) // 10 frames a second in 30 slots
 			}
 		})
 	}
 }
 
-// wantSought seeks the i-th picture and checks the first one that ffprobe then
+// wantSought seeks the i-th frame and checks the first one that ffprobe then
 // finds: it begins as it does, and is not more than one index entry away.
 func wantSought(t *testing.T, kind Kind, path string, i, size int) {
 	t.Helper()
@@ -98,17 +98,17 @@ func wantSought(t *testing.T, kind Kind, path string, i, size int) {
 	must(t, err)
 	n := int(found*10 + 0.5)
 	if n > i || n < i-10 {
-		t.Errorf("sought picture %d, found %d", i, n)
+		t.Errorf("sought frame %d, found %d", i, n)
 	}
 	pos, err := strconv.ParseInt(p.Packets[0].Pos, 10, 64)
 	must(t, err)
 	f, err := os.Open(path)
 	must(t, err)
 	defer f.Close()
-	want := picture(jpegs, n%200)
+	want := sampleFrame(jpegs, n%200)
 	got := make([]byte, len(want)+64)
 	if _, err := f.ReadAt(got, pos); err != nil || !bytes.Contains(got, want) {
-		t.Errorf("at %d is not picture %d (%v)", pos, n, err)
+		t.Errorf("at %d is not frame %d (%v)", pos, n, err)
 	}
 }
 
@@ -206,9 +206,9 @@ func TestHours(t *testing.T) {
 			times := newTimes(5)
 			pause := time.Duration(0)
 			for at := times.next(); at < 5*time.Hour; {
-				data := []byte("no JPEG, but nobody looks into it")
+				data := []byte("no JPEG, but it is not parsed")
 				if len(want) < 100 { // ffprobe does into the first ones
-					data = picture(jpegs, len(want))
+					data = sampleFrame(jpegs, len(want))
 				}
 				must(t, w.Write(&capture.Frame{Data: data}, at))
 				want = append(want, int64(at.Round(unit[kind])/unit[kind]))
@@ -220,14 +220,14 @@ func TestHours(t *testing.T) {
 			must(t, w.Close())
 			got := timesOf(t, path)
 			if len(got) != len(want) {
-				t.Fatalf("%d pictures, want %d", len(got), len(want))
+				t.Fatalf("%d frames, want %d", len(got), len(want))
 			}
 			for i := range want {
 				if got[i] != want[i] {
-					t.Fatalf("picture %d is at %d, want %d", i, got[i], want[i])
+					t.Fatalf("frame %d is at %d, want %d", i, got[i], want[i])
 				}
 			}
-			t.Logf("%d pictures", len(got))
+			t.Logf("%d frames", len(got))
 		})
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 const (
 	// chunkSpan and chunkSize bound what is gathered in memory: a time, and bytes
-	// of more than one picture.
+	// of more than one frame.
 	chunkSpan = time.Second
 	chunkSize = 16 << 20
 )
@@ -20,7 +20,7 @@ const (
 // matroska is a Writer.
 //
 // Clusters are put together here and not by ebml-go, which would copy every
-// picture four times. Each comes to the file with its size, by one write.
+// frame four times. Each comes to the file with its size, by one write.
 type matroska struct {
 	*file
 	head   header
@@ -29,7 +29,7 @@ type matroska struct {
 	index  seekIndex
 	gaps   []gap
 
-	gap     string // text of the gap before the next picture
+	gap     string // text of the gap before the next frame
 	cluster []byte // the one being gathered
 	notes   []byte // Tags of the gaps in it
 	start   int64  // ms, its first frame
@@ -39,20 +39,20 @@ type matroska struct {
 // newMatroska begins a file, which is the caller's to discard after an error.
 func newMatroska(f *file, o Options) (*matroska, error) {
 	m := &matroska{file: f, head: newHeader(o.Format, o.Tags), stamps: newStamps(time.Millisecond), index: newMatroskaIndex(), cluster: takeBuffer()}
-	return m, f.append(m.head.bytes(ending{}))
+	return m, f.appendParts(m.head.encodeHeader(ending{}))
 }
 
 func (m *matroska) Write(f *capture.Frame, t time.Duration) error {
-	at := m.stamps.of(t)
-	if m.full(at, len(f.Data)) {
+	at := m.stamps.unitsOf(t)
+	if m.isClusterFull(at, len(f.Data)) {
 		if err := m.Flush(); err != nil {
 			return err
 		}
 	}
 	if len(m.cluster) == 0 {
-		m.begin(at)
+		m.beginCluster(at)
 	}
-	m.note(at)
+	m.noteGap(at)
 	m.end = m.endOf(at)
 	// SimpleBlock: track, time since the cluster's, flags (a key frame).
 	m.cluster = append(m.cluster, ebml.ElementSimpleBlock.Bytes()...)
@@ -64,19 +64,19 @@ func (m *matroska) Write(f *capture.Frame, t time.Duration) error {
 	return nil
 }
 
-// endOf takes the time of a picture, and returns until when (ms) it lasts. Of the
-// last one nobody knows that; as long as the one before is a guess.
+// endOf takes the time of a frame, and returns until when (ms) it lasts. Of the
+// last one that is unknown; the duration of the one before is a guess.
 func (m *matroska) endOf(at int64) int64 {
-	return at + min(m.stamps.next(at), chunkSpan.Milliseconds())
+	return at + min(m.stamps.stepTo(at), chunkSpan.Milliseconds())
 }
 
-// full reports whether a picture of this time (ms) and size (bytes) belongs to
+// isClusterFull reports whether a frame of this time (ms) and size (bytes) belongs to
 // the next cluster. The span keeps its blocks' times within their 16 bits, too.
-func (m *matroska) full(at int64, size int) bool {
+func (m *matroska) isClusterFull(at int64, size int) bool {
 	return len(m.cluster) > 0 && (at-m.start >= chunkSpan.Milliseconds() || len(m.cluster)+size > chunkSize)
 }
 
-func (m *matroska) begin(at int64) {
+func (m *matroska) beginCluster(at int64) {
 	m.start = at
 	m.cluster = append(m.cluster, ebml.ElementCluster.Bytes()...)
 	m.cluster = appendSize(m.cluster, unknownSize)
@@ -86,14 +86,14 @@ func (m *matroska) begin(at int64) {
 }
 
 func (m *matroska) Gap(lost capture.Lost, text string) error {
-	m.gap = describe(m.gap, lost, text)
+	m.gap = describeGap(m.gap, lost, text)
 	return nil
 }
 
-// note makes a chapter of a gap that ends at this time (ms). There is one
+// noteGap makes a chapter of a gap that ends at this time (ms). There is one
 // element for all Chapters, which is written at the end; until then a tag of the
 // chapter, which is read by Repair, keeps it safe.
-func (m *matroska) note(at int64) {
+func (m *matroska) noteGap(at int64) {
 	if m.gap == "" || len(m.gaps) == maxGaps {
 		return
 	}
@@ -109,13 +109,14 @@ func (m *matroska) Flush() error {
 	if len(m.cluster) == 0 {
 		return nil
 	}
+	// The cluster began with an unknown size, in the eight bytes that take any.
 	const idSize, sizeSize = 4, 8
 	appendSize(m.cluster[:idSize], int64(len(m.cluster)-idSize-sizeSize)) // in place
 	at := m.size
-	if err := m.append(m.cluster, m.notes); err != nil {
+	if err := m.appendParts(m.cluster, m.notes); err != nil {
 		return err
 	}
-	m.index.add(fragment{m.start, at})
+	m.index.addFragment(fragment{m.start, at})
 	m.length = m.end
 	m.cluster, m.notes = m.cluster[:0], m.notes[:0]
 	return nil
@@ -124,50 +125,52 @@ func (m *matroska) Flush() error {
 // newMatroskaIndex returns an index of clusters, by their times in ms.
 func newMatroskaIndex() seekIndex { return seekIndex{span: chunkSpan.Milliseconds()} }
 
-// cues returns the index as an element.
-func (m *matroska) cues() []byte {
+// encodeCues returns the index as an element.
+func (m *matroska) encodeCues() []byte {
 	points := make([]cuePoint, 0, len(m.index.entries))
 	for _, e := range m.index.entries {
 		points = append(points, cuePoint{
 			CueTime: uint64(e.start),
 			CueTrackPositions: cueTrackPositions{
 				CueTrack:           trackNumber,
-				CueClusterPosition: uint64(e.offset - m.head.segment()),
+				CueClusterPosition: uint64(e.offset - m.head.segmentStart()),
 			},
 		})
 	}
-	return marshal(&struct{ Cues cues }{cues{points}})
+	return marshalElements(&struct{ Cues cues }{cues{points}})
 }
 
-func (m *matroska) Sync() error { return cmp.Or(m.Flush(), m.sync()) }
+func (m *matroska) Sync() error { return cmp.Or(m.Flush(), m.syncWithName()) }
 
 func (m *matroska) Close() error {
 	defer giveBuffer(&m.cluster)
 	err := m.Flush()
 	if m.length == 0 {
-		return cmp.Or(err, m.discard())
+		return cmp.Or(err, m.discardFile())
 	}
-	return cmp.Or(err, m.finish(), m.sync(), m.file.Close())
+	return cmp.Or(err, m.finishFile(), m.syncWithName(), m.file.Close())
 }
 
-// finish writes Chapters and Cues, and the header with all that is known now.
+// finishFile writes Chapters and Cues, and the header with all that is known now.
 // Without room for these the file is whole, but players have no index.
-func (m *matroska) finish() error {
+func (m *matroska) finishFile() error {
 	if !m.seekable {
 		return nil
 	}
 	e := ending{duration: m.length}
 	chapters := chaptersOf(m.gaps)
 	if len(chapters) > 0 {
-		e.chapters = m.size - m.head.segment()
+		e.chapters = m.size - m.head.segmentStart()
 	}
-	e.cues = m.size + int64(len(chapters)) - m.head.segment()
-	err := m.append(chapters, m.cues())
+	e.cues = m.size + int64(len(chapters)) - m.head.segmentStart()
+	err := m.appendParts(chapters, m.encodeCues())
 	if err != nil {
 		e.chapters, e.cues = 0, 0
 	}
-	err = cmp.Or(err, m.sync()) // before there is talk of it
-	e.size = m.size - m.head.segment()
-	_, headErr := m.WriteAt(m.head.bytes(e), 0)
+	// On the disk before the header refers to them: a crash in between leaves a file
+	// without an index, never one with a wrong one.
+	err = cmp.Or(err, m.syncWithName())
+	e.size = m.size - m.head.segmentStart()
+	_, headErr := m.WriteAt(m.head.encodeHeader(e), 0)
 	return cmp.Or(err, headErr)
 }

@@ -7,42 +7,42 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// plain is a Writer: one picture after another, and nothing else.
+// plain is a Writer: one frame after another, and nothing else.
 type plain struct {
 	*file
-	pictures []byte // being gathered
+	gathered []byte // being gathered
 }
 
 func (m *plain) Write(f *capture.Frame, _ time.Duration) error {
-	if len(m.pictures) > 0 && len(m.pictures)+len(f.Data) > chunkSize {
+	if len(m.gathered) > 0 && len(m.gathered)+len(f.Data) > chunkSize {
 		if err := m.Flush(); err != nil {
 			return err
 		}
 	}
-	m.pictures = append(m.pictures, f.Data...)
+	m.gathered = append(m.gathered, f.Data...)
 	return nil
 }
 
 // Gap has no place to be noted.
 func (m *plain) Gap(capture.Lost, string) error { return nil }
 
-func (m *plain) Size() int64 { return m.size + int64(len(m.pictures)) }
+func (m *plain) Size() int64 { return m.size + int64(len(m.gathered)) }
 
 func (m *plain) Flush() error {
-	if err := m.append(m.pictures); err != nil {
+	if err := m.appendParts(m.gathered); err != nil {
 		return err
 	}
-	m.pictures = m.pictures[:0]
+	m.gathered = m.gathered[:0]
 	return nil
 }
 
-func (m *plain) Sync() error { return cmp.Or(m.Flush(), m.sync()) }
+func (m *plain) Sync() error { return cmp.Or(m.Flush(), m.syncWithName()) }
 
 func (m *plain) Close() error {
-	defer giveBuffer(&m.pictures)
+	defer giveBuffer(&m.gathered)
 	err := m.Flush()
 	if m.size == 0 {
-		return cmp.Or(err, m.discard())
+		return cmp.Or(err, m.discardFile())
 	}
-	return cmp.Or(err, m.sync(), m.file.Close())
+	return cmp.Or(err, m.syncWithName(), m.file.Close())
 }

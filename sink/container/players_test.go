@@ -21,7 +21,7 @@ import (
 // all are the kinds.
 var all = []Kind{Matroska, MP4, AVI, MJPEG, Directory}
 
-// uneven records n pictures at uneven times, with two gaps.
+// uneven records n frames at uneven times, with two gaps.
 func uneven(t *testing.T, kind Kind, format capture.Format, n int) *film {
 	t.Helper()
 	f := shoot(t, kind, format)
@@ -36,10 +36,10 @@ func uneven(t *testing.T, kind Kind, format capture.Format, n int) *film {
 	return f
 }
 
-// unit says in what units a kind has times, 0 for none.
+// unit is the unit of a kind's times, 0 for none.
 var unit = map[Kind]time.Duration{Matroska: time.Millisecond, MP4: time.Microsecond, AVI: time.Second / 30}
 
-// expected returns the pictures as they are to be in the file, with times in its
+// expected returns the frames as they are to be in the file, with times in its
 // units.
 func (f *film) expected(kind Kind) []packet {
 	want := make([]packet, len(f.want))
@@ -57,21 +57,21 @@ func (f *film) expected(kind Kind) []packet {
 	return want
 }
 
-// wantPackets fails the test unless ffprobe finds exactly these pictures.
+// wantPackets fails the test unless ffprobe finds exactly these frames.
 func wantPackets(t *testing.T, kind Kind, path string, want []packet) {
 	t.Helper()
 	got := probe(t, kind, path).Packets
 	if len(got) != len(want) {
-		t.Fatalf("%d pictures, want %d", len(got), len(want))
+		t.Fatalf("%d frames, want %d", len(got), len(want))
 	}
 	for i := range want {
 		if got[i].Hash != want[i].Hash || unit[kind] > 0 && got[i].At != want[i].At {
-			t.Fatalf("picture %d is %v, want %v", i, got[i], want[i])
+			t.Fatalf("frame %d is %v, want %v", i, got[i], want[i])
 		}
 	}
 }
 
-// pixels says what ffmpeg calls each format.
+// pixels holds ffmpeg's name of each format.
 var pixels = map[capture.PixelFormat]string{
 	capture.MJPEG:   "yuvj420p",
 	capture.JPEG:    "yuvj420p",
@@ -117,7 +117,7 @@ func TestUnnamedFormats(t *testing.T) {
 	}
 }
 
-// TestRoundTrip: ffmpeg finds each picture bit by bit, each time exactly, and
+// TestRoundTrip: ffmpeg finds each frame bit by bit, each time exactly, and
 // nothing to warn of.
 func TestRoundTrip(t *testing.T) {
 	check := func(kind Kind, pixel capture.PixelFormat) {
@@ -229,7 +229,7 @@ func TestTags(t *testing.T) {
 	}
 }
 
-// TestGaps: players show a chapter where pictures are missing, also of a recording
+// TestGaps: players show a chapter where frames are missing, also of a recording
 // that was interrupted and repaired.
 func TestGaps(t *testing.T) {
 	for _, kind := range []Kind{Matroska, MP4} {
@@ -261,7 +261,7 @@ func TestGaps(t *testing.T) {
 	}
 }
 
-// demuxers say how GStreamer takes files apart.
+// demuxers are GStreamer's elements that read each kind.
 var demuxers = map[Kind]string{Matroska: "matroskademux", MP4: "qtdemux", AVI: "avidemux"}
 
 // TestGStreamer checks what its demuxers hand on. Of the raw formats it knows only
@@ -270,7 +270,7 @@ func TestGStreamer(t *testing.T) {
 	for _, c := range []struct {
 		kind  Kind
 		pixel capture.PixelFormat
-		next  string // what the pictures have to fit
+		next  string // what the frames have to fit
 	}{
 		{Matroska, capture.MJPEG, "image/jpeg"},
 		{MP4, capture.MJPEG, "image/jpeg"},
@@ -301,22 +301,22 @@ func wantDemuxed(t *testing.T, kind Kind, path, caps string, want []packet) {
 	times := presentation.FindAllStringSubmatch(out, -1)
 	names, err := filepath.Glob(dir + "/*")
 	if err != nil || len(names) != len(want) || len(times) != len(want) {
-		t.Fatalf("GStreamer found %d pictures with %d times, want %d (%v)", len(names), len(times), len(want), err)
+		t.Fatalf("GStreamer found %d frames with %d times, want %d (%v)", len(names), len(times), len(want), err)
 	}
 	for i, name := range names {
 		data, err := os.ReadFile(name)
 		if err != nil || hashOf(data) != want[i].Hash {
-			t.Fatalf("GStreamer's picture %d is another one (%v)", i, err)
+			t.Fatalf("GStreamer's frame %d is another one (%v)", i, err)
 		}
 		at, err := time.ParseDuration(fmt.Sprintf("%sh%sm%s.%ss", times[i][1], times[i][2], times[i][3], times[i][4]))
 		// 1/30 s is no whole number of nanoseconds.
 		if d := at - time.Duration(want[i].At)*unit[kind]; err != nil || d.Abs() > time.Duration(want[i].At)*time.Nanosecond {
-			t.Fatalf("GStreamer has picture %d at %v, want %v (%v)", i, at, time.Duration(want[i].At)*unit[kind], err)
+			t.Fatalf("GStreamer has frame %d at %v, want %v (%v)", i, at, time.Duration(want[i].At)*unit[kind], err)
 		}
 	}
 }
 
-// TestGStreamerPlays decodes all pictures.
+// TestGStreamerPlays decodes all frames.
 func TestGStreamerPlays(t *testing.T) {
 	for _, kind := range all {
 		t.Run(kind.String(), func(t *testing.T) {
@@ -327,18 +327,18 @@ func TestGStreamerPlays(t *testing.T) {
 				source = append(source, "!", demuxer)
 			}
 			if kind == Directory {
-				source = []string{"multifilesrc", "location=" + f.path + "/" + pictureFile, "index=1", "caps=image/jpeg,framerate=30/1"}
+				source = []string{"multifilesrc", "location=" + f.path + "/" + frameFile, "index=1", "caps=image/jpeg,framerate=30/1"}
 			}
 			out := tool(t, "gst-launch-1.0", append(append([]string{"-v"}, source...),
 				"!", "jpegdec", "!", "identity", "silent=false", "!", "fakesink")...)
 			if n := strings.Count(out, "last-message = chain"); n != 60 {
-				t.Errorf("GStreamer played %d pictures, want 60", n)
+				t.Errorf("GStreamer played %d frames, want 60", n)
 			}
 		})
 	}
 }
 
-// TestMPVPlays has mpv write each picture that it shows.
+// TestMPVPlays has mpv write each frame that it shows.
 func TestMPVPlays(t *testing.T) {
 	for _, kind := range all {
 		t.Run(kind.String(), func(t *testing.T) {
@@ -359,7 +359,7 @@ func TestMPVPlays(t *testing.T) {
 			}
 			shown, err := os.ReadDir(dir)
 			if err != nil || len(shown) != 100 {
-				t.Errorf("mpv showed %d pictures, want 100 (%v)", len(shown), err)
+				t.Errorf("mpv showed %d frames, want 100 (%v)", len(shown), err)
 			}
 		})
 	}
@@ -383,7 +383,7 @@ func TestMediaInfo(t *testing.T) {
 	}
 }
 
-// TestSeek: ffmpeg finds the last picture before a time by the index.
+// TestSeek: ffmpeg finds the last frame before a time by the index.
 func TestSeek(t *testing.T) {
 	for _, kind := range []Kind{Matroska, MP4, AVI} {
 		f := shoot(t, kind, jpegs)
@@ -397,13 +397,13 @@ func TestSeek(t *testing.T) {
 		must(t, json.Unmarshal([]byte(out), &p))
 		first := map[Kind]int{Matroska: 250, MP4: 252, AVI: 252}[kind] // Matroska's index is of seconds
 		if len(p.Packets) != 1 || p.Packets[0].Hash != f.want[first].Hash {
-			t.Errorf("%v: found %v, want picture %d", kind, p.Packets, first)
+			t.Errorf("%v: found %v, want frame %d", kind, p.Packets, first)
 		}
 	}
 }
 
 // TestRepairedPlays damages the head of a second in the middle, tears the last
-// picture, and has all players play what a repair makes of it.
+// frame, and has all players play what a repair makes of it.
 func TestRepairedPlays(t *testing.T) {
 	for kind, start := range chunkStarts {
 		t.Run(kind.String(), func(t *testing.T) {
@@ -421,24 +421,24 @@ func TestRepairedPlays(t *testing.T) {
 			var want []string
 			next := 0
 			for _, p := range probe(t, kind, path).Packets {
-				for next < 200 && hashOf(picture(jpegs, next)) != p.Hash {
+				for next < 200 && hashOf(sampleFrame(jpegs, next)) != p.Hash {
 					next++
 				}
 				want = append(want, p.Hash)
 			}
 			if next == 200 || len(want) != report.Frames {
-				t.Errorf("ffprobe finds %d pictures, Repair %d", len(want), report.Frames)
+				t.Errorf("ffprobe finds %d frames, Repair %d", len(want), report.Frames)
 			}
 			remux(t, kind, path, want)
 			out := tool(t, "gst-launch-1.0", "-v", "filesrc", "location="+path, "!", demuxers[kind], "!", "jpegdec",
 				"!", "identity", "silent=false", "!", "fakesink")
 			if n := strings.Count(out, "last-message = chain"); n != report.Frames {
-				t.Errorf("GStreamer played %d pictures, want %d", n, report.Frames)
+				t.Errorf("GStreamer played %d frames, want %d", n, report.Frames)
 			}
 			dir := t.TempDir()
 			tool(t, "mpv", "--no-config", "--msg-level=all=warn", "--ao=null", "--untimed", "--vo=image", "--vo-image-outdir="+dir, path)
 			if shown, err := os.ReadDir(dir); err != nil || len(shown) != report.Frames {
-				t.Errorf("mpv showed %d pictures, want %d (%v)", len(shown), report.Frames, err)
+				t.Errorf("mpv showed %d frames, want %d (%v)", len(shown), report.Frames, err)
 			}
 		})
 	}

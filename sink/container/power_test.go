@@ -53,17 +53,17 @@ func (v *volatile) fail(random *rand.Rand) *memory {
 	return disk
 }
 
-// TestPowerLoss: all pictures of before the last Sync are there after a repair,
+// TestPowerLoss: all frames of before the last Sync are there after a repair,
 // which may lose the power once itself.
 func TestPowerLoss(t *testing.T) {
-	const runs, pictures = 150, 60
+	const runs, frames = 150, 60
 	for _, kind := range files {
 		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(runs) {
 				random := rand.New(rand.NewPCG(seed, 11))
 				disk := newVolatile()
-				synced := filmUntil(t, kind, disk, random, random.IntN(pictures))
+				synced := filmUntil(t, kind, disk, random, random.IntN(frames))
 				left := disk.fail(random)
 				if synced > 0 && seed%2 == 0 {
 					left = repairUntil(t, left, random)
@@ -74,7 +74,7 @@ func TestPowerLoss(t *testing.T) {
 				}
 				name := fmt.Sprintf("seed %d", seed)
 				if err != nil || report.Frames < synced {
-					t.Fatalf("%s: %+v, %v, want %d pictures", name, report, err, synced)
+					t.Fatalf("%s: %+v, %v, want %d frames", name, report, err, synced)
 				}
 				ends(t, left.data, synced)
 				if again, err := repairFile(left, int64(len(left.data))); err != nil || !again.Whole || again.Frames != report.Frames {
@@ -86,17 +86,17 @@ func TestPowerLoss(t *testing.T) {
 }
 
 // filmUntil records with a Flush or Sync now and then, sometimes to the end, and
-// returns how many pictures are on the disk for sure.
-func filmUntil(t *testing.T, kind Kind, disk storage, random *rand.Rand, pictures int) (synced int) {
+// returns how many frames are on the disk for sure.
+func filmUntil(t *testing.T, kind Kind, disk storage, random *rand.Rand, frames int) (synced int) {
 	t.Helper()
-	w, err := open(&file{disk: disk, seekable: true, named: true}, options(kind, jpegs))
+	w, err := openKind(&file{disk: disk, seekable: true, named: true}, options(kind, jpegs))
 	must(t, err)
 	times := newTimes(random.Uint64())
-	for i := range pictures {
+	for i := range frames {
 		if random.IntN(20) == 0 {
 			must(t, w.Gap(capture.Lost{Driver: 1}, ""))
 		}
-		must(t, w.Write(&capture.Frame{Data: picture(jpegs, i)}, times.next()))
+		must(t, w.Write(&capture.Frame{Data: sampleFrame(jpegs, i)}, times.next()))
 		switch random.IntN(10) {
 		case 0:
 			must(t, w.Sync())
@@ -105,7 +105,7 @@ func filmUntil(t *testing.T, kind Kind, disk storage, random *rand.Rand, picture
 			must(t, w.Flush())
 		}
 	}
-	if pictures > 0 && random.IntN(4) == 0 {
+	if frames > 0 && random.IntN(4) == 0 {
 		must(t, w.Flush())
 		must(t, finishing(w))
 	}

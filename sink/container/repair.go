@@ -17,17 +17,17 @@ type Report struct {
 	Kind     Kind
 	Frames   int
 	Duration time.Duration // 0 where the kind has no times
-	Cut      int64         // bytes of what was not whole, at the end or between pictures
+	Cut      int64         // bytes of what was not whole, at the end or between frames
 	Whole    bool          // there was nothing to do
 }
 
 // maxCut bounds what is cut off the end. An interruption takes what was gathered
 // since the last Sync: more than that is a damage of another kind, behind which
-// there may be good pictures.
+// there may be good frames.
 const maxCut = 512 << 20
 
 // Repair gives a recording that did not come to its end its index and duration,
-// in place and without touching a picture. Only what is not a whole picture is
+// in place and without touching a frame. Only what is not a whole frame is
 // cut off. Being interrupted harms nothing: it can be done again.
 func Repair(path string) (Report, error) {
 	info, err := os.Stat(path)
@@ -61,7 +61,7 @@ func openLocked(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := lock(f); err != nil {
+	if err := lockFile(f); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -77,16 +77,16 @@ type storage interface {
 // survey is what a recording holds up to some place in it, and how to end it
 // there.
 type survey struct {
-	*file    // its size is behind the last picture
+	*file    // its size is behind the last frame
 	report   Report
 	known    int64   // behind an index, if there is one
-	tail     []span  // the last pictures
+	tail     []span  // the last frames
 	patches  []patch // make what is before size consistent
 	patched  int     // bytes of memory for them
 	complete func() error
 }
 
-// span is where a picture lies: from start with what belongs to it, from data
+// span is where a frame lies: from start with what belongs to it, from data
 // itself.
 type span struct{ start, data, end int64 }
 
@@ -103,11 +103,11 @@ func newSurvey(kind Kind, f storage) *survey {
 	}
 }
 
-// maxTail bounds how many pictures are looked at for having been torn.
+// maxTail bounds how many frames are looked at for having been torn.
 const maxTail = 256
 
-// add counts a picture.
-func (s *survey) add(p span) {
+// addFrame counts a frame.
+func (s *survey) addFrame(p span) {
 	s.report.Frames++
 	s.size, s.known = p.end, p.end
 	if len(s.tail) == maxTail {
@@ -116,22 +116,22 @@ func (s *survey) add(p span) {
 	s.tail = append(s.tail, p)
 }
 
-// pass makes a damaged place in the middle, which ends at next, something that
+// passOver makes a damaged place in the middle, which ends at next, something that
 // players pass over, by what has to be written at its beginning.
-func (s *survey) pass(from, next int64, head []byte) {
-	s.patch(from, head)
+func (s *survey) passOver(from, next int64, head []byte) {
+	s.notePatch(from, head)
 	s.report.Cut += next - from
 }
 
-// patch notes what has to be changed, as far as there is memory for it.
-func (s *survey) patch(at int64, data []byte) {
+// notePatch notes what has to be changed, as far as there is memory for it.
+func (s *survey) notePatch(at int64, data []byte) {
 	if s.patched += len(data) + patchCost; s.patched <= maxPatches {
 		s.patches = append(s.patches, patch{at, data})
 	}
 }
 
-// finish ends the recording.
-func (s *survey) finish() error {
+// finishRepair ends the recording.
+func (s *survey) finishRepair() error {
 	for _, p := range s.patches {
 		if _, err := s.WriteAt(p.data, p.at); err != nil {
 			return err
@@ -168,11 +168,14 @@ func repairFile(f storage, size int64) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	// A rehearsal first: it finds what to change and where the recording ends, and a file
+	// that needs nothing is never written to.
 	reading := newBounded(f, size)
 	rehearsal := &comparer{storage: reading, size: size}
 	end := size
 	s, err := look(rehearsal, end)
-	for err == nil && s.tear(reading, &end) {
+	// Torn frames move the end forward, which may leave others at it.
+	for err == nil && s.findTorn(reading, &end) {
 		s, err = look(rehearsal, end)
 	}
 	if err = cmp.Or(reading.err, err); err != nil {
@@ -185,19 +188,21 @@ func repairFile(f storage, size int64) (Report, error) {
 		return Report{}, fmt.Errorf("%w (byte %d)", ErrDamaged, s.known)
 	}
 	s.report.Cut += max(size-s.known, 0) // padding may be added
-	err = s.finish()
+	err = s.finishRepair()
 	if err = cmp.Or(reading.err, err); err != nil {
 		return Report{}, err
 	}
 	if s.report.Whole = !rehearsal.differs; s.report.Whole {
 		return s.report, nil
 	}
+	// The same survey again, since the rehearsal has consumed the first one; this one
+	// writes.
 	reading = newBounded(f, size)
 	real, err := look(reading, end)
 	if err = cmp.Or(reading.err, err); err != nil {
 		return Report{}, err
 	}
-	return s.report, real.finish()
+	return s.report, real.finishRepair()
 }
 
 // comparer is a storage that only finds out whether writing would change it.
@@ -224,9 +229,9 @@ func (c *comparer) Truncate(size int64) error {
 
 func (c *comparer) Sync() error { return nil }
 
-// tear reports whether the last pictures are torn, and sets end to where they
+// findTorn reports whether the last frames are torn, and sets end to where they
 // begin: after a loss of power a file may have its length, but not all its data.
-func (s *survey) tear(f io.ReaderAt, end *int64) bool {
+func (s *survey) findTorn(f io.ReaderAt, end *int64) bool {
 	torn := false
 	for i := len(s.tail) - 1; i >= 0 && isTorn(f, s.tail[i]); i-- {
 		*end, torn = s.tail[i].start, true
@@ -234,13 +239,13 @@ func (s *survey) tear(f io.ReaderAt, end *int64) bool {
 	return torn
 }
 
-// maxPicture bounds the pictures that are looked into, in bytes.
-const maxPicture = 64 << 20
+// maxFrameSize bounds the frames that are looked into, in bytes.
+const maxFrameSize = 64 << 20
 
 // isTorn reports whether a JPEG lacks its beginning or its end, and zeros, which
 // file systems give for what was not written, are in its place.
 func isTorn(f io.ReaderAt, p span) bool {
-	if p.end-p.data > maxPicture || p.end == p.data {
+	if p.end-p.data > maxFrameSize || p.end == p.data {
 		return false
 	}
 	data := make([]byte, p.end-p.data)
@@ -258,10 +263,10 @@ func tornJPEG(data []byte) bool {
 	return err != nil || !h.Complete
 }
 
-// surveyMJPEG has no index to make: an unfinished picture is all there is to cut.
+// surveyMJPEG has no index to make: an unfinished frame is all there is to cut.
 func surveyMJPEG(f storage, end int64) (*survey, error) {
 	s := newSurvey(MJPEG, f)
-	r := jfif.NewSplitter(io.NewSectionReader(f, 0, end), maxPicture)
+	r := jfif.NewSplitter(io.NewSectionReader(f, 0, end), maxFrameSize)
 	for {
 		_, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -274,7 +279,7 @@ func surveyMJPEG(f storage, end int64) (*survey, error) {
 			return nil, err
 		}
 	}
-	// What a camera has put behind its last picture stays.
+	// What a camera has put behind its last frame stays.
 	if at, ok := indexOf(f, []byte{0xFF, 0xD8, 0xFF}, s.size, end); ok {
 		s.size = at
 	} else {

@@ -28,19 +28,19 @@ func surveyAVI(f storage, end int64) (*survey, error) {
 	a.parts = []part{{movi: at - listHead, moviEnd: at, riffEnd: at}}
 	v := &aviSurvey{s, f, end, a}
 	for ok := true; ok; {
-		if at, ok = v.chunk(at); !ok {
+		if at, ok = v.takeChunk(at); !ok {
 			at, ok = v.goOn()
 		}
 		if len(a.index) > maxFrames {
 			return nil, ErrDamaged
 		}
 	}
-	s.complete = v.finish
-	s.report.Duration = v.duration()
+	s.complete = v.finishLastPart
+	s.report.Duration = v.totalDuration()
 	return s, nil
 }
 
-// readAVIHead returns what is before the first chunk of pictures.
+// readAVIHead returns what is before the first chunk of frames.
 func readAVIHead(f io.ReaderAt, end int64) ([]byte, error) {
 	b := make([]byte, min(end, maxHead))
 	if _, err := f.ReadAt(b, 0); err != nil {
@@ -65,9 +65,9 @@ func readAVIHead(f io.ReaderAt, end int64) ([]byte, error) {
 	return b[:movi+listHead], nil
 }
 
-// chunk takes what is at a place behind the head. It returns where the next chunk
+// takeChunk takes what is at a place behind the head. It returns where the next chunk
 // is, and whether to go on.
-func (v *aviSurvey) chunk(at int64) (next int64, ok bool) {
+func (v *aviSurvey) takeChunk(at int64) (next int64, ok bool) {
 	var b [chunkHead]byte
 	if _, err := v.f.ReadAt(b[:], at); err != nil {
 		return at, false
@@ -75,17 +75,17 @@ func (v *aviSurvey) chunk(at int64) (next int64, ok bool) {
 	size := int64(binary.LittleEndian.Uint32(b[4:]))
 	id, end := string(b[:4]), at+chunkHead+size
 	next = end + size%2
-	p := v.a.last()
+	p := v.a.lastPart()
 	switch {
 	case id == "RIFF":
-		return v.part(at)
+		return v.beginPart(at)
 	case end > v.end:
 		return at, false
-	case id == pictureID && p.ix == 0 && end-p.riff < 1<<32:
-		v.picture(at, size)
+	case id == frameID && p.ix == 0 && end-p.riff < 1<<32:
+		v.takeFrame(at, size)
 	case id == indexID && p.ix == 0:
 		p.ix, p.ixEnd, p.moviEnd, p.riffEnd = at, end, end, end
-		p.frames = v.indexed()
+		p.frames = v.countIndexed()
 	case id == junkID && at == v.size:
 		v.size, p.moviEnd, p.riffEnd = next, next, next
 	case (id == "idx1" || id == junkID) && p.ix > 0:
@@ -97,7 +97,7 @@ func (v *aviSurvey) chunk(at int64) (next int64, ok bool) {
 	return next, true
 }
 
-// goOn finds the next picture or index behind a damaged place, which becomes a
+// goOn finds the next frame or index behind a damaged place, which becomes a
 // JUNK chunk. It returns where that is, if there is one.
 func (v *aviSurvey) goOn() (next int64, ok bool) {
 	from := v.size
@@ -105,11 +105,11 @@ func (v *aviSurvey) goOn() (next int64, ok bool) {
 		return v.goOnBehindIndex()
 	}
 	to := min(v.end, from+maxCut)
-	next = v.nextChunk(indexID, from, v.nextChunk(pictureID, from, to))
+	next = v.nextChunk(indexID, from, v.nextChunk(frameID, from, to))
 	if next == to {
 		return 0, false
 	}
-	v.pass(from, next, junkHead(next-from))
+	v.passOver(from, next, junkHead(next-from))
 	v.size = next
 	return next, true
 }
@@ -122,13 +122,13 @@ func (v *aviSurvey) goOnBehindIndex() (next int64, ok bool) {
 	if !ok || next%2 != from%2 {
 		return 0, false
 	}
-	v.pass(from, next, junkHead(next-from))
-	v.a.last().riffEnd = next
+	v.passOver(from, next, junkHead(next-from))
+	v.a.lastPart().riffEnd = next
 	return next, true
 }
 
-// junkHead returns the beginning of a JUNK chunk of so many bytes altogether.
-func junkHead(size int64) []byte { return append([]byte(junkID), le(uint32(size-chunkHead))...) }
+// junkHead returns the beginning of a JUNK chunk of that many bytes in total.
+func junkHead(size int64) []byte { return append([]byte(junkID), le32(uint32(size-chunkHead))...) }
 
 // nextChunk returns where before to the next chunk of a kind begins behind a
 // damaged place, and behind the head of another chunk for that place; to if nowhere.
@@ -141,20 +141,20 @@ func (v *aviSurvey) nextChunk(id string, from, to int64) int64 {
 	}
 }
 
-// isChunk reports whether a picture or an index is at a place.
+// isChunk reports whether a frame or an index is at a place.
 func (v *aviSurvey) isChunk(at int64, id string) bool {
 	var b [chunkHead + 4]byte
 	if _, err := v.f.ReadAt(b[:], at); err != nil {
 		return false
 	}
 	size := int64(binary.LittleEndian.Uint32(b[4:]))
-	begins := map[string]string{pictureID: "\xFF\xD8\xFF", indexID: "\x02\x00\x00\x01"}[id]
+	begins := map[string]string{frameID: "\xFF\xD8\xFF", indexID: "\x02\x00\x00\x01"}[id]
 	return at+chunkHead+size <= v.end && strings.HasPrefix(string(b[chunkHead:]), begins)
 }
 
-// indexed returns how many pictures the index of the last part has.
-func (v *aviSurvey) indexed() int64 {
-	p := v.a.last()
+// countIndexed returns how many frames the index of the last part has.
+func (v *aviSurvey) countIndexed() int64 {
+	p := v.a.lastPart()
 	var b [4]byte
 	if _, err := v.f.ReadAt(b[:], p.ix+chunkHead+4); err != nil {
 		return 0
@@ -162,67 +162,69 @@ func (v *aviSurvey) indexed() int64 {
 	return min(int64(binary.LittleEndian.Uint32(b[:])), (p.ixEnd-p.ix)/8)
 }
 
-// picture takes a chunk with a picture, or with none for a repetition.
-func (v *aviSurvey) picture(at, size int64) {
-	p := v.a.last()
+// takeFrame takes a chunk with a frame, or with none for a repetition.
+func (v *aviSurvey) takeFrame(at, size int64) {
+	p := v.a.lastPart()
 	data, end := at+chunkHead, at+chunkHead+size
 	v.a.index = append(v.a.index, entry{uint32(data - p.riff), uint32(size)})
 	p.frames++
 	if size > 0 {
-		v.add(span{at, data, end})
+		v.addFrame(span{at, data, end})
 	}
 	v.size = end + size%2
 	p.moviEnd, p.riffEnd = v.size, v.size
 	if v.size > v.end {
-		v.patch(end, []byte{0}) // the padding
+		// Chunks have even sizes; the cut took the byte that pads this one.
+		v.notePatch(end, []byte{0})
 	}
 }
 
-// part takes the beginning of a further part.
-func (v *aviSurvey) part(at int64) (next int64, ok bool) {
+// beginPart takes the beginning of a further part.
+func (v *aviSurvey) beginPart(at int64) (next int64, ok bool) {
 	var b [riffHead + listHead]byte
 	if _, err := v.f.ReadAt(b[:], at); err != nil || at+int64(len(b)) > v.end {
 		return at, false
 	}
-	if string(b[8:16]) != "AVIXLIST" || string(b[20:]) != "movi" || v.a.last().ix == 0 || len(v.a.parts) == maxParts {
+	if string(b[8:16]) != "AVIXLIST" || string(b[20:]) != "movi" || v.a.lastPart().ix == 0 || len(v.a.parts) == maxParts {
 		return at, false
 	}
 	next = at + int64(len(b))
-	v.reindex()
+	v.correctIndex()
 	v.a.parts = append(v.a.parts, part{riff: at, movi: at + riffHead, moviEnd: next, riffEnd: next})
 	v.a.index = v.a.index[:0]
 	v.size, v.known = next, next
 	return next, true
 }
 
-// reindex corrects the index of a part that is complete.
-func (v *aviSurvey) reindex() {
-	p := v.a.last()
+// correctIndex corrects the index of a part that is complete.
+func (v *aviSurvey) correctIndex() {
+	p := v.a.lastPart()
 	want := standardIndex(*p, v.a.index)
 	is := make([]byte, len(want))
 	if p.ixEnd-p.ix != int64(len(want)) {
-		return // pictures are damaged; the index knows where others are
+		return // frames are damaged; the index knows where others are
 	}
 	if _, err := v.f.ReadAt(is, p.ix); err == nil && !bytes.Equal(is, want) {
-		v.patch(p.ix, want)
+		v.notePatch(p.ix, want)
 		p.frames = int64(len(v.a.index))
 	}
 }
 
-// finish ends the last part behind its last picture. One without a picture goes.
-func (v *aviSurvey) finish() error {
-	p := v.a.last()
+// finishLastPart ends the last part behind its last frame. One without a frame goes.
+func (v *aviSurvey) finishLastPart() error {
+	p := v.a.lastPart()
 	if p.frames == 0 && len(v.a.parts) > 1 {
 		v.a.parts = v.a.parts[:len(v.a.parts)-1]
-		v.size, v.a.stale = v.a.last().riffEnd, true
-		return v.a.settle()
+		// An interruption right after nextPart: the part before this one is complete.
+		v.size, v.a.stale = v.a.lastPart().riffEnd, true
+		return v.a.settleHeaders()
 	}
 	p.ix, p.frames = 0, int64(len(v.a.index))
-	return v.a.finish()
+	return v.a.finishLastPart()
 }
 
-// duration is of all pictures, at the rate of the head.
-func (v *aviSurvey) duration() time.Duration {
+// totalDuration is of all frames, at the rate of the head.
+func (v *aviSurvey) totalDuration() time.Duration {
 	var frames int64
 	for _, p := range v.a.parts {
 		frames += p.frames

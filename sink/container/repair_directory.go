@@ -19,14 +19,14 @@ import (
 // maxLine bounds a line of frames.csv, in bytes.
 const maxLine = 4 << 10
 
-// directorySurvey makes pictures and frames.csv agree.
+// directorySurvey makes frames and frames.csv agree.
 type directorySurvey struct {
 	report  Report
 	path    string
 	times   *file // its size is behind the last line that stays
 	length  int64 // of frames.csv, bytes
 	lines   []line
-	before  string // the picture of the line before these
+	before  string // the frame of the line before these
 	changed bool
 }
 
@@ -37,8 +37,8 @@ type line struct {
 	start   int64
 }
 
-// repairDirectory gives a picture that is whole but has no line in frames.csv one,
-// without a time, and removes pictures that are not whole.
+// repairDirectory gives a frame that is whole but has no line in frames.csv one,
+// without a time, and removes frames that are not whole.
 func repairDirectory(path string) (Report, error) {
 	f, err := openLocked(filepath.Join(path, timesFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -57,21 +57,21 @@ func repairDirectory(path string) (Report, error) {
 		return Report{}, err
 	}
 	s.length = info.Size()
-	if err := s.read(f); errors.Is(err, ErrNotRecording) {
+	if err := s.readLines(f); errors.Is(err, ErrNotRecording) {
 		return Report{}, fmt.Errorf("%s %w", f.Name(), err)
 	} else if err != nil {
 		return Report{}, err
 	}
-	return s.report, s.repairFile()
+	return s.report, s.fixLines()
 }
 
-// read takes the lines that are whole, and keeps the last ones.
-func (s *directorySurvey) read(f *os.File) error {
+// readLines takes the lines that are whole, and keeps the last ones.
+func (s *directorySurvey) readLines(f *os.File) error {
 	lines := bufio.NewReaderSize(f, maxLine)
 	head := strings.Join(timesHeader, ",") + "\n"
 	first, err := nextLine(lines)
 	if err != nil || first == "" {
-		return cmp.Or(err, s.begin(head))
+		return cmp.Or(err, s.writeHead(head))
 	}
 	if first != head {
 		return ErrNotRecording
@@ -83,9 +83,10 @@ func (s *directorySurvey) read(f *os.File) error {
 			return err
 		}
 		fields := strings.Split(text, ",")
-		if len(fields) < len(timesHeader) || !pictureName.MatchString(fields[0]) || fields[0] <= s.last() {
+		if len(fields) < len(timesHeader) || !frameName.MatchString(fields[0]) || fields[0] <= s.lastListed() {
 			return ErrNotRecording
 		}
+		// Only the last lines can be torn; the number of lines has no bound.
 		if len(s.lines) == maxTail {
 			s.before = s.lines[maxTail/2-1].name
 			s.lines = append(s.lines[:0], s.lines[maxTail/2:]...)
@@ -96,10 +97,10 @@ func (s *directorySurvey) read(f *os.File) error {
 	}
 }
 
-// begin writes the head of a file that has none.
-func (s *directorySurvey) begin(head string) error {
+// writeHead writes the head of a file that has none.
+func (s *directorySurvey) writeHead(head string) error {
 	s.changed = true
-	return s.times.append([]byte(head))
+	return s.times.appendParts([]byte(head))
 }
 
 // nextLine returns the next line, "" behind the last one that is whole: what was
@@ -112,26 +113,26 @@ func nextLine(r *bufio.Reader) (string, error) {
 	return string(text), err
 }
 
-// last returns the name of the last picture that has a line, "" for none.
-func (s *directorySurvey) last() string {
+// lastListed returns the name of the last frame that has a line, "" for none.
+func (s *directorySurvey) lastListed() string {
 	if n := len(s.lines); n > 0 {
 		return s.lines[n-1].name
 	}
 	return s.before
 }
 
-// mend takes away the lines of pictures that are not there or torn, and lists or
-// removes the pictures behind the last line.
-func (s *directorySurvey) repairFile() error {
-	s.unlist()
-	names, err := pictures(s.path)
+// fixLines removes the lines of frames that are not there or torn, and lists or
+// removes the frames behind the last line.
+func (s *directorySurvey) fixLines() error {
+	s.unlistTorn()
+	names, err := listFrames(s.path)
 	if err != nil {
 		return err
 	}
-	listed := s.last()
+	listed := s.lastListed()
 	for _, name := range names {
 		if name > listed {
-			if err := s.list(name); err != nil {
+			if err := s.listOrRemove(name); err != nil {
 				return err
 			}
 		}
@@ -150,11 +151,11 @@ func (s *directorySurvey) repairFile() error {
 	return cmp.Or(s.times.Truncate(s.times.size), s.times.Sync(), syncDir(s.path))
 }
 
-// unlist drops the last lines whose pictures are torn or not there.
-func (s *directorySurvey) unlist() {
+// unlistTorn drops the last lines whose frames are torn or not there.
+func (s *directorySurvey) unlistTorn() {
 	for len(s.lines) > 0 {
 		n := len(s.lines) - 1
-		data, err := readPicture(filepath.Join(s.path, s.lines[n].name))
+		data, err := readFrame(filepath.Join(s.path, s.lines[n].name))
 		if err == nil && len(data) > 0 && !tornJPEG(data) || err != nil && !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
@@ -165,11 +166,11 @@ func (s *directorySurvey) unlist() {
 	}
 }
 
-// list adds a line for a picture that has none, or removes it.
-func (s *directorySurvey) list(name string) error {
+// listOrRemove adds a line for a frame that has none, or removes it.
+func (s *directorySurvey) listOrRemove(name string) error {
 	s.changed = true
 	path := filepath.Join(s.path, name)
-	data, err := readPicture(path)
+	data, err := readFrame(path)
 	if err != nil {
 		return err
 	}
@@ -178,15 +179,15 @@ func (s *directorySurvey) list(name string) error {
 		return os.Remove(path)
 	}
 	s.report.Frames++
-	return s.times.append([]byte(name + ",,,\n"))
+	return s.times.appendParts([]byte(name + ",,,\n"))
 }
 
-// readPicture reads a file of up to maxPicture bytes.
-func readPicture(path string) ([]byte, error) {
+// readFrame reads a file of up to maxFrameSize bytes.
+func readFrame(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxPicture))
+	return io.ReadAll(io.LimitReader(f, maxFrameSize))
 }

@@ -11,7 +11,7 @@ import (
 
 // Limits of what is read into memory from a file, which may be anybody's.
 const (
-	maxHead = 1 << 20 // bytes before the first picture
+	maxHead = 1 << 20 // bytes before the first frame
 	maxNote = 4 << 10 // bytes of the text of a gap
 )
 
@@ -32,27 +32,27 @@ func surveyMatroska(f storage, end int64) (*survey, error) {
 	s.size, s.known = at, at
 	v := &matroskaSurvey{s, f, end, &matroska{file: s.file, head: head, stamps: newStamps(time.Millisecond), index: newMatroskaIndex()}}
 	for ok := true; ok; {
-		if at, ok = v.element(at); !ok {
+		if at, ok = v.takeElement(at); !ok {
 			at, ok = v.goOn()
 		}
 	}
-	if !head.compressed() {
-		s.tail = nil // zeros are a picture, too
+	if !head.holdsJPEG() {
+		s.tail = nil // zeros are a frame, too
 	}
-	s.complete = v.m.finish
+	s.complete = v.m.finishFile
 	s.report.Duration = time.Duration(v.m.length) * time.Millisecond
 	return s, nil
 }
 
-// element takes what is at a place outside of clusters. It returns where the next
+// takeElement takes what is at a place outside of clusters. It returns where the next
 // one is, and whether to go on.
-func (v *matroskaSurvey) element(at int64) (next int64, ok bool) {
+func (v *matroskaSurvey) takeElement(at int64) (next int64, ok bool) {
 	e, ok := elementAt(v.f, at, v.end)
 	if !ok {
 		return at, false
 	}
 	if e.id == idCluster && e.head == 4+8 {
-		return v.cluster(at, e)
+		return v.takeCluster(at, e)
 	}
 	next = at + e.head + e.size
 	if next > v.end {
@@ -65,7 +65,7 @@ func (v *matroskaSurvey) element(at int64) (next int64, ok bool) {
 		}
 	case idTags:
 		if at == v.size { // not behind an index
-			v.tags(at+e.head, e.size)
+			v.takeTags(at+e.head, e.size)
 			v.size = next
 		}
 	case idChapters, idCues:
@@ -80,7 +80,7 @@ func (v *matroskaSurvey) element(at int64) (next int64, ok bool) {
 // It returns where the element behind that cluster is, if there is one.
 func (v *matroskaSurvey) goOn() (next int64, ok bool) {
 	const smallest = 2
-	from, pictures := v.size, v.report.Frames
+	from, frames := v.size, v.report.Frames
 	if v.known > from { // that is the index
 		return 0, false
 	}
@@ -93,14 +93,14 @@ func (v *matroskaSurvey) goOn() (next int64, ok bool) {
 		}
 		v.size = at
 		e, _ := elementAt(v.f, at, v.end)
-		if next, _ = v.cluster(at, e); v.report.Frames > pictures {
-			v.pass(from, at, voidHead(at-from))
+		if next, _ = v.takeCluster(at, e); v.report.Frames > frames {
+			v.passOver(from, at, voidHead(at-from))
 			return next, true
 		}
 	}
 }
 
-// voidHead returns the beginning of a Void element of so many bytes altogether.
+// voidHead returns the beginning of a Void element of that many bytes in total.
 func voidHead(size int64) []byte {
 	if size <= 128 {
 		return voidOf(int(size))[:2]
@@ -108,14 +108,15 @@ func voidHead(size int64) []byte {
 	return appendSize(bytes.Clone(ebml.ElementVoid.Bytes()), size-1-8)
 }
 
-// cluster takes a cluster, or what there is of its pictures.
-func (v *matroskaSurvey) cluster(at int64, e element) (next int64, ok bool) {
+// takeCluster takes a cluster, or what there is of its frames.
+func (v *matroskaSurvey) takeCluster(at int64, e element) (next int64, ok bool) {
 	var b [10]byte
 	content := at + e.head
 	if n, _ := v.f.ReadAt(b[:], content); n < len(b) || at != v.size {
 		return at, false
 	}
 	start := int64(binary.BigEndian.Uint64(b[2:]))
+	// As beginCluster writes it: Timecode with eight bytes.
 	if b[0] != byte(idTimecode) || b[1] != 0x88 || start < 0 || start > maxTime {
 		return at, false
 	}
@@ -123,15 +124,17 @@ func (v *matroskaSurvey) cluster(at int64, e element) (next int64, ok bool) {
 	next = first
 	end := min(content+e.size, v.end)
 	for ok := true; ok && next < end; {
-		next, ok = v.block(next, end, start)
+		next, ok = v.takeBlock(next, end, start)
 	}
 	if next == first {
 		return at, false
 	}
-	v.m.index.add(fragment{start, at})
+	v.m.index.addFragment(fragment{start, at})
 	v.m.length = v.m.end
 	if next != content+e.size {
-		v.patch(at+4, appendSize(nil, next-content))
+		// A block is not whole, or the size was never written: the cluster ends behind the
+		// last whole block.
+		v.notePatch(at+4, appendSize(nil, next-content))
 		return next, false
 	}
 	return next, true
@@ -140,8 +143,8 @@ func (v *matroskaSurvey) cluster(at int64, e element) (next int64, ok bool) {
 // maxTime bounds times in milliseconds, so that sums do not overflow.
 const maxTime = 1 << 48
 
-// block takes a picture that ends before end, in a cluster of a time (ms).
-func (v *matroskaSurvey) block(at, end, cluster int64) (next int64, ok bool) {
+// takeBlock takes a frame that ends before end, in a cluster of a time (ms).
+func (v *matroskaSurvey) takeBlock(at, end, cluster int64) (next int64, ok bool) {
 	const head = 1 + 8
 	var b [head + 4]byte
 	if n, _ := v.f.ReadAt(b[:], at); n < len(b) {
@@ -153,12 +156,12 @@ func (v *matroskaSurvey) block(at, end, cluster int64) (next int64, ok bool) {
 		return at, false
 	}
 	v.m.end = v.m.endOf(cluster + int64(int16(binary.BigEndian.Uint16(b[head+1:]))))
-	v.add(span{at, at + int64(len(b)), next})
+	v.addFrame(span{at, at + int64(len(b)), next})
 	return next, true
 }
 
-// tags takes the text of a gap.
-func (v *matroskaSurvey) tags(at, size int64) {
+// takeTags takes the text of a gap.
+func (v *matroskaSurvey) takeTags(at, size int64) {
 	if size > maxNote || len(v.m.gaps) == maxGaps {
 		return
 	}
@@ -166,8 +169,8 @@ func (v *matroskaSurvey) tags(at, size int64) {
 	if _, err := v.f.ReadAt(b, at); err != nil {
 		return
 	}
-	uid := child(b, idTag, idTargets, idChapterUID)
-	text := child(b, idTag, idSimpleTag, idTagString)
+	uid := findElement(b, idTag, idTargets, idChapterUID)
+	text := findElement(b, idTag, idSimpleTag, idTagString)
 	if ms := bigEndian(uid[:min(len(uid), 8)]) - 1; ms < maxTime {
 		v.m.gaps = append(v.m.gaps, gap{int64(ms), string(text[:min(len(text), maxGapText)])})
 	}
@@ -199,14 +202,14 @@ func readHeader(f io.ReaderAt, end int64) (h header, at int64, err error) {
 		*parts[e.id] = b[at:next]
 		at = next
 	}
-	if !h.ours() || int64(len(h.bytes(ending{}))) != at {
+	if !h.isComplete() || int64(len(h.encodeHeader(ending{}))) != at {
 		return header{}, 0, ErrNotRecording
 	}
 	return h, at, nil
 }
 
-// ours reports whether all parts are there, with the room for a duration.
-func (h header) ours() bool {
+// isComplete reports whether all parts are there, with the room for a duration.
+func (h header) isComplete() bool {
 	if len(h.ebml) == 0 || len(h.tracks) == 0 || len(h.tags) == 0 || len(h.info) < durationSize {
 		return false
 	}
@@ -214,7 +217,7 @@ func (h header) ours() bool {
 	return ok && (e.id == idVoid || e.id == idDuration) && e.head+e.size == durationSize
 }
 
-// compressed reports whether the pictures are JPEGs.
-func (h header) compressed() bool {
-	return string(child(h.tracks, idTracks, idTrack, idCodec)) == codecJPEG
+// holdsJPEG reports whether the frames are JPEGs.
+func (h header) holdsJPEG() bool {
+	return string(findElement(h.tracks, idTracks, idTrack, idCodec)) == codecJPEG
 }

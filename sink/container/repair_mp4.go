@@ -15,7 +15,7 @@ type mp4Survey struct {
 	end   int64 // of what is read
 	m     *mp4
 	notes []gap  // of the fragment behind them
-	lasts uint32 // µs, the last picture by what its fragment says
+	lasts uint32 // µs, the last frame by its fragment
 }
 
 func surveyMP4(f storage, end int64) (*survey, error) {
@@ -28,11 +28,11 @@ func surveyMP4(f storage, end int64) (*survey, error) {
 	s.size, s.known = at, at
 	v := &mp4Survey{s, f, end, &mp4{file: s.file, head: head, index: newMP4Index()}, nil, 0}
 	for ok := true; ok; {
-		if at, ok = v.box(at); !ok {
+		if at, ok = v.takeBox(at); !ok {
 			at, ok = v.goOn()
 		}
 	}
-	s.complete = v.m.finish
+	s.complete = v.m.finishFile
 	s.report.Duration = time.Duration(v.m.length) * time.Microsecond
 	return s, nil
 }
@@ -43,19 +43,19 @@ func readMP4Head(f io.ReaderAt, end int64) ([]byte, error) {
 	if _, err := f.ReadAt(b, 0); err != nil {
 		return nil, err
 	}
-	size := len(box("ftyp", find(b, "ftyp")))
-	if find(b, "ftyp") == nil || find(b, "moov") == nil || string(b[size+4:size+8]) != "moov" {
+	size := len(makeBox("ftyp", findBox(b, "ftyp")))
+	if findBox(b, "ftyp") == nil || findBox(b, "moov") == nil || string(b[size+4:size+8]) != "moov" {
 		return nil, ErrNotRecording
 	}
-	size += 8 + len(find(b, "moov"))
+	size += 8 + len(findBox(b, "moov"))
 	head := b[:size]
-	mdhd := find(head, "moov", "trak", "mdia", "mdhd")
+	mdhd := findBox(head, "moov", "trak", "mdia", "mdhd")
 	room := chapterRoom(head)
 	switch {
-	case len(find(head, "moov", "mvhd")) != 112, len(find(head, "moov", "trak", "tkhd")) != 96,
+	case len(findBox(head, "moov", "mvhd")) != 112, len(findBox(head, "moov", "trak", "tkhd")) != 96,
 		len(mdhd) != 36, binary.BigEndian.Uint32(mdhd[20:]) != timescale,
-		!bytes.HasPrefix(find(head, "moov", "mvex"), u32(extendsSize)),
-		find(room, "free") == nil && find(room, "chpl") == nil:
+		!bytes.HasPrefix(findBox(head, "moov", "mvex"), u32(extendsSize)),
+		findBox(room, "free") == nil && findBox(room, "chpl") == nil:
 		return nil, ErrNotRecording
 	}
 	return head, nil
@@ -71,9 +71,9 @@ func boxAt(f io.ReaderAt, at, end int64) (name string, size int64, ok bool) {
 	return string(b[4:]), size, size >= 8 && at+8 <= end
 }
 
-// box takes what is at a place behind the head. It returns where the next box is,
+// takeBox takes what is at a place behind the head. It returns where the next box is,
 // and whether to go on.
-func (v *mp4Survey) box(at int64) (next int64, ok bool) {
+func (v *mp4Survey) takeBox(at int64) (next int64, ok bool) {
 	name, size, ok := boxAt(v.f, at, v.end)
 	next = at + size
 	if !ok || next > v.end {
@@ -81,10 +81,10 @@ func (v *mp4Survey) box(at int64) (next int64, ok bool) {
 	}
 	switch name {
 	case "emsg":
-		v.message(at, size)
+		v.takeMessage(at, size)
 		return next, true
 	case "moof":
-		return v.fragment(at, size)
+		return v.takeFragment(at, size)
 	case "free":
 		if at == v.size {
 			v.size = next
@@ -102,7 +102,7 @@ func (v *mp4Survey) box(at int64) (next int64, ok bool) {
 // It returns where the box behind that fragment is, if there is one.
 func (v *mp4Survey) goOn() (next int64, ok bool) {
 	const smallest, nameAt = 8, 4
-	from, pictures := v.size, v.report.Frames
+	from, frames := v.size, v.report.Frames
 	if v.known > from { // that is the index
 		return 0, false
 	}
@@ -117,15 +117,15 @@ func (v *mp4Survey) goOn() (next int64, ok bool) {
 		if !ok {
 			continue
 		}
-		if next, _ = v.fragment(at, size); v.report.Frames > pictures {
-			v.pass(from, at, append(u32(uint32(at-from)), "free"...))
+		if next, _ = v.takeFragment(at, size); v.report.Frames > frames {
+			v.passOver(from, at, append(u32(uint32(at-from)), "free"...))
 			return next, true
 		}
 	}
 }
 
-// message takes the text of a gap.
-func (v *mp4Survey) message(at, size int64) {
+// takeMessage takes the text of a gap.
+func (v *mp4Survey) takeMessage(at, size int64) {
 	const fields = 8 + 4 + 4 + 8 + 4 + 4
 	if size > maxNote || len(v.m.gaps)+len(v.notes) >= maxGaps {
 		return
@@ -140,9 +140,9 @@ func (v *mp4Survey) message(at, size int64) {
 	}
 }
 
-// fragment takes a moof box and the mdat box behind it, or what there is of its
-// pictures.
-func (v *mp4Survey) fragment(at, size int64) (next int64, ok bool) {
+// takeFragment takes a moof box and the mdat box behind it, or what there is of its
+// frames.
+func (v *mp4Survey) takeFragment(at, size int64) (next int64, ok bool) {
 	name, mdat, ok := boxAt(v.f, at+size, v.end)
 	if !ok || name != "mdat" || size > chunkSize {
 		return at, false
@@ -156,24 +156,27 @@ func (v *mp4Survey) fragment(at, size int64) (next int64, ok bool) {
 		return at, false
 	}
 	data := at + size + 8
-	taken := v.samples(run[:min(count*sampleSize, len(run))], data, min(at+size+mdat, v.end), start)
+	taken := v.takeSamples(run[:min(count*sampleSize, len(run))], data, min(at+size+mdat, v.end), start)
 	if taken == 0 {
 		return at, false
 	}
-	runAt := at + int64(cap(moof)-cap(run)) // one lies in the other
-	v.correct(start)
-	v.m.index.add(fragment{start, at})
+	// run is a slice of moof, so the difference of their capacities is its offset.
+	runAt := at + int64(cap(moof)-cap(run))
+	v.correctDuration(start)
+	v.m.index.addFragment(fragment{start, at})
 	v.m.last.at, v.m.last.duration = v.m.stamps.last, runAt+int64(taken-sampleSize)
 	v.lasts = binary.BigEndian.Uint32(run[taken-sampleSize:])
 	v.m.gaps = append(v.m.gaps, v.notes...)
 	v.notes = nil
+	// The mdat box ends behind the last whole frame.
 	whole := v.size == at+size+mdat
 	if !whole {
-		v.patch(at+size, u32(uint32(v.size-at-size)))
+		v.notePatch(at+size, u32(uint32(v.size-at-size)))
 	}
+	// The samples of lost frames become a free box, or are one from an earlier repair.
 	behind := moof[runAt-at+int64(taken):]
 	if count*sampleSize != taken || !isFree(behind) {
-		v.shorten(runAt, taken, behind)
+		v.shortenRun(runAt, taken, behind)
 	}
 	return v.size, whole
 }
@@ -184,32 +187,32 @@ func isFree(b []byte) bool {
 }
 
 // parseFragment returns the time of a fragment (µs), its run of samples, and how
-// many it is said to have, which differs where a repair was interrupted. The run
+// many it claims to have, which differs where a repair was interrupted. The run
 // is nil where the fragment is not one of ours.
 func parseFragment(moof []byte) (start int64, run []byte, count int) {
-	tfdt, trun := find(moof, "moof", "traf", "tfdt"), find(moof, "moof", "traf", "trun")
+	tfdt, trun := findBox(moof, "moof", "traf", "tfdt"), findBox(moof, "moof", "traf", "trun")
 	const fields = 4 + 4 + 4
-	if len(tfdt) != 12 || !bytes.HasPrefix(tfdt, full(1, 0)) || len(trun) < fields {
+	if len(tfdt) != 12 || !bytes.HasPrefix(tfdt, versionAndFlags(1, 0)) || len(trun) < fields {
 		return 0, nil, 0
 	}
 	run = trun[fields:]
 	time := binary.BigEndian.Uint64(tfdt[4:])
 	data := binary.BigEndian.Uint32(trun[8:])
-	if time > maxTime || !bytes.HasPrefix(trun, full(0, trunFields)) || int(data) != len(moof)+8 || len(run)%sampleSize != 0 {
+	if time > maxTime || !bytes.HasPrefix(trun, versionAndFlags(0, trunFields)) || int(data) != len(moof)+8 || len(run)%sampleSize != 0 {
 		return 0, nil, 0
 	}
 	return int64(time), run, int(binary.BigEndian.Uint32(trun[4:]))
 }
 
-// samples takes the pictures of a run that lie before end, from data and a time
+// takeSamples takes the frames of a run that lie before end, from data and a time
 // on. It returns how many bytes of the run they are.
-func (v *mp4Survey) samples(run []byte, data, end, time int64) (taken int) {
+func (v *mp4Survey) takeSamples(run []byte, data, end, time int64) (taken int) {
 	for ; taken < len(run); taken += sampleSize {
 		next := data + int64(binary.BigEndian.Uint32(run[taken+4:]))
 		if next > end {
 			break
 		}
-		v.add(span{data, data, next})
+		v.addFrame(span{data, data, next})
 		v.m.stamps.last = time
 		data, time = next, time+int64(binary.BigEndian.Uint32(run[taken:]))
 		v.m.length = time
@@ -217,23 +220,23 @@ func (v *mp4Survey) samples(run []byte, data, end, time int64) (taken int) {
 	return taken
 }
 
-// correct makes the last picture before a fragment last until it, see mp4.correct.
-func (v *mp4Survey) correct(start int64) {
+// correctDuration makes the last frame before a fragment last until it, see mp4.correctDuration.
+func (v *mp4Survey) correctDuration(start int64) {
 	duration := uint32(min(start-v.m.last.at, math.MaxUint32))
 	if v.m.last.duration > 0 && start > v.m.last.at && v.lasts != duration {
-		v.patch(v.m.last.duration, u32(duration))
+		v.notePatch(v.m.last.duration, u32(duration))
 	}
 }
 
-// shorten ends a run after the samples that were taken, and makes what was behind
-// them a free box. At each moment the boxes tell of these samples at least, and of
+// shortenRun ends a run after the samples that were taken, and makes what was behind
+// them a free box. At each moment the boxes list these samples at least, and of
 // no others that lie in the mdat box.
-func (v *mp4Survey) shorten(runAt int64, taken int, behind []byte) {
+func (v *mp4Survey) shortenRun(runAt int64, taken int, behind []byte) {
 	if len(behind) >= 8 {
-		v.patch(runAt+int64(taken), freeBox(len(behind)))
+		v.notePatch(runAt+int64(taken), freeBox(len(behind)))
 	}
 	const fields = 4 + 4 + 4
-	trun := box("trun", full(0, trunFields), u32(uint32(taken/sampleSize)))
+	trun := makeBox("trun", versionAndFlags(0, trunFields), u32(uint32(taken/sampleSize)))
 	binary.BigEndian.PutUint32(trun, uint32(8+fields+taken))
-	v.patch(runAt-8-fields, trun)
+	v.notePatch(runAt-8-fields, trun)
 }

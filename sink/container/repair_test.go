@@ -61,11 +61,11 @@ func (m *memory) Close() error { return nil }
 // files are the kinds that are one file.
 var files = []Kind{Matroska, MP4, AVI, MJPEG}
 
-// filmed returns what a recording of n pictures is before its end, and after it.
+// filmed returns what a recording of n frames is before its end, and after it.
 func filmed(t testing.TB, kind Kind, n int) (interrupted, ended []byte) {
 	t.Helper()
 	disk := newMemory(nil)
-	w, err := open(&file{disk: disk, seekable: true, named: true}, options(kind, jpegs))
+	w, err := openKind(&file{disk: disk, seekable: true, named: true}, options(kind, jpegs))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func filmed(t testing.TB, kind Kind, n int) (interrupted, ended []byte) {
 		if i == n/2 {
 			must(t, w.Gap(capture.Lost{Driver: 7}, "cable"))
 		}
-		must(t, w.Write(&capture.Frame{Data: picture(jpegs, i)}, times.next()))
+		must(t, w.Write(&capture.Frame{Data: sampleFrame(jpegs, i)}, times.next()))
 	}
 	must(t, w.Flush())
 	interrupted = bytes.Clone(disk.data)
@@ -89,15 +89,15 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// ends returns where in data each of n pictures ends.
+// ends returns where in data each of n frames ends.
 func ends(t *testing.T, data []byte, n int) (all []int) {
 	t.Helper()
 	at := 0
 	for i := range n {
-		p := picture(jpegs, i)
+		p := sampleFrame(jpegs, i)
 		found := bytes.Index(data[at:], p)
 		if found < 0 {
-			t.Fatalf("picture %d is not there", i)
+			t.Fatalf("frame %d is not there", i)
 		}
 		at += found + len(p)
 		all = append(all, at)
@@ -126,13 +126,13 @@ func TestRepairIsTheProperEnd(t *testing.T) {
 }
 
 // TestRepairTorn cuts recordings anywhere, with and without zeros or junk behind:
-// all pictures before the cut stay, and where they are.
+// all frames before the cut stay, and where they are.
 func TestRepairTorn(t *testing.T) {
-	const pictures, cuts = 60, 300
+	const frames, cuts = 60, 300
 	for _, kind := range files {
 		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
-			interrupted, ended := filmed(t, kind, pictures)
+			interrupted, ended := filmed(t, kind, frames)
 			for seed := range uint64(cuts) {
 				random := rand.New(rand.NewPCG(seed, 9))
 				data := interrupted
@@ -140,25 +140,25 @@ func TestRepairTorn(t *testing.T) {
 					data = ended
 				}
 				cut := random.IntN(len(data) + 1)
-				if seed%5 == 0 { // next to the end of a picture
-					cut = min(ends(t, data, pictures)[random.IntN(pictures)]+random.IntN(9)-4, len(data))
+				if seed%5 == 0 { // next to the end of a frame
+					cut = min(ends(t, data, frames)[random.IntN(frames)]+random.IntN(9)-4, len(data))
 				}
 				var behind []byte
 				switch seed % 4 {
 				case 1:
 					behind = make([]byte, random.IntN(20000))
-				case 2: // random bytes in place of a picture's end would be one, too
-					cut = ends(t, data, pictures)[random.IntN(pictures)]
+				case 2: // random bytes in place of a frame's end would be one, too
+					cut = ends(t, data, frames)[random.IntN(frames)]
 					behind = randomBytes(random, random.IntN(2000))
 				}
-				whole, _ := slices.BinarySearch(ends(t, data, pictures), cut+1)
+				whole, _ := slices.BinarySearch(ends(t, data, frames), cut+1)
 				torn(t, fmt.Sprintf("seed %d, cut at %d", seed, cut), slices.Concat(data[:cut], behind), whole)
 			}
 		})
 	}
 }
 
-// torn repairs data, which has so many whole pictures.
+// torn repairs data, which has so many whole frames.
 func torn(t *testing.T, name string, data []byte, whole int) {
 	t.Helper()
 	disk := newMemory(data)
@@ -170,10 +170,10 @@ func torn(t *testing.T, name string, data []byte, whole int) {
 		return
 	}
 	if err != nil || report.Frames != whole {
-		t.Fatalf("%s: %+v, %v, want %d pictures", name, report, err, whole)
+		t.Fatalf("%s: %+v, %v, want %d frames", name, report, err, whole)
 	}
 	if got, want := ends(t, disk.data, whole), ends(t, data, whole); !slices.Equal(got, want) {
-		t.Errorf("%s: pictures have moved", name)
+		t.Errorf("%s: frames have moved", name)
 	}
 	if again, err := repairFile(disk, int64(len(disk.data))); err != nil || !again.Whole || again.Frames != whole {
 		t.Errorf("%s: repaired once more: %+v, %v", name, again, err)
@@ -181,12 +181,12 @@ func torn(t *testing.T, name string, data []byte, whole int) {
 }
 
 // TestRepairInterrupted lets a repair die after each of its writes. The next one
-// finds all pictures, and comes to the same end.
+// finds all frames, and comes to the same end.
 func TestRepairInterrupted(t *testing.T) {
-	const pictures = 60
+	const frames = 60
 	for _, kind := range files {
-		interrupted, _ := filmed(t, kind, pictures)
-		data := interrupted[:len(interrupted)-100] // the last picture is torn
+		interrupted, _ := filmed(t, kind, frames)
+		data := interrupted[:len(interrupted)-100] // the last frame is torn
 		want := newMemory(data)
 		if _, err := repairFile(want, int64(len(data))); err != nil {
 			t.Fatal(err)
@@ -203,7 +203,7 @@ func TestRepairInterrupted(t *testing.T) {
 			}
 			disk.writes = 1 << 30
 			report, err := repairFile(disk, int64(len(disk.data)))
-			if err != nil || report.Frames != pictures-1 {
+			if err != nil || report.Frames != frames-1 {
 				t.Errorf("%v after %d writes: %+v, %v", kind, writes, report, err)
 			}
 			if !bytes.Equal(disk.data, want.data) {
@@ -215,36 +215,36 @@ func TestRepairInterrupted(t *testing.T) {
 
 // TestRepairLostData: a loss of power may leave a file its length without its data.
 func TestRepairLostData(t *testing.T) {
-	const pictures = 60
+	const frames = 60
 	for _, kind := range files {
-		data, _ := filmed(t, kind, pictures)
-		all := ends(t, data, pictures)
+		data, _ := filmed(t, kind, frames)
+		all := ends(t, data, frames)
 		for _, whole := range []int{1, 30, 57, 59} {
 			lost := bytes.Clone(data)
-			for i := whole; i < pictures; i++ { // the elements around them are there
+			for i := whole; i < frames; i++ { // the elements around them are there
 				clear(lost[all[i]-4000 : all[i]])
 			}
-			torn(t, fmt.Sprintf("%v, %d pictures", kind, whole), lost, whole)
+			torn(t, fmt.Sprintf("%v, %d frames", kind, whole), lost, whole)
 		}
 	}
 }
 
-// chunks says how what comes next after a damaged place begins.
+// chunks returns how what comes next after a damaged place begins.
 var chunkStarts = map[Kind]string{Matroska: "\x1F\x43\xB6\x75\x01", MP4: "moof", AVI: "00dc"}
 
 // TestRepairHole: where a container has a structure, a damage anywhere behind the head costs what it hits, and in
-// Matroska and MP4 what follows in the same second, but no other picture.
+// Matroska and MP4 what follows in the same second, but no other frame.
 func TestRepairHole(t *testing.T) {
-	const pictures, holes = 100, 200
+	const frames, holes = 100, 200
 	for kind := range chunkStarts {
 		t.Run(kind.String(), func(t *testing.T) {
 			t.Parallel()
-			interrupted, ended := filmed(t, kind, pictures)
+			interrupted, ended := filmed(t, kind, frames)
 			for seed := range uint64(holes) {
 				random := rand.New(rand.NewPCG(seed, 12))
 				whole := [][]byte{interrupted, ended}[seed%2]
-				all := ends(t, whole, pictures)
-				from := all[0] + random.IntN(all[pictures-1]-all[0])
+				all := ends(t, whole, frames)
+				from := all[0] + random.IntN(all[frames-1]-all[0])
 				to := min(from+1+random.IntN(3000), len(whole))
 				data := bytes.Clone(whole)
 				if seed%4 < 2 {
@@ -261,17 +261,17 @@ func TestRepairHole(t *testing.T) {
 				}
 				kept := 0
 				for i, end := range all {
-					p := picture(jpegs, i)
+					p := sampleFrame(jpegs, i)
 					if end > from && end-len(p) < next {
 						continue
 					}
 					kept++
 					if !bytes.Equal(disk.data[end-len(p):end], p) {
-						t.Fatalf("seed %d, damage at %d to %d: picture %d is lost", seed, from, to, i)
+						t.Fatalf("seed %d, damage at %d to %d: frame %d is lost", seed, from, to, i)
 					}
 				}
-				if report.Frames < kept || report.Frames > pictures {
-					t.Errorf("seed %d, damage at %d to %d: %+v, want %d pictures", seed, from, to, report, kept)
+				if report.Frames < kept || report.Frames > frames {
+					t.Errorf("seed %d, damage at %d to %d: %+v, want %d frames", seed, from, to, report, kept)
 				}
 				if again, err := repairFile(disk, int64(len(disk.data))); err != nil || !again.Whole || again.Frames != report.Frames {
 					t.Errorf("seed %d: %+v, repaired once more: %+v, %v", seed, report, again, err)
@@ -369,16 +369,16 @@ func TestNoPermission(t *testing.T) {
 	}
 }
 
-// TestManyGaps: a link that loses pictures all the time does not make the file
-// grow without a bound, and the first gaps are those that are told.
+// TestManyGaps: a link that loses frames all the time does not make the file
+// grow without a bound, and the first gaps are those that are kept.
 func TestManyGaps(t *testing.T) {
 	for kind, most := range map[Kind]int{Matroska: maxGaps, MP4: 255} {
 		disk := newMemory(nil)
-		w, err := open(&file{disk: disk, path: ".", seekable: true, named: true}, options(kind, jpegs))
+		w, err := openKind(&file{disk: disk, path: ".", seekable: true, named: true}, options(kind, jpegs))
 		must(t, err)
 		for i := range maxGaps + 100 {
 			must(t, w.Gap(capture.Lost{Driver: 1}, strings.Repeat("long ", 100)))
-			must(t, w.Write(&capture.Frame{Data: picture(jpegs, 0)}, time.Duration(i)*10*time.Millisecond))
+			must(t, w.Write(&capture.Frame{Data: sampleFrame(jpegs, 0)}, time.Duration(i)*10*time.Millisecond))
 		}
 		must(t, w.Flush())
 		interrupted := bytes.Clone(disk.data)

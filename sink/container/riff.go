@@ -11,9 +11,9 @@ import (
 // The chunks of an AVI file, after Microsoft's "AVI RIFF File Reference" and
 // "OpenDML AVI File Format Extensions" 1.02. All numbers are little-endian.
 const (
-	pictureID = "00dc" // of the first stream, compressed
-	indexID   = "ix00"
-	junkID    = "JUNK"
+	frameID = "00dc" // of the first stream, compressed
+	indexID = "ix00"
+	junkID  = "JUNK"
 
 	chunkHead = 8  // ID, size
 	listHead  = 12 // LIST, size, type
@@ -51,14 +51,14 @@ func appendChunk(b []byte, id string, parts ...[]byte) []byte {
 	return b
 }
 
-func chunk(id string, parts ...[]byte) []byte { return appendChunk(nil, id, parts...) }
+func riffChunk(id string, parts ...[]byte) []byte { return appendChunk(nil, id, parts...) }
 
-func list(kind string, parts ...[]byte) []byte {
-	return chunk("LIST", append([][]byte{[]byte(kind)}, parts...)...)
+func riffList(kind string, parts ...[]byte) []byte {
+	return riffChunk("LIST", append([][]byte{[]byte(kind)}, parts...)...)
 }
 
-// le returns numbers of 32 bits.
-func le(values ...uint32) []byte { return appendLE(nil, values...) }
+// le32 returns numbers of 32 bits.
+func le32(values ...uint32) []byte { return appendLE(nil, values...) }
 
 // appendLE appends numbers of 32 bits.
 func appendLE(b []byte, values ...uint32) []byte {
@@ -76,25 +76,25 @@ func le16(values ...uint16) (b []byte) {
 	return b
 }
 
-// aviHead returns the beginning of a file up to its first chunk of pictures. Its
+// aviHead returns the beginning of a file up to its first chunk of frames. Its
 // length does not depend on what comes.
 func aviHead(f capture.Format, rate capture.Rate, t Tags) []byte {
 	const trustedTypes = 0x800
 	width, height := uint32(f.Width), uint32(f.Height)
 	period := uint32(1e6 / rate.FPS())
-	hdrl := list("hdrl",
-		chunk("avih", le(period, 0, 0, trustedTypes, 0, 0, 1, 0, width, height, 0, 0, 0, 0)),
-		list("strl",
-			chunk("strh", []byte("vidsMJPG"), le(0, 0, 0, rate.Den, rate.Num, 0, 0, 0, 0xFFFFFFFF, 0),
+	hdrl := riffList("hdrl",
+		riffChunk("avih", le32(period, 0, 0, trustedTypes, 0, 0, 1, 0, width, height, 0, 0, 0, 0)),
+		riffList("strl",
+			riffChunk("strh", []byte("vidsMJPG"), le32(0, 0, 0, rate.Den, rate.Num, 0, 0, 0, 0xFFFFFFFF, 0),
 				le16(0, 0, uint16(f.Width), uint16(f.Height))),
-			chunk("strf", le(40, width, height), le16(1, 24), []byte("MJPG"), le(width*height*3, 0, 0, 0, 0)),
-			chunk("indx", le16(4, 0), le(0), []byte(pictureID), make([]byte, 12+maxParts*superEntry))),
-		list("odml", chunk("dmlh", make([]byte, 248))))
-	return append(chunk("RIFF", []byte("AVI "), hdrl, information(t)), list("movi")...)
+			riffChunk("strf", le32(40, width, height), le16(1, 24), []byte("MJPG"), le32(width*height*3, 0, 0, 0, 0)),
+			riffChunk("indx", le16(4, 0), le32(0), []byte(frameID), make([]byte, 12+maxParts*superEntry))),
+		riffList("odml", riffChunk("dmlh", make([]byte, 248))))
+	return append(riffChunk("RIFF", []byte("AVI "), hdrl, infoList(t)), riffList("movi")...)
 }
 
-// information returns the tags, by the names of RIFF's INFO list.
-func information(t Tags) []byte {
+// infoList returns the tags, by the names of RIFF's INFO list.
+func infoList(t Tags) []byte {
 	host := ""
 	if t.Host != "" {
 		host = "host " + t.Host
@@ -107,21 +107,21 @@ func information(t Tags) []byte {
 		{"ICMT", strings.Trim(fmt.Sprintf("%s, %s", t.Mode, host), ", ")},
 	} {
 		if c.text != "" {
-			parts = append(parts, chunk(c.id, []byte(c.text), []byte{0}))
+			parts = append(parts, riffChunk(c.id, []byte(c.text), []byte{0}))
 		}
 	}
-	return list("INFO", parts...)
+	return riffList("INFO", parts...)
 }
 
 // partHead returns the beginning of a part after the first one.
 func partHead(p part) []byte {
-	b := append([]byte("RIFF"), le(uint32(p.riffEnd-p.riff-chunkHead))...)
+	b := append([]byte("RIFF"), le32(uint32(p.riffEnd-p.riff-chunkHead))...)
 	b = append(b, "AVIXLIST"...)
-	b = append(b, le(uint32(p.moviEnd-p.movi-chunkHead))...)
+	b = append(b, le32(uint32(p.moviEnd-p.movi-chunkHead))...)
 	return append(b, "movi"...)
 }
 
-// updateHead puts what is known of the parts and of the largest picture (bytes)
+// updateHead puts what is known of the parts and of the largest frame (bytes)
 // into a head.
 func updateHead(head []byte, parts []part, largest int) {
 	put := func(at int64, v int64) { binary.LittleEndian.PutUint32(head[at:], uint32(v)) }
@@ -162,7 +162,7 @@ func standardIndex(p part, index []entry) []byte {
 		entries = appendLE(entries, e.offset, size)
 	}
 	base := binary.LittleEndian.AppendUint64(nil, uint64(p.riff))
-	return chunk(indexID, le16(2, 1<<8), le(uint32(len(index))), []byte(pictureID), base, le(0), entries)
+	return riffChunk(indexID, le16(2, 1<<8), le32(uint32(len(index))), []byte(frameID), base, le32(0), entries)
 }
 
 // legacyIndex returns the index of the first part for readers that do not know
@@ -174,8 +174,8 @@ func legacyIndex(p part, index []entry) []byte {
 		if e.size == 0 {
 			flags = 0
 		}
-		entries = append(entries, pictureID...)
+		entries = append(entries, frameID...)
 		entries = appendLE(entries, flags, e.offset-uint32(p.movi)-2*chunkHead, e.size)
 	}
-	return chunk("idx1", entries)
+	return riffChunk("idx1", entries)
 }

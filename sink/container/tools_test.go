@@ -43,7 +43,7 @@ func tool(t testing.TB, name string, args ...string) string {
 	return string(out)
 }
 
-// packet is a picture as it lies in a file.
+// packet is a frame as it lies in a file.
 type packet struct {
 	At   int64  // µs
 	Hash string // SHA-256
@@ -51,7 +51,7 @@ type packet struct {
 
 func hashOf(data []byte) string { return fmt.Sprintf("SHA256:%x", sha256.Sum256(data)) }
 
-// probed is what ffprobe says of a file.
+// probed is what ffprobe reports of a file.
 type probed struct {
 	Packets []struct {
 		At   int64  `json:"pts"`
@@ -90,7 +90,7 @@ func probe(t testing.TB, kind Kind, path string) (p probed) {
 	return p
 }
 
-// sampleJPEG is a picture of the format that jpegs has.
+// sampleJPEG is a frame of the format that jpegs has.
 var sampleJPEG = sync.OnceValue(func() []byte {
 	data, err := os.ReadFile("../../fixtures/jpeg/good-420.jpg")
 	if err != nil {
@@ -99,9 +99,9 @@ var sampleJPEG = sync.OnceValue(func() []byte {
 	return data
 })
 
-// picture returns the i-th picture of a format; each is different. JPEGs differ
+// sampleFrame returns the i-th frame of a format; each is different. JPEGs differ
 // by a comment.
-func picture(f capture.Format, i int) []byte {
+func sampleFrame(f capture.Format, i int) []byte {
 	random := rand.New(rand.NewPCG(1, uint64(i)))
 	if !f.Pixel.Compressed() {
 		return randomBytes(random, f.Size())
@@ -121,7 +121,7 @@ func randomBytes(random *rand.Rand, n int) []byte {
 	return b
 }
 
-// film writes pictures and knows what has to be in the file.
+// film writes frames and knows what has to be in the file.
 type film struct {
 	Writer
 	t      testing.TB
@@ -152,10 +152,10 @@ func shootWith(t testing.TB, o Options) *film {
 	return &film{Writer: w, t: t, format: o.Format, path: name}
 }
 
-// add writes the next picture, of a time since the first one.
+// add writes the next frame, of a time since the first one.
 func (f *film) add(at time.Duration) {
 	f.t.Helper()
-	data := picture(f.format, len(f.want))
+	data := sampleFrame(f.format, len(f.want))
 	frame := f.pool.Get(len(data))
 	defer frame.Release()
 	copy(frame.Data, data)

@@ -16,7 +16,7 @@ import (
 )
 
 // TestPowerCut records all containers on an ext4 disk in the virtual machine, and
-// kills QEMU: what the guest's kernel had not written is gone.
+// kills QEMU: what the guest's kernel had not written is lost.
 func TestPowerCut(t *testing.T) {
 	seed := *killSeed
 	t.Logf("-killseed %d", seed)
@@ -35,22 +35,22 @@ func TestPowerCut(t *testing.T) {
 			t.Errorf("%v: %v", kind, err)
 			continue
 		}
-		t.Logf("%d pictures were safe: %+v", acknowledged[i], report)
+		t.Logf("%d frames were safe: %+v", acknowledged[i], report)
 		got := hashes(t, kind, path, "warning")
-		wantPictures(t, got, acknowledged[i])
+		wantFrames(t, got, acknowledged[i])
 		remux(t, kind, path, got)
 	}
 }
 
-// quiet runs a program whatever it says and returns.
+// quiet runs a program and ignores its output and its result.
 func quiet(t *testing.T, name string, args ...string) {
 	t.Helper()
 	out, err := exec.Command(name, args...).CombinedOutput()
 	t.Logf("%s: %v\n%s", name, err, out)
 }
 
-// recordInGuest records until the power is cut, and returns how many pictures of
-// each kind were said to be safe by then.
+// recordInGuest records until the power is cut, and returns how many frames of
+// each kind were reported safe by then.
 func recordInGuest(t *testing.T, out string, seed uint64) (acknowledged []int) {
 	t.Helper()
 	script := fmt.Sprintf(`mkdir /run/disk; losetup /dev/loop0 %s/disk; mount /dev/loop0 /run/disk
@@ -74,7 +74,7 @@ done; wait`, out, killedFile, killedSeed, seed, os.Args[0], out)
 	return acknowledged
 }
 
-// safe returns the last number that each recorder has told, of those that have.
+// safe returns the last number that each recorder has reported, of those that have.
 func safe(out string) (numbers []int) {
 	for _, kind := range all {
 		text, _ := os.ReadFile(filepath.Join(out, kind.String()))

@@ -17,7 +17,7 @@ type Schedule struct {
 }
 
 // Due reports whether a frame that was captured at this moment is due. A moment
-// further away than a period is no reason to wait: then the schedule begins anew.
+// further away than a period is no reason to wait: then the schedule starts again.
 func (s *Schedule) Due(at time.Time) bool {
 	late := at.Sub(s.next)
 	if late < 0 && late >= -s.Every {

@@ -14,7 +14,7 @@ import (
 	"github.com/tbcam/tbcam/sink/container"
 )
 
-// wallClock is a clock that somebody sets.
+// wallClock is a clock that is set while it runs.
 type wallClock struct{ step atomic.Int64 }
 
 func (c *wallClock) at(moment time.Time) time.Time {
@@ -48,12 +48,12 @@ func TestClockSteps(t *testing.T) {
 	var clock wallClock
 	var got tagged
 	synctest.Test(t, func(t *testing.T) {
-		r, err := prepare(Options{Path: dir + "/%F-%H%M%S.mkv", Segment: Limit{Time: 10 * time.Second}, Keep: Limit{Time: time.Hour}})
+		r, err := newRecorder(Options{Path: dir + "/%F-%H%M%S.mkv", Segment: Limit{Time: 10 * time.Second}, Keep: Limit{Time: time.Hour}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.create, r.wall, r.keeper.wall = got.create, clock.at, clock.at
-		go r.run()
+		go r.writeLoop()
 		f := newFilm(yuyv)
 		second := func(n int) {
 			for range n {
@@ -162,9 +162,9 @@ func TestKeepOrder(t *testing.T) {
 	k := newKeeper(&names{path: dir + "/%d.mkv", pattern: true}, Limit{Size: 2500, Time: time.Hour}, new(logged).log())
 	for _, name := range []string{"/01.mkv", "/02.mkv"} {
 		old(t, dir+name, 1000, 50*365*24*time.Hour)
-		k.completed(dir+name, time.Now())
+		k.noteCompleted(dir+name, time.Now())
 	}
-	k.tidy("")
+	k.deleteBeyondLimit("")
 	if got := files(t, dir); !slices.Equal(got, []string{"01.mkv", "02.mkv"}) {
 		t.Errorf("left are %q", got)
 	}

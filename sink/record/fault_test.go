@@ -100,11 +100,11 @@ func TestSlowDisk(t *testing.T) {
 		wantFrames(t, path, f.size, 0, 999)
 	})
 	if log.String() != "" {
-		t.Errorf("it says: %s", &log)
+		t.Errorf("got: %s", &log)
 	}
 }
 
-// TestTooSlowDisk: that is said at half the memory, when frames are dropped, and
+// TestTooSlowDisk: it is logged at half the memory, when frames are dropped, and
 // when it is over; what is missing is noted in the file.
 func TestTooSlowDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.mkv")
@@ -216,11 +216,11 @@ func TestFullMakesRoom(t *testing.T) {
 	})
 	log.wantInOrder(t, "old segment removed", "1997", "1998")
 	if strings.Contains(log.String(), "stalled") {
-		t.Errorf("it says:\n%s", &log)
+		t.Errorf("got:\n%s", &log)
 	}
 }
 
-// TestFullToTheEnd: Close tells it, and what was on the disk before stays.
+// TestFullToTheEnd: Close returns it, and what was on the disk before stays.
 func TestFullToTheEnd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.mkv")
 	synctest.Test(t, func(t *testing.T) {
@@ -322,9 +322,9 @@ func TestMoved(t *testing.T) {
 	})
 }
 
-// TestWrongPictures: what a container cannot hold ends the recording with the
+// TestWrongFrames: what a container cannot hold ends the recording with the
 // reason, once.
-func TestWrongPictures(t *testing.T) {
+func TestWrongFrames(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFilm(yuyv)
@@ -347,7 +347,7 @@ func TestWrongPictures(t *testing.T) {
 	}
 }
 
-// TestBrokenPipe: who reads standard output has gone, or the pictures changed.
+// TestBrokenPipe: who reads standard output has gone, or the frames changed.
 func TestBrokenPipe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFilm(yuyv)
@@ -467,8 +467,8 @@ func wantCovered(t *testing.T, dir string, f *film) {
 	}
 }
 
-// TestIncurable: what waiting cannot cure ends the recording with its reason.
-func TestIncurable(t *testing.T) {
+// TestFatalErrors: what waiting cannot fix ends the recording with its reason.
+func TestFatalErrors(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EINVAL, syscall.ENAMETOOLONG, syscall.ELOOP, syscall.EISDIR, syscall.ENOTDIR} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFilm(yuyv)

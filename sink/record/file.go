@@ -25,12 +25,12 @@ type file struct {
 	noted  bool // what is missing before the next one
 }
 
-// captured is the time of a frame; plain MJPEG has only one of arrival.
-func captured(f *capture.Frame) time.Time { return cmp.Or(f.Time, f.At[capture.Received]) }
+// captureTime is the time of a frame; plain MJPEG has only one of arrival.
+func captureTime(f *capture.Frame) time.Time { return cmp.Or(f.Time, f.At[capture.Received]) }
 
-// open begins the file that e is the first frame of.
-func (r *Recorder) open(e entry) error {
-	start := captured(e.frame)
+// openFile begins the file that e is the first frame of.
+func (r *Recorder) openFile(e entry) error {
+	start := captureTime(e.frame)
 	o := container.Options{Kind: r.o.Kind, Format: e.frame.Format, Force: r.o.Force}
 	if r.o.About != nil {
 		o.Tags, o.Rate = r.o.About()
@@ -44,18 +44,18 @@ func (r *Recorder) open(e entry) error {
 	if r.o.Out != nil {
 		f.Writer, err = container.Stream(r.o.Out, o)
 	} else {
-		err = r.make(f, o)
+		err = r.createFile(f, o)
 	}
 	if err == nil {
 		r.file, r.newest = f, f.path
-		r.began(f.path)
+		r.noteFile(f.path)
 	}
 	return err
 }
 
-// make makes the file that comes next.
-func (r *Recorder) make(f *file, o container.Options) error {
-	err := r.names.make(o.Tags.Start, func(path string, force bool) (err error) {
+// createFile makes the file that comes next.
+func (r *Recorder) createFile(f *file, o container.Options) error {
+	err := r.names.createNext(o.Tags.Start, func(path string, force bool) (err error) {
 		o.Force = force
 		f.path = path
 		f.Writer, err = r.create(path, o)
@@ -71,8 +71,8 @@ func (r *Recorder) make(f *file, o container.Options) error {
 	return err
 }
 
-// add writes a frame, after what is missing before it.
-func (f *file) add(e entry, at time.Duration) error {
+// writeEntry writes a frame, after what is missing before it.
+func (f *file) writeEntry(e entry, at time.Duration) error {
 	if e.gap != (Gap{}) && !f.noted {
 		if err := f.Gap(e.gap.Lost, e.gap.String()); err != nil {
 			return err
@@ -84,23 +84,23 @@ func (f *file) add(e entry, at time.Duration) error {
 	}
 	f.frames++
 	f.noted = false
-	f.end = captured(e.frame)
+	f.end = captureTime(e.frame)
 	return nil
 }
 
-// ends reports whether e belongs to another file.
-func (f *file) ends(e entry, limit Limit) bool {
+// endsBefore reports whether e belongs to another file.
+func (f *file) endsBefore(e entry, limit Limit) bool {
 	return f.part != e.part || f.format != e.frame.Format ||
-		limit.Time > 0 && captured(e.frame).Sub(f.start).Abs() >= limit.Time ||
+		limit.Time > 0 && captureTime(e.frame).Sub(f.start).Abs() >= limit.Time ||
 		limit.Size > 0 && f.frames > 0 && f.Size()+int64(len(e.frame.Data)) > limit.Size
 }
 
-// errRemoved: somebody removed or moved the file, or the directory it was in.
-var errRemoved = errors.New("the file that is being recorded is gone")
+// errRemoved: another program removed or moved the file, or the directory it was in.
+var errRemoved = errors.New("file was removed while it was recorded")
 
-// check reports errRemoved: a file without a name would still take all that is
-// written, for nobody.
-func (f *file) check() error {
+// checkName reports errRemoved: a file without a name would still take all that is
+// written, and lose it.
+func (f *file) checkName() error {
 	if f.path == "" {
 		return nil
 	}

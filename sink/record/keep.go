@@ -33,14 +33,14 @@ func newKeeper(n *names, limit Limit, log *slog.Logger) keeper {
 	return keeper{n, limit, log, WallTime, make(map[string]completion)}
 }
 
-// completed notes a file of this process and when its last frame was captured.
-func (k *keeper) completed(path string, last time.Time) {
+// noteCompleted notes a file of this process and when its last frame was captured.
+func (k *keeper) noteCompleted(path string, last time.Time) {
 	if k.limit != (Limit{}) {
 		k.own[filepath.Clean(path)] = completion{last, time.Now()}
 	}
 }
 
-// segment is a file, or a directory of pictures, that was recorded before.
+// segment is a file, or a directory of frames, that was recorded before.
 type segment struct {
 	path  string
 	bytes int64
@@ -49,17 +49,17 @@ type segment struct {
 	own   bool // of this process
 }
 
-// tidy removes what is beyond the limit. It never touches the
+// deleteBeyondLimit removes what is beyond the limit. It never touches the
 // newest, which is being written or was last.
-func (k *keeper) tidy(newest string) {
+func (k *keeper) deleteBeyondLimit(newest string) {
 	if k.limit == (Limit{}) {
 		return
 	}
-	old, total := k.segments(newest)
+	old, total := k.listSegments(newest)
 	for _, s := range old {
 		tooMuch := k.limit.Size > 0 && total > k.limit.Size
 		tooOld := k.limit.Time > 0 && s.age > k.limit.Time
-		if (tooMuch || tooOld) && k.remove(s) {
+		if (tooMuch || tooOld) && k.removeOld(s) {
 			total -= s.bytes
 		}
 	}
@@ -71,11 +71,11 @@ func (k *keeper) makeRoom(newest string) bool {
 	if k.limit == (Limit{}) {
 		return false
 	}
-	old, _ := k.segments(newest)
-	return slices.ContainsFunc(old, k.remove)
+	old, _ := k.listSegments(newest)
+	return slices.ContainsFunc(old, k.removeOld)
 }
 
-func (k *keeper) remove(s segment) bool {
+func (k *keeper) removeOld(s segment) bool {
 	if err := removeSegment(s); err != nil {
 		k.log.Warn("remove an old segment", "err", err)
 		return false
@@ -83,19 +83,19 @@ func (k *keeper) remove(s segment) bool {
 	delete(k.own, s.path)
 	k.log.Info("old segment removed", "file", s.path, "size", humanize.Bytes(uint64(s.bytes)))
 	// Directories that the pattern made go with the last segment in them.
-	for dir := filepath.Dir(s.path); dir != k.names.root() && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
+	for dir := filepath.Dir(s.path); dir != k.names.rootDir() && os.Remove(dir) == nil; dir = filepath.Dir(dir) {
 	}
 	return true
 }
 
-// segments returns those before the newest, the oldest first, and the bytes of all.
-func (k *keeper) segments(newest string) (old []segment, total int64) {
-	paths, err := k.names.files()
+// listSegments returns those before the newest, the oldest first, and the bytes of all.
+func (k *keeper) listSegments(newest string) (old []segment, total int64) {
+	paths, err := k.names.listFiles()
 	if err != nil {
 		k.log.Warn("find old segments", "err", err)
 	}
 	wall, known := k.wall(time.Now()), k.own
-	k.own = make(map[string]completion) // without those that somebody has removed
+	k.own = make(map[string]completion) // without those that were removed
 	for _, path := range paths {
 		info, err := os.Lstat(path)
 		if err != nil || !info.Mode().IsRegular() && !info.IsDir() {
@@ -104,7 +104,7 @@ func (k *keeper) segments(newest string) (old []segment, total int64) {
 		if c, own := known[path]; own {
 			k.own[path] = c
 		}
-		s := k.segment(path, info, wall)
+		s := k.segmentAt(path, info, wall)
 		total += s.bytes
 		if path != filepath.Clean(newest) {
 			old = append(old, s)
@@ -114,17 +114,18 @@ func (k *keeper) segments(newest string) (old []segment, total int64) {
 	return old, total
 }
 
-// segment returns what is known of a file. The age of one that this process has
+// segmentAt returns what is known of a file. The age of one that this process has
 // made does not depend on how the clock is set, and the clock's time is corrected
 // in it for whoever looks later.
-func (k *keeper) segment(path string, info fs.FileInfo, wall time.Time) segment {
-	s := segment{path: path, bytes: size(path, info), dir: info.IsDir()}
+func (k *keeper) segmentAt(path string, info fs.FileInfo, wall time.Time) segment {
+	s := segment{path: path, bytes: sizeOnDisk(path, info), dir: info.IsDir()}
 	made, own := k.own[path]
 	if !own {
 		s.age = wall.Sub(info.ModTime())
 		return s
 	}
 	s.age, s.own = time.Since(made.at), true
+	// The file got the time of a clock that was set since, by more than drift.
 	if last := k.wall(made.last); last.Sub(info.ModTime()).Abs() > time.Minute {
 		_ = os.Chtimes(path, last, last)
 	}
@@ -140,8 +141,8 @@ func compareAge(a, b segment) int {
 	return cmp.Or(cmp.Compare(b.age, a.age), cmp.Compare(a.path, b.path))
 }
 
-// size returns the bytes of a file, or of all in a directory.
-func size(path string, info fs.FileInfo) int64 {
+// sizeOnDisk returns the bytes of a file, or of all in a directory.
+func sizeOnDisk(path string, info fs.FileInfo) int64 {
 	if !info.IsDir() {
 		return info.Size()
 	}
@@ -155,15 +156,15 @@ func size(path string, info fs.FileInfo) int64 {
 	return total
 }
 
-// removeSegment removes a file, or a directory and the pictures in it; one that
+// removeSegment removes a file, or a directory and the frames in it; one that
 // holds anything else stays.
 func removeSegment(s segment) error {
 	if s.dir {
-		pictures, err := filepath.Glob(escape(s.path) + "/*.jpg")
+		frames, err := filepath.Glob(escapeGlob(s.path) + "/*.jpg")
 		if err != nil {
 			return err
 		}
-		for _, p := range append(pictures, filepath.Join(s.path, "frames.csv")) {
+		for _, p := range append(frames, filepath.Join(s.path, "frames.csv")) {
 			if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}

@@ -35,7 +35,7 @@ func Pattern(path string) string {
 	if isPattern(path) {
 		return path
 	}
-	base, ext := split(path)
+	base, ext := splitExtension(path)
 	return base + Stamp + ext
 }
 
@@ -43,20 +43,20 @@ func isPattern(path string) bool { return strings.Contains(path, "%") }
 
 // CheckPattern refuses a pattern with a verb that is not known.
 func CheckPattern(pattern string) error {
-	_, err := expand(pattern, func(string) string { return "" }, func(byte) string { return "" })
+	_, err := expandPattern(pattern, func(string) string { return "" }, func(byte) string { return "" })
 	return err
 }
 
 // Expand returns the path that a pattern has at a time.
 func Expand(pattern string, at time.Time) string {
-	path, _ := expand(pattern, same, func(verb byte) string { return at.Format(verbs[verb].layout) })
+	path, _ := expandPattern(pattern, keepLiteral, func(verb byte) string { return at.Format(verbs[verb].layout) })
 	return path
 }
 
-func same(s string) string { return s }
+func keepLiteral(s string) string { return s }
 
-// expand puts a pattern together from its literal parts and its verbs.
-func expand(pattern string, literal func(string) string, verb func(byte) string) (string, error) {
+// expandPattern puts a pattern together from its literal parts and its verbs.
+func expandPattern(pattern string, literal func(string) string, verb func(byte) string) (string, error) {
 	var out strings.Builder
 	for {
 		before, after, found := strings.Cut(pattern, "%")
@@ -79,9 +79,9 @@ func expand(pattern string, literal func(string) string, verb func(byte) string)
 	}
 }
 
-// split divides a path where a number can be put in: before its extension, or
+// splitExtension divides a path where a number can be put in: before its extension, or
 // before the slash of a directory.
-func split(path string) (base, ext string) {
+func splitExtension(path string) (base, ext string) {
 	if base, ok := strings.CutSuffix(path, "/"); ok {
 		return base, "/"
 	}
@@ -89,8 +89,8 @@ func split(path string) (base, ext string) {
 	return strings.TrimSuffix(path, ext), ext
 }
 
-// clean returns the shortest form of a path, with the slash of a directory.
-func clean(path string) string {
+// cleanPath returns the shortest form of a path, with the slash of a directory.
+func cleanPath(path string) string {
 	if base, ok := strings.CutSuffix(path, "/"); ok {
 		return filepath.Clean(base) + "/"
 	}
@@ -105,8 +105,8 @@ type names struct {
 	parts   int  // files that were made, if this is no pattern
 }
 
-// check reports what keeps the first file from being made, without leaving it.
-func (n *names) check() error {
+// checkWritable reports what keeps the first file from being made, without leaving it.
+func (n *names) checkWritable() error {
 	if info, err := os.Lstat(n.path); err == nil && !n.pattern {
 		if !n.force {
 			return fmt.Errorf("%s: %w", n.path, ErrExist)
@@ -115,20 +115,20 @@ func (n *names) check() error {
 			return err
 		}
 	}
-	const writable = 2                                              // W_OK of access(2)
-	if err := syscall.Access(n.root()+"/.", writable); err != nil { // the dot takes no file for one
-		return fmt.Errorf("%s: %w", n.root(), err)
+	const writable = 2                                                 // W_OK of access(2)
+	if err := syscall.Access(n.rootDir()+"/.", writable); err != nil { // the dot takes no file for one
+		return fmt.Errorf("%s: %w", n.rootDir(), err)
 	}
 	path := n.path
 	if n.pattern {
 		path = Expand(path, time.Now())
 	}
-	return checkNames(n.root(), path)
+	return checkNames(n.rootDir(), path)
 }
 
-// root returns the directory that must exist: what a pattern has before it
+// rootDir returns the directory that must exist: what a pattern has before it
 // changes.
-func (n *names) root() string {
+func (n *names) rootDir() string {
 	path := strings.TrimSuffix(n.path, "/")
 	if n.pattern {
 		path, _, _ = strings.Cut(path, "%")
@@ -136,15 +136,16 @@ func (n *names) root() string {
 	return filepath.Dir(path)
 }
 
-// make calls create with path after path until one does not exist yet. Those of
+// createNext calls create with path after path until one does not exist yet. Those of
 // a pattern that exist are never overwritten: they may be of this recording.
-func (n *names) make(start time.Time, create func(path string, force bool) error) error {
-	base, ext := split(n.path)
+func (n *names) createNext(start time.Time, create func(path string, force bool) error) error {
+	base, ext := splitExtension(n.path)
 	number, force := n.parts+1, n.force
 	if n.pattern {
-		base, ext = split(Expand(n.path, start.Local()))
+		base, ext = splitExtension(Expand(n.path, start.Local()))
+		// Names of a pattern begin with a new time, and are numbered only within it.
 		number, force = 1, false
-		if err := n.directory(base); err != nil {
+		if err := n.makeDirs(base); err != nil {
 			return err
 		}
 	}
@@ -164,21 +165,21 @@ func (n *names) make(start time.Time, create func(path string, force bool) error
 	}
 }
 
-// directory makes the directories that are part of the pattern. The one before
+// makeDirs makes the directories that are part of the pattern. The one before
 // them is not made: where a disk is not mounted, its files belong nowhere.
-func (n *names) directory(base string) error {
-	if _, err := os.Stat(n.root()); err != nil {
+func (n *names) makeDirs(base string) error {
+	if _, err := os.Stat(n.rootDir()); err != nil {
 		return err
 	}
 	return os.MkdirAll(filepath.Dir(base), 0o700)
 }
 
-// files returns the paths that the pattern may have made.
-func (n *names) files() ([]string, error) {
-	base, ext := split(n.path)
-	glob, _ := expand(base, escape, func(byte) string { return "*" })
-	looks, _ := expand(base, regexp.QuoteMeta, func(verb byte) string { return verbs[verb].looks })
-	found, err := filepath.Glob(glob + "*" + escape(strings.TrimSuffix(ext, "/")))
+// listFiles returns the paths that the pattern may have made.
+func (n *names) listFiles() ([]string, error) {
+	base, ext := splitExtension(n.path)
+	glob, _ := expandPattern(base, escapeGlob, func(byte) string { return "*" })
+	looks, _ := expandPattern(base, regexp.QuoteMeta, func(verb byte) string { return verbs[verb].looks })
+	found, err := filepath.Glob(glob + "*" + escapeGlob(strings.TrimSuffix(ext, "/")))
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +193,7 @@ func (n *names) files() ([]string, error) {
 	return files, nil
 }
 
-// escape quotes what filepath.Match takes for a pattern.
-func escape(s string) string {
+// escapeGlob quotes what filepath.Match takes for a pattern.
+func escapeGlob(s string) string {
 	return regexp.MustCompile(`[\\*?\[]`).ReplaceAllString(s, `\$0`)
 }

@@ -34,9 +34,9 @@ func TestExpand(t *testing.T) {
 }
 
 func TestBadPatterns(t *testing.T) {
-	for pattern, says := range map[string]string{"a-%Q.mkv": "%Q is unknown", "a.mkv%": "must not end in %"} {
-		if err := CheckPattern(pattern); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%s: %v, want %q", pattern, err, says)
+	for pattern, message := range map[string]string{"a-%Q.mkv": "%Q is unknown", "a.mkv%": "must not end in %"} {
+		if err := CheckPattern(pattern); err == nil || !strings.Contains(err.Error(), message) {
+			t.Errorf("%s: %v, want %q", pattern, err, message)
 		}
 	}
 }
@@ -55,8 +55,8 @@ func TestOurFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	n := names{path: clean(dir + "//./%F/[c]am-%H%M%S.mkv"), pattern: true}
-	got, err := n.files()
+	n := names{path: cleanPath(dir + "//./%F/[c]am-%H%M%S.mkv"), pattern: true}
+	got, err := n.listFiles()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestOurFiles(t *testing.T) {
 	}
 }
 
-// TestRefusedPaths: what can be known before the first frame is said before it.
+// TestRefusedPaths: what can be known before the first frame is reported before it.
 func TestRefusedPaths(t *testing.T) {
 	dir := t.TempDir()
 	exists := filepath.Join(dir, "a.mkv")

@@ -55,12 +55,12 @@ func newQueue(limit int64, log *slog.Logger) *queue {
 	return &queue{limit: limit, log: log, entries: make(chan entry, limit/leastCost+1)}
 }
 
-// put takes over the frame of e, and never waits.
-func (q *queue) put(e entry) {
+// putEntry takes over the frame of e, and never waits.
+func (q *queue) putEntry(e entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.held+e.cost() > q.limit {
-		q.drop(e)
+		q.dropEntry(e)
 		return
 	}
 	e.gap.Disk += q.missing
@@ -76,7 +76,7 @@ func (q *queue) put(e entry) {
 	}
 }
 
-func (q *queue) drop(e entry) {
+func (q *queue) dropEntry(e entry) {
 	e.frame.Release()
 	q.dropped++
 	q.missing++
@@ -87,25 +87,27 @@ func (q *queue) drop(e entry) {
 	}
 }
 
-// roll charges an entry to the pre-roll.
-func (q *queue) roll(e *entry) {
+// chargePreRoll charges an entry to the pre-roll.
+func (q *queue) chargePreRoll(e *entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	// The pre-roll has a budget of its own, or a long one would leave no memory for a
+	// slow disk.
 	q.held -= e.cost()
 	q.rolled += e.cost()
 	q.count--
 	e.rolled = true
 }
 
-// crowded reports whether the pre-roll has more than its share of the memory.
-func (q *queue) crowded() bool {
+// preRollFull reports whether the pre-roll has more than its share of the memory.
+func (q *queue) preRollFull() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.rolled > q.limit
 }
 
-// release gives the frames of entries back; lost ones are counted as dropped.
-func (q *queue) release(entries []entry, lost bool) {
+// releaseEntries gives the frames of entries back; lost ones are counted as dropped.
+func (q *queue) releaseEntries(entries []entry, lost bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, e := range entries {

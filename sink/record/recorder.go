@@ -26,7 +26,7 @@ const (
 	// filmRate is how many frames a second a timelapse has when it is played.
 	filmRate = 30
 	// syncShare bounds what was written and is not on the disk, whose frames are
-	// kept for another file: one part in so many of the buffer.
+	// kept for another file: the buffer divided by this.
 	syncShare = 8
 	// lookEvery is how often old segments are looked for.
 	lookEvery = 10 * time.Second
@@ -51,7 +51,7 @@ type Options struct {
 	PreRoll time.Duration // recorded from before each start; 0 is none
 	Every   time.Duration // time-lapse: record one frame per Every; 0 records all
 	// About returns the camera, its host and its rate, as far as known. It is called
-	// when the first frame of a file has come. By default they are left out.
+	// when the first frame of a file has come. By default they are omitted.
 	About func() (container.Tags, capture.Rate)
 	// Changed, if not nil, is called with what Recording returns whenever that may have
 	// changed, by any goroutine. It must not wait, nor call the recorder.
@@ -77,7 +77,7 @@ type Stats struct {
 
 // Recorder records frames. It is safe for concurrent use, and ends with Close.
 //
-// Frames wait in a queue for one goroutine, so that a slow disk holds up nobody
+// Frames wait in a queue for one goroutine, so that a slow disk delays nothing
 // else. They are kept until they are on the disk: what an error left in memory
 // goes to the same file when there is room again, or to another one.
 type Recorder struct {
@@ -118,26 +118,26 @@ type Recorder struct {
 // New starts a recorder. The error of a file that exists wraps fs.ErrExist; it is
 // made when the first frame has come.
 func New(o Options) (*Recorder, error) {
-	r, err := prepare(o)
+	r, err := newRecorder(o)
 	if err != nil {
 		return nil, fmt.Errorf("record: %w", err)
 	}
-	go r.run()
+	go r.writeLoop()
 	return r, nil
 }
 
-func prepare(o Options) (*Recorder, error) {
+func newRecorder(o Options) (*Recorder, error) {
 	o.Buffer = cmp.Or(o.Buffer, DefaultBuffer)
 	o.Sync = cmp.Or(o.Sync, DefaultSync)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	r := &Recorder{
 		o: o, create: container.Create, wall: WallTime, on: !o.Waiting, lapse: Schedule{Every: o.Every},
-		names: names{path: clean(o.Path), pattern: isPattern(o.Path), force: o.Force},
+		names: names{path: cleanPath(o.Path), pattern: isPattern(o.Path), force: o.Force},
 		queue: newQueue(o.Buffer, o.Log), closing: make(chan struct{}), done: make(chan struct{}),
 	}
 	r.keeper = newKeeper(&r.names, o.Keep, o.Log)
 	if o.Out == nil {
-		if err := r.names.check(); err != nil {
+		if err := r.names.checkWritable(); err != nil {
 			return nil, err
 		}
 	}
@@ -159,12 +159,12 @@ func (r *Recorder) Write(f *capture.Frame, gap Gap) error {
 	case f.Format.Check() != nil: // no file is for this one
 		r.missed.Damaged++
 		fallthrough
-	case !r.lapse.Due(captured(f)): // what a timelapse leaves out is no gap
+	case !r.lapse.Due(captureTime(f)): // what a timelapse omits is no gap
 		f.Release()
 		return nil
 	}
 	r.missed.Add(gap)
-	r.queue.put(entry{frame: f, gap: r.missed, on: r.on, part: r.part})
+	r.queue.putEntry(entry{frame: f, gap: r.missed, on: r.on, part: r.part})
 	r.missed = Gap{}
 	return nil
 }
@@ -180,13 +180,13 @@ func (r *Recorder) Record(on bool) {
 		r.part++
 	}
 	r.on = on
-	r.changed()
+	r.notifyChanged()
 }
 
-// changed calls Options.Changed. r.mu is held.
-func (r *Recorder) changed() {
+// notifyChanged calls Options.Changed. r.mu is held.
+func (r *Recorder) notifyChanged() {
 	if r.o.Changed != nil {
-		r.o.Changed(r.recording())
+		r.o.Changed(r.isRecording())
 	}
 }
 
@@ -194,10 +194,10 @@ func (r *Recorder) changed() {
 func (r *Recorder) Recording() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.recording()
+	return r.isRecording()
 }
 
-func (r *Recorder) recording() bool { return r.on && !r.closed && r.err == nil }
+func (r *Recorder) isRecording() bool { return r.on && !r.closed && r.err == nil }
 
 // Segment begins another file with the next frame.
 func (r *Recorder) Segment() {
@@ -214,7 +214,7 @@ func (r *Recorder) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.stats
-	s.Recording = r.recording()
+	s.Recording = r.isRecording()
 	s.Waiting, s.Held, s.Most, s.Dropped = waiting, held, most, dropped
 	return s
 }
@@ -233,18 +233,18 @@ func (r *Recorder) Close() error {
 	return r.err
 }
 
-// run is the goroutine that writes.
-func (r *Recorder) run() {
+// writeLoop is the goroutine that writes.
+func (r *Recorder) writeLoop() {
 	defer close(r.done)
 	defer r.ticker.Stop()
-	r.look()
-	for r.step() {
+	r.checkDisk()
+	for r.runStep() {
 	}
-	r.finish()
+	r.finishRecording()
 }
 
-// step does what is next, and reports whether more is to come.
-func (r *Recorder) step() bool {
+// runStep does what is next, and reports whether more is to come.
+func (r *Recorder) runStep() bool {
 	entries, closing := r.queue.entries, r.closing
 	if r.stuck {
 		entries = nil
@@ -254,79 +254,82 @@ func (r *Recorder) step() bool {
 	select {
 	case e, ok := <-entries:
 		if ok {
-			r.take(e)
+			r.takeEntry(e)
 		}
 		return ok && r.err == nil
 	case <-closing:
-		r.try(r.save)
+		r.tryWrite(r.saveWaiting)
 		return !r.stuck && r.err == nil
 	case <-r.ticker.C:
-		r.tick()
+		r.handleTick()
 	}
 	return r.err == nil
 }
 
-// take acts on the next entry of the queue.
-func (r *Recorder) take(e entry) {
+// takeEntry acts on the next entry of the queue.
+func (r *Recorder) takeEntry(e entry) {
 	r.idle = !e.on
 	if r.idle {
-		r.queue.roll(&e)
+		r.queue.chargePreRoll(&e)
 		r.roll = append(r.roll, e)
-		r.trim()
+		r.trimPreRoll()
 	} else {
 		for i := range r.roll {
+			// The frames before the start belong to the file that starts.
 			r.roll[i].part = e.part
 		}
 		r.waiting = append(append(r.waiting, r.roll...), e)
 		r.roll = nil
 	}
-	r.try(r.work)
+	r.tryWrite(r.writeWaiting)
 }
 
-// trim lets go what is too old for the pre-roll.
-func (r *Recorder) trim() {
-	newest := captured(r.roll[len(r.roll)-1].frame)
+// trimPreRoll releases what is too old for the pre-roll.
+func (r *Recorder) trimPreRoll() {
+	newest := captureTime(r.roll[len(r.roll)-1].frame)
 	n := 0
-	for n < len(r.roll) && (newest.Sub(captured(r.roll[n].frame)).Abs() >= r.o.PreRoll || r.queue.crowded()) {
-		r.queue.release(r.roll[n:n+1], false)
+	// Differences count in either direction: capture times are the peer's, and may jump
+	// back.
+	for n < len(r.roll) && (newest.Sub(captureTime(r.roll[n].frame)).Abs() >= r.o.PreRoll || r.queue.preRollFull()) {
+		r.queue.releaseEntries(r.roll[n:n+1], false)
 		n++
 	}
 	r.roll = r.roll[n:]
 }
 
-// tick does what is due, whether frames come or not.
-func (r *Recorder) tick() {
+// handleTick does what is due, whether frames come or not.
+func (r *Recorder) handleTick() {
 	if len(r.queue.entries) == 0 && !r.Recording() {
 		r.idle = true
 	}
 	// The tick that is nearest to half of the interval.
 	if r.stuck || time.Since(r.synced) > (r.o.Sync-r.period)/2 {
-		r.try(r.save)
+		r.tryWrite(r.saveWaiting)
 	} else {
-		r.try(r.work)
+		r.tryWrite(r.writeWaiting)
 	}
-	r.look()
+	r.checkDisk()
 }
 
-// save writes what waits, and has it on the disk.
-func (r *Recorder) save() error {
-	if err := r.work(); err != nil {
+// saveWaiting writes what waits, and has it on the disk.
+func (r *Recorder) saveWaiting() error {
+	if err := r.writeWaiting(); err != nil {
 		return err
 	}
-	return r.sync()
+	return r.syncFile()
 }
 
-// try does something, and keeps what waits if that fails.
-func (r *Recorder) try(do func() error) {
-	if err := r.attempt(do); err != nil {
-		r.broken(err)
+// tryWrite does something, and keeps what waits if that fails.
+func (r *Recorder) tryWrite(do func() error) {
+	if err := r.retryWithRoom(do); err != nil {
+		r.noteFailure(err)
 	} else {
-		r.overcome()
+		r.noteRecovered()
 	}
 }
 
-// attempt does something until it succeeds, as long as room can be made for it.
-func (r *Recorder) attempt(do func() error) error {
+// retryWithRoom does something until it succeeds, as long as room can be made for it.
+func (r *Recorder) retryWithRoom(do func() error) error {
 	for {
 		if err := do(); err == nil || !isFull(err) || !r.keeper.makeRoom(r.newest) {
 			return err
@@ -336,73 +339,75 @@ func (r *Recorder) attempt(do func() error) error {
 
 func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
-// work writes what waits, and ends the file where nothing is to be recorded now.
-func (r *Recorder) work() error {
+// writeWaiting writes what waits, and ends the file where nothing is to be recorded now.
+func (r *Recorder) writeWaiting() error {
 	for r.written < len(r.waiting) {
-		if err := r.put(r.waiting[r.written]); err != nil {
+		if err := r.putFrame(r.waiting[r.written]); err != nil {
 			return err
 		}
 		r.written++
 		r.fresh += r.waiting[r.written-1].cost()
+		// Frames that are written but not synced are kept for another file. Sync before
+		// they take the memory that a slow disk needs.
 		if r.fresh > r.o.Buffer/syncShare {
-			if err := r.sync(); err != nil {
+			if err := r.syncFile(); err != nil {
 				return err
 			}
 		}
 	}
 	if r.idle && r.o.Out == nil {
-		return r.end()
+		return r.endFile()
 	}
 	return nil
 }
 
-// put writes a frame to the file it belongs to.
-func (r *Recorder) put(e entry) error {
+// putFrame writes a frame to the file it belongs to.
+func (r *Recorder) putFrame(e entry) error {
 	if err := r.o.Kind.Check(e.frame.Format); err != nil {
 		return fatal{err}
 	}
-	if r.file != nil && r.file.ends(e, r.o.Segment) && r.o.Out == nil {
-		if err := r.end(); err != nil {
+	if r.file != nil && r.file.endsBefore(e, r.o.Segment) && r.o.Out == nil {
+		if err := r.endFile(); err != nil {
 			return err
 		}
 	}
 	if r.file == nil {
-		if err := r.open(e); err != nil {
+		if err := r.openFile(e); err != nil {
 			return err
 		}
 	}
 	if r.file.format != e.frame.Format {
 		return fatal{ErrFormatChanged}
 	}
-	return r.file.add(e, r.at(e))
+	return r.file.writeEntry(e, r.timeInFile(e))
 }
 
-// at returns the time of a frame in the file.
-func (r *Recorder) at(e entry) time.Duration {
+// timeInFile returns the time of a frame in the file.
+func (r *Recorder) timeInFile(e entry) time.Duration {
 	if r.o.Every > 0 {
 		return time.Duration(r.file.frames) * time.Second / filmRate
 	}
-	return captured(e.frame).Sub(r.file.start)
+	return captureTime(e.frame).Sub(r.file.start)
 }
 
-// sync has on the disk what was written.
-func (r *Recorder) sync() error {
+// syncFile has on the disk what was written.
+func (r *Recorder) syncFile() error {
 	r.synced = time.Now()
 	if r.file == nil || r.written == 0 {
 		return nil
 	}
-	if err := r.file.check(); err != nil {
+	if err := r.file.checkName(); err != nil {
 		return err
 	}
 	if err := r.file.Sync(); err != nil {
 		return err
 	}
-	r.settle()
+	r.releaseWritten()
 	return nil
 }
 
-// settle gives back the frames that are on the disk.
-func (r *Recorder) settle() {
+// releaseWritten gives back the frames that are on the disk.
+func (r *Recorder) releaseWritten() {
 	done := r.waiting[:r.written]
 	r.mu.Lock()
 	for _, e := range done {
@@ -411,24 +416,24 @@ func (r *Recorder) settle() {
 	}
 	r.stats.Length = r.before + r.file.end.Sub(r.file.start)
 	r.mu.Unlock()
-	r.queue.release(done, false)
+	r.queue.releaseEntries(done, false)
 	r.waiting = slices.Delete(r.waiting, 0, r.written)
 	r.written, r.fresh = 0, 0
 }
 
-// end completes the file. All that was to be in it is on the disk before, so an
+// endFile completes the file. All that was to be in it is on the disk before, so an
 // error then leaves one that can be repaired.
-func (r *Recorder) end() error {
-	if err := r.sync(); err != nil {
+func (r *Recorder) endFile() error {
+	if err := r.syncFile(); err != nil {
 		return err
 	}
-	r.complete(nil)
+	r.completeFile(nil)
 	return nil
 }
 
-// complete closes the file. What keeps the index from it is logged, unless err has
+// completeFile closes the file. What keeps the index from it is logged, unless err has
 // kept frames from it, too.
-func (r *Recorder) complete(err error) {
+func (r *Recorder) completeFile(err error) {
 	if r.file == nil {
 		return
 	}
@@ -436,21 +441,21 @@ func (r *Recorder) complete(err error) {
 	if closing := r.file.Close(); closing != nil && err == nil && r.o.Out == nil {
 		r.o.Log.Warn("recording was not finalized", "file", r.newest, "err", notFinalized{closing})
 	}
-	r.leave()
-	r.keeper.tidy(r.newest)
+	r.leaveFile()
+	r.keeper.deleteBeyondLimit(r.newest)
 }
 
-// leave forgets the file. When it was changed last is when its last frame was
+// leaveFile forgets the file. When it was changed last is when its last frame was
 // captured, for those who look for old ones.
-func (r *Recorder) leave() {
-	if r.file.path != "" && r.file.check() == nil {
+func (r *Recorder) leaveFile() {
+	if r.file.path != "" && r.file.checkName() == nil {
 		end := r.wall(r.file.end)
 		_ = os.Chtimes(r.file.path, end, end)
-		r.keeper.completed(r.file.path, r.file.end)
+		r.keeper.noteCompleted(r.file.path, r.file.end)
 	}
 	r.before += r.file.end.Sub(r.file.start)
 	r.file = nil
-	r.began("")
+	r.noteFile("")
 }
 
 // fatal is an error that waiting does not fix.
@@ -458,12 +463,14 @@ type fatal struct{ error }
 
 func (f fatal) Unwrap() error { return f.error }
 
-// broken keeps what waits until the disk works again. On a full one the same file
-// goes on then; where that is gone or has failed, another.
-func (r *Recorder) broken(err error) {
+// noteFailure keeps what waits until the disk works again. On a full one the same file
+// continues then; where that was removed or has failed, another.
+func (r *Recorder) noteFailure(err error) {
 	if !isFull(err) && r.file != nil && r.o.Out == nil {
+		// The file is left as it is, to be repaired: what was not synced is written again, to
+		// the next one.
 		_ = r.file.Close() // its error is no better than err
-		r.leave()
+		r.leaveFile()
 		r.written, r.fresh = 0, 0
 	}
 	if first := !r.stuck; first && !errors.As(err, new(fatal)) && r.o.Out == nil {
@@ -475,12 +482,12 @@ func (r *Recorder) broken(err error) {
 	r.stats.Problem = err.Error()
 	if errors.As(err, new(fatal)) || r.o.Out != nil {
 		r.err = fmt.Errorf("record: %w", err)
-		r.changed()
+		r.notifyChanged()
 	}
 }
 
-// overcome notes that the disk works.
-func (r *Recorder) overcome() {
+// noteRecovered notes that the disk works.
+func (r *Recorder) noteRecovered() {
 	if !r.stuck {
 		return
 	}
@@ -491,25 +498,25 @@ func (r *Recorder) overcome() {
 	r.stats.Problem = ""
 }
 
-// look removes old segments and asks how much room is left, now and then.
-func (r *Recorder) look() {
+// checkDisk removes old segments and asks how much room is left, now and then.
+func (r *Recorder) checkDisk() {
 	if r.o.Out != nil {
 		return
 	}
 	var disk syscall.Statfs_t
-	if err := syscall.Statfs(r.names.root(), &disk); err == nil {
+	if err := syscall.Statfs(r.names.rootDir(), &disk); err == nil {
 		r.mu.Lock()
 		r.stats.Free = disk.Bavail * uint64(disk.Bsize)
 		r.mu.Unlock()
 	}
 	if time.Since(r.looked) >= lookEvery {
 		r.looked = time.Now()
-		r.keeper.tidy(r.newest)
+		r.keeper.deleteBeyondLimit(r.newest)
 	}
 }
 
-// began notes for Stats which file is being written.
-func (r *Recorder) began(path string) {
+// noteFile notes for Stats which file is being written.
+func (r *Recorder) noteFile(path string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stats.File = path
@@ -518,21 +525,21 @@ func (r *Recorder) began(path string) {
 	}
 }
 
-// finish tries once more to write what waits; what cannot be is lost.
-func (r *Recorder) finish() {
+// finishRecording tries once more to write what waits; what cannot be is lost.
+func (r *Recorder) finishRecording() {
 	var err error
 	if r.err == nil {
-		err = r.attempt(r.save)
+		err = r.retryWithRoom(r.saveWaiting)
 	}
-	r.complete(err)
-	r.queue.release(r.waiting, true)
-	r.queue.release(r.roll, false)
+	r.completeFile(err)
+	r.queue.releaseEntries(r.waiting, true)
+	r.queue.releaseEntries(r.roll, false)
 	if err != nil {
 		r.mu.Lock()
 		r.err = fmt.Errorf("record: %w", err)
 		r.mu.Unlock()
 	}
 	for e := range r.queue.entries {
-		r.queue.release([]entry{e}, true)
+		r.queue.releaseEntries([]entry{e}, true)
 	}
 }

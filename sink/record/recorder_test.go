@@ -62,14 +62,21 @@ func TestVariableRate(t *testing.T) {
 	if oldest := begun[first].Add(segment); f.start.Add(length).Sub(oldest) > keep+lookEvery || len(names) < 7 || len(names) > 9 {
 		t.Fatalf("%d segments of %d are left, the oldest ended at %v", len(names), len(want), oldest)
 	}
-	number := 0
+	wantSegments(t, dir, names, f.size, want)
+	t.Logf("%d frames in %d segments", f.shown, len(want))
+}
+
+// wantSegments checks the frames of the last segments and their times; want has those
+// of all.
+func wantSegments(t *testing.T, dir string, names []string, size int, want [][]int64) {
+	t.Helper()
+	number, first := 0, len(want)-len(names)
 	for i, times := range want {
 		if i >= first {
-			wantTimes(t, wantFrames(t, filepath.Join(dir, names[i-first]), f.size, number, number+len(times)-1), times)
+			wantTimes(t, wantFrames(t, filepath.Join(dir, names[i-first]), size, number, number+len(times)-1), times)
 		}
 		number += len(times)
 	}
-	t.Logf("%d frames in %d segments", f.shown, len(want))
 }
 
 // wait returns the time to the next frame: mostly that of a camera in changing
@@ -110,7 +117,7 @@ func TestOneFile(t *testing.T) {
 		closed(t, r, f)
 		wantFrames(t, path, f.size, 0, 89)
 		if info, err := os.Stat(path); err != nil || info.ModTime().Sub(f.start).Round(time.Second) != 3*time.Second {
-			t.Errorf("the file ended at %v, the pictures began at %v; %v", info.ModTime(), f.start, err)
+			t.Errorf("the file ended at %v, the frames began at %v; %v", info.ModTime(), f.start, err)
 		}
 	})
 }
@@ -176,7 +183,7 @@ func TestSegmentsBySize(t *testing.T) {
 	}
 }
 
-// TestSegmentOnDemand, and where the pictures change: with a name that is no
+// TestSegmentOnDemand, and where the frames change: with a name that is no
 // pattern, the files are numbered, and one that exists is stepped over.
 func TestSegmentOnDemand(t *testing.T) {
 	dir := t.TempDir()
@@ -266,7 +273,7 @@ func TestTimelapse(t *testing.T) {
 	}
 }
 
-// old makes a segment that ended so long ago.
+// old makes a segment that ended that long ago.
 func old(t *testing.T, path string, size int, ago time.Duration) {
 	t.Helper()
 	if err := errors.Join(os.WriteFile(path, make([]byte, size), 0o600), os.Chtimes(path, time.Time{}, time.Now().Add(-ago))); err != nil {
@@ -289,10 +296,10 @@ func TestKeep(t *testing.T) {
 			for i, file := range []string{"01.mkv", "02.mkv", "03.mkv", "04.mkv", "05.mkv"} {
 				old(t, filepath.Join(dir, file), 1000, time.Duration(5-i)*time.Hour)
 			}
-			old(t, dir+"/x.mkv", 1000, 100*time.Hour) // somebody else's
+			old(t, dir+"/x.mkv", 1000, 100*time.Hour) // another program's
 			var log logged
 			k := newKeeper(&names{path: dir + "/%d.mkv", pattern: true}, c.keep, log.log())
-			k.tidy(dir + "/05.mkv")
+			k.deleteBeyondLimit(dir + "/05.mkv")
 			if got := files(t, dir); !slices.Equal(got, c.left) {
 				t.Errorf("left are %q, want %q\n%s", got, c.left, &log)
 			}
@@ -316,7 +323,7 @@ func TestKeepDirectories(t *testing.T) {
 	old(t, dir+"/02/diary.txt", 10, time.Hour)
 	var log logged
 	k := newKeeper(&names{path: dir + "/%d/", pattern: true}, Limit{Size: 1}, log.log())
-	k.tidy("")
+	k.deleteBeyondLimit("")
 	if got := files(t, dir); !slices.Equal(got, []string{"02"}) {
 		t.Errorf("left are %q", got)
 	}
@@ -339,7 +346,7 @@ func TestKeepLeavesNoEmptyDirectories(t *testing.T) {
 	var log logged
 	n := &names{path: dir + "/%d/%H/a%M.mkv", pattern: true}
 	k := newKeeper(n, Limit{Size: 1}, log.log())
-	k.tidy("")
+	k.deleteBeyondLimit("")
 	if got := files(t, dir); !slices.Equal(got, []string{"02"}) {
 		t.Errorf("left are %q", got)
 	}
@@ -371,7 +378,7 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// TestGaps: what is missing is told with the next frame.
+// TestGaps: what is missing is reported with the next frame.
 func TestGaps(t *testing.T) {
 	d := &disk{}
 	synctest.Test(t, func(t *testing.T) {

@@ -17,7 +17,7 @@ var badNames = []error{
 	syscall.EINVAL, syscall.ENAMETOOLONG, syscall.EILSEQ, syscall.ELOOP, syscall.EISDIR, syscall.ENOTDIR, syscall.EOPNOTSUPP,
 }
 
-// lackedRights are errors that only somebody's deed ends: they refuse a recording
+// lackedRights are errors that persist until a person acts: they refuse a recording
 // that is to begin, while one that has begun waits for it.
 var lackedRights = []error{syscall.EACCES, syscall.EPERM, syscall.EROFS}
 

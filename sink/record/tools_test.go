@@ -68,17 +68,17 @@ func newFilm(format capture.Format) *film {
 	return &film{format: format, size: format.Size(), start: time.Now()}
 }
 
-// frame returns the next frame, captured so long after the first one.
+// frame returns the next frame, captured that long after the first one.
 func (f *film) frame(after time.Duration) *capture.Frame {
 	frame := f.pool.Get(f.size)
-	copy(frame.Data, picture(f.shown, f.size))
+	copy(frame.Data, frameBytes(f.shown, f.size))
 	frame.Format, frame.Sequence, frame.Time = f.format, uint32(f.shown), f.start.Add(after)
 	f.shown++
 	return frame
 }
 
-// picture returns the bytes of a frame by its number.
-func picture(number, size int) []byte {
+// frameBytes returns the bytes of a frame by its number.
+func frameBytes(number, size int) []byte {
 	data := make([]byte, size)
 	random := rand.New(rand.NewPCG(1, uint64(number)))
 	for i := range min(size, 64) {
@@ -88,7 +88,7 @@ func picture(number, size int) []byte {
 }
 
 func hashOf(number, size int) string {
-	return fmt.Sprintf("SHA256:%x", sha256.Sum256(picture(number, size)))
+	return fmt.Sprintf("SHA256:%x", sha256.Sum256(frameBytes(number, size)))
 }
 
 // roll records n frames at 30 fps, in step with the clock.
@@ -102,7 +102,7 @@ func (f *film) roll(t testing.TB, r *Recorder, n int) {
 	}
 }
 
-// packet is a picture as it lies in a file.
+// packet is a frame as it lies in a file.
 type packet struct {
 	At   int64  `json:"pts"` // ms in Matroska
 	Hash string `json:"data_hash"`
@@ -176,14 +176,14 @@ func (l *logged) wantInOrder(t testing.TB, parts ...string) {
 // begin starts a recorder whose files are made by create; nil is the real thing.
 func begin(t testing.TB, o Options, create func(string, container.Options) (container.Writer, error)) *Recorder {
 	t.Helper()
-	r, err := prepare(o)
+	r, err := newRecorder(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if create != nil {
 		r.create = create
 	}
-	go r.run()
+	go r.writeLoop()
 	t.Cleanup(func() { r.Close() })
 	return r
 }
@@ -203,7 +203,7 @@ func wantReleased(t testing.TB, r *Recorder, f *film) {
 		t.Errorf("%d frames are not released", n)
 	}
 	if q := r.queue; q.held != 0 || q.rolled != 0 || q.count != 0 {
-		t.Errorf("the queue says it holds %d frames, %d and %d bytes", q.count, q.held, q.rolled)
+		t.Errorf("the queue counts %d frames, %d and %d bytes", q.count, q.held, q.rolled)
 	}
 	open, _ := filepath.Glob("/proc/self/fd/*")
 	for _, fd := range open {

@@ -68,9 +68,9 @@ func Write(path string, raw, jpeg *capture.Frame) error {
 		raw, encode = jpeg, copyJPEG
 	}
 	if path == Stdout {
-		return wrap(path, encode(os.Stdout, raw))
+		return wrapError(path, encode(os.Stdout, raw))
 	}
-	return wrap(path, create(path, func(w io.Writer) error { return encode(w, raw) }))
+	return wrapError(path, createWhole(path, func(w io.Writer) error { return encode(w, raw) }))
 }
 
 // Save writes a raw frame to base.png, and the JPEG that it came as, if it did,
@@ -114,16 +114,16 @@ func copyJPEG(w io.Writer, jpeg *capture.Frame) error {
 	return err
 }
 
-func wrap(path string, err error) error {
+func wrapError(path string, err error) error {
 	if err != nil {
 		return fmt.Errorf("snapshot %s: %w", path, err)
 	}
 	return nil
 }
 
-// create makes a file, which appears only when it is complete. What a link at path
+// createWhole makes a file, which appears only when it is complete. What a link at path
 // leads to is not touched.
-func create(path string, write func(io.Writer) error) error {
+func createWhole(path string, write func(io.Writer) error) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".tbcam-*")
 	if err != nil {
 		return err

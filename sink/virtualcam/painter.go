@@ -35,6 +35,7 @@ func newPainter(format capture.Format, fit codec.Fit, pool *capture.Pool) (*pain
 		return nil, err
 	}
 	p.decoder, p.encoder = codec.NewDecoder(pool, codec.Limits{}), encoder
+	p.decoder.LowLatency = true
 	return p, nil
 }
 

@@ -34,9 +34,9 @@ func (a *AllowFlag) String() string { return "" }
 // Type names the value in --help.
 func (a *AllowFlag) Type() string { return "NAME" }
 
-// check refuses the flag for a stream that is no socket: nobody knows who has the
-// other end of a cable.
-func (a *AllowFlag) check(stream string) error {
+// checkStream refuses the flag for a stream that is no socket: only a
+// socket knows the user at its other end.
+func (a *AllowFlag) checkStream(stream string) error {
 	if len(a.users) > 0 {
 		return Mark(fmt.Errorf("--allow-user needs --stream unix:PATH, not %s", stream), ErrUsage)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/sink/container"
 	"github.com/tbcam/tbcam/sink/record"
 	"github.com/tbcam/tbcam/sink/snapshot"
@@ -117,6 +118,8 @@ var remedies = []struct {
 	{capture.ErrNoneFound, "plug one in, or use --camera pattern"},
 	{capture.ErrBandwidth, "choose --format mjpeg or a smaller --size, or plug the camera into another USB controller"},
 	{capture.ErrNotNamed, "name one with --camera"},
+	{capture.ErrNotAllowed, "run: sudo usermod -aG video $USER, and log in again"},
+	{v4l2.ErrNoLoopback, "run: sudo modprobe v4l2loopback exclusive_caps=1"},
 	{virtualcam.ErrFormat, "end what reads it, or leave --loopback-size and --loopback-format out"},
 	{virtualcam.ErrInUse, "end that, or use --loopback auto"},
 	{record.ErrExist, "--force overwrites it"},
@@ -152,8 +155,8 @@ var remedies = []struct {
 	{transport.ErrNoRemoteControl, "update tbcam-send on the other host"},
 }
 
-// remedy returns the remedy of an error, behind a semicolon.
-func remedy(err error) string {
+// remedyOf returns the remedy of an error, behind a semicolon.
+func remedyOf(err error) string {
 	for _, r := range remedies {
 		if errors.Is(err, r.err) {
 			return "; " + placeholders(err).Replace(r.text)
@@ -185,7 +188,7 @@ func PrintError(program string, err error) {
 }
 
 // Explain returns the text of an error with its remedy, if there is one.
-func Explain(err error) string { return err.Error() + remedy(err) }
+func Explain(err error) string { return err.Error() + remedyOf(err) }
 
 // untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP ends. The
 // second SIGINT or SIGTERM ends the process immediately. A terminal that closes may

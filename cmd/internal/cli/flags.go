@@ -109,7 +109,7 @@ func (s *StatsFlag) Start(w io.Writer, summary func() meter.Summary) (stop func(
 	}
 	quit := make(chan struct{})
 	var printing sync.WaitGroup
-	printing.Go(func() { every(time.Second, quit, func() { _ = line(summary(), w) }) })
+	printing.Go(func() { runEvery(time.Second, quit, func() { _ = line(summary(), w) }) })
 	return func() {
 		close(quit)
 		printing.Wait()
@@ -117,7 +117,7 @@ func (s *StatsFlag) Start(w io.Writer, summary func() meter.Summary) (stop func(
 	}
 }
 
-func every(d time.Duration, quit <-chan struct{}, do func()) {
+func runEvery(d time.Duration, quit <-chan struct{}, do func()) {
 	ticker := time.NewTicker(d)
 	defer ticker.Stop()
 	for {
@@ -195,8 +195,8 @@ func modeLines(modes []capture.Mode) []string {
 	return lines
 }
 
-// hide leaves a command out of help and manual.
-func hide(root *cobra.Command, name string) {
+// hideCommand leaves a command out of help and manual.
+func hideCommand(root *cobra.Command, name string) {
 	for _, c := range root.Commands() {
 		c.Hidden = c.Hidden || c.Name() == name
 	}
@@ -216,7 +216,7 @@ func AddManual(root *cobra.Command) {
 			}
 			header := &doc.GenManHeader{Section: "1", Source: "tbcam"} // of today, or of SOURCE_DATE_EPOCH
 			root.DisableAutoGenTag = true
-			hide(root, "completion")
+			hideCommand(root, "completion")
 			return doc.GenManTree(root, header, args[0])
 		},
 	})

@@ -22,7 +22,7 @@ func StreamKey(stream string) string {
 	return stream
 }
 
-// realPath resolves links of the directory, and of the file where it is there.
+// realPath resolves links of the directory, and of the file if it exists.
 func realPath(path string) string {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real

@@ -42,15 +42,15 @@ type lineHandler struct {
 func (h *lineHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
 
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
-	return h.lines.write(r.PC, r.Message, func() string { return h.format(r) })
+	return h.lines.writeLine(r.PC, r.Message, func() string { return h.formatLine(r) })
 }
 
-func (h *lineHandler) format(r slog.Record) string {
+func (h *lineHandler) formatLine(r slog.Record) string {
 	var parts []string
 	add := func(a slog.Attr) bool {
 		text := a.Value.String()
 		if err, ok := a.Value.Any().(error); ok {
-			text += remedy(err)
+			text += remedyOf(err)
 		}
 		if text != "" && text != "<nil>" {
 			parts = append(parts, a.Key+": "+text)
@@ -92,8 +92,8 @@ type flood struct {
 	last       string        // message of these
 }
 
-// take reports whether one more line may be written.
-func (f *flood) take(now time.Time) bool {
+// takeToken reports whether one more line may be written.
+func (f *flood) takeToken(now time.Time) bool {
 	const cost = time.Second / maxRate
 	f.spent = max(0, f.spent-now.Sub(f.at))
 	f.at = now
@@ -104,8 +104,8 @@ func (f *flood) take(now time.Time) bool {
 	return true
 }
 
-// write writes the line of a record that was logged at place, or counts it.
-func (l *lineWriter) write(place uintptr, message string, line func() string) error {
+// writeLine writes the line of a record that was logged at place, or counts it.
+func (l *lineWriter) writeLine(place uintptr, message string, line func() string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.floods[place]
@@ -113,25 +113,25 @@ func (l *lineWriter) write(place uintptr, message string, line func() string) er
 		f = &flood{}
 		l.floods[place] = f
 	}
-	if f.take(time.Now()) {
-		return l.print(line())
+	if f.takeToken(time.Now()) {
+		return l.printText(line())
 	}
 	if f.suppressed++; f.suppressed == 1 {
-		time.AfterFunc(countEvery, func() { l.count(f) })
+		time.AfterFunc(countEvery, func() { l.writeSuppressed(f) })
 	}
 	f.last = message
 	return nil
 }
 
-// count writes how many lines were suppressed.
-func (l *lineWriter) count(f *flood) {
+// writeSuppressed writes how many lines were suppressed.
+func (l *lineWriter) writeSuppressed(f *flood) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_ = l.print(fmt.Sprintf("%s ... %s more suppressed", f.last, thousands(f.suppressed)))
+	_ = l.printText(fmt.Sprintf("%s ... %s more suppressed", f.last, formatThousands(f.suppressed)))
 	f.suppressed = 0
 }
 
-func (l *lineWriter) print(text string) error {
+func (l *lineWriter) printText(text string) error {
 	_, err := fmt.Fprintf(l.w, "%s: %s\n", l.program, oneLine(text))
 	return err
 }
@@ -142,8 +142,8 @@ func oneLine(text string) string {
 	return capture.Printable(text[:min(len(text), maxLine)])
 }
 
-// thousands writes a number with commas.
-func thousands(n int) string {
+// formatThousands writes a number with commas.
+func formatThousands(n int) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]

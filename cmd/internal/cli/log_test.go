@@ -81,7 +81,7 @@ func TestLogSlowly(t *testing.T) {
 
 func TestThousands(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 3214: "3,214", 1234567: "1,234,567"} {
-		if got := thousands(n); got != want {
+		if got := formatThousands(n); got != want {
 			t.Errorf("%d is %q", n, got)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // checkRootOnly returns an error unless the file and all directories above it belong
-// to root and only root can write them: what a service runs as root, nobody else may
+// to root and only root can write them: what a service runs as root, no other user may
 // replace.
 func checkRootOnly(path string) error {
 	for ; ; path = filepath.Dir(path) {

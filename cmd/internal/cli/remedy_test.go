@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/sink/container"
 	"github.com/tbcam/tbcam/sink/record"
 	"github.com/tbcam/tbcam/transport"
@@ -36,6 +38,8 @@ func TestRemedies(t *testing.T) {
 		{unixsock.ErrNotSocket, "another path"},
 		{unixsock.ErrListening, "end that program"},
 		{transport.ErrNoRemoteControl, "update tbcam-send"},
+		{capture.ErrNotAllowed, "usermod -aG video"},
+		{v4l2.ErrNoLoopback, "modprobe v4l2loopback"},
 		{record.ErrExist, "--force"},
 		{record.ErrBufferFull, "--record-buffer"},
 		{record.ErrNotFinalized, "tbcam-view repair"},
@@ -44,7 +48,7 @@ func TestRemedies(t *testing.T) {
 		{container.ErrNotRecording, "ffmpeg"},
 		{container.ErrNotStreamable, "mkv, mp4 or mjpeg"},
 	} {
-		if got := remedy(fmt.Errorf("open stream: %w", c.err)); !strings.HasPrefix(got, "; ") || !strings.Contains(got, c.text) {
+		if got := remedyOf(fmt.Errorf("open stream: %w", c.err)); !strings.HasPrefix(got, "; ") || !strings.Contains(got, c.text) {
 			t.Errorf("%v: the remedy is %q, want %q", c.err, got, c.text)
 		}
 		var b bytes.Buffer
@@ -53,7 +57,7 @@ func TestRemedies(t *testing.T) {
 			t.Errorf("the log has %q, want %q in it", b.String(), c.text)
 		}
 	}
-	if got := remedy(fmt.Errorf("anything")); got != "" {
+	if got := remedyOf(fmt.Errorf("anything")); got != "" {
 		t.Errorf("an unknown error has the remedy %q", got)
 	}
 }

@@ -31,7 +31,7 @@ type setup struct {
 	out             io.Writer
 }
 
-// AddSetup adds the setup command. allocate says that this side chooses HopIDs.
+// AddSetup adds the setup command. allocate means that this side chooses HopIDs.
 func AddSetup(root *cobra.Command, allocate bool) {
 	s := &setup{program: root.Name(), config: tbdev.Config{Root: Root(), Allocate: allocate}}
 	other := "the sender's host follows with tbcam-send setup"
@@ -49,8 +49,8 @@ Safe to repeat: it changes only what is missing.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			s.out = c.OutOrStdout()
 			s.stream, _ = c.Flags().GetString("stream")
-			s.config.Run = s.step
-			return Mark(s.run(c.Context()), ErrStream)
+			s.config.Run = s.runStep
+			return Mark(s.runSetup(c.Context()), ErrStream)
 		},
 	}
 	f := c.Flags()
@@ -65,8 +65,8 @@ Safe to repeat: it changes only what is missing.`,
 	root.AddCommand(c)
 }
 
-// choose puts --stream and --service together.
-func (s *setup) choose() (err error) {
+// chooseStream puts --stream and --service together.
+func (s *setup) chooseStream() (err error) {
 	s.config.Selector, err = tbdev.ParseSelector(s.stream)
 	peer := &s.config.Selector.Peer
 	if err == nil && s.service != "" && *peer != "" && *peer != s.service {
@@ -76,19 +76,19 @@ func (s *setup) choose() (err error) {
 	return err
 }
 
-func (s *setup) run(ctx context.Context) error {
-	if err := s.choose(); err != nil {
+func (s *setup) runSetup(ctx context.Context) error {
+	if err := s.chooseStream(); err != nil {
 		return err
 	}
 	if s.remove {
-		return errors.Join(s.config.Remove(), s.unpersist())
+		return errors.Join(s.config.Remove(), s.removeFiles())
 	}
 	if s.persist {
 		if err := checkPersist(); err != nil {
 			return err
 		}
 	}
-	if err := s.load(); err != nil {
+	if err := s.loadModule(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.wait)
@@ -115,8 +115,8 @@ func explainRoot(err error) error {
 	return err
 }
 
-// step performs a step of the set-up, and tells which in the words of a shell.
-func (s *setup) step(command string, step func() error) error {
+// runStep performs a step of the set-up, and prints it as a shell command.
+func (s *setup) runStep(command string, step func() error) error {
 	fmt.Fprintln(s.out, command)
 	if s.dryRun {
 		return nil
@@ -124,19 +124,19 @@ func (s *setup) step(command string, step func() error) error {
 	return step()
 }
 
-// load loads the module unless ConfigFS shows that it is.
-func (s *setup) load() error {
+// loadModule loads the module unless ConfigFS shows that it is.
+func (s *setup) loadModule() error {
 	if _, err := os.Stat(filepath.Join(s.config.Root, tbdev.Streams)); err == nil {
 		return nil
 	}
-	if err := s.command("modprobe", "thunderbolt_stream"); err != nil {
+	if err := s.runCommand("modprobe", "thunderbolt_stream"); err != nil {
 		return fmt.Errorf("%w; it needs root, and Linux 7.2 or newer with CONFIG_USB4_STREAM", err)
 	}
 	return nil
 }
 
-func (s *setup) command(name string, args ...string) error {
-	return s.step(name+" "+strings.Join(args, " "), func() error {
+func (s *setup) runCommand(name string, args ...string) error {
+	return s.runStep(name+" "+strings.Join(args, " "), func() error {
 		out, err := exec.Command(name, args...).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%s: %w: %s", name, err, strings.Join(strings.Fields(string(out)), " "))
@@ -161,8 +161,8 @@ func checkPersist() error {
 // file is one that --persist writes.
 type file struct{ path, text string }
 
-// files returns what makes the set-up come back at boot and at every plug.
-func (s *setup) files() ([]file, error) {
+// persistFiles returns what makes the set-up come back at boot and at every plug.
+func (s *setup) persistFiles() ([]file, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
@@ -170,7 +170,7 @@ func (s *setup) files() ([]file, error) {
 	unit := s.program + "-setup@.service"
 	return []file{
 		{"/etc/modules-load.d/" + s.program + ".conf", "thunderbolt_stream\n"},
-		// A change tells that the peer's properties did, for instance its HopIDs.
+		// A change means that the peer's properties changed, for instance its HopIDs.
 		{"/etc/udev/rules.d/70-" + s.program + ".rules", `ACTION=="add|change", SUBSYSTEM=="thunderbolt", ATTR{key}=="stream", ` +
 			`TAG+="systemd", ENV{SYSTEMD_WANTS}+="` + s.program + `-setup@%k.service"` + "\n" +
 			`KERNEL=="tbstream*", GROUP="video", MODE="0660", TAG+="uaccess"` + "\n"},
@@ -180,7 +180,7 @@ func (s *setup) files() ([]file, error) {
 }
 
 func (s *setup) writeFiles() error {
-	files, err := s.files()
+	files, err := s.persistFiles()
 	if err != nil {
 		return err
 	}
@@ -189,18 +189,18 @@ func (s *setup) writeFiles() error {
 		if now, err := os.ReadFile(path); err == nil && string(now) == f.text {
 			continue
 		}
-		err := s.step("write "+path+":\n"+f.text, func() error {
+		err := s.runStep("write "+path+":\n"+f.text, func() error {
 			return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(f.text), 0o644))
 		})
 		if err != nil {
 			return err
 		}
 	}
-	return s.reload()
+	return s.reloadManagers()
 }
 
-func (s *setup) unpersist() error {
-	files, err := s.files()
+func (s *setup) removeFiles() error {
+	files, err := s.persistFiles()
 	if err != nil {
 		return err
 	}
@@ -211,20 +211,20 @@ func (s *setup) unpersist() error {
 			continue
 		}
 		found = true
-		if err := s.step("rm "+path, func() error { return os.Remove(path) }); err != nil {
+		if err := s.runStep("rm "+path, func() error { return os.Remove(path) }); err != nil {
 			return err
 		}
 	}
 	if !found {
 		return nil
 	}
-	return s.reload()
+	return s.reloadManagers()
 }
 
-// reload makes udev and systemd read the files; tests have neither.
-func (s *setup) reload() error {
+// reloadManagers makes udev and systemd read the files; tests have neither.
+func (s *setup) reloadManagers() error {
 	if s.config.Root != "" {
 		return nil
 	}
-	return errors.Join(s.command("udevadm", "control", "--reload"), s.command("systemctl", "daemon-reload"))
+	return errors.Join(s.runCommand("udevadm", "control", "--reload"), s.runCommand("systemctl", "daemon-reload"))
 }

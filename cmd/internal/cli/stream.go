@@ -26,7 +26,7 @@ func SenderLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Lin
 	if path, ok := strings.CutPrefix(stream, "unix:"); ok {
 		return &unixsock.Dialer{Path: path, Allow: allow.users, Log: log}, Mark(checkPath(path), ErrUsage)
 	}
-	if err := allow.check(stream); err != nil {
+	if err := allow.checkStream(stream); err != nil {
 		return nil, err
 	}
 	return deviceLink(stream, tbdev.SenderPause, log)
@@ -36,7 +36,7 @@ func SenderLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Lin
 // "-" for standard output, or a FIFO.
 func PlainLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Link, error) {
 	if isPipe(stream) {
-		if err := allow.check(stream); err != nil {
+		if err := allow.checkStream(stream); err != nil {
 			return nil, err
 		}
 		return &pipe.Link{Path: stream, Out: true, Log: log}, nil
@@ -63,7 +63,7 @@ func ViewerLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Lin
 		}
 		return link, nil
 	}
-	if err := allow.check(stream); err != nil {
+	if err := allow.checkStream(stream); err != nil {
 		return nil, err
 	}
 	if isPipe(stream) {

@@ -50,7 +50,7 @@ func (t *TimeoutFlag) Context(ctx context.Context) (context.Context, context.Can
 }
 
 // Explain returns the error of a call that was given the context of Context: one
-// that wraps ErrTimeout and says what was waited for, where the time was up.
+// that wraps ErrTimeout and names what it waited for, where the time was up.
 func (t *TimeoutFlag) Explain(ctx context.Context, err error, waited string) error {
 	cause := context.Cause(ctx)
 	if err == nil || !errors.Is(cause, ErrTimeout) {

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/sink/virtualcam/v4l2node"
 )
@@ -188,8 +190,10 @@ func (m Machine) nodes() []Finding {
 func node(n v4l2.LoopbackNode) Finding {
 	name := fmt.Sprintf("%s (%s)", n.Path, n.Name)
 	switch {
+	case errors.Is(n.Err, capture.ErrNotAllowed):
+		return Finding{Bad, n.Err.Error(), "sudo usermod -aG video $USER, and log in again"}
 	case n.Err != nil:
-		return Finding{Bad, n.Err.Error(), ""} // which has the remedy
+		return Finding{Bad, n.Err.Error(), ""}
 	case !n.Exclusive:
 		return Finding{Bad, name + " is an output as well: Chromium and others do not list it",
 			"sudo modprobe -r v4l2loopback; " + v4l2node.LoadCommand}

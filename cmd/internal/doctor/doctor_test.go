@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,7 +53,7 @@ func TestFindings(t *testing.T) {
 	both.Capture, both.Exclusive = true, false
 	few.MaxOpeners = 2
 	kept.KeepsFormat = true
-	shut.Err = errors.New("open /dev/video8: permission denied (to be allowed, run: sudo usermod -aG video $USER)")
+	shut.Err = fmt.Errorf("open /dev/video8: %w", capture.ErrNotAllowed)
 	healthy := with(loaded, booted)
 	efi := func(on string) files {
 		return files{"/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c": "\x06\x00\x00\x00" + on}
@@ -83,7 +84,7 @@ func TestFindings(t *testing.T) {
 		{"no node, newer module", machine(t, with(healthy, files{"/dev/v4l2loopback": ""})), false, Bad, "no v4l2loopback node", "v4l2loopback-ctl add"},
 		{"without exclusive_caps", machine(t, healthy, both), false, Bad, "Chromium and others do not list it", "exclusive_caps=1"},
 		{"another without exclusive_caps", machine(t, healthy, both, free), true, Hint, "Chromium and others do not list it", "exclusive_caps=1"},
-		{"no permission", machine(t, healthy, shut), false, Bad, "usermod -aG video", ""},
+		{"no permission", machine(t, healthy, shut), false, Bad, "open /dev/video8: permission denied", "sudo usermod -aG video $USER, and log in again"},
 		{"few openers", machine(t, healthy, few), true, Hint, "2 times at once", "tee /sys/class/video4linux/video9/max_openers"},
 		{"kept format", machine(t, healthy, kept), true, Hint, "has the format of another program", "--loopback-size"},
 		{"not at boot", machine(t, loaded, free), true, Hint, "not loaded at boot", "/etc/modules-load.d/v4l2loopback.conf"},

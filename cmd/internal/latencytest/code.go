@@ -12,22 +12,22 @@ import (
 )
 
 // A code is a QR code (ISO/IEC 18004) at the highest level of error correction: it
-// may lie anywhere in a picture, of any size and brightness, askew, and a third of
-// it may be wrong. It says which run of the test painted it, and its number in that
-// run: with so many digits that it is of version 2, the least that has a mark from
+// may lie anywhere in a frame, of any size and brightness, askew, and a third of
+// it may be wrong. It holds which run of the test painted it, and its number in that
+// run: with enough digits to be of version 2, the least that has a mark from
 // which perspective is known.
 const (
 	runDigits    = 9
 	numberDigits = 9
 )
 
-// Width and Height are those of a painted picture in pixels.
+// Width and Height are those of a painted frame in pixels.
 const Width, Height = 1280, 720
 
 // MaxRun is the largest number of a run.
 const MaxRun = 1e9 - 1
 
-// Paint returns a picture of code number in a run, owned by the caller.
+// Paint returns a frame of code number in a run, owned by the caller.
 func Paint(run, number int, pool *capture.Pool) (*capture.Frame, error) {
 	text := fmt.Sprintf("%0*d%0*d", runDigits, run, numberDigits, number)
 	hints := map[gozxing.EncodeHintType]any{gozxing.EncodeHintType_ERROR_CORRECTION: "H"}
@@ -38,23 +38,23 @@ func Paint(run, number int, pool *capture.Pool) (*capture.Frame, error) {
 	format := capture.Format{Pixel: capture.YUV420, Width: Width, Height: Height, Range: capture.Full}
 	f := pool.Get(format.Size())
 	f.Format, f.Sequence = format, uint32(number)
-	fill(f.Data, 128) // no colour
+	fillBytes(f.Data, 128) // no colour
 	luma := f.Data[:Width*Height]
-	fill(luma, 255)
+	fillBytes(luma, 255)
 	side := Height / bits.GetHeight()
 	left, top := (Width-side*bits.GetWidth())/2, (Height-side*bits.GetHeight())/2
 	for y := range side * bits.GetHeight() {
 		line := luma[(top+y)*Width+left:]
 		for x := range bits.GetWidth() {
 			if bits.Get(x, y/side) {
-				fill(line[x*side:][:side], 0)
+				fillBytes(line[x*side:][:side], 0)
 			}
 		}
 	}
 	return f, nil
 }
 
-func fill(data []byte, value byte) {
+func fillBytes(data []byte, value byte) {
 	for i := range data {
 		data[i] = value
 	}
@@ -64,7 +64,7 @@ func fill(data []byte, value byte) {
 // small codes are read, and one at which noise is averaged away.
 var readWidths = [...]int{960, 480}
 
-// Reader finds codes in pictures. It is for one goroutine.
+// Reader finds codes in frames. It is for one goroutine.
 type Reader struct {
 	run       int
 	converter *codec.Converter
@@ -77,9 +77,9 @@ func NewReader(run int) *Reader { return &Reader{run: run, converter: codec.NewC
 // Close frees the reader's memory.
 func (r *Reader) Close() { r.converter.Close() }
 
-// Read returns the number of the code in a raw picture, if there is one.
+// Read returns the number of the code in a raw frame, if there is one.
 func (r *Reader) Read(f *capture.Frame) (number int, ok bool) {
-	// The picture is a stranger's: what the library cannot cope with holds no code.
+	// The frame is a stranger's: what the library cannot cope with holds no code.
 	defer func() {
 		if recover() != nil {
 			ok = false
@@ -93,7 +93,7 @@ func (r *Reader) Read(f *capture.Frame) (number int, ok bool) {
 	return 0, false
 }
 
-// readAt looks for a code in the picture as it is when it is made no wider than
+// readAt looks for a code in the frame as it is when it is made no wider than
 // width.
 func (r *Reader) readAt(width int, f *capture.Frame) (number int, ok bool) {
 	small := capture.Format{Pixel: capture.YUV420, Width: f.Format.Width, Height: f.Format.Height, Range: capture.Full}
@@ -108,11 +108,12 @@ func (r *Reader) readAt(width int, f *capture.Frame) (number int, ok bool) {
 	if err := r.converter.Convert(r.planes, small, f); err != nil {
 		return 0, false
 	}
-	text, ok := decode(r.planes, small.Width, small.Height)
+	text, ok := decodeQR(r.planes, small.Width, small.Height)
 	if !ok || len(text) != runDigits+numberDigits {
 		return 0, false
 	}
 	run, err := strconv.Atoi(text[:runDigits])
+	// A code of another run, or of anything else, may be in sight.
 	if err != nil || run != r.run {
 		return 0, false
 	}
@@ -120,8 +121,8 @@ func (r *Reader) readAt(width int, f *capture.Frame) (number int, ok bool) {
 	return number, err == nil
 }
 
-// decode returns the text of the QR code in a picture's luma.
-func decode(luma []byte, width, height int) (string, bool) {
+// decodeQR returns the text of the QR code in a frame's luma.
+func decodeQR(luma []byte, width, height int) (string, bool) {
 	source, err := gozxing.NewPlanarYUVLuminanceSource(luma, width, height, 0, 0, width, height, false)
 	if err != nil {
 		return "", false

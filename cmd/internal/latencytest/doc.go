@@ -1,4 +1,4 @@
-// Package latencytest measures the way from one glass to the other: it paints codes for
-// a screen, reads them in the pictures of a camera that looks at it, and tells how
+// Package latencytest measures glass-to-glass latency: it paints codes for
+// a screen, reads them in the frames of a camera that looks at it, and reports how
 // long they took.
 package latencytest

@@ -9,22 +9,22 @@ import (
 // Meter puts together when codes were shown and when they were seen. It is safe
 // for concurrent use.
 //
-// A code's time begins when its picture is handed to the window and ends when a
-// picture of the camera that shows it is ready to be handed there. So the time is
+// A code's time begins when its frame is handed to the window and ends when a
+// frame of the camera that shows it is ready to be handed there. So the time is
 // that of one whole round, in which the window, the screen, the camera and the
 // cable each count once: the time from glass to glass.
 type Meter struct {
 	mu      sync.Mutex
 	shown   map[int]time.Time // codes that were not seen yet
 	newest  int               // that was seen; 0: none
-	gap     bool              // pictures since the last one were not looked at
+	gap     bool              // frames since the last one were not looked at
 	samples []time.Duration
 	counts  Counts
 }
 
-// Counts says what became of the camera's pictures.
+// Counts holds what became of the camera's frames.
 type Counts struct {
-	Pictures   int `json:"pictures"`   // that were looked at
+	Frames     int `json:"frames"`     // that were looked at
 	Unreadable int `json:"unreadable"` // of these: no code, or one that was just changing
 	Skipped    int `json:"skipped"`    // that were not looked at, for want of time
 }
@@ -32,7 +32,7 @@ type Counts struct {
 // NewMeter returns a meter.
 func NewMeter() *Meter { return &Meter{shown: map[int]time.Time{}} }
 
-// Shown says that the picture of a code was handed to the window; numbers rise
+// Shown notes that the frame of a code was handed to the window; numbers rise
 // from 1.
 func (m *Meter) Shown(number int, at time.Time) {
 	m.mu.Lock()
@@ -40,13 +40,13 @@ func (m *Meter) Shown(number int, at time.Time) {
 	m.shown[number] = at
 }
 
-// Seen says that the camera's next picture, which was ready at a time, shows a
-// code. The first picture of a code is a sample; one that was superseded by a
-// newer code, or came after a gap, tells nothing.
+// Seen notes that the camera's next frame, which was ready at a time, shows a
+// code. The first frame of a code is a sample; one that was superseded by a
+// newer code, or came after a gap, is no sample.
 func (m *Meter) Seen(number int, ready time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.counts.Pictures++
+	m.counts.Frames++
 	begun, known := m.shown[number]
 	if number <= m.newest || !known {
 		return
@@ -62,15 +62,15 @@ func (m *Meter) Seen(number int, ready time.Time) {
 	}
 }
 
-// Unreadable says that the camera's next picture shows no code.
+// Unreadable notes that the camera's next frame shows no code.
 func (m *Meter) Unreadable() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.counts.Pictures++
+	m.counts.Frames++
 	m.counts.Unreadable++
 }
 
-// Skipped says that nobody looked at the camera's next picture.
+// Skipped notes that the camera's next frame was not examined.
 func (m *Meter) Skipped() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

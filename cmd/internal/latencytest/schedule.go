@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// Schedule says when codes change: each stays for three to five pictures of the
+// Schedule decides when codes change: each stays for three to five frames of the
 // camera, so that it is seen whole, and for a random time, so that the changes fall
-// anywhere between two pictures.
+// anywhere between two frames.
 type Schedule struct {
 	period time.Duration
 	random *rand.Rand
 }
 
-// fastest is the most frames per second that are believed: the peer says how many
+// fastest is the most frames per second that are believed: the peer claims how many
 // there are.
 const fastest = 1000
 

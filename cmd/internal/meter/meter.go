@@ -26,7 +26,7 @@ const (
 // StageNames name the stages, in order.
 var StageNames = [numStages]string{"driver", "queue", "encode", "wire", "decode", "show", "total"}
 
-// longest is the longest latency that is told apart, in microseconds.
+// longest is the longest latency that is distinguished, in microseconds.
 const longest = int64(60 * time.Second / time.Microsecond)
 
 // Meter gathers the figures of one program. It is safe for concurrent use.
@@ -51,7 +51,7 @@ func newHistograms(digits int) (h histograms) {
 	return h
 }
 
-func (h *histograms) reset() {
+func (h *histograms) resetAll() {
 	for i := range h {
 		h[i].Reset()
 	}
@@ -63,38 +63,38 @@ func New() *Meter {
 }
 
 // Add counts a frame that was presented (or, on the sender, written) at the
-// given time. Stages whose times are not known are left out.
+// given time. Stages whose times are not known are omitted.
 func (m *Meter) Add(at *[capture.NumStages]time.Time, presented time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.turn(time.Now())
+	m.turnSecond(time.Now())
 	m.shown++
-	m.record(Driver, at[capture.Captured], at[capture.Dequeued])
+	m.recordStage(Driver, at[capture.Captured], at[capture.Dequeued])
 	m.recordEncoding(at)
-	m.record(Wire, at[capture.Sent], at[capture.Received])
-	m.record(Decode, at[capture.Received], at[capture.Decoded])
+	m.recordStage(Wire, at[capture.Sent], at[capture.Received])
+	m.recordStage(Decode, at[capture.Received], at[capture.Decoded])
 	ready := at[capture.Decoded]
-	if ready.IsZero() { // a raw picture
+	if ready.IsZero() { // a raw frame
 		ready = at[capture.Received]
 	}
-	m.record(Show, ready, presented)
-	m.record(Total, at[capture.Captured], presented)
+	m.recordStage(Show, ready, presented)
+	m.recordStage(Total, at[capture.Captured], presented)
 }
 
-// recordEncoding tells encoding from waiting, before it and after. A sender of an
-// older version does not say when encoding began.
+// recordEncoding separates encoding from waiting, before it and after. A sender of an
+// older version does not report when encoding began.
 func (m *Meter) recordEncoding(at *[capture.NumStages]time.Time) {
 	begun := at[capture.Taken]
 	if begun.IsZero() {
 		begun = at[capture.Dequeued]
 	}
-	m.record(Encode, begun, at[capture.Encoded])
+	m.recordStage(Encode, begun, at[capture.Encoded])
 	if !begun.IsZero() && !at[capture.Encoded].IsZero() {
-		m.record(Queue, at[capture.Dequeued].Add(at[capture.Encoded].Sub(begun)), at[capture.Sent])
+		m.recordStage(Queue, at[capture.Dequeued].Add(at[capture.Encoded].Sub(begun)), at[capture.Sent])
 	}
 }
 
-func (m *Meter) record(stage int, from, to time.Time) {
+func (m *Meter) recordStage(stage int, from, to time.Time) {
 	if from.IsZero() || to.IsZero() {
 		return
 	}
@@ -132,18 +132,18 @@ type Report struct {
 }
 
 // Report returns the figures so far; bytes is what crossed the wire. Stages
-// without samples are left out.
+// without samples are omitted.
 func (m *Meter) Report(bytes uint64) Report {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := point{time.Now(), m.shown, bytes, cpuTime()}
-	m.turn(now.time)
-	r := Report{now.since(point{time: m.start}), now.since(m.secondAgo(now))}
-	r.Latency, r.LastSecond.Latency = m.hist.latencies(), m.before.latencies()
+	m.turnSecond(now.time)
+	r := Report{now.figuresSince(point{time: m.start}), now.figuresSince(m.secondAgo(now))}
+	r.Latency, r.LastSecond.Latency = m.hist.summarize(), m.before.summarize()
 	return r
 }
 
-func (h *histograms) latencies() []Latency {
+func (h *histograms) summarize() []Latency {
 	latencies := []Latency{}
 	for i, h := range h {
 		if h.TotalCount() == 0 {

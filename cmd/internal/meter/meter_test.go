@@ -36,7 +36,7 @@ func TestStages(t *testing.T) {
 	}
 }
 
-// TestUnknownStages: a raw picture is not decoded, and a time that is not known is
+// TestUnknownStages: a raw frame is not decoded, and a time that is not known is
 // no time.
 func TestUnknownStages(t *testing.T) {
 	m := New()

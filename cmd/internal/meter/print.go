@@ -37,13 +37,13 @@ func (s Summary) JSON(w io.Writer) error { return json.NewEncoder(w).Encode(s) }
 
 // Line writes the summary as one line for a person.
 func (s Summary) Line(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%s: %d frames %s, %s\n", s.Program, s.Frames, s.Counted, s.now())
+	_, err := fmt.Fprintf(w, "%s: %d frames %s, %s\n", s.Program, s.Frames, s.Counted, s.describeNow())
 	return err
 }
 
-// now returns the last second in a few words, and the frames that were lost since
+// describeNow returns the last second in a few words, and the frames that were lost since
 // the start.
-func (s Summary) now() string {
+func (s Summary) describeNow() string {
 	now := s.LastSecond
 	text := fmt.Sprintf("%.1f fps, %.1f MB/s, %.0f %% CPU", now.FPS, now.MBps, now.CPU)
 	for _, l := range now.Latency {
@@ -84,7 +84,7 @@ func (s Summary) Table(w io.Writer) error {
 	return t.Flush()
 }
 
-// SenderOutcomes says what became of the pictures that a sender did not send.
+// SenderOutcomes counts what became of the frames that a sender did not send.
 func SenderOutcomes(lost capture.Lost) []Outcome {
 	return []Outcome{
 		{"dropped by the camera", lost.Driver},

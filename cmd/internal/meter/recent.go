@@ -10,8 +10,8 @@ type point struct {
 	cpu    time.Duration
 }
 
-// since returns what happened between two points.
-func (p point) since(before point) Figures {
+// figuresSince returns what happened between two points.
+func (p point) figuresSince(before point) Figures {
 	f := Figures{Seconds: p.time.Sub(before.time).Seconds(), Frames: p.frames - before.frames}
 	if f.Seconds > 0 {
 		f.FPS = float64(f.Frames) / f.Seconds
@@ -41,16 +41,16 @@ func (m *Meter) secondAgo(now point) point {
 	return before
 }
 
-// turn ends the second that runs, if it is over, and with it the one before.
-func (m *Meter) turn(now time.Time) {
+// turnSecond ends the second that runs, if it is over, and with it the one before.
+func (m *Meter) turnSecond(now time.Time) {
 	seconds := int(now.Sub(m.start) / time.Second)
 	if seconds == m.seconds {
 		return
 	}
 	m.second, m.before = m.before, m.second
-	m.second.reset()
+	m.second.resetAll()
 	if seconds > m.seconds+1 { // in the last whole second nothing came
-		m.before.reset()
+		m.before.resetAll()
 	}
 	m.seconds = seconds
 }

@@ -31,7 +31,7 @@ func TestLastSecond(t *testing.T) {
 				at := [capture.NumStages]time.Time{capture.Captured: time.Now().Add(-latency)}
 				m.Add(&at, time.Now())
 				bytes += 1e5
-				m.Report(bytes) // by somebody else
+				m.Report(bytes) // by another caller
 			}
 		}
 		frames(20, 10*time.Millisecond)
@@ -55,7 +55,7 @@ func TestLastSecond(t *testing.T) {
 	})
 }
 
-// A sender of an older version does not say when it began to encode.
+// A sender of an older version does not report when it began to encode.
 func TestEncodingNotKnown(t *testing.T) {
 	m := New()
 	at := times(time.Now())
@@ -72,7 +72,7 @@ func TestNow(t *testing.T) {
 	s := Summary{Clock: &Clock{Uncertainty: 0.0123}, Outcomes: []Outcome{{"lost on the link", 2}, {"not decodable", 0}}}
 	s.LastSecond = Figures{FPS: 29.97, MBps: 4.5, CPU: 12, Latency: []Latency{{StageNames[Wire], 1, 2, 3, 4}, {StageNames[Total], 11, 12, 13, 14}}}
 	want := "30.0 fps, 4.5 MB/s, 12 % CPU, latency p50 11.0 ms, p95 12.0, p99 13.0, max 14.0 (±0.01), lost on the link 2"
-	if got := s.now(); got != want {
+	if got := s.describeNow(); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	var table strings.Builder

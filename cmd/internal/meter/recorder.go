@@ -1,6 +1,6 @@
 package meter
 
-// Recorder is what --stats json says of a recording.
+// Recorder is the part of --stats json about a recording.
 type Recorder struct {
 	Recording    bool    `json:"recording"`
 	File         string  `json:"file"`  // that is being written, empty for none
@@ -16,7 +16,7 @@ type Recorder struct {
 	Problem      string  `json:"problem"` // that keeps frames waiting
 }
 
-// Outcomes says what became of the frames that a recorder was given.
+// Outcomes counts what became of the frames that a recorder was given.
 func (r *Recorder) Outcomes() []Outcome {
 	return []Outcome{{"recorded", r.Frames}, {"dropped by the recorder", r.Dropped}}
 }

@@ -26,14 +26,14 @@ import (
 
 // A camera and a viewer that is three times slower, both slow enough that the
 // emulation's own delays are small beside them. The smallest rings at both ends
-// hold six pictures, the usual ones 12, the largest 51.
+// hold six frames, the usual ones 12, the largest 51.
 const (
 	agePeriod       = 200 * time.Millisecond // of the camera
 	ageViewerPeriod = 3 * agePeriod
 	ageSpan         = 6 * time.Second
 )
 
-// slowViewer takes a while for each picture, in which nothing is read: worse than
+// slowViewer takes a while for each frame, in which nothing is read: worse than
 // tbcam-view, whose sinks may be slow, but which reads on.
 type slowViewer struct {
 	period time.Duration
@@ -60,18 +60,18 @@ func TestAgeOverTheCable(t *testing.T) {
 		setRings(t, ring)
 		ages := ageOfOurs(t, ageViewerPeriod)
 		worst := slices.Max(ages)
-		t.Logf("age: tbcam, ring %3d: %d pictures, %v at most, %v the last", ring, len(ages), round(worst), round(ages[len(ages)-1]))
+		t.Logf("age: tbcam, ring %3d: %d frames, %v at most, %v the last", ring, len(ages), round(worst), round(ages[len(ages)-1]))
 		if len(ages) < int(ageSpan/ageViewerPeriod)/2 || worst > 2*ageViewerPeriod {
-			t.Errorf("ring %d: %d pictures of up to %v; want at most two periods of %v", ring, len(ages), worst, ageViewerPeriod)
+			t.Errorf("ring %d: %d frames of up to %v; want at most two periods of %v", ring, len(ages), worst, ageViewerPeriod)
 		}
 	}
 	setRings(t, 64)
 	slowLink(t)
 	ages := ageOfRecipe(t)
-	t.Logf("age: GStreamer as in the kernel's recipe, ring 64: %d pictures, %v the first, %v the last", len(ages), round(ages[0]), round(ages[len(ages)-1]))
+	t.Logf("age: GStreamer as in the kernel's recipe, ring 64: %d frames, %v the first, %v the last", len(ages), round(ages[0]), round(ages[len(ages)-1]))
 }
 
-// slowLink has the cable itself be the slow part. One picture is in it while the
+// slowLink has the cable itself be the slow part. One frame is in it while the
 // next one waits for it, taken when the one before both was read.
 func slowLink(t *testing.T) {
 	rate := knob("host0/rate")
@@ -79,7 +79,7 @@ func slowLink(t *testing.T) {
 	defer set(t, rate, 0)
 	ages := ageOfOurs(t, 0)
 	worst := slices.Max(ages)
-	t.Logf("age: tbcam, ring  64, a slow link: %d pictures, %v at most, %v the last", len(ages), round(worst), round(ages[len(ages)-1]))
+	t.Logf("age: tbcam, ring  64, a slow link: %d frames, %v at most, %v the last", len(ages), round(worst), round(ages[len(ages)-1]))
 	if worst > 3*ageViewerPeriod {
 		t.Errorf("a slow link: up to %v; want at most three periods of %v", worst, ageViewerPeriod)
 	}
@@ -144,7 +144,7 @@ func newPatternCamera(t *testing.T, path string) *patternCamera {
 	return w
 }
 
-// show shows the next picture when it is due, and returns its counter.
+// show shows the next frame when it is due, and returns its counter.
 func (w *patternCamera) show(t *testing.T) uint32 {
 	t.Helper()
 	f, err := w.source.Read()
@@ -158,7 +158,7 @@ func (w *patternCamera) show(t *testing.T) uint32 {
 	return f.Sequence
 }
 
-// gallery takes the grey pictures that a player writes.
+// gallery takes the grey frames that a player writes.
 type gallery struct {
 	mu     sync.Mutex
 	rest   luma
@@ -173,14 +173,14 @@ func (g *gallery) Write(p []byte) (int, error) {
 	for g.rest = append(g.rest, p...); len(g.rest) >= cableWidth*cableHeight; g.rest = g.rest[cableWidth*cableHeight:] {
 		stamp, err := g.rest.stamp()
 		if err != nil {
-			g.err = fmt.Errorf("picture %d: %w", len(g.stamps), err)
+			g.err = fmt.Errorf("frame %d: %w", len(g.stamps), err)
 		}
 		g.stamps, g.ages = append(g.stamps, stamp), append(g.ages, time.Since(stamp.Time))
 	}
 	return len(p), nil
 }
 
-// counters returns the counters of the pictures so far.
+// counters returns the counters of the frames so far.
 func (g *gallery) counters() []uint32 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -212,7 +212,7 @@ func stop(cmd *exec.Cmd) {
 }
 
 // gstSender is the sending half of the recipe in the commit that added the driver
-// to the kernel. Pictures as small as these filesink would gather by itself.
+// to the kernel. Frames as small as these filesink would gather by itself.
 const gstSender = "gst-launch-1.0 -q v4l2src device=%s ! video/x-raw,width=160,height=120 ! jpegenc quality=90 ! filesink location=%s buffer-mode=unbuffered"
 
 // gstViewer is the other half, with a slow sink.
@@ -224,7 +224,7 @@ func ageOfRecipe(t *testing.T) []time.Duration {
 	g := &gallery{}
 	reading := play(t, fmt.Sprintf(gstViewer, theCable.viewer, ageViewerPeriod.Microseconds()), g)
 	sending := play(t, fmt.Sprintf(gstSender, camera.path, theCable.sender), nil)
-	harness.WaitUntil(t, "the first picture", func() bool { camera.show(t); return len(g.counters()) > 0 })
+	harness.WaitUntil(t, "the first frame", func() bool { camera.show(t); return len(g.counters()) > 0 })
 	for end := time.Now().Add(ageSpan); time.Now().Before(end); {
 		camera.show(t)
 	}

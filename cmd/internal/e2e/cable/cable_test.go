@@ -25,7 +25,7 @@ type ends struct{ sender, viewer string }
 // theCable is the stream that fixtures/vm/tbcable sets up.
 var theCable = ends{"/dev/tbstream0", "/dev/tbstream1"}
 
-// Pictures are small, because everything is slow there, and raw, so that each
+// Frames are small, because everything is slow there, and raw, so that each
 // takes ten packets.
 const cableWidth, cableHeight = 160, 120
 
@@ -44,7 +44,7 @@ func (e ends) view(t *testing.T, more ...string) watcher {
 	return watcher{harness.StartViewer(t, "--stream="+e.viewer, append(more, "--stats=json", "--record="+file)...), file}
 }
 
-// knob is a file by which fixtures/tbhost is told what to do.
+// knob is a file by which fixtures/tbhost is controlled.
 func knob(name string) string { return filepath.Join("/sys/kernel/debug/tbhost", name) }
 
 // random returns a source of random numbers, whose seed is printed.
@@ -74,28 +74,28 @@ func (w watcher) more(t *testing.T, since int) {
 	harness.WaitUntil(t, "more frames", func() bool { return harness.CountFrames(w.Program) > since })
 }
 
-// luma is a picture as the brightness of its samples, in full range.
+// luma is a frame as the brightness of its samples, in full range.
 type luma []byte
 
-// stamp reads the code in a picture.
+// stamp reads the code in a frame.
 func (l luma) stamp() (pattern.Stamp, error) {
 	return pattern.ReadLuma(image.Rect(0, 0, cableWidth, cableHeight), func(x, y int) byte { return l[y*cableWidth+x] })
 }
 
-// still are the parts of a picture that are the same in all: the colour bars above
+// still are the parts of a frame that are the same in all: the colour bars above
 // and below the moving block.
 func (l luma) still() []byte {
 	const code, top, bottom = cableHeight / 4, cableHeight / 2, cableHeight/2 + cableHeight/8
 	return append(bytes.Clone(l[code*cableWidth:top*cableWidth]), l[bottom*cableWidth:]...)
 }
 
-// picturesOf decodes recordings in the order in which they were made, also those
+// framesOf decodes recordings in the order in which they were made, also those
 // that ended with kill -9.
-func picturesOf(t *testing.T, files ...string) []luma {
+func framesOf(t *testing.T, files ...string) []luma {
 	t.Helper()
 	var list strings.Builder
 	for _, file := range files {
-		// What was killed before its first picture was written has no more than a head.
+		// What was killed before its first frame was written has no more than a head.
 		if info, err := os.Stat(file); err == nil && info.Size() > cableWidth*cableHeight/8 {
 			fmt.Fprintf(&list, "file '%s'\n", file)
 		}
@@ -112,35 +112,35 @@ func picturesOf(t *testing.T, files ...string) []luma {
 	return all
 }
 
-// wantPictures checks that every picture that was shown is one that was sent, and
-// newer than the one before, and returns their codes. Those of raw pictures must
+// wantFrames checks that every frame that was shown is one that was sent, and
+// newer than the one before, and returns their codes. Those of raw frames must
 // be right to the last sample.
-func wantPictures(t *testing.T, watchers ...watcher) []pattern.Stamp {
+func wantFrames(t *testing.T, watchers ...watcher) []pattern.Stamp {
 	t.Helper()
 	var files []string
 	for _, w := range watchers {
 		files = append(files, w.file)
 	}
-	all := picturesOf(t, files...)
+	all := framesOf(t, files...)
 	var stamps []pattern.Stamp
-	for i, picture := range all {
-		stamp, err := picture.stamp()
+	for i, frame := range all {
+		stamp, err := frame.stamp()
 		if err != nil {
-			t.Errorf("picture %d: %v", i, err)
+			t.Errorf("frame %d: %v", i, err)
 			continue
 		}
 		if n := len(stamps); n > 0 && !stamp.Time.After(stamps[n-1].Time) {
-			t.Errorf("picture %d has counter %d, of %v; the one before %d, of %v", i, stamp.Counter, stamp.Time, stamps[n-1].Counter, stamps[n-1].Time)
+			t.Errorf("frame %d has counter %d, of %v; the one before %d, of %v", i, stamp.Counter, stamp.Time, stamps[n-1].Counter, stamps[n-1].Time)
 		}
-		if !bytes.Equal(picture.still(), all[0].still()) {
-			t.Errorf("picture %d, counter %d, was not sent like this", i, stamp.Counter)
+		if !bytes.Equal(frame.still(), all[0].still()) {
+			t.Errorf("frame %d, counter %d, was not sent like this", i, stamp.Counter)
 		}
 		stamps = append(stamps, stamp)
 	}
 	return stamps
 }
 
-// TestVideoOverTheCable: for a minute every picture that was sent comes, with its
+// TestVideoOverTheCable: for a minute every frame that was sent comes, with its
 // counter, and none comes twice or late.
 func TestVideoOverTheCable(t *testing.T) {
 	t.Parallel() // beside TestPlayersOverTheCable
@@ -157,15 +157,15 @@ func TestVideoOverTheCable(t *testing.T) {
 	if code := w.Stop(syscall.SIGINT); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	stamps := wantPictures(t, w)
+	stamps := wantFrames(t, w)
 	if sent := harness.CountFrames(s); len(stamps) != sent || sent < least {
-		t.Fatalf("%d pictures were recorded, %d sent; want at least %d", len(stamps), sent, least)
+		t.Fatalf("%d frames were recorded, %d sent; want at least %d", len(stamps), sent, least)
 	}
 	first, last := stamps[0], stamps[len(stamps)-1]
 	if took := last.Time.Sub(first.Time); took < span-time.Second {
-		t.Errorf("the pictures are of %v", took)
+		t.Errorf("the frames are of %v", took)
 	}
-	t.Logf("%d pictures of %v, counters %d to %d", len(stamps), last.Time.Sub(first.Time), first.Counter, last.Counter)
+	t.Logf("%d frames of %v, counters %d to %d", len(stamps), last.Time.Sub(first.Time), first.Counter, last.Counter)
 }
 
 // secondStream sets up another stream with the programs, until the test is over:

@@ -17,7 +17,7 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
 )
 
-// recoveries are how long the picture was away.
+// recoveries are how long video was interrupted.
 type recoveries []time.Duration
 
 func (r *recoveries) add(since time.Time) { *r = append(*r, time.Since(since)) }
@@ -27,7 +27,7 @@ func (r recoveries) log(t *testing.T, what string) {
 		return
 	}
 	slices.Sort(r)
-	t.Logf("%s: %d, the picture was back after %.1f s, at most %.1f s", what, len(r), r[len(r)/2].Seconds(), r[len(r)-1].Seconds())
+	t.Logf("%s: %d, video was back after %.1f s, at most %.1f s", what, len(r), r[len(r)/2].Seconds(), r[len(r)-1].Seconds())
 }
 
 // TestKillsOverTheCable: either program comes back after kill -9, whenever it is
@@ -50,7 +50,7 @@ func TestKillsOverTheCable(t *testing.T) {
 	})
 }
 
-// kills kills the sender where the plan says senders, otherwise the viewer.
+// kills kills the sender where the plan names senders, otherwise the viewer.
 func kills(t *testing.T, e ends, plan []bool, senders bool) {
 	s, w := e.send(t), e.view(t)
 	w.more(t, 0)
@@ -73,10 +73,10 @@ func kills(t *testing.T, e ends, plan []bool, senders bool) {
 		}
 	}
 	w.Stop(syscall.SIGINT)
-	stamps := wantPictures(t, watchers...)
+	stamps := wantFrames(t, watchers...)
 	ofSenders.log(t, "kills of the sender")
 	ofViewers.log(t, "kills of the viewer")
-	t.Logf("%d pictures", len(stamps))
+	t.Logf("%d frames", len(stamps))
 }
 
 // killHolder kills a program and checks that the lock of its device outlives the opening:
@@ -95,10 +95,10 @@ func killHolder(t *testing.T, p *harness.Program, device string) {
 	p.WaitExit()
 }
 
-// TestUnplugsOverTheCable: the picture comes back with the cable, however long it
+// TestUnplugsOverTheCable: video comes back with the cable, however long it
 // was out, and neither program is restarted.
 func TestUnplugsOverTheCable(t *testing.T) {
-	const on, flow = "camera is on", 100 // packets are five pictures with their padding
+	const on, flow = "camera is on", 100 // packets are five frames with their padding
 	source := random(t)
 	w := theCable.view(t)
 	theCable.send(t, "--fps=15")
@@ -108,7 +108,7 @@ func TestUnplugsOverTheCable(t *testing.T) {
 	for n := range rounds(t, 50) {
 		before := packets(t)
 		harness.WaitUntil(t, "packets", func() bool { return packets(t) > before+flow })
-		time.Sleep(time.Duration(source.IntN(int(100 * time.Millisecond)))) // anywhere in a picture
+		time.Sleep(time.Duration(source.IntN(int(100 * time.Millisecond)))) // anywhere in a frame
 		met := w.count(on)
 		set(t, knob("plug"), 0)
 		if n > 0 {
@@ -126,14 +126,14 @@ func TestUnplugsOverTheCable(t *testing.T) {
 	}
 	w.more(t, harness.CountFrames(w.Program))
 	w.Stop(syscall.SIGINT)
-	stamps := wantPictures(t, w)
+	stamps := wantFrames(t, w)
 	for n, times := range whole {
 		if !slices.ContainsFunc(stamps, func(s pattern.Stamp) bool { return s.Time.After(times[0]) && s.Time.Before(times[1]) }) {
-			t.Errorf("no picture came when the cable was in again for the %d. time", n+1)
+			t.Errorf("no frame came when the cable was in again for the %d. time", n+1)
 		}
 	}
 	back.log(t, "unplugged")
-	t.Logf("%d pictures", len(stamps))
+	t.Logf("%d frames", len(stamps))
 }
 
 // packets counts what the sender's host has sent.
@@ -160,7 +160,7 @@ func (w watcher) waitAgain(t *testing.T, text string) {
 func (w watcher) sessions() int { return w.count("connected to") }
 
 // TestDamageOnTheCable: whatever packets are damaged, of whichever direction, no
-// picture is shown that was not sent, and the pictures go on.
+// frame is shown that was not sent, and the frames go on.
 func TestDamageOnTheCable(t *testing.T) {
 	source := random(t)
 	w := theCable.view(t)
@@ -168,7 +168,7 @@ func TestDamageOnTheCable(t *testing.T) {
 	w.more(t, 0)
 	damaged := max(120, rounds(t, 0)) // fewer may hit padding only
 	for range damaged {
-		// A picture takes ten packets, padding nine; what the viewer sends, two.
+		// A frame takes ten packets, padding nine; what the viewer sends, two.
 		end := source.IntN(2)
 		host := fmt.Sprintf("host%d/", end)
 		set(t, knob(host+[]string{"damage", "overrun"}[source.IntN(2)]), 1+source.IntN([]int{40, 4}[end]))
@@ -176,12 +176,12 @@ func TestDamageOnTheCable(t *testing.T) {
 	}
 	w.more(t, harness.CountFrames(w.Program)+15)
 	w.Stop(syscall.SIGINT)
-	stamps := wantPictures(t, w)
+	stamps := wantFrames(t, w)
 	missing := int(stamps[len(stamps)-1].Counter-stamps[0].Counter) + 1 - len(stamps)
 	if missing == 0 {
-		t.Error("no picture was hit")
+		t.Error("no frame was hit")
 	}
-	t.Logf("%d packets were damaged; %d pictures came, %d are missing, %d sessions", damaged, len(stamps), missing, w.sessions())
+	t.Logf("%d packets were damaged; %d frames came, %d are missing, %d sessions", damaged, len(stamps), missing, w.sessions())
 }
 
 func idle(t *testing.T, name string) bool { return content(t, knob(name)) == "0" }
@@ -209,7 +209,7 @@ func TestLossToAnUnopenedPeer(t *testing.T) {
 	s.WaitText("camera is on")
 	w.more(t, harness.CountFrames(w.Program))
 	w.Stop(syscall.SIGINT)
-	wantPictures(t, watchers...)
+	wantFrames(t, watchers...)
 }
 
 // TestStallsOfTheCable: a cable that moves nothing for a while, in one direction or
@@ -239,11 +239,11 @@ func TestStallsOfTheCable(t *testing.T) {
 		t.Logf("%v stalled for %v: 5 frames %.1f s later", c.hosts, c.time, time.Since(begin).Seconds())
 	}
 	w.Stop(syscall.SIGINT)
-	wantPictures(t, w)
+	wantFrames(t, w)
 }
 
 // TestSuspendOnTheCable: what was on the way when a host was suspended is lost
-// without a word; the picture comes back.
+// without a word; video comes back.
 func TestSuspendOnTheCable(t *testing.T) {
 	source := random(t)
 	w := theCable.view(t)
@@ -262,7 +262,7 @@ func TestSuspendOnTheCable(t *testing.T) {
 		}
 	}
 	w.Stop(syscall.SIGINT)
-	wantPictures(t, w)
+	wantFrames(t, w)
 }
 
 // suspendHost suspends the program's host. As the kernel does, it first has the

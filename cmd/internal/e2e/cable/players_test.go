@@ -19,21 +19,21 @@ import (
 	"github.com/tbcam/tbcam/fixtures/vm"
 )
 
-// inStep is how many pictures a player must show one by one.
+// inStep is how many frames a player must show one by one.
 const inStep = 20
 
-// wantInStep shows pictures at the camera, each when the one before has been seen
+// wantInStep shows frames at the camera, each when the one before has been seen
 // at the other end: so all arrive, and none is late by a frame.
 func wantInStep(t *testing.T, camera *patternCamera, g *gallery) {
 	t.Helper()
 	seen := g.counters
-	// Players want some pictures before they show any.
-	harness.WaitUntil(t, "the first picture", func() bool { camera.show(t); return len(seen()) > 0 })
+	// Players want some frames before they show any.
+	harness.WaitUntil(t, "the first frame", func() bool { camera.show(t); return len(seen()) > 0 })
 	var want []uint32
 	for range inStep {
 		n := camera.show(t)
 		want = append(want, n)
-		harness.WaitUntil(t, fmt.Sprintf("picture %d", n), func() bool { all := seen(); return all[len(all)-1] >= n })
+		harness.WaitUntil(t, fmt.Sprintf("frame %d", n), func() bool { all := seen(); return all[len(all)-1] >= n })
 	}
 	if got := seen(); !slices.Equal(got[max(0, len(got)-inStep):], want) {
 		t.Errorf("seen were %v, shown %v", got, want)
@@ -55,7 +55,7 @@ func TestPlayersOverTheCable(t *testing.T) {
 			camera := newPatternCamera(t, vm.LoadLoopback(t))
 			g := &gallery{}
 			reader := play(t, fmt.Sprintf(player, theCable.viewer), g)
-			// Packets that come during its open(2) would hold back others for ever.
+			// Packets that come during its open(2) would hold back others indefinitely.
 			harness.WaitUntil(t, "the player to open the stream", func() bool { return holds(reader, theCable.viewer) })
 			harness.Start(t, nil, "tbcam-send", "--wire=mjpeg", "--camera="+camera.path, "--stream="+theCable.sender)
 			wantInStep(t, camera, g)
@@ -80,8 +80,8 @@ func holds(p *exec.Cmd, path string) bool {
 	})
 }
 
-// watchCamera reads the pictures of a virtual camera, as soon as it is one. It
-// passes over what a virtual camera adds: its placeholder, and repeated pictures.
+// watchCamera reads the frames of a virtual camera, as soon as it is one. It
+// passes over what a virtual camera adds: its placeholder, and repeated frames.
 func watchCamera(t *testing.T, path string) *gallery {
 	g := &gallery{}
 	var watching sync.WaitGroup
@@ -99,10 +99,10 @@ func watchCamera(t *testing.T, path string) *gallery {
 			if err != nil {
 				return
 			}
-			picture := lumaOf(f)
-			if stamp, err := picture.stamp(); err == nil && stamp.Counter != last {
+			frame := lumaOf(f)
+			if stamp, err := frame.stamp(); err == nil && stamp.Counter != last {
 				last = stamp.Counter
-				_, _ = g.Write(picture) // it has no error
+				_, _ = g.Write(frame) // it has no error
 			}
 			f.Release()
 		}
@@ -126,7 +126,7 @@ func openWhenThere(path string, closed <-chan struct{}) *v4l2.Source {
 	}
 }
 
-// lumaOf returns the brightness of the samples of a YUYV or planar picture.
+// lumaOf returns the brightness of the samples of a YUYV or planar frame.
 func lumaOf(f *capture.Frame) luma {
 	if f.Format.Pixel != capture.YUYV {
 		return f.Data[:cableWidth*cableHeight]

@@ -27,7 +27,7 @@ import (
 	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
-// Film is a camera of JPEGs that costs nothing: each is the same picture with its
+// Film is a camera of JPEGs that costs nothing: each is the same frame with its
 // number in a comment. It implements transport.Producer.
 type Film struct {
 	Mode   *transport.Mode
@@ -72,7 +72,7 @@ func NumberJPEG(jpeg []byte, number int) []byte {
 	return slices.Concat(jpeg[:2], comment, jpeg[2:])
 }
 
-// NewFilm returns a film of so many frames per second.
+// NewFilm returns a film with that frame rate.
 func NewFilm(width, height int, fps uint32) *Film {
 	pixel := capture.MJPEG
 	return &Film{
@@ -85,7 +85,7 @@ func NewFilm(width, height int, fps uint32) *Film {
 	}
 }
 
-// JPEG returns the picture without a number.
+// JPEG returns the frame without a number.
 func (f *Film) JPEG() []byte {
 	if f.Mode.Format.Width == 1920 {
 		return baseJPEG()
@@ -118,7 +118,7 @@ func (f *Film) Show(t *testing.T, socket string) (stop func()) {
 	return stop
 }
 
-// Next waits for the next picture that is due; those for which it was called too
+// Next waits for the next frame that is due; those for which it was called too
 // late are lost.
 func (f *Film) Next(ctx context.Context) (transport.Unit, error) {
 	f.mu.Lock()
@@ -141,11 +141,11 @@ func (f *Film) Next(ctx context.Context) (transport.Unit, error) {
 
 // NewFrame returns the frame with a number, captured at a time.
 func (f *Film) NewFrame(number int, at time.Time) *capture.Frame {
-	picture := f.JPEG()
+	jpeg := f.JPEG()
 	if number < f.Dark {
-		picture = encodeGrain(f.Mode.Format.Width, f.Mode.Format.Height, 0)
+		jpeg = encodeGrain(f.Mode.Format.Width, f.Mode.Format.Height, 0)
 	}
-	data := NumberJPEG(picture, number)
+	data := NumberJPEG(jpeg, number)
 	frame := f.pool.Get(len(data))
 	copy(frame.Data, data)
 	frame.Format, frame.Sequence, frame.Time = f.Mode.Format, uint32(number), at

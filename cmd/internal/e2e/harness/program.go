@@ -67,7 +67,7 @@ type Program struct {
 }
 
 // Environ returns this process's environment with the given settings and, unless one
-// of them says otherwise, without a display.
+// of them sets it, without a display.
 func Environ(settings ...string) []string {
 	all := append(os.Environ(), "DISPLAY=", "WAYLAND_DISPLAY=")
 	return append(all, settings...)

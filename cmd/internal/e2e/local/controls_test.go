@@ -11,13 +11,13 @@ import (
 )
 
 // wantMistake waits for the end of a command that cannot be carried out; the last
-// thing it says is why.
-func wantMistake(t *testing.T, p *harness.Program, code int, says string) {
+// line it prints is why.
+func wantMistake(t *testing.T, p *harness.Program, code int, message string) {
 	t.Helper()
 	got := p.WaitExit()
 	lines := strings.Split(strings.TrimSpace(p.Err.String()), "\n")
-	if got != code || !strings.Contains(lines[len(lines)-1], says) {
-		t.Errorf("exit code %d, want %d; it says %q, want %q", got, code, lines, says)
+	if got != code || !strings.Contains(lines[len(lines)-1], message) {
+		t.Errorf("exit code %d, want %d; got %q, want %q", got, code, lines, message)
 	}
 }
 
@@ -42,15 +42,15 @@ func TestControls(t *testing.T) {
 				t.Errorf("the list is\n%s", text)
 			}
 			for arg, want := range map[string]struct {
-				code int
-				says string
+				code    int
+				message string
 			}{
 				"brightness=65":  {2, "brightness: 65 is out of range (-64 to 64)"},
 				"brigthness=1":   {2, "nearest: brightness,"},
 				"block=sideways": {2, "0 (None), 1 (Moving), 2 (Still)"},
 				"block_speed=8":  {1, "block_speed is inactive"},
 			} {
-				wantMistake(t, harness.Start(t, nil, "tbcam-view", "control", arg, flag), want.code, want.says)
+				wantMistake(t, harness.Start(t, nil, "tbcam-view", "control", arg, flag), want.code, want.message)
 			}
 			harness.WantAnswer(t, "brightness=0\nblock=Moving", flag, "control", "--reset")
 			if on := strings.Contains(s.Err.String(), "camera is on"); on != watched {
@@ -70,7 +70,7 @@ func TestControlsAreSetAgain(t *testing.T) {
 	harness.WaitUntil(t, "frames", func() bool { return harness.CountFrames(v) > 0 })
 	harness.RunView(t, flag, "control", "brightness=-30", "block_speed=12")
 	if saved := harness.RunView(t, flag, "control", "--save", "dark"); !strings.HasSuffix(saved, "/tbcam/presets/dark.json") {
-		t.Errorf("it says %q", saved)
+		t.Errorf("got %q", saved)
 	}
 	want := map[string]int64{"brightness": -30, "block": 1, "block_speed": 12, "exposure_dynamic_framerate": 0}
 	restored := func() bool {
@@ -102,7 +102,7 @@ func TestControlsAreSetAgain(t *testing.T) {
 	wantMistake(t, harness.StartViewer(t, flag, "--preset=darker", "--record="+filepath.Join(t.TempDir(), "a.mkv")), 2, "there are dark")
 }
 
-// TestRemoteControlIsForbidden: and said so; the list stays.
+// TestRemoteControlIsForbidden: with a message; the list stays.
 func TestRemoteControlIsForbidden(t *testing.T) {
 	harness.IsolateDirs(t)
 	flag, _ := harness.NewSocket(t)
@@ -140,8 +140,8 @@ func TestModeOfARunningViewer(t *testing.T) {
 	harness.WaitUntil(t, "frames", func() bool { return harness.CountFrames(v) > before })
 }
 
-// TestDoorCannotOpen: a directory without doors keeps nobody from viewing.
-func TestDoorCannotOpen(t *testing.T) {
+// TestControlSocketCannotOpen: a control socket that cannot be opened does not prevent viewing.
+func TestControlSocketCannotOpen(t *testing.T) {
 	harness.IsolateDirs(t)
 	if err := os.WriteFile(filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "tbcam"), nil, 0o600); err != nil {
 		t.Fatal(err)

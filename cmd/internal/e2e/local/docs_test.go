@@ -135,7 +135,7 @@ func newDocumentedRuns(t *testing.T) *documentedRuns {
 	}}
 }
 
-// start starts a command; what only some cameras have is left out.
+// start starts a command; what only some cameras have is omitted.
 func (d *documentedRuns) start(command string) *harness.Program {
 	d.t.Helper()
 	command = strings.ReplaceAll(command, ` auto_exposure="Manual Mode"`, "")

@@ -13,7 +13,7 @@ import (
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
-// TestHostileLog: a sender that always has something new to tell fills no disk, and
+// TestHostileLog: a sender that always has something new to report fills no disk, and
 // writes nothing to the terminal but text.
 func TestHostileLog(t *testing.T) {
 	flag, path := harness.NewSocket(t)
@@ -30,11 +30,11 @@ func TestHostileLog(t *testing.T) {
 	v.WaitText("cause 0")
 	p.Close()
 	v.Stop(syscall.SIGTERM)
-	said := v.Err.String()
-	if n := strings.Count(said, "no picture: cause"); n > 56 { // and 5 a second
+	output := v.Err.String()
+	if n := strings.Count(output, "no picture: cause"); n > 56 { // and 5 a second
 		t.Errorf("%d lines of %d that the sender caused", n, statuses)
 	}
-	for line := range strings.Lines(said) {
+	for line := range strings.Lines(output) {
 		if line = strings.TrimSuffix(line, "\n"); capture.Printable(line) != line {
 			t.Errorf("%q is not printable", line)
 		}

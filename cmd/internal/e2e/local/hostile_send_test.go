@@ -32,7 +32,7 @@ func inotifies(t *testing.T, pid int) (n int) {
 
 // A viewer that floods START, with STOP and a credit between, costs neither memory
 // nor watches of /dev, has the camera on without a pause, and does not hold up the
-// end, though it does not even read the goodbye.
+// end, though it does not even read BYE.
 func TestFloodOfStarts(t *testing.T) {
 	flag, path := harness.NewSocket(t)
 	l := hostile.Listen(t, path)
@@ -62,7 +62,7 @@ func TestFloodOfStarts(t *testing.T) {
 	peak, watches := hostile.PeakMemory(t, s.Process.Pid), inotifies(t, s.Process.Pid)
 	t.Logf("%d requests; at most %d MiB, %d watches, %d lines", number, peak/hostile.MiB, watches, strings.Count(text, "\n"))
 	if peak > 150*hostile.MiB || watches > 1 || strings.Count(text, "\n") > 60 {
-		t.Errorf("it says %q", harness.Tail(text))
+		t.Errorf("got %q", harness.Tail(text))
 	}
 	begin := time.Now()
 	if code := s.Stop(syscall.SIGTERM); code != 0 || time.Since(begin) > 2*time.Second {

@@ -105,7 +105,7 @@ func TestHostileViewer(t *testing.T) {
 const floodTime = time.Second
 
 // writeUntil writes until the time is over, in as many sessions as that takes, while
-// somebody reads what the program says.
+// the program's output is read.
 func writeUntil(t *testing.T, begin func() *hostile.Peer, write func(p *hostile.Peer, n uint32) error) {
 	t.Helper()
 	for end := time.Now().Add(floodTime); time.Now().Before(end); {
@@ -125,11 +125,8 @@ func claim() []byte {
 	return wire.AppendHeader(nil, wire.Header{Type: wire.Frame, Stream: transport.VideoStream, Session: 7}, make([]byte, wire.MaxPayload))
 }
 
-// Whatever a sender floods a viewer with, its memory stays bounded.
-func TestHostileSenderFloods(t *testing.T) {
-	flag, path := harness.NewSocket(t)
-	dir := t.TempDir()
-	v := harness.StartViewer(t, flag, "--record="+filepath.Join(dir, "%H%M%S.mkv"))
+// floods are what a sender may write without end, the n-th time.
+func floods() map[string]func(p *hostile.Peer, n uint32) error {
 	huge := greyMode
 	huge.Format = capture.Format{Pixel: capture.MJPEG, Width: 8192, Height: 8192, Range: capture.Full}
 	controls := make([]capture.Control, 1000)
@@ -137,7 +134,7 @@ func TestHostileSenderFloods(t *testing.T) {
 		controls[i] = capture.Control{ID: uint32(i), Name: strings.Repeat("\x1b", 40)}
 	}
 	claims := bytes.Repeat(claim(), 10_000)
-	for name, write := range map[string]func(p *hostile.Peer, n uint32) error{
+	return map[string]func(p *hostile.Peer, n uint32) error{
 		"hello": func(p *hostile.Peer, n uint32) error { return p.Greet() },
 		"modes": func(p *hostile.Peer, n uint32) error {
 			mode := greyMode
@@ -162,7 +159,15 @@ func TestHostileSenderFloods(t *testing.T) {
 			return p.WriteMessage(wire.Controls, transport.VideoStream, map[string]any{"number": n, "controls": controls})
 		},
 		"claims of 256 KiB": func(p *hostile.Peer, n uint32) error { return p.WriteRaw(claims) },
-	} {
+	}
+}
+
+// Whatever a sender floods a viewer with, its memory stays bounded.
+func TestHostileSenderFloods(t *testing.T) {
+	flag, path := harness.NewSocket(t)
+	dir := t.TempDir()
+	v := harness.StartViewer(t, flag, "--record="+filepath.Join(dir, "%H%M%S.mkv"))
+	for name, write := range floods() {
 		writeUntil(t, func() *hostile.Peer { return offer(t, path) }, write)
 		peak := hostile.PeakMemory(t, v.Process.Pid)
 		if t.Logf("%s: tbcam-view has taken %d MiB", name, peak/hostile.MiB); peak > 600*hostile.MiB {

@@ -27,7 +27,7 @@ func TestFarSideLacks(t *testing.T) {
 	for _, c := range []struct {
 		camera, mode string
 		code         int
-		says         string
+		message      string
 	}{
 		{"nobody's", "", 3, "no such camera"},
 		{"/dev/video99", "", 3, "no such camera"},
@@ -41,8 +41,8 @@ func TestFarSideLacks(t *testing.T) {
 			t.Errorf("%s %s: exit code %d, want %d", c.camera, c.mode, code, c.code)
 		}
 		text := v.Err.String()
-		if c.says != "" && (strings.Count(text, c.says) != 1 || !strings.HasPrefix(lastLine(text), "tbcam-view: ")) {
-			t.Errorf("%s %s: it says %q, want %q once", c.camera, c.mode, text, c.says)
+		if c.message != "" && (strings.Count(text, c.message) != 1 || !strings.HasPrefix(lastLine(text), "tbcam-view: ")) {
+			t.Errorf("%s %s: got %q, want %q once", c.camera, c.mode, text, c.message)
 		}
 	}
 	if code := s.Stop(syscall.SIGTERM); code != 0 {
@@ -64,17 +64,17 @@ func TestModeThatIsRefused(t *testing.T) {
 	s := harness.StartSender(t, flag)
 	v.WaitText("camera is on")
 	for _, c := range []struct {
-		want string
-		code int
-		says string
+		want    string
+		code    int
+		message string
 	}{
 		{"--size=333x222", 5, "camera does not offer"},
 		{"--camera=nobody's", 3, "no such camera"},
 		{"--fps=30", 0, "yuyv 320x240 30 fps"},
 	} {
 		m := harness.Start(t, nil, "tbcam-view", "mode", flag, c.want)
-		if code := m.WaitExit(); code != c.code || !strings.Contains(m.Out.String()+m.Err.String(), c.says) {
-			t.Errorf("mode %s: exit code %d, want %d and %q", c.want, code, c.code, c.says)
+		if code := m.WaitExit(); code != c.code || !strings.Contains(m.Out.String()+m.Err.String(), c.message) {
+			t.Errorf("mode %s: exit code %d, want %d and %q", c.want, code, c.code, c.message)
 		}
 	}
 	if text := s.Err.String(); strings.Count(text, "camera is on") != 1 || strings.Contains(text, "camera is off") {
@@ -113,7 +113,7 @@ var jpegMode = transport.Mode{
 	Format: capture.Format{Pixel: capture.MJPEG, Width: 64, Height: 64, Range: capture.Full},
 }
 
-// TestNothingDecodable: that no frame can be shown is said once, in the log and in the
+// TestNothingDecodable: that no frame can be shown is reported once, in the log and in the
 // window, with the cause; and a snapshot is taken when one can.
 func TestNothingDecodable(t *testing.T) {
 	var good bytes.Buffer
@@ -175,7 +175,7 @@ func bright(screen image.Image, place image.Rectangle) bool {
 	return false
 }
 
-// TestLossesReported: what a sender loses, or says, while no frame comes is reported.
+// TestLossesReported: what a sender loses, or reports, while no frame comes is reported.
 func TestLossesReported(t *testing.T) {
 	flag, path := harness.NewSocket(t)
 	v := harness.StartViewer(t, flag, "--snapshot="+filepath.Join(t.TempDir(), "a.png"))

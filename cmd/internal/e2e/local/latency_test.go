@@ -18,7 +18,7 @@ import (
 	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
-// screenCamera is a camera that looks at an X screen, and whose pictures come with
+// screenCamera is a camera that looks at an X screen, and whose frames come with
 // a known delay. It implements transport.Producer.
 type screenCamera struct {
 	t       *testing.T
@@ -66,7 +66,7 @@ func (c *screenCamera) Start(uint32, capture.Want) {
 
 func (c *screenCamera) Stop() {}
 
-// look takes a picture of every other pixel.
+// look takes an image of every other pixel.
 func (c *screenCamera) look() {
 	screen := c.display.Screenshot(c.t).(*image.RGBA)
 	taken := time.Now() // it shows nothing that is newer
@@ -85,7 +85,7 @@ func (c *screenCamera) look() {
 	}
 }
 
-// Next waits for the next picture, and until its delay is over.
+// Next waits for the next frame, and until its delay is over.
 func (c *screenCamera) Next(ctx context.Context) (transport.Unit, error) {
 	if c.waiting == nil {
 		select {
@@ -107,7 +107,7 @@ func (c *screenCamera) Next(ctx context.Context) (transport.Unit, error) {
 func (c *screenCamera) Lost() capture.Lost        { return capture.Lost{} }
 func (c *screenCamera) Cameras() []capture.Device { return nil }
 
-// close ends it, and checks that no picture is left over.
+// close ends it, and checks that no frame is left over.
 func (c *screenCamera) close() {
 	c.stop()
 	c.done.Wait()
@@ -124,10 +124,10 @@ func (c *screenCamera) close() {
 
 // glassToGlass is what latency-test reports, in milliseconds.
 type glassToGlass struct {
-	Samples  int
-	Min      float64 `json:"min_ms"`
-	P50      float64 `json:"p50_ms"`
-	Pictures int
+	Samples int
+	Min     float64 `json:"min_ms"`
+	P50     float64 `json:"p50_ms"`
+	Frames  int
 }
 
 // measure runs latency-test with a camera of a known delay.
@@ -180,7 +180,7 @@ func TestLatencyTest(t *testing.T) {
 	}
 }
 
-// TestLatencyTestWithoutCode: a camera that looks elsewhere is told of. The codes
+// TestLatencyTestWithoutCode: a camera that looks elsewhere is reported. The codes
 // fill the screen.
 func TestLatencyTestWithoutCode(t *testing.T) {
 	display := xvfb.Start(t)

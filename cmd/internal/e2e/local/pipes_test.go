@@ -20,11 +20,11 @@ import (
 func shell(t *testing.T, dir, command string, settings ...string) {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), "bash", "-o", "pipefail", "-c", command)
-	var said bytes.Buffer
-	c.Dir, c.Env, c.Stdout, c.Stderr = dir, harness.Environ(settings...), &said, &said
+	var output bytes.Buffer
+	c.Dir, c.Env, c.Stdout, c.Stderr = dir, harness.Environ(settings...), &output, &output
 	c.WaitDelay = time.Second // for what goes on in the background
 	if err := c.Run(); err != nil {
-		t.Errorf("%s: %v: %s", command, err, harness.Tail(said.String()))
+		t.Errorf("%s: %v: %s", command, err, harness.Tail(output.String()))
 	}
 }
 
@@ -60,7 +60,7 @@ func TestRecordingToPipes(t *testing.T) {
 	}
 }
 
-// TestRecordingWithoutReader: a FIFO is waited for, and Ctrl-C ends that.
+// TestRecordingWithoutReader: tbcam-view waits for a FIFO's reader, and Ctrl-C ends that.
 func TestRecordingWithoutReader(t *testing.T) {
 	t.Parallel()
 	flag, _ := harness.NewSocket(t)

@@ -24,7 +24,7 @@ import (
 	"github.com/tbcam/tbcam/fixtures/xvfb"
 )
 
-// counter reads the code of the pattern from a picture file.
+// counter reads the code of the pattern from an image file.
 func counter(t *testing.T, path string) uint32 {
 	t.Helper()
 	img := golden.Read(t, path)
@@ -81,13 +81,13 @@ func TestEitherMayStartFirst(t *testing.T) {
 	for _, first := range []string{"sender", "viewer"} {
 		t.Run(first, func(t *testing.T) {
 			flag, path := harness.NewSocket(t)
-			picture := filepath.Join(t.TempDir(), "a.png")
+			file := filepath.Join(t.TempDir(), "a.png")
 			var v *harness.Program
 			if first == "sender" {
 				harness.StartSender(t, flag).WaitText("waiting for a viewer")
-				v = harness.StartViewer(t, flag, "--snapshot="+picture)
+				v = harness.StartViewer(t, flag, "--snapshot="+file)
 			} else {
-				v = harness.StartViewer(t, flag, "--snapshot="+picture)
+				v = harness.StartViewer(t, flag, "--snapshot="+file)
 				harness.WaitUntil(t, "the socket", func() bool { _, err := os.Stat(path); return err == nil })
 				if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 					t.Errorf("socket has mode %v, %v; want 0600", info.Mode(), err)
@@ -97,7 +97,7 @@ func TestEitherMayStartFirst(t *testing.T) {
 			if code := v.WaitExit(); code != 0 {
 				t.Fatalf("exit code %d", code)
 			}
-			counter(t, picture)
+			counter(t, file)
 			if _, err := os.Stat(path); err == nil {
 				t.Error("the socket was left behind")
 			}
@@ -127,11 +127,11 @@ func TestKilledProgramsComeBack(t *testing.T) {
 	harness.WaitUntil(t, "frames after the viewer's death", func() bool { return harness.CountFrames(second) > 10 })
 }
 
-// comeBack is the longest time from both programs running to the picture.
+// comeBack is the longest time from both programs running to the first frame.
 const comeBack = time.Second
 
-// TestPictureIsBackWithinASecond measures on this machine: process start included.
-func TestPictureIsBackWithinASecond(t *testing.T) {
+// TestVideoIsBackWithinASecond measures on this machine: process start included.
+func TestVideoIsBackWithinASecond(t *testing.T) {
 	flag, _ := harness.NewSocket(t)
 	var least time.Duration = harness.Patience
 	for n := range 5 {
@@ -147,7 +147,7 @@ func TestPictureIsBackWithinASecond(t *testing.T) {
 		v.Stop(syscall.SIGKILL)
 		s.Stop(syscall.SIGKILL)
 	}
-	t.Logf("from the viewer's start to the picture on disk: %v", least)
+	t.Logf("from the viewer's start to the snapshot on disk: %v", least)
 	if least > comeBack {
 		t.Errorf("it took %v, want at most %v", least, comeBack)
 	}
@@ -163,7 +163,7 @@ func TestWindowShowsTheCounter(t *testing.T) {
 	var first pattern.Stamp
 	shows := func(least uint32) func() bool {
 		return func() bool {
-			// The window may be moved, and gets the picture's size with the picture.
+			// The window may be moved, and gets the frame's size with the frame.
 			stamp, err := pattern.ReadImage(display.Screenshot(t), windowBounds(t, display))
 			first = stamp
 			return err == nil && stamp.Counter > least
@@ -196,8 +196,8 @@ func windowBounds(t *testing.T, display *xvfb.Display) image.Rectangle {
 
 func TestViewerChoosesTheMode(t *testing.T) {
 	flag, _ := harness.NewSocket(t)
-	picture := filepath.Join(t.TempDir(), "a.png")
-	v := harness.StartViewer(t, flag, "--snapshot="+picture, "--size=160x120", "--format=nv12")
+	file := filepath.Join(t.TempDir(), "a.png")
+	v := harness.StartViewer(t, flag, "--snapshot="+file, "--size=160x120", "--format=nv12")
 	harness.StartSender(t, flag)
 	if code := v.WaitExit(); code != 0 {
 		t.Fatalf("exit code %d", code)
@@ -208,11 +208,11 @@ func TestViewerChoosesTheMode(t *testing.T) {
 // TestViewerMayNotChooseAnything: the sender's own --camera stands, and a path is
 // opened only if it is a camera's.
 func TestViewerMayNotChooseAnything(t *testing.T) {
-	for camera, says := range map[string]string{"/etc/passwd": "only pattern is offered", "other": "only pattern is offered"} {
+	for camera, message := range map[string]string{"/etc/passwd": "only pattern is offered", "other": "only pattern is offered"} {
 		flag, _ := harness.NewSocket(t)
 		v := harness.StartViewer(t, flag, "--camera="+camera, "--record="+filepath.Join(t.TempDir(), "a.mkv"))
 		harness.StartSender(t, flag)
-		v.WaitText(says)
+		v.WaitText(message)
 	}
 }
 
@@ -249,7 +249,7 @@ func TestViewerListsTheSendersCameras(t *testing.T) {
 	}
 }
 
-// TestGStreamerSends: the kernel's own recipe, into a FIFO; every picture comes.
+// TestGStreamerSends: the kernel's own recipe, into a FIFO; every frame comes.
 func TestGStreamerSends(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "stream")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
@@ -318,7 +318,7 @@ func startCopy(t *testing.T, dir string, settings []string, name string, args ..
 	return p
 }
 
-// TestSetup: it lasts only where nobody but root can replace the program.
+// TestSetup: it lasts only where only root can replace the program.
 func TestSetup(t *testing.T) {
 	root, stream := fakeConfigFS(t)
 	settings := []string{"TBCAM_ROOT=" + root}
@@ -466,7 +466,7 @@ func nohup(t *testing.T, name string, args ...string) *harness.Program {
 	return p
 }
 
-// TestInterruptedSnapshot: there is no picture, and the exit code says so.
+// TestInterruptedSnapshot: there is no image, and the exit code shows it.
 func TestInterruptedSnapshot(t *testing.T) {
 	flag, _ := harness.NewSocket(t)
 	v := harness.StartViewer(t, flag, "--snapshot="+filepath.Join(t.TempDir(), "a.png"))
@@ -503,12 +503,12 @@ func TestReaderGoesAway(t *testing.T) {
 		}
 		for _, untrue := range []string{"lost the connection to the sender", "repair"} {
 			if strings.Contains(p.Err.String(), untrue) {
-				t.Errorf("--record=%s: it says %q", c.record, p.Err.String())
+				t.Errorf("--record=%s: got %q", c.record, p.Err.String())
 			}
 		}
 	}
-	if said := harness.RunTool(t, filepath.Join(harness.Bin, "tbcam-view"), "repair", file); !strings.Contains(said, "nothing to repair") {
-		t.Errorf("the recording has no end: %s", said)
+	if output := harness.RunTool(t, filepath.Join(harness.Bin, "tbcam-view"), "repair", file); !strings.Contains(output, "nothing to repair") {
+		t.Errorf("the recording has no end: %s", output)
 	}
 }
 
@@ -538,7 +538,78 @@ func TestGarbageIsSurvived(t *testing.T) {
 	}
 }
 
-// TestMistakes: each is told in one line, with its exit code.
+// mistakes are commands that must be refused; $unix is the flag of a socket, $dir a
+// directory, $existing a file.
+var mistakes = []struct {
+	command string
+	code    int
+	message string
+}{
+	{"tbcam-send --no-such-flag", 2, "--help"},
+	{"tbcam-send extra", 2, "extra"},
+	{"tbcam-send --camera=pattern --size=big $unix", 2, "WxH"},
+	{"tbcam-send --camera=pattern --fps=nan $unix", 2, "NaN"},
+	{"tbcam-view --record=a.mkv --fps=-1 $unix", 2, "-1"},
+	{"tbcam-send --camera=pattern --quality=0 $unix", 2, "must be 1 to 100"},
+	{"tbcam-send --camera=pattern --format=h265 $unix", 2, "mjpeg"},
+	{"tbcam-send --camera=pattern --codec=copy $unix", 2, "jpeg"},
+	{"tbcam-send --camera=pattern --wire=morse $unix", 2, "mjpeg"},
+	{"tbcam-send --camera=pattern --wire=mjpeg --codec=raw $unix", 2, "raw"},
+	{"tbcam-send --camera=pattern --stats=xml $unix", 2, "text or json"},
+	{"tbcam-view --loopback=auto --loopback-format=nv12 $unix", 2, "want auto, yuyv, yu12, mjpeg"},
+	{"tbcam-view --loopback=auto --loopback-size=wide $unix", 2, "--loopback-size"},
+	{"tbcam-view --loopback=auto --fit=tight $unix", 2, "contain"},
+	{"tbcam-view --record=/a.mkv --fit=crop $unix", 2, "--fit needs --loopback"},
+	{"tbcam-send --camera=/dev/video99 $unix", 3, "/dev/video99"},
+	{"tbcam-send --camera=nobody's $unix", 3, "nobody's"},
+	{"tbcam-send --camera=pattern --size=333x222 $unix", 5, "320x240"},
+	{"tbcam-send --camera=pattern --fps=7 $unix", 5, "nearest"},
+	{"tbcam-send --wait --camera=pattern --fps=7 $unix", 5, "nearest"},
+	{"tbcam-send --camera=pattern", 6, "modprobe thunderbolt_stream"},
+	{"tbcam-send --camera=pattern --stream=/dev/tbstream99", 6, "/dev/tbstream99"},
+	{"tbcam-send --camera=pattern --stream=toolongname", 6, "toolongname"},
+	{"tbcam-send --camera=pattern --stream=$existing", 6, "character device"},
+	{"tbcam-view", 7, "no display"},
+	{"tbcam-view --window $unix", 7, "DISPLAY"},
+	{"tbcam-view --snapshot=a.png", 6, "modprobe thunderbolt_stream"},
+	{"tbcam-view --record=$existing $unix", 7, "--force"},
+	{"tbcam-view --record=$dir/a.xyz $unix", 2, ".mkv"},
+	{"tbcam-view --record=$dir/%Q.mkv $unix", 2, "%Q"},
+	{"tbcam-view --record=a.mkv --record-format=ogg $unix", 2, "mkv, mp4, avi, mjpeg"},
+	{"tbcam-view --record=a.mkv --segment=10 $unix", 2, "500MB"},
+	{"tbcam-view --record=a.mkv --keep=7days $unix", 2, "7d"},
+	{"tbcam-view --record=a.mkv --record-buffer=0 $unix", 2, "256MiB"},
+	{"tbcam-view --record=a.mkv --sync-interval=1us $unix", 2, "10ms"},
+	{"tbcam-view --record=a.mkv --pre-roll=-1s $unix", 2, "--pre-roll"},
+	{"tbcam-view --record=- --segment=10m $unix", 2, "standard output"},
+	{"tbcam-view --record=- --record-format=avi $unix", 2, "standard output"},
+	{"tbcam-view --record=- --record-format=jpg $unix", 2, "standard output"},
+	{"tbcam-view --segment=10m $unix", 2, "--record"},
+	{"tbcam-view control --save=a/b $unix", 2, "slash"},
+	{"tbcam-view man", 2, "directory"},
+	{"tbcam-view --snapshot-every=1s $unix", 2, "--snapshot"},
+	{"tbcam-view --record=a.mkv --timeout=5s $unix", 2, "--timeout needs --snapshot"},
+	{"tbcam-view list --timeout=soon $unix", 2, "want a duration such as 5s"},
+	{"tbcam-view --snapshot=a.bmp $unix", 2, "snapshots are .png, .jpg or .jpeg"},
+	{"tbcam-view --snapshot=a $unix", 2, "snapshots are .png, .jpg or .jpeg"},
+	{"tbcam-view --snapshot=- --snapshot-every=1s $unix", 2, "standard output takes one image"},
+	{"tbcam-view --snapshot=- --record=/dev/stdout $unix", 2, "the recording goes to standard output"},
+	{"tbcam-view --skip=3 --window $unix", 2, "--skip needs --snapshot"},
+	{"tbcam-view --snapshot=a.png --skip=-2 $unix", 2, "--skip must not be negative"},
+	{"tbcam-view --snapshot=$dir/" + strings.Repeat("x", 252) + ".png $unix", 7, "file name too long"},
+	{"tbcam-view --snapshot=$dir/" + strings.Repeat("x", 250) + "%S.png --snapshot-every=1s $unix", 7, "file name too long"},
+	{"tbcam-view --record=$dir/" + strings.Repeat("x", 252) + ".mkv $unix", 7, "file name too long"},
+	{"tbcam-view --record=/dev/fd/77 $unix", 7, "bad file descriptor"},
+	{"tbcam-view --record=/dev/stdout --segment=10m $unix", 2, "one stream"},
+	{"tbcam-view --record=/dev/null --record-format=avi $unix", 2, "needs files"},
+	{"tbcam-view --record=$dir/none/a.mkv $unix", 7, "none"},
+	{"tbcam-view --snapshot=${existing}.png $unix", 7, "--force"},
+	{"tbcam-view --loopback=/dev/null $unix", 7, "/dev/null"},
+	{"tbcam-view --loopback=/dev/video99 $unix", 7, "/dev/video99"},
+	{"tbcam-view --record=a.mkv --stream=unix:$existing", 6, "not a socket"},
+}
+
+// TestMistakes: each is reported in one line, with its exit code.
 func TestMistakes(t *testing.T) {
 	dir := t.TempDir()
 	existing := filepath.Join(dir, "exists.mkv")
@@ -547,83 +618,16 @@ func TestMistakes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	unix := "--stream=unix:" + filepath.Join(dir, "s")
-	for _, c := range []struct {
-		command string
-		code    int
-		says    string
-	}{
-		{"tbcam-send --no-such-flag", 2, "--help"},
-		{"tbcam-send extra", 2, "extra"},
-		{"tbcam-send --camera=pattern --size=big " + unix, 2, "WxH"},
-		{"tbcam-send --camera=pattern --fps=nan " + unix, 2, "NaN"},
-		{"tbcam-view --record=a.mkv --fps=-1 " + unix, 2, "-1"},
-		{"tbcam-send --camera=pattern --quality=0 " + unix, 2, "must be 1 to 100"},
-		{"tbcam-send --camera=pattern --format=h265 " + unix, 2, "mjpeg"},
-		{"tbcam-send --camera=pattern --codec=copy " + unix, 2, "jpeg"},
-		{"tbcam-send --camera=pattern --wire=morse " + unix, 2, "mjpeg"},
-		{"tbcam-send --camera=pattern --wire=mjpeg --codec=raw " + unix, 2, "raw"},
-		{"tbcam-send --camera=pattern --stats=xml " + unix, 2, "text or json"},
-		{"tbcam-view --loopback=auto --loopback-format=nv12 " + unix, 2, "want auto, yuyv, yu12, mjpeg"},
-		{"tbcam-view --loopback=auto --loopback-size=wide " + unix, 2, "--loopback-size"},
-		{"tbcam-view --loopback=auto --fit=tight " + unix, 2, "contain"},
-		{"tbcam-view --record=/a.mkv --fit=crop " + unix, 2, "--fit needs --loopback"},
-		{"tbcam-send --camera=/dev/video99 " + unix, 3, "/dev/video99"},
-		{"tbcam-send --camera=nobody's " + unix, 3, "nobody's"},
-		{"tbcam-send --camera=pattern --size=333x222 " + unix, 5, "320x240"},
-		{"tbcam-send --camera=pattern --fps=7 " + unix, 5, "nearest"},
-		{"tbcam-send --wait --camera=pattern --fps=7 " + unix, 5, "nearest"},
-		{"tbcam-send --camera=pattern", 6, "modprobe thunderbolt_stream"},
-		{"tbcam-send --camera=pattern --stream=/dev/tbstream99", 6, "/dev/tbstream99"},
-		{"tbcam-send --camera=pattern --stream=toolongname", 6, "toolongname"},
-		{"tbcam-send --camera=pattern --stream=" + existing, 6, "character device"},
-		{"tbcam-view", 7, "no display"},
-		{"tbcam-view --window " + unix, 7, "DISPLAY"},
-		{"tbcam-view --snapshot=a.png", 6, "modprobe thunderbolt_stream"},
-		{"tbcam-view --record=" + existing + " " + unix, 7, "--force"},
-		{"tbcam-view --record=" + dir + "/a.xyz " + unix, 2, ".mkv"},
-		{"tbcam-view --record=" + dir + "/%Q.mkv " + unix, 2, "%Q"},
-		{"tbcam-view --record=a.mkv --record-format=ogg " + unix, 2, "mkv, mp4, avi, mjpeg"},
-		{"tbcam-view --record=a.mkv --segment=10 " + unix, 2, "500MB"},
-		{"tbcam-view --record=a.mkv --keep=7days " + unix, 2, "7d"},
-		{"tbcam-view --record=a.mkv --record-buffer=0 " + unix, 2, "256MiB"},
-		{"tbcam-view --record=a.mkv --sync-interval=1us " + unix, 2, "10ms"},
-		{"tbcam-view --record=a.mkv --pre-roll=-1s " + unix, 2, "--pre-roll"},
-		{"tbcam-view --record=- --segment=10m " + unix, 2, "standard output"},
-		{"tbcam-view --record=- --record-format=avi " + unix, 2, "standard output"},
-		{"tbcam-view --record=- --record-format=jpg " + unix, 2, "standard output"},
-		{"tbcam-view --segment=10m " + unix, 2, "--record"},
-		{"tbcam-view control --save=a/b " + unix, 2, "slash"},
-		{"tbcam-view man", 2, "directory"},
-		{"tbcam-view --snapshot-every=1s " + unix, 2, "--snapshot"},
-		{"tbcam-view --record=a.mkv --timeout=5s " + unix, 2, "--timeout needs --snapshot"},
-		{"tbcam-view list --timeout=soon " + unix, 2, "want a duration such as 5s"},
-		{"tbcam-view --snapshot=a.bmp " + unix, 2, "snapshots are .png, .jpg or .jpeg"},
-		{"tbcam-view --snapshot=a " + unix, 2, "snapshots are .png, .jpg or .jpeg"},
-		{"tbcam-view --snapshot=- --snapshot-every=1s " + unix, 2, "standard output takes one image"},
-		{"tbcam-view --snapshot=- --record=/dev/stdout " + unix, 2, "the recording goes to standard output"},
-		{"tbcam-view --skip=3 --window " + unix, 2, "--skip needs --snapshot"},
-		{"tbcam-view --snapshot=a.png --skip=-2 " + unix, 2, "--skip must not be negative"},
-		{"tbcam-view --snapshot=" + dir + "/" + strings.Repeat("x", 252) + ".png " + unix, 7, "file name too long"},
-		{"tbcam-view --snapshot=" + dir + "/" + strings.Repeat("x", 250) + "%S.png --snapshot-every=1s " + unix, 7, "file name too long"},
-		{"tbcam-view --record=" + dir + "/" + strings.Repeat("x", 252) + ".mkv " + unix, 7, "file name too long"},
-		{"tbcam-view --record=/dev/fd/77 " + unix, 7, "bad file descriptor"},
-		{"tbcam-view --record=/dev/stdout --segment=10m " + unix, 2, "one stream"},
-		{"tbcam-view --record=/dev/null --record-format=avi " + unix, 2, "needs files"},
-		{"tbcam-view --record=" + dir + "/none/a.mkv " + unix, 7, "none"},
-		{"tbcam-view --snapshot=" + existing + ".png " + unix, 7, "--force"},
-		{"tbcam-view --loopback=/dev/null " + unix, 7, "/dev/null"},
-		{"tbcam-view --loopback=/dev/video99 " + unix, 7, "/dev/video99"},
-		{"tbcam-view --record=a.mkv --stream=unix:" + existing, 6, "not a socket"},
-	} {
+	values := map[string]string{"unix": "--stream=unix:" + filepath.Join(dir, "s"), "dir": dir, "existing": existing}
+	for _, c := range mistakes {
 		t.Run(c.command, func(t *testing.T) {
-			words := strings.Fields(c.command)
+			words := strings.Fields(os.Expand(c.command, func(name string) string { return values[name] }))
 			p := harness.Start(t, nil, words[0], words[1:]...)
 			if code := p.WaitExit(); code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}
-			if lines := strings.Count(p.Err.String(), "\n"); lines != 1 || !strings.Contains(p.Err.String(), c.says) {
-				t.Errorf("it says %q; want one line with %q", p.Err.String(), c.says)
+			if lines := strings.Count(p.Err.String(), "\n"); lines != 1 || !strings.Contains(p.Err.String(), c.message) {
+				t.Errorf("got %q; want one line with %q", p.Err.String(), c.message)
 			}
 		})
 	}

@@ -53,10 +53,10 @@ func resident(t *testing.T, p *harness.Program) int {
 	return kib
 }
 
-// soakVariable says how long TestRecordingSoak takes, a minute by default.
+// soakVariable is how long TestRecordingSoak takes, a minute by default.
 const soakVariable = "TBCAM_SOAK"
 
-// TestRecordingSoak records 1080p30: every frame that was sent is there, and the
+// TestRecordingSoak records 1080p30: every frame that was sent is recorded, and the
 // memory does not grow.
 func TestRecordingSoak(t *testing.T) {
 	t.Parallel()
@@ -131,7 +131,7 @@ func TestRecordingToSlowReader(t *testing.T) {
 	before, _ := stats()
 	harness.WaitUntil(t, "further frames for the other sink", func() bool { now, _ := stats(); return now.Frames > before.Frames+60 })
 	live := modified(t, dir+"/live.png")
-	harness.WaitUntil(t, "another picture", func() bool { return modified(t, dir+"/live.png").After(live) })
+	harness.WaitUntil(t, "another image", func() bool { return modified(t, dir+"/live.png").After(live) })
 
 	rest := make(chan []byte)
 	go func() {
@@ -178,9 +178,9 @@ func TestRecordingOnDemand(t *testing.T) {
 		t.Errorf("it has recorded %q", files)
 	}
 	steps := []struct {
-		what string
-		do   func() error
-		says string
+		what    string
+		do      func() error
+		message string
 	}{
 		{"start", func() error { _, err := io.WriteString(commands, "start\n"); return err }, "recording started"},
 		{"segment", func() error { return v.Process.Signal(syscall.SIGUSR1) }, "the next frame begins a new file"},
@@ -192,7 +192,7 @@ func TestRecordingOnDemand(t *testing.T) {
 		if err := s.do(); err != nil {
 			t.Fatalf("%s: %v", s.what, err)
 		}
-		v.WaitText(s.says)
+		v.WaitText(s.message)
 		before := harness.CountFrames(v)
 		harness.WaitUntil(t, "half a second of frames", func() bool { return harness.CountFrames(v) > before+15 })
 	}
@@ -203,6 +203,13 @@ func TestRecordingOnDemand(t *testing.T) {
 	if len(files) != 3 {
 		t.Fatalf("recorded are %q, want three files", files)
 	}
+	wantPreRoll(t, f, files)
+}
+
+// wantPreRoll checks that the first file has the second before its start, and that
+// the second one follows it without a gap.
+func wantPreRoll(t *testing.T, f *harness.Film, files []string) {
+	t.Helper()
 	if n := len(harness.HashRecording(t, files[0])); n < 45 {
 		t.Errorf("%d frames are in the first file: those of the second before the start are missing", n)
 	}
@@ -212,7 +219,7 @@ func TestRecordingOnDemand(t *testing.T) {
 	if at < 0 || at+together > len(sent) {
 		t.Fatalf("the first frame is number %d, %d follow", at, together)
 	}
-	harness.WantFilm(t, f, sent[at:at+together], files[:2]...) // one follows the other without a gap
+	harness.WantFilm(t, f, sent[at:at+together], files[:2]...)
 }
 
 // TestRecordingStatus: a line that changes on a terminal, and nothing else there.
@@ -259,7 +266,7 @@ func TestRecordingStatus(t *testing.T) {
 	}
 }
 
-// TestRecordingSnapshots: pictures by the clock, beside the recording.
+// TestRecordingSnapshots: images by the clock, beside the recording.
 func TestRecordingSnapshots(t *testing.T) {
 	t.Parallel()
 	flag, path := harness.NewSocket(t)
@@ -267,7 +274,7 @@ func TestRecordingSnapshots(t *testing.T) {
 	v := harness.StartViewer(t, flag, "--snapshot="+dir+"/%H%M%S.png", "--snapshot-every=1s", "--record="+dir+"/lapse.mkv", "--every=500ms")
 	f := harness.NewFilm(320, 240, 30)
 	f.Show(t, path)
-	harness.WaitUntil(t, "three pictures", func() bool { return len(segments(t, dir+"/*.png")) >= 3 })
+	harness.WaitUntil(t, "three images", func() bool { return len(segments(t, dir+"/*.png")) >= 3 })
 	if code := v.Stop(syscall.SIGINT); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
@@ -276,15 +283,15 @@ func TestRecordingSnapshots(t *testing.T) {
 	}
 	got := harness.RunTool(t, "ffprobe", "-v", "error", "-of", "csv=p=0", "-show_entries", "stream=width,height", segments(t, dir+"/*.png")[0])
 	if strings.TrimSpace(got) != "320,240" {
-		t.Errorf("the picture is %s", got)
+		t.Errorf("the image is %s", got)
 	}
 }
 
-// namespaceVariable tells a test that it has a mount namespace of its own.
+// namespaceVariable is set for a test that has a mount namespace of its own.
 const namespaceVariable = "TBCAM_E2E_NAMESPACE"
 
 // inNamespace runs the test once more where it may mount file systems, and
-// reports whether this is there.
+// reports whether it does.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(namespaceVariable) != "" {
@@ -327,12 +334,12 @@ func TestRecordingFullDisk(t *testing.T) {
 		return
 	}
 	flag, path := harness.NewSocket(t)
-	disk, pictures := smallDisk(t, 4<<20), t.TempDir()
+	disk, images := smallDisk(t, 4<<20), t.TempDir()
 	ballast := disk + "/ballast"
 	if err := os.WriteFile(ballast, make([]byte, 3<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	v := harness.StartViewer(t, flag, "--stats=json", "--record="+disk+"/a.mkv", "--snapshot="+pictures+"/live.png", "--snapshot-every=100ms", "--force")
+	v := harness.StartViewer(t, flag, "--stats=json", "--record="+disk+"/a.mkv", "--snapshot="+images+"/live.png", "--snapshot-every=100ms", "--force")
 	f := harness.NewFilm(320, 240, 30)
 	stop := f.Show(t, path)
 	v.WaitText("recording stalled; it resumes when possible (err: ")
@@ -340,7 +347,7 @@ func TestRecordingFullDisk(t *testing.T) {
 	before := harness.CountFrames(v)
 	harness.WaitUntil(t, "further frames for the other sink", func() bool { return harness.CountFrames(v) > before+60 })
 	if _, r := harness.ParseRecorder(v.Out.String()); r.Waiting < 60 || r.Problem == "" {
-		t.Errorf("the statistics say %+v", r)
+		t.Errorf("the statistics are %+v", r)
 	}
 	playable := len(harness.HashRecording(t, disk+"/a.mkv"))
 	if err := os.Remove(ballast); err != nil {
@@ -359,7 +366,7 @@ func TestRecordingFullDisk(t *testing.T) {
 	harness.WantFilm(t, f, f.SentNumbers(), disk+"/a.mkv")
 }
 
-// TestRecordingFullDiskMakesRoom: --keep frees a disk that is smaller than it says.
+// TestRecordingFullDiskMakesRoom: --keep frees a disk that is smaller than its limit.
 func TestRecordingFullDiskMakesRoom(t *testing.T) {
 	t.Parallel()
 	if !inNamespace(t) {
@@ -394,22 +401,24 @@ func TestRecordingFullDiskMakesRoom(t *testing.T) {
 	harness.WantFilm(t, f, sent[len(sent)-kept:], files...)
 }
 
+// recordUnprivileged records into a directory without root's rights over files.
+func recordUnprivileged(t *testing.T, flag, dir string) *harness.Program {
+	v := harness.Prepare(t, "tbcam-view", flag, "--record="+dir+"/%H%M%S.mkv", "--stats=json")
+	v.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Getuid(), Size: 1}},
+	}
+	v.Launch()
+	return v
+}
+
 // TestRecordingWithoutPermission: from the start it is a mistake; later it is
-// waited for, and the end tells it.
+// waited for, and the end reports it.
 func TestRecordingWithoutPermission(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	nobody := &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER, // without root's rights over files
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Getuid(), Size: 1}},
-	}
 	flag, path := harness.NewSocket(t)
-	record := func() *harness.Program {
-		v := harness.Prepare(t, "tbcam-view", flag, "--record="+dir+"/%H%M%S.mkv", "--stats=json")
-		v.SysProcAttr = nobody
-		v.Launch()
-		return v
-	}
+	record := func() *harness.Program { return recordUnprivileged(t, flag, dir) }
 	allow := func(mode os.FileMode) {
 		if err := os.Chmod(dir, mode); err != nil {
 			t.Fatal(err)
@@ -451,7 +460,7 @@ func TestRecordingWithoutPermission(t *testing.T) {
 	harness.WantFilm(t, f, f.SentNumbers()[:r.Frames], files...)
 }
 
-// TestRecordingService runs what the example of a systemd unit says.
+// TestRecordingService runs the example of a systemd unit.
 func TestRecordingService(t *testing.T) {
 	t.Parallel()
 	unit, err := os.ReadFile("../../../../docs/tbcam-record.service")
@@ -509,7 +518,7 @@ func TestRecordingGaps(t *testing.T) {
 	chapters := harness.RunTool(t, "ffprobe", "-v", "error", "-show_chapters", file)
 	for _, cause := range []string{"3 dropped at the camera", "the connection was lost"} {
 		if !strings.Contains(chapters, cause) {
-			t.Errorf("no chapter says %q:\n%s", cause, chapters)
+			t.Errorf("no chapter has %q:\n%s", cause, chapters)
 		}
 	}
 }

@@ -23,9 +23,9 @@ func TestRepair(t *testing.T) {
 	})
 	wantOneLine(t, 7, "a.mkv: file is being recorded; stop that recording first", "repair", file)
 	v.Stop(syscall.SIGKILL)
-	for _, says := range []string{": repaired: ", ": nothing to repair: "} {
+	for _, message := range []string{": repaired: ", ": nothing to repair: "} {
 		p := harness.Start(t, nil, "tbcam-view", "repair", file)
-		if code := p.WaitExit(); code != 0 || !strings.HasPrefix(p.Out.String(), file+says) {
+		if code := p.WaitExit(); code != 0 || !strings.HasPrefix(p.Out.String(), file+message) {
 			t.Errorf("exit code %d, %q", code, p.Out.String())
 		}
 	}
@@ -49,9 +49,9 @@ func TestRepairMistakes(t *testing.T) {
 	}
 	text := file("text.mkv", "no video", 0o644)
 	for _, c := range []struct {
-		code int
-		says string
-		args []string
+		code    int
+		message string
+		args    []string
 	}{
 		{2, "no file given", nil},
 		{7, "no such file or directory", []string{filepath.Join(dir, "none.mkv")}},
@@ -61,7 +61,7 @@ func TestRepairMistakes(t *testing.T) {
 		{7, "not a recording", []string{"/dev/zero"}},
 		{7, "repair: ", []string{os.Args[0]}}, // a program that runs
 	} {
-		wantOneLine(t, c.code, c.says, append([]string{"repair"}, c.args...)...)
+		wantOneLine(t, c.code, c.message, append([]string{"repair"}, c.args...)...)
 	}
 	p := harness.Start(t, nil, "tbcam-view", "repair", text, filepath.Join(dir, "none.mkv"))
 	if code := p.WaitExit(); code != 7 || strings.Count(p.Err.String(), "\ntbcam-view: repair: ") != 1 {
@@ -69,14 +69,14 @@ func TestRepairMistakes(t *testing.T) {
 	}
 }
 
-// wantOneLine runs tbcam-view and checks that it says in one line what is wrong.
-func wantOneLine(t *testing.T, want int, says string, args ...string) {
+// wantOneLine runs tbcam-view and checks that it reports in one line what is wrong.
+func wantOneLine(t *testing.T, want int, message string, args ...string) {
 	t.Helper()
 	p := harness.Start(t, nil, "tbcam-view", args...)
 	if code := p.WaitExit(); code != want {
 		t.Errorf("%v: exit code %d, want %d", args, code, want)
 	}
-	if said := p.Err.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, says) {
-		t.Errorf("%v: it says %q; want one line with %q", args, said, says)
+	if output := p.Err.String(); strings.Count(output, "\n") != 1 || !strings.Contains(output, message) {
+		t.Errorf("%v: got %q; want one line with %q", args, output, message)
 	}
 }

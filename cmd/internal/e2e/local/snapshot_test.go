@@ -21,7 +21,7 @@ func numberOf(t *testing.T, data []byte) int {
 	return int(binary.BigEndian.Uint32(data[4+2:]))
 }
 
-// taken runs tbcam-view until it has written a picture, and returns that.
+// taken runs tbcam-view until it has written an image, and returns that.
 func taken(t *testing.T, file string, args ...string) []byte {
 	t.Helper()
 	v := harness.Start(t, nil, "tbcam-view", append(args, "--snapshot="+file)...)
@@ -38,7 +38,7 @@ func taken(t *testing.T, file string, args ...string) []byte {
 	return data
 }
 
-// TestSnapshotOfColdCamera: the first frames of a camera are dark. The picture is
+// TestSnapshotOfColdCamera: the first frames of a camera are dark. The image is
 // a later one, the camera's own bytes, and one of the first where that is asked for.
 func TestSnapshotOfColdCamera(t *testing.T) {
 	t.Parallel()
@@ -67,7 +67,7 @@ func TestSnapshotOfColdCamera(t *testing.T) {
 			}
 			n := numberOf(t, data)
 			if n < c.first || n > c.last {
-				t.Errorf("the picture is number %d, want %d to %d", n, c.first, c.last)
+				t.Errorf("the image is number %d, want %d to %d", n, c.first, c.last)
 			}
 			if !bytes.Equal(data, f.NewFrame(n, f.Begin).Data) {
 				t.Error("it is not the JPEG that was sent")
@@ -76,22 +76,25 @@ func TestSnapshotOfColdCamera(t *testing.T) {
 	}
 }
 
-// TestSnapshotForms: the name says what a picture is. It is read by its owner
+// modeOf returns the mode of a file, or of a link.
+func modeOf(t *testing.T, file string) os.FileMode {
+	t.Helper()
+	info, err := os.Lstat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Mode()
+}
+
+// TestSnapshotForms: the name selects the format. It is read by its owner
 // alone, a link is replaced and not followed, and what is overwritten keeps its mode.
 func TestSnapshotForms(t *testing.T) {
 	t.Parallel()
 	flag, path := harness.NewSocket(t)
 	harness.NewFilm(320, 240, 30).Show(t, path)
 	dir := t.TempDir()
-	mode := func(file string) os.FileMode {
-		info, err := os.Lstat(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return info.Mode()
-	}
-	if b, err := png.Decode(bytes.NewReader(taken(t, dir+"/a.png", flag))); err != nil || b.Bounds().Dx() != 320 || mode(dir+"/a.png") != 0o600 {
-		t.Errorf("%v, mode %v", err, mode(dir+"/a.png"))
+	if b, err := png.Decode(bytes.NewReader(taken(t, dir+"/a.png", flag))); err != nil || b.Bounds().Dx() != 320 || modeOf(t, dir+"/a.png") != 0o600 {
+		t.Errorf("%v, mode %v", err, modeOf(t, dir+"/a.png"))
 	}
 	if _, err := png.Decode(bytes.NewReader(taken(t, "-", flag, "--stats=json"))); err != nil {
 		t.Errorf("standard output: %v", err)
@@ -110,6 +113,15 @@ func TestSnapshotForms(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.from, got, c.want)
 		}
 	}
+}
+
+// TestSnapshotOverLink: --force replaces a link and not its target, and keeps the mode
+// of a file.
+func TestSnapshotOverLink(t *testing.T) {
+	t.Parallel()
+	flag, path := harness.NewSocket(t)
+	harness.NewFilm(320, 240, 30).Show(t, path)
+	dir := t.TempDir()
 	target, link := dir+"/target", dir+"/b.png"
 	if err := os.WriteFile(target, []byte("precious"), 0o644); err != nil {
 		t.Fatal(err)
@@ -118,15 +130,15 @@ func TestSnapshotForms(t *testing.T) {
 		t.Fatal(err)
 	}
 	taken(t, link, flag, "--force")
-	if b, err := os.ReadFile(target); string(b) != "precious" || mode(link) != 0o600 {
-		t.Errorf("the target of a link holds %d bytes, %v; the picture has mode %v", len(b), err, mode(link))
+	if b, err := os.ReadFile(target); string(b) != "precious" || modeOf(t, link) != 0o600 {
+		t.Errorf("the target of a link holds %d bytes, %v; the image has mode %v", len(b), err, modeOf(t, link))
 	}
 	if err := os.Chmod(link, 0o640); err != nil {
 		t.Fatal(err)
 	}
 	taken(t, link, flag, "--force")
-	if mode(link) != 0o640 {
-		t.Errorf("what was overwritten had mode 0640, and has %v", mode(link))
+	if modeOf(t, link) != 0o640 {
+		t.Errorf("what was overwritten had mode 0640, and has %v", modeOf(t, link))
 	}
 }
 

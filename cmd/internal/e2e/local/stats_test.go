@@ -15,7 +15,7 @@ func TestStatistics(t *testing.T) {
 	flag, _ := harness.NewSocket(t)
 	v := harness.Start(t, []string{"DISPLAY=" + display.Name}, "tbcam-view", flag, "--stats=json")
 	harness.StartSender(t, flag, "--fps=60", "--codec=jpeg")
-	harness.WaitUntil(t, "seconds with pictures", func() bool { return harness.CountFrames(v) > 60 })
+	harness.WaitUntil(t, "seconds with frames", func() bool { return harness.CountFrames(v) > 60 })
 	if code := v.Stop(syscall.SIGINT); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/tbcam/tbcam/fixtures/xvfb"
 )
 
-// reshaped shows a picture by the coordinates of the one it was made of.
+// reshaped shows a frame by the coordinates of the one it was made of.
 type reshaped struct {
 	image.Image
 	size image.Point
@@ -25,14 +25,14 @@ func (r reshaped) Bounds() image.Rectangle { return image.Rectangle{Max: r.size}
 func (r reshaped) At(x, y int) color.Color { return r.Image.At(r.from(x, y)) }
 
 // TestTransform: snapshots are of the shape that was asked for, and what is
-// recorded at the same time is the camera's picture.
+// recorded at the same time is the camera's frame.
 func TestTransform(t *testing.T) {
 	whole := image.Pt(320, 240)
 	for _, c := range []struct {
-		flags string
-		size  image.Point
-		from  func(x, y int) (int, int) // where a pixel of the camera's picture went
-		says  string
+		flags   string
+		size    image.Point
+		from    func(x, y int) (int, int) // where a pixel of the camera's frame went
+		message string
 	}{
 		{"--rotate=90", image.Pt(240, 320), func(x, y int) (int, int) { return 239 - y, x }, ""},
 		{"--rotate=270 --mirror", image.Pt(240, 320), func(x, y int) (int, int) { return 239 - y, 319 - x }, ""},
@@ -48,8 +48,8 @@ func TestTransform(t *testing.T) {
 			if code := v.WaitExit(); code != 0 {
 				t.Fatalf("exit code %d", code)
 			}
-			if n := strings.Count(v.Err.String(), "tbcam-view: crop "); n != min(1, len(c.says)) || !strings.Contains(v.Err.String(), c.says) {
-				t.Errorf("it says %q; want %q, once", v.Err.String(), c.says)
+			if n := strings.Count(v.Err.String(), "tbcam-view: crop "); n != min(1, len(c.message)) || !strings.Contains(v.Err.String(), c.message) {
+				t.Errorf("got %q; want %q, once", v.Err.String(), c.message)
 			}
 			img := golden.Read(t, snapshot)
 			if size := img.Bounds().Size(); size != c.size {
@@ -63,7 +63,7 @@ func TestTransform(t *testing.T) {
 	}
 }
 
-// TestTransformInWindow: the window shows the picture on its side.
+// TestTransformInWindow: the window shows the frame on its side.
 func TestTransformInWindow(t *testing.T) {
 	display := xvfb.Start(t)
 	flag, _ := harness.NewSocket(t)

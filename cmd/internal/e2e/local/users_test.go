@@ -22,8 +22,8 @@ func TestStrangerAtSocket(t *testing.T) {
 	}
 	defer l.Close()
 	s := harness.Start(t, nil, "tbcam-send", "--camera=pattern", "--stream=unix:"+path)
-	if code, said := s.WaitExit(), s.Err.String(); code != 6 || !strings.Contains(said, "user: "+otheruser.Name) || !strings.Contains(said, "--allow-user") {
-		t.Errorf("exit code %d, %q", code, said)
+	if code, output := s.WaitExit(), s.Err.String(); code != 6 || !strings.Contains(output, "user: "+otheruser.Name) || !strings.Contains(output, "--allow-user") {
+		t.Errorf("exit code %d, %q", code, output)
 	}
 	for _, args := range [][]string{{"--stream=/dev/null", "--allow-user=root"}, {"--stream=unix:" + path, "--allow-user=nobody's"}} {
 		if code := harness.Start(t, nil, "tbcam-send", append(args, "--camera=pattern")...).WaitExit(); code != 2 {

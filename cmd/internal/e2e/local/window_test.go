@@ -29,7 +29,7 @@ type watched struct {
 	dir     string // the viewer's current one
 }
 
-// watch starts both; flags are the viewer's. It returns when there is a picture.
+// watch starts both; flags are the viewer's. It returns when there is a frame.
 func watch(t *testing.T, flags ...string) *watched {
 	t.Helper()
 	w := &watched{display: xvfb.Start(t), dir: t.TempDir()}
@@ -40,11 +40,11 @@ func watch(t *testing.T, flags ...string) *watched {
 	return w
 }
 
-// shows waits until a picture later than one is on the screen, and returns its
+// shows waits until a frame later than one is on the screen, and returns its
 // number.
 func (w *watched) shows(t *testing.T, than uint32) (counter uint32) {
 	t.Helper()
-	harness.WaitUntil(t, fmt.Sprintf("a picture after number %d", than), func() bool {
+	harness.WaitUntil(t, fmt.Sprintf("a frame after number %d", than), func() bool {
 		stamp, err := pattern.ReadImage(w.display.Screenshot(t), windowBounds(t, w.display))
 		counter = stamp.Counter
 		return err == nil && counter > than
@@ -91,19 +91,19 @@ func (w *watched) outcome(name string) int {
 	return 0
 }
 
-// recordsOn waits until some more pictures were recorded, and checks that none
+// recordsOn waits until some more frames were recorded, and checks that none
 // was dropped.
 func (w *watched) recordsOn(t *testing.T) {
 	t.Helper()
 	before := w.outcome("recorded")
-	harness.WaitUntil(t, "more pictures in the recording", func() bool { return w.outcome("recorded") > before+15 })
+	harness.WaitUntil(t, "more frames in the recording", func() bool { return w.outcome("recorded") > before+15 })
 	if n := w.outcome("dropped by the recorder"); n != 0 {
-		t.Errorf("the recorder dropped %d pictures", n)
+		t.Errorf("the recorder dropped %d frames", n)
 	}
 }
 
 // TestWindowDies kills the window's process, and crashes it as a fault in a
-// graphics driver does: the picture comes back, and the recording goes on.
+// graphics driver does: video comes back, and the recording goes on.
 func TestWindowDies(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a.mkv")
 	w := watch(t, "--record="+file)
@@ -116,7 +116,7 @@ func TestWindowDies(t *testing.T) {
 		begin := time.Now()
 		harness.WaitUntil(t, "another window", func() bool { return w.child(t) != dead })
 		w.shows(t, counter)
-		t.Logf("%v: the picture was back after %v", signal, time.Since(begin).Round(time.Millisecond))
+		t.Logf("%v: video was back after %v", signal, time.Since(begin).Round(time.Millisecond))
 		w.recordsOn(t)
 	}
 	if code := w.Stop(syscall.SIGINT); code != 0 {
@@ -124,8 +124,8 @@ func TestWindowDies(t *testing.T) {
 	}
 }
 
-// TestWindowDiesWhilePaused: a new window shows the last picture and what the
-// last window said, although no picture comes.
+// TestWindowDiesWhilePaused: a new window shows the last frame and what the
+// last window showed, although no frame comes.
 func TestWindowDiesWhilePaused(t *testing.T) {
 	w := watch(t)
 	w.sender.Stop(syscall.SIGKILL)
@@ -135,18 +135,18 @@ func TestWindowDiesWhilePaused(t *testing.T) {
 		r, g, b, _ := screen.At(place.Min.X+40, place.Max.Y-20).RGBA() // the grey bar
 		return r>>8 > 40 && r>>8 < 80 && r == g && g == b
 	}
-	harness.WaitUntil(t, "the dimmed picture", dimmed)
+	harness.WaitUntil(t, "the dimmed frame", dimmed)
 	dead := w.child(t)
 	if err := syscall.Kill(dead, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	harness.WaitUntil(t, "another window", func() bool { return w.child(t) != dead })
-	harness.WaitUntil(t, "the dimmed picture again", dimmed)
+	harness.WaitUntil(t, "the dimmed frame again", dimmed)
 	golden.Keep(t, "window-died-while-paused", w.display.Screenshot(t))
 }
 
 // TestDisplayDies: with a recording the viewer goes on, without anything else to
-// do it ends and says why.
+// do it ends and prints why.
 func TestDisplayDies(t *testing.T) {
 	t.Run("recording", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "a.mkv")
@@ -159,7 +159,7 @@ func TestDisplayDies(t *testing.T) {
 		}
 		recorded := strings.TrimSpace(harness.RunTool(t, "ffprobe", "-v", "error", "-count_frames", "-of", "csv=p=0", "-show_entries", "stream=nb_read_frames", file))
 		if n, err := strconv.Atoi(recorded); err != nil || n < 15 {
-			t.Errorf("%q pictures were recorded", recorded)
+			t.Errorf("%q frames were recorded", recorded)
 		}
 	})
 	t.Run("window alone", func(t *testing.T) {
@@ -210,7 +210,7 @@ func TestWaylandWithoutX(t *testing.T) {
 	}
 }
 
-// TestTitle has the camera, its mode, and how many pictures are shown.
+// TestTitle has the camera, its mode, and how many frames are shown.
 func TestTitle(t *testing.T) {
 	w := watch(t)
 	name := func() string {
@@ -243,7 +243,7 @@ func TestStatisticsKey(t *testing.T) {
 }
 
 // TestControlsPanel: C opens the panel, in which the far camera's brightness is
-// changed and reset; the picture shows it.
+// changed and reset; the frame shows it.
 func TestControlsPanel(t *testing.T) {
 	w := watch(t)
 	bar := func() uint32 {
@@ -266,10 +266,10 @@ func TestControlsPanel(t *testing.T) {
 	harness.WaitUntil(t, "the default", func() bool { return bar() == usual })
 }
 
-// TestSnapshotKey: S writes the picture and, where the camera sends JPEG, the file
-// that it sent, byte for byte; the window says where.
+// TestSnapshotKey: S writes an image and, where the camera sends JPEG, the file
+// that it sent, byte for byte; the window shows where.
 func TestSnapshotKey(t *testing.T) {
-	picture, err := os.ReadFile("../../../../fixtures/jpeg/good-420.jpg")
+	whole, err := os.ReadFile("../../../../fixtures/jpeg/good-420.jpg")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +285,7 @@ func TestSnapshotKey(t *testing.T) {
 	}
 	defer camera.Close()
 	send := func() {
-		if _, err := camera.Write(picture); err != nil {
+		if _, err := camera.Write(whole); err != nil {
 			t.Error(err)
 		}
 	}
@@ -296,7 +296,7 @@ func TestSnapshotKey(t *testing.T) {
 	display.Window(t, "tbcam")
 	var files []string
 	harness.WaitUntil(t, "a snapshot", func() bool {
-		send() // the end of a plain picture is where the next one begins
+		send() // the end of a plain frame is where the next one begins
 		if len(files) == 0 {
 			display.Xdotool(t, "key", "s")
 			time.Sleep(100 * time.Millisecond)
@@ -306,11 +306,17 @@ func TestSnapshotKey(t *testing.T) {
 	})
 	golden.Keep(t, "window-snapshot", display.Screenshot(t))
 	v.WaitText("saved " + dir)
-	jpeg, err := os.ReadFile(strings.TrimSuffix(files[0], ".png") + ".jpg")
-	if err != nil || !bytes.Equal(jpeg, picture) {
-		t.Errorf("the JPEG of %d bytes is not the camera's of %d: %v", len(jpeg), len(picture), err)
+	wantSnapshot(t, files[0], whole)
+}
+
+// wantSnapshot checks a PNG, and that the JPEG beside it is the camera's own.
+func wantSnapshot(t *testing.T, path string, whole []byte) {
+	t.Helper()
+	jpeg, err := os.ReadFile(strings.TrimSuffix(path, ".png") + ".jpg")
+	if err != nil || !bytes.Equal(jpeg, whole) {
+		t.Errorf("the JPEG of %d bytes is not the camera's of %d: %v", len(jpeg), len(whole), err)
 	}
-	file, err := os.Open(files[0])
+	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func newDisk(t *testing.T, dir string) string {
 	return disk
 }
 
-// losePower records in a guest, and kills that so long after all recordings have
+// losePower records in a guest, and kills that a while after all recordings have
 // begun to reach the disk.
 func losePower(t *testing.T, dir, disk string, after time.Duration) {
 	t.Helper()
@@ -80,8 +80,8 @@ func losePower(t *testing.T, dir, disk string, after time.Duration) {
 		"--env", "TBCAM_VIEW="+filepath.Join(harness.Bin, "tbcam-view"), "--env", "FILES="+strings.Join(lossFiles, " "),
 		"--env", "INTERVAL="+lossInterval.String(), "--env", "FILMS="+os.Args[0], "--env", harness.FilmVariable+"="+strings.Join(films, ","),
 		"--", "sh", "-c", inGuest)
-	var said harness.Output
-	guest.Stdout, guest.Stderr = &said, &said
+	var output harness.Output
+	guest.Stdout, guest.Stderr = &output, &output
 	if err := guest.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func losePower(t *testing.T, dir, disk string, after time.Duration) {
 		_ = guest.Process.Signal(syscall.SIGTERM) // it may have ended
 		<-ended
 		if t.Failed() {
-			t.Logf("the guest said:\n%s", harness.Tail(said.String()))
+			t.Logf("output of the guest:\n%s", harness.Tail(output.String()))
 		}
 	}()
 	harness.WaitUntil(t, "all recordings", func() bool {
@@ -106,6 +106,13 @@ func losePower(t *testing.T, dir, disk string, after time.Duration) {
 		return !slices.ContainsFunc([]int{0, 1, 2, 3, 4}, func(i int) bool { return acknowledged(t, fmt.Sprintf("%s/%d.json", dir, i)) < 10 })
 	})
 	time.Sleep(after)
+	killQEMU(t, pidFile)
+	<-ended
+}
+
+// killQEMU kills the process whose number is in a file.
+func killQEMU(t *testing.T, pidFile string) {
+	t.Helper()
 	text, err := os.ReadFile(pidFile)
 	if err != nil {
 		t.Fatal(err)
@@ -117,10 +124,9 @@ func losePower(t *testing.T, dir, disk string, after time.Duration) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	<-ended
 }
 
-// acknowledged returns how many frames the statistics last said to be on the disk.
+// acknowledged returns how many frames the statistics last reported on the disk.
 func acknowledged(t *testing.T, path string) int {
 	t.Helper()
 	printed, err := os.ReadFile(path)
@@ -131,14 +137,14 @@ func acknowledged(t *testing.T, path string) int {
 	return int(r.Frames)
 }
 
-// readDisk mends the file system as the next boot does, and returns a copy of what
+// readDisk repairs the file system as the next boot does, and returns a copy of what
 // is on it.
 func readDisk(t *testing.T, dir, disk string) string {
 	t.Helper()
-	const mended = 1 // exit code of e2fsck(8)
+	const repaired = 1 // exit code of e2fsck(8)
 	out, err := exec.Command("/sbin/e2fsck", "-fy", disk).CombinedOutput()
 	var failed *exec.ExitError
-	if errors.As(err, &failed) && failed.ExitCode() > mended || err != nil && failed == nil {
+	if errors.As(err, &failed) && failed.ExitCode() > repaired || err != nil && failed == nil {
 		t.Fatalf("e2fsck: %v: %s", err, out)
 	}
 	found := filepath.Join(dir, "found")
@@ -156,12 +162,12 @@ func checkLoss(t *testing.T, path string, sent []harness.SentLine, onDisk int) {
 	if code := p.WaitExit(); code != 0 {
 		t.Errorf("repair %s: exit code %d: %s", path, code, p.Err.String())
 	}
-	pictures, err := filepath.Glob(path + "/*.jpg") // of a directory, in order
+	frames, err := filepath.Glob(path + "/*.jpg") // of a directory, in order
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, name := range pictures {
+	for _, name := range frames {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -5,8 +5,6 @@ package vm
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,12 +40,12 @@ type call struct {
 	done   chan struct{}
 	at     time.Time // when it began
 
-	mu       sync.Mutex
-	pictures int // with the pattern's code
-	others   int
-	first    time.Duration // from the beginning to the first picture
-	wrong    []string      // what no application should see
-	last     []byte        // frame
+	mu     sync.Mutex
+	frames int // with the pattern's code
+	others int
+	first  time.Duration // from the beginning to the first frame
+	wrong  []string      // what no application should see
+	last   []byte        // frame
 }
 
 // dial opens the virtual camera, once it is one.
@@ -85,10 +83,10 @@ func (c *call) read() {
 		}
 		c.note(func() {
 			if !f.Time.After(before) {
-				c.wrong = append(c.wrong, fmt.Sprintf("a picture of %v after one of %v", f.Time, before))
+				c.wrong = append(c.wrong, fmt.Sprintf("a frame of %v after one of %v", f.Time, before))
 			}
 			if len(bytes.Trim(f.Data, "\x00")) == 0 {
-				c.wrong = append(c.wrong, "a green picture")
+				c.wrong = append(c.wrong, "a green frame")
 			}
 			c.see(f)
 		})
@@ -103,7 +101,7 @@ func (c *call) see(f *capture.Frame) {
 		c.others++
 		return
 	}
-	if c.pictures++; c.pictures == 1 {
+	if c.frames++; c.frames == 1 {
 		c.first = time.Since(c.at)
 	}
 }
@@ -114,21 +112,21 @@ func (c *call) note(do func()) {
 	do()
 }
 
-// seen returns how many pictures of the camera there were, and others.
-func (c *call) seen() (pictures, others int) {
+// seen returns how many frames of the camera there were, and others.
+func (c *call) seen() (frames, others int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.pictures, c.others
+	return c.frames, c.others
 }
 
-// waitPictures waits for more pictures of the camera.
-func (c *call) waitPictures(t *testing.T, when string) {
+// waitFrames waits for more frames of the camera.
+func (c *call) waitFrames(t *testing.T, when string) {
 	t.Helper()
 	before, _ := c.seen()
-	harness.WaitUntil(t, "pictures "+when, func() bool { now, _ := c.seen(); return now > before+3 })
+	harness.WaitUntil(t, "frames "+when, func() bool { now, _ := c.seen(); return now > before+3 })
 }
 
-// waitPlaceholder waits for more pictures that are not the camera's.
+// waitPlaceholder waits for more frames that are not the camera's.
 func (c *call) waitPlaceholder(t *testing.T, when string) {
 	t.Helper()
 	_, before := c.seen()
@@ -151,8 +149,8 @@ func (c *call) hangUp(t *testing.T) {
 	}
 }
 
-// tells reports whether the driver tells who reads the node.
-func tells(t *testing.T, node string) bool {
+// reportsUsage reports whether the driver reports who reads the node.
+func reportsUsage(t *testing.T, node string) bool {
 	t.Helper()
 	n, err := v4l2.Loopback(node)
 	if err != nil {
@@ -163,11 +161,11 @@ func tells(t *testing.T, node string) bool {
 
 // TestCallsOnDemand: the camera is on from the first application's STREAMON until
 // the grace after the last one's close and the sender's own, and off between calls
-// that are further apart; where the driver cannot tell, it is always on, and that is
-// said once.
+// that are further apart; where the driver cannot report it, it is always on, and that is
+// logged once.
 func TestCallsOnDemand(t *testing.T) {
 	node := vm.LoadLoopback(t)
-	onDemand := tells(t, node)
+	onDemand := reportsUsage(t, node)
 	flag, _ := harness.NewSocket(t)
 	v, s := harness.StartViewer(t, flag, "--loopback="+node, smallCamera), sendSlowly(t, flag)
 	switches := func() (on, off int) {
@@ -178,18 +176,18 @@ func TestCallsOnDemand(t *testing.T) {
 	if onDemand {
 		s.WaitText("viewer connected")
 		if on, _ := switches(); on != 0 {
-			t.Error("the camera is on, and nobody looks")
+			t.Error("the camera is on, and no program reads it")
 		}
 	}
 	const together, apart = 16, 4
 	var closed time.Time
 	for round := range together + apart {
 		c := dial(t, node)
-		harness.WaitUntil(t, "ten pictures", func() bool { pictures, others := c.seen(); return pictures > 0 && pictures+others >= 10 })
+		harness.WaitUntil(t, "ten frames", func() bool { frames, others := c.seen(); return frames > 0 && frames+others >= 10 })
 		c.hangUp(t)
 		closed = time.Now()
 		on, off := switches()
-		t.Logf("round %d: the first picture after %v; the camera was on %d and off %d times", round, c.first, on, off)
+		t.Logf("round %d: the first frame after %v; the camera was on %d and off %d times", round, c.first, on, off)
 		wantOn := 1
 		if onDemand {
 			wantOn += max(0, round-together+1)
@@ -206,91 +204,36 @@ func TestCallsOnDemand(t *testing.T) {
 		}
 	}
 	if n := strings.Count(v.Err.String(), "the camera stays on without readers"); onDemand == (n != 0) || n > 1 {
-		t.Errorf("that the camera stays on is said %d times", n)
+		t.Errorf("that the camera stays on is logged %d times", n)
 	}
 	interrupt(t, v, s)
 }
 
-// cable is a socket between the programs that can be cut.
-type cable struct {
-	listener net.Listener
-	to       string
-	mu       sync.Mutex
-	conns    []net.Conn
-}
-
-// lay returns a cable to the viewer at path, and the sender's flag for its end.
-func lay(t *testing.T, path string) (*cable, string) {
-	t.Helper()
-	end := path + ".a"
-	l, err := net.Listen("unix", end)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cable{listener: l, to: path}
-	t.Cleanup(func() { l.Close(); c.cut() })
-	go c.serve()
-	return c, "--stream=unix:" + end
-}
-
-func (c *cable) serve() {
-	for {
-		a, err := c.listener.Accept()
-		if err != nil {
-			return
-		}
-		b, err := net.Dial("unix", c.to)
-		if err != nil {
-			a.Close()
-			continue
-		}
-		c.mu.Lock()
-		c.conns = append(c.conns, a, b)
-		c.mu.Unlock()
-		for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
-			go func() {
-				io.Copy(way[0], way[1])
-				a.Close()
-				b.Close()
-			}()
-		}
-	}
-}
-
-func (c *cable) cut() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, conn := range c.conns {
-		conn.Close()
-	}
-	c.conns = nil
-}
-
 // TestCallsSurvive: whatever goes away behind it, an application keeps getting
-// pictures of one format, and sees the camera again.
+// frames of one format, and sees the camera again.
 func TestCallsSurvive(t *testing.T) {
 	node := vm.LoadLoopback(t)
 	flag, path := harness.NewSocket(t)
 	v := harness.StartViewer(t, flag, "--loopback="+node, smallCamera)
 	c := dial(t, node)
 	c.waitPlaceholder(t, "before there is a sender")
-	line, end := lay(t, path)
+	line, end := harness.LayLine(t, path)
 	s := sendSlowly(t, end)
-	c.waitPictures(t, "of the first sender")
+	c.waitFrames(t, "of the first sender")
 
-	line.cut()
+	line.Cut()
 	v.WaitText("lost the connection to the sender")
-	c.waitPictures(t, "after the cable was cut")
+	c.waitFrames(t, "after the cable was cut")
 
 	s.Stop(syscall.SIGKILL)
 	c.waitPlaceholder(t, "after the sender's death")
 	s = sendSlowly(t, end)
-	c.waitPictures(t, "of the second sender")
+	c.waitFrames(t, "of the second sender")
 
 	s.Stop(syscall.SIGINT)
 	c.waitPlaceholder(t, "after the sender's end")
 	s = harness.Start(t, nil, "tbcam-send", end, "--camera=pattern", "--size=160x120", "--fps=5", "--codec=raw")
-	c.waitPictures(t, "of another size")
+	c.waitFrames(t, "of another size")
 	c.hangUp(t)
 	interrupt(t, v, s)
 }
@@ -364,12 +307,12 @@ func TestCallsSmallNode(t *testing.T) {
 	v.WaitText("cannot have the wanted size")
 	v.WaitText("format: yuyv 320x240")
 	c := dial(t, node)
-	c.waitPictures(t, "of the size that the node can have")
+	c.waitFrames(t, "of the size that the node can have")
 	c.hangUp(t)
 	interrupt(t, v, s)
 }
 
-// leave has a node keep a format when its writer is gone.
+// leave has a node keep a format after its writer has closed.
 func leave(t *testing.T, node string, f capture.Format) {
 	t.Helper()
 	o, err := v4l2.OpenOutput(node, f, capture.Rate{})
@@ -405,15 +348,15 @@ func TestCallsSecondWriter(t *testing.T) {
 	harness.WaitUntil(t, "a recording", func() bool { return outcome(v, "recorded") > 0 })
 	finish(other)
 	v.WaitText("virtual camera is ready")
-	dial(t, node).waitPictures(t, "after the other writer's end")
+	dial(t, node).waitFrames(t, "after the other writer's end")
 	if n := strings.Count(v.Err.String(), holder); n != 1 {
-		t.Errorf("the other writer is told %d times", n)
+		t.Errorf("the other writer is logged %d times", n)
 	}
 	interrupt(t, v, s)
 }
 
 // TestCallsFindANode: with auto, the module is loaded and nodes are added where that
-// is allowed; where it is not, the command is told.
+// is allowed; where it is not, the command fails with the reason.
 func TestCallsFindANode(t *testing.T) {
 	wantStranger(t, "auto", "sudo modprobe v4l2loopback exclusive_caps=1 card_label=tbcam")
 	flag, _ := harness.NewSocket(t)
@@ -436,13 +379,13 @@ func TestCallsFindANode(t *testing.T) {
 	interrupt(t, v)
 }
 
-// TestCallsDoctor: it says what is missing until nothing is.
+// TestCallsDoctor: it lists what is missing until nothing is.
 func TestCallsDoctor(t *testing.T) {
-	doctor := func(code int, says string) {
+	doctor := func(code int, message string) {
 		t.Helper()
 		d := harness.Start(t, nil, "tbcam-view", "doctor")
-		if got := d.WaitExit(); got != code || !strings.Contains(d.Out.String(), says) {
-			t.Errorf("exit code %d, want %d and %q:\n%s", got, code, says, d.Out.String())
+		if got := d.WaitExit(); got != code || !strings.Contains(d.Out.String(), message) {
+			t.Errorf("exit code %d, want %d and %q:\n%s", got, code, message, d.Out.String())
 		}
 	}
 	doctor(7, "WRONG v4l2loopback is not loaded\n      -> sudo modprobe v4l2loopback exclusive_caps=1 card_label=tbcam\n")
@@ -458,7 +401,7 @@ func TestCallsDoctor(t *testing.T) {
 }
 
 // wantStranger has a user without rights refused.
-func wantStranger(t *testing.T, loopback, says string) {
+func wantStranger(t *testing.T, loopback, message string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "stranger")
 	if err != nil {
@@ -478,7 +421,7 @@ func wantStranger(t *testing.T, loopback, says string) {
 	}
 	out, err := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
 		copied, "--stream=unix:"+filepath.Join(dir, "s"), "--loopback="+loopback).CombinedOutput()
-	if err == nil || strings.Count(string(out), "\n") != 1 || !strings.Contains(string(out), says) {
-		t.Errorf("a stranger is told %q, %v; want one line with %q", out, err, says)
+	if err == nil || strings.Count(string(out), "\n") != 1 || !strings.Contains(string(out), message) {
+		t.Errorf("a stranger gets %q, %v; want one line with %q", out, err, message)
 	}
 }

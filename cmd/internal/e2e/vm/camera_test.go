@@ -17,7 +17,7 @@ import (
 	"github.com/tbcam/tbcam/fixtures/vm"
 )
 
-// TestBusyCamera: who has it is told on its own host only, and it is waited for.
+// TestBusyCamera: who has it is shown on its own host only, and the program waits for it.
 func TestBusyCamera(t *testing.T) {
 	camera := vm.LoadVivid(t, 1)[0]
 	taken := filepath.Join(t.TempDir(), "taken")
@@ -25,7 +25,7 @@ func TestBusyCamera(t *testing.T) {
 	s := harness.Start(t, nil, "tbcam-send", append(vividMode, flag, "--camera="+camera)...)
 	s.WaitText("offering")
 	other := background(t, "v4l2-ctl", append(v4l2Mode("YUYV"), "-d", camera, "--stream-mmap", "--stream-to="+taken)...)
-	harness.WaitUntil(t, "another program's pictures", func() bool { return size(taken) > 0 })
+	harness.WaitUntil(t, "another program's frames", func() bool { return size(taken) > 0 })
 
 	holder := fmt.Sprintf("held by v4l2-ctl (pid %d)", other.Process.Pid)
 	wantRefusal(t, harness.Start(t, nil, "tbcam-send", append(vividMode, "--stream=unix:/nowhere", "--camera="+camera)...), 4, holder)
@@ -33,7 +33,7 @@ func TestBusyCamera(t *testing.T) {
 	s.WaitText(holder)
 	v.WaitText("camera is busy")
 	finish(other)
-	harness.WaitUntil(t, "pictures", func() bool { return harness.CountFrames(v) > 1 })
+	harness.WaitUntil(t, "frames", func() bool { return harness.CountFrames(v) > 1 })
 	if text := v.Err.String(); strings.Contains(text, "v4l2-ctl") || strings.Contains(text, camera) {
 		t.Errorf("the viewer learns %q", text)
 	}
@@ -72,7 +72,7 @@ func TestListWithoutPermission(t *testing.T) {
 	const nobody = 65534
 	p.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	p.Launch()
-	wantRefusal(t, p, 3, "open "+camera+": permission denied (to be allowed, run: sudo usermod -aG video $USER")
+	wantRefusal(t, p, 3, "open "+camera+": permission denied; run: sudo usermod -aG video $USER")
 	if text := p.Out.String(); !strings.Contains(text, "Test pattern") {
 		t.Errorf("it lists %q", text)
 	}
@@ -125,7 +125,7 @@ func checkListed(t *testing.T, camera string, list *harness.Program) {
 	}
 }
 
-// TestViewerChoosesAnotherCamera: its picture comes, not that of the sender's.
+// TestViewerChoosesAnotherCamera: its frame comes, not that of the sender's.
 func TestViewerChoosesAnotherCamera(t *testing.T) {
 	cameras := vm.LoadVivid(t, 2)
 	for i, camera := range cameras {

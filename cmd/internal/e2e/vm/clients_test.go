@@ -4,11 +4,8 @@ package vm
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"image"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,23 +40,23 @@ func untilCamera(t *testing.T, node string) {
 	})
 }
 
-// client reads the virtual camera and writes pictures to a file, one after the
-// other: grey ones unless step says how many bytes apart the luma of pixels is.
+// client reads the virtual camera and writes frames to a file, one after the
+// other: grey ones unless step is how many bytes apart the luma of pixels is.
 type client struct {
 	file    string
 	command []string
 	step    int
 }
 
-// pictures is how many each client reads, and enough how many of them have to be
+// frames is how many each client reads, and enough how many of them have to be
 // the camera's: before these there may be placeholders.
 const (
-	pictures = 20
-	enough   = 6
+	frames = 20
+	enough = 6
 )
 
 func newClient(name, node, dir string) client {
-	file, count := filepath.Join(dir, name), fmt.Sprint(pictures)
+	file, count := filepath.Join(dir, name), fmt.Sprint(frames)
 	switch name {
 	case "v4l2-ctl":
 		return client{file, []string{name, "-d", node, "--stream-mmap", "--stream-count=" + count, "--stream-to=" + file}, 2}
@@ -80,12 +77,12 @@ import cv2, sys
 camera = cv2.VideoCapture(sys.argv[1], cv2.CAP_V4L2)
 with open(sys.argv[2], "wb") as file:
     for _ in range(int(sys.argv[3])):
-        ok, picture = camera.read()
+        ok, frame = camera.read()
         assert ok, "no picture"
-        file.write(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).tobytes())
+        file.write(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY).tobytes())
 `
 
-// TestCallsClients: programs that people use read the pictures of the far camera
+// TestCallsClients: programs that people use read the frames of the far camera
 // as they are taken, in every format that a virtual camera can have.
 func TestCallsClients(t *testing.T) {
 	for format, names := range map[string][]string{
@@ -109,7 +106,7 @@ func TestCallsClients(t *testing.T) {
 	}
 }
 
-// TestCallsTransform: applications see the picture turned, also where JPEGs would
+// TestCallsTransform: applications see the frame turned, also where JPEGs would
 // pass untouched.
 func TestCallsTransform(t *testing.T) {
 	for _, format := range []string{"yuyv", "mjpeg"} {
@@ -121,7 +118,7 @@ func TestCallsTransform(t *testing.T) {
 	}
 }
 
-// testClient has a client read pictures, upside down if they are turned.
+// testClient has a client read frames, upside down if they are turned.
 func testClient(t *testing.T, c client, turned bool) {
 	begin := time.Now()
 	harness.RunTool(t, c.command[0], c.command[1:]...)
@@ -143,18 +140,18 @@ func withoutNewestFirst(found []pattern.Stamp) []pattern.Stamp {
 	return found
 }
 
-// stamps reads the codes of the last pictures of 320x240, back to one without: the
+// stamps reads the codes of the last frames of 320x240, back to one without: the
 // first of v4l2loopback may be short, and then there may be placeholders.
 func stamps(all []byte, step int, turned bool) (found []pattern.Stamp) {
 	const width, height = 320, 240
 	for end := len(all); end >= width*height*step; end -= width * height * step {
-		picture := all[end-width*height*step : end]
+		frame := all[end-width*height*step : end]
 		luma := func(x, y int) byte {
 			at := y*width + x
 			if turned {
 				at = width*height - 1 - at
 			}
-			return picture[at*step]
+			return frame[at*step]
 		}
 		stamp, err := pattern.ReadLuma(image.Rect(0, 0, width, height), luma)
 		if err != nil {
@@ -166,7 +163,7 @@ func stamps(all []byte, step int, turned bool) (found []pattern.Stamp) {
 	return found
 }
 
-// checkStamps checks that the pictures follow each other, and that the last of
+// checkStamps checks that the frames follow each other, and that the last of
 // them was taken while they were read.
 func checkStamps(t *testing.T, begin time.Time, all []pattern.Stamp) {
 	t.Helper()
@@ -179,94 +176,34 @@ func checkStamps(t *testing.T, begin time.Time, all []pattern.Stamp) {
 		t.Fatalf("the counters are %v", counters)
 	}
 	if age := begin.Sub(all[len(all)-1].Time); age > 0 {
-		t.Errorf("the last picture was taken %v before", age)
+		t.Errorf("the last frame was taken %v before", age)
 	}
 	t.Logf("counters %v", counters)
-}
-
-// page shows the camera and sends the code in its pictures: 16 x 6 cells, black
-// and white, in the top quarter.
-const page = `<!DOCTYPE html><video id=v autoplay muted playsinline></video><canvas id=c></canvas><script>
-const tell = (path, what) => fetch(path, {method: 'POST', body: JSON.stringify(what)});
-const pause = ms => new Promise(done => setTimeout(done, ms));
-async function run() {
-	const stream = await navigator.mediaDevices.getUserMedia({video: true});
-	v.srcObject = stream;
-	await v.play();
-	c.width = v.videoWidth, c.height = v.videoHeight;
-	const context = c.getContext('2d', {willReadFrequently: true});
-	for (;; await pause(200)) {
-		context.drawImage(v, 0, 0);
-		let code = '';
-		for (let i = 0; i < 96; i++) {
-			const x = (i % 16 + 0.5) * c.width / 16, y = (Math.floor(i / 16) + 0.5) * c.height / 24;
-			code += context.getImageData(x, y, 1, 1).data[1] < 128 ? '0' : '1';
-		}
-		await tell('/picture', {label: stream.getVideoTracks()[0].label, width: c.width, height: c.height, code: code});
-	}
-}
-run().catch(error => tell('/error', String(error)));
-</script>`
-
-// seen is what the page tells of a picture.
-type seen struct {
-	Label         string
-	Width, Height int
-	Code          string
-}
-
-// stamp reads the code that the page saw.
-func (s seen) stamp() (pattern.Stamp, error) {
-	return pattern.ReadLuma(image.Rect(0, 0, 16, 24), func(x, y int) byte {
-		if at := 16*y + x; at < len(s.Code) && s.Code[at] == '1' {
-			return 255
-		}
-		return 0
-	})
 }
 
 // chromiumPatience is for its start under emulation.
 const chromiumPatience = 4 * time.Minute
 
 func testChromium(t *testing.T) {
-	told := make(chan seen, 1000)
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page) })
-	mux.HandleFunc("POST /picture", func(_ http.ResponseWriter, r *http.Request) {
-		var s seen
-		if err := json.NewDecoder(r.Body).Decode(&s); err != nil {
-			t.Error(err)
-		}
-		told <- s
-	})
-	failed := make(chan string, 1)
-	mux.HandleFunc("POST /error", func(_ http.ResponseWriter, r *http.Request) {
-		var text string
-		_ = json.NewDecoder(r.Body).Decode(&text)
-		failed <- text
-	})
-	server := httptest.NewServer(mux)
-	defer server.Close()
-
+	page := harness.ServePage(t)
 	begin := time.Now()
-	browse(t, server.URL)
+	browse(t, page.URL)
 	var all []pattern.Stamp
-	for timeout := time.After(chromiumPatience); len(all) < enough; {
-		select {
-		case s := <-told:
-			if s.Label != "tbcam" || s.Width != 320 || s.Height != 240 {
-				t.Fatalf("the page sees %q, %dx%d", s.Label, s.Width, s.Height)
+	for end := begin.Add(chromiumPatience); len(all) < enough; time.Sleep(100 * time.Millisecond) {
+		frames, failed := page.Take()
+		if failed != "" || time.Now().After(end) {
+			t.Fatalf("the page saw %d pictures, then %q", len(all), failed)
+		}
+		for _, f := range frames {
+			if f.Label != "tbcam" || f.Width != 320 || f.Height != 240 {
+				t.Fatalf("the page sees %q, %dx%d", f.Label, f.Width, f.Height)
 			}
-			stamp, err := s.stamp()
+			stamp, err := f.Stamp()
 			if err != nil {
-				t.Logf("the page sees %s after %v", s.Code, time.Since(begin))
+				t.Logf("the page sees %s after %v", f.Code, time.Since(begin))
 				continue
 			}
 			all = append(all, stamp)
-		case text := <-failed:
-			t.Fatalf("the page gets %s", text)
-		case <-timeout:
-			t.Fatalf("the page saw %d pictures", len(all))
 		}
 	}
 	t.Logf("seen after %v", time.Since(begin))

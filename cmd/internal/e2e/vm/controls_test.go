@@ -19,7 +19,15 @@ func vividControl(t *testing.T, camera, name string) string {
 	return value
 }
 
-// TestControlsOfVivid: they are listed, set and read back on both sides, told when
+// plugVivid unplugs vivid ("unbind") or plugs it in ("bind").
+func plugVivid(t *testing.T, how string) {
+	t.Helper()
+	if err := os.WriteFile("/sys/bus/platform/drivers/vivid/"+how, []byte("vivid.0"), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestControlsOfVivid: they are listed, set and read back on both sides, reported when
 // another program sets them, and set again after a replug.
 func TestControlsOfVivid(t *testing.T) {
 	harness.IsolateDirs(t)
@@ -56,17 +64,10 @@ func TestControlsOfVivid(t *testing.T) {
 	}
 
 	before := harness.CountFrames(v)
-	const driver = "/sys/bus/platform/drivers/vivid/"
-	plug := func(how string) {
-		t.Helper()
-		if err := os.WriteFile(driver+how, []byte("vivid.0"), 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	plug("unbind")
+	plugVivid(t, "unbind")
 	v.WaitText("no picture")
-	plug("bind")
-	harness.WaitUntil(t, "pictures of the camera that is back", func() bool { return harness.CountFrames(v) > before })
+	plugVivid(t, "bind")
+	harness.WaitUntil(t, "frames of the camera that is back", func() bool { return harness.CountFrames(v) > before })
 	harness.WaitUntil(t, "the values", func() bool { return len(check(camera)) == 0 })
 	if got := vividControl(t, camera, "contrast"); got != "128" {
 		t.Errorf("what another program had set is set again: %s", got)
@@ -75,7 +76,7 @@ func TestControlsOfVivid(t *testing.T) {
 }
 
 // TestWebcamKeepsItsRate: a real webcam forgets that it is to keep its frame rate
-// when it is unplugged; either side's guard tells it again, and the commands do.
+// when it is unplugged; either side's guard sets it again, and the commands do.
 func TestWebcamKeepsItsRate(t *testing.T) {
 	harness.IsolateDirs(t)
 	vm.LoadUSB(t)
@@ -96,7 +97,7 @@ func TestWebcamKeepsItsRate(t *testing.T) {
 	v.WaitText("no picture")
 	before := harness.CountFrames(v)
 	gadget = plugIn(t, dir)
-	harness.WaitUntil(t, "pictures of the camera that is back", func() bool { return harness.CountFrames(v) > before })
+	harness.WaitUntil(t, "frames of the camera that is back", func() bool { return harness.CountFrames(v) > before })
 	harness.WaitUntil(t, "the viewer's guard again", kept)
 	interrupt(t, v, s)
 	gadget.Stop(syscall.SIGTERM)

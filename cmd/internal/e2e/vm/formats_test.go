@@ -38,7 +38,7 @@ func TestVividFormats(t *testing.T) {
 	}
 }
 
-// TestGrabber: the viewer learns that the signal is gone, and gets frames of the new
+// TestGrabber: the viewer learns that the signal is lost, and gets frames of the new
 // size when it is back.
 func TestGrabber(t *testing.T) {
 	camera := vm.Load(t, "vivid", "node_types=0x1", "num_inputs=2", "input_types=0xd")[0] // HDMI behind a tuner

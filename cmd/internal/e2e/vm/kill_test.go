@@ -28,13 +28,13 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 	}
 
 	v, s := watch(1, "--loopback-size=320x180"), send()
-	harness.WaitUntil(t, "pictures", func() bool { return harness.CountFrames(v) > 1 })
+	harness.WaitUntil(t, "frames", func() bool { return harness.CountFrames(v) > 1 })
 	seen := filepath.Join(t.TempDir(), "seen")
 	background(t, "v4l2-ctl", "-d", node, "--stream-mmap", "--stream-to="+seen)
 	reads := func(when string) {
 		t.Helper()
 		before := size(seen)
-		harness.WaitUntil(t, "pictures for the application "+when, func() bool { return size(seen) > before+5*320*180*2 })
+		harness.WaitUntil(t, "frames for the application "+when, func() bool { return size(seen) > before+5*320*180*2 })
 	}
 	reads("at first")
 
@@ -50,7 +50,7 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 	s.WaitText("viewer disconnected")
 	watch(2) // the application holds the size
 	reads("after the viewer's death")
-	t.Logf("the viewer that was killed left %d pictures", len(probe(t, recording(1)).Packets))
+	t.Logf("the viewer that was killed left %d frames", len(probe(t, recording(1)).Packets))
 }
 
 // size returns how long a file is by now.

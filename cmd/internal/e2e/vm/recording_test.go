@@ -96,6 +96,6 @@ func TestClockIsSet(t *testing.T) {
 	}
 	created := probe(t, segments(year)[2]).Format.Tags.Created
 	if d := now().Sub(created).Abs(); d > 10*time.Minute {
-		t.Errorf("a segment says that it was made at %v", created)
+		t.Errorf("a segment has %v as its creation time", created)
 	}
 }

@@ -16,17 +16,17 @@ import (
 func TestNoVirtualCamera(t *testing.T) {
 	camera := vm.LoadVivid(t, 1)[0]
 	flag, _ := harness.NewSocket(t)
-	for _, c := range []struct{ loopback, says string }{
+	for _, c := range []struct{ loopback, message string }{
 		{camera, "not a v4l2loopback node: it is vivid, driver vivid"},
 		{"/dev/video99", "sudo modprobe v4l2loopback"},
 	} {
 		t.Run(c.loopback, func(t *testing.T) {
-			wantRefusal(t, harness.StartViewer(t, flag, "--loopback="+c.loopback), 7, c.says)
+			wantRefusal(t, harness.StartViewer(t, flag, "--loopback="+c.loopback), 7, c.message)
 		})
 	}
 }
 
-// TestFullDisk: that is said once and again at the end, and what is there is whole.
+// TestFullDisk: that is logged once and again at the end, and what is there is whole.
 func TestFullDisk(t *testing.T) {
 	camera := vm.LoadVivid(t, 1)[0]
 	disk := t.TempDir()
@@ -45,7 +45,7 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	if n := strings.Count(v.Err.String(), "no space left on device"); n != 2 {
-		t.Errorf("that the disk is full is said %d times", n)
+		t.Errorf("that the disk is full is logged %d times", n)
 	}
-	t.Logf("%d pictures were saved", len(probe(t, file).Packets))
+	t.Logf("%d frames were saved", len(probe(t, file).Packets))
 }

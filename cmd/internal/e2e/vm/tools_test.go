@@ -24,7 +24,7 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
 )
 
-// The pictures of vivid here: its smallest, at a rate that an emulated machine
+// The frames of vivid here: its smallest, at a rate that an emulated machine
 // keeps up with.
 var vividMode = []string{"--size=320x180", "--fps=5"}
 
@@ -43,7 +43,7 @@ func holdStill(t *testing.T, camera string, pattern int) {
 	harness.RunTool(t, "v4l2-ctl", "-d", camera, "-c", fmt.Sprintf("osd_text_mode=%d,test_pattern=%d", noText, pattern))
 }
 
-// read returns the last of a few pictures that v4l2-ctl reads from a device. The
+// read returns the last of a few frames that v4l2-ctl reads from a device. The
 // first of v4l2loopback may be short.
 func read(t *testing.T, device string, size int, options ...string) []byte {
 	t.Helper()
@@ -69,7 +69,7 @@ func last(t *testing.T, file string, size int) []byte {
 		t.Fatal(err)
 	}
 	if len(all) < size {
-		t.Fatalf("read %d bytes, a picture has %d", len(all), size)
+		t.Fatalf("read %d bytes, a frame has %d", len(all), size)
 	}
 	return all[len(all)-size:]
 }
@@ -99,14 +99,14 @@ func interrupt(t *testing.T, programs ...*harness.Program) {
 	}
 }
 
-// wantRefusal waits for the end of a program that tells a mistake in one line.
-func wantRefusal(t *testing.T, p *harness.Program, code int, says string) {
+// wantRefusal waits for the end of a program that reports a mistake in one line.
+func wantRefusal(t *testing.T, p *harness.Program, code int, message string) {
 	t.Helper()
 	if got := p.WaitExit(); got != code {
 		t.Errorf("exit code %d, want %d", got, code)
 	}
-	if text := p.Err.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, says) {
-		t.Errorf("it says %q; want one line with %q", text, says)
+	if text := p.Err.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, message) {
+		t.Errorf("got %q; want one line with %q", text, message)
 	}
 }
 
@@ -128,7 +128,7 @@ func finish(cmd *exec.Cmd) {
 	_ = cmd.Wait()
 }
 
-// psnr compares the samples of two pictures, in dB.
+// psnr compares the samples of two frames, in dB.
 func psnr(a, b []byte) float64 {
 	if len(a) != len(b) {
 		return 0
@@ -169,7 +169,7 @@ type recording struct {
 	}
 }
 
-// probe reads a recording, all of whose pictures must be playable.
+// probe reads a recording, all of whose frames must be playable.
 func probe(t *testing.T, file string) recording {
 	t.Helper()
 	var r recording
@@ -179,7 +179,7 @@ func probe(t *testing.T, file string) recording {
 		t.Fatal(err)
 	}
 	if len(r.Streams) != 1 || r.Streams[0].Decoded != strconv.Itoa(len(r.Packets)) || len(r.Packets) == 0 {
-		t.Fatalf("%s: of %d pictures ffprobe decodes %+v", file, len(r.Packets), r.Streams)
+		t.Fatalf("%s: of %d frames ffprobe decodes %+v", file, len(r.Packets), r.Streams)
 	}
 	return r
 }
@@ -190,7 +190,7 @@ func hash(data []byte) string {
 	return "SHA256:" + hex.EncodeToString(sum[:])
 }
 
-// times returns when the pictures are shown, in ms.
+// times returns when the frames are shown, in ms.
 func (r recording) times(t *testing.T) []int64 {
 	t.Helper()
 	var times []int64
@@ -232,10 +232,10 @@ func trace(t *testing.T, device string) {
 	}
 }
 
-// dequeued matches a picture that was handed out, with its time stamp.
+// dequeued matches a frame that was handed out, with its time stamp.
 var dequeued = regexp.MustCompile(`VIDIOC_DQBUF: (\d+):(\d+):(\d+\.\d+) index=`)
 
-// traced returns the time stamps of the pictures that the kernel has handed out
+// traced returns the time stamps of the frames that the kernel has handed out
 // since the last call, by the clock CLOCK_MONOTONIC.
 func traced(t *testing.T) []time.Duration {
 	t.Helper()
@@ -250,7 +250,7 @@ func traced(t *testing.T) []time.Duration {
 	return stamps
 }
 
-// stampOf reads the pattern's code from a picture with packed or planar luma.
+// stampOf reads the pattern's code from a frame with packed or planar luma.
 func stampOf(f *capture.Frame) (pattern.Stamp, error) {
 	if f.Format.Pixel.Compressed() {
 		return pattern.Stamp{}, pattern.ErrNoCode

@@ -33,19 +33,19 @@ func TestWebcamWithoutHuffmanTables(t *testing.T) {
 	file := filepath.Join(keepDir(t), "a.mkv")
 	v := harness.StartViewer(t, flag, "--stats=json", "--record="+file)
 	s := harness.Start(t, nil, "tbcam-send", flag, "--camera="+webcam)
-	harness.WaitUntil(t, "every picture", func() bool { return harness.CountFrames(v) > 2*len(whole) })
+	harness.WaitUntil(t, "every frame", func() bool { return harness.CountFrames(v) > 2*len(whole) })
 	gadget.Stop(syscall.SIGTERM)
 	v.WaitText("no picture")
 	before := harness.CountFrames(v)
 	plugIn(t, dir)
-	harness.WaitUntil(t, "pictures of the camera that is back", func() bool { return harness.CountFrames(v) > before+len(whole) })
+	harness.WaitUntil(t, "frames of the camera that is back", func() bool { return harness.CountFrames(v) > before+len(whole) })
 	interrupt(t, v, s)
 
 	seen := make(map[int]bool)
 	for i, p := range probe(t, file).Packets {
 		n := slices.IndexFunc(whole, func(data []byte) bool { return p.Hash == hash(data) })
 		if n < 0 {
-			t.Errorf("picture %d is none that the camera sent", i)
+			t.Errorf("frame %d is none that the camera sent", i)
 		}
 		seen[n] = true
 	}
@@ -107,14 +107,14 @@ var huffmanTables = []byte{0xff, 0xc4, 0x01, 0xa2}
 func writeWebcamJPEGs(t *testing.T, dir string) (whole [][]byte) {
 	t.Helper()
 	for n := range 6 {
-		picture := image.NewYCbCr(image.Rect(0, 0, 160, 120), image.YCbCrSubsampleRatio420)
+		frame := image.NewYCbCr(image.Rect(0, 0, 160, 120), image.YCbCrSubsampleRatio420)
 		for y := range 120 {
 			for x := range 160 {
-				picture.Y[picture.YOffset(x, y)] = uint8((n + 1) * (x + y))
+				frame.Y[frame.YOffset(x, y)] = uint8((n + 1) * (x + y))
 			}
 		}
 		var b bytes.Buffer
-		if err := jpeg.Encode(&b, picture, nil); err != nil {
+		if err := jpeg.Encode(&b, frame, nil); err != nil {
 			t.Fatal(err)
 		}
 		data := b.Bytes()
@@ -152,8 +152,8 @@ func plugInAs(t *testing.T, dir, name, size string) *harness.Program {
 	return gadget
 }
 
-// TestWebcamMoves: it is waited for at the start and found again on another port.
-// Where it may be one of two, the log says so.
+// TestWebcamMoves: tbcam-send waits for it at the start and finds it again on another port.
+// Where it may be one of two, the log warns.
 func TestWebcamMoves(t *testing.T) {
 	vm.LoadUSB(t)
 	dir := t.TempDir()
@@ -172,7 +172,7 @@ func TestWebcamMoves(t *testing.T) {
 	flows("frames of the camera that was waited for")
 
 	gadget.Stop(syscall.SIGTERM)
-	s.WaitText("camera is gone")
+	s.WaitText("camera was disconnected")
 	plugInAs(t, dir, "Another", "160x120") // has its port
 	gadget = plugIn(t, dir)
 	flows("frames of the camera on another port")
@@ -224,6 +224,6 @@ func TestNothingUsableIsReported(t *testing.T) {
 	s.WaitText(warning)
 	interrupt(t, v, s)
 	if n := strings.Count(s.Err.String(), warning); n != 1 {
-		t.Errorf("it is said %d times", n)
+		t.Errorf("it is logged %d times", n)
 	}
 }

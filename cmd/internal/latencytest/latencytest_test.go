@@ -26,7 +26,7 @@ type view struct {
 
 var straight = view{width: 640, height: 360, corners: [4][2]float64{{0, 0}, {1, 0}, {1, 1}, {0, 1}}, white: 255, pixel: capture.YUV420}
 
-// photograph returns the picture that the camera takes of the screen.
+// photograph returns the frame that the camera takes of the screen.
 func (v view) photograph(screen *capture.Frame, r *rand.Rand, pool *capture.Pool) *capture.Frame {
 	format := capture.Format{Pixel: v.pixel, Width: v.width, Height: v.height, Range: capture.Full}
 	f := pool.Get(format.Size())
@@ -54,7 +54,7 @@ func (v view) photograph(screen *capture.Frame, r *rand.Rand, pool *capture.Pool
 	return f
 }
 
-// luma returns the screen's brightness at a place in the picture: the inverse of a
+// luma returns the screen's brightness at a place in the frame: the inverse of a
 // bilinear quadrilateral, by Newton's steps; beside the screen is a grey wall.
 func (v view) luma(screen *capture.Frame, x, y float64) float64 {
 	s, t := 0.5, 0.5
@@ -89,8 +89,8 @@ func paint(t testing.TB, run, number int, pool *capture.Pool) *capture.Frame {
 	return f
 }
 
-// keep writes the luma of a planar picture where a person can look at it, if
-// TBCAM_ARTEFACTS says where.
+// keep writes the luma of a planar frame where a person can look at it, if
+// TBCAM_ARTEFACTS is set.
 func keep(t *testing.T, name string, f *capture.Frame) {
 	t.Helper()
 	if f.Format.Pixel != capture.YUV420 {
@@ -199,7 +199,7 @@ func newLoop(t *testing.T, codes int, r *rand.Rand) loop {
 	return l
 }
 
-// play shows one code after the other to a camera whose pictures come late, and
+// play shows one code after the other to a camera whose frames come late, and
 // returns what a meter makes of it.
 func (l loop) play(t *testing.T, fps int, late func() time.Duration, r *rand.Rand) Report {
 	t.Helper()
@@ -235,7 +235,7 @@ func (l loop) play(t *testing.T, fps int, late func() time.Duration, r *rand.Ran
 
 // What is shown comes back through a camera, a JPEG and a line that takes a known
 // time. The report must be that time, and at most one frame period more, for which
-// a change waits for the camera's next picture.
+// a change waits for the camera's next frame.
 func TestLoop(t *testing.T) {
 	const codes, seed = 30, 5
 	t.Log("seed", seed)
@@ -291,7 +291,7 @@ func TestMeter(t *testing.T) {
 	m.Skipped()
 	m.Seen(5, at(600)) // after a gap
 	m.Seen(99, at(700))
-	want := Report{Samples: 2, Min: 60, P50: 60, P95: 80, P99: 80, Max: 80, Counts: Counts{Pictures: 9, Unreadable: 1, Skipped: 1}}
+	want := Report{Samples: 2, Min: 60, P50: 60, P95: 80, P99: 80, Max: 80, Counts: Counts{Frames: 9, Unreadable: 1, Skipped: 1}}
 	if got := m.Report(); got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}

@@ -16,20 +16,20 @@ import (
 	"github.com/tbcam/tbcam/fixtures/vm"
 )
 
-// TestPictureOfVivid: what vivid shows is what applications read from the virtual
+// TestFrameOfVivid: what vivid shows is what applications read from the virtual
 // camera, and what is recorded at the same time.
-func TestPictureOfVivid(t *testing.T) {
+func TestFrameOfVivid(t *testing.T) {
 	camera, node := vm.LoadVivid(t, 1)[0], vm.LoadLoopback(t)
 	holdStill(t, camera, colourSquares)
 	trace(t, camera)
 	for _, format := range []string{"yuyv", "nv12"} {
 		for _, codec := range []string{"raw", "jpeg"} {
-			t.Run(format+" "+codec, func(t *testing.T) { testPicture(t, camera, node, format, codec) })
+			t.Run(format+" "+codec, func(t *testing.T) { testFrame(t, camera, node, format, codec) })
 		}
 	}
 }
 
-func testPicture(t *testing.T, camera, node, format, codec string) {
+func testFrame(t *testing.T, camera, node, format, codec string) {
 	source := read(t, camera, vividSize(format), v4l2Mode(strings.ToUpper(format))...)
 	published, publish := source, "yuyv"
 	if format == "nv12" {
@@ -41,14 +41,14 @@ func testPicture(t *testing.T, camera, node, format, codec string) {
 	file := filepath.Join(keepDir(t), "a.mkv")
 	v := harness.StartViewer(t, flag, "--stats=json", "--loopback="+node, "--loopback-format="+publish, "--loopback-size=320x180", "--record="+file)
 	s := harness.Start(t, nil, "tbcam-send", append(vividMode, flag, "--camera="+camera, "--format="+format, "--codec="+codec, "--quality=90")...)
-	harness.WaitUntil(t, "pictures", func() bool { return harness.CountFrames(v) > 1 })
-	checkPicture(t, "v4l2-ctl", read(t, node, len(published)), published, codec)
-	checkPicture(t, "ffmpeg", readWithFFmpeg(t, node, len(published)), published, codec)
+	harness.WaitUntil(t, "frames", func() bool { return harness.CountFrames(v) > 1 })
+	checkFrame(t, "v4l2-ctl", read(t, node, len(published)), published, codec)
+	checkFrame(t, "ffmpeg", readWithFFmpeg(t, node, len(published)), published, codec)
 	interrupt(t, v, s)
 
 	r := probe(t, file)
 	if n := outcome(v, "recorded"); n != len(r.Packets) {
-		t.Errorf("%d pictures are in the file, tbcam-view counts %d", len(r.Packets), n)
+		t.Errorf("%d frames are in the file, tbcam-view counts %d", len(r.Packets), n)
 	}
 	if codec == "raw" {
 		checkRecorded(t, r, source)
@@ -63,30 +63,30 @@ func vividSize(format string) int {
 	return 320 * 180 * 2
 }
 
-// goodJPEG is the PSNR in dB that a picture must keep through a JPEG of quality 90.
+// goodJPEG is the PSNR in dB that a frame must keep through a JPEG of quality 90.
 const goodJPEG = 35
 
-func checkPicture(t *testing.T, by string, got, want []byte, codec string) {
+func checkFrame(t *testing.T, by string, got, want []byte, codec string) {
 	t.Helper()
 	quality := psnr(got, want)
 	t.Logf("%s: %.1f dB", by, quality)
 	if codec == "raw" && !bytes.Equal(got, want) || quality < goodJPEG {
-		t.Errorf("%s reads another picture than the camera's: %d bytes, PSNR %.1f dB", by, len(got), quality)
+		t.Errorf("%s reads another frame than the camera's: %d bytes, PSNR %.1f dB", by, len(got), quality)
 	}
 }
 
-// checkRecorded checks that every recorded picture is this one.
+// checkRecorded checks that every recorded frame is this one.
 func checkRecorded(t *testing.T, r recording, want []byte) {
 	t.Helper()
 	for i, p := range r.Packets {
 		if p.Hash != hash(want) {
-			t.Errorf("recorded picture %d is not the camera's", i)
+			t.Errorf("recorded frame %d is not the camera's", i)
 		}
 	}
 }
 
-// checkTimes checks that a recording has the time stamps of pictures that the
-// kernel gave away, to the millisecond, and says when they were taken.
+// checkTimes checks that a recording has the time stamps of frames that the
+// kernel handed out, to the millisecond, and the time of the first.
 func checkTimes(t *testing.T, r recording, kernel []time.Duration) {
 	t.Helper()
 	times := r.times(t)
@@ -97,11 +97,11 @@ func checkTimes(t *testing.T, r recording, kernel []time.Duration) {
 	if first < 0 {
 		t.Fatalf("the recording's times are %v ms, the kernel's %v", times, kernel)
 	}
-	t.Logf("%d pictures, the kernel gave away %d", len(times), len(kernel))
+	t.Logf("%d frames, the kernel handed out %d", len(times), len(kernel))
 	// Only the clocks of two programs lie between these two.
 	taken := bootTime(t).Add(kernel[first])
 	if off := r.Format.Tags.Created.Sub(taken); off.Abs() > time.Second {
-		t.Errorf("the recording begins at %v, its first picture was taken at %v", r.Format.Tags.Created, taken)
+		t.Errorf("the recording begins at %v, its first frame was taken at %v", r.Format.Tags.Created, taken)
 	}
 }
 

@@ -1,0 +1,229 @@
+#include "conn.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+void tb_wake(struct tb_conn *c)
+{
+	uint64_t one = 1;
+	if (write(c->wake, &one, sizeof(one)) < 0)
+		return; // it is set already
+}
+
+static void on_done(void *data, uint32_t id, int seq)
+{
+	struct tb_conn *c = data;
+	if (id == PW_ID_CORE)
+		c->answered = seq;
+	tb_pw.pw_thread_loop_signal_(c->loop, false);
+}
+
+static void on_error(void *data, uint32_t id, int seq, int res, const char *message)
+{
+	struct tb_conn *c = data;
+	if (id != PW_ID_CORE)
+		return; // of an object that went while it was asked
+	// A core has one error that ends it, and some of single requests.
+	if (res == -EPIPE)
+		c->error = res;
+	tb_pw.pw_thread_loop_signal_(c->loop, false);
+	tb_wake(c);
+}
+
+static const struct pw_core_events core_events = {
+	PW_VERSION_CORE_EVENTS,
+	.done = on_done,
+	.error = on_error,
+};
+
+static void copy_text(char *to, size_t size, const struct spa_dict *props, const char *key)
+{
+	const char *text = spa_dict_lookup(props, key);
+	snprintf(to, size, "%s", text ? text : "");
+}
+
+static void on_global(void *data, uint32_t id, uint32_t permissions, const char *type, uint32_t version,
+		      const struct spa_dict *props)
+{
+	struct tb_conn *c = data;
+	const char *name;
+	if (!props)
+		return;
+	if (strcmp(type, PW_TYPE_INTERFACE_Metadata) == 0) {
+		name = spa_dict_lookup(props, PW_KEY_METADATA_NAME);
+		if (name && strcmp(name, "default") == 0)
+			c->manager = id;
+		return;
+	}
+	name = spa_dict_lookup(props, PW_KEY_MEDIA_CLASS);
+	if (strcmp(type, PW_TYPE_INTERFACE_Node) != 0 || !name || strcmp(name, "Video/Source") != 0 ||
+	    c->n_nodes == TB_NODES)
+		return;
+	struct tb_node *n = &c->nodes[c->n_nodes++];
+	memset(n, 0, sizeof(*n));
+	n->id = id;
+	copy_text(n->serial, sizeof(n->serial), props, PW_KEY_OBJECT_SERIAL);
+	copy_text(n->name, sizeof(n->name), props, PW_KEY_NODE_NAME);
+	copy_text(n->description, sizeof(n->description), props, PW_KEY_NODE_DESCRIPTION);
+	copy_text(n->api, sizeof(n->api), props, PW_KEY_DEVICE_API);
+	copy_text(n->path, sizeof(n->path), props, PW_KEY_OBJECT_PATH);
+	copy_text(n->location, sizeof(n->location), props, "api.libcamera.location");
+	tb_wake(c);
+}
+
+static void on_global_remove(void *data, uint32_t id)
+{
+	struct tb_conn *c = data;
+	if (id == c->manager)
+		c->manager = SPA_ID_INVALID;
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		if (c->nodes[i].id == id) {
+			c->nodes[i] = c->nodes[--c->n_nodes];
+			tb_wake(c);
+			tb_pw.pw_thread_loop_signal_(c->loop, false);
+			return;
+		}
+	}
+}
+
+static const struct pw_registry_events registry_events = {
+	PW_VERSION_REGISTRY_EVENTS,
+	.global = on_global,
+	.global_remove = on_global_remove,
+};
+
+int tb_wait(struct tb_conn *c, int wait_ms, bool (*done)(void *), void *data)
+{
+	struct timespec end;
+	tb_pw.pw_thread_loop_get_time_(c->loop, &end, wait_ms * SPA_NSEC_PER_MSEC);
+	while (!done(data)) {
+		if (c->error)
+			return c->error;
+		if (tb_pw.pw_thread_loop_timed_wait_full_(c->loop, &end) != 0 && !done(data))
+			return -ETIMEDOUT;
+	}
+	return 0;
+}
+
+static bool is_answered(void *data)
+{
+	struct tb_conn *c = data;
+	return c->answered == c->asked;
+}
+
+int tb_sync(struct tb_conn *c, int wait_ms)
+{
+	c->asked = pw_core_sync(c->core, PW_ID_CORE, 0);
+	return tb_wait(c, wait_ms, is_answered, c);
+}
+
+bool tb_has_node(struct tb_conn *c, uint32_t id)
+{
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (c->nodes[i].id == id)
+			return true;
+	return false;
+}
+
+// start_threads starts the threads of the connection. Go's signals are not for them: its
+// handlers would enter Go.
+static int start_threads(struct tb_conn *c)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int res = -ENOMEM;
+	c->loop = tb_pw.pw_thread_loop_new_("tbcam", NULL);
+	if (c->loop)
+		c->context = tb_pw.pw_context_new_(tb_pw.pw_thread_loop_get_loop_(c->loop), NULL, 0);
+	if (c->context)
+		res = tb_pw.pw_thread_loop_start_(c->loop);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return res;
+}
+
+static int connect_core(struct tb_conn *c, int wait_ms)
+{
+	c->core = tb_pw.pw_context_connect_(c->context, NULL, 0);
+	if (!c->core)
+		return errno ? -errno : -EHOSTDOWN;
+	pw_core_add_listener(c->core, &c->core_listener, &core_events, c);
+	c->registry = pw_core_get_registry(c->core, PW_VERSION_REGISTRY, 0);
+	if (!c->registry)
+		return -ENOMEM;
+	pw_registry_add_listener(c->registry, &c->registry_listener, &registry_events, c);
+	return tb_sync(c, wait_ms);
+}
+
+int tb_conn_open(struct tb_conn **out, int wait_ms)
+{
+	struct tb_conn *c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	c->manager = SPA_ID_INVALID;
+	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int res = c->wake < 0 ? -errno : start_threads(c);
+	if (res >= 0) {
+		tb_lock(c);
+		res = connect_core(c, wait_ms);
+		tb_unlock(c);
+	}
+	if (res < 0) {
+		if (c->wake >= 0)
+			close(c->wake);
+		tb_conn_close(c);
+		return res;
+	}
+	*out = c;
+	return 0;
+}
+
+void tb_conn_close(struct tb_conn *c)
+{
+	if (c->loop)
+		tb_lock(c);
+	if (c->registry)
+		tb_pw.pw_proxy_destroy_((struct pw_proxy *)c->registry);
+	if (c->core) {
+		spa_hook_remove(&c->core_listener);
+		tb_pw.pw_core_disconnect_(c->core);
+	}
+	if (c->context)
+		tb_pw.pw_context_destroy_(c->context);
+	if (c->loop) {
+		tb_unlock(c);
+		tb_pw.pw_thread_loop_stop_(c->loop);
+		tb_pw.pw_thread_loop_destroy_(c->loop);
+	}
+	free(c);
+}
+
+int tb_conn_wake(struct tb_conn *c) { return c->wake; }
+
+int tb_conn_error(struct tb_conn *c)
+{
+	tb_lock(c);
+	int error = c->error;
+	tb_unlock(c);
+	return error;
+}
+
+bool tb_conn_managed(struct tb_conn *c)
+{
+	tb_lock(c);
+	bool managed = c->manager != SPA_ID_INVALID;
+	tb_unlock(c);
+	return managed;
+}
+
+int tb_conn_nodes(struct tb_conn *c, struct tb_node *nodes)
+{
+	tb_lock(c);
+	int n = c->n_nodes;
+	memcpy(nodes, c->nodes, n * sizeof(*nodes));
+	tb_unlock(c);
+	return n;
+}

@@ -1,0 +1,85 @@
+package pipewire
+
+/*
+#cgo CFLAGS: -O2 -I/usr/include/pipewire-0.3 -I/usr/include/spa-0.2 -D_REENTRANT
+#cgo noescape tb_output_write
+#cgo nocallback tb_output_write
+#cgo noescape tb_output_state
+#cgo nocallback tb_output_state
+#include <stdlib.h>
+#include "pipewire.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+// answerTime bounds how long PipeWire may take to answer, on a busy machine.
+const answerTime = 5 * time.Second
+
+const answerMS = C.int(answerTime / time.Millisecond)
+
+// load finds the library, once.
+var load = sync.OnceValue(func() error {
+	var text [256]C.char
+	if C.tb_load(&text[0], C.size_t(len(text))) < 0 {
+		return fmt.Errorf("load PipeWire: %w (%s)", ErrNoLibrary, C.GoString(&text[0]))
+	}
+	return nil
+})
+
+// conn is a connection to the daemon.
+type conn struct {
+	c    *C.struct_tb_conn
+	wake *os.File // readable when something has changed; closing it wakes who waits
+}
+
+// connect connects to the daemon of this session.
+func connect() (*conn, error) {
+	if err := load(); err != nil {
+		return nil, err
+	}
+	if err := findSocket(); err != nil {
+		return nil, fmt.Errorf("connect to PipeWire: %w", err)
+	}
+	c := new(conn)
+	if res := C.tb_conn_open(&c.c, answerMS); res < 0 {
+		return nil, fmt.Errorf("%w: %w", ErrNotRunning, explain("connect to PipeWire", int(res)))
+	}
+	c.wake = os.NewFile(uintptr(C.tb_conn_wake(c.c)), "pipewire")
+	return c, nil
+}
+
+// wait returns when something may have changed; false once the connection is closed.
+func (c *conn) wait() bool {
+	var count [8]byte
+	_, err := c.wake.Read(count[:])
+	return err == nil
+}
+
+// interrupt ends wait for good.
+func (c *conn) interrupt() { c.wake.Close() }
+
+// close ends the connection. Nobody may use it any more.
+func (c *conn) close() {
+	C.tb_conn_close(c.c) // which writes to wake
+	c.wake.Close()
+}
+
+// nodes returns the cameras that PipeWire has now.
+func (c *conn) nodes() []node {
+	var raw [C.TB_NODES]C.struct_tb_node
+	n := int(C.tb_conn_nodes(c.c, &raw[0]))
+	nodes := make([]node, n)
+	for i := range nodes {
+		nodes[i] = newNode(&raw[i])
+	}
+	return nodes
+}
+
+// isManaged reports whether a session manager runs.
+func (c *conn) isManaged() bool { return bool(C.tb_conn_managed(c.c)) }

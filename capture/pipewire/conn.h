@@ -1,0 +1,35 @@
+// The inside of a connection, for the files of this package.
+#ifndef TBCAM_PIPEWIRE_CONN_H
+#define TBCAM_PIPEWIRE_CONN_H
+
+#include "dl.h"
+#include "pipewire.h"
+
+struct tb_conn {
+	struct pw_thread_loop *loop;
+	struct pw_context *context;
+	struct pw_core *core;
+	struct pw_registry *registry;
+	struct spa_hook core_listener, registry_listener;
+	int wake;           // eventfd
+	int error;          // negative errno
+	int asked, answered; // sequence numbers of the core
+	uint32_t manager;   // id of the object that only a session manager makes
+	struct tb_node nodes[TB_NODES];
+	uint32_t n_nodes;
+};
+
+#define tb_lock(c) tb_pw.pw_thread_loop_lock_((c)->loop)
+#define tb_unlock(c) tb_pw.pw_thread_loop_unlock_((c)->loop)
+
+void tb_wake(struct tb_conn *c);
+
+// tb_wait waits, with the lock held, until done(data) holds or the time is over.
+int tb_wait(struct tb_conn *c, int wait_ms, bool (*done)(void *), void *data);
+
+// tb_sync waits, with the lock held, until the daemon has done all that was asked.
+int tb_sync(struct tb_conn *c, int wait_ms);
+
+bool tb_has_node(struct tb_conn *c, uint32_t id);
+
+#endif

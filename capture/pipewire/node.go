@@ -1,0 +1,40 @@
+package pipewire
+
+/*
+#include "pipewire.h"
+*/
+import "C"
+
+// node is a node of class Video/Source.
+type node struct {
+	id          uint32
+	serial      string // that no other object ever has
+	name        string // which several may have
+	description string
+	api         string // of its device: v4l2, libcamera, or "" for a program's
+	path        string // of its device
+	location    string // of a camera: front, back, external or ""
+}
+
+func newNode(n *C.struct_tb_node) node {
+	return node{
+		id: uint32(n.id), serial: C.GoString(&n.serial[0]), name: C.GoString(&n.name[0]),
+		description: C.GoString(&n.description[0]), api: C.GoString(&n.api[0]),
+		path: C.GoString(&n.path[0]), location: C.GoString(&n.location[0]),
+	}
+}
+
+// Names returns the names of all nodes that are cameras. The error is why PipeWire
+// cannot be asked.
+func Names() ([]string, error) {
+	c, err := connect()
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	var names []string
+	for _, n := range c.nodes() {
+		names = append(names, n.name)
+	}
+	return names, nil
+}

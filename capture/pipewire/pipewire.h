@@ -1,0 +1,120 @@
+// What Go calls. C never calls Go: each object has an eventfd, which is written when
+// something has changed, and Go asks what.
+#ifndef TBCAM_PIPEWIRE_H
+#define TBCAM_PIPEWIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// tb_load finds the library. It is called once, before all others. On failure it
+// returns a negative errno, and why in text.
+int tb_load(char *text, size_t size);
+
+// An encoded format, where others are numbers of enum spa_video_format.
+#define TB_MJPEG 1
+
+// tb_mode is a format with what it allows: a list of values, or (if the range is set)
+// a minimum and a maximum behind the default.
+#define TB_VALUES 32
+struct tb_mode {
+	uint32_t formats[TB_VALUES], widths[TB_VALUES], heights[TB_VALUES], nums[TB_VALUES], dens[TB_VALUES];
+	uint32_t n_formats, n_sizes, n_rates;
+	bool size_range, rate_range;
+};
+
+// tb_control is a control of a node (SPA_PARAM_PropInfo and SPA_PARAM_Props).
+#define TB_LABELS 32
+struct tb_control {
+	uint32_t id, type; // SPA_TYPE_Bool, SPA_TYPE_Int or SPA_TYPE_Float
+	char name[64];
+	double value, initial, min, max;
+	bool has_value;
+	uint32_t n_labels;
+	int32_t numbers[TB_LABELS];
+	char labels[TB_LABELS][32];
+};
+
+// tb_node describes a node of class Video/Source.
+#define TB_NODES 64
+#define TB_MODES 256
+#define TB_CONTROLS 64
+struct tb_node {
+	uint32_t id;
+	char serial[24], name[256], description[256], api[32], path[256], location[32];
+	struct tb_mode *modes;
+	struct tb_control *controls;
+	uint32_t n_modes, n_controls;
+};
+
+// tb_conn is a connection to the daemon.
+struct tb_conn;
+
+// tb_conn_open connects, and waits until the daemon has listed its objects. Its eventfd is
+// written when a node has come or gone, and when the connection is lost.
+int tb_conn_open(struct tb_conn **c, int wait_ms);
+void tb_conn_close(struct tb_conn *c);
+int tb_conn_wake(struct tb_conn *c);       // the eventfd; it belongs to the caller, who closes it
+int tb_conn_error(struct tb_conn *c);      // 0, or a negative errno once it is lost
+bool tb_conn_managed(struct tb_conn *c);   // a session manager runs
+// tb_conn_nodes copies up to TB_NODES nodes, without modes and controls.
+int tb_conn_nodes(struct tb_conn *c, struct tb_node *nodes);
+// tb_conn_describe asks a node for its modes and controls; free them with tb_node_free.
+int tb_conn_describe(struct tb_conn *c, struct tb_node *n, int wait_ms);
+int tb_conn_set_control(struct tb_conn *c, uint32_t node, uint32_t id, uint32_t type, double value, int wait_ms);
+void tb_node_free(struct tb_node *n);
+
+// tb_video is one fixed format.
+struct tb_video {
+	uint32_t format, width, height, num, den;
+	uint32_t size, stride; // of a raw frame and of its first plane, in bytes
+};
+
+// tb_output is a camera that is published.
+struct tb_output;
+
+struct tb_output_state {
+	bool streaming; // an application reads
+	int error;      // a negative errno once it is lost
+	uint64_t kept;  // frames that were not written, as readers keep all buffers
+};
+
+int tb_output_open(struct tb_output **o, struct tb_conn *c, const char *name, const char *description,
+		   const struct tb_video *v, int wait_ms);
+// tb_output_write copies a frame to the readers. It never waits for them.
+int tb_output_write(struct tb_output *o, const void *data, size_t size);
+int tb_output_describe(struct tb_output *o, const char *description);
+void tb_output_state(struct tb_output *o, struct tb_output_state *s);
+void tb_output_close(struct tb_output *o); // before its connection
+
+// tb_input reads a node.
+struct tb_input;
+
+struct tb_frame {
+	int64_t pts, arrived; // on CLOCK_MONOTONIC, in nanoseconds; pts is -1 where there is none
+	uint64_t seq;
+	bool has_seq;
+	size_t size; // of an encoded frame
+};
+
+struct tb_input_state {
+	int error;    // a negative errno once it has ended
+	bool gone;    // the node was removed
+	uint64_t damaged, superseded;
+	char text[128]; // of the error
+};
+
+struct tb_plane { size_t offset, row, lines, subsampling; }; // of a packed frame; row in bytes
+
+// tb_input_open starts to read, and waits for the format that the node grants, in v.
+int tb_input_open(struct tb_input **i, struct tb_conn *c, uint32_t node, const char *serial,
+		  struct tb_video *v, int wait_ms);
+// tb_input_take takes the newest frame, if any: it returns 1, and tb_input_copy is to follow.
+int tb_input_take(struct tb_input *i, struct tb_frame *f);
+// tb_input_copy copies the frame that was taken, packed, and gives its buffer back. It
+// returns -EBADMSG, with the frame counted as damaged, where it is not whole.
+int tb_input_copy(struct tb_input *i, void *to, size_t size, const struct tb_plane *planes, int n);
+void tb_input_state(struct tb_input *i, struct tb_input_state *s);
+void tb_input_close(struct tb_input *i); // before its connection
+
+#endif

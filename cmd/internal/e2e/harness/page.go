@@ -1,0 +1,108 @@
+package harness
+
+import (
+	"encoding/json"
+	"fmt"
+	"image"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+
+	"github.com/tbcam/tbcam/capture/pattern"
+)
+
+// pageText shows the camera and sends the code in its frames: 16 x 6 cells, black and
+// white, in the top quarter. It opens the camera once: a track that ends is an error.
+const pageText = `<!DOCTYPE html><video id=v autoplay muted playsinline></video><canvas id=c></canvas><script>
+const tell = (path, what) => fetch(path, {method: 'POST', body: JSON.stringify(what)});
+const pause = ms => new Promise(done => setTimeout(done, ms));
+async function run() {
+	const stream = await navigator.mediaDevices.getUserMedia({video: true});
+	const track = stream.getVideoTracks()[0];
+	track.onended = () => tell('/error', 'ended');
+	v.srcObject = stream;
+	await v.play();
+	const context = c.getContext('2d', {willReadFrequently: true});
+	for (;; await pause(100)) {
+		c.width = v.videoWidth, c.height = v.videoHeight;
+		context.drawImage(v, 0, 0);
+		let code = '';
+		for (let i = 0; i < 96; i++) {
+			const x = (i % 16 + 0.5) * c.width / 16, y = (Math.floor(i / 16) + 0.5) * c.height / 24;
+			code += context.getImageData(x, y, 1, 1).data[1] < 128 ? '0' : '1';
+		}
+		await tell('/frame', {label: track.label, width: c.width, height: c.height, code: code});
+	}
+}
+run().catch(error => tell('/error', String(error)));
+</script>`
+
+// PageFrame is a frame that a page saw.
+type PageFrame struct {
+	Label         string // of the camera
+	Width, Height int
+	Code          string
+}
+
+// Stamp reads the code in the frame.
+func (f PageFrame) Stamp() (pattern.Stamp, error) {
+	return pattern.ReadLuma(image.Rect(0, 0, 16, 24), func(x, y int) byte {
+		if at := 16*y + x; at < len(f.Code) && f.Code[at] == '1' {
+			return 255
+		}
+		return 0
+	})
+}
+
+// Page is a web page on which a browser shows the camera. It reports what it sees.
+type Page struct {
+	URL    string
+	server *httptest.Server
+
+	mu     sync.Mutex
+	frames []PageFrame
+	failed string // why the page sees no camera, or no more
+}
+
+// ServePage serves a page until the test ends.
+func ServePage(t *testing.T) *Page {
+	t.Helper()
+	p := &Page{}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, pageText)
+	})
+	mux.HandleFunc("POST /frame", func(_ http.ResponseWriter, r *http.Request) {
+		var f PageFrame
+		p.note(r.Body, &f, func() { p.frames = append(p.frames, f) })
+	})
+	mux.HandleFunc("POST /error", func(_ http.ResponseWriter, r *http.Request) {
+		var text string
+		p.note(r.Body, &text, func() { p.failed = text })
+	})
+	p.server = httptest.NewServer(mux)
+	p.URL = p.server.URL
+	t.Cleanup(p.server.Close)
+	return p
+}
+
+// note decodes what the page sent and keeps it.
+func (p *Page) note(body io.Reader, to any, keep func()) {
+	if err := json.NewDecoder(body).Decode(to); err != nil {
+		return // the browser was ended while it sent
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	keep()
+}
+
+// Take returns the frames since the last call, and why there are no more, if so.
+func (p *Page) Take() (frames []PageFrame, failed string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	frames, p.frames = p.frames, nil
+	return frames, p.failed
+}

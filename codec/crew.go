@@ -1,0 +1,52 @@
+package codec
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// crew does the work on a frame in parts, with several goroutines: the caller's and
+// others that end with the frame. A crew allocates nothing for a frame, and is for
+// one caller at a time.
+type crew struct {
+	work  func(worker, part int) // of one part; no two calls at once have the same worker
+	help  func()                 // what the other goroutines run
+	parts int32
+	begun atomic.Int32 // parts that a worker has taken
+	here  atomic.Int32 // workers that have begun
+	wait  sync.WaitGroup
+}
+
+func newCrew(work func(worker, part int)) *crew {
+	c := &crew{work: work}
+	c.help = func() {
+		defer c.wait.Done()
+		c.takeParts()
+	}
+	return c
+}
+
+// do returns when all parts are done. Who is late, because waking a processor takes
+// long, finds fewer parts left.
+func (c *crew) do(parts, workers int) {
+	c.parts = int32(parts)
+	c.begun.Store(0)
+	c.here.Store(0)
+	c.wait.Add(workers - 1)
+	for range workers - 1 {
+		go c.help()
+	}
+	c.takeParts()
+	c.wait.Wait()
+}
+
+func (c *crew) takeParts() {
+	worker := int(c.here.Add(1)) - 1
+	for {
+		part := c.begun.Add(1) - 1
+		if part >= c.parts {
+			return
+		}
+		c.work(worker, int(part))
+	}
+}
