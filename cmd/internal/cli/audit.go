@@ -62,7 +62,7 @@ func describeEvent(e trust.Event) string {
 	add(e.Peer == "" && e.Key != trust.Fingerprint{}, "key %s", e.Key.Short())
 	add(e.Camera != "", "%s", e.Camera)
 	add(e.Detail != "", "(%s)", e.Detail)
-	add(e.Frames > 0, "%s frames", thousands(int(e.Frames)))
+	add(e.Frames > 0, "%s frames", formatThousands(int(e.Frames)))
 	add(e.Seconds > 0, "%v", time.Duration(e.Seconds*float64(time.Second)).Round(time.Second))
 	add(e.Times > 1, "%d times", e.Times)
 	return strings.Join(parts, "  ")
