@@ -54,20 +54,20 @@ static uint32_t to_byte(int32_t x)
 #if defined(__x86_64__) && defined(__gnu_linux__)
 __attribute__((target_clones("avx2", "default")))
 #endif
-void tb_rgba(const uint8_t *y, int y_stride, const uint8_t *u, int u_stride, const uint8_t *v, int v_stride,
-	     uint8_t *rgba, int stride, int width, int height, int offset, const int32_t factors[5])
+void tb_bgra(const uint8_t *y, int y_stride, const uint8_t *u, int u_stride, const uint8_t *v, int v_stride,
+	     uint8_t *bgra, int stride, int width, int height, int offset, const int32_t factors[5])
 {
 	const int32_t luma = factors[0], red_v = factors[1], green_u = factors[2], green_v = factors[3], blue_u = factors[4];
 
-	for (; height > 0; height--, y += y_stride, u += u_stride, v += v_stride, rgba += stride) {
+	for (; height > 0; height--, y += y_stride, u += u_stride, v += v_stride, bgra += stride) {
 		for (int i = 0; i < width; i++) {
 			int32_t l = (y[i] - offset) * luma, cb = u[i] - 128, cr = v[i] - 128;
-			uint32_t pixel = to_byte(l + red_v * cr) | to_byte(l + green_u * cb + green_v * cr) << 8 |
-					 to_byte(l + blue_u * cb) << 16 | 0xFF000000;
+			uint32_t pixel = to_byte(l + blue_u * cb) | to_byte(l + green_u * cb + green_v * cr) << 8 |
+					 to_byte(l + red_v * cr) << 16 | 0xFF000000;
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 			pixel = __builtin_bswap32(pixel);
 #endif
-			memcpy(rgba + 4 * i, &pixel, 4);
+			memcpy(bgra + 4 * i, &pixel, 4);
 		}
 	}
 }

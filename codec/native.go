@@ -14,8 +14,8 @@ package codec
 #cgo nocallback tb_from_rgb
 #cgo noescape tb_rescale
 #cgo nocallback tb_rescale
-#cgo noescape tb_rgba
-#cgo nocallback tb_rgba
+#cgo noescape tb_bgra
+#cgo nocallback tb_bgra
 #cgo noescape ScalePlane
 #cgo nocallback ScalePlane
 #cgo noescape RotatePlane
@@ -264,9 +264,9 @@ func pack422(dst plane, luma, chroma0, chroma1 plane, chromaFirst bool) {
 	}
 }
 
-// rgba writes a picture without subsampling as RGBA; see tb_rgba.
-func rgba(dst plane, src frameView, offset int, factors *[5]int32) {
-	C.tb_rgba(src[0].c(), C.int(src[0].stride), src[1].c(), C.int(src[1].stride), src[2].c(), C.int(src[2].stride),
+// bgra writes a picture without subsampling as BGRA; see tb_bgra.
+func bgra(dst plane, src frameView, offset int, factors *[5]int32) {
+	C.tb_bgra(src[0].c(), C.int(src[0].stride), src[1].c(), C.int(src[1].stride), src[2].c(), C.int(src[2].stride),
 		dst.c(), C.int(dst.stride), C.int(src[0].width), C.int(src[0].height),
 		C.int(offset), (*C.int32_t)(&factors[0]))
 }

@@ -51,9 +51,9 @@ int tb_from_rgb(tjhandle handle, int pixel_format, const uint8_t *rgb, int width
 void tb_rescale(const uint8_t *src, int src_stride, uint8_t *dst, int dst_stride,
 		int width, int height, int16_t offset, int16_t scale, int bias);
 
-/* Writes opaque RGBA pixels, of which the first byte in memory is red. Of each
+/* Writes opaque pixels, in memory blue, green, red and 255. Of each
  * sample that offset holds for luma and 128 for chroma is taken away; factors
  * are those of luma, of Cr in red, of Cb and Cr in green and of Cb in blue, with
  * 14 bits after the point. */
-void tb_rgba(const uint8_t *y, int y_stride, const uint8_t *u, int u_stride, const uint8_t *v, int v_stride,
-	     uint8_t *rgba, int stride, int width, int height, int offset, const int32_t factors[5]);
+void tb_bgra(const uint8_t *y, int y_stride, const uint8_t *u, int u_stride, const uint8_t *v, int v_stride,
+	     uint8_t *bgra, int stride, int width, int height, int offset, const int32_t factors[5]);

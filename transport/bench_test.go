@@ -77,6 +77,7 @@ func (c *counter) Frame(f *capture.Frame, lost capture.Lost) {
 
 // reel shows a number of pictures as fast as they are taken.
 type reel struct {
+	transport.NoControls
 	pool       capture.Pool
 	size, left int
 	info       *transport.Mode
@@ -85,7 +86,6 @@ type reel struct {
 func (r *reel) Start(uint32, capture.Want) {}
 func (r *reel) Stop()                      {}
 func (r *reel) Lost() capture.Lost         { return capture.Lost{} }
-func (r *reel) Cameras() []capture.Device  { return nil }
 
 func (r *reel) Next(ctx context.Context) (transport.Unit, error) {
 	if r.left--; r.left < 0 {
@@ -103,11 +103,11 @@ func TestStreamDoesNotAllocate(t *testing.T) {
 	var before, after runtime.MemStats
 	a, b := net.Pipe()
 	log := slog.New(slog.DiscardHandler)
-	s := &transport.Sender{Link: &fixed{conn: transport.NewConn(a)}, Producer: &reel{size: 10_000, left: warm + count, info: mjpeg1080}, Log: log}
+	film := &reel{size: 10_000, left: warm + count, info: mjpeg1080}
+	s := &transport.Sender{Link: &fixed{conn: transport.NewConn(a)}, Catalogue: &transport.Single{Producer: film}, Log: log}
 	r := &transport.Receiver{Link: &fixed{conn: transport.NewConn(b)}, Pool: &capture.Pool{}, Log: log}
 	second := &counter{left: count, enough: func() { runtime.ReadMemStats(&after) }}
-	r.Consumer = &counter{left: warm, enough: func() { runtime.ReadMemStats(&before) }, then: second}
-	r.Start(capture.Want{})
+	watchStream(t, r, &counter{left: warm, enough: func() { runtime.ReadMemStats(&before) }, then: second})
 	end := inBackground(r.Run)
 	if err := errors.Join(s.Run(t.Context()), end()); err != nil {
 		t.Fatal(err)
@@ -117,13 +117,24 @@ func TestStreamDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// watchStream asks for the frames of one more stream.
+func watchStream(t testing.TB, r *transport.Receiver, c transport.Consumer) *transport.ReceiverStream {
+	t.Helper()
+	stream, err := r.Open(c, transport.Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream.Start(capture.Want{})
+	return stream
+}
+
 func benchmarkStream(b *testing.B, sender, viewer transport.Link, size int) {
 	log := slog.New(slog.DiscardHandler)
-	s := &transport.Sender{Link: sender, Producer: &reel{size: size, left: b.N, info: mjpeg1080}, Log: log}
+	s := &transport.Sender{Link: sender, Catalogue: &transport.Single{Producer: &reel{size: size, left: b.N, info: mjpeg1080}}, Log: log}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	r := &transport.Receiver{Link: viewer, Consumer: &counter{left: b.N, enough: b.StopTimer}, Pool: &capture.Pool{}, Log: log}
-	r.Start(capture.Want{})
+	r := &transport.Receiver{Link: viewer, Pool: &capture.Pool{}, Log: log}
+	watchStream(b, r, &counter{left: b.N, enough: b.StopTimer})
 	end := inBackground(r.Run)
 	b.SetBytes(int64(size))
 	b.ReportAllocs()

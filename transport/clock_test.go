@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
@@ -98,39 +97,4 @@ func TestTimeline(t *testing.T) {
 	if line.nanos(time.Time{}) != 0 || line.nanos(now.Add(-2*time.Hour)) != 0 {
 		t.Error("what is not known, or too old, should be 0")
 	}
-}
-
-// Across a lopsided cable the stages of every frame are known within what the
-// clock says, and the distances of frames exactly.
-func TestFrameTimes(t *testing.T) {
-	inWorld(t, func(w *world) {
-		r := rand.New(rand.NewPCG(1, 0))
-		w.cable.delay = func(from *end) time.Duration {
-			if from == w.cable.sender {
-				return 3*time.Millisecond + time.Duration(r.Int64N(1e6))
-			}
-			return 100 * time.Microsecond
-		}
-		var last capture.Frame
-		var lastTrue time.Time
-		w.screen.seen = func(f *capture.Frame) {
-			truth := w.feed.captured(f.Sequence)
-			_, uncertainty, _ := w.receiver.Clock().Estimate()
-			for stage, want := range map[capture.Stage]time.Time{capture.Captured: truth, capture.Dequeued: truth} {
-				if off := f.At[stage].Sub(want).Abs(); off > uncertainty {
-					t.Errorf("frame %d: %v is off by %v, more than %v", f.Sequence, stage, off, uncertainty)
-				}
-			}
-			if !f.At[capture.Encoded].IsZero() || f.At[capture.Sent].Sub(truth).Abs() > 5*time.Millisecond || !f.At[capture.Received].Equal(time.Now()) {
-				t.Errorf("frame %d: %v", f.Sequence, f.At)
-			}
-			if !lastTrue.IsZero() && f.Time.Sub(last.Time) != truth.Sub(lastTrue) {
-				t.Errorf("frame %d comes %v after the last, should be %v", f.Sequence, f.Time.Sub(last.Time), truth.Sub(lastTrue))
-			}
-			last.Time, lastTrue = f.Time, truth
-		}
-		time.Sleep(77 * time.Millisecond)
-		w.startBoth()
-		w.waitForFrames(300, 11*time.Second)
-	})
 }

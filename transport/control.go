@@ -24,14 +24,16 @@ const (
 	maxPending    = 1024     // settings that a Receiver keeps until they are answered
 )
 
-// Errors of Receiver.SetControl, beside those that the sender states.
+// Errors of ReceiverStream.SetControl, beside those that the sender states.
 var (
-	// ErrNoRemoteControl: the sender is of a version without it.
+	// ErrNoRemoteControl: the sender has none.
 	ErrNoRemoteControl = errors.New("the sender has no remote control")
 	// ErrSuperseded: the control was set again before the sender came to it.
 	ErrSuperseded = errors.New("superseded by a newer value")
 	// ErrTooManySettings: the sender answers none of them.
 	ErrTooManySettings = errors.New("too many settings are pending")
+	// ErrStreamClosed: the stream was closed before the sender came to it.
+	ErrStreamClosed = errors.New("the stream was closed")
 )
 
 // Controls is what a sender reports of the controls of its camera: the one that is
@@ -140,27 +142,8 @@ func (c Controls) bounded() Controls {
 	return c
 }
 
-// ReportControls reports the controls of the camera to the viewer, now and when
-// one connects. The list is not changed any more.
-func (s *Sender) ReportControls(c Controls) {
-	c = c.bounded()
-	s.controls.Store(&c)
-	if ss := s.current.Load(); ss != nil {
-		ss.remote.notifyChanged(ss)
-	}
-}
-
-// features returns what the sender knows beside the base of the protocol.
-func (s *Sender) features() []string {
-	if s.SetControl == nil {
-		return nil
-	}
-	return []string{FeatureControls}
-}
-
-// remote is the sender's part of remote control in one session.
+// remote is the sender's part of remote control of one stream in one session.
 type remote struct {
-	can    atomic.Bool   // the viewer knows it
 	number atomic.Uint32 // of the newest Controls
 	newSet chan struct{} // there is a new Set
 
@@ -170,27 +153,26 @@ type remote struct {
 }
 
 // notifyChanged has the newest Controls written.
-func (r *remote) notifyChanged(ss *senderSession) {
+func (r *remote) notifyChanged(o *outgoing) {
 	r.number.Add(1)
-	if r.can.Load() {
-		ss.queue(wire.Controls)
-	}
+	o.queue(wire.Controls)
 }
 
 // handleSet takes note of a Set. It is answered by the goroutine of applySettings: what comes
 // meanwhile takes the place of what came before.
 func (ss *senderSession) handleSet(h wire.Header, payload []byte) error {
 	m, err := parseSet(h, payload)
-	if err != nil || !ss.remote.can.Load() {
+	if err != nil || !slices.Contains(ss.peer.Load().Features, FeatureControls) {
 		return err
 	}
-	if m.Have != ss.remote.number.Load() {
-		ss.queue(wire.Controls)
+	o := ss.outgoing(h)
+	if m.Have != o.remote.number.Load() {
+		o.queue(wire.Controls)
 	}
-	ss.remote.mu.Lock()
-	ss.remote.newest = m.Settings
-	ss.remote.mu.Unlock()
-	notify(ss.remote.newSet)
+	o.remote.mu.Lock()
+	o.remote.newest = m.Settings
+	o.remote.mu.Unlock()
+	notify(o.remote.newSet)
 	return nil
 }
 
@@ -200,24 +182,30 @@ const (
 	motorEvery   = time.Second / 2
 )
 
-// pace is when a setting may be carried out again, in whatever session.
-type pace struct{ setting, motor time.Time }
-
-// wait returns how long a setting has to wait.
-func (p *pace) wait(s capture.Setting) time.Duration {
-	next := p.setting
-	if capture.IsMotor(s.ID) && p.motor.After(next) {
-		next = p.motor
-	}
-	return max(0, time.Until(next))
+// pace is when a setting may be carried out again, in whatever session and stream.
+type pace struct {
+	mu             sync.Mutex
+	setting, motor time.Time
 }
 
-// note takes note that a setting was carried out.
-func (p *pace) note(s capture.Setting) {
-	p.setting = time.Now().Add(settingEvery)
-	if capture.IsMotor(s.ID) {
-		p.motor = time.Now().Add(motorEvery)
+// take returns 0 if a setting may be carried out now, and takes note of that; else how
+// long it has to wait.
+func (p *pace) take(s capture.Setting) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next, motor := p.setting, capture.IsMotor(s.ID)
+	if motor && p.motor.After(next) {
+		next = p.motor
 	}
+	now := time.Now()
+	if now.Before(next) {
+		return next.Sub(now)
+	}
+	p.setting = now.Add(settingEvery)
+	if motor {
+		p.motor = now.Add(motorEvery)
+	}
+	return 0
 }
 
 // progress is the number of the last setting that was carried out: of a motor, and of
@@ -234,20 +222,19 @@ func (p *progress) of(s capture.Setting) *uint32 {
 
 // applySettings carries out settings, one after the other, each once. While one has to wait a
 // newer one of the same control takes its place.
-func (ss *senderSession) applySettings(session context.Context) error {
+func (o *outgoing) applySettings(session context.Context) error {
 	var done progress
 	for session.Err() == nil {
-		next, wait := ss.remote.next(&done, &ss.sender.pace)
+		next, wait := o.remote.next(&done, &o.sender.pace)
 		if wait == 0 {
 			*done.of(next.Setting) = next.Number
-			ss.remote.answer(applySetting(ss.sender.SetControl, next))
-			ss.sender.pace.note(next.Setting)
-			ss.remote.notifyChanged(ss)
+			o.remote.answer(applySetting(o.producer.SetControl, next))
+			o.remote.notifyChanged(o)
 			continue
 		}
 		timer := time.NewTimer(wait)
 		select {
-		case <-ss.remote.newSet:
+		case <-o.remote.newSet:
 		case <-timer.C:
 		case <-session.Done():
 		}
@@ -267,7 +254,7 @@ func applySetting(set func(capture.Setting) (capture.Setting, error), wish numbe
 }
 
 // next returns the first setting of the newest Set that was not carried out and need
-// not wait, or how long until there may be one.
+// not wait, which the pace then counts, or how long until there may be one.
 func (r *remote) next(done *progress, p *pace) (next numberSetting, wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -277,7 +264,7 @@ func (r *remote) next(done *progress, p *pace) (next numberSetting, wait time.Du
 		if s.Number <= *done.of(s.Setting) || slices.ContainsFunc(r.newest[i+1:], replaces) {
 			continue
 		}
-		left := p.wait(s.Setting)
+		left := p.take(s.Setting)
 		if left == 0 {
 			return s, 0
 		}
@@ -296,61 +283,68 @@ func (r *remote) answer(a answer) {
 }
 
 // writeControls writes what holds now.
-func (ss *senderSession) writeControls() error {
-	m := controlsMessage{Number: ss.remote.number.Load()} // before the rest: that may be newer, never older
-	if c := ss.sender.controls.Load(); c != nil {
+func (o *outgoing) writeControls() error {
+	m := controlsMessage{Number: o.remote.number.Load()} // before the rest: that may be newer, never older
+	if c := o.controls.Load(); c != nil {
 		m.Controls = *c
 	}
-	ss.remote.mu.Lock()
-	m.Answers = slices.Clone(ss.remote.answers)
-	ss.remote.mu.Unlock()
-	return ss.writeRecord(wire.Header{Type: wire.Controls, Stream: VideoStream}, encode(m))
+	o.remote.mu.Lock()
+	m.Answers = slices.Clone(o.remote.answers)
+	o.remote.mu.Unlock()
+	return o.writeMessage(wire.Controls, encode(m))
 }
 
-// Controls returns what the sender reported last of the controls of its camera; the
-// list is shared and must not be changed. Receiver.ControlsChanged is called when
-// there is more.
-func (r *Receiver) Controls() Controls {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.controls
+// Controls returns what the sender reported last of the controls of the stream's
+// camera; the list is shared and must not be changed. Consumer.ControlsChanged is
+// called when there is more.
+func (s *ReceiverStream) Controls() Controls {
+	s.receiver.mu.Lock()
+	defer s.receiver.mu.Unlock()
+	return s.controls
 }
 
 // SetControl asks the sender to set a control, and does not wait. done, if not
 // nil, is called once from another goroutine, which must not wait in it, with
 // what the driver granted. An older setting of the same control that was not
 // answered yet is not carried out any more.
-func (r *Receiver) SetControl(s capture.Setting, done func(granted capture.Setting, err error)) {
+func (s *ReceiverStream) SetControl(wish capture.Setting, done func(granted capture.Setting, err error)) {
 	if done == nil {
 		done = func(capture.Setting, error) {}
 	}
-	s.Text = printable(s.Text, maxText)
+	wish.Text = printable(wish.Text, maxText)
+	older, err := s.addPending(wish, done)
+	for _, p := range older {
+		go p.done(wish, ErrSuperseded)
+	}
+	if err != nil {
+		go done(wish, err)
+	}
+}
+
+// addPending has a setting wait for its answer, and has it sent. It returns the older
+// ones that it replaces.
+func (s *ReceiverStream) addPending(wish capture.Setting, done func(capture.Setting, error)) (older []pendingSetting, err error) {
+	r := s.receiver
 	r.mu.Lock()
-	var older []pendingSetting
-	r.pending = slices.DeleteFunc(r.pending, func(p pendingSetting) bool {
-		if p.ID == s.ID {
+	defer r.mu.Unlock()
+	s.pending = slices.DeleteFunc(s.pending, func(p pendingSetting) bool {
+		if p.ID == wish.ID {
 			older = append(older, p)
 		}
-		return p.ID == s.ID
+		return p.ID == wish.ID
 	})
-	err := ErrTooManySettings
-	if len(r.pending) < maxPending {
-		r.setting++
-		r.pending, err = append(r.pending, pendingSetting{numberSetting{r.setting, s}, done}), nil
-	}
-	rs := r.current
-	r.mu.Unlock()
-	for _, p := range older {
-		go p.done(s, ErrSuperseded)
-	}
 	switch {
-	case err != nil:
-		go done(s, err)
-	case rs != nil && !rs.controllable:
-		go r.refuseSettings()
-	case rs != nil:
-		rs.queue(wire.Set)
+	case s.closed:
+		return older, ErrStreamClosed
+	case len(s.pending) == maxPending:
+		return older, ErrTooManySettings
+	case r.current != nil && !r.current.controllable:
+		return older, ErrNoRemoteControl
 	}
+	r.setting++
+	s.pending = append(s.pending, pendingSetting{numberSetting{r.setting, wish}, done})
+	s.queue(wire.Set)
+	return older, nil
 }
 
 // pendingSetting waits for the sender's answer.
@@ -359,56 +353,61 @@ type pendingSetting struct {
 	done func(capture.Setting, error)
 }
 
-// refuseSettings answers what waits where the sender has no remote control.
-func (r *Receiver) refuseSettings() {
-	r.mu.Lock()
-	pending := r.pending
-	r.pending = nil
-	r.mu.Unlock()
+// refuseSettings answers what waits with an error.
+func (s *ReceiverStream) refuseSettings(err error) {
+	s.receiver.mu.Lock()
+	pending := s.pending
+	s.pending = nil
+	s.receiver.mu.Unlock()
 	for _, p := range pending {
-		p.done(p.Setting, ErrNoRemoteControl)
+		p.done(p.Setting, err)
 	}
 }
 
 // writeSet writes what the viewer wants, and what it has.
-func (rs *receiverSession) writeSet() error {
-	if !rs.controllable {
+func (in *incoming) writeSet() error {
+	if !in.session.controllable {
 		return nil
 	}
-	m := setMessage{Have: rs.have.Load()}
-	r := rs.receiver
+	m := setMessage{Have: in.have.Load()}
+	r := in.session.receiver
 	r.mu.Lock()
-	for _, p := range r.pending[:min(len(r.pending), maxSettings)] {
+	s := r.streams[in.id].stream
+	if s == nil {
+		r.mu.Unlock()
+		return nil
+	}
+	for _, p := range s.pending[:min(len(s.pending), maxSettings)] {
 		m.Settings = append(m.Settings, p.numberSetting)
 	}
+	in.opened.Store(true)
 	r.mu.Unlock()
-	return rs.writeRecord(wire.Header{Type: wire.Set, Stream: VideoStream}, encode(m))
+	return in.session.writeRecord(wire.Header{Type: wire.Set, Stream: in.id}, encode(m))
 }
 
 // handleControls stores what the sender reports.
-func (rs *receiverSession) handleControls(h wire.Header, payload []byte) error {
+func (in *incoming) handleControls(h wire.Header, payload []byte) error {
 	m, err := parseControls(h, payload)
-	if err != nil || m.Number == rs.have.Load() {
+	if err != nil || m.Number == in.have.Load() || in.user == nil {
 		return err
 	}
-	rs.have.Store(m.Number)
-	r := rs.receiver
+	in.have.Store(m.Number)
+	r := in.session.receiver
 	r.mu.Lock()
-	r.controls = m.Controls
+	in.user.controls = m.Controls
 	r.mu.Unlock()
-	if r.ControlsChanged != nil {
-		r.ControlsChanged(m.Controls)
-	}
-	r.resolveSettings(m.Answers)
+	in.user.consumer.ControlsChanged(m.Controls)
+	in.user.resolveSettings(m.Answers)
 	return nil
 }
 
 // resolveSettings ends the settings that the sender has answered, and sends those that
 // had no room before.
-func (r *Receiver) resolveSettings(answers []answer) {
+func (s *ReceiverStream) resolveSettings(answers []answer) {
+	r := s.receiver
 	r.mu.Lock()
 	var ready []pendingSetting
-	r.pending = slices.DeleteFunc(r.pending, func(p pendingSetting) bool {
+	s.pending = slices.DeleteFunc(s.pending, func(p pendingSetting) bool {
 		i := slices.IndexFunc(answers, func(a answer) bool { return a.Number == p.Number })
 		if i < 0 {
 			return false
@@ -416,13 +415,12 @@ func (r *Receiver) resolveSettings(answers []answer) {
 		ready = append(ready, p.withAnswer(answers[i]))
 		return true
 	})
-	more, rs := len(ready) > 0 && len(r.pending) > 0, r.current
+	if len(ready) > 0 && len(s.pending) > 0 {
+		s.queue(wire.Set)
+	}
 	r.mu.Unlock()
 	for _, p := range ready {
 		p.done(p.Setting, nil)
-	}
-	if more && rs != nil {
-		rs.queue(wire.Set)
 	}
 }
 

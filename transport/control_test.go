@@ -1,35 +1,36 @@
-package transport
+package transport_test
 
 import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/transporttest"
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
 // knobs are the controls of a camera; each takes values up to 100.
 type knobs struct {
-	sender *Sender
+	camera *transporttest.Producer
 	slow   time.Duration // that a setting takes
 
 	mu      sync.Mutex
-	state   Controls
+	state   transport.Controls
 	granted []capture.Setting
 }
 
 func (w *world) knobs(n int) *knobs {
-	k := &knobs{sender: w.sender, state: Controls{Camera: "HD Webcam", Opening: 1}}
+	k := &knobs{camera: w.feed, state: transport.Controls{Camera: "HD Webcam", Opening: 1}}
 	for id := range n {
 		k.state.List = append(k.state.List, capture.Control{ID: uint32(id + 1), Name: fmt.Sprintf("Knob\x07 %d", id+1), Type: "int", Max: 100})
 	}
-	w.sender.SetControl = k.set
-	w.sender.ReportControls(k.state)
+	w.feed.Control = k.set
+	w.feed.ReportControls(k.state)
 	return k
 }
 
@@ -44,7 +45,7 @@ func (k *knobs) set(s capture.Setting) (capture.Setting, error) {
 	list := append([]capture.Control(nil), k.state.List...)
 	list[s.ID-1].Value = s.Value
 	k.state.List, k.granted = list, append(k.granted, s)
-	k.sender.ReportControls(k.state)
+	k.camera.ReportControls(k.state)
 	return s, nil
 }
 
@@ -64,7 +65,7 @@ type outcome struct {
 // set asks for a setting and returns where the outcome will be.
 func (w *world) set(id uint32, value int64) <-chan outcome {
 	done := make(chan outcome, 2)
-	w.receiver.SetControl(capture.Setting{ID: id, Value: value}, func(s capture.Setting, err error) { done <- outcome{s, err} })
+	w.stream.SetControl(capture.Setting{ID: id, Value: value}, func(s capture.Setting, err error) { done <- outcome{s, err} })
 	return done
 }
 
@@ -83,18 +84,16 @@ func (w *world) outcome(done <-chan outcome, limit time.Duration) outcome {
 func TestControls(t *testing.T) {
 	inWorld(t, func(w *world) {
 		k := w.knobs(3)
-		var told []Controls
-		w.receiver.ControlsChanged = func(c Controls) { w.screen.note(func() { told = append(told, c) }) }
 		trace := w.trace()
 		w.startBoth()
-		w.waitFor(time.Second, "controls", func() bool { return len(w.receiver.Controls().List) == 3 })
-		if c := w.receiver.Controls(); c.Camera != "HD Webcam" || c.List[0].Name != "Knob\uFFFD 1" {
+		w.waitFor(time.Second, "controls", func() bool { return len(w.stream.Controls().List) == 3 })
+		if c := w.stream.Controls(); c.Camera != "HD Webcam" || c.List[0].Name != "Knob\uFFFD 1" {
 			t.Errorf("they are %+v", c)
 		}
 		if o := w.outcome(w.set(2, 1000), 100*time.Millisecond); o.err != nil || o.ID != 2 || o.Value != 100 {
 			t.Errorf("granted is %+v", o)
 		}
-		if v := w.receiver.Controls().List[1].Value; v != 100 {
+		if v := w.stream.Controls().List[1].Value; v != 100 {
 			t.Errorf("the answer came before the value: %d", v)
 		}
 		if o := w.outcome(w.set(9, 1), 100*time.Millisecond); o.err == nil || o.err.Error() != "no control\uFFFD9" {
@@ -105,20 +104,20 @@ func TestControls(t *testing.T) {
 		list := append([]capture.Control(nil), k.state.List...)
 		list[0].Value = 7
 		k.state.List = list
-		k.sender.ReportControls(k.state)
+		k.camera.ReportControls(k.state)
 		k.mu.Unlock()
-		w.waitFor(100*time.Millisecond, "change", func() bool { return w.receiver.Controls().List[0].Value == 7 })
+		w.waitFor(100*time.Millisecond, "change", func() bool { return w.stream.Controls().List[0].Value == 7 })
 		// What is known is not said again.
 		time.Sleep(time.Second)
-		before := len(told)
+		before := len(w.screen.Events().Controls)
 		time.Sleep(5 * time.Second)
-		if len(told) != before {
-			t.Errorf("told %d times, then %d", before, len(told))
+		if told := w.screen.Events().Controls; len(told) != before {
+			t.Errorf("reported %d times, then %d", before, len(told))
 		}
 		trace.check(w)
-		w.cable.cut() // the next session says it again
-		w.waitFor(time.Second, "end", func() bool { return len(w.screen.noted().ends) == 1 })
-		w.waitFor(time.Second, "controls", func() bool { return len(w.receiver.Controls().List) == 3 })
+		w.cable.Cut() // the next session says it again
+		w.waitFor(time.Second, "end", func() bool { return len(w.screen.Events().Ends) == 1 })
+		w.waitFor(time.Second, "controls", func() bool { return len(w.stream.Controls().List) == 3 })
 	})
 }
 
@@ -129,13 +128,13 @@ func TestSettingsGetLost(t *testing.T) {
 			inWorld(t, func(w *world) {
 				k := w.knobs(1)
 				w.startBoth()
-				w.waitFor(time.Second, "controls", func() bool { return len(w.receiver.Controls().List) == 1 })
-				lossy := w.cable.viewer
+				w.waitFor(time.Second, "controls", func() bool { return len(w.stream.Controls().List) == 1 })
+				lossy := w.cable.Viewer
 				if direction == "back" {
-					lossy = w.cable.sender
+					lossy = w.cable.Sender
 				}
-				w.cable.set(func() {
-					w.cable.damage = func(from *end, packet []byte) []byte {
+				w.cable.Change(func() {
+					w.cable.Damage = func(from *transporttest.End, packet []byte) []byte {
 						if h, err := wire.ParseHeader(packet); from == lossy && err == nil && (h.Type == wire.Set || h.Type == wire.Controls) {
 							return nil
 						}
@@ -144,7 +143,7 @@ func TestSettingsGetLost(t *testing.T) {
 				})
 				done := w.set(1, 5)
 				time.Sleep(time.Second)
-				w.cable.set(func() { w.cable.damage = whole })
+				w.cable.Change(func() { w.cable.Damage = whole })
 				if o := w.outcome(done, time.Second); o.err != nil || o.Value != 5 {
 					t.Errorf("granted is %+v", o)
 				}
@@ -173,7 +172,7 @@ func TestNewestSettingWins(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 			select {
 			case o := <-before:
-				if errors.Is(o.err, ErrSuperseded) {
+				if errors.Is(o.err, transport.ErrSuperseded) {
 					skipped++
 				}
 			default:
@@ -202,13 +201,13 @@ func TestManySettings(t *testing.T) {
 			all = append(all, w.set(id+1, int64(id)))
 		}
 		time.Sleep(500 * time.Millisecond)
-		w.cable.cut()
+		w.cable.Cut()
 		for id, done := range all {
 			if o := w.outcome(done, 5*time.Second); o.err != nil || o.Value != int64(id) {
 				t.Errorf("%d: %+v", id+1, o)
 			}
 		}
-		if n := k.times(); n < 100 || n > 100+maxSettings {
+		if n := k.times(); n < 100 || n > 100+transport.MaxSettings {
 			t.Errorf("%d were carried out", n)
 		}
 	})
@@ -216,38 +215,68 @@ func TestManySettings(t *testing.T) {
 
 func TestTooManySettings(t *testing.T) {
 	inWorld(t, func(w *world) {
-		for id := range uint32(maxPending) {
+		for id := range uint32(transport.MaxPending) {
 			w.set(id, 1)
 		}
-		if o := w.outcome(w.set(maxPending, 1), time.Second); !errors.Is(o.err, ErrTooManySettings) {
+		if o := w.outcome(w.set(transport.MaxPending, 1), time.Second); !errors.Is(o.err, transport.ErrTooManySettings) {
 			t.Errorf("got %+v", o)
 		}
 	})
 }
 
-// A sender of a version without remote control is told from one that is slow.
+// A sender without remote control is told from one that is slow.
 func TestSenderWithoutControls(t *testing.T) {
 	inWorld(t, func(w *world) {
 		var again <-chan outcome // set when the early one is refused
 		early := make(chan outcome, 1)
-		w.receiver.SetControl(capture.Setting{ID: 1, Value: 1}, func(s capture.Setting, err error) {
+		w.stream.SetControl(capture.Setting{ID: 1, Value: 1}, func(s capture.Setting, err error) {
 			again = w.set(1, 2)
 			early <- outcome{s, err}
 		})
-		trace := w.trace()
+		w.stream.Start(capture.Want{})
+		w.viewing = start(w.receiver.Run)
+		i := w.asSender()
+		if o := w.outcome(early, time.Second); !errors.Is(o.err, transport.ErrNoRemoteControl) {
+			t.Errorf("got %+v", o)
+		}
+		if o := w.outcome(again, time.Second); !errors.Is(o.err, transport.ErrNoRemoteControl) {
+			t.Errorf("got %+v", o)
+		}
+		if o := w.outcome(w.set(1, 1), time.Second); !errors.Is(o.err, transport.ErrNoRemoteControl) {
+			t.Errorf("got %+v", o)
+		}
+		i.write(wire.Bye, nil)
+		for {
+			h, _, err := i.reader.Next()
+			if err != nil || h.Type == wire.ByeAck {
+				break
+			}
+			if h.Type == wire.Set {
+				t.Error("a setting was sent")
+			}
+		}
+	})
+}
+
+// A producer without remote control answers each setting.
+func TestProducerWithoutControls(t *testing.T) {
+	inWorld(t, func(w *world) {
 		w.startBoth()
-		if o := w.outcome(early, time.Second); !errors.Is(o.err, ErrNoRemoteControl) {
+		if o := w.outcome(w.set(1, 1), time.Second); o.err == nil || o.err.Error() != transport.ErrNoRemoteControl.Error() {
 			t.Errorf("got %+v", o)
 		}
-		if o := w.outcome(again, time.Second); !errors.Is(o.err, ErrNoRemoteControl) {
-			t.Errorf("got %+v", o)
-		}
-		if o := w.outcome(w.set(1, 1), time.Second); !errors.Is(o.err, ErrNoRemoteControl) {
-			t.Errorf("got %+v", o)
-		}
-		w.waitForFrames(30, 2*time.Second)
-		if trace.had(wire.Set) || trace.had(wire.Controls) {
-			t.Error("records of remote control were sent")
+	})
+}
+
+// A stream that is closed answers what waits there, and takes no more.
+func TestSettingsOfAClosedStream(t *testing.T) {
+	inWorld(t, func(w *world) {
+		waiting := w.set(1, 1)
+		w.stream.Close()
+		for _, done := range []<-chan outcome{waiting, w.set(1, 2)} {
+			if o := w.outcome(done, time.Second); !errors.Is(o.err, transport.ErrStreamClosed) {
+				t.Errorf("got %+v", o)
+			}
 		}
 	})
 }
@@ -276,14 +305,14 @@ func TestSettingsAreTakenBack(t *testing.T) {
 		k := w.knobs(3)
 		k.slow = 100 * time.Millisecond
 		w.sending = start(w.sender.Run)
-		i := w.impostor(w.cable.viewer)
+		i := w.impostor(w.cable.Viewer)
 		i.read(wire.Hello)
-		i.write(wire.Welcome, encode(ownPeer("tbcam-view", "fickle", FeatureControls)))
-		i.write(wire.Set, encode(setMessage{Settings: []numberSetting{
+		i.write(wire.Welcome, transport.Encode(transport.OwnPeer("tbcam-view", "fickle", transport.FeatureControls)))
+		i.write(wire.Set, transport.Encode(transport.SetMessage{Settings: []transport.NumberSetting{
 			{1, capture.Setting{ID: 1, Value: 1}}, {2, capture.Setting{ID: 2, Value: 2}}, {3, capture.Setting{ID: 3, Value: 3}},
 		}}))
-		time.Sleep(200 * time.Millisecond) // the second is being carried out, from 150 to 250 ms
-		i.write(wire.Set, encode(setMessage{}))
+		time.Sleep(150 * time.Millisecond) // the second is being carried out, from 100 to 200 ms
+		i.write(wire.Set, transport.Encode(transport.SetMessage{}))
 		time.Sleep(time.Second)
 		if n := k.times(); n != 2 {
 			t.Errorf("%d were carried out, want 2", n)
@@ -293,34 +322,8 @@ func TestSettingsAreTakenBack(t *testing.T) {
 
 // had reports whether such a record was sent.
 func (t *trace) had(typ wire.Type) (had bool) {
-	t.cable.set(func() { had = slices.ContainsFunc(t.steps, func(s step) bool { return s.h.Type == typ }) })
+	t.cable.Change(func() { had = slices.ContainsFunc(t.steps, func(s step) bool { return s.h.Type == typ }) })
 	return had
-}
-
-// Whatever controls a camera has fits, and is accepted.
-func TestControlsFit(t *testing.T) {
-	long := strings.Repeat("<", 5000)
-	c := Controls{Camera: long}
-	for range 2 * maxControls {
-		c.List = append(c.List, capture.Control{Name: strings.Repeat("<", 32), Menu: make([]capture.ControlMenuItem, 2)})
-	}
-	m := controlsMessage{Number: 1, Controls: c.bounded()}
-	for n := range maxSettings {
-		m.Answers = append(m.Answers, applySetting(func(capture.Setting) (capture.Setting, error) { return capture.Setting{}, errors.New(long) },
-			numberSetting{Number: uint32(n + 1)}))
-	}
-	payload := encode(m)
-	back, err := parseControls(wire.Header{}, payload)
-	if len(payload) > wire.MaxPayload || err != nil || len(back.List) < 100 || len(back.Answers) != maxSettings {
-		t.Errorf("%d bytes, %v, %d controls", len(payload), err, len(back.List))
-	}
-	var wishes setMessage
-	for n := range maxSettings {
-		wishes.Settings = append(wishes.Settings, numberSetting{uint32(n + 1), capture.Setting{Text: printable(long, maxText)}})
-	}
-	if _, err := parseSet(wire.Header{}, encode(wishes)); err != nil {
-		t.Error(err)
-	}
 }
 
 // TestSettingsArePaced: at most 20 settings a second are carried out, 2 of motors, in
@@ -332,7 +335,7 @@ func TestSettingsArePaced(t *testing.T) {
 		var mu sync.Mutex
 		var all, motors []time.Time
 		last := make(map[uint32]int64)
-		w.sender.SetControl = func(s capture.Setting) (capture.Setting, error) {
+		w.feed.Control = func(s capture.Setting) (capture.Setting, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			all = append(all, time.Now())
@@ -343,7 +346,7 @@ func TestSettingsArePaced(t *testing.T) {
 			return s, nil
 		}
 		w.startBoth()
-		w.waitFor(time.Second, "session", func() bool { return len(w.screen.noted().peers) == 1 })
+		w.waitFor(time.Second, "session", func() bool { return len(w.screen.Events().Peers) == 1 })
 		for id := range uint32(40) {
 			w.set(id+1, 1)
 		}
@@ -355,7 +358,7 @@ func TestSettingsArePaced(t *testing.T) {
 				focus = w.set(1, 180)
 			}
 			if n == 120 {
-				w.cable.cut()
+				w.cable.Cut()
 			}
 			time.Sleep(time.Second / 60)
 		}
@@ -375,25 +378,8 @@ func TestSettingsArePaced(t *testing.T) {
 			}
 			return d
 		}
-		if least(all) < settingEvery || least(motors) < motorEvery || len(motors) < 5 {
+		if least(all) < transport.SettingEvery || least(motors) < transport.MotorEvery || len(motors) < 5 {
 			t.Errorf("%d settings, the least time between is %v; %d of motors, %v", len(all), least(all), len(motors), least(motors))
 		}
 	})
-}
-
-// A viewer that sends several values of one control in a Set gets the last one.
-func TestNewestValueWins(t *testing.T) {
-	r := remote{newest: []numberSetting{{1, capture.Setting{ID: 5, Value: 1}}, {2, capture.Setting{ID: 6}}, {3, capture.Setting{ID: 5, Value: 2}}}}
-	var done progress
-	var got []uint32
-	for range len(r.newest) {
-		next, wait := r.next(&done, &pace{})
-		if wait == 0 {
-			*done.of(next.Setting) = next.Number
-			got = append(got, next.Number)
-		}
-	}
-	if !slices.Equal(got, []uint32{2, 3}) {
-		t.Errorf("carried out are %v", got)
-	}
 }

@@ -2,10 +2,10 @@ package transport
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"log/slog"
 	"testing"
-	"time"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport/wire"
@@ -17,10 +17,10 @@ type nowhere struct{ io.Reader }
 func (nowhere) WriteBuffers(bufs [][]byte) error { return nil }
 func (nowhere) Close() error                     { return nil }
 
-// script makes records of a fuzzer's bytes: type, flags, length and payload.
+// script makes records of a fuzzer's bytes: type, flags and stream, length and payload.
 func script(b []byte) (records [][]byte) {
 	for sequence := uint32(1); len(b) >= 4; sequence++ {
-		h := wire.Header{Type: wire.Type(b[0]), Flags: wire.Flags(b[1] & 3), Stream: uint16(b[1] >> 7), Session: 7, Sequence: sequence}
+		h := wire.Header{Type: wire.Type(b[0]), Flags: wire.Flags(b[1] & 3), Stream: uint16(b[1] >> 3), Session: 7, Sequence: sequence}
 		n := min(int(b[2])|int(b[3])<<8, len(b)-4)
 		records = append(records, wire.Append(nil, h, b[4:4+n]))
 		b = b[4+n:]
@@ -28,10 +28,19 @@ func script(b []byte) (records [][]byte) {
 	return records
 }
 
-// line appends one record to a script.
+// line appends one record of stream 1, or of the session, to a script.
 func line(b []byte, t wire.Type, flags byte, payload []byte) []byte {
-	b = append(b, byte(t), flags|1<<7, byte(len(payload)), byte(len(payload)>>8))
+	if ofStream&(1<<t) != 0 {
+		flags |= 1 << 3
+	}
+	b = append(b, byte(t), flags, byte(len(payload)), byte(len(payload)>>8))
 	return append(b, payload...)
+}
+
+// inStream2 returns a script of one record in another stream.
+func inStream2(script []byte) []byte {
+	script[1] += 1 << 3
+	return script
 }
 
 func addSeeds(f *testing.F) {
@@ -40,51 +49,74 @@ func addSeeds(f *testing.F) {
 	f.Add(line(mode, wire.Frame, 3, append(head.Append(nil), make([]byte, 100)...)))
 	f.Add(line(line(mode, wire.Frame, 1, append(head.Append(nil), make([]byte, 50)...)), wire.Frame, 2, make([]byte, 50)))
 	f.Add(line(line(nil, wire.Ping, 0, wire.AppendPing(nil, 1)), wire.Credit, 0, wire.AppendCredit(nil, 5)))
-	f.Add(line(line(nil, wire.Pong, 0, wire.AppendPong(nil, wire.Clock{}, 1)), wire.Bye, 0, []byte("bye")))
+	f.Add(line(line(nil, wire.Pong, 0, wire.AppendPong(nil, wire.Clock{}, wire.Count{Stream: 1, Frames: 1}, wire.Count{Stream: 2})), wire.Bye, 0, []byte("bye")))
+	first := line(nil, wire.Frame, 1, append(head.Append(nil), make([]byte, 50)...))
+	f.Add(bytes.Join([][]byte{mode, inStream2(bytes.Clone(mode)), first, inStream2(bytes.Clone(first)), line(nil, wire.Frame, 2, make([]byte, 50))}, nil))
+	f.Add(append(line(nil, wire.Start, 0, encode(request{Number: 1})), inStream2(line(nil, wire.Credit, 0, wire.AppendCredit(nil, 5)))...))
 	for _, m := range messages {
 		f.Add(line(nil, m.header.Type, byte(m.header.Flags), encode(m.message)))
 	}
 }
 
+// FuzzReceiverHandle: whatever a sender writes in two streams, no frame is kept and
+// what is granted stays within the window.
 func FuzzReceiverHandle(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		pool := &capture.Pool{}
-		r := &Receiver{Link: deviceEnd(), Consumer: NopConsumer{}, Pool: pool, Log: slog.New(slog.DiscardHandler), Plain: repaired}
+		r := &Receiver{Link: device{}, Pool: pool, Log: slog.New(slog.DiscardHandler), Plain: repaired}
 		opening := [][]byte{
 			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 7}, encode(ownPeer("", "", FeatureControls))),
-			wire.Append(nil, wire.Header{Type: wire.Pong, Session: 7, Sequence: 1}, wire.AppendPong(nil, wire.Clock{Received: 1, Pong: 1}, 0)),
+			wire.Append(nil, wire.Header{Type: wire.Pong, Session: 7, Sequence: 1}, wire.AppendPong(nil, wire.Clock{Received: 1, Pong: 1})),
 		}
 		rs := newReceiverSession(r, nowhere{bytes.NewReader(bytes.Join(append(opening, script(b)...), nil))})
 		r.listing = &cameraList{done: make(chan struct{})}
-		r.SetControl(capture.Setting{ID: 1}, nil)
+		for number := 1; number <= 2; number++ {
+			stream, err := r.Open(NopConsumer{}, Policy{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			stream.Start(capture.Want{})
+			stream.SetControl(capture.Setting{ID: 1}, nil)
+			rs.streams[number].takeRequest()
+		}
 		if err := rs.read(t.Context()); err == nil {
 			t.Error("it ended without an error")
 		}
-		if granted := rs.granted.Load(); rs.begun && granted != rs.index+window {
-			t.Errorf("granted are %d frames at index %d", granted, rs.index)
+		for i := range rs.streams {
+			if in := &rs.streams[i]; in.user != nil && !rs.plain.Load() && in.granted.Load() != in.index+in.user.window.Load() {
+				t.Errorf("granted are %d frames at index %d of stream %d", in.granted.Load(), in.index, i)
+			}
 		}
 		if n := pool.Outstanding(); n != 0 {
 			t.Errorf("%d frames were not released", n)
 		}
 		_ = rs.writeDue() // a goodbye's answer ends it
 		rs.end(nil)
+		endParts(rs.session)
 	})
 }
 
-// repaired gives a plain picture a format.
+// endParts ends the parts of a session that was not run.
+func endParts(s *session) {
+	s.start(func(context.Context) error { return io.EOF })
+	_ = s.parts.Wait()
+}
+
+// repaired gives a plain image a format.
 func repaired(f *capture.Frame) (*capture.Frame, error) {
 	f.Format = grey
 	return f, nil
 }
 
+// FuzzSenderHandle: whatever a viewer writes, it opens no stream that there cannot be,
+// and no more is kept of it than the bounds allow.
 func FuzzSenderHandle(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := &Sender{Link: deviceEnd(), Producer: newFeed(time.Hour), Log: slog.New(slog.DiscardHandler)}
-		s.SetControl = func(s capture.Setting) (capture.Setting, error) { return s, nil }
+		s := &Sender{Link: device{}, Catalogue: &Single{taken: true}, Log: slog.New(slog.DiscardHandler)}
 		welcome := wire.Append(nil, wire.Header{Type: wire.Welcome, Session: 7}, encode(ownPeer("", "", FeatureControls)))
-		ss := newSenderSession(s, nowhere{bytes.NewReader(bytes.Join(append([][]byte{welcome}, script(b)...), nil))})
+		ss := newSenderSession(t.Context(), s, nowhere{bytes.NewReader(bytes.Join(append([][]byte{welcome}, script(b)...), nil))})
 		ss.id.Store(7)
 		if err := ss.read(t.Context()); err == nil {
 			t.Error("it ended without an error")
@@ -93,9 +125,12 @@ func FuzzSenderHandle(f *testing.F) {
 			t.Error("the session did not begin")
 		}
 		_ = ss.writeDue() // a goodbye's answer ends it
-		if n := len(ss.remote.newest); n > maxSettings {
-			t.Errorf("%d settings are kept", n)
+		endParts(ss.session)
+		ss.closeStreams()
+		for i := range ss.streams {
+			if o := ss.streams[i].Load(); o != nil && (i == 0 || len(o.remote.newest) > maxSettings) {
+				t.Errorf("stream %d keeps %d settings", i, len(o.remote.newest))
+			}
 		}
-		s.Producer.Stop()
 	})
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Protocol is the version of the messages, negotiated in Hello and Welcome.
-const Protocol = 1
+const Protocol = 2
 
 // Bounds of what a peer may send.
 const (
@@ -142,7 +142,7 @@ func parsePeer(h wire.Header, payload []byte) (Peer, error) {
 		return Peer{}, err
 	}
 	p.Program, p.Version, p.Host = printable(p.Program, 64), printable(p.Version, 64), printable(p.Host, 64)
-	if p.Protocol[0] > Protocol || p.Protocol[1] < Protocol {
+	if p.Protocol[0] > Protocol {
 		return Peer{}, fmt.Errorf("%v speaks protocol %d to %d, this program %d: %w",
 			p, p.Protocol[0], p.Protocol[1], Protocol, wire.ErrVersion)
 	}

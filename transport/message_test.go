@@ -23,8 +23,8 @@ var messages = []struct {
 	message any
 	parse   func(wire.Header, []byte) (any, error)
 }{
-	{"message-hello", wire.Header{Type: wire.Hello}, Peer{"tbcam-send", "1.0", "laptop", [2]int{1, 1}, nil}, parsed(parsePeer)},
-	{"message-welcome", wire.Header{Type: wire.Welcome}, Peer{"tbcam-view", "1.0", "desktop", [2]int{1, 1}, []string{"audio"}}, parsed(parsePeer)},
+	{"message-hello", wire.Header{Type: wire.Hello, Version: wire.GreetingVersion}, Peer{"tbcam-send", "1.0", "laptop", [2]int{1, 2}, nil}, parsed(parsePeer)},
+	{"message-welcome", wire.Header{Type: wire.Welcome}, Peer{"tbcam-view", "1.0", "desktop", [2]int{1, 2}, []string{"audio"}}, parsed(parsePeer)},
 	{"message-start", wire.Header{Type: wire.Start, Stream: 1}, request{Number: 1, Want: capture.Want{Camera: "auto", Pixel: capture.MJPEG, Width: 1280, Height: 720, FPS: 29.97}}, parsed(parseRequest)},
 	{"message-start-any", wire.Header{Type: wire.Start, Stream: 1}, request{Number: 2}, parsed(parseRequest)},
 	{"message-stop", wire.Header{Type: wire.Stop, Stream: 1}, request{Number: math.MaxUint32}, parsed(parseRequest)},
@@ -90,7 +90,7 @@ func TestMessages(t *testing.T) {
 }
 
 func TestParsePeerVersions(t *testing.T) {
-	for versions, ok := range map[[2]int]bool{{1, 1}: true, {0, 1}: true, {1, 9}: true, {0, 0}: false, {2, 3}: false, {2, 1}: false} {
+	for versions, ok := range map[[2]int]bool{{1, 1}: true, {0, 2}: true, {1, 9}: true, {0, 0}: true, {3, 4}: false, {3, 1}: false} {
 		_, err := parsePeer(wire.Header{}, encode(Peer{Protocol: versions}))
 		if ok != (err == nil) || !ok && !errors.Is(err, wire.ErrVersion) {
 			t.Errorf("%v: %v", versions, err)

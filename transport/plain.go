@@ -62,13 +62,12 @@ func (s *sniffer) Read(p []byte) (int, error) {
 // times but that of arrival.
 func (rs *receiverSession) readPlain(src io.Reader) error {
 	rs.plain.Store(true)
-	r := rs.receiver
-	rs.peer, rs.begun = &Peer{Program: "plain MJPEG", Host: printable(r.Link.String(), maxText)}, true
-	r.Consumer.Connected(*rs.peer)
+	rs.peer, rs.begun = &Peer{Program: "plain MJPEG", Host: printable(rs.receiver.Link.String(), maxText)}, true
 	frames := jfif.NewSplitter(src, maxPlain)
 	p := plainStream{session: rs}
 	defer p.dropWaiting()
 	for sequence := uint32(0); ; sequence++ {
+		rs.meetStreams()
 		data, err := frames.Next()
 		switch {
 		case errors.Is(err, jfif.ErrTooLong):
@@ -93,6 +92,9 @@ type plainStream struct {
 	lost    capture.Lost
 }
 
+// stream returns the number that the images are of.
+func (p *plainStream) stream() *incoming { return &p.session.streams[1] }
+
 // handleImage makes a frame of data, and hands over what need not wait.
 func (p *plainStream) handleImage(data []byte, sequence uint32) {
 	r := p.session.receiver
@@ -109,7 +111,7 @@ func (p *plainStream) handleImage(data []byte, sequence uint32) {
 	case err != nil:
 		r.Log.Debug("frame dropped", "err", err)
 		p.countDamaged(len(data))
-	case f.Format == p.session.mode.Format:
+	case f.Format == p.stream().mode.Format:
 		p.dropWaiting()
 		p.deliver(f)
 	case p.waiting != nil && p.waiting.Format == f.Format:
@@ -141,31 +143,30 @@ func (p *plainStream) dropWaiting() {
 
 // deliver takes over a frame, and announces its format if that is new.
 func (p *plainStream) deliver(f *capture.Frame) {
-	rs := p.session
-	r := rs.receiver
-	if f.Format != rs.mode.Format && !r.modes.take(modeLimit) {
-		r.Log.Debug("frame dropped", "err", "its format changes too often")
+	in := p.stream()
+	if in.user == nil {
+		f.Release()
+		return
+	}
+	if f.Format != in.mode.Format && !in.user.modes.take(modeLimit) {
+		p.session.receiver.Log.Debug("frame dropped", "err", "its format changes too often")
 		p.countDamaged(len(f.Data))
 		f.Release()
 		return
 	}
-	if f.Format != rs.mode.Format {
-		rs.mode = Mode{Number: rs.mode.Number + 1, Camera: "plain MJPEG", Format: f.Format}
-		rs.mode.Source = capture.Mode{Pixel: f.Format.Pixel, Width: f.Format.Width, Height: f.Format.Height}
-		r.Consumer.Mode(rs.mode)
+	if f.Format != in.mode.Format {
+		in.mode = Mode{Number: in.mode.Number + 1, Camera: "plain MJPEG", Format: f.Format}
+		in.mode.Source = capture.Mode{Pixel: f.Format.Pixel, Width: f.Format.Width, Height: f.Format.Height}
+		in.user.consumer.Mode(in.mode)
 	}
-	r.updateStats(func(s *Stats) {
-		s.Frames++
-		s.Bytes += uint64(len(f.Data))
-	})
-	r.Consumer.Frame(f, p.lost)
+	in.user.count(len(f.Data))
+	in.user.consumer.Frame(f, p.lost)
 }
 
 func (p *plainStream) countDamaged(bytes int) {
 	p.lost.Damaged++
-	p.session.receiver.Consumer.Lost(p.lost)
-	p.session.receiver.updateStats(func(s *Stats) {
-		s.Damage.Records++
-		s.Damage.Bytes += uint64(bytes)
-	})
+	if user := p.stream().user; user != nil {
+		user.consumer.Lost(p.lost)
+	}
+	p.session.receiver.addDamage(1, uint64(bytes))
 }

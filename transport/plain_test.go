@@ -1,4 +1,4 @@
-package transport
+package transport_test
 
 import (
 	"bytes"
@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/transporttest"
 )
 
 func sampleJPEG(t *testing.T) []byte {
@@ -21,54 +23,44 @@ func sampleJPEG(t *testing.T) []byte {
 	return picture
 }
 
-// onlookers take what a plain peer shows: they know no samples.
-type onlookers struct {
-	screen
-	pictures [][]byte
-}
-
-func (o *onlookers) Frame(f *capture.Frame, _ capture.Lost) {
-	o.note(func() { o.pictures = append(o.pictures, bytes.Clone(f.Data)) })
-	f.Release()
-}
-
 // A peer that sends nothing but pictures is shown, however long it pauses.
 func TestPlainMJPEG(t *testing.T) {
 	inWorld(t, func(w *world) {
 		picture := sampleJPEG(t)
-		viewer := &onlookers{}
-		w.receiver.Consumer = viewer
+		var images [][]byte
+		viewer := &transporttest.Consumer{T: t, Seen: func(f *capture.Frame) { images = append(images, bytes.Clone(f.Data)) }}
+		w.open(viewer)
 		bad := false
 		w.receiver.Plain = func(f *capture.Frame) (*capture.Frame, error) {
 			if bad = !bad; bad {
 				f.Release()
 				return nil, errors.New("beyond repair")
 			}
-			f.Format = mjpeg720.Format
+			f.Format = transporttest.MJPEG720.Format
 			return f, nil
 		}
 		trace := w.trace()
 		w.viewing = start(w.receiver.Run)
-		i := w.impostor(w.cable.sender)
+		i := w.impostor(w.cable.Sender)
 		for range 6 {
 			i.raw(picture)
-			time.Sleep(2 * liveness)
+			time.Sleep(2 * transport.Liveness)
 		}
 		i.conn.Close()
-		w.waitFor(time.Second, "end", func() bool { return len(viewer.noted().ends) == 1 })
-		got := viewer.noted()
-		if len(viewer.pictures) != 3 || !bytes.Equal(viewer.pictures[2], picture) || len(got.modes) != 1 || len(got.peers) != 1 {
-			t.Errorf("%d pictures, %+v", len(viewer.pictures), got)
+		w.waitFor(time.Second, "end", func() bool { return len(viewer.Events().Ends) == 1 })
+		got := viewer.Events()
+		if len(images) != 3 || !bytes.Equal(images[2], picture) || len(got.Modes) != 1 || len(got.Peers) != 1 {
+			t.Errorf("%d pictures, %+v", len(images), got)
 		}
-		if !errors.Is(got.ends[0], io.EOF) {
-			t.Errorf("it ended with: %v", got.ends[0])
+		if !errors.Is(got.Ends[0], io.EOF) {
+			t.Errorf("it ended with: %v", got.Ends[0])
 		}
-		if s := w.receiver.Stats(); s.Frames != 3 || s.Damage.Records != 3 {
+		if s := w.receiver.Stats(); w.stream.Stats().Frames != 3 || s.Damage.Records != 3 {
 			t.Errorf("%+v", s)
 		}
-		w.cable.set(func() {
+		w.cable.Change(func() {
 			for _, s := range trace.steps {
-				if s.from == w.cable.viewer {
+				if s.from == w.cable.Viewer {
 					t.Errorf("the viewer said %v", s.h.Type)
 				}
 			}
@@ -101,8 +93,8 @@ func TestPlainMJPEGOfNewSizes(t *testing.T) {
 func checkPlainSizes(t *testing.T, sizes, want string, modes int) {
 	inWorld(t, func(w *world) {
 		var got []byte
-		viewer := &watching{frame: func(f *capture.Frame) { got = append(got, byte(f.Format.Width)) }}
-		w.receiver.Consumer = viewer
+		viewer := &transporttest.Consumer{T: t, Seen: func(f *capture.Frame) { got = append(got, byte(f.Format.Width)) }}
+		w.open(viewer)
 		n := 0
 		w.receiver.Plain = func(f *capture.Frame) (*capture.Frame, error) {
 			size := sizes[n]
@@ -110,45 +102,31 @@ func checkPlainSizes(t *testing.T, sizes, want string, modes int) {
 				f.Release()
 				return nil, errors.New("impossible")
 			}
-			f.Format = mjpeg720.Format
+			f.Format = transporttest.MJPEG720.Format
 			f.Format.Width = int(size)
 			return f, nil
 		}
 		w.viewing = start(w.receiver.Run)
-		i := w.impostor(w.cable.sender)
+		i := w.impostor(w.cable.Sender)
 		for range sizes {
 			i.raw(sampleJPEG(t))
 		}
 		i.conn.Close()
-		w.waitFor(time.Second, "end", func() bool { return len(viewer.noted().ends) == 1 })
-		if string(got) != want || len(viewer.noted().modes) != modes {
-			t.Errorf("got %q in %d modes, want %q in %d", got, len(viewer.noted().modes), want, modes)
+		w.waitFor(time.Second, "end", func() bool { return len(viewer.Events().Ends) == 1 })
+		if string(got) != want || len(viewer.Events().Modes) != modes {
+			t.Errorf("got %q in %d modes, want %q in %d", got, len(viewer.Events().Modes), want, modes)
 		}
 		dropped := uint64(len(sizes) - len(want))
-		if s := w.receiver.Stats(); s.Damage.Records != dropped || s.Frames != uint64(len(want)) || viewer.lost.Damaged != dropped {
-			t.Errorf("%+v, lost %+v; want %d dropped", s, viewer.lost, dropped)
+		if s := w.receiver.Stats(); s.Damage.Records != dropped || w.stream.Stats().Frames != uint64(len(want)) || viewer.Events().Totals.Damaged != dropped {
+			t.Errorf("%+v, lost %+v; want %d dropped", s, viewer.Events().Totals, dropped)
 		}
 	})
-}
-
-// watching shows frames to a function, and keeps the totals of what was lost.
-type watching struct {
-	screen
-	frame func(*capture.Frame)
-	lost  capture.Lost
-}
-
-func (v *watching) Lost(lost capture.Lost) { v.note(func() { v.lost = lost }) }
-
-func (v *watching) Frame(f *capture.Frame, lost capture.Lost) {
-	v.note(func() { v.lost = lost; v.frame(f) })
-	f.Release()
 }
 
 func TestPlainMJPEGRefused(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.viewing = start(w.receiver.Run)
-		w.impostor(w.cable.sender).raw(sampleJPEG(t))
+		w.impostor(w.cable.Sender).raw(sampleJPEG(t))
 		time.Sleep(time.Second)
 		if log := w.log.String(); !strings.Contains(log, "it sends plain MJPEG") {
 			t.Errorf("log: %q", log)
@@ -160,15 +138,14 @@ func TestPlainMJPEGRefused(t *testing.T) {
 func TestNeitherRecordsNorPictures(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.viewing = start(w.receiver.Run)
-		i := w.impostor(w.cable.sender)
+		i := w.impostor(w.cable.Sender)
 		for range 50 {
-			i.raw(sample(1, 200_000))
+			i.raw(transporttest.Sample(1, 200_000))
 			time.Sleep(10 * time.Millisecond)
 		}
 		time.Sleep(3 * time.Second)
-		opened := 0
-		w.cable.set(func() { opened = w.cable.viewer.opened })
-		if got := w.screen.noted(); len(got.peers) != 0 || opened != 2 {
+		opened := w.cable.Viewer.Opened()
+		if got := w.screen.Events(); len(got.Peers) != 0 || opened != 2 {
 			t.Errorf("%+v, opened %d times", got, opened)
 		}
 	})

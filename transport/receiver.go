@@ -17,148 +17,43 @@ import (
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
-// window is how many frames may be on their way: one that is written while the
-// one before it is read.
-const window = 2
-
-// Consumer is what a Receiver serves. Its methods are called by one goroutine,
-// which reads nothing meanwhile: they must not wait.
-type Consumer interface {
-	Connected(peer Peer)
-	// Mode describes the frames that follow.
-	Mode(mode Mode)
-	// Frame takes over the reference. lost are the sender's totals of the session.
-	Frame(f *capture.Frame, lost capture.Lost)
-	// Lost is called with the sender's totals when they have grown without a frame.
-	Lost(lost capture.Lost)
-	Status(status Status)
-	Disconnected(err error)
-}
-
-// NopConsumer is a Consumer that releases every frame and ignores all else. Embedded,
-// it leaves only the methods that matter to be written.
-type NopConsumer struct{}
-
-// Connected implements Consumer.
-func (NopConsumer) Connected(Peer) {}
-
-// Mode implements Consumer.
-func (NopConsumer) Mode(Mode) {}
-
-// Frame implements Consumer.
-func (NopConsumer) Frame(f *capture.Frame, _ capture.Lost) { f.Release() }
-
-// Lost implements Consumer.
-func (NopConsumer) Lost(capture.Lost) {}
-
-// Status implements Consumer.
-func (NopConsumer) Status(Status) {}
-
-// Disconnected implements Consumer.
-func (NopConsumer) Disconnected(error) {}
-
 // Stats are totals of a Receiver since it was made.
 type Stats struct {
 	Sessions uint64 // that were begun
-	Frames   uint64 // that were received whole
-	Bytes    uint64 // of these
-	Lost     uint64 // frames that were sent but not received whole
 	Stale    uint64 // records of older sessions, and repeated ones
 	Damage   wire.Damage
 }
 
 // Receiver takes the sessions that senders offer on a Link, one after the other.
 type Receiver struct {
-	Link     Link
-	Consumer Consumer
-	Pool     *capture.Pool // of the frames; nil: one of its own
+	Link Link
+	Pool *capture.Pool // of the frames; nil: one of its own
 	// Program and Version name this end to the sender; without a Program it is
 	// "viewer".
 	Program, Version string
 	Log              *slog.Logger // nil discards
 	// Plain takes over an image of plain MJPEG and returns it with its Format, repaired
-	// where it must be. Its error costs only that image. Without it a
-	// peer that sends such is refused.
+	// where it must be. Its error costs only that image. Such images are of the first
+	// stream. Without it a peer that sends such is refused.
 	Plain func(*capture.Frame) (*capture.Frame, error)
-	// ControlsChanged, if set, is called with what Controls returns whenever that is new.
-	// It is called like the Consumer.
-	ControlsChanged func(Controls)
 
-	mu       sync.Mutex
-	want     *capture.Want // nil: no frames
-	request  uint32        // number of the last Start or Stop
-	listing  *cameraList   // nil: none is waited for
-	current  *receiverSession
-	stats    Stats
-	controls Controls         // of the present session
-	setting  uint32           // number of the last setting
-	pending  []pendingSetting // by number
-	clock    atomic.Pointer[Clock]
-
-	// Of all sessions: each may begin with a mode and a status.
-	modes, statuses allowance
+	mu      sync.Mutex
+	streams [MaxStreams + 1]slot // by number
+	request uint32               // number of the last Start or Stop of any stream
+	setting uint32               // number of the last setting of any stream
+	listing *cameraList          // nil: none is waited for
+	current *receiverSession
+	stats   Stats
+	clock   atomic.Pointer[Clock]
+	offset  atomic.Int64 // of the sender's clock when the session began, in nanoseconds
 }
 
-// cameraList collects the answer to a List.
-type cameraList struct {
-	cameras []capture.Device
-	begun   bool          // the first record came, and all since
-	done    chan struct{} // closed when the list is complete
-}
-
-// Start requests frames, now and in every session to come, until Stop. The
-// want must pass its Check. It returns the number of the request, which a Mode and a
-// Status that answer it carry.
-func (r *Receiver) Start(want capture.Want) (request uint32) { return r.sendRequest(&want) }
-
-// Stop requests no more frames; the session goes on.
-func (r *Receiver) Stop() { r.sendRequest(nil) }
-
-// Keep has another want asked for in every session to come, but does not ask for it
-// now: what ran before a Start that was Refused goes on.
-func (r *Receiver) Keep(want capture.Want) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.want != nil {
-		r.want = &want
-	}
-}
-
-func (r *Receiver) sendRequest(want *capture.Want) (request uint32) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.want = want
-	r.request++
-	r.modes.request(modeLimit)
-	r.statuses.request(statusLimit)
-	if r.current != nil {
-		r.current.queue(wire.Start)
-	}
-	return r.request
-}
-
-// Cameras asks the sender what it has. It waits for a session first.
-func (r *Receiver) Cameras(ctx context.Context) ([]capture.Device, error) {
-	list := r.pendingList()
-	select {
-	case <-list.done:
-		return list.cameras, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("list the sender's cameras: %w", ctx.Err())
-	}
-}
-
-// pendingList returns the list that is being asked for, and asks if none is.
-func (r *Receiver) pendingList() *cameraList {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.listing == nil {
-		r.listing = &cameraList{done: make(chan struct{})}
-		if r.current != nil {
-			r.current.queue(wire.List)
-		}
-	}
-	return r.listing
+// slot is a number of a stream.
+type slot struct {
+	stream *ReceiverStream // nil: closed
+	// leaving is the number of the Stop that closed the stream; 0 if the slot is free
+	// again, since the sender sends nothing more of the last stream there.
+	leaving uint32
 }
 
 // Stats returns the totals so far.
@@ -175,16 +70,21 @@ func (r *Receiver) isCurrent(rs *receiverSession) bool {
 	return r.current == rs
 }
 
-// updateStats changes the totals.
-func (r *Receiver) updateStats(change func(*Stats)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	change(&r.stats)
-}
-
 // Clock returns the estimate of the sender's clock in the present session, nil
 // before the first.
 func (r *Receiver) Clock() *Clock { return r.clock.Load() }
+
+// Drift returns by how much the estimate of the sender's clock has moved since the
+// session began. Frame.Time is by the first estimate: with the drift added, a time of
+// this host is on the same clock.
+func (r *Receiver) Drift() time.Duration {
+	c := r.clock.Load()
+	if c == nil {
+		return 0
+	}
+	offset, _, _ := c.Estimate()
+	return offset - time.Duration(r.offset.Load())
+}
 
 // Run serves until the context ends, and then closes the session. Its error is one
 // that waiting cannot fix.
@@ -199,7 +99,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 // serve runs one session and returns why it ended.
 func (r *Receiver) serve(ctx context.Context, conn Conn) error {
 	rs := newReceiverSession(r, conn)
-	err := rs.run(ctx, rs.watchSender, rs.sendPings, rs.read, rs.write,
+	err := rs.run(rs.watchSender, rs.sendPings, rs.read, rs.write,
 		func(session context.Context) error {
 			return rs.leaveWhenDone(ctx, session, rs.helloRead, r.program()+" was closed")
 		},
@@ -210,34 +110,33 @@ func (r *Receiver) serve(ctx context.Context, conn Conn) error {
 
 func (r *Receiver) program() string { return cmp.Or(r.Program, "viewer") }
 
+// self describes this end to the sender.
+func (r *Receiver) self() Peer { return ownPeer(r.program(), r.Version, FeatureControls) }
+
 // receiverSession is the viewer's side of one session.
 type receiverSession struct {
 	*session
 	receiver  *Receiver
 	clock     *Clock
 	helloRead chan struct{} // closed at the first Hello
-	granted   atomic.Uint64 // frames that may be sent in all
+	streams   [MaxStreams + 1]incoming
 
 	// Of the reader.
-	peer         *Peer         // nil before the first Hello
-	controllable bool          // the peer has remote control; fixed before it is current
-	have         atomic.Uint32 // number of the last Controls
-	begun        bool          // the sender has answered, and the time is known
-	times        sessionTimes  // fixed then, so that Frame.Time keeps differences
-	status       Status
-	lost         capture.Lost // the sender's totals
-	mode         Mode
-	index        uint64           // of the next frame
-	meta         wire.FrameHeader // of partial
-	partial      *capture.Frame
-	filled       int // bytes of partial that were received
+	peer         *Peer        // nil before the first Hello
+	controllable bool         // the peer has remote control; fixed before it is current
+	begun        bool         // the sender has answered, and the time is known
+	times        sessionTimes // fixed then, so that Frame.Time keeps differences
 	damage       wire.Damage
+	counts       []wire.Count // room for those of a Pong
 }
 
 func newReceiverSession(r *Receiver, conn Conn) *receiverSession {
 	rs := &receiverSession{session: newSession(conn, r.Link), receiver: r, helloRead: make(chan struct{})}
+	for i := range rs.streams {
+		rs.streams[i].session, rs.streams[i].id = rs, uint16(i)
+	}
 	rs.clock = &Clock{line: rs.line}
-	rs.compose, rs.lag = rs.writeOwn, lagOfSender
+	rs.side, rs.lag = rs, lagOfSender
 	return rs
 }
 
@@ -290,23 +189,28 @@ func (rs *receiverSession) write(session context.Context) error {
 	}
 }
 
-// writeOwn writes a control record of the viewer's.
-func (rs *receiverSession) writeOwn(t wire.Type) error {
+// writeControl implements side.
+func (rs *receiverSession) writeControl(t wire.Type) error {
 	switch t {
 	case wire.Welcome:
-		return rs.writeRecord(wire.Header{Type: t}, encode(ownPeer(rs.receiver.program(), rs.receiver.Version, FeatureControls)))
+		return rs.writeRecord(wire.Header{Type: t}, encode(rs.receiver.self()))
 	case wire.Ping:
 		return rs.writePing()
-	case wire.Start:
-		return rs.writeRequest()
-	case wire.Credit:
-		return rs.writeRecord(wire.Header{Type: t, Stream: VideoStream}, wire.AppendCredit(rs.payload[:0], rs.granted.Load()))
 	case wire.List:
 		if rs.receiver.wantsList() {
 			return rs.writeRecord(wire.Header{Type: t})
 		}
-	case wire.Set:
-		return rs.writeSet()
+	}
+	return nil
+}
+
+// writeStreams implements side.
+func (rs *receiverSession) writeStreams() error {
+	for i := range rs.streams {
+		in := &rs.streams[i]
+		if err := in.due.write(in.writeControl); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -315,31 +219,16 @@ func (rs *receiverSession) writeOwn(t wire.Type) error {
 // shown the first one.
 func (rs *receiverSession) writePing() error {
 	if rs.receiver.isCurrent(rs) {
-		rs.queue(wire.Credit)
-		rs.queue(wire.Start)
 		rs.queue(wire.List)
-		rs.queue(wire.Set)
+		for i := 1; i <= MaxStreams; i++ {
+			rs.streams[i].repeat()
+		}
 	}
-	return rs.writeRecord(wire.Header{Type: wire.Ping, Stream: VideoStream}, wire.AppendPing(rs.payload[:0], rs.now()))
-}
-
-// writeRequest writes Start or Stop, whichever the user asked for last.
-func (rs *receiverSession) writeRequest() error {
-	r := rs.receiver
-	r.mu.Lock()
-	h, message := wire.Header{Type: wire.Stop, Stream: VideoStream}, request{Number: r.request}
-	if r.want != nil {
-		h.Type, message.Want = wire.Start, *r.want
-	}
-	r.mu.Unlock()
-	if message.Number == 0 {
-		return nil
-	}
-	return rs.writeRecord(h, encode(message))
+	return rs.writeRecord(wire.Header{Type: wire.Ping}, wire.AppendPing(rs.payload[:0], rs.now()))
 }
 
 func (rs *receiverSession) read(context.Context) error {
-	defer rs.dropPartial()
+	defer rs.dropPartials()
 	head, plain, err := sniff(rs.conn)
 	if err != nil {
 		return err
@@ -364,29 +253,21 @@ func (rs *receiverSession) handle(h wire.Header, payload []byte) error {
 		return rs.handleHello(h, payload)
 	case h.Type == wire.Pong:
 		return rs.handlePong(payload)
-	case !rs.begun:
+	case !rs.begun || rs.older.Load():
 		return nil
-	}
-	switch h.Type {
-	case wire.Mode:
-		return rs.handleMode(h, payload)
-	case wire.Frame:
-		return rs.handlePiece(h, payload)
-	case wire.Status:
-		return rs.handleStatus(h, payload)
-	case wire.Camera:
+	case h.Type == wire.Camera:
 		return rs.receiver.addCamera(h, payload)
-	case wire.Controls:
-		return rs.handleControls(h, payload)
+	case h.Type <= wire.Controls && ofStream&(1<<h.Type) != 0:
+		return rs.streams[h.Stream].handle(h, payload)
 	}
 	return nil
 }
 
-// noteGap reacts to records that are missing before the present one. The frame
-// of which they may be a part is given up, and a Ping asks at once what was sent.
+// noteGap reacts to records that are missing before the present one. The frames
+// of which they may be a part are given up, and a Ping asks at once what was sent.
 func (rs *receiverSession) noteGap() {
 	if rs.gap {
-		rs.dropPartial()
+		rs.dropPartials()
 		rs.receiver.restartList()
 		rs.queue(wire.Ping)
 	}
@@ -398,11 +279,16 @@ func (rs *receiverSession) noteDamage() {
 	if damage == rs.damage {
 		return
 	}
-	rs.receiver.updateStats(func(s *Stats) {
-		s.Damage.Bytes += damage.Bytes - rs.damage.Bytes
-		s.Damage.Records += damage.Records - rs.damage.Records
-	})
+	rs.receiver.addDamage(damage.Records-rs.damage.Records, damage.Bytes-rs.damage.Bytes)
 	rs.damage = damage
+}
+
+// addDamage adds to the totals.
+func (r *Receiver) addDamage(records, bytes uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.Damage.Records += records
+	r.stats.Damage.Bytes += bytes
 }
 
 // handleHello answers the sender. Until the session has begun another one may take its
@@ -425,15 +311,22 @@ func (rs *receiverSession) handleHello(h wire.Header, payload []byte) error {
 		}
 		close(rs.helloRead)
 	}
+	if !rs.older.Load() && rs.speaksOlder(peer) {
+		rs.partFromOlder(rs.receiver.self())
+	}
 	rs.peer = &peer
 	return nil
 }
 
 func (rs *receiverSession) handlePong(payload []byte) error {
-	clock, sent, err := wire.ParsePong(payload)
+	if rs.older.Load() {
+		return nil
+	}
+	clock, counts, err := wire.ParsePong(payload, rs.counts[:0])
 	if err != nil {
 		return fmt.Errorf("read pong: %w", err)
 	}
+	rs.counts = counts
 	rs.clock.add(clock, rs.now())
 	if offset, uncertainty, ok := rs.clock.Estimate(); ok && !rs.begun {
 		rs.begin(newSessionTimes(rs.line, offset, uncertainty))
@@ -441,8 +334,19 @@ func (rs *receiverSession) handlePong(payload []byte) error {
 	if !rs.begun {
 		return nil
 	}
-	// All frames sent before the Pong have come or never will.
-	return rs.advanceTo(sent)
+	rs.freeSlots(clock.Ping)
+	rs.meetStreams()
+	for _, count := range counts {
+		in := &rs.streams[count.Stream]
+		if !in.opened.Load() {
+			return fmt.Errorf("read pong: %w", in.unopened())
+		}
+		// All frames sent before the Pong have come or never will.
+		if err := in.advanceTo(count.Frames); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // begin makes the session the receiver's. It requests frames only when the
@@ -451,20 +355,38 @@ func (rs *receiverSession) handlePong(payload []byte) error {
 func (rs *receiverSession) begin(times sessionTimes) {
 	rs.begun, rs.times = true, times
 	rs.limit.Store(int64(liveness))
-	rs.granted.Store(window)
 	r := rs.receiver
 	r.clock.Store(rs.clock)
+	r.offset.Store(int64(times.offset))
 	r.restartList()
 	rs.controllable = slices.Contains(rs.peer.Features, FeatureControls)
 	r.mu.Lock()
 	r.stats.Sessions++
 	r.current = rs
 	r.mu.Unlock()
-	if !rs.controllable { // what is set from now on is refused by SetControl
-		r.refuseSettings()
-	}
-	r.Consumer.Connected(*rs.peer)
+	rs.meetStreams()
 	rs.queue(wire.Ping) // and with it, all that the sender must know
+}
+
+// meetStreams greets the consumers of streams that were opened since.
+func (rs *receiverSession) meetStreams() {
+	for i := 1; i <= MaxStreams; i++ {
+		rs.streams[i].meet()
+	}
+}
+
+// freeSlots frees the numbers of streams that were closed before a Ping that the sender
+// has answered: nothing more of them can be on the way.
+func (rs *receiverSession) freeSlots(ping int64) {
+	r := rs.receiver
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.streams {
+		in := &rs.streams[i]
+		if r.streams[i].leaving != 0 && in.left != 0 && in.left < ping {
+			r.streams[i].leaving, in.left = 0, 0
+		}
+	}
 }
 
 // end undoes begin.
@@ -473,207 +395,23 @@ func (rs *receiverSession) end(err error) {
 	r := rs.receiver
 	r.mu.Lock()
 	r.stats.Stale += rs.stale
-	r.current, r.controls = nil, Controls{}
+	r.current = nil
+	for i := range r.streams {
+		r.streams[i].leaving = 0
+		if s := r.streams[i].stream; s != nil {
+			s.controls = Controls{}
+		}
+	}
 	r.mu.Unlock()
-	if rs.begun {
-		r.Consumer.Disconnected(err)
-	}
-}
-
-func (rs *receiverSession) handleMode(h wire.Header, payload []byte) error {
-	mode, err := parseMode(h, payload)
-	if err != nil || mode.Number == rs.mode.Number {
-		return err
-	}
-	if !rs.receiver.modes.take(modeLimit) {
-		return errors.New("it changes its mode too often")
-	}
-	rs.mode = mode
-	rs.receiver.Consumer.Mode(mode)
-	return nil
-}
-
-func (rs *receiverSession) handleStatus(h wire.Header, payload []byte) error {
-	message, err := parseStatus(h, payload)
-	if err != nil {
-		return err
-	}
-	if message.Status != rs.status {
-		if !rs.receiver.statuses.take(statusLimit) {
-			return errors.New("it changes its status too often")
+	for i := range rs.streams {
+		if user := rs.streams[i].user; user != nil && rs.begun {
+			user.consumer.Disconnected(err)
 		}
-		rs.status = message.Status
-		rs.receiver.Consumer.Status(message.Status)
-	}
-	before := rs.lost
-	if message.Lost.advance(&rs.lost); rs.lost != before {
-		rs.receiver.Consumer.Lost(rs.lost)
-	}
-	return nil
-}
-
-// handlePiece adds a record to the frame that is being received. Without one it is
-// part of a frame that was given up.
-func (rs *receiverSession) handlePiece(h wire.Header, payload []byte) error {
-	if h.Flags&wire.First != 0 {
-		rs.dropPartial()
-		rest, err := rs.beginFrame(payload)
-		if err != nil {
-			return fmt.Errorf("read frame: %w", err)
-		}
-		payload = rest
-	}
-	if rs.partial == nil {
-		return nil
-	}
-	rest := rs.reader.Rest()
-	if len(payload)+rest > len(rs.partial.Data)-rs.filled {
-		return fmt.Errorf("read frame: it has more than the %d bytes it should have", len(rs.partial.Data))
-	}
-	rs.filled += copy(rs.partial.Data[rs.filled:], payload)
-	n := rs.reader.ReadRest(rs.partial.Data[rs.filled : rs.filled+rest])
-	rs.filled += n
-	if h.Flags&wire.Last != 0 && n == rest {
-		return rs.completeFrame()
-	}
-	return nil
-}
-
-// beginFrame reads the header of a frame, makes room for its data, and
-// returns the first bytes of that. A frame whose Mode was lost is passed over:
-// the Mode comes again with the next heartbeat.
-func (rs *receiverSession) beginFrame(payload []byte) ([]byte, error) {
-	meta, rest, err := wire.ParseFrameHeader(payload)
-	if err != nil {
-		return nil, err
-	}
-	if meta.Index < rs.index || meta.Index >= rs.granted.Load() {
-		return nil, fmt.Errorf("its index is %d, not one of %d to %d", meta.Index, rs.index, rs.granted.Load()-1)
-	}
-	if err := rs.advanceTo(meta.Index); err != nil || rs.mode.Number == 0 || meta.Mode != rs.mode.Number {
-		return nil, err
-	}
-	if err := checkSize(rs.mode.Format, int(meta.Size)); err != nil {
-		return nil, err
-	}
-	if !rs.receiver.Pool.Room(int(meta.Size)) { // lost, as those of which a part is
-		return nil, nil
-	}
-	rs.meta, rs.filled = meta, 0
-	rs.partial = rs.receiver.Pool.Get(int(meta.Size))
-	rs.partial.Format, rs.partial.Sequence = rs.mode.Format, meta.Sequence
-	return rest, nil
-}
-
-// checkSize bounds the memory that a sender can ask for.
-func checkSize(format capture.Format, size int) error {
-	if raw := format.Size(); raw != 0 && size != raw {
-		return fmt.Errorf("it has %d bytes, a %v has %d", size, format, raw)
-	}
-	// No JPEG worth having is larger than its pixels in 4:4:4, plus headers.
-	limit := min(MaxFrame, 3*format.Width*format.Height+wire.MaxRecord)
-	if size == 0 || size > limit {
-		return fmt.Errorf("it has %d bytes, a %v has 1 to %d", size, format, limit)
-	}
-	return nil
-}
-
-// completeFrame hands the frame over and gives its credit back.
-func (rs *receiverSession) completeFrame() error {
-	f, meta := rs.partial, rs.meta
-	if rs.filled != len(f.Data) {
-		return fmt.Errorf("read frame: it has %d bytes of %d", rs.filled, len(f.Data))
-	}
-	captured, err := rs.times.captured(meta.Captured, time.Now())
-	if err != nil {
-		return fmt.Errorf("read frame: %w", err)
-	}
-	rs.partial = nil
-	f.Time = captured
-	f.At = [capture.NumStages]time.Time{
-		capture.Captured: rs.clock.local(meta.Captured),
-		capture.Dequeued: rs.clock.local(meta.Dequeued),
-		capture.Taken:    rs.clock.local(meta.Taken()),
-		capture.Encoded:  rs.clock.local(meta.Encoded),
-		capture.Sent:     rs.clock.local(meta.Sent),
-		capture.Received: time.Now(),
-	}
-	rs.receiver.updateStats(func(s *Stats) {
-		s.Frames++
-		s.Bytes += uint64(len(f.Data))
-	})
-	lostTotals{meta.LostDriver, meta.LostDamaged, meta.LostSuperseded}.advance(&rs.lost)
-	rs.receiver.Consumer.Frame(f, rs.lost)
-	rs.grantCredit(meta.Index + 1)
-	return nil
-}
-
-func (rs *receiverSession) dropPartial() {
-	if rs.partial != nil {
-		rs.partial.Release()
-		rs.partial = nil
 	}
 }
 
-// advanceTo takes note that no frame before index will come any more.
-func (rs *receiverSession) advanceTo(index uint64) error {
-	if granted := rs.granted.Load(); index > granted {
-		return fmt.Errorf("it sent %d frames, granted were %d", index, granted)
-	}
-	if index > rs.index {
-		rs.receiver.updateStats(func(s *Stats) { s.Lost += index - rs.index })
-		rs.grantCredit(index)
-	}
-	return nil
-}
-
-// grantCredit makes index the next frame, and gives credit from there.
-func (rs *receiverSession) grantCredit(index uint64) {
-	rs.index = index
-	rs.granted.Store(index + window)
-	rs.queue(wire.Credit)
-}
-
-// addCamera adds one camera to the list that is being asked for.
-func (r *Receiver) addCamera(h wire.Header, payload []byte) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	list := r.listing
-	if list == nil {
-		return nil
-	}
-	if h.Flags&wire.First != 0 {
-		list.begun, list.cameras = true, nil
-	}
-	switch {
-	case !list.begun:
-		return nil
-	case h.Flags&wire.Last != 0:
-		r.listing = nil
-		close(list.done)
-		return nil
-	case len(list.cameras) == maxCameras:
-		return fmt.Errorf("it has more than %d cameras", maxCameras)
-	}
-	camera, err := parseCamera(h, payload)
-	if err == nil {
-		list.cameras = append(list.cameras, camera)
-	}
-	return err
-}
-
-// wantsList reports whether a list is waited for and none is coming.
-func (r *Receiver) wantsList() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.listing != nil && !r.listing.begun
-}
-
-// restartList forgets what came of the list, for a part may be missing.
-func (r *Receiver) restartList() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.listing != nil {
-		r.listing.begun = false
+func (rs *receiverSession) dropPartials() {
+	for i := range rs.streams {
+		rs.streams[i].dropPartial()
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
-// VideoStream is the ID of the stream that carries the camera's frames.
-const VideoStream = 1
+// MaxStreams is how many streams a session may have, numbered from 1.
+const MaxStreams = wire.MaxStreams
 
 // Times of a session.
 const (
@@ -33,8 +33,8 @@ const (
 	stillness = 1250 * time.Millisecond
 	// byeWait is how long an end waits for the answer to its Bye.
 	byeWait = time.Second
-	// maxPause is the longest wait after a protocol violation; the first is
-	// minPause, and every further one in a row twice the last.
+	// maxPause is the longest wait after a protocol violation or an older peer; the first
+	// is minPause, and every further one in a row twice the last.
 	minPause = 50 * time.Millisecond
 	maxPause = 2 * time.Second
 )
@@ -64,8 +64,8 @@ type byeError struct{ reason string }
 
 func (e *byeError) Error() string { return e.reason }
 
-// ended ends a Run, with an error or none.
-type ended struct{ err error }
+// endedError ends a Run, with an error or none.
+type endedError struct{ err error }
 
 // orDiscard returns a logger that can be used.
 func orDiscard(log *slog.Logger) *slog.Logger {
@@ -75,10 +75,10 @@ func orDiscard(log *slog.Logger) *slog.Logger {
 	return log
 }
 
-func (e *ended) Error() string { return fmt.Sprintf("ended: %v", e.err) }
+func (e *endedError) Error() string { return fmt.Sprintf("ended: %v", e.err) }
 
 // serveSessions opens the link and serves a session on it, repeatedly, until the
-// context ends or serve returns an ended. serve closes the connection.
+// context ends or serve returns an endedError. serve closes the connection.
 func serveSessions(ctx context.Context, link Link, log *slog.Logger, serve func(context.Context, Conn) error) error {
 	pause, logged := minPause, ""
 	for {
@@ -93,11 +93,11 @@ func serveSessions(ctx context.Context, link Link, log *slog.Logger, serve func(
 			return err
 		}
 		err = serve(ctx, conn)
-		if end := (*ended)(nil); errors.As(err, &end) {
+		if end := (*endedError)(nil); errors.As(err, &end) {
 			return end.err
 		}
 		log.Debug("session ended", "err", err)
-		if !errors.Is(err, ErrProtocol) {
+		if !errors.Is(err, ErrProtocol) && !errors.Is(err, ErrOlderPeer) {
 			pause, logged = minPause, ""
 			continue
 		}
@@ -113,7 +113,7 @@ func serveSessions(ctx context.Context, link Link, log *slog.Logger, serve func(
 }
 
 // session is what both sides of one have: numbered records out, records of this
-// session in, and a watch on the peer's life.
+// session in, and a watch on the peer's life. It knows no stream.
 //
 // One goroutine writes; it alone may call the methods that begin with write. One
 // reads; it alone may call those that begin with read.
@@ -129,6 +129,9 @@ type session struct {
 	id     atomic.Uint32 // 0 until known
 	link   Properties
 	plain  atomic.Bool // the peer sends plain MJPEG, and hears nothing
+	older  atomic.Bool // the peer speaks only an older protocol
+	parts  *errgroup.Group
+	ctx    context.Context // of the parts; done when one of them has ended the session
 
 	due      atomic.Uint32          // bit t: a record of type t is due
 	wake     chan struct{}          // something became due
@@ -144,12 +147,21 @@ type session struct {
 	header  [wire.HeaderSize]byte      // room for it
 	payload [wire.FrameHeaderSize]byte // room for one without text, or its beginning
 	pieces  [][]byte                   // what one record is made of
-	compose func(wire.Type) error      // writes the records that only one side has
+	side    side
 
 	// Of the reader.
-	in    uint32 // sequence that the next record should have
-	gap   bool   // records are missing before the last one
-	stale uint64 // records of other sessions, and repeated ones
+	in     uint32 // sequence that the next record should have
+	gap    bool   // records are missing before the last one
+	missed bool   // records of the session were missing at some time
+	stale  uint64 // records of other sessions, and repeated ones
+}
+
+// side writes what only one side of a session has. The writer calls it.
+type side interface {
+	// writeControl writes a record of the session, in stream 0.
+	writeControl(t wire.Type) error
+	// writeStreams writes the control records of streams that are due.
+	writeStreams() error
 }
 
 func newSession(conn Conn, link Link) *session {
@@ -157,6 +169,7 @@ func newSession(conn Conn, link Link) *session {
 		conn: conn, reader: newReader(conn, link.Properties()), line: newTimeline(), link: link.Properties(), padded: true,
 		wake: make(chan struct{}, 1), pieces: make([][]byte, 0, 3),
 	}
+	s.parts, s.ctx = errgroup.WithContext(context.Background())
 	s.limit.Store(int64(liveness))
 	s.touch()
 	return s
@@ -171,20 +184,27 @@ func newReader(src io.Reader, link Properties) *wire.Reader {
 
 // run runs the parts of a session until one of them ends it, and closes the
 // connection. The parts end when their context does.
-func (s *session) run(ctx context.Context, parts ...func(context.Context) error) error {
-	g, session := errgroup.WithContext(context.WithoutCancel(ctx))
-	g.Go(func() error {
+func (s *session) run(parts ...func(context.Context) error) error {
+	s.start(func(session context.Context) error {
 		<-session.Done()
 		return s.conn.Close()
 	})
 	for _, part := range parts {
-		g.Go(func() error { return part(session) })
+		s.start(part)
 	}
-	err := g.Wait()
-	if s.bye != nil {
+	err := s.parts.Wait()
+	switch {
+	case s.older.Load():
+		return ErrOlderPeer // however it took that
+	case s.bye != nil:
 		return s.bye // also if the peer did not wait for its answer
 	}
 	return err
+}
+
+// start runs one more part. Only a part may call it once run was called.
+func (s *session) start(part func(context.Context) error) {
+	s.parts.Go(func() error { return part(s.ctx) })
 }
 
 func (s *session) now() int64 { return s.line.nanos(time.Now()) }
@@ -215,6 +235,20 @@ func (s *session) watchLiveness(session context.Context) error {
 func (s *session) queue(t wire.Type) {
 	s.due.Or(1 << t)
 	notify(s.wake)
+}
+
+// dueRecords are the control records of a stream that are due, as session.due has those
+// of the session.
+type dueRecords struct{ bits atomic.Uint32 }
+
+// write writes them in the order of their types, in which what must be first is first.
+func (d *dueRecords) write(write func(wire.Type) error) error {
+	for due := d.bits.Swap(0); due != 0; due &= due - 1 {
+		if err := write(wire.Type(bits.TrailingZeros32(due))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // notify leaves a token in a channel of one, if none is there.
@@ -248,7 +282,7 @@ func (s *session) readAll(handle func(wire.Header, []byte) error) error {
 
 // readNext returns the next record of this session, or a Hello of any. The
 // payload is valid until the next call. Records that were read already are
-// passed over; and those of streams that are not known: later versions have them.
+// passed over.
 func (s *session) readNext() (wire.Header, []byte, error) {
 	for {
 		h, payload, err := s.reader.Next()
@@ -271,11 +305,30 @@ func (s *session) readNext() (wire.Header, []byte, error) {
 		}
 		s.touch()
 		s.gap = ours && h.Sequence != s.in
+		s.missed = s.missed || s.gap
 		s.in = h.Sequence + 1
-		if h.Stream <= VideoStream {
-			return h, payload, nil
-		}
+		return h, payload, checkStream(h)
 	}
+}
+
+// ofStream are the types of records that belong to a stream; the other known ones
+// belong to the session.
+const ofStream = 1<<wire.Start | 1<<wire.Stop | 1<<wire.Credit | 1<<wire.Mode | 1<<wire.Frame | 1<<wire.Status | 1<<wire.Set | 1<<wire.Controls
+
+// checkStream checks that a record is in a stream where its type belongs. Types that
+// are not known are for later versions, as are the streams of older ones.
+func checkStream(h wire.Header) error {
+	if h.Version != 0 || h.Type > wire.Controls {
+		return nil
+	}
+	most := 0
+	if ofStream&(1<<h.Type) != 0 {
+		most = MaxStreams
+	}
+	if int(h.Stream) > most || most > 0 && h.Stream == 0 {
+		return fmt.Errorf("%w: it sends %v in stream %d", ErrProtocol, h.Type, h.Stream)
+	}
+	return nil
 }
 
 // readBye has the peer's Bye answered; the session ends when that is written.
@@ -311,31 +364,35 @@ func (s *session) sendBye(session context.Context, reason string, wait time.Dura
 	return errByeUnanswered
 }
 
-// writeDue writes the control records that are due, in the order of their types,
-// in which what must be first is first, and a Bye last.
+// writeDue writes the control records that are due: those of the session in the order
+// of their types, in which what must be first is first, then those of its streams, and
+// a Bye last.
 func (s *session) writeDue() error {
 	due := s.due.Swap(0)
-	for _, part := range [...]uint32{due &^ farewells, due & farewells} {
-		for ; part != 0; part &= part - 1 {
-			if err := s.writeControl(wire.Type(bits.TrailingZeros32(part))); err != nil {
-				return err
-			}
+	for part := due &^ farewells; part != 0; part &= part - 1 {
+		if err := s.side.writeControl(wire.Type(bits.TrailingZeros32(part))); err != nil {
+			return err
 		}
 	}
-	return nil
+	if err := s.side.writeStreams(); err != nil {
+		return err
+	}
+	return s.writeFarewells(due)
 }
 
 // farewells are the records that come last.
 const farewells = 1<<wire.Bye | 1<<wire.ByeAck
 
-func (s *session) writeControl(t wire.Type) error {
-	switch t {
-	case wire.Bye:
-		return s.writeRecord(wire.Header{Type: t}, []byte(*s.farewell.Load()))
-	case wire.ByeAck:
-		return errors.Join(s.writeRecord(wire.Header{Type: t}), s.bye)
+func (s *session) writeFarewells(due uint32) error {
+	if due&(1<<wire.Bye) != 0 {
+		if err := s.writeRecord(wire.Header{Type: wire.Bye}, []byte(*s.farewell.Load())); err != nil {
+			return err
+		}
 	}
-	return s.compose(t)
+	if due&(1<<wire.ByeAck) != 0 {
+		return errors.Join(s.writeRecord(wire.Header{Type: wire.ByeAck}), s.bye)
+	}
+	return nil
 }
 
 // writeRecord writes one record, whose payload is the given pieces, in one call.
@@ -343,6 +400,9 @@ func (s *session) writeRecord(h wire.Header, payload ...[]byte) error {
 	h.Session, h.Sequence = s.id.Load(), s.out
 	if h.Type == wire.Frame && !s.link.Checksums {
 		h.Flags |= wire.Unchecked
+	}
+	if h.Type == wire.Hello || s.older.Load() {
+		h.Version = wire.GreetingVersion
 	}
 	s.out++
 	s.padded = false
@@ -385,5 +445,5 @@ func ownPeer(program, version string, features ...string) Peer {
 	if err != nil {
 		host = "unknown"
 	}
-	return Peer{Program: program, Version: version, Host: host, Protocol: [2]int{Protocol, Protocol}, Features: features}
+	return Peer{Program: program, Version: version, Host: host, Protocol: [2]int{oldest, Protocol}, Features: features}
 }

@@ -1,12 +1,10 @@
-package transport
+package transport_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -14,24 +12,26 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/transporttest"
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
 // trace is what was written, in order.
 type trace struct {
-	cable *cable
+	cable *transporttest.Cable
 	steps []step
 }
 
 type step struct {
-	from *end
+	from *transporttest.End
 	h    wire.Header
 }
 
 func (w *world) trace() *trace {
 	t := &trace{cable: w.cable}
-	w.cable.hear(func(from *end, h wire.Header) {
-		w.cable.set(func() { t.steps = append(t.steps, step{from, h}) })
+	w.hear(func(from *transporttest.End, h wire.Header) {
+		w.cable.Change(func() { t.steps = append(t.steps, step{from, h}) })
 	})
 	return t
 }
@@ -40,7 +40,7 @@ func (w *world) trace() *trace {
 func (t *trace) check(w *world) {
 	w.Helper()
 	var steps []step
-	w.cable.set(func() { steps = slices.Clone(t.steps) })
+	w.cable.Change(func() { steps = slices.Clone(t.steps) })
 	type key struct {
 		session uint32
 		t       wire.Type
@@ -51,19 +51,19 @@ func (t *trace) check(w *world) {
 		var ok bool
 		switch s.h.Type {
 		case wire.Hello:
-			ok = s.from == t.cable.sender && !had(wire.Ping) || count[key{s.h.Session, wire.Hello}] < len(helloWaits)
+			ok = s.from == t.cable.Sender && !had(wire.Ping) || count[key{s.h.Session, wire.Hello}] < transport.Hellos
 		case wire.Welcome:
-			ok = s.from == t.cable.viewer && had(wire.Hello)
+			ok = s.from == t.cable.Viewer && had(wire.Hello)
 		case wire.Ping:
-			ok = s.from == t.cable.viewer && had(wire.Welcome)
+			ok = s.from == t.cable.Viewer && had(wire.Welcome)
 		case wire.Pong:
-			ok = s.from == t.cable.sender && had(wire.Ping)
+			ok = s.from == t.cable.Sender && had(wire.Ping)
 		case wire.Start, wire.Stop, wire.Credit, wire.List, wire.Set:
-			ok = s.from == t.cable.viewer && had(wire.Pong)
+			ok = s.from == t.cable.Viewer && had(wire.Pong)
 		case wire.Status, wire.Controls:
-			ok = s.from == t.cable.sender && had(wire.Welcome)
+			ok = s.from == t.cable.Sender && had(wire.Welcome)
 		case wire.Mode, wire.Frame:
-			ok = s.from == t.cable.sender && had(wire.Start) && had(wire.Credit)
+			ok = s.from == t.cable.Sender && had(wire.Start) && had(wire.Credit)
 		default:
 			ok = true
 		}
@@ -91,13 +91,13 @@ func TestOpening(t *testing.T) {
 
 func testOpening(w *world, device bool, sender, viewer time.Duration) {
 	if device {
-		w.cable.device, w.cable.sender.pause, w.cable.viewer.pause = true, 2*time.Second, 1200*time.Millisecond
+		w.cable.Device, w.cable.Sender.Pause, w.cable.Viewer.Pause = true, 2*time.Second, 1200*time.Millisecond
 	}
 	trace := w.trace()
-	w.receiver.Start(capture.Want{})
+	w.stream.Start(capture.Want{})
 	w.sending = start(func(ctx context.Context) error {
 		time.Sleep(sender)
-		w.sender.Report(Status{State: Running})
+		w.feed.Report(transport.Status{State: transport.Running})
 		return w.sender.Run(ctx)
 	})
 	w.viewing = start(func(ctx context.Context) error {
@@ -107,7 +107,7 @@ func testOpening(w *world, device bool, sender, viewer time.Duration) {
 	time.Sleep(max(sender, viewer))
 	w.waitForFrames(10, 5*time.Second)
 	trace.check(w)
-	if s := w.receiver.Stats(); s.Sessions != 1 || s.Lost != 0 {
+	if s := w.receiver.Stats(); s.Sessions != 1 || w.stream.Stats().Lost != 0 {
 		w.Errorf("%+v", s)
 	}
 }
@@ -116,26 +116,26 @@ func TestStartAndStop(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.sending, w.viewing = start(w.sender.Run), start(w.receiver.Run)
 		time.Sleep(3 * time.Second)
-		if starts, _ := w.feed.asked(); w.screen.frames() != 0 || len(starts) != 0 {
-			t.Fatalf("%d frames, %d starts before Start", w.screen.frames(), len(starts))
+		if starts, _ := w.feed.Requests(); w.screen.Frames() != 0 || len(starts) != 0 {
+			t.Fatalf("%d frames, %d starts before Start", w.screen.Frames(), len(starts))
 		}
 		wants := []capture.Want{{Camera: "a", Pixel: capture.MJPEG, Width: 640, Height: 480, FPS: 29.97}, {Camera: "b"}, {Camera: "b"}}
 		for i, want := range wants {
-			w.receiver.Start(want)
+			w.stream.Start(want)
 			w.waitForFrames(20, time.Second)
 			time.Sleep(3 * time.Second)
-			if starts, _ := w.feed.asked(); !slices.Equal(starts, wants[:i+1]) {
+			if starts, _ := w.feed.Requests(); !slices.Equal(starts, wants[:i+1]) {
 				t.Fatalf("starts: %v, want %v", starts, wants[:i+1])
 			}
 		}
-		w.receiver.Stop()
+		w.stream.Stop()
 		time.Sleep(time.Second)
-		n := w.screen.frames()
+		n := w.screen.Frames()
 		time.Sleep(3 * time.Second)
-		if _, stops := w.feed.asked(); w.screen.frames() != n || stops != 1 {
-			t.Errorf("%d frames after Stop, %d stops", w.screen.frames()-n, stops)
+		if _, stops := w.feed.Requests(); w.screen.Frames() != n || stops != 1 {
+			t.Errorf("%d frames after Stop, %d stops", w.screen.Frames()-n, stops)
 		}
-		w.receiver.Start(capture.Want{})
+		w.stream.Start(capture.Want{})
 		w.waitForFrames(20, time.Second)
 		if s := w.receiver.Stats(); s.Sessions != 1 {
 			t.Errorf("%+v", s)
@@ -147,15 +147,15 @@ func TestModeChange(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.startBoth()
 		w.waitForFrames(5, time.Second)
-		small := *mjpeg720
+		small := *transporttest.MJPEG720
 		small.Format.Width, small.Format.Height, small.Camera = 640, 480, "small\x1b[2J"
-		w.feed.show(&small)
+		w.feed.SetMode(&small)
 		w.waitForFrames(100, 4*time.Second)
-		got := w.screen.noted()
-		if len(got.modes) != 2 || got.modes[1].Number != 2 || got.modes[1].Camera != "small\uFFFD[2J" {
-			t.Errorf("modes: %+v", got.modes)
+		got := w.screen.Events()
+		if len(got.Modes) != 2 || got.Modes[1].Number != 2 || got.Modes[1].Camera != "small\uFFFD[2J" {
+			t.Errorf("modes: %+v", got.Modes)
 		}
-		if formats := slices.Compact(got.formats); !slices.Equal(formats, []capture.Format{mjpeg720.Format, small.Format}) {
+		if formats := slices.Compact(got.Formats); !slices.Equal(formats, []capture.Format{transporttest.MJPEG720.Format, small.Format}) {
 			t.Errorf("formats: %v", formats)
 		}
 	})
@@ -182,41 +182,45 @@ func TestNewestWins(t *testing.T) {
 
 func testNewestWins(w *world, slow time.Duration, rate int) {
 	const size = 100_000
-	w.feed.size = func(uint32) int { return size }
-	w.cable.rate, w.screen.slow = rate, slow
+	w.sizes(func(uint32) int { return size })
+	w.cable.Rate, w.screen.Slow = rate, slow
 	transfer := time.Duration(0)
 	if rate != 0 {
 		transfer = size * time.Second / time.Duration(rate)
 	}
 	sent := 0
-	w.cable.hear(func(_ *end, h wire.Header) {
+	w.hear(func(_ *transporttest.End, h wire.Header) {
 		if h.Type != wire.Frame {
 			return
 		}
 		sent++
-		if onTheWay := sent - w.screen.frames(); onTheWay > window {
+		if onTheWay := sent - w.screen.Frames(); onTheWay > 2 {
 			w.Errorf("%d frames are on the way", onTheWay)
 		}
 	})
-	w.sender.Sent = func(f *capture.Frame) {
-		if age := f.At[capture.Sent].Sub(f.Time); age > w.feed.period {
+	w.sender.Sent = func(_ int, f *capture.Frame) {
+		if age := f.At[capture.Sent].Sub(f.Time); age > w.feed.Period {
 			w.Errorf("frame %d was %v old when its first byte was written", f.Sequence, age)
 		}
 	}
-	w.screen.seen = func(f *capture.Frame) {
+	captured := func(f *capture.Frame) time.Time {
+		at, _ := w.feed.CapturedAt(f.Sequence)
+		return at
+	}
+	w.screen.Seen = func(f *capture.Frame) {
 		// The one before it may still be on the line, or with the viewer.
-		limit := w.feed.period + 2*transfer + 2*slow + 5*time.Millisecond
-		if age := time.Since(w.feed.captured(f.Sequence)); age > limit {
+		limit := w.feed.Period + 2*transfer + 2*slow + 5*time.Millisecond
+		if age := time.Since(captured(f)); age > limit {
 			w.Errorf("frame %d is %v old, allowed are %v", f.Sequence, age, limit)
 		}
 	}
 	w.startBoth()
 	time.Sleep(10 * time.Second)
-	expected := int(9 * time.Second / max(w.feed.period, transfer, slow))
-	if n := w.screen.frames(); n < expected {
+	expected := int(9 * time.Second / max(w.feed.Period, transfer, slow))
+	if n := w.screen.Frames(); n < expected {
 		w.Errorf("%d frames, expected are %d", n, expected)
 	}
-	if s := w.receiver.Stats(); s.Lost != 0 || s.Sessions != 1 {
+	if s := w.receiver.Stats(); w.stream.Stats().Lost != 0 || s.Sessions != 1 {
 		w.Errorf("%+v", s)
 	}
 }
@@ -225,7 +229,7 @@ func testNewestWins(w *world, slow time.Duration, rate int) {
 func TestControlPassesBetweenPieces(t *testing.T) {
 	inWorld(t, func(w *world) {
 		inside, passed := false, 0
-		w.cable.hear(func(_ *end, h wire.Header) {
+		w.hear(func(_ *transporttest.End, h wire.Header) {
 			switch {
 			case h.Type == wire.Frame:
 				inside = h.Flags&wire.Last == 0
@@ -233,75 +237,14 @@ func TestControlPassesBetweenPieces(t *testing.T) {
 				passed++
 			}
 		})
-		w.feed.size = func(uint32) int { return 2_500_000 }
-		w.cable.rate = 1_000_000
+		w.sizes(func(uint32) int { return 2_500_000 })
+		w.cable.Rate = 1_000_000
 		w.startBoth()
 		w.waitForFrames(3, 12*time.Second)
 		if passed < 10 {
 			t.Errorf("%d heartbeats passed between the pieces", passed)
 		}
 	})
-}
-
-// A picture that comes as the session ends is given back.
-func TestPictureComesTooLate(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.feed.period = 0
-		ss := newSenderSession(w.sender, &cableConn{end: w.cable.sender})
-		ss.credit.Store(1)
-		session, cancel := context.WithCancel(w.Context())
-		cancel()
-		w.sender.Producer = &lateFeed{w.feed}
-		if err := ss.pumpUnits(w.Context(), session); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// lateFeed has a picture although nobody wants it any more.
-type lateFeed struct{ *feed }
-
-func (f *lateFeed) Next(context.Context) (Unit, error) { return f.feed.Next(context.Background()) }
-
-func TestLostTotalsArrive(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.feed.lose(capture.Lost{Driver: 100}) // before this session
-		w.feed.period = time.Hour
-		w.startBoth()
-		w.sender.Report(Status{State: Running})
-		time.Sleep(time.Second)
-		w.feed.lose(capture.Lost{Driver: 1, Damaged: 2, Superseded: 3})
-		time.Sleep(pingEvery + 10*time.Millisecond)
-		if got := w.screen.noted(); len(got.numbers) != 0 || got.lost != (capture.Lost{Driver: 1, Damaged: 2, Superseded: 3}) {
-			t.Errorf("without a frame: got %+v", got.lost)
-		}
-		w.feed.lose(capture.Lost{Driver: 1 << 32, Damaged: 1})
-		w.waitForFrames(1, 2*time.Hour)
-		if got, want := w.screen.noted().lost, (capture.Lost{Driver: 1, Damaged: 3, Superseded: 3}); got != want {
-			t.Errorf("with a frame: got %+v, want %+v", got, want)
-		}
-	})
-}
-
-// Counts never go back, and pass over the end of 32 bits.
-func TestLostTotals(t *testing.T) {
-	lost := capture.Lost{}
-	for _, c := range []struct {
-		totals lostTotals
-		want   capture.Lost
-	}{
-		{lostTotals{1, 2, 3}, capture.Lost{Driver: 1, Damaged: 2, Superseded: 3}},
-		{lostTotals{0, 2, 4}, capture.Lost{Driver: 1, Damaged: 2, Superseded: 4}},
-		{lostTotals{1 << 30, 2, 4}, capture.Lost{Driver: 1 << 30, Damaged: 2, Superseded: 4}},
-		{lostTotals{3 << 30, 2, 4}, capture.Lost{Driver: 1 << 30, Damaged: 2, Superseded: 4}},
-		{lostTotals{2<<30 - 1, 2, 4}, capture.Lost{Driver: 2<<30 - 1, Damaged: 2, Superseded: 4}},
-		{lostTotals{3 << 30, 2, 4}, capture.Lost{Driver: 3 << 30, Damaged: 2, Superseded: 4}},
-		{lostTotals{5, 2, 4}, capture.Lost{Driver: 1<<32 + 5, Damaged: 2, Superseded: 4}},
-	} {
-		if c.totals.advance(&lost); lost != c.want {
-			t.Errorf("%+v: got %+v, want %+v", c.totals, lost, c.want)
-		}
-	}
 }
 
 // What is lost or changed on the way costs the frames that were hit, and never
@@ -328,67 +271,43 @@ func TestDamage(t *testing.T) {
 
 func testDamage(w *world, oneIn int, r *rand.Rand, damage func(*rand.Rand, []byte) []byte) {
 	hits := 0
-	w.cable.damage = func(from *end, packet []byte) []byte {
+	w.cable.Damage = func(from *transporttest.End, packet []byte) []byte {
 		if r.IntN(oneIn) != 0 {
 			return packet
 		}
 		hits++
 		return damage(r, packet)
 	}
-	w.cable.device = true
+	w.cable.Device = true
 	if oneIn < 500 {
-		w.feed.size = func(number uint32) int { return 1 + int(number%5)*3_000 }
+		w.sizes(func(number uint32) int { return 1 + int(number%5)*3_000 })
 	}
 	w.startBoth()
 	time.Sleep(10 * time.Second)
-	changed := *mjpeg720
-	w.feed.show(&changed)
-	w.receiver.Start(capture.Want{Camera: "another"})
-	w.sender.Report(Status{State: Running, Text: "said once"})
+	changed := *transporttest.MJPEG720
+	w.feed.SetMode(&changed)
+	w.stream.Start(capture.Want{Camera: "another"})
+	w.feed.Report(transport.Status{State: transport.Running, Text: "said once"})
 	time.Sleep(10 * time.Second)
-	healthy := w.screen.frames()
-	w.cable.set(func() { w.cable.damage = whole })
+	healthy := w.screen.Frames()
+	w.cable.Change(func() { w.cable.Damage = whole })
 	w.waitForFrames(60, 4*time.Second)
 	s := w.receiver.Stats()
 	w.Logf("%d hits, %d frames, then %+v", hits, healthy, s)
-	got := w.screen.noted()
+	got := w.screen.Events()
 	if s.Sessions != 1 && oneIn > 5 { // else silence may be taken for death or sleep
-		w.Errorf("%d sessions; %v\n%v", s.Sessions, got.ends, w.log)
+		w.Errorf("%d sessions; %v\n%v", s.Sessions, got.Ends, w.log)
 	}
-	for _, err := range got.ends {
-		if !errors.Is(err, ErrPeerDead) && !errors.Is(err, errStill) && !errors.Is(err, io.EOF) {
+	for _, err := range got.Ends {
+		if !errors.Is(err, transport.ErrPeerDead) && !errors.Is(err, transport.ErrStill) && !errors.Is(err, io.EOF) {
 			w.Errorf("a session ended with: %v", err)
 		}
 	}
-	if starts, _ := w.feed.asked(); starts[len(starts)-1].Camera != "another" {
+	if starts, _ := w.feed.Requests(); starts[len(starts)-1].Camera != "another" {
 		w.Errorf("the last Start was lost")
 	}
-	if n := len(got.statuses); n == 0 || got.statuses[n-1].Text != "said once" {
+	if n := len(got.Statuses); n == 0 || got.Statuses[n-1].Text != "said once" {
 		w.Errorf("the Status was lost")
-	}
-}
-
-// Numbers wrap around; what was read is not read again, and what is missing is
-// noticed.
-func TestSequence(t *testing.T) {
-	var b []byte
-	for _, n := range []uint32{math.MaxUint32 - 1, math.MaxUint32, 0, 0, math.MaxUint32, 1, 4, 2, 5} {
-		b = wire.Append(b, wire.Header{Type: wire.Status, Session: 7, Sequence: n}, nil)
-	}
-	s := newSession(nowhere{bytes.NewReader(b)}, deviceEnd())
-	s.id.Store(7)
-	s.in = math.MaxUint32 - 1
-	var got []string
-	for {
-		h, _, err := s.readNext()
-		if err != nil {
-			break
-		}
-		got = append(got, fmt.Sprintf("%d %t", int32(h.Sequence), s.gap))
-	}
-	want := []string{"-2 false", "-1 false", "0 false", "1 false", "4 true", "5 false"}
-	if !slices.Equal(got, want) || s.stale != 3 {
-		t.Errorf("got %q, want %q; %d passed over", got, want, s.stale)
 	}
 }
 
@@ -401,28 +320,28 @@ func TestSilentPeer(t *testing.T) {
 func testSilentPeer(w *world, direction string) {
 	w.startBoth()
 	w.waitForFrames(30, 2*time.Second)
-	silent := w.cable.sender
+	silent := w.cable.Sender
 	if direction == "viewer" {
-		silent = w.cable.viewer
+		silent = w.cable.Viewer
 	}
 	begun := time.Now()
-	w.cable.set(func() {
-		w.cable.damage = func(from *end, packet []byte) []byte {
+	w.cable.Change(func() {
+		w.cable.Damage = func(from *transporttest.End, packet []byte) []byte {
 			if from == silent {
 				return nil
 			}
 			return packet
 		}
 	})
-	w.waitFor(3*time.Second, "end of the session", func() bool { return len(w.screen.noted().ends) > 0 })
-	if took := time.Since(begun); took < liveness-pingEvery || took > liveness+pingEvery {
+	w.waitFor(3*time.Second, "end of the session", func() bool { return len(w.screen.Events().Ends) > 0 })
+	if took := time.Since(begun); took < transport.Liveness-transport.PingEvery || took > transport.Liveness+transport.PingEvery {
 		w.Errorf("it took %v to notice", took)
 	}
-	if err := w.screen.noted().ends[0]; direction == "sender" && !errors.Is(err, ErrPeerDead) {
+	if err := w.screen.Events().Ends[0]; direction == "sender" && !errors.Is(err, transport.ErrPeerDead) {
 		w.Errorf("it ended with: %v", err)
 	}
 	time.Sleep(10 * time.Second)
-	w.cable.set(func() { w.cable.damage = whole })
+	w.cable.Change(func() { w.cable.Damage = whole })
 	w.waitForFrames(30, 4*time.Second)
 	if n := strings.Count(w.log.String(), "\n"); n > 8 {
 		w.Errorf("%d lines were logged:\n%v", n, w.log)
@@ -431,7 +350,7 @@ func testSilentPeer(w *world, direction string) {
 
 func TestReconnect(t *testing.T) {
 	for name, interrupt := range map[string]func(w *world){
-		"cut": func(w *world) { w.cable.cut() },
+		"cut": func(w *world) { w.cable.Cut() },
 		"sender ends": func(w *world) {
 			w.stop(w.sending)
 			w.sending = start(w.sender.Run)
@@ -454,8 +373,8 @@ func TestReconnect(t *testing.T) {
 					}
 				}
 				trace.check(w)
-				if got := w.screen.noted(); len(got.peers) != 21 || len(got.ends) != 20 {
-					t.Errorf("%d sessions connected, %d disconnected", len(got.peers), len(got.ends))
+				if got := w.screen.Events(); len(got.Peers) != 21 || len(got.Ends) != 20 {
+					t.Errorf("%d sessions connected, %d disconnected", len(got.Peers), len(got.Ends))
 				}
 			})
 		})
@@ -465,19 +384,19 @@ func TestReconnect(t *testing.T) {
 // Records that an older session left on a device are passed over.
 func TestStaleRecords(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.cable.device, w.cable.sender.pause, w.cable.viewer.pause = true, 2*time.Second, 1200*time.Millisecond
-		w.receiver.Start(capture.Want{})
+		w.cable.Device, w.cable.Sender.Pause, w.cable.Viewer.Pause = true, 2*time.Second, 1200*time.Millisecond
+		w.stream.Start(capture.Want{})
 		w.viewing = start(w.receiver.Run)
 		time.Sleep(time.Second)
-		w.cable.sender.pause = 0
-		old, err := w.cable.sender.Open(context.Background())
+		w.cable.Sender.Pause = 0
+		old, err := w.cable.Sender.Open(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
-		hello := encode(ownPeer("tbcam-send", "old"))
+		hello := transport.Encode(transport.OwnPeer("tbcam-send", "old"))
 		for i, r := range [][]byte{
 			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 5}, hello),
-			wire.Append(nil, wire.Header{Type: wire.Mode, Session: 4, Stream: 1}, encode(Mode{Number: 1, Format: mjpeg720.Format})),
+			wire.Append(nil, wire.Header{Type: wire.Mode, Session: 4, Stream: 1}, transport.Encode(transport.Mode{Number: 1, Format: transporttest.MJPEG720.Format})),
 			wire.Append(nil, wire.Header{Type: wire.Frame, Session: 5, Stream: 1, Sequence: 1}, []byte("of no use")),
 		} {
 			if err := old.WriteBuffers([][]byte{r}); err != nil {
@@ -503,7 +422,7 @@ func TestGoodbye(t *testing.T) {
 			t.Errorf("the viewer's goodbye took %v", took)
 		}
 		time.Sleep(time.Second)
-		if _, stops := w.feed.asked(); stops != 1 || !strings.Contains(w.log.String(), "viewer disconnected: viewer was closed") {
+		if _, stops := w.feed.Requests(); stops != 1 || !strings.Contains(w.log.String(), "viewer disconnected: viewer was closed") {
 			t.Errorf("the sender did not read the goodbye:\n%v", w.log)
 		}
 		w.viewing = start(w.receiver.Run)
@@ -513,8 +432,8 @@ func TestGoodbye(t *testing.T) {
 		if took := time.Since(begun); took > 50*time.Millisecond {
 			t.Errorf("the sender's goodbye took %v", took)
 		}
-		w.waitFor(time.Second, "end", func() bool { return len(w.screen.noted().ends) == 2 })
-		if err := w.screen.noted().ends[1]; err.Error() != "sender was closed" {
+		w.waitFor(time.Second, "end", func() bool { return len(w.screen.Events().Ends) == 2 })
+		if err := w.screen.Events().Ends[1]; err.Error() != "sender was closed" {
 			t.Errorf("the viewer's session ended with: %v", err)
 		}
 	})
@@ -525,11 +444,11 @@ func TestFeedEnds(t *testing.T) {
 	for name, c := range map[string]struct{ viewer time.Duration }{"fast": {}, "slow": {300 * time.Millisecond}} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				w.feed.period, w.feed.last, w.screen.slow = 0, 25, c.viewer
+				w.feed.Period, w.feed.Count, w.screen.Slow = 0, 25, c.viewer
 				w.startBoth()
 				<-w.sending.done
-				if w.sending.err != nil || w.screen.frames() != 25 {
-					t.Errorf("%d frames of 25; %v", w.screen.frames(), w.sending.err)
+				if w.sending.err != nil || w.screen.Frames() != 25 {
+					t.Errorf("%d frames of 25; %v", w.screen.Frames(), w.sending.err)
 				}
 			})
 		})
@@ -542,10 +461,10 @@ func TestBothEndWithTheLastFrame(t *testing.T) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				r, line := rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 1))
-				w.cable.delay = func(*end) time.Duration { return time.Duration(line.Int64N(1000)) }
-				w.feed.period, w.feed.last = 0, 5
+				w.cable.Delay = func(*transporttest.End) time.Duration { return time.Duration(line.Int64N(1000)) }
+				w.feed.Period, w.feed.Count = 0, 5
 				last := make(chan struct{})
-				w.screen.seen = func(f *capture.Frame) {
+				w.screen.Seen = func(f *capture.Frame) {
 					if f.Sequence == 5 {
 						close(last)
 					}
@@ -557,8 +476,8 @@ func TestBothEndWithTheLastFrame(t *testing.T) {
 				w.viewing.cancel()
 				<-w.sending.done
 				<-w.viewing.done
-				if took := time.Since(begun); w.sending.err != nil || w.screen.frames() != 5 || took > 100*time.Millisecond {
-					t.Errorf("%d frames, %v, after %v", w.screen.frames(), w.sending.err, took)
+				if took := time.Since(begun); w.sending.err != nil || w.screen.Frames() != 5 || took > 100*time.Millisecond {
+					t.Errorf("%d frames, %v, after %v", w.screen.Frames(), w.sending.err, took)
 				}
 			})
 		})
@@ -568,14 +487,14 @@ func TestBothEndWithTheLastFrame(t *testing.T) {
 func TestFeedFails(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.mayFail = true
-		w.feed.period, w.feed.last, w.feed.err = 0, 3, errors.New("out of memory")
+		w.feed.Period, w.feed.Count, w.feed.Err = 0, 3, errors.New("out of memory")
 		w.startBoth()
 		<-w.sending.done
-		if !errors.Is(w.sending.err, w.feed.err) {
+		if !errors.Is(w.sending.err, w.feed.Err) {
 			t.Errorf("the sender ended with: %v", w.sending.err)
 		}
-		w.waitFor(time.Second, "goodbye", func() bool { return len(w.screen.noted().ends) == 1 })
-		if err := w.screen.noted().ends[0].Error(); err != "out of memory" {
+		w.waitFor(time.Second, "goodbye", func() bool { return len(w.screen.Events().Ends) == 1 })
+		if err := w.screen.Events().Ends[0].Error(); err != "out of memory" {
 			t.Errorf("the viewer's session ended with: %v", err)
 		}
 	})
@@ -585,13 +504,13 @@ func TestFeedFails(t *testing.T) {
 func TestFeedEndsUnseen(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.mayFail = true
-		w.feed.period, w.feed.last = 0, 3
-		w.cable.hear(func(_ *end, h wire.Header) {
+		w.feed.Period, w.feed.Count = 0, 3
+		w.hear(func(_ *transporttest.End, h wire.Header) {
 			if h.Type == wire.ByeAck {
-				w.cable.cut()
+				w.cable.Cut()
 			}
 		})
-		w.cable.delay = func(*end) time.Duration { return 10 * time.Millisecond }
+		w.cable.Delay = func(*transporttest.End) time.Duration { return 10 * time.Millisecond }
 		w.startBoth()
 		<-w.sending.done
 		if err := w.sending.err; err == nil || !errors.Is(err, io.EOF) || !strings.HasPrefix(err.Error(), "end the stream: ") {
@@ -607,9 +526,9 @@ func TestEndAtAnyMoment(t *testing.T) {
 			inWorld(t, func(w *world) {
 				r, line := rand.New(rand.NewPCG(seed, 0)), rand.New(rand.NewPCG(seed, 1))
 				moment := func(scale time.Duration) time.Duration { return time.Duration(r.Int64N(int64(scale))) }
-				w.cable.delay = func(*end) time.Duration { return time.Duration(line.Int64N(2e6)) }
-				w.feed.period = moment(4*time.Millisecond) + 1
-				w.cable.rate = 10_000_000
+				w.cable.Delay = func(*transporttest.End) time.Duration { return time.Duration(line.Int64N(2e6)) }
+				w.feed.Period = moment(4*time.Millisecond) + 1
+				w.cable.Rate = 10_000_000
 				w.startBoth()
 				time.Sleep(moment([]time.Duration{time.Microsecond, 5 * time.Millisecond, 100 * time.Millisecond}[seed%3]))
 				first, second := w.sending, w.viewing
@@ -620,7 +539,7 @@ func TestEndAtAnyMoment(t *testing.T) {
 				w.stop(first)
 				time.Sleep(moment(time.Millisecond))
 				w.stop(second)
-				if took := time.Since(begun); took > byeWait+100*time.Millisecond {
+				if took := time.Since(begun); took > transport.ByeWait+100*time.Millisecond {
 					t.Errorf("it took %v", took)
 				}
 			})
@@ -629,19 +548,19 @@ func TestEndAtAnyMoment(t *testing.T) {
 }
 
 func TestCameras(t *testing.T) {
-	cameras := make([]capture.Device, maxCameras+6)
+	cameras := make([]capture.Device, transport.MaxCameras+6)
 	for i := range cameras {
 		cameras[i] = capture.Device{
-			Path: fmt.Sprintf("/dev/video%d", i), Name: "evil\x1b]0;name\a", Modes: []capture.Mode{mjpeg720.Source},
+			Path: fmt.Sprintf("/dev/video%d", i), Name: "evil\x1b]0;name\a", Modes: []capture.Mode{transporttest.MJPEG720.Source},
 			Inputs:   []capture.Input{{Name: "HDMI\x1b", Problem: "no\nsignal", Standards: []string{"pal\a"}}},
 			Controls: []capture.Control{{Name: "Power\nLine", Menu: []capture.ControlMenuItem{{Name: "50\tHz"}}}},
 		}
 	}
-	for n, want := range map[int]int{0: 0, 1: 1, 3: 3, maxCameras: maxCameras, maxCameras + 6: maxCameras} {
+	for n, want := range map[int]int{0: 0, 1: 1, 3: 3, transport.MaxCameras: transport.MaxCameras, transport.MaxCameras + 6: transport.MaxCameras} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				calls := 0
-				w.feed.lister = func() []capture.Device {
+				w.catalogue.List = func() []capture.Device {
 					calls++
 					time.Sleep(1300 * time.Millisecond)
 					return cameras[:n]
@@ -693,14 +612,14 @@ func TestCamerasOnASlowLine(t *testing.T) {
 	inWorld(t, func(w *world) {
 		cameras := make([]capture.Device, 20)
 		for i := range cameras {
-			cameras[i].Modes = slices.Repeat([]capture.Mode{mjpeg720.Source}, 100)
+			cameras[i].Modes = slices.Repeat([]capture.Mode{transporttest.MJPEG720.Source}, 100)
 		}
-		w.feed.lister = func() []capture.Device { return cameras }
-		w.cable.rate, w.cable.capacity = 50_000, 10_000
+		w.catalogue.List = func() []capture.Device { return cameras }
+		w.cable.Rate, w.cable.Capacity = 50_000, 10_000
 		w.sending, w.viewing = start(w.sender.Run), start(w.receiver.Run)
 		go func() {
 			time.Sleep(time.Second)
-			w.cable.cut()
+			w.cable.Cut()
 		}()
 		if got := w.listTwice(); len(got) != len(cameras) || len(got[19].Modes) != 100 {
 			t.Errorf("%d cameras", len(got))
@@ -726,26 +645,61 @@ func TestCamerasNotAnswered(t *testing.T) {
 func TestStatus(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.startBoth()
-		for _, c := range []struct{ said, want Status }{
-			{Status{State: Waiting, Text: "the camera is unplugged"}, Status{State: Waiting, Text: "the camera is unplugged"}},
-			{Status{State: Waiting, Text: "a\x1b[31mb\r\nc\u202e"}, Status{State: Waiting, Text: "a\uFFFD[31mb\uFFFD\uFFFDc\uFFFD"}},
-			{Status{State: Failed, Text: strings.Repeat("<", 5000)}, Status{State: Failed, Text: strings.Repeat("<", maxReason)}},
-			{Status{State: Running}, Status{State: Running}},
+		for _, c := range []struct{ said, want transport.Status }{
+			{transport.Status{State: transport.Waiting, Text: "the camera is unplugged"}, transport.Status{State: transport.Waiting, Text: "the camera is unplugged"}},
+			{transport.Status{State: transport.Waiting, Text: "a\x1b[31mb\r\nc\u202e"}, transport.Status{State: transport.Waiting, Text: "a\uFFFD[31mb\uFFFD\uFFFDc\uFFFD"}},
+			{transport.Status{State: transport.Failed, Text: strings.Repeat("<", 5000)}, transport.Status{State: transport.Failed, Text: strings.Repeat("<", transport.MaxReason)}},
+			{transport.Status{State: transport.Running}, transport.Status{State: transport.Running}},
 		} {
-			w.sender.Report(c.said)
-			w.sender.Report(c.said)
+			w.feed.Report(c.said)
+			w.feed.Report(c.said)
 			time.Sleep(2 * time.Second)
-			if got := w.screen.noted().statuses; len(got) == 0 || got[len(got)-1] != c.want {
+			if got := w.screen.Events().Statuses; len(got) == 0 || got[len(got)-1] != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		}
-		if got := w.screen.noted().statuses; len(got) != 4 {
+		if got := w.screen.Events().Statuses; len(got) != 4 {
 			t.Errorf("%d statuses: %+v", len(got), got)
 		}
-		w.cable.cut() // the next session says it again
+		w.cable.Cut() // the next session says it again
 		time.Sleep(time.Second)
-		if got := w.screen.noted().statuses; len(got) != 5 || got[4].State != Running {
+		if got := w.screen.Events().Statuses; len(got) != 5 || got[4].State != transport.Running {
 			t.Errorf("%d statuses: %+v", len(got), got)
 		}
+	})
+}
+
+// Across a lopsided cable the stages of every frame are known within what the
+// clock says, and the distances of frames exactly.
+func TestFrameTimes(t *testing.T) {
+	inWorld(t, func(w *world) {
+		r := rand.New(rand.NewPCG(1, 0))
+		w.cable.Delay = func(from *transporttest.End) time.Duration {
+			if from == w.cable.Sender {
+				return 3*time.Millisecond + time.Duration(r.Int64N(1e6))
+			}
+			return 100 * time.Microsecond
+		}
+		var last capture.Frame
+		var lastTrue time.Time
+		w.screen.Seen = func(f *capture.Frame) {
+			truth, _ := w.feed.CapturedAt(f.Sequence)
+			_, uncertainty, _ := w.receiver.Clock().Estimate()
+			for stage, want := range map[capture.Stage]time.Time{capture.Captured: truth, capture.Dequeued: truth} {
+				if off := f.At[stage].Sub(want).Abs(); off > uncertainty {
+					t.Errorf("frame %d: %v is off by %v, more than %v", f.Sequence, stage, off, uncertainty)
+				}
+			}
+			if !f.At[capture.Encoded].IsZero() || f.At[capture.Sent].Sub(truth).Abs() > 5*time.Millisecond || !f.At[capture.Received].Equal(time.Now()) {
+				t.Errorf("frame %d: %v", f.Sequence, f.At)
+			}
+			if !lastTrue.IsZero() && f.Time.Sub(last.Time) != truth.Sub(lastTrue) {
+				t.Errorf("frame %d comes %v after the last, should be %v", f.Sequence, f.Time.Sub(last.Time), truth.Sub(lastTrue))
+			}
+			last.Time, lastTrue = f.Time, truth
+		}
+		time.Sleep(77 * time.Millisecond)
+		w.startBoth()
+		w.waitForFrames(300, 11*time.Second)
 	})
 }

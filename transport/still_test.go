@@ -1,4 +1,4 @@
-package transport
+package transport_test
 
 import (
 	"context"
@@ -8,19 +8,21 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/transporttest"
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
 // onDevice makes the cable one between two devices.
 func (w *world) onDevice() {
-	w.cable.device, w.cable.sender.pause, w.cable.viewer.pause = true, 1800*time.Millisecond, 1200*time.Millisecond
+	w.cable.Device, w.cable.Sender.Pause, w.cable.Viewer.Pause = true, 1800*time.Millisecond, 1200*time.Millisecond
 }
 
 // lose loses what is sent either way for a while.
 func (w *world) lose(d time.Duration) {
-	w.cable.set(func() { w.cable.damage = func(*end, []byte) []byte { return nil } })
+	w.cable.Change(func() { w.cable.Damage = func(*transporttest.End, []byte) []byte { return nil } })
 	time.Sleep(d)
-	w.cable.set(func() { w.cable.damage = whole })
+	w.cable.Change(func() { w.cable.Damage = whole })
 }
 
 // A host that slept may have lost count of more packets than padding makes up for,
@@ -44,12 +46,12 @@ func TestStandstill(t *testing.T) {
 				w.waitForFrames(10, 2*time.Second)
 				w.lose(c.still)
 				w.waitForFrames(20, 3*time.Second)
-				ends := w.screen.noted().ends
+				ends := w.screen.Events().Ends
 				if len(ends) != c.ends {
 					t.Errorf("sessions ended with %v, want %d", ends, c.ends)
 				}
 				for _, err := range ends {
-					if !errors.Is(err, errStill) && !errors.Is(err, ErrPeerDead) && !errors.Is(err, io.EOF) {
+					if !errors.Is(err, transport.ErrStill) && !errors.Is(err, transport.ErrPeerDead) && !errors.Is(err, io.EOF) {
 						t.Errorf("a session ended with: %v", err)
 					}
 				}
@@ -62,22 +64,19 @@ func TestStandstill(t *testing.T) {
 func TestLeftoverHello(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.onDevice()
-		w.receiver.Start(capture.Want{})
+		w.stream.Start(capture.Want{})
 		w.viewing = start(w.receiver.Run)
 		time.Sleep(time.Second)
-		gone, err := w.cable.sender.Open(context.Background())
+		gone, err := w.cable.Sender.Open(context.Background())
 		if err != nil {
 			t.Fatal(err)
 		}
-		hello := wire.Append(nil, wire.Header{Type: wire.Hello, Session: 5}, encode(ownPeer("tbcam-send", "gone")))
+		hello := wire.Append(nil, wire.Header{Type: wire.Hello, Session: 5}, transport.Encode(transport.OwnPeer("tbcam-send", "gone")))
 		if err := gone.WriteBuffers([][]byte{hello}); err != nil {
 			t.Fatal(err)
 		}
-		opened := func() (n int) {
-			w.cable.set(func() { n = w.cable.viewer.opened })
-			return n
-		}
-		time.Sleep(answerWait + w.cable.viewer.pause - 10*time.Millisecond)
+		opened := w.cable.Viewer.Opened
+		time.Sleep(transport.AnswerWait + w.cable.Viewer.Pause - 10*time.Millisecond)
 		if n := opened(); n != 1 {
 			t.Errorf("the viewer opened %d times before the answer was due", n)
 		}

@@ -41,11 +41,11 @@ func (o *controlFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.keepRate, "keep-rate", false, "keep the frame rate in the dark, at the price of darker frames (exposure_dynamic_framerate=0)")
 }
 
-// connect makes the controls that of the sender's viewers.
-func (c *cameraControls) connect(s *transport.Sender) {
+// connect reports the controls to a stream's viewer.
+func (c *cameraControls) connect(s *transport.SenderStream) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.SetControl, c.report = c.setControl, s.ReportControls
+	c.report = s.ReportControls
 	c.report(c.state)
 }
 
@@ -147,7 +147,7 @@ func lockOwners(list []capture.Control) []capture.Control {
 	return list
 }
 
-// setControl implements transport.Sender.SetControl.
+// setControl sets a control for a viewer.
 func (c *cameraControls) setControl(s capture.Setting) (capture.Setting, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -86,7 +86,12 @@ func (f *feed) close() {
 	f.setEncoder(nil, encoding{})
 }
 
-// Cameras implements transport.Producer.
+// SetControl implements transport.Producer.
+func (f *feed) SetControl(s capture.Setting) (capture.Setting, error) {
+	return f.controls.setControl(s)
+}
+
+// Cameras lists what the feed can open.
 func (f *feed) Cameras() []capture.Device {
 	cameras, err := f.camera.offer.list()
 	if err != nil {

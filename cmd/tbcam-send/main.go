@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -123,13 +124,34 @@ func send(ctx context.Context, o options) error {
 	defer link.Close()
 	log.Info("offering "+offer, "stream", o.stream)
 	meter := newMeter(feed)
-	sender := &transport.Sender{Link: link, Producer: feed, Program: "tbcam-send", Version: version, Log: log, Sent: meter.sent}
-	feed.report = sender.Report
-	feed.controls.connect(sender)
+	stream := &feedStream{feed: feed}
+	feed.report = stream.report
+	sender := &transport.Sender{
+		Link: link, Program: "tbcam-send", Version: version, Log: log,
+		Catalogue: &transport.Single{Producer: feed, List: func(context.Context) []capture.Device { return feed.Cameras() }, Opened: stream.open},
+		Sent:      func(_ int, f *capture.Frame) { meter.sent(f) },
+	}
 	feed.camera.launch(ctx)
 	defer feed.close()
 	defer o.stats.Start(os.Stdout, meter.summary)()
 	return cli.Mark(sender.Run(ctx), cli.ErrStream)
+}
+
+// feedStream reports what the feed's supervisor reports, once the viewer uses the stream.
+type feedStream struct {
+	feed   *feed
+	stream atomic.Pointer[transport.SenderStream]
+}
+
+func (s *feedStream) open(stream *transport.SenderStream) {
+	s.stream.Store(stream)
+	s.feed.controls.connect(stream)
+}
+
+func (s *feedStream) report(status transport.Status) {
+	if stream := s.stream.Load(); stream != nil {
+		stream.Report(status)
+	}
 }
 
 // plainWire is the value of --wire for plain MJPEG.

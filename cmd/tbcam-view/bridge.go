@@ -33,6 +33,7 @@ type bridge struct {
 	bridgeConfig
 	out      downstream
 	receiver *transport.Receiver
+	far      *transport.ReceiverStream
 	demand   *demand
 	modes    *modes
 	desired  *desiredControls
@@ -78,10 +79,12 @@ func newBridge(link transport.Link, out downstream, outage *outage, c bridgeConf
 		return nil, err
 	}
 	b := &bridge{bridgeConfig: c, out: out, outage: outage}
-	b.receiver = &transport.Receiver{Link: link, Consumer: b, Pool: c.pool, Program: "tbcam-view", Version: version, Log: c.log, Plain: plain.take}
-	b.receiver.ControlsChanged = b.controlsChanged
-	b.desired = &desiredControls{preset: c.preset, keepRate: c.keepRate, log: c.log, setControl: b.receiver.SetControl}
-	b.demand = &demand{receiver: b.receiver, want: c.want}
+	b.receiver = &transport.Receiver{Link: link, Pool: c.pool, Program: "tbcam-view", Version: version, Log: c.log, Plain: plain.take}
+	if b.far, err = b.receiver.Open(b, transport.Policy{}); err != nil {
+		return nil, err
+	}
+	b.desired = &desiredControls{preset: c.preset, keepRate: c.keepRate, log: c.log, setControl: b.far.SetControl}
+	b.demand = &demand{receiver: b.far, want: c.want}
 	b.modes = newModes(c.want, b.demand)
 	return b, nil
 }
@@ -191,8 +194,8 @@ func (b *bridge) Disconnected(err error) {
 	b.lost = capture.Lost{}
 }
 
-// controlsChanged implements transport.Receiver.ControlsChanged.
-func (b *bridge) controlsChanged(c transport.Controls) {
+// ControlsChanged implements transport.Consumer.
+func (b *bridge) ControlsChanged(c transport.Controls) {
 	b.desired.controlsChanged(c)
 	b.out.ControlsChanged(c.List)
 }
@@ -200,8 +203,8 @@ func (b *bridge) controlsChanged(c transport.Controls) {
 // setControl sets a control of the far camera for the user, and does not wait.
 // done, if not nil, is called by another goroutine with what was granted.
 func (b *bridge) setControl(s capture.Setting, done func(capture.Setting, error)) {
-	now := b.receiver.Controls()
-	b.receiver.SetControl(s, func(granted capture.Setting, err error) {
+	now := b.far.Controls()
+	b.far.SetControl(s, func(granted capture.Setting, err error) {
 		if err == nil {
 			b.desired.remember(now, granted)
 		}

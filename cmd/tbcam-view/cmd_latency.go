@@ -60,6 +60,7 @@ average; the figures include that, as does what a person sees.`,
 
 // latencyTest is one run of the command. It implements transport.Consumer.
 type latencyTest struct {
+	transport.NopConsumer
 	log     *slog.Logger
 	run     int // that the codes name
 	pool    *capture.Pool
@@ -116,9 +117,6 @@ func (t *latencyTest) Frame(f *capture.Frame, _ capture.Lost) {
 		t.glass.Skipped()
 	}
 }
-
-// Lost implements transport.Consumer: the test counts what it skips itself.
-func (t *latencyTest) Lost(capture.Lost) {}
 
 // Status implements transport.Consumer.
 func (t *latencyTest) Status(status transport.Status) {
@@ -242,8 +240,12 @@ func (o *options) latencyTest(ctx context.Context, flags latencyFlags) error {
 	t := newLatencyTest(log)
 	defer t.close()
 	go t.follow(w)
-	receiver := &transport.Receiver{Link: link, Consumer: t, Pool: t.pool, Program: "tbcam-view", Version: version, Log: log}
-	receiver.Start(want)
+	receiver := &transport.Receiver{Link: link, Pool: t.pool, Program: "tbcam-view", Version: version, Log: log}
+	stream, err := receiver.Open(t, transport.Policy{})
+	if err != nil {
+		return err
+	}
+	stream.Start(want)
 	log.Info("waiting for tbcam-send; point its camera at the window", "stream", o.stream)
 	if err := t.measure(ctx, receiver, w, flags); err != nil {
 		return err

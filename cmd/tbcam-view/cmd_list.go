@@ -62,7 +62,7 @@ func (o *options) askCameras(ctx context.Context) ([]capture.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &transport.Receiver{Link: link, Consumer: quiet{}, Pool: pool, Program: "tbcam-view", Version: version, Log: log, Plain: plain.take}
+	r := &transport.Receiver{Link: link, Pool: pool, Program: "tbcam-view", Version: version, Log: log, Plain: plain.take}
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
@@ -70,13 +70,3 @@ func (o *options) askCameras(ctx context.Context) ([]capture.Device, error) {
 	cancel()
 	return cameras, cli.Mark(cmp.Or(<-ended, err), cli.ErrStream)
 }
-
-// quiet is a transport.Consumer that wants nothing.
-type quiet struct{}
-
-func (quiet) Connected(transport.Peer)               {}
-func (quiet) Mode(transport.Mode)                    {}
-func (quiet) Frame(f *capture.Frame, _ capture.Lost) { f.Release() }
-func (quiet) Lost(capture.Lost)                      {}
-func (quiet) Status(transport.Status)                {}
-func (quiet) Disconnected(error)                     {}

@@ -35,7 +35,7 @@ func (b *bridge) answer(ctx context.Context, q ctlsock.Request) ctlsock.Response
 		}
 		return ctlsock.Response{Mode: &mode}
 	}
-	controls := b.receiver.Controls()
+	controls := b.far.Controls()
 	if controls.Path == "" {
 		return refuse(errors.New("the sender has no camera, has no remote control, or is not connected"))
 	}

@@ -16,7 +16,7 @@ type demand struct {
 	request uint32 // number of the last Start
 }
 
-// asker is a transport.Receiver.
+// asker is a transport.ReceiverStream.
 type asker interface {
 	Start(want capture.Want) (request uint32)
 	Stop()

@@ -18,7 +18,7 @@ type desiredControls struct {
 	preset   preset.Preset
 	keepRate bool
 	log      *slog.Logger
-	// setControl is that of the transport.Receiver.
+	// setControl is that of the transport.ReceiverStream.
 	setControl func(capture.Setting, func(capture.Setting, error))
 
 	mu      sync.Mutex

@@ -255,8 +255,8 @@ func (o *recordOutput) reserveMemory(f *capture.Frame) {
 
 // gap returns what is missing since the last call.
 func (o *recordOutput) gap() record.Gap {
-	received := o.run.bridge.receiver.Stats()
-	now := record.Gap{Lost: o.run.bridge.totalLost(), Link: received.Lost}
+	sessions := o.run.bridge.receiver.Stats().Sessions
+	now := record.Gap{Lost: o.run.bridge.totalLost(), Link: o.run.bridge.far.Stats().Lost}
 	gap := record.Gap{
 		Lost: capture.Lost{
 			Driver:     now.Driver - o.seen.Driver,
@@ -264,9 +264,9 @@ func (o *recordOutput) gap() record.Gap {
 			Superseded: now.Superseded - o.seen.Superseded,
 		},
 		Link:  now.Link - o.seen.Link,
-		Break: o.begun > 0 && received.Sessions != o.begun,
+		Break: o.begun > 0 && sessions != o.begun,
 	}
-	o.seen, o.begun = now, received.Sessions
+	o.seen, o.begun = now, sessions
 	return gap
 }
 

@@ -66,8 +66,9 @@ var errNoAnswer = errors.New("the running tbcam-view is of a different version")
 
 // streamRemote has a session of its own. The camera stays off.
 type streamRemote struct {
-	quiet
+	transport.NopConsumer
 	receiver *transport.Receiver
+	stream   *transport.ReceiverStream
 	cancel   context.CancelFunc
 	ended    chan struct{} // closed when the receiver has ended
 	err      error         // why, once it has
@@ -82,8 +83,11 @@ func (o *options) dial(ctx context.Context) (*streamRemote, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	r := &streamRemote{cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{}, 1)}
-	r.receiver = &transport.Receiver{Link: link, Consumer: r, Pool: &capture.Pool{}, Program: "tbcam-view", Version: version, Log: log}
-	r.receiver.ControlsChanged = func(transport.Controls) { r.notify() }
+	r.receiver = &transport.Receiver{Link: link, Program: "tbcam-view", Version: version, Log: log}
+	if r.stream, err = r.receiver.Open(r, transport.Policy{}); err != nil {
+		cancel()
+		return nil, errors.Join(err, link.Close())
+	}
 	go func() {
 		defer close(r.ended)
 		defer link.Close()
@@ -99,6 +103,9 @@ func (r *streamRemote) notify() {
 	default:
 	}
 }
+
+// ControlsChanged implements transport.Consumer.
+func (r *streamRemote) ControlsChanged(transport.Controls) { r.notify() }
 
 // Connected implements transport.Consumer.
 func (r *streamRemote) Connected(peer transport.Peer) {
@@ -121,7 +128,7 @@ func (r *streamRemote) controls(ctx context.Context) (transport.Controls, error)
 	case <-ctx.Done():
 		return transport.Controls{}, cmp.Or(r.reason(), ctx.Err())
 	}
-	c := r.receiver.Controls()
+	c := r.stream.Controls()
 	if c.Path == "" {
 		return c, noControls(cameras)
 	}
@@ -143,7 +150,7 @@ func noControls(cameras []capture.Device) error {
 func (r *streamRemote) setControl(ctx context.Context, s capture.Setting) (capture.Setting, error) {
 	ctx, cancel := r.untilEnd(ctx)
 	defer cancel()
-	return setControlAndWait(ctx, r.receiver.SetControl, s)
+	return setControlAndWait(ctx, r.stream.SetControl, s)
 }
 
 // setControlAndWait sets a control and waits for what was granted.

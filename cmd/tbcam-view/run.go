@@ -160,7 +160,7 @@ func (r *run) presented(f *capture.Frame) { r.meter.Add(&f.At, time.Now()) }
 
 // summary returns the figures so far.
 func (r *run) summary() meter.Summary {
-	received, shared, lost := r.bridge.receiver.Stats(), r.fanout.Stats(), r.bridge.totalLost()
+	received, shared, lost := r.bridge.far.Stats(), r.fanout.Stats(), r.bridge.totalLost()
 	s := meter.Summary{Program: "tbcam-view", Counted: "received", Report: r.meter.Report(received.Bytes), Clock: r.bridge.clock()}
 	s.Outcomes = append([]meter.Outcome{{Name: "sent", Count: received.Frames + received.Lost}}, meter.SenderOutcomes(lost)...)
 	s.Outcomes = append(s.Outcomes,

@@ -135,7 +135,7 @@ func (s *windowOutput) openWindow() (opened, error) {
 	s.title = s.titleNow()
 	w, err := window.Open(window.Options{
 		Title: s.title, Log: s.log,
-		Planar: codec.PlanarFormat, Convert: converter.Planar, RGBA: converter.RGBA,
+		Planar: codec.PlanarFormat, Convert: converter.Planar,
 		Shrink: func(f *capture.Frame, pixels int) (*capture.Frame, error) {
 			return converter.Shrink(f, s.pool, pixels)
 		},
@@ -487,7 +487,7 @@ func (s *windowOutput) Superseded() uint64 {
 
 // setControlFromWindow has a control set, and reports why where that is not done.
 func (b *bridge) setControlFromWindow(id uint32, value int64, failed func(error)) {
-	if b.receiver.Controls().Locked {
+	if b.far.Controls().Locked {
 		failed(errors.New("the sender does not allow changing them (tbcam-send --no-remote-control)"))
 		return
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // Factors of zooming by a line of the wheel and by a key, and how far an arrow
-// moves the picture in device-independent pixels.
+// moves the frame in device-independent pixels.
 const (
 	wheelZoom = 1.15
 	keyZoom   = 1.25
@@ -61,7 +61,7 @@ var acts = map[string]func(*game) error{
 	"t":      func(g *game) error { g.keepOnTop(); return nil },
 	"b":      func(g *game) error { g.undecorate(); return nil },
 	"h":      func(g *game) error { g.setHelp(!g.over.help); return nil },
-	"q":      func(*game) error { return ebiten.Termination },
+	"q":      (*game).quit,
 
 	"arrowleft":      func(g *game) error { g.pan(arrowPan, 0); return nil },
 	"arrowright":     func(g *game) error { g.pan(-arrowPan, 0); return nil },
@@ -86,10 +86,10 @@ func (g *game) escape() error {
 	return nil
 }
 
-// rotate turns the picture by a quarter, and the window with it.
+// rotate turns the frame by a quarter, and the window with it.
 func (g *game) rotate() {
 	g.pose.Rotate()
-	if g.picture == nil || ebiten.IsFullscreen() || ebiten.IsWindowMaximized() {
+	if !g.hasFormat() || ebiten.IsFullscreen() || ebiten.IsWindowMaximized() {
 		return
 	}
 	w, h := ebiten.WindowSize()
@@ -100,7 +100,7 @@ func (g *game) rotate() {
 	ebiten.SetWindowPosition(max(0, x+(w-size.X)/2), max(0, y+(h-size.Y)/2))
 }
 
-// turning is the size of a window that turns with its picture. Where a turned one
+// turning is the size of a window that turns with its frame. Where a turned one
 // does not fit on the monitor it is smaller, but what is turned back is as large
 // as it was.
 type turning struct{ wanted, got image.Point }
@@ -116,15 +116,15 @@ func (t *turning) next(window, monitor image.Point) image.Point {
 	return t.got
 }
 
-// turned returns the size of the picture as it is seen, and the screen's.
+// turned returns the size of the frame as it is seen, and the screen's.
 func (g *game) turned() (width, height int, screen image.Point) {
-	width, height = g.pose.Turned(g.picture.width, g.picture.height)
+	width, height = g.pose.Turned(g.format.Width, g.format.Height)
 	return width, height, image.Pt(g.over.width, g.over.height)
 }
 
 // magnify zooms at a point of the screen.
 func (g *game) magnify(factor float64, at image.Point) {
-	if g.picture == nil {
+	if !g.hasFormat() {
 		return
 	}
 	w, h, screen := g.turned()
@@ -141,14 +141,14 @@ func (g *game) zoomed() {
 	g.over.zoom, g.over.chips.stale, g.dirty = g.pose.Zoom(), true, true
 }
 
-// pan moves the picture by device-independent pixels.
+// pan moves the frame by device-independent pixels.
 func (g *game) pan(dx, dy float64) {
 	g.drag(dx*g.over.style.Scale, dy*g.over.style.Scale)
 }
 
-// drag moves the picture by pixels of the screen.
+// drag moves the frame by pixels of the screen.
 func (g *game) drag(dx, dy float64) {
-	if g.picture == nil {
+	if !g.hasFormat() {
 		return
 	}
 	w, h, screen := g.turned()
@@ -158,16 +158,24 @@ func (g *game) drag(dx, dy float64) {
 
 func (g *game) freeze(on bool) {
 	g.over.frozen, g.over.chips.stale = on, true
-	g.inbox.setFrozen(on)
+	g.skipFrames()
 	g.dirty = true
 }
 
-// nextStatistics shows more of them, or none, and tells tbcam-view, which
-// computes them only for somebody who looks.
+// skipFrames has the inbox wake the game for frames only if it has to do with them:
+// what is drawn in memory is another goroutine's, but for the graph.
+func (g *game) skipFrames() {
+	idle := g.painter != nil && g.over.level != graphOfStatistics
+	g.inbox.skipFrames(g.over.frozen || idle)
+}
+
+// nextStatistics shows more of them, or none, and reports that to tbcam-view, which
+// computes them only while they are seen.
 func (g *game) nextStatistics() error {
 	before := g.over.level
 	g.over.level = (before + 1) % levels
 	g.over.statistics.stale = true
+	g.skipFrames()
 	if before == graphOfStatistics || before == noStatistics {
 		return g.report(shm.Report{Action: shm.Statistics, On: before == noStatistics})
 	}
@@ -204,9 +212,9 @@ func (g *game) keepOnTop() {
 	on := !ebiten.IsWindowFloating()
 	ebiten.SetWindowFloating(on)
 	if on {
-		g.tell("Always on top")
+		g.notify("Always on top")
 	} else {
-		g.tell("No longer on top")
+		g.notify("No longer on top")
 	}
 }
 
@@ -214,15 +222,15 @@ func (g *game) undecorate() {
 	on := !ebiten.IsWindowDecorated()
 	ebiten.SetWindowDecorated(on)
 	if on {
-		g.tell("Border shown")
+		g.notify("Border shown")
 	} else {
-		g.tell("Border hidden")
+		g.notify("Border hidden")
 	}
 }
 
-// tell shows a notice of the window's own.
-func (g *game) tell(text string) {
-	g.over.tell(text)
+// notify shows a notice of the window's own.
+func (g *game) notify(text string) {
+	g.over.setNotice(text)
 	g.inbox.nudge(noticeTime)
 }
 
@@ -249,7 +257,7 @@ func (g *game) point(d did) error {
 		if inPanel {
 			g.grabbed = thePanel
 		} else if g.pose.Zoom() > 1 {
-			g.grabbed = thePicture
+			g.grabbed = theFrame
 		}
 	}
 	if d.wheel != 0 {
@@ -259,7 +267,7 @@ func (g *game) point(d did) error {
 		g.setFullscreen(!ebiten.IsFullscreen())
 		g.dirty = true
 	}
-	if g.grabbed == thePicture && (d.down || d.released) && !d.pressed && d.moved != (image.Point{}) {
+	if g.grabbed == theFrame && (d.down || d.released) && !d.pressed && d.moved != (image.Point{}) {
 		g.drag(float64(d.moved.X), float64(d.moved.Y))
 	}
 	if g.grabbed == thePanel {

@@ -1,5 +1,5 @@
 // Command tbcam-window is the window of tbcam-view, which starts it; it shows
-// pictures that come through shared memory.
+// frames that come through shared memory.
 //
 // Started by hand it says so and exits with 2. Without a display ebiten panics
 // before main, which exits with 2 as well.

@@ -2,16 +2,20 @@ package main
 
 import (
 	"fmt"
+	"image"
 	"math"
+	"os"
 	"time"
 
 	"github.com/hajimehoshi/ebiten/v2"
 
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/software"
 	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/view"
 	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
-// Sizes of the window in device-independent pixels: before the first picture,
+// Sizes of the window in device-independent pixels: before the first frame,
 // and the least.
 const (
 	startWidth, startHeight = 960, 540
@@ -22,7 +26,7 @@ const (
 // gives it no size by itself, and can be woken.
 const settled = 2
 
-// dimmed is the brightness of the picture under a message.
+// dimmed is the brightness of the frame under a message.
 const dimmed = 0.3
 
 // grab is what the mouse's button went down on.
@@ -30,7 +34,7 @@ type grab int
 
 const (
 	nobody grab = iota
-	thePicture
+	theFrame
 	thePanel
 )
 
@@ -41,19 +45,21 @@ type game struct {
 	probe  *ebiten.Image // one pixel; see waitForDrawing
 	inbox  inbox
 
-	input   input
-	again   time.Time // when it was arranged to look at held keys again
-	grabbed grab
+	input    input
+	repeatAt time.Time // when it was arranged to look at held keys again
+	grabbed  grab
 
-	slots   *shm.Reader // nil before the first format
-	picture *picture    // nil before the first format
+	format  capture.Format    // of the frames; without a size before the first one
+	painter *software.Painter // nil if the graphics card draws
+	slots   *shm.Reader       // of the graphics card, nil before the first format
+	frame   *frame            // the same
 	pose    view.Pose
 	turning turning
 	over    *overlay
 
 	updates int    // calls of Update, until it is called only when something has happened
 	dirty   bool   // the screen is not what it should be
-	drawn   uint64 // identity of a picture that was drawn and not reported; 0 for none
+	drawn   uint64 // identity of a frame that was drawn and not reported; 0 for none
 }
 
 func newGame(conn *shm.Conn) (*game, error) {
@@ -89,22 +95,33 @@ func (g *game) Update() error {
 		}
 		return nil
 	}
-	update, slots, told := g.inbox.take()
+	if ebiten.IsWindowBeingClosed() {
+		return g.quit()
+	}
+	update, slots, got := g.inbox.take()
 	if slots != nil {
 		g.adopt(slots)
 	}
 	g.apply(update)
 	g.upload()
 	d := g.input.poll()
-	if !told && !d.something() {
-		// Perhaps another window was in front, of which ebiten says nothing.
-		g.dirty = true
+	if !got && !d.something() {
+		// Perhaps another window was in front, which ebiten does not report.
+		g.dirty = g.dirty || g.painter == nil
 	}
-	if again := g.input.again; !again.IsZero() && again != g.again {
-		g.again = again
-		g.inbox.nudge(time.Until(again))
+	if at := g.input.repeatAt; !at.IsZero() && at != g.repeatAt {
+		g.repeatAt = at
+		g.inbox.nudge(time.Until(at))
 	}
 	return g.do(d)
+}
+
+// quit ends the window: its painter before ebiten destroys it.
+func (g *game) quit() error {
+	if g.painter != nil {
+		g.painter.Close()
+	}
+	return ebiten.Termination
 }
 
 // start begins to listen to tbcam-view.
@@ -114,32 +131,54 @@ func (g *game) start() error {
 	// idle window still takes 5 % of a core instead of nothing.
 	//lint:ignore SA1019 see above
 	ebiten.SetFPSMode(ebiten.FPSModeVsyncOffMinimum)
-	err := g.report(shm.Report{Action: shm.Started, On: g.wantsRGBA()})
+	if g.isSoftware() {
+		g.startPainter()
+	}
+	err := g.report(shm.Report{Action: shm.Started})
 	go g.inbox.receive(g.conn)
 	return err
 }
 
-// adopt changes over to pictures of another format.
-func (g *game) adopt(slots *shm.Reader) {
-	first := g.slots == nil
-	if !first {
-		g.slots.Close()
-		g.picture.free()
+// startPainter draws in memory from now on, if the X server allows it.
+func (g *game) startPainter() {
+	painter, err := software.New(g.conn)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tbcam-window: drawing with OpenGL:", err)
+		return
 	}
-	g.slots, g.picture = slots, newPicture(g.shader, slots.Format, slots.Layout)
-	if g.over.frozen { // that picture is gone
+	g.painter, g.inbox.frame = painter, painter.Wake
+	g.skipFrames()
+}
+
+// adopt changes over to frames of another format.
+func (g *game) adopt(slots *shm.Reader) {
+	first := !g.hasFormat()
+	g.format = slots.Format
+	if g.over.frozen { // that frame is gone
 		g.freeze(false)
 	}
 	if first {
 		g.fitWindow()
 	}
+	if g.painter != nil {
+		g.painter.Show(g.scene(), slots, true)
+		return
+	}
+	if !first {
+		g.slots.Close()
+		g.frame.free()
+	}
+	g.slots, g.frame = slots, newFrame(g.shader, slots.Format, slots.Layout)
 }
 
-// fitWindow gives the window the size of the picture, in the middle.
+// hasFormat reports whether a format is known, and so the size of the frames.
+func (g *game) hasFormat() bool { return g.format.Width > 0 }
+
+// fitWindow gives the window the size of the frame, in the middle.
 func (g *game) fitWindow() {
 	monitor := ebiten.Monitor()
 	mw, mh := monitor.Size()
-	width, height := g.pose.Turned(g.slots.Format.Width, g.slots.Format.Height)
+	width, height := g.pose.Turned(g.format.Width, g.format.Height)
 	w, h := view.WindowSize(width, height, mw, mh, monitor.DeviceScaleFactor())
 	ebiten.SetWindowSize(w, h)
 	ebiten.SetWindowPosition((mw-w)/2, (mh-h)/2)
@@ -159,26 +198,49 @@ func (g *game) apply(u shm.Update) {
 	g.dirty = g.dirty || seen || expired
 }
 
-// upload takes the newest picture, if it is a new one.
+// upload takes the newest frame, if it is a new one.
 func (g *game) upload() {
 	if g.slots == nil || g.over.frozen {
 		return
 	}
 	if planes, id, ok := g.slots.Take(); ok {
-		g.picture.upload(planes)
+		g.frame.upload(planes)
 		g.drawn, g.dirty = id, true
 	}
 }
 
+// scene returns what a painter is to show.
+func (g *game) scene() software.Scene {
+	s := software.Scene{
+		Size:    image.Pt(g.over.width, g.over.height),
+		Frozen:  g.over.frozen,
+		Sprites: g.over.sprites(),
+	}
+	if g.hasFormat() {
+		w, h, screen := g.turned()
+		s.Pose.To = g.pose.Place(w, h, screen.X, screen.Y).Rectangle()
+		s.Pose.Mirrored, s.Pose.Quarters = g.pose.Turn()
+		s.Pose.Brightness = float64(g.brightness())
+	}
+	return s
+}
+
 // Draw draws if there is anything new; otherwise the screen stays as it is.
 func (g *game) Draw(screen *ebiten.Image) {
-	if !g.dirty {
+	switch {
+	case g.painter != nil:
+		if g.dirty || g.over.level == graphOfStatistics {
+			g.painter.Show(g.scene(), nil, g.dirty)
+		}
+		g.dirty = false
+		return
+	case !g.dirty:
 		return
 	}
 	g.dirty = false
 	screen.Clear()
-	if g.picture != nil {
-		g.picture.draw(screen, &g.pose, g.brightness())
+	if g.frame != nil {
+		g.frame.draw(screen, &g.pose, g.brightness())
 	}
 	g.over.draw(screen)
 }
@@ -191,8 +253,11 @@ func (g *game) brightness() float32 {
 }
 
 // DrawFinalScreen puts what Draw made on the screen, pixel for pixel whatever
-// ebiten's scale is after rounding, and reports the picture.
+// ebiten's scale is after rounding, and reports the frame.
 func (g *game) DrawFinalScreen(screen ebiten.FinalScreen, offscreen *ebiten.Image, _ ebiten.GeoM) {
+	if g.painter != nil { // what it draws covers the screen
+		return
+	}
 	screen.DrawImage(offscreen, nil)
 	if g.drawn == 0 {
 		return

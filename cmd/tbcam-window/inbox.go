@@ -13,13 +13,15 @@ import (
 	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
-// inbox holds what tbcam-view has told until the window looks.
+// inbox holds what tbcam-view has sent until the window looks.
 type inbox struct {
 	mu     sync.Mutex
 	update shm.Update  // newer values have replaced older ones
 	slots  *shm.Reader // of a new format, nil without one
 	retry  *time.Timer // runs while something is in the inbox, else nil
-	frozen bool        // the window wants no pictures
+	skip   bool        // the window is not woken for frames alone
+	// frame is called for every frame, if it is set before receive is called.
+	frame func()
 }
 
 // retryAfter is how long the window may take to look before it is woken again.
@@ -58,17 +60,20 @@ func (in *inbox) put(u shm.Update, memory *os.File) error {
 		in.slots = slots
 	}
 	in.update.Merge(u)
-	if !in.frozen || !u.Quiet() {
+	if u.Frame && in.frame != nil {
+		in.frame()
+	}
+	if !in.skip || !u.Quiet() {
 		in.wake()
 	}
 	return nil
 }
 
-// setFrozen says whether the window is to sleep through new pictures.
-func (in *inbox) setFrozen(frozen bool) {
+// skipFrames sets whether the window sleeps through frames.
+func (in *inbox) skipFrames(skip bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.frozen = frozen
+	in.skip = skip
 }
 
 // nudge wakes the window after some time.

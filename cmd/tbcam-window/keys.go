@@ -13,8 +13,8 @@ import (
 // doubleClick is the longest time between the clicks of a double click.
 const doubleClick = 400 * time.Millisecond
 
-// trembling is how far the mouse may move between them, in pixels.
-const trembling = 8
+// clickSlop is how far the mouse may move between them, in pixels.
+const clickSlop = 8
 
 // A key that repeats does so after repeatAfter, every repeatEvery.
 const (
@@ -31,9 +31,9 @@ var repeating = []ebiten.Key{
 
 // input is what is known of the user's devices since the last look.
 type input struct {
-	keys   []ebiten.Key
-	repeat ebiten.Key
-	again  time.Time // when the key repeats, zero for never
+	keys     []ebiten.Key
+	repeat   ebiten.Key
+	repeatAt time.Time // when the key repeats, zero for never
 
 	mouse   image.Point
 	click   time.Time   // the last one, zero after a double click
@@ -74,12 +74,12 @@ func (in *input) poll() (d did) {
 func (in *input) pollKeys() (names []string) {
 	in.keys = inpututil.AppendJustPressedKeys(in.keys[:0])
 	if slices.ContainsFunc(desktop, wasHeld) {
-		in.keys, in.again = in.keys[:0], time.Time{}
+		in.keys, in.repeatAt = in.keys[:0], time.Time{}
 	}
 	for _, k := range in.keys {
 		names = append(names, keyName(k))
 		if slices.Contains(repeating, k) {
-			in.repeat, in.again = k, time.Now().Add(repeatAfter)
+			in.repeat, in.repeatAt = k, time.Now().Add(repeatAfter)
 		}
 	}
 	if in.repeats() {
@@ -100,19 +100,19 @@ func wasHeld(k ebiten.Key) bool {
 // repeats reports whether a held key is to act again now.
 func (in *input) repeats() bool {
 	if !ebiten.IsKeyPressed(in.repeat) {
-		in.again = time.Time{}
+		in.repeatAt = time.Time{}
 	}
-	if in.again.IsZero() || time.Now().Before(in.again) {
+	if in.repeatAt.IsZero() || time.Now().Before(in.repeatAt) {
 		return false
 	}
-	in.again = time.Now().Add(repeatEvery)
+	in.repeatAt = time.Now().Add(repeatEvery)
 	return true
 }
 
 // doubleClick reports whether the button went down twice in a short time without
 // the mouse having gone anywhere.
 func (in *input) doubleClick(d did) bool {
-	if away := d.mouse.Sub(in.clicked); max(away.X, -away.X, away.Y, -away.Y) > trembling {
+	if away := d.mouse.Sub(in.clicked); max(away.X, -away.X, away.Y, -away.Y) > clickSlop {
 		in.click = time.Time{}
 	}
 	if !d.pressed {

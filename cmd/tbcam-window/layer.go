@@ -2,12 +2,13 @@ package main
 
 import (
 	"image"
-	"math"
 
 	"github.com/hajimehoshi/ebiten/v2"
+
+	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/paint"
 )
 
-// layer is something that is drawn over the picture, and drawn anew only when it
+// layer is something that is drawn over the frame, and drawn again only when it
 // has changed.
 type layer struct {
 	// paint returns what is to be seen, nil for nothing.
@@ -18,57 +19,68 @@ type layer struct {
 	whole bool
 
 	stale   bool
-	texture *ebiten.Image // nil for nothing
+	painted *image.RGBA // nil for nothing
+	fitted  *image.RGBA // the same, as small as its room was
+	room    image.Point // that it was fitted to
+
+	texture  *ebiten.Image // of uploaded; nil for nothing
+	uploaded *image.RGBA
 }
 
-// refresh makes the texture what it should be.
+// refresh paints the layer if that is due.
 func (l *layer) refresh() {
 	if !l.stale {
 		return
 	}
 	l.stale = false
-	m := l.paint()
-	if l.texture != nil && (m == nil || m.Rect.Size() != l.texture.Bounds().Size()) {
-		l.texture.Deallocate()
-		l.texture = nil
+	l.painted, l.fitted = l.paint(), nil
+	if l.painted != nil && l.painted.Rect.Empty() {
+		l.painted = nil
 	}
-	if m == nil || m.Rect.Empty() {
-		return
-	}
-	if l.texture == nil {
-		l.texture = newTexture(m.Rect.Dx(), m.Rect.Dy())
-	}
-	l.texture.WritePixels(m.Pix)
 }
 
 // size returns how large the layer is where it is not made smaller.
 func (l *layer) size() image.Point {
 	l.refresh()
-	if l.texture == nil {
+	if l.painted == nil {
 		return image.Point{}
 	}
-	return l.texture.Bounds().Size()
+	return l.painted.Rect.Size()
 }
 
-// draw draws the layer in a part of the screen, smaller where it does not fit.
-func (l *layer) draw(screen *ebiten.Image, room image.Rectangle) {
+// sprite returns the layer in a part of the screen, smaller where it does not fit, and
+// false if there is nothing to be seen.
+func (l *layer) sprite(room image.Rectangle) (paint.Sprite, bool) {
 	l.refresh()
-	if l.texture == nil || room.Empty() {
-		return
+	if l.painted == nil || room.Empty() {
+		return paint.Sprite{}, false
 	}
-	width, height := dimensions(l.texture.Bounds())
-	roomWidth, roomHeight := dimensions(room)
+	if l.fitted == nil || l.room != room.Size() {
+		l.fitted, l.room = paint.Fit(l.painted, room.Size()), room.Size()
+	}
+	return paint.Align(l.fitted, room, l.x, l.y), true
+}
+
+// draw draws the layer's sprite with the graphics card.
+func (l *layer) draw(screen *ebiten.Image, s paint.Sprite) {
+	l.upload(s.Image)
 	var o ebiten.DrawImageOptions
-	scale := min(1, roomWidth/width, roomHeight/height)
-	if scale < 1 {
-		o.Filter = ebiten.FilterLinear
-	}
-	o.GeoM.Scale(scale, scale)
-	x, y := l.x*(roomWidth-scale*width), l.y*(roomHeight-scale*height)
-	o.GeoM.Translate(float64(room.Min.X)+math.Floor(x), float64(room.Min.Y)+math.Floor(y))
+	o.GeoM.Translate(float64(s.At.X), float64(s.At.Y))
 	screen.DrawImage(l.texture, &o)
 }
 
-func dimensions(r image.Rectangle) (width, height float64) {
-	return float64(r.Dx()), float64(r.Dy())
+// upload makes the texture an image, if it is not.
+func (l *layer) upload(m *image.RGBA) {
+	if l.uploaded == m {
+		return
+	}
+	if l.texture != nil && m.Rect.Size() != l.texture.Bounds().Size() {
+		l.texture.Deallocate()
+		l.texture = nil
+	}
+	if l.texture == nil {
+		l.texture = newTexture(m.Rect.Dx(), m.Rect.Dy())
+	}
+	l.texture.WritePixels(m.Pix)
+	l.uploaded = m
 }

@@ -37,6 +37,7 @@ func run() error {
 	ebiten.SetWindowSize(startWidth, startHeight)
 	ebiten.SetWindowSizeLimits(minWidth, minHeight, -1, -1)
 	ebiten.SetScreenClearedEveryFrame(false)
+	ebiten.SetWindowClosingHandled(true)
 	err = ebiten.RunGameWithOptions(g, &ebiten.RunGameOptions{
 		// Everything on one thread: no hand-overs, and what is drawn is on its
 		// way to the screen when Draw's frame ends.

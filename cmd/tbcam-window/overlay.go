@@ -28,7 +28,7 @@ const (
 	levels
 )
 
-// overlay is all that is shown over the picture.
+// overlay is all that is shown over the frame.
 type overlay struct {
 	style         *paint.Style
 	width, height int // of the screen in its pixels
@@ -80,21 +80,21 @@ func (o *overlay) resize(width, height int, scale float64) bool {
 	return true
 }
 
-// refresh draws everything anew.
+// refresh has everything painted again.
 func (o *overlay) refresh() {
 	for _, l := range o.layers() {
 		l.stale = true
 	}
 }
 
-// apply takes over what tbcam-view told, and reports whether that is seen.
+// apply takes over an update, and reports whether that is seen.
 func (o *overlay) apply(u shm.Update) (seen bool) {
 	if u.Message != nil && *u.Message != o.message {
 		o.message = *u.Message
 		o.text.stale, seen = true, true
 	}
 	if u.Notice != nil {
-		o.tell(*u.Notice)
+		o.setNotice(*u.Notice)
 		seen = true
 	}
 	if u.Status != nil {
@@ -103,7 +103,7 @@ func (o *overlay) apply(u shm.Update) (seen bool) {
 		seen = seen || o.level != noStatistics
 	}
 	if len(u.Latency) > 0 {
-		// It is seen with the next picture.
+		// It is seen with the next frame.
 		o.latency = append(o.latency, u.Latency...)
 		o.latency = o.latency[max(0, len(o.latency)-shm.MaxLatency):]
 		o.statistics.stale = o.statistics.stale || o.level == graphOfStatistics
@@ -124,8 +124,8 @@ func (o *overlay) setControls(all []capture.Control) {
 	o.controls.stale = true
 }
 
-// tell shows a notice.
-func (o *overlay) tell(text string) {
+// setNotice shows a notice.
+func (o *overlay) setNotice(text string) {
 	o.noticed, o.until, o.notice.stale = text, time.Now().Add(noticeTime), true
 }
 
@@ -161,7 +161,19 @@ func (o *overlay) room() image.Rectangle {
 	return image.Rect(0, 0, width, o.height).Inset(o.margin())
 }
 
+// draw draws everything with the graphics card.
 func (o *overlay) draw(screen *ebiten.Image) {
+	o.each(func(l *layer, s paint.Sprite) { l.draw(screen, s) })
+}
+
+// sprites returns everything, the lowest first.
+func (o *overlay) sprites() (all []paint.Sprite) {
+	o.each(func(_ *layer, s paint.Sprite) { all = append(all, s) })
+	return all
+}
+
+// each calls f for every layer that is seen, the lowest first.
+func (o *overlay) each(f func(*layer, paint.Sprite)) {
 	layers := o.layers()
 	if o.help { // beside it the others would be read through each other
 		layers = []*layer{&o.controls, &o.keys}
@@ -174,7 +186,9 @@ func (o *overlay) draw(screen *ebiten.Image) {
 		case l == &o.keys && l.size().X > room.Dx(): // rather over the panel than tiny
 			room = image.Rect(0, 0, o.width, o.height).Inset(o.margin())
 		}
-		l.draw(screen, room)
+		if s, ok := l.sprite(room); ok {
+			f(l, s)
+		}
 	}
 }
 
@@ -202,7 +216,7 @@ func (o *overlay) paintStatistics() *image.RGBA {
 	return o.style.Statistics(o.latency, o.status[1:], o.room().Dx())
 }
 
-// paintChips draws what is not as usual: a recording, a frozen or zoomed picture.
+// paintChips draws what is not as usual: a recording, a frozen or zoomed frame.
 func (o *overlay) paintChips() *image.RGBA {
 	var texts []string
 	dot := color.RGBA{}

@@ -34,16 +34,20 @@ func TestFirstPictureOnDemand(t *testing.T) {
 		t.Fatal(err)
 	}
 	fan := sink.NewFanout(sink.Options{Decoder: codec.NewDecoder(&pool, codec.Limits{})})
-	receiver := &transport.Receiver{Link: link, Consumer: audience{fan: fan}, Pool: &pool, Log: log}
+	receiver := &transport.Receiver{Link: link, Pool: &pool, Log: log}
+	stream, err := receiver.Open(audience{fan: fan}, transport.Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	node := &fake{tells: true, users: make(chan int)}
 	c := New(Options{
 		Driver: node,
 		Node:   "/dev/video7", OnDemand: true, Pool: &pool, Log: log,
 		Need: func(yes bool) {
 			if yes {
-				receiver.Start(capture.Want{})
+				stream.Start(capture.Want{})
 			} else {
-				receiver.Stop()
+				stream.Stop()
 			}
 		},
 	})
@@ -51,7 +55,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 		t.Fatal(err)
 	}
 	camera := newPatternProducer(t, &pool)
-	sender := &transport.Sender{Link: &unixsock.Dialer{Path: link.String()[len("unix:"):], Log: log}, Producer: camera, Log: log}
+	sender := &transport.Sender{Link: &unixsock.Dialer{Path: link.String()[len("unix:"):], Log: log}, Catalogue: &transport.Single{Producer: camera}, Log: log}
 	programs.Go(fan.Run)
 	programs.Go(func() { _ = receiver.Run(ctx) })
 	programs.Go(func() { _ = sender.Run(ctx) })
@@ -106,6 +110,7 @@ func (a audience) Frame(f *capture.Frame, _ capture.Lost) { a.fan.Frame(f) }
 
 // patternProducer is the pattern as a transport.Producer, in its largest usual mode.
 type patternProducer struct {
+	transport.NoControls
 	t       *testing.T
 	pool    *capture.Pool
 	encoder codec.Encoder
@@ -163,8 +168,7 @@ func (p *patternProducer) Stop() {
 	p.stop()
 }
 
-func (p *patternProducer) Lost() capture.Lost        { return capture.Lost{} }
-func (p *patternProducer) Cameras() []capture.Device { return nil }
+func (p *patternProducer) Lost() capture.Lost { return capture.Lost{} }
 
 func (p *patternProducer) Next(ctx context.Context) (transport.Unit, error) {
 	select {

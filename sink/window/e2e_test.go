@@ -67,7 +67,7 @@ func openOn(t *testing.T, display *xvfb.Display) *desk {
 	converter := codec.NewConverter()
 	w, err := Open(Options{
 		Title: "tbcam test", Path: build(t),
-		Planar: codec.PlanarFormat, Convert: converter.Planar, RGBA: converter.RGBA,
+		Planar: codec.PlanarFormat, Convert: converter.Planar,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -191,10 +191,10 @@ func wrongPixel(screen image.Image, x, y int, want color.RGBA) error {
 }
 
 // wrongOutside returns what is not black in a window around a frame.
-func wrongOutside(screen image.Image, window, picture image.Rectangle) error {
+func wrongOutside(screen image.Image, window, frame image.Rectangle) error {
 	for y := window.Min.Y; y < window.Max.Y; y++ {
 		for x := window.Min.X; x < window.Max.X; x++ {
-			if !image.Pt(x, y).In(picture) {
+			if !image.Pt(x, y).In(frame) {
 				if err := wrongPixel(screen, x, y, color.RGBA{}); err != nil {
 					return err
 				}
@@ -207,19 +207,19 @@ func wrongOutside(screen image.Image, window, picture image.Rectangle) error {
 // TestColours shows bars as the graphics card converts them, and as it is done
 // for a window without one.
 func TestColours(t *testing.T) {
-	for _, convert := range []string{"gpu", "cpu"} {
-		t.Setenv("TBCAM_CONVERT", convert)
+	for _, draw := range []string{"gpu", "cpu"} {
+		t.Setenv("TBCAM_DRAW", draw)
 		d := openDesk(t)
 		for _, pixel := range []capture.PixelFormat{capture.YUV420, capture.YUV422P, capture.YUV444, capture.GREY} {
 			for _, matrix := range []capture.Matrix{capture.BT601, capture.BT709} {
 				for _, rng := range []capture.Range{capture.Limited, capture.Full} {
 					// An odd size: lines do not end with a texel or a chroma sample.
 					f := capture.Format{Pixel: pixel, Width: 645, Height: 481, Matrix: matrix, Range: rng}
-					t.Run(fmt.Sprint(convert, " ", pixel, " matrix ", matrix, " range ", rng), func(t *testing.T) {
+					t.Run(fmt.Sprint(draw, " ", pixel, " matrix ", matrix, " range ", rng), func(t *testing.T) {
 						d.show(t, f, bars(f))
 						_, place := d.Display.Window(t, "tbcam")
 						if place.Dx() != f.Width || place.Dy() != f.Height {
-							t.Errorf("window of %v for a picture of %dx%d", place, f.Width, f.Height)
+							t.Errorf("window of %v for a frame of %dx%d", place, f.Width, f.Height)
 						}
 						d.until(t, func(screen image.Image) error { return wrongBars(screen, place, f) })
 					})
@@ -236,10 +236,27 @@ func TestColours(t *testing.T) {
 func TestNoGraphicsCard(t *testing.T) {
 	d := openDesk(t)
 	d.show(t, wide, bars(wide))
-	if !d.format.RGBA {
-		t.Error("pictures are converted by a shader that runs on the processor")
+	id, _ := d.Display.Window(t, "tbcam")
+	if d.Children(t, id) != 1 {
+		t.Error("frames are drawn by OpenGL on the processor")
 	}
 }
+
+// TestNoSharedMemory: an X server on another host, or in a container, cannot read the
+// window's memory.
+func TestNoSharedMemory(t *testing.T) {
+	d := openOn(t, xvfb.Start(t, "-extension", "MIT-SHM"))
+	for _, f := range []capture.Format{wide, large} {
+		d.show(t, f, bars(f))
+		id, window := d.Display.Window(t, "tbcam")
+		d.until(t, func(s image.Image) error { return wrongBars(s, window, f) })
+		if d.Children(t, id) != 1 {
+			t.Error("frames are drawn by OpenGL on the processor")
+		}
+	}
+}
+
+var large = capture.Format{Pixel: capture.YUV422P, Width: 1920, Height: 1080, Range: capture.Limited}
 
 var wide = capture.Format{Pixel: capture.YUV420, Width: 640, Height: 360, Range: capture.Full}
 
@@ -248,15 +265,15 @@ func TestResize(t *testing.T) {
 	d.show(t, wide, bars(wide))
 	id, _ := d.Display.Window(t, "tbcam")
 	d.Xdotool(t, "windowmove", "--sync", fmt.Sprint(id), "0", "0")
-	for _, c := range []struct{ width, height, pictureWidth, pictureHeight int }{
+	for _, c := range []struct{ width, height, frameWidth, frameHeight int }{
 		{900, 360, 640, 360}, {640, 700, 640, 360}, {1280, 800, 1280, 720}, {320, 360, 320, 180}, {200, 150, 200, 113},
 	} {
 		d.Xdotool(t, "windowsize", "--sync", fmt.Sprint(id), fmt.Sprint(c.width), fmt.Sprint(c.height))
 		d.until(t, func(screen image.Image) error {
 			_, window := d.Display.Window(t, "tbcam")
-			x, y := window.Min.X+(c.width-c.pictureWidth)/2, window.Min.Y+(c.height-c.pictureHeight)/2
-			picture := image.Rect(x, y, x+c.pictureWidth, y+c.pictureHeight)
-			return errors.Join(wrongBars(screen, picture, wide), wrongOutside(screen, window, picture))
+			x, y := window.Min.X+(c.width-c.frameWidth)/2, window.Min.Y+(c.height-c.frameHeight)/2
+			frame := image.Rect(x, y, x+c.frameWidth, y+c.frameHeight)
+			return errors.Join(wrongBars(screen, frame, wide), wrongOutside(screen, window, frame))
 		})
 	}
 }
@@ -317,9 +334,9 @@ func wrongChecks(screen image.Image, place image.Rectangle) error {
 func TestFullscreen(t *testing.T) {
 	d := openDesk(t)
 	d.show(t, wide, bars(wide))
-	screen, picture := image.Rect(0, 0, xvfb.Width, xvfb.Height), image.Rect(0, 40, 1280, 760)
+	screen, frame := image.Rect(0, 0, xvfb.Width, xvfb.Height), image.Rect(0, 40, 1280, 760)
 	full := func(s image.Image) error {
-		return errors.Join(wrongBars(s, picture, wide), wrongOutside(s, screen, picture))
+		return errors.Join(wrongBars(s, frame, wide), wrongOutside(s, screen, frame))
 	}
 	window := image.Rect(320, 220, 960, 580)
 	windowed := func(s image.Image) error { return wrongBars(s, window, wide) }
@@ -452,9 +469,9 @@ func TestIdle(t *testing.T) {
 	})
 	time.Sleep(500 * time.Millisecond) // the last frames of ebiten
 	idle := percent(func() { time.Sleep(span) })
-	t.Logf("of a core: %.1f %% at 30 pictures/s, %.1f %% while the camera is paused", busy, idle)
+	t.Logf("of a core: %.1f %% at 30 frames/s, %.1f %% while the camera is paused", busy, idle)
 	if idle > 5 || busy == 0 {
-		t.Error("an idle window may take 5 %, and one with pictures takes more than nothing")
+		t.Error("an idle window may take 5 %, and one with frames takes more than nothing")
 	}
 }
 
@@ -516,8 +533,8 @@ func TestLatency(t *testing.T) {
 	d := openDesk(t)
 	d.show(t, wide, func([]byte) {})
 	var shown, visible time.Duration
-	const pictures = 20
-	for i := range pictures {
+	const frames = 20
+	for i := range frames {
 		value := byte(40 + 10*i)
 		start := time.Now()
 		e := d.show(t, wide, func(data []byte) { clear(data); fillLuma(data, value) })
@@ -527,7 +544,7 @@ func TestLatency(t *testing.T) {
 		})
 		visible += time.Since(e.ShownAt)
 	}
-	t.Logf("shown %v after Present began, visible at most %v later", shown/pictures, visible/pictures)
+	t.Logf("shown %v after Present began, visible at most %v later", shown/frames, visible/frames)
 }
 
 func fillLuma(data []byte, value byte) {

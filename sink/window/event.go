@@ -73,7 +73,7 @@ func (w *Window) handleReport(r shm.Report) error {
 	case shm.Shown:
 		w.shown(r)
 	case shm.Started:
-		w.started(r)
+		w.deliver(Event{Kind: Started})
 	case shm.Snapshot:
 		w.snapshot()
 	case shm.Record:
@@ -97,14 +97,6 @@ func (w *Window) deliver(e Event) {
 	case w.events <- e:
 	case <-w.closing:
 	}
-}
-
-// started notes how the window wants its frames.
-func (w *Window) started(r shm.Report) {
-	w.mu.Lock()
-	w.rgba = r.On && w.options.RGBA != nil
-	w.mu.Unlock()
-	w.deliver(Event{Kind: Started})
 }
 
 func (w *Window) snapshot() {

@@ -69,7 +69,7 @@ func fakeWindow(act func(*shm.Conn, *fakeScreen)) {
 	}
 }
 
-func (s *fakeScreen) take(f shm.Format, memory *os.File) {
+func (s *fakeScreen) take(f capture.Format, memory *os.File) {
 	fd, err := syscall.Dup(int(memory.Fd()))
 	if err != nil {
 		panic(err)
@@ -222,10 +222,10 @@ func TestShown(t *testing.T) {
 		}
 		e := next(t, w)
 		if e.Kind != Shown || e.Sequence != i || !e.At[capture.Captured].Equal(captured) {
-			t.Fatalf("picture %d: %+v", i, e)
+			t.Fatalf("frame %d: %+v", i, e)
 		}
 		if age := e.ShownAt.Sub(captured); age <= 0 || age > time.Since(captured) {
-			t.Errorf("picture %d is shown %v after its capture, %v ago", i, age, time.Since(captured))
+			t.Errorf("frame %d is shown %v after its capture, %v ago", i, age, time.Since(captured))
 		}
 	}
 	if got, want := w.Stats(), (Stats{Presented: 30, Shown: 30}); got != want {
@@ -235,16 +235,16 @@ func TestShown(t *testing.T) {
 		t.Error("a format without planes was shown")
 	}
 	if err := w.Present(frame(t, pool, grey, 31, 0)); err != nil {
-		t.Errorf("after a picture that cannot be shown: %v", err)
+		t.Errorf("after a frame that cannot be shown: %v", err)
 	}
 }
 
 // TestMute presents to a window that never looks.
 func TestMute(t *testing.T) {
 	w, pool := open(t, "mute"), newPool(t)
-	const pictures = 1000
+	const frames = 1000
 	start := time.Now()
-	for i := range uint32(pictures) {
+	for i := range uint32(frames) {
 		if err := w.Present(frame(t, pool, grey, i, 0)); err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +253,7 @@ func TestMute(t *testing.T) {
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("presenting took %v", took)
 	}
-	if got := w.Stats(); got.Superseded != pictures-1 {
+	if got := w.Stats(); got.Superseded != frames-1 {
 		t.Errorf("%+v", got)
 	}
 	start = time.Now()

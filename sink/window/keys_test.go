@@ -207,16 +207,16 @@ func TestFreeze(t *testing.T) {
 	}
 	d.corner(t, "left")
 	if after := d.Stats(); after.Shown != before.Shown {
-		t.Errorf("%d pictures were shown", after.Shown-before.Shown)
+		t.Errorf("%d frames were shown", after.Shown-before.Shown)
 	}
 	d.Xdotool(t, "key", "s")
 	if e := nextBut(t, d.Window); e.Kind != Snapshot || e.Sequence != d.last-10 {
-		t.Errorf("%+v, not of the picture that is seen", e)
+		t.Errorf("%+v, not of the frame that is seen", e)
 	}
 	d.Xdotool(t, "key", "space")
 	d.corner(t, "")
 	if e := next(t, d.Window); e.Kind != Shown || e.Sequence != d.last {
-		t.Errorf("%+v, not of the newest picture", e)
+		t.Errorf("%+v, not of the newest frame", e)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
@@ -46,7 +47,7 @@ func (o *outbox) announce() {
 }
 
 // putFormat takes over the memory for frames of a new format.
-func (o *outbox) putFormat(format shm.Format, memory *os.File) {
+func (o *outbox) putFormat(format capture.Format, memory *os.File) {
 	o.put(func(u *shm.Update) {
 		o.dropMemory()
 		u.Format, o.memory = &format, memory

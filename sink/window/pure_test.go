@@ -99,7 +99,7 @@ func TestPlanes(t *testing.T) {
 		for i := range f.Data {
 			f.Data[i] = byte(i + 1)
 		}
-		layout, err := shm.NewLayout(shm.Format{Format: planar(f.Format)})
+		layout, err := shm.NewLayout(planar(f.Format))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestPlanes(t *testing.T) {
 		}
 		f.Data = f.Data[:len(f.Data)-1]
 		if err := copyPlanes(dst, layout.Strides(), f); err == nil {
-			t.Errorf("%v: a picture that is too short", pixel)
+			t.Errorf("%v: a frame that is too short", pixel)
 		}
 		f.Release()
 	}
@@ -161,16 +161,16 @@ func TestTextsFit(t *testing.T) {
 	}
 }
 
-func width(w int) shm.Format { return shm.Format{Format: capture.Format{Width: w}} }
+func width(w int) capture.Format { return capture.Format{Width: w} }
 
 func TestOutbox(t *testing.T) {
 	o := newOutbox()
 	first, second := newFile(t), newFile(t)
 	o.putFormat(width(1), first)
 	o.putFormat(width(2), second)
-	o.put(func(u *shm.Update) { u.Picture = true })
+	o.put(func(u *shm.Update) { u.Frame = true })
 	u, memory := o.take()
-	if u.Format.Width != 2 || !u.Picture || memory != second {
+	if u.Format.Width != 2 || !u.Frame || memory != second {
 		t.Errorf("took %+v and %v", u, memory)
 	}
 	if first.Close() == nil {

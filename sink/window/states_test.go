@@ -17,7 +17,7 @@ import (
 )
 
 // scene paints bars with a white block in the upper left corner, so that it is
-// seen which way the picture is turned.
+// seen which way the frame is turned.
 func scene(f capture.Format) func([]byte) {
 	return func(data []byte) {
 		bars(f)(data)
@@ -124,7 +124,7 @@ func both(first, second func(*testing.T, *desk)) func(*testing.T, *desk) {
 
 func noControls(_ *testing.T, d *desk) { d.SetControls(nil) }
 
-// TestStates compares the window in each state with a golden picture.
+// TestStates compares the window in each state with a golden frame.
 func TestStates(t *testing.T) {
 	d := openDesk(t)
 	d.SetMessage("Waiting for the camera\nStart tbcam-send on the other computer · stream “tbcam”\n\nH help, Q quit")
@@ -168,7 +168,7 @@ func TestHiDPIStates(t *testing.T) {
 	d.golden(t, "hidpi-help", place)
 }
 
-// golden waits until a part of the screen looks as the golden picture of that
+// golden waits until a part of the screen looks as the golden frame of that
 // name does, and keeps what it looks like.
 func (d *desk) golden(t *testing.T, name string, place image.Rectangle) {
 	t.Helper()
@@ -195,7 +195,7 @@ const (
 	many   = 200
 )
 
-// differs returns how a picture differs from the golden one, if it does.
+// differs returns how a frame differs from the golden one, if it does.
 func differs(got, want *image.RGBA) error {
 	if got.Rect != want.Rect {
 		return fmt.Errorf("it is %v, not %v", got.Rect.Size(), want.Rect.Size())

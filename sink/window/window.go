@@ -32,12 +32,9 @@ const (
 	patience = 15 * time.Second
 )
 
-// How many pixels are shared with the window, which keeps several frames: as many as
-// a screen of 4K has, and fewer of RGBA, which without a graphics card stays in memory.
-const (
-	maxPixels = 4096 * 2160
-	maxRGBA   = 2560 * 1600
-)
+// maxPixels is how many pixels are shared with the window, which keeps several frames:
+// as many as a screen of 4K has.
+const maxPixels = 4096 * 2160
 
 // Options of a window; the zero value works.
 type Options struct {
@@ -54,9 +51,6 @@ type Options struct {
 	// most so many pixels. Without it frames of any size are shown, at a cost of
 	// memory in both processes.
 	Shrink func(f *capture.Frame, pixels int) (*capture.Frame, error)
-	// RGBA writes a frame as R, G, B and A with a given number of bytes per
-	// line, for a window without a graphics card. Without it the window converts.
-	RGBA func(dst []byte, stride int, f *capture.Frame) error
 }
 
 // Window is a window on the screen. Its methods may be called from any
@@ -74,9 +68,8 @@ type Window struct {
 	once    sync.Once
 
 	mu       sync.Mutex
-	slots    *shm.Writer // nil before the first frame and at the end
-	format   shm.Format  // of the frames in the slots
-	rgba     bool        // the window wants RGBA
+	slots    *shm.Writer    // nil before the first frame and at the end
+	format   capture.Format // of the frames in the slots
 	pending  pendingFrames
 	showing  pendingFrame      // that was shown last
 	controls []capture.Control // that the window got last
@@ -156,11 +149,7 @@ func (w *Window) Present(f *capture.Frame) error {
 		f.Release()
 		return w.err
 	}
-	pixels := maxPixels
-	if w.rgba {
-		pixels = maxRGBA
-	}
-	f, err := w.options.Shrink(f, pixels)
+	f, err := w.options.Shrink(f, maxPixels)
 	if err != nil {
 		return fmt.Errorf("show a frame: %w", err)
 	}
@@ -178,41 +167,20 @@ func (w *Window) Present(f *capture.Frame) error {
 	if superseded {
 		w.stats.Superseded++
 	}
-	w.out.put(func(u *shm.Update) { u.Picture = true })
+	w.out.put(func(u *shm.Update) { u.Frame = true })
 	return nil
 }
 
 // writeSlot writes a frame to the next slot.
 func (w *Window) writeSlot(f *capture.Frame) error {
-	if err := w.provideSlots(shm.Format{Format: w.options.Planar(f.Format), RGBA: w.rgba}); err != nil {
+	if err := w.provideSlots(w.options.Planar(f.Format)); err != nil {
 		return err
-	}
-	if w.rgba {
-		return w.writeRGBA(f)
 	}
 	return w.options.Convert(w.slots.Next(), w.slots.Strides(), f)
 }
 
-// writeRGBA writes a frame with its border.
-func (w *Window) writeRGBA(f *capture.Frame) error {
-	const pixel, border = 4, shm.Border
-	dst, stride := w.slots.Next()[0], w.slots.Strides()[0]
-	if err := w.options.RGBA(dst[border*(stride+pixel):], stride, f); err != nil {
-		return err
-	}
-	for y := border; y <= f.Format.Height; y++ {
-		line := dst[y*stride:][:stride]
-		copy(line[:pixel], line[pixel:])
-		copy(line[stride-pixel:], line[stride-2*pixel:])
-	}
-	copy(dst[:stride], dst[stride:])
-	last := (f.Format.Height + border) * stride
-	copy(dst[last:], dst[last-stride:last])
-	return nil
-}
-
 // provideSlots provides new slots when the format differs from that of the last frame.
-func (w *Window) provideSlots(format shm.Format) error {
+func (w *Window) provideSlots(format capture.Format) error {
 	if w.slots != nil && format == w.format {
 		return nil
 	}

@@ -30,6 +30,7 @@ const (
 
 // camera takes a picture every period, whoever wants it.
 type camera struct {
+	transport.NoControls
 	pool capture.Pool
 	box  *capture.Mailbox
 	mode transport.Mode
@@ -61,7 +62,6 @@ func (c *camera) run(ctx context.Context) {
 func (c *camera) Start(uint32, capture.Want) {}
 func (c *camera) Stop()                      {}
 func (c *camera) Lost() capture.Lost         { return capture.Lost{} }
-func (c *camera) Cameras() []capture.Device  { return nil }
 
 func (c *camera) Next(ctx context.Context) (transport.Unit, error) {
 	select {
@@ -142,9 +142,9 @@ func oldest(t *testing.T, o Options, run func(context.Context, *testing.T, []tra
 func runSession(ctx context.Context, t *testing.T, l []transport.Link, c *camera, s *screen) {
 	var pool capture.Pool
 	log := slog.New(slog.DiscardHandler)
-	sender := &transport.Sender{Link: l[0], Producer: c, Log: log}
-	receiver := &transport.Receiver{Link: l[1], Consumer: s, Pool: &pool, Log: log}
-	receiver.Start(capture.Want{})
+	sender := &transport.Sender{Link: l[0], Catalogue: &transport.Single{Producer: c}, Log: log}
+	receiver := &transport.Receiver{Link: l[1], Pool: &pool, Log: log}
+	watchStream(t, receiver, s)
 	var programs sync.WaitGroup
 	for _, run := range []func(context.Context) error{sender.Run, receiver.Run} {
 		programs.Go(func() {

@@ -137,10 +137,10 @@ func (s *stage) start(i int) {
 func (s *stage) runner(i int, link transport.Link) func(context.Context) error {
 	log := s.logger(i)
 	if i == theSender {
-		return (&transport.Sender{Link: link, Producer: s.film, Log: log}).Run
+		return (&transport.Sender{Link: link, Catalogue: &transport.Single{Producer: s.film}, Log: log}).Run
 	}
-	receiver := &transport.Receiver{Link: link, Consumer: s.audience, Pool: &s.pool, Log: log}
-	receiver.Start(capture.Want{})
+	receiver := &transport.Receiver{Link: link, Pool: &s.pool, Log: log}
+	watchStream(s.T, receiver, s.audience)
 	return receiver.Run
 }
 

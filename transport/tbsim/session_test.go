@@ -120,6 +120,15 @@ func (a *audience) seen() (frames int, last time.Time, gap time.Duration) {
 	return a.frames, a.last, a.gap
 }
 
+// watchStream asks for the frames of one more stream.
+func watchStream(t *testing.T, r *transport.Receiver, c transport.Consumer) {
+	stream, err := r.Open(c, transport.Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream.Start(capture.Want{})
+}
+
 // show runs both programs' sessions over a cable; the viewer starts late by a
 // time. during is called meanwhile.
 func show(t *testing.T, c *Cable, late time.Duration, during func(*audience)) {
@@ -127,9 +136,9 @@ func show(t *testing.T, c *Cable, late time.Duration, during func(*audience)) {
 	a := newAudience(t, film)
 	l := links(c)
 	var pool capture.Pool
-	sender := &transport.Sender{Link: l[0], Producer: film, Log: slog.New(slog.DiscardHandler)}
-	receiver := &transport.Receiver{Link: l[1], Consumer: a, Pool: &pool, Log: slog.New(slog.DiscardHandler)}
-	receiver.Start(capture.Want{})
+	sender := &transport.Sender{Link: l[0], Catalogue: &transport.Single{Producer: film}, Log: slog.New(slog.DiscardHandler)}
+	receiver := &transport.Receiver{Link: l[1], Pool: &pool, Log: slog.New(slog.DiscardHandler)}
+	watchStream(t, receiver, a)
 	ctx, cancel := context.WithCancel(t.Context())
 	var programs sync.WaitGroup
 	programs.Go(func() {

@@ -93,6 +93,12 @@ func (e *End) Properties() transport.Properties {
 	return transport.Properties{Greets: device, Checksums: device, Stale: device, Stillness: device}
 }
 
+// Opened returns how often the end was opened.
+func (e *End) Opened() (times int) {
+	e.cable.Change(func() { times = e.opened })
+	return times
+}
+
 // Close implements transport.Link.
 func (e *End) Close() error { return nil }
 

@@ -21,9 +21,13 @@ func serve(t *testing.T, c *transporttest.Cable, p *transporttest.Producer, duri
 	t.Helper()
 	consumer := &transporttest.Consumer{T: t, Producer: p}
 	pool := &capture.Pool{}
-	sender := &transport.Sender{Link: c.Sender, Producer: p}
-	receiver := &transport.Receiver{Link: c.Viewer, Consumer: consumer, Pool: pool}
-	receiver.Start(capture.Want{})
+	sender := &transport.Sender{Link: c.Sender, Catalogue: &transporttest.Catalogue{Producers: []*transporttest.Producer{p}}}
+	receiver := &transport.Receiver{Link: c.Viewer, Pool: pool}
+	stream, err := receiver.Open(consumer, transport.Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream.Start(capture.Want{})
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	for _, run := range []func(context.Context) error{sender.Run, receiver.Run} {

@@ -15,7 +15,7 @@ import (
 // what it is told. What is exported may be set before it is used.
 type Consumer struct {
 	T        testing.TB
-	Producer *Producer
+	Producer *Producer            // whose frames they are; nil: anybody's
 	Slow     time.Duration        // what taking a frame takes
 	Seen     func(*capture.Frame) // if set, is called with every frame before its release
 
@@ -33,12 +33,13 @@ type Events struct {
 	Peers    []transport.Peer
 	Ends     []error
 	Totals   capture.Lost
+	Controls []transport.Controls
 }
 
 // Frame implements transport.Consumer.
 func (c *Consumer) Frame(f *capture.Frame, lost capture.Lost) {
 	defer f.Release()
-	if _, sent := c.Producer.CapturedAt(f.Sequence); !sent || !bytes.Equal(f.Data, c.Producer.content(f.Sequence)) {
+	if !c.sent(f) {
 		c.T.Errorf("frame %d was not sent like this", f.Sequence)
 	}
 	if c.Seen != nil {
@@ -52,6 +53,15 @@ func (c *Consumer) Frame(f *capture.Frame, lost capture.Lost) {
 		c.came.Numbers, c.came.Formats, c.came.Totals = append(c.came.Numbers, f.Sequence), append(c.came.Formats, f.Format), lost
 		c.came.Times = append(c.came.Times, time.Now())
 	})
+}
+
+// sent reports whether the producer, if there is one, sent this frame.
+func (c *Consumer) sent(f *capture.Frame) bool {
+	if c.Producer == nil {
+		return true
+	}
+	_, captured := c.Producer.CapturedAt(f.Sequence)
+	return captured && bytes.Equal(f.Data, c.Producer.content(f.Sequence))
 }
 
 // Connected implements transport.Consumer.
@@ -68,6 +78,11 @@ func (c *Consumer) Lost(lost capture.Lost) { c.note(func() { c.came.Totals = los
 // Status implements transport.Consumer.
 func (c *Consumer) Status(s transport.Status) {
 	c.note(func() { c.came.Statuses = append(c.came.Statuses, s) })
+}
+
+// ControlsChanged implements transport.Consumer.
+func (c *Consumer) ControlsChanged(controls transport.Controls) {
+	c.note(func() { c.came.Controls = append(c.came.Controls, controls) })
 }
 
 // Disconnected implements transport.Consumer.

@@ -48,6 +48,9 @@ type Producer struct {
 	Mode    *transport.Mode            // nil: MJPEG720
 	Count   uint32                     // of frames until Err, with a Period of 0; 0: no end
 	Err     error                      // nil: io.EOF
+	Renew   bool                       // each frame has a Mode of its own
+	// Control, if set, sets a control; without it there is no remote control.
+	Control func(capture.Setting) (capture.Setting, error)
 
 	mu      sync.Mutex
 	number  uint32 // of the last frame
@@ -58,6 +61,10 @@ type Producer struct {
 	stops   int
 	units   map[uint32]transport.Unit
 	at      []time.Time // when each was captured, the first at 0
+
+	stream   *transport.SenderStream // nil before it was opened
+	status   *transport.Status       // reported before that; nil without
+	controls *transport.Controls     // likewise
 }
 
 // init fills in what was left out. The caller holds mu.
@@ -140,6 +147,10 @@ func (p *Producer) newFrame() *capture.Frame {
 	f.Format, f.Sequence, f.Time = p.Mode.Format, p.number, time.Now()
 	f.At[capture.Captured], f.At[capture.Dequeued] = f.Time, f.Time
 	p.at = append(p.at, f.Time)
+	if p.Renew {
+		mode := *p.Mode
+		p.Mode = &mode
+	}
 	p.units[p.number] = transport.Unit{Info: p.Mode, Lost: p.lost}
 	return f
 }
@@ -224,8 +235,79 @@ func (p *Producer) Lose(more capture.Lost) {
 	p.lost.Add(more)
 }
 
-// Cameras implements transport.Producer.
-func (p *Producer) Cameras() []capture.Device { return nil }
+// SetControl implements transport.Producer.
+func (p *Producer) SetControl(s capture.Setting) (capture.Setting, error) {
+	if p.Control == nil {
+		return capture.Setting{}, transport.ErrNoRemoteControl
+	}
+	return p.Control(s)
+}
+
+// Report reports a status to the viewer of the stream, if need be once that is opened.
+func (p *Producer) Report(s transport.Status) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.status = &s; p.stream != nil {
+		p.stream.Report(s)
+	}
+}
+
+// ReportControls reports controls likewise.
+func (p *Producer) ReportControls(c transport.Controls) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.controls = &c; p.stream != nil {
+		p.stream.ReportControls(c)
+	}
+}
+
+// attach has the Producer serve a stream.
+func (p *Producer) attach(s *transport.SenderStream) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stream = s
+	if p.status != nil {
+		s.Report(*p.status)
+	}
+	if p.controls != nil {
+		s.ReportControls(*p.controls)
+	}
+}
+
+// Discard releases the frame that waits to be sent. It is for the end of a test.
+func (p *Producer) Discard() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.box != nil {
+		p.box.Discard()
+	}
+}
+
+// Catalogue is a host whose camera n is that of stream n. It implements
+// transport.Catalogue.
+type Catalogue struct {
+	Producers []*Producer // of the streams from 1 on; the others have one of their own
+	// List, if set, lists the cameras.
+	List func() []capture.Device
+}
+
+// Open implements transport.Catalogue.
+func (c *Catalogue) Open(s *transport.SenderStream) transport.Producer {
+	p := &Producer{Period: time.Hour}
+	if n := s.Number(); n <= len(c.Producers) {
+		p = c.Producers[n-1]
+	}
+	p.attach(s)
+	return p
+}
+
+// Cameras implements transport.Catalogue.
+func (c *Catalogue) Cameras(context.Context) []capture.Device {
+	if c.List == nil {
+		return nil
+	}
+	return c.List()
+}
 
 // Lost implements transport.Producer.
 func (p *Producer) Lost() capture.Lost {

@@ -36,8 +36,13 @@ func Example_receiveFrames() {
 		return
 	}
 	defer link.Close()
-	receiver := &transport.Receiver{Link: link, Consumer: printer{}, Program: "example"}
-	receiver.Start(capture.Want{}) // any camera, any mode
+	receiver := &transport.Receiver{Link: link, Program: "example"}
+	stream, err := receiver.Open(printer{}, transport.Policy{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	stream.Start(capture.Want{}) // any camera, any mode
 
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -57,7 +62,7 @@ func Example_receiveFrames() {
 func sendThree(socket string) {
 	sender := &transport.Sender{
 		Link: &unixsock.Dialer{Path: socket}, Program: "camera",
-		Producer: &transporttest.Producer{Count: 3},
+		Catalogue: &transport.Single{Producer: &transporttest.Producer{Count: 3}},
 	}
 	if err := sender.Run(context.Background()); err != nil {
 		fmt.Println(err)
@@ -66,6 +71,7 @@ func sendThree(socket string) {
 
 // grey is a camera of frames that get brighter. It implements transport.Producer.
 type grey struct {
+	transport.NoControls
 	mode transport.Mode
 	next uint32
 }
@@ -73,7 +79,6 @@ type grey struct {
 func (g *grey) Start(uint32, capture.Want) {}
 func (g *grey) Stop()                      {}
 func (g *grey) Lost() capture.Lost         { return capture.Lost{} }
-func (g *grey) Cameras() []capture.Device  { return nil }
 
 // Next is called whenever a frame can be sent at once. A camera would wait here.
 func (g *grey) Next(context.Context) (transport.Unit, error) {
@@ -98,8 +103,13 @@ func Example_sendFrames() {
 		return
 	}
 	defer link.Close()
-	receiver := &transport.Receiver{Link: link, Consumer: printer{}}
-	receiver.Start(capture.Want{})
+	receiver := &transport.Receiver{Link: link}
+	stream, err := receiver.Open(printer{}, transport.Policy{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	stream.Start(capture.Want{})
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { receiver.Run(ctx) })
@@ -107,7 +117,7 @@ func Example_sendFrames() {
 	format := capture.Format{Pixel: capture.GREY, Width: 4, Height: 3, Range: capture.Full}
 	sender := &transport.Sender{
 		Link: &unixsock.Dialer{Path: socket}, Program: "grey",
-		Producer: &grey{mode: transport.Mode{Camera: "grey", Format: format}},
+		Catalogue: &transport.Single{Producer: &grey{mode: transport.Mode{Camera: "grey", Format: format}}},
 	}
 	if err := sender.Run(ctx); err != nil {
 		fmt.Println(err)

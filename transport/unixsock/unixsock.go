@@ -15,8 +15,15 @@ import (
 	"github.com/tbcam/tbcam/transport"
 )
 
-// redial is how long a dialler waits between two attempts, and two connections.
-const redial = 50 * time.Millisecond
+// redial is how long a dialler waits between two connections, and before its second
+// attempt; before each further one twice as long, but no longer than unwatched, or watched
+// where it learns when a viewer makes the socket. Even there it looks by itself: a viewer
+// may bind the socket long before it listens, and the path may be a symbolic link.
+const (
+	redial    = 50 * time.Millisecond
+	unwatched = 400 * time.Millisecond
+	watched   = 800 * time.Millisecond
+)
 
 // Dialer is the sender's transport.Link to a viewer that listens on a Unix socket.
 type Dialer struct {
@@ -33,12 +40,14 @@ func (d *Dialer) Open(ctx context.Context) (transport.Conn, error) {
 	if err := checkPath(d.Path); err != nil {
 		return nil, fmt.Errorf("open stream %v: %w", d, err)
 	}
+	if d.dialled && sleep(ctx, redial) != nil {
+		return nil, ctx.Err()
+	}
+	d.dialled = true
+	w := waiter{path: d.Path}
+	defer w.close()
 	var dialer net.Dialer
 	for waiting := false; ; waiting = true {
-		if d.dialled && sleep(ctx, redial) != nil {
-			return nil, ctx.Err()
-		}
-		d.dialled = true
 		conn, err := dialer.DialContext(ctx, "unix", d.Path)
 		switch {
 		case err == nil:
@@ -50,7 +59,47 @@ func (d *Dialer) Open(ctx context.Context) (transport.Conn, error) {
 		case !waiting && d.Log != nil:
 			d.Log.Info("waiting for a viewer", "stream", d.String())
 		}
+		if w.wait(ctx, errors.Is(err, syscall.EAGAIN)) != nil {
+			return nil, ctx.Err()
+		}
 	}
+}
+
+// waiter waits between the attempts of a dialler.
+type waiter struct {
+	path  string
+	watch *watch // nil while the directory is not watched
+	next  time.Duration
+}
+
+// wait waits until another attempt is due: where a viewer listens that is busy, there is
+// nothing to be learned of it. The error is that of the context.
+func (w *waiter) wait(ctx context.Context, busy bool) error {
+	if w.next == 0 {
+		w.next = redial
+	}
+	if w.watch == nil {
+		w.watch, _ = newWatch(w.path) // without one, attempts come more often
+	}
+	if w.watch == nil || busy {
+		d := min(w.next, unwatched)
+		w.next = 2 * d
+		return sleep(ctx, d)
+	}
+	d := min(w.next, watched)
+	w.next = 2 * d
+	switch err := w.watch.wait(ctx, d); {
+	case err == nil: // it is there: if nobody listens yet, that will not take long
+		w.next = redial
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		w.close()
+	}
+	return ctx.Err()
+}
+
+func (w *waiter) close() {
+	w.watch.close()
+	w.watch = nil
 }
 
 func (d *Dialer) checked(conn net.Conn) (transport.Conn, error) {

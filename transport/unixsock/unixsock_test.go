@@ -47,6 +47,7 @@ type world struct {
 	consumer         *transporttest.Consumer
 	sender           *transport.Sender
 	receiver         *transport.Receiver
+	stream           *transport.ReceiverStream
 	pool             capture.Pool
 	sending, viewing *program
 	log              lockedBuffer
@@ -116,8 +117,12 @@ func onSocket(t *testing.T) (w *world, path string) {
 	w = &world{T: t, path: filepath.Join(t.TempDir(), "tbcam.sock"), producer: &transporttest.Producer{Period: 5 * time.Millisecond}}
 	w.consumer = &transporttest.Consumer{T: t, Producer: w.producer}
 	log := slog.New(slog.NewTextHandler(&w.log, nil))
-	w.sender = &transport.Sender{Link: &Dialer{Path: w.path, Log: log}, Producer: w.producer, Log: log}
-	w.receiver = &transport.Receiver{Consumer: w.consumer, Pool: &w.pool, Log: log}
+	w.sender = &transport.Sender{Link: &Dialer{Path: w.path, Log: log}, Catalogue: &transport.Single{Producer: w.producer}, Log: log}
+	w.receiver = &transport.Receiver{Pool: &w.pool, Log: log}
+	var err error
+	if w.stream, err = w.receiver.Open(w.consumer, transport.Policy{}); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		w.stop(w.viewing)
 		w.stop(w.sending)
@@ -166,7 +171,7 @@ func TestUnixEitherOrder(t *testing.T) {
 	for _, first := range []string{"sender", "viewer"} {
 		t.Run(first, func(t *testing.T) {
 			w, path := onSocket(t)
-			w.receiver.Start(capture.Want{})
+			w.stream.Start(capture.Want{})
 			if first == "sender" {
 				w.sending = start(w.sender.Run)
 				time.Sleep(3 * redial)
@@ -197,7 +202,7 @@ func TestUnixEitherOrder(t *testing.T) {
 
 func TestUnixReconnect(t *testing.T) {
 	w, path := onSocket(t)
-	w.receiver.Start(capture.Want{})
+	w.stream.Start(capture.Want{})
 	w.sending = start(w.sender.Run)
 	for range 3 {
 		kill := w.listen(path)
@@ -228,7 +233,7 @@ func TestUnixBacklog(t *testing.T) {
 		}
 		conn.Close()
 	}
-	w.receiver.Start(capture.Want{})
+	w.stream.Start(capture.Want{})
 	w.sending = start(w.sender.Run)
 	w.waitForFrames(1)
 	if s := w.receiver.Stats(); s.Sessions != 1 {

@@ -45,23 +45,46 @@ func ParsePing(b []byte) (sent int64, err error) {
 	return int64(binary.LittleEndian.Uint64(b)), nil
 }
 
-// AppendPong appends the payload of a Pong record: the clock, and how many
-// frames of the record's stream were wholly sent before it, so that a viewer
-// learns of those that were lost and gives their credit back.
-func AppendPong(b []byte, c Clock, sent uint64) []byte {
-	b = binary.LittleEndian.AppendUint64(b, uint64(c.Ping))
-	b = binary.LittleEndian.AppendUint64(b, uint64(c.Received))
-	b = binary.LittleEndian.AppendUint64(b, uint64(c.Pong))
-	return binary.LittleEndian.AppendUint64(b, sent)
+// Count is how many frames of a stream were completely written.
+type Count struct {
+	Stream uint16
+	Frames uint64
 }
 
-// ParsePong reads the payload of a Pong record.
-func ParsePong(b []byte) (c Clock, sent uint64, err error) {
-	if len(b) != 32 {
-		return Clock{}, 0, ErrPayload
+const (
+	clockSize = 24
+	countSize = 16
+)
+
+// AppendPong appends the payload of a Pong record: the clock, and how many frames of
+// each stream were completely written before it, so that a viewer learns of those
+// that were lost and returns their credit.
+func AppendPong(b []byte, c Clock, counts ...Count) []byte {
+	for _, v := range [...]int64{c.Ping, c.Received, c.Pong} {
+		b = binary.LittleEndian.AppendUint64(b, uint64(v))
 	}
-	i64 := func(at int) int64 { return int64(binary.LittleEndian.Uint64(b[at:])) }
-	return Clock{i64(0), i64(8), i64(16)}, uint64(i64(24)), nil
+	for _, count := range counts {
+		b = binary.LittleEndian.AppendUint64(b, uint64(count.Stream))
+		b = binary.LittleEndian.AppendUint64(b, count.Frames)
+	}
+	return b
+}
+
+// ParsePong reads the payload of a Pong record. It appends the counts to those that it
+// is given.
+func ParsePong(b []byte, counts []Count) (Clock, []Count, error) {
+	rest := len(b) - clockSize
+	if rest < 0 || rest%countSize != 0 || rest > MaxStreams*countSize {
+		return Clock{}, counts, ErrPayload
+	}
+	u64 := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
+	for at := clockSize; at < len(b); at += countSize {
+		if u64(at) == 0 || u64(at) > MaxStreams {
+			return Clock{}, counts, ErrPayload
+		}
+		counts = append(counts, Count{uint16(u64(at)), u64(at + 8)})
+	}
+	return Clock{int64(u64(0)), int64(u64(8)), int64(u64(16))}, counts, nil
 }
 
 // FrameHeaderSize is the length of a FrameHeader in bytes.

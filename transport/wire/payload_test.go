@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -19,9 +20,9 @@ var payloads = map[string]struct {
 		sent, err := ParsePing(b)
 		return AppendPing(nil, sent), err
 	}},
-	"pong": {AppendPong(nil, Clock{1, math.MinInt64, 3}, 4), func(b []byte) ([]byte, error) {
-		c, sent, err := ParsePong(b)
-		return AppendPong(nil, c, sent), err
+	"pong": {AppendPong(nil, Clock{1, math.MinInt64, 3}), func(b []byte) ([]byte, error) {
+		c, counts, err := ParsePong(b, nil)
+		return AppendPong(nil, c, counts...), err
 	}},
 	"frame": {frameHeader.Append(nil), func(b []byte) ([]byte, error) {
 		h, rest, err := ParseFrameHeader(b)
@@ -61,5 +62,27 @@ func TestFrameHeaderBounds(t *testing.T) {
 	}
 	if n := len((&FrameHeader{}).Append(nil)); n != FrameHeaderSize {
 		t.Errorf("it has %d bytes, not FrameHeaderSize", n)
+	}
+}
+
+func TestPongCounts(t *testing.T) {
+	var most []Count
+	for n := range uint16(MaxStreams) {
+		most = append(most, Count{n + 1, math.MaxUint64 - uint64(n)})
+	}
+	payload := AppendPong(nil, Clock{1, 2, 3}, most...)
+	if c, got, err := ParsePong(payload, make([]Count, 0, 1)); err != nil || !slices.Equal(got, most) || c != (Clock{1, 2, 3}) {
+		t.Errorf("got %v, %v, %v", c, got, err)
+	}
+	for name, bad := range map[string][]byte{
+		"too many":    append(payload, payload[clockSize:clockSize+countSize]...),
+		"cut":         payload[:len(payload)-1],
+		"stream 0":    AppendPong(nil, Clock{}, Count{0, 1}),
+		"stream 17":   AppendPong(nil, Clock{}, Count{MaxStreams + 1, 1}),
+		"stream 2^40": append(AppendPong(nil, Clock{}), 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+	} {
+		if _, got, err := ParsePong(bad, nil); !errors.Is(err, ErrPayload) {
+			t.Errorf("%s: got %v, %v", name, got, err)
+		}
 	}
 }

@@ -79,7 +79,7 @@ func TestReaderPadding(t *testing.T) {
 }
 
 func TestReaderErrors(t *testing.T) {
-	_, _, err := readAll(bytes.NewReader(append(stream(), reheader(4, 2)...)))
+	_, _, err := readAll(bytes.NewReader(append(stream(), reheader(4, Version+1)...)))
 	if !errors.Is(err, ErrVersion) {
 		t.Errorf("a later version: got %v", err)
 	}
@@ -192,7 +192,7 @@ func (p *pieceReader) Read(b []byte) (int, error) {
 // although they do not fill its length.
 func TestReaderInterrupted(t *testing.T) {
 	large := Append(nil, Header{Type: Frame, Sequence: 1}, make([]byte, 100_000))
-	pong := Append(nil, Header{Type: Pong, Sequence: 2}, AppendPong(nil, Clock{}, 1))
+	pong := Append(nil, Header{Type: Pong, Sequence: 2}, AppendPong(nil, Clock{}, Count{1, 1}))
 	for _, c := range []struct {
 		name   string
 		chunks [][]byte
@@ -241,7 +241,7 @@ func TestReaderWork(t *testing.T) {
 	header := func(length int) []byte {
 		return AppendHeader(nil, Header{Type: Frame, Session: 1}, make([]byte, length))
 	}
-	pong := Append(nil, Header{Type: Pong, Session: 1}, AppendPong(nil, Clock{}, 1))
+	pong := Append(nil, Header{Type: Pong, Session: 1}, AppendPong(nil, Clock{}, Count{1, 1}))
 	long := reheader(4, Version)
 	binary.LittleEndian.PutUint32(long[20:], MaxPayload)
 	binary.LittleEndian.PutUint32(long[24:], 1) // is not the checksum of anything

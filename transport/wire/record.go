@@ -1,14 +1,24 @@
 package wire
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 )
 
-// Version is the version of the record format.
-const Version = 1
+// Versions of the record format, whose layout they share.
+const (
+	// Version is the one of all records but a Hello.
+	Version = 2
+	// GreetingVersion is the one of a Hello, so that a peer of any version reads it, and
+	// of all records to and from a peer that speaks only that one.
+	GreetingVersion = 1
+)
+
+// MaxStreams is how many streams a session may have, numbered from 1.
+const MaxStreams = 16
 
 const (
 	// HeaderSize is the length of a record header in bytes.
@@ -77,7 +87,8 @@ const (
 type Header struct {
 	Type     Type
 	Flags    Flags
-	Stream   uint16 // 0 is the control of the session
+	Version  uint8  // 0 stands for Version
+	Stream   uint16 // 0 is the session itself
 	Session  uint32 // chosen by the sender, never 0
 	Sequence uint32 // counts the records of one direction since the line was opened
 	Length   int    // of the payload, in bytes
@@ -109,7 +120,7 @@ func AppendHeader(b []byte, h Header, payload ...[]byte) []byte {
 	}
 	start := len(b)
 	b = append(b, magic...)
-	b = append(b, Version, byte(h.Type))
+	b = append(b, cmp.Or(h.Version, Version), byte(h.Type))
 	b = binary.LittleEndian.AppendUint16(b, uint16(h.Flags))
 	b = binary.LittleEndian.AppendUint16(b, h.Stream)
 	b = binary.LittleEndian.AppendUint16(b, 0)
@@ -136,12 +147,12 @@ func ParseHeader(b []byte) (Header, error) {
 		return Header{}, ErrShort
 	case crc32.Checksum(b[:28], castagnoli) != binary.LittleEndian.Uint32(b[28:]):
 		return Header{}, ErrChecksum
-	case b[4] != Version:
+	case b[4] != Version && b[4] != GreetingVersion:
 		return Header{}, ErrVersion
 	case binary.LittleEndian.Uint32(b[20:]) > MaxPayload:
 		return Header{}, ErrLength
 	}
-	return Header{
+	h := Header{
 		Type:     Type(b[5]),
 		Flags:    Flags(binary.LittleEndian.Uint16(b[6:])),
 		Stream:   binary.LittleEndian.Uint16(b[8:]),
@@ -149,7 +160,11 @@ func ParseHeader(b []byte) (Header, error) {
 		Sequence: binary.LittleEndian.Uint32(b[16:]),
 		Length:   int(binary.LittleEndian.Uint32(b[20:])),
 		checksum: binary.LittleEndian.Uint32(b[24:]),
-	}, nil
+	}
+	if b[4] != Version {
+		h.Version = b[4]
+	}
+	return h, nil
 }
 
 // Parse reads the record at the start of b. The payload is a part of b.

@@ -21,12 +21,12 @@ var cases = []struct {
 	header  Header
 	payload []byte
 }{
-	{"hello", Header{Type: Hello, Session: 1}, []byte(`{"program":"tbcam-send","version":"1.0","host":"laptop","protocol":[1,1]}`)},
-	{"welcome", Header{Type: Welcome, Session: 0xfeedbeef}, []byte(`{"program":"tbcam-view","version":"1.0","host":"desktop","protocol":[1,1]}`)},
-	{"ping", Header{Type: Ping, Stream: 1, Session: 7, Sequence: 1}, AppendPing(nil, 3600e9)},
-	{"pong", Header{Type: Pong, Stream: 1, Session: 7, Sequence: 2}, AppendPong(nil, Clock{3600e9, 3601e9, 3602e9}, 42)},
+	{"hello", Header{Type: Hello, Version: GreetingVersion, Session: 1}, []byte(`{"program":"tbcam-send","version":"1.0","host":"laptop","protocol":[1,2]}`)},
+	{"welcome", Header{Type: Welcome, Session: 0xfeedbeef}, []byte(`{"program":"tbcam-view","version":"1.0","host":"desktop","protocol":[1,2]}`)},
+	{"ping", Header{Type: Ping, Session: 7, Sequence: 1}, AppendPing(nil, 3600e9)},
+	{"pong", Header{Type: Pong, Session: 7, Sequence: 2}, AppendPong(nil, Clock{3600e9, 3601e9, 3602e9}, Count{1, 42}, Count{16, 7})},
 	{"start", Header{Type: Start, Stream: 1, Session: 7, Sequence: 3}, []byte(`{"number":1,"format":"mjpeg","width":1280,"height":720,"fps":30}`)},
-	{"stop", Header{Type: Stop, Stream: 1, Session: 7, Sequence: 4}, []byte(`{"number":2}`)},
+	{"stop", Header{Type: Stop, Stream: 16, Session: 7, Sequence: 4}, []byte(`{"number":2}`)},
 	{"credit", Header{Type: Credit, Stream: 1, Session: 7, Sequence: 5}, AppendCredit(nil, 44)},
 	{"frame", Header{Type: Frame, Flags: First | Last, Stream: 1, Session: 7, Sequence: 6}, append(frameHeader.Append(nil), "\xff\xd8\xff\xd9"...)},
 	{"frame-first", Header{Type: Frame, Flags: First, Stream: 1, Session: 7, Sequence: 7}, append(frameHeader.Append(nil), 1, 2)},

@@ -18,6 +18,9 @@ import (
 // fails its test.
 const patience = 2 * time.Minute
 
+// Stream is the one that a Peer uses.
+const Stream = 1
+
 // Peer is one connection to a program. OpenSession and AcceptSession begin a
 // session; without them the Peer says nothing by itself. Write and what begins with
 // it may be called by any goroutine; their error says that the program hung up.
@@ -112,7 +115,7 @@ func (p *Peer) AcceptSession() error {
 	if err := p.WriteMessage(wire.Welcome, 0, self("tbcam-view")); err != nil {
 		return err
 	}
-	if err := p.WriteVideo(wire.Ping, wire.AppendPing(nil, p.Now())); err != nil {
+	if err := p.Write(wire.Header{Type: wire.Ping}, wire.AppendPing(nil, p.Now())); err != nil {
 		return err
 	}
 	_, err := p.Read(wire.Pong)
@@ -156,7 +159,7 @@ func (p *Peer) attend(h wire.Header, payload []byte) (err error) {
 		x := wire.Clock{Received: p.Now()}
 		if x.Ping, err = wire.ParsePing(payload); err == nil {
 			x.Pong = p.Now()
-			err = p.WriteVideo(wire.Pong, wire.AppendPong(nil, x, 0))
+			err = p.Write(wire.Header{Type: wire.Pong}, wire.AppendPong(nil, x))
 		}
 	case wire.Credit:
 		var credit uint64
@@ -196,7 +199,7 @@ func (p *Peer) Write(h wire.Header, payload []byte) error {
 
 // WriteVideo writes a record of the stream of video.
 func (p *Peer) WriteVideo(t wire.Type, payload []byte) error {
-	return p.Write(wire.Header{Type: t, Stream: transport.VideoStream}, payload)
+	return p.Write(wire.Header{Type: t, Stream: Stream}, payload)
 }
 
 // WriteMessage writes a record with a payload of JSON.
@@ -218,7 +221,7 @@ func (p *Peer) WriteFrame(head wire.FrameHeader, data []byte) error {
 		if n == len(rest) {
 			flags |= wire.Last
 		}
-		h := wire.Header{Type: wire.Frame, Flags: flags, Stream: transport.VideoStream}
+		h := wire.Header{Type: wire.Frame, Flags: flags, Stream: Stream}
 		if err := p.Write(h, rest[:n]); err != nil || n == len(rest) {
 			return err
 		}

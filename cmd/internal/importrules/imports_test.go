@@ -66,6 +66,8 @@ var importRules = []importRule{
 	{"cmd/internal/doctor", []string{"sink", "capture"}},
 	{"cmd/internal/hostile", []string{"transport", "capture"}},
 	{"cmd/internal/e2e", []string{"cmd/internal/meter", "transport", "capture"}},
+	{"cmd/tbcam-window/internal/xscreen", []string{"codec"}},
+	{"cmd/tbcam-window/internal/software", []string{"cmd/tbcam-window/internal", "sink/window/shm", "codec"}},
 	{"cmd/tbcam-window/internal", []string{"cmd/tbcam-window/internal", "capture"}},
 	{"cmd/tbcam-send/internal", nil},
 	{"cmd/tbcam-view/internal", []string{"cmd/tbcam-view/internal", "capture"}},
@@ -139,11 +141,12 @@ var owned = []struct {
 	by       []string
 }{
 	{"github.com/hajimehoshi/ebiten", []string{"cmd/tbcam-window"}},
+	{"github.com/jezek/xgb", []string{"cmd/tbcam-window/internal/xscreen", "fixtures/xvfb"}},
 	{"github.com/blackjack/webcam", []string{"capture/v4l2"}},
 	{"github.com/pion/mediadevices", []string{"capture"}},
 	{"github.com/pion/mediadevices/pkg/driver", []string{"capture/mediadevices"}},
 	{"github.com/godbus/dbus", []string{"cmd/tbcam-send/internal/sign"}},
-	{"golang.org/x/sys/unix", []string{"capture/v4l2", "capture/internal/monotonic", "transport/tbdev", "sink/window/shm", "fixtures"}},
+	{"golang.org/x/sys/unix", []string{"capture/v4l2", "capture/internal/monotonic", "transport/tbdev", "sink/window/shm", "cmd/tbcam-window/internal/xscreen", "fixtures"}},
 	{"C", []string{"codec", "capture/pipewire"}},
 }
 

@@ -118,7 +118,7 @@ func fileIn(rights []byte) (*os.File, error) {
 	if err != nil || len(fds) == 0 {
 		return nil, err
 	}
-	return os.NewFile(uintptr(fds[0]), "pictures"), nil
+	return os.NewFile(uintptr(fds[0]), "frames"), nil
 }
 
 // Close ends the connection and wakes Send and Receive. It may be called twice.

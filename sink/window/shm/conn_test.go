@@ -39,7 +39,7 @@ func TestConn(t *testing.T) {
 	}
 	defer r.Close()
 	if planes, id, ok := r.Take(); !ok || id != 42 || planes[0][0] != 9 {
-		t.Errorf("took picture %d, %v", id, ok)
+		t.Errorf("took frame %d, %v", id, ok)
 	}
 	report := Report{Action: Shown, ID: 42, At: Monotonic()}
 	if err := child.Send(report, nil); err != nil {
@@ -70,7 +70,7 @@ func connect(t *testing.T) (parent, child *Conn) {
 
 func TestEnd(t *testing.T) {
 	parent, child := connect(t)
-	if err := parent.Send(Update{Picture: true}, nil); err != nil {
+	if err := parent.Send(Update{Frame: true}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := child.Send(Report{Action: Quit}, nil); err != nil {
@@ -100,7 +100,7 @@ func TestCloseWakes(t *testing.T) {
 	}()
 	go func() {
 		for {
-			if err := parent.Send(Update{Picture: true}, nil); err != nil {
+			if err := parent.Send(Update{Frame: true}, nil); err != nil {
 				ended <- err
 				return
 			}
@@ -190,7 +190,7 @@ func TestLeaks(t *testing.T) {
 		t.Errorf("%d goroutines, %d before", n, routines)
 	}
 	if n := mappings(t); n != maps {
-		t.Errorf("%d mappings of pictures, %d before", n, maps)
+		t.Errorf("%d mappings of frames, %d before", n, maps)
 	}
 }
 
@@ -209,7 +209,7 @@ func mappings(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Count(string(maps), "tbcam pictures")
+	return strings.Count(string(maps), "tbcam frames")
 }
 
 // TestClock compares the shared clock with that of package time.

@@ -16,20 +16,8 @@ const texel = 4
 
 const pageSize = 4096
 
-// Format is that of the frames in the memory: planes, or RGBA made of what
-// Format describes.
-type Format struct {
-	capture.Format
-	RGBA bool `json:"rgba,omitempty"`
-}
-
-// Border is the width of a border in pixels that RGBA has around the frame and
-// that repeats its edge: else the edge fades when the frame is enlarged.
-const Border = 1
-
 // Layout is where the planes of a frame lie in a slot: Y', Cb and Cr, or
-// only Y' for grey, or one of RGBA with a border. Both sides derive it from the
-// format.
+// only Y' for grey. Both sides derive it from the format.
 type Layout struct {
 	Planes []capture.Plane
 	size   int // bytes of a slot, whole pages
@@ -37,14 +25,15 @@ type Layout struct {
 
 // NewLayout lays out the frames of a planar format. Other formats cannot be
 // shown as they are and give an error.
-func NewLayout(f Format) (Layout, error) {
+func NewLayout(f capture.Format) (Layout, error) {
 	if err := f.Check(); err != nil {
 		return Layout{}, err
 	}
 	if f.Pixel.Info().Planar != f.Pixel {
 		return Layout{}, fmt.Errorf("pixel format %v has no planes of Y, Cb and Cr", f.Pixel)
 	}
-	l := Layout{Planes: planes(f)}
+	packed, n := f.Planes()
+	l := Layout{Planes: packed[:n]}
 	for i := range l.Planes {
 		p := &l.Planes[i]
 		p.Offset, p.Stride = l.size, roundUp(p.Stride, texel)
@@ -52,14 +41,6 @@ func NewLayout(f Format) (Layout, error) {
 	}
 	l.size = roundUp(l.size, pageSize)
 	return l, nil
-}
-
-func planes(f Format) []capture.Plane {
-	if f.RGBA {
-		return []capture.Plane{{Stride: 4 * (f.Width + 2*Border), Lines: f.Height + 2*Border}}
-	}
-	packed, n := f.Planes()
-	return packed[:n]
 }
 
 func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }

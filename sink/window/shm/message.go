@@ -9,10 +9,10 @@ import (
 // Update is a message of tbcam-view to the window; nil leaves a thing as it is.
 type Update struct {
 	// Format is that of the frames from now on; their memory comes along.
-	Format *Format `json:"format,omitempty"`
-	// Picture: there may be a new one in the memory.
-	Picture bool    `json:"picture,omitempty"`
-	Title   *string `json:"title,omitempty"`
+	Format *capture.Format `json:"format,omitempty"`
+	// Frame: there may be a new one in the memory.
+	Frame bool    `json:"frame,omitempty"`
+	Title *string `json:"title,omitempty"`
 	// Message is over the dimmed frame: a heading, and lines of detail; "" for none.
 	Message *string `json:"message,omitempty"`
 	// Notice is shown for a moment.
@@ -34,7 +34,7 @@ const MaxLatency = 600
 // Merge replaces what newer has, and adds its figures.
 func (u *Update) Merge(newer Update) {
 	u.Format = cmp.Or(newer.Format, u.Format)
-	u.Picture = u.Picture || newer.Picture
+	u.Frame = u.Frame || newer.Frame
 	u.Title = cmp.Or(newer.Title, u.Title)
 	u.Message = cmp.Or(newer.Message, u.Message)
 	u.Notice = cmp.Or(newer.Notice, u.Notice)
@@ -57,7 +57,7 @@ type Report struct {
 	Action  Action `json:"action"`
 	ID      uint64 `json:"id,omitempty"`      // of the frame shown
 	At      int64  `json:"at,omitempty"`      // when it was, in nanoseconds of Monotonic
-	On      bool   `json:"on,omitempty"`      // of Started and Statistics
+	On      bool   `json:"on,omitempty"`      // of Statistics
 	Control uint32 `json:"control,omitempty"` // which one is to be set
 	Value   int64  `json:"value,omitempty"`   // and what to
 }
@@ -67,7 +67,7 @@ type Action string
 
 // The actions. The window closes by itself after Quit.
 const (
-	Started    Action = "started" // it is open; On: it wants frames as RGBA
+	Started    Action = "started" // it is open
 	Shown      Action = "shown"
 	Snapshot   Action = "snapshot"   // of the frame that was shown last
 	Record     Action = "record"     // begin or end it

@@ -11,10 +11,10 @@ func TestMerge(t *testing.T) {
 	old, text, on := "old", "new", true
 	u := Update{Title: &old, Message: &old, Latency: make([]float32, MaxLatency-1)}
 	if u.Quiet() {
-		t.Error("a title is more than a picture")
+		t.Error("a title is more than a frame")
 	}
 	newer := Update{
-		Format: &Format{RGBA: true}, Picture: true, Title: &text, Notice: &text, Status: &[]string{text},
+		Format: &capture.Format{Width: 1}, Frame: true, Title: &text, Notice: &text, Status: &[]string{text},
 		Latency: []float32{1, 2}, Controls: &[]capture.Control{{ID: 1}}, Recording: &on,
 	}
 	u.Merge(newer)
@@ -26,7 +26,7 @@ func TestMerge(t *testing.T) {
 	if !reflect.DeepEqual(u, want) {
 		t.Errorf("merged to %+v", u)
 	}
-	if quiet := (Update{Picture: true, Latency: []float32{1}}); !quiet.Quiet() {
-		t.Error("a picture and its figure are more than a picture")
+	if quiet := (Update{Frame: true, Latency: []float32{1}}); !quiet.Quiet() {
+		t.Error("a frame and its figure are more than a frame")
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbcam/tbcam/capture"
 )
 
 // ErrSlot: the other process put something into the shared memory that cannot be.
@@ -38,10 +40,10 @@ type Writer struct {
 //
 // The memory is allocated immediately and sealed: whatever the other process does
 // to the file, writing here raises no SIGBUS.
-func NewWriter(f Format) (*Writer, *os.File, error) {
+func NewWriter(f capture.Format) (*Writer, *os.File, error) {
 	layout, err := NewLayout(f)
 	if err != nil {
-		return nil, nil, fmt.Errorf("share pictures: %w", err)
+		return nil, nil, fmt.Errorf("share frames: %w", err)
 	}
 	file, err := sealedMemory(int64(layout.memory()))
 	if err != nil {
@@ -57,7 +59,7 @@ func NewWriter(f Format) (*Writer, *os.File, error) {
 }
 
 func sealedMemory(size int64) (*os.File, error) {
-	const name, flags = "tbcam pictures", unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	const name, flags = "tbcam frames", unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	fd, err := unix.MemfdCreate(name, flags|unix.MFD_NOEXEC_SEAL)
 	if errors.Is(err, unix.EINVAL) { // older than Linux 6.3
 		fd, err = unix.MemfdCreate(name, flags)
@@ -112,28 +114,28 @@ func (w *Writer) Close() error { return os.NewSyscallError("munmap", unix.Munmap
 // Reader is the side of the window. It is used by one goroutine at a time.
 type Reader struct {
 	Layout
-	Format Format
+	Format capture.Format
 	memory []byte
 	mine   uint32
 }
 
 // NewReader maps the memory that came with a format, and closes the file.
-func NewReader(f Format, file *os.File) (*Reader, error) {
+func NewReader(f capture.Format, file *os.File) (*Reader, error) {
 	defer file.Close()
 	layout, err := NewLayout(f)
 	if err != nil {
-		return nil, fmt.Errorf("map pictures: %w", err)
+		return nil, fmt.Errorf("map frames: %w", err)
 	}
 	info, err := file.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("map pictures: %w", err)
+		return nil, fmt.Errorf("map frames: %w", err)
 	}
 	if info.Size() < int64(layout.memory()) {
-		return nil, fmt.Errorf("map pictures: %d bytes are too few for %v", info.Size(), f.Format)
+		return nil, fmt.Errorf("map frames: %d bytes are too few for %v", info.Size(), f)
 	}
 	memory, err := mapShared(file, layout.memory())
 	if err != nil {
-		return nil, fmt.Errorf("map pictures: %w", err)
+		return nil, fmt.Errorf("map frames: %w", err)
 	}
 	return &Reader{Layout: layout, Format: f, memory: memory, mine: 2}, nil
 }

@@ -36,15 +36,10 @@ const (
 // slowViewer takes a while for each frame, in which nothing is read: worse than
 // tbcam-view, whose sinks may be slow, but which reads on.
 type slowViewer struct {
+	transport.NopConsumer
 	period time.Duration
 	ages   []time.Duration // from the dequeued buffer to the beginning of the presentation
 }
-
-func (v *slowViewer) Connected(transport.Peer) {}
-func (v *slowViewer) Mode(transport.Mode)      {}
-func (v *slowViewer) Lost(capture.Lost)        {}
-func (v *slowViewer) Status(transport.Status)  {}
-func (v *slowViewer) Disconnected(error)       {}
 
 func (v *slowViewer) Frame(f *capture.Frame, _ capture.Lost) {
 	defer f.Release()
@@ -101,8 +96,12 @@ func ageOfOurs(t *testing.T, period time.Duration) []time.Duration {
 	v := &slowViewer{period: period}
 	var pool capture.Pool
 	link := &tbdev.Link{Resolve: func() (string, error) { return theCable.viewer, nil }, Pause: tbdev.ViewerPause, Log: slog.New(slog.DiscardHandler)}
-	r := &transport.Receiver{Link: link, Consumer: v, Pool: &pool, Log: link.Log}
-	r.Start(capture.Want{})
+	r := &transport.Receiver{Link: link, Pool: &pool, Log: link.Log}
+	stream, err := r.Open(v, transport.Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream.Start(capture.Want{})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()

@@ -30,6 +30,7 @@ import (
 // Film is a camera of JPEGs that costs nothing: each is the same frame with its
 // number in a comment. It implements transport.Producer.
 type Film struct {
+	transport.NoControls
 	Mode   *transport.Mode
 	period time.Duration
 	pool   capture.Pool
@@ -97,7 +98,7 @@ func (f *Film) JPEG() []byte {
 func (f *Film) Run(ctx context.Context, socket string) error {
 	log := slog.New(slog.DiscardHandler)
 	f.Begin = time.Now()
-	s := &transport.Sender{Link: &unixsock.Dialer{Path: socket, Log: log}, Producer: f, Version: "test", Log: log, Sent: f.frameSent}
+	s := &transport.Sender{Link: &unixsock.Dialer{Path: socket, Log: log}, Catalogue: &transport.Single{Producer: f}, Version: "test", Log: log, Sent: f.frameSent}
 	return s.Run(ctx)
 }
 
@@ -156,7 +157,7 @@ func (f *Film) NewFrame(number int, at time.Time) *capture.Frame {
 }
 
 // frameSent takes note of a frame that was written.
-func (f *Film) frameSent(frame *capture.Frame) {
+func (f *Film) frameSent(_ int, frame *capture.Frame) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.sent = append(f.sent, int(frame.Sequence))
@@ -165,12 +166,10 @@ func (f *Film) frameSent(frame *capture.Frame) {
 	}
 }
 
-// Start, Stop and Cameras implement the rest of transport.Producer.
+// Start and Stop implement the rest of transport.Producer.
 func (f *Film) Start(uint32, capture.Want) {}
 
 func (f *Film) Stop() {}
-
-func (f *Film) Cameras() []capture.Device { return nil }
 
 // LoseFrames makes it look as if the driver had dropped n frames.
 func (f *Film) LoseFrames(n uint64) {

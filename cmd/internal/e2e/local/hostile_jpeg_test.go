@@ -48,7 +48,7 @@ func (f *flood) send(t *testing.T, n int, format capture.Format, data []byte) {
 	f.mode.Number++
 	f.mode.Camera, f.mode.Format = "hostile", format
 	f.mode.Source = capture.Mode{Pixel: format.Pixel, Width: format.Width, Height: format.Height, Rate: capture.Rate{Num: 30, Den: 1}}
-	if err := f.WriteMessage(wire.Mode, transport.VideoStream, f.mode); err != nil {
+	if err := f.WriteMessage(wire.Mode, hostile.Stream, f.mode); err != nil {
 		t.Fatal(err)
 	}
 	for range n {
@@ -142,7 +142,7 @@ func TestHostileWants(t *testing.T) {
 	for n := range 30 {
 		size := [][2]int{{3840, 2160}, {1920, 1080}, {1280, 720}}[n%3]
 		want := map[string]any{"number": n + 1, "width": size[0], "height": size[1]}
-		if err := p.WriteMessage(wire.Start, transport.VideoStream, want); err != nil {
+		if err := p.WriteMessage(wire.Start, hostile.Stream, want); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.WriteVideo(wire.Credit, wire.AppendCredit(nil, uint64(1+2*n))); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
+	"github.com/tbcam/tbcam/cmd/internal/hostile"
 	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/wire"
 )
@@ -22,7 +23,7 @@ func TestHostileLog(t *testing.T) {
 	const statuses = 60 // more would violate the protocol, and the log has 50 in a burst
 	for n := range statuses {
 		status := transport.Status{State: transport.Waiting, Text: fmt.Sprintf("cause %d\x1b[2J\u009b31m\u202e", n)}
-		if err := p.WriteMessage(wire.Status, transport.VideoStream, status); err != nil {
+		if err := p.WriteMessage(wire.Status, hostile.Stream, status); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
 	"github.com/tbcam/tbcam/cmd/internal/hostile"
-	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
@@ -42,7 +41,7 @@ func TestFloodOfStarts(t *testing.T) {
 	request := map[string]any{"camera": "pattern", "width": 320, "height": 240}
 	write := func(number int, record wire.Type) {
 		request["number"] = number
-		if err := p.WriteMessage(record, transport.VideoStream, request); err != nil {
+		if err := p.WriteMessage(record, hostile.Stream, request); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -51,13 +51,13 @@ func TestHostileSender(t *testing.T) {
 	flag, path := harness.NewSocket(t)
 	v := harness.StartViewer(t, flag, "--record="+filepath.Join(t.TempDir(), "a.mkv"), "--frames=2")
 	p := offer(t, path)
-	if err := p.WriteMessage(wire.Mode, transport.VideoStream, map[string]any{"number": 1, "format": map[string]any{"format": "grey", "width": 1 << 40, "height": 1}}); err != nil {
+	if err := p.WriteMessage(wire.Mode, hostile.Stream, map[string]any{"number": 1, "format": map[string]any{"format": "grey", "width": 1 << 40, "height": 1}}); err != nil {
 		t.Fatal(err)
 	}
 	p.Drain()
 	v.WaitText("must be 1x1")
 	p = offer(t, path)
-	if err := p.WriteMessage(wire.Mode, transport.VideoStream, greyMode); err != nil {
+	if err := p.WriteMessage(wire.Mode, hostile.Stream, greyMode); err != nil {
 		t.Fatal(err)
 	}
 	for index := range uint64(2) {
@@ -84,7 +84,7 @@ func TestHostileViewer(t *testing.T) {
 	p.Drain()
 	s.WaitText("read start: invalid character")
 	p = accept(t, l)
-	if err := p.WriteMessage(wire.Start, transport.VideoStream, map[string]any{"number": 1}); err != nil {
+	if err := p.WriteMessage(wire.Start, hostile.Stream, map[string]any{"number": 1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.WriteVideo(wire.Credit, wire.AppendCredit(nil, 1)); err != nil {
@@ -122,7 +122,7 @@ func writeUntil(t *testing.T, begin func() *hostile.Peer, write func(p *hostile.
 
 // claim is a header of a record of the largest size.
 func claim() []byte {
-	return wire.AppendHeader(nil, wire.Header{Type: wire.Frame, Stream: transport.VideoStream, Session: 7}, make([]byte, wire.MaxPayload))
+	return wire.AppendHeader(nil, wire.Header{Type: wire.Frame, Stream: hostile.Stream, Session: 7}, make([]byte, wire.MaxPayload))
 }
 
 // floods are what a sender may write without end, the n-th time.
@@ -143,20 +143,20 @@ func floods() map[string]func(p *hostile.Peer, n uint32) error {
 				return err
 			}
 			head := wire.FrameHeader{Index: uint64(n - 1), Sequence: n, Mode: n, Captured: p.Now()}
-			return errors.Join(p.WriteMessage(wire.Mode, transport.VideoStream, mode), p.WriteFrame(head, make([]byte, mode.Format.Size())))
+			return errors.Join(p.WriteMessage(wire.Mode, hostile.Stream, mode), p.WriteFrame(head, make([]byte, mode.Format.Size())))
 		},
 		"statuses": func(p *hostile.Peer, n uint32) error {
 			status := transport.Status{State: transport.Waiting, Text: fmt.Sprint(n)}
-			return p.WriteMessage(wire.Status, transport.VideoStream, status)
+			return p.WriteMessage(wire.Status, hostile.Stream, status)
 		},
 		"first pieces of 64 MiB": func(p *hostile.Peer, n uint32) error {
 			huge.Number = n/1000 + 1
 			head := wire.FrameHeader{Mode: huge.Number, Size: transport.MaxFrame - n%1000}
-			h := wire.Header{Type: wire.Frame, Flags: wire.First, Stream: transport.VideoStream}
-			return errors.Join(p.WriteMessage(wire.Mode, transport.VideoStream, huge), p.Write(h, head.Append(nil)))
+			h := wire.Header{Type: wire.Frame, Flags: wire.First, Stream: hostile.Stream}
+			return errors.Join(p.WriteMessage(wire.Mode, hostile.Stream, huge), p.Write(h, head.Append(nil)))
 		},
 		"controls": func(p *hostile.Peer, n uint32) error {
-			return p.WriteMessage(wire.Controls, transport.VideoStream, map[string]any{"number": n, "controls": controls})
+			return p.WriteMessage(wire.Controls, hostile.Stream, map[string]any{"number": n, "controls": controls})
 		},
 		"claims of 256 KiB": func(p *hostile.Peer, n uint32) error { return p.WriteRaw(claims) },
 	}
@@ -196,13 +196,13 @@ func TestHostileViewerFloods(t *testing.T) {
 		"pings": func(p *hostile.Peer, n uint32) error { return p.WriteVideo(wire.Ping, wire.AppendPing(nil, p.Now())) },
 		"lists": func(p *hostile.Peer, n uint32) error { return p.WriteVideo(wire.List, nil) },
 		"requests": func(p *hostile.Peer, n uint32) error {
-			return p.WriteMessage([...]wire.Type{wire.Start, wire.Stop}[n/7%2], transport.VideoStream, map[string]any{"number": n})
+			return p.WriteMessage([...]wire.Type{wire.Start, wire.Stop}[n/7%2], hostile.Stream, map[string]any{"number": n})
 		},
 		"settings": func(p *hostile.Peer, n uint32) error {
 			for i := range settings {
 				settings[i] = map[string]any{"number": n*32 + uint32(i), "id": i, "value": n}
 			}
-			return p.WriteMessage(wire.Set, transport.VideoStream, map[string]any{"set": settings})
+			return p.WriteMessage(wire.Set, hostile.Stream, map[string]any{"set": settings})
 		},
 		"claims of 256 KiB": func(p *hostile.Peer, n uint32) error { return p.WriteRaw(claims) },
 	} {

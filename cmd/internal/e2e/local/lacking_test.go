@@ -124,7 +124,7 @@ func TestNothingDecodable(t *testing.T) {
 	flag, path := harness.NewSocket(t)
 	v := harness.Start(t, []string{"DISPLAY=" + display.Name}, "tbcam-view", flag, "--window", "--snapshot="+filepath.Join(t.TempDir(), "a.png"))
 	p := offer(t, path)
-	if err := p.WriteMessage(wire.Mode, transport.VideoStream, jpegMode); err != nil {
+	if err := p.WriteMessage(wire.Mode, hostile.Stream, jpegMode); err != nil {
 		t.Fatal(err)
 	}
 	go p.Drain()
@@ -183,7 +183,7 @@ func TestLossesReported(t *testing.T) {
 	go p.Drain()
 	status := func(m map[string]any) {
 		t.Helper()
-		if err := p.WriteMessage(wire.Status, transport.VideoStream, m); err != nil {
+		if err := p.WriteMessage(wire.Status, hostile.Stream, m); err != nil {
 			t.Fatal(err)
 		}
 	}

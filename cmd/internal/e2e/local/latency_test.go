@@ -21,6 +21,7 @@ import (
 // screenCamera is a camera that looks at an X screen, and whose frames come with
 // a known delay. It implements transport.Producer.
 type screenCamera struct {
+	transport.NoControls
 	t       *testing.T
 	display *xvfb.Display
 	delay   time.Duration
@@ -138,7 +139,7 @@ func measure(t *testing.T, display *xvfb.Display, delay time.Duration) glassToGl
 	camera := newScreenCamera(t, display, delay)
 	defer camera.close()
 	log := slog.New(slog.DiscardHandler)
-	sender := &transport.Sender{Link: &unixsock.Dialer{Path: path, Log: log}, Producer: camera, Version: "test", Log: log}
+	sender := &transport.Sender{Link: &unixsock.Dialer{Path: path, Log: log}, Catalogue: &transport.Single{Producer: camera}, Version: "test", Log: log}
 	ctx, cancel := context.WithCancel(t.Context())
 	var sending sync.WaitGroup
 	sending.Go(func() {

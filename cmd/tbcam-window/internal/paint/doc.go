@@ -1,3 +1,3 @@
-// Package paint draws what the window writes over the picture, on images in
+// Package paint draws what the window writes over the frame, on images in
 // memory: it needs no display.
 package paint

@@ -75,7 +75,7 @@ func TestCeiling(t *testing.T) {
 // TestSizes draws everything in rooms of all sizes and monitors of all scales:
 // nothing is wider than its room.
 func TestSizes(t *testing.T) {
-	rows := []Row{{"F, double click", "full screen"}, {"Q", "quit"}, {"0", "whole picture"}}
+	rows := []Row{{"F, double click", "full screen"}, {"Q", "quit"}, {"0", "whole frame"}}
 	long := strings.Repeat("no room for this, ", 20)
 	for _, scale := range []float64{1, 1.25, 2} {
 		s := NewStyle(scale)
@@ -98,7 +98,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// opaque reports whether a colour is somewhere in a picture.
+// opaque reports whether a colour is somewhere in a frame.
 func opaque(m *image.RGBA, c color.RGBA) bool {
 	for i := 0; i < len(m.Pix); i += 4 {
 		if m.RGBAAt(i/4%m.Rect.Dx(), i/4/m.Rect.Dx()) == c {

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/image/math/fixed"
 )
 
-// The colours: quiet ones, legible over any picture. They are premultiplied.
+// The colours: quiet ones, legible over any frame. They are premultiplied.
 var (
 	Back   = color.RGBA{0x12, 0x14, 0x16, 0xf2} // of boxes
 	Raised = color.RGBA{0x2c, 0x2f, 0x33, 0xff} // of what can be pressed

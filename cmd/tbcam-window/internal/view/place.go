@@ -7,7 +7,7 @@ func Fit(width, height, maxWidth, maxHeight float64) (w, h float64) {
 	return max(1, width*scale), max(1, height*scale)
 }
 
-// Letterbox returns the place of a picture in a screen of whole pixels: as large
+// Letterbox returns the place of a frame in a screen of whole pixels: as large
 // as it fits, in the middle.
 func Letterbox(width, height, screenWidth, screenHeight int) (x, y, w, h int) {
 	fw, fh := Fit(float64(width), float64(height), float64(screenWidth), float64(screenHeight))
@@ -19,7 +19,7 @@ func Letterbox(width, height, screenWidth, screenHeight int) (x, y, w, h int) {
 // and title bars.
 const shrink = 0.9
 
-// WindowSize returns the size of a new window: a pixel of the picture on each
+// WindowSize returns the size of a new window: a pixel of the frame on each
 // pixel of the monitor if that fits. Sizes of the window and the monitor are in
 // device-independent pixels, of which each is scale pixels wide.
 func WindowSize(width, height, monitorWidth, monitorHeight int, scale float64) (w, h int) {

@@ -1,28 +1,31 @@
 package view
 
-import "image"
+import (
+	"image"
+	"math"
+)
 
-// MaxZoom is the largest magnification over the whole picture in the window.
+// MaxZoom is the largest magnification over the whole frame in the window.
 const MaxZoom = 16
 
-// Pose is how a picture is turned, and what part of it is seen. All of it is the
-// window's alone: nobody else sees a turned picture.
+// Pose is how a frame is turned, and what part of it is seen. All of it is the
+// window's alone: nobody else sees a turned frame.
 type Pose struct {
 	turns    int  // quarters, clockwise, after mirroring
 	mirrored bool // left and right
 	zoom     float64
 	// centre is what lies in the middle of the screen, in fractions of the turned
-	// picture's width and height.
+	// frame's width and height.
 	centre [2]float64
 }
 
-// NewPose returns the pose of an upright, whole picture.
+// NewPose returns the pose of an upright, whole frame.
 func NewPose() Pose { return Pose{zoom: 1, centre: [2]float64{0.5, 0.5}} }
 
 // Zoom returns the magnification, 1 to MaxZoom.
 func (p *Pose) Zoom() float64 { return p.zoom }
 
-// Whole shows the whole picture.
+// Whole shows the whole frame.
 func (p *Pose) Whole() { p.zoom, p.centre = 1, [2]float64{0.5, 0.5} }
 
 // Rotate turns what is seen by a quarter, clockwise.
@@ -38,7 +41,11 @@ func (p *Pose) Mirror() {
 	p.centre[0] = 1 - p.centre[0]
 }
 
-// Turned returns the size of a picture as it is seen.
+// Turn returns how the frame is turned: mirrored first, if it is, and then by so many
+// quarters, clockwise.
+func (p *Pose) Turn() (mirrored bool, quarters int) { return p.mirrored, p.turns }
+
+// Turned returns the size of a frame as it is seen.
 func (p *Pose) Turned(width, height int) (w, h int) {
 	if p.turns%2 == 1 {
 		return height, width
@@ -46,10 +53,15 @@ func (p *Pose) Turned(width, height int) (w, h int) {
 	return width, height
 }
 
-// Box is where a turned picture lies on a screen, in pixels of that.
+// Box is where a turned frame lies on a screen, in pixels of that.
 type Box struct{ X, Y, W, H float64 }
 
-// Place returns where a picture lies on a screen, which it may exceed.
+// Rectangle returns the box in whole pixels.
+func (b Box) Rectangle() image.Rectangle {
+	return image.Rect(int(math.Round(b.X)), int(math.Round(b.Y)), int(math.Round(b.X+b.W)), int(math.Round(b.Y+b.H)))
+}
+
+// Place returns where a frame lies on a screen, which it may exceed.
 func (p *Pose) Place(width, height, screenWidth, screenHeight int) Box {
 	x, y, w, h := Letterbox(width, height, screenWidth, screenHeight)
 	if p.zoom == 1 {
@@ -70,7 +82,7 @@ func start(length, screen, centre float64) float64 {
 	return min(0, max(screen-length, screen/2-centre*length))
 }
 
-// Magnify zooms by a factor so that the point of the picture at (x, y) of the
+// Magnify zooms by a factor so that the point of the frame at (x, y) of the
 // screen stays where it is.
 func (p *Pose) Magnify(factor float64, x, y float64, width, height int, screen image.Point) {
 	before := p.Place(width, height, screen.X, screen.Y)
@@ -85,7 +97,7 @@ func (p *Pose) Magnify(factor float64, x, y float64, width, height int, screen i
 	p.settle(width, height, screen)
 }
 
-// Pan moves the picture by (dx, dy) pixels of the screen, as far as there is more.
+// Pan moves the frame by (dx, dy) pixels of the screen, as far as there is more.
 func (p *Pose) Pan(dx, dy float64, width, height int, screen image.Point) {
 	b := p.Place(width, height, screen.X, screen.Y)
 	p.centre[0] -= dx / b.W
@@ -99,11 +111,11 @@ func (p *Pose) settle(width, height int, screen image.Point) {
 	p.centre = [2]float64{(float64(screen.X)/2 - b.X) / b.W, (float64(screen.Y)/2 - b.Y) / b.H}
 }
 
-// Matrix returns the map from pixels of the upright picture of a size to the
+// Matrix returns the map from pixels of the upright frame of a size to the
 // screen: x' = m[0]*x + m[1]*y + m[2], y' = m[3]*x + m[4]*y + m[5].
 func (p *Pose) Matrix(b Box, width, height int) [6]float64 {
 	w, h := float64(width), float64(height)
-	// In fractions of the picture, with the origin in its middle.
+	// In fractions of the frame, with the origin in its middle.
 	m := [4]float64{1, 0, 0, 1}
 	if p.mirrored {
 		m[0] = -1

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// corners returns where the upper left and the upper right corner of a picture
+// corners returns where the upper left and the upper right corner of a frame
 // are on the screen.
 func corners(p Pose, width, height int, screen image.Point) (left, right image.Point) {
 	w, h := p.Turned(width, height)
@@ -18,7 +18,7 @@ func corners(p Pose, width, height int, screen image.Point) (left, right image.P
 	return at(0, 0), at(float64(width), 0)
 }
 
-// TestTurns presses M and R, and says where the upper edge of the picture goes.
+// TestTurns presses M and R, and says where the upper edge of the frame goes.
 func TestTurns(t *testing.T) {
 	for _, c := range []struct {
 		keys        string
@@ -49,7 +49,7 @@ func TestTurns(t *testing.T) {
 }
 
 // TestMagnify zooms at points: what lies there stays there, unless an edge of the
-// picture would come into the screen.
+// frame would come into the screen.
 func TestMagnify(t *testing.T) {
 	screen := image.Pt(400, 300)
 	p := NewPose()
@@ -71,12 +71,12 @@ func TestMagnify(t *testing.T) {
 	}
 	p.Magnify(0.001, 0, 0, 400, 300, screen)
 	if p != NewPose() {
-		t.Errorf("the whole picture is %+v", p)
+		t.Errorf("the whole frame is %+v", p)
 	}
 }
 
 // TestCovers: however it is turned, zoomed and panned, no more of the screen is
-// empty than the whole picture leaves.
+// empty than the whole frame leaves.
 func TestCovers(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -32,8 +32,12 @@ func main() {
 		log.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &transport.Receiver{Link: link, Consumer: &viewer{done: cancel}, Program: "receive"}
-	r.Start(capture.Want{})
+	r := &transport.Receiver{Link: link, Program: "receive"}
+	stream, err := r.Open(&viewer{done: cancel}, transport.Policy{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	stream.Start(capture.Want{})
 	if err := r.Run(ctx); err != nil {
 		log.Fatal(err)
 	}

@@ -36,8 +36,12 @@ func main() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	r := &transport.Receiver{Link: link, Consumer: viewer{Recorder: recorder}}
-	r.Start(capture.Want{})
+	r := &transport.Receiver{Link: link}
+	stream, err := r.Open(viewer{Recorder: recorder}, transport.Policy{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	stream.Start(capture.Want{})
 	if err := errors.Join(r.Run(ctx), recorder.Close()); err != nil {
 		log.Fatal(err)
 	}

@@ -17,12 +17,14 @@ var format = capture.Format{Pixel: capture.YUYV, Width: 64, Height: 48, Range: c
 var mode = &transport.Mode{Camera: "greys", Format: format, Source: capture.Mode{
 	Pixel: format.Pixel, Width: format.Width, Height: format.Height, Rate: capture.Rate{Num: 30, Den: 1}}}
 
-type greys struct{ number uint32 }
+type greys struct {
+	transport.NoControls
+	number uint32
+}
 
 func (g *greys) Start(uint32, capture.Want) {}
 func (g *greys) Stop()                      {}
 func (g *greys) Lost() (none capture.Lost)  { return none }
-func (g *greys) Cameras() []capture.Device  { return nil }
 
 func (g *greys) Next(context.Context) (transport.Unit, error) {
 	time.Sleep(time.Second / 30)
@@ -33,6 +35,6 @@ func (g *greys) Next(context.Context) (transport.Unit, error) {
 }
 
 func main() {
-	s := &transport.Sender{Link: &unixsock.Dialer{Path: os.Args[1]}, Producer: &greys{}, Program: "send"}
+	s := &transport.Sender{Link: &unixsock.Dialer{Path: os.Args[1]}, Catalogue: &transport.Single{Producer: &greys{}}, Program: "send"}
 	log.Fatal(s.Run(context.Background()))
 }

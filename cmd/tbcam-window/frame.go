@@ -3,7 +3,6 @@ package main
 import (
 	_ "embed"
 	"image"
-	"math"
 
 	"github.com/hajimehoshi/ebiten/v2"
 
@@ -12,16 +11,18 @@ import (
 	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
-//go:embed picture.kage
+//go:embed frame.kage
 var kage []byte
 
-const border = shm.Border
+// border is the width of a border in pixels that the RGB has around the frame and that
+// repeats its edge: else the edge fades when the frame is enlarged.
+const border = 1
 
-// picture is the newest picture on the graphics card.
-type picture struct {
-	width, height int              // pixels
-	planes        [3]*ebiten.Image // none if the pictures come as RGBA
-	rgb           *ebiten.Image    // with a border
+// frame is the newest frame on the graphics card.
+type frame struct {
+	width, height int // pixels
+	planes        [3]*ebiten.Image
+	rgb           *ebiten.Image // with a border
 
 	// The shader from planes to rgb, and what it is called with.
 	shader   *ebiten.Shader
@@ -29,24 +30,21 @@ type picture struct {
 	vertices []ebiten.Vertex
 }
 
-// newPicture makes room for pictures of a format.
-func newPicture(shader *ebiten.Shader, f shm.Format, layout shm.Layout) *picture {
+// newFrame makes room for frames of a format.
+func newFrame(shader *ebiten.Shader, f capture.Format, layout shm.Layout) *frame {
 	w, h := f.Width+2*border, f.Height+2*border
-	p := &picture{
+	p := &frame{
 		width:    f.Width,
 		height:   f.Height,
 		rgb:      newTexture(w, h),
 		shader:   shader,
 		vertices: rectangle(w, h),
 	}
-	if f.RGBA {
-		return p
-	}
 	for i, plane := range layout.Planes {
 		p.planes[i] = newTexture(plane.Stride/4, plane.Lines)
 	}
 	p.options.Blend = ebiten.BlendCopy
-	p.options.Uniforms = uniforms(f.Format)
+	p.options.Uniforms = uniforms(f)
 	copy(p.options.Images[:], p.planes[:])
 	if f.Pixel == capture.GREY {
 		p.options.Images[1], p.options.Images[2] = p.planes[0], p.planes[0]
@@ -81,12 +79,8 @@ func uniforms(f capture.Format) map[string]any {
 	}
 }
 
-// upload takes a picture over from planes in memory, or from RGBA in the first.
-func (p *picture) upload(planes [3][]byte) {
-	if p.planes[0] == nil {
-		p.rgb.WritePixels(planes[0])
-		return
-	}
+// upload takes a frame over from planes in memory.
+func (p *frame) upload(planes [3][]byte) {
 	for i, texture := range p.planes {
 		if texture != nil {
 			texture.WritePixels(planes[i])
@@ -96,12 +90,12 @@ func (p *picture) upload(planes [3][]byte) {
 }
 
 // convert makes RGB of the planes.
-func (p *picture) convert() {
+func (p *frame) convert() {
 	p.rgb.DrawTrianglesShader(p.vertices, []uint16{0, 1, 2, 1, 2, 3}, p.shader, &p.options)
 }
 
-// draw draws the picture where its pose says.
-func (p *picture) draw(screen *ebiten.Image, pose *view.Pose, brightness float32) {
+// draw draws the frame where its pose says.
+func (p *frame) draw(screen *ebiten.Image, pose *view.Pose, brightness float32) {
 	size := screen.Bounds().Size()
 	w, h := pose.Turned(p.width, p.height)
 	box := pose.Place(w, h, size.X, size.Y)
@@ -113,8 +107,7 @@ func (p *picture) draw(screen *ebiten.Image, pose *view.Pose, brightness float32
 	if box.W != float64(w) || box.H != float64(h) {
 		o.Filter = ebiten.FilterLinear
 	}
-	place := image.Rect(int(math.Round(box.X)), int(math.Round(box.Y)), int(math.Round(box.X+box.W)), int(math.Round(box.Y+box.H)))
-	screen.SubImage(place).(*ebiten.Image).DrawImage(p.rgb, &o)
+	screen.SubImage(box.Rectangle()).(*ebiten.Image).DrawImage(p.rgb, &o)
 }
 
 // geometry returns a matrix as ebiten has it.
@@ -126,7 +119,7 @@ func geometry(m [6]float64) (g ebiten.GeoM) {
 }
 
 // free gives the textures back.
-func (p *picture) free() {
+func (p *frame) free() {
 	p.rgb.Deallocate()
 	for _, texture := range p.planes {
 		if texture != nil {

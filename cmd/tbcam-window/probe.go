@@ -11,40 +11,40 @@ import (
 	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
-// Converting pictures is the work of the graphics card; where there is none, the
-// processor that plays one takes twenty times as long as tbcam-view. Nothing says
-// which it is: so the window measures what a picture costs.
+// Drawing is the work of the graphics card; where there is none, the processor that
+// plays one takes ten times as long as package software. Nothing says which it is: so
+// the window measures what a frame costs.
 const (
-	// convertVariable overrides the measurement: gpu or cpu.
-	convertVariable = "TBCAM_CONVERT"
-	// tryWidth and tryHeight are the size of the pictures that are measured.
+	// drawVariable overrides the measurement: gpu or cpu.
+	drawVariable = "TBCAM_DRAW"
+	// tryWidth and tryHeight are the size of the frames that are measured.
 	tryWidth, tryHeight = 512, 512
-	// dear is more processor time than a graphics card's driver takes for such a
-	// picture; software OpenGL takes 6 ms.
-	dear = 2 * time.Millisecond
-	// tries is how many pictures are measured: the first ones compile the shader.
+	// costly is more processor time than a graphics card's driver takes for such a
+	// frame; software OpenGL takes 6 ms.
+	costly = 2 * time.Millisecond
+	// tries is how many frames are measured: the first ones compile the shader.
 	tries = 3
 )
 
-// wantsRGBA reports whether tbcam-view had better convert the pictures.
-func (g *game) wantsRGBA() bool {
-	switch os.Getenv(convertVariable) {
+// isSoftware reports whether OpenGL runs on the processor.
+func (g *game) isSoftware() bool {
+	switch os.Getenv(drawVariable) {
 	case "gpu":
 		return false
 	case "cpu":
 		return true
 	}
-	return g.conversion() > dear
+	return g.measureShader() > costly
 }
 
-// conversion returns the processor time of the shader, at best.
-func (g *game) conversion() time.Duration {
+// measureShader returns the processor time of the shader, at best.
+func (g *game) measureShader() time.Duration {
 	f := capture.Format{Pixel: capture.YUV420, Width: tryWidth, Height: tryHeight}
-	layout, err := shm.NewLayout(shm.Format{Format: f})
+	layout, err := shm.NewLayout(f)
 	if err != nil {
 		panic(err) // the format is a good one
 	}
-	p := newPicture(g.shader, shm.Format{Format: f}, layout)
+	p := newFrame(g.shader, f, layout)
 	defer p.free()
 	least := time.Hour
 	for range tries {

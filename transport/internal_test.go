@@ -1,0 +1,203 @@
+package transport
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/wire"
+)
+
+var (
+	mjpeg720 = &Mode{
+		Camera: "pattern",
+		Source: capture.Mode{Pixel: capture.MJPEG, Width: 1280, Height: 720, Rate: capture.Rate{Num: 30, Den: 1}},
+		Format: capture.Format{Pixel: capture.MJPEG, Width: 1280, Height: 720, Range: capture.Full},
+	}
+	grey = capture.Format{Pixel: capture.GREY, Width: 10, Height: 10}
+)
+
+// device is a Link with the properties of one, that nothing opens.
+type device struct{ Link }
+
+func (device) Properties() Properties {
+	return Properties{Greets: true, Checksums: true, Stale: true, Stillness: true}
+}
+
+// Numbers wrap around; what was read is not read again, and what is missing is
+// noticed.
+func TestSequence(t *testing.T) {
+	var b []byte
+	for _, n := range []uint32{math.MaxUint32 - 1, math.MaxUint32, 0, 0, math.MaxUint32, 1, 4, 2, 5} {
+		b = wire.Append(b, wire.Header{Type: wire.Status, Stream: 1, Session: 7, Sequence: n}, nil)
+	}
+	s := newSession(nowhere{bytes.NewReader(b)}, device{})
+	s.id.Store(7)
+	s.in = math.MaxUint32 - 1
+	var got []string
+	for {
+		h, _, err := s.readNext()
+		if err != nil {
+			break
+		}
+		got = append(got, fmt.Sprintf("%d %t", int32(h.Sequence), s.gap))
+	}
+	want := []string{"-2 false", "-1 false", "0 false", "1 false", "4 true", "5 false"}
+	if !slices.Equal(got, want) || s.stale != 3 {
+		t.Errorf("got %q, want %q; %d passed over", got, want, s.stale)
+	}
+}
+
+// Counts never go back, and pass over the end of 32 bits.
+func TestLostTotals(t *testing.T) {
+	lost := capture.Lost{}
+	for _, c := range []struct {
+		totals lostTotals
+		want   capture.Lost
+	}{
+		{lostTotals{1, 2, 3}, capture.Lost{Driver: 1, Damaged: 2, Superseded: 3}},
+		{lostTotals{0, 2, 4}, capture.Lost{Driver: 1, Damaged: 2, Superseded: 4}},
+		{lostTotals{1 << 30, 2, 4}, capture.Lost{Driver: 1 << 30, Damaged: 2, Superseded: 4}},
+		{lostTotals{3 << 30, 2, 4}, capture.Lost{Driver: 1 << 30, Damaged: 2, Superseded: 4}},
+		{lostTotals{2<<30 - 1, 2, 4}, capture.Lost{Driver: 2<<30 - 1, Damaged: 2, Superseded: 4}},
+		{lostTotals{3 << 30, 2, 4}, capture.Lost{Driver: 3 << 30, Damaged: 2, Superseded: 4}},
+		{lostTotals{5, 2, 4}, capture.Lost{Driver: 1<<32 + 5, Damaged: 2, Superseded: 4}},
+	} {
+		if c.totals.advance(&lost); lost != c.want {
+			t.Errorf("%+v: got %+v, want %+v", c.totals, lost, c.want)
+		}
+	}
+}
+
+// A capture time counts if it can be, by what is known of the sender's clock.
+func TestCaptureTimes(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, c := range map[string]struct {
+		session time.Duration // for how long it has lasted
+		ahead   time.Duration // of the capture time to the arrival
+		why     string
+	}{
+		"just now":                  {0, 0, ""},
+		"a little ahead":            {0, 990 * time.Millisecond, ""},
+		"ahead":                     {0, 1010 * time.Millisecond, "it was captured 1.01s after it arrived"},
+		"ten years ahead":           {0, 3650 * day, "after it arrived"},
+		"old":                       {0, -59 * time.Second, ""},
+		"too old":                   {0, -61 * time.Second, "it was captured 1m1s before it arrived"},
+		"a year old":                {0, -365 * day, "before it arrived"},
+		"clocks drift":              {day, 44 * time.Second, ""},
+		"clocks drift too far":      {day, 45 * time.Second, "it was captured 45s after it arrived"},
+		"clocks drift back":         {day, -103 * time.Second, ""},
+		"clocks drift back too far": {day, -104 * time.Second, "it was captured 1m44s before it arrived"},
+	} {
+		const offset = 400 * day // of the sender's clock
+		line, arrived := newTimeline(), time.Now()
+		times := newSessionTimes(line, offset, 0)
+		times.begun = arrived.Add(-c.session)
+		want := arrived.Add(c.ahead)
+		got, err := times.captured(int64(want.Sub(line.origin)+offset), arrived)
+		if !got.Equal(want) {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+		if (err == nil) != (c.why == "") || err != nil && !strings.Contains(err.Error(), c.why) {
+			t.Errorf("%s: got %v, want %q", name, err, c.why)
+		}
+	}
+}
+
+// A sender that does not know when a frame was captured tells of no time.
+func TestCaptureTimeUnknown(t *testing.T) {
+	now := time.Now()
+	times := newSessionTimes(newTimeline(), time.Hour, 0)
+	if got, err := times.captured(0, now); !got.Equal(now) || err != nil {
+		t.Errorf("got %v, %v, want %v", got, err, now)
+	}
+}
+
+// A peer that delays its first answer may not choose its times the more freely.
+func TestSlowFirstAnswer(t *testing.T) {
+	line, now := newTimeline(), time.Now()
+	times := newSessionTimes(line, 0, time.Hour)
+	if _, err := times.captured(line.nanos(now.Add(maxAhead+maxUncertainty+time.Second)), now); err == nil {
+		t.Error("a time far ahead was believed")
+	}
+}
+
+func TestAllowance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limit{burst: 3, interval: time.Second, request: 2}
+		var a allowance
+		take := func(what string, want int) {
+			t.Helper()
+			n := 0
+			for a.take(l) {
+				n++
+			}
+			if n != want {
+				t.Errorf("%s: %d times, want %d", what, n, want)
+			}
+		}
+		take("at first", 3)
+		time.Sleep(999 * time.Millisecond)
+		take("too early", 0)
+		time.Sleep(time.Millisecond)
+		take("a second later", 1)
+		time.Sleep(time.Hour)
+		take("after an hour", 3)
+		a.request(l)
+		take("after a request", 2)
+		for range 10 {
+			a.request(l)
+		}
+		take("after many requests", 3)
+	})
+}
+
+// Whatever controls a camera has fits, and is accepted.
+func TestControlsFit(t *testing.T) {
+	long := strings.Repeat("<", 5000)
+	c := Controls{Camera: long}
+	for range 2 * maxControls {
+		c.List = append(c.List, capture.Control{Name: strings.Repeat("<", 32), Menu: make([]capture.ControlMenuItem, 2)})
+	}
+	m := controlsMessage{Number: 1, Controls: c.bounded()}
+	for n := range maxSettings {
+		m.Answers = append(m.Answers, applySetting(func(capture.Setting) (capture.Setting, error) { return capture.Setting{}, errors.New(long) },
+			numberSetting{Number: uint32(n + 1)}))
+	}
+	payload := encode(m)
+	back, err := parseControls(wire.Header{}, payload)
+	if len(payload) > wire.MaxPayload || err != nil || len(back.List) < 100 || len(back.Answers) != maxSettings {
+		t.Errorf("%d bytes, %v, %d controls", len(payload), err, len(back.List))
+	}
+	var wishes setMessage
+	for n := range maxSettings {
+		wishes.Settings = append(wishes.Settings, numberSetting{uint32(n + 1), capture.Setting{Text: printable(long, maxText)}})
+	}
+	if _, err := parseSet(wire.Header{}, encode(wishes)); err != nil {
+		t.Error(err)
+	}
+}
+
+// A viewer that sends several values of one control in a Set gets the last one.
+func TestNewestValueWins(t *testing.T) {
+	r := remote{newest: []numberSetting{{1, capture.Setting{ID: 5, Value: 1}}, {2, capture.Setting{ID: 6}}, {3, capture.Setting{ID: 5, Value: 2}}}}
+	var done progress
+	var got []uint32
+	for range len(r.newest) {
+		next, wait := r.next(&done, &pace{})
+		if wait == 0 {
+			*done.of(next.Setting) = next.Number
+			got = append(got, next.Number)
+		}
+	}
+	if !slices.Equal(got, []uint32{2, 3}) {
+		t.Errorf("carried out are %v", got)
+	}
+}

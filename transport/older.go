@@ -1,0 +1,32 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// oldest is the oldest protocol that this program names in Hello and Welcome. It serves
+// none but the newest: with a peer that has only older ones it parts in their records,
+// so that the users of both learn why.
+const oldest = 1
+
+// ErrOlderPeer is returned when the peer speaks only an older protocol.
+var ErrOlderPeer = errors.New("the other computer runs an older tbcam")
+
+// speaksOlder reports whether a peer speaks only an older protocol, and has the records
+// to it be of that.
+func (s *session) speaksOlder(peer Peer) bool {
+	if peer.Protocol[1] < Protocol {
+		s.older.Store(true)
+	}
+	return s.older.Load()
+}
+
+// partFromOlder sends an older peer a Bye. Its user sees a reason that says who
+// states it.
+func (s *session) partFromOlder(self Peer) {
+	s.start(func(session context.Context) error {
+		return s.sendBye(session, fmt.Sprintf("%v: %v; update it", self, ErrOlderPeer), byeWait)
+	})
+}

@@ -1,0 +1,508 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/wire"
+)
+
+// Consumer takes what comes in one stream of a Receiver. The methods of all consumers
+// are called by one goroutine, which reads nothing meanwhile: they must not wait.
+type Consumer interface {
+	Connected(peer Peer)
+	// Mode describes the frames that follow.
+	Mode(mode Mode)
+	// Frame takes over the reference. lost are the sender's totals of the session.
+	Frame(f *capture.Frame, lost capture.Lost)
+	// Lost is called with the sender's totals when they have grown without a frame.
+	Lost(lost capture.Lost)
+	Status(status Status)
+	// ControlsChanged is called with what ReceiverStream.Controls returns whenever that
+	// is new.
+	ControlsChanged(controls Controls)
+	Disconnected(err error)
+}
+
+// NopConsumer is a Consumer that releases every frame and ignores all else. Embedded,
+// it leaves only the methods that matter to be written.
+type NopConsumer struct{}
+
+// Connected implements Consumer.
+func (NopConsumer) Connected(Peer) {}
+
+// Mode implements Consumer.
+func (NopConsumer) Mode(Mode) {}
+
+// Frame implements Consumer.
+func (NopConsumer) Frame(f *capture.Frame, _ capture.Lost) { f.Release() }
+
+// Lost implements Consumer.
+func (NopConsumer) Lost(capture.Lost) {}
+
+// Status implements Consumer.
+func (NopConsumer) Status(Status) {}
+
+// ControlsChanged implements Consumer.
+func (NopConsumer) ControlsChanged(Controls) {}
+
+// Disconnected implements Consumer.
+func (NopConsumer) Disconnected(error) {}
+
+// Policy is how a stream flows.
+type Policy struct {
+	// Window is how many frames may be on their way, at most 64; 0 stands for 2: one that
+	// is written while the one before it is read.
+	Window int
+}
+
+const (
+	defaultWindow = 2
+	maxWindow     = 64
+)
+
+// ErrTooManyStreams is returned when all MaxStreams are open.
+var ErrTooManyStreams = fmt.Errorf("no more than %d streams can be open", MaxStreams)
+
+// StreamStats are totals of a stream since it was opened.
+type StreamStats struct {
+	Frames uint64 // that were received whole
+	Bytes  uint64 // of these
+	Lost   uint64 // frames that were sent but not received whole
+}
+
+// ReceiverStream is a stream that a Receiver asks of every sender.
+type ReceiverStream struct {
+	receiver *Receiver
+	number   int
+	consumer Consumer
+	window   atomic.Uint64
+
+	// Under receiver.mu.
+	want     *capture.Want // nil: no frames
+	request  uint32        // number of the last Start or Stop, 0 before
+	closed   bool
+	stats    StreamStats
+	controls Controls         // of the present session
+	pending  []pendingSetting // by number
+
+	// Of all sessions: each may begin with a mode and a status.
+	modes, statuses allowance
+}
+
+// Open opens a stream, with the lowest number that is free. Its consumer is told of the
+// session that there is, and of all to come, until Close.
+func (r *Receiver) Open(c Consumer, p Policy) (*ReceiverStream, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for number := 1; number <= MaxStreams; number++ {
+		if place := &r.streams[number]; *place == (slot{}) {
+			place.stream = &ReceiverStream{receiver: r, number: number, consumer: c}
+			place.stream.SetWindow(p.Window)
+			if r.current != nil {
+				r.current.queue(wire.Ping) // its Pong has the stream met
+			}
+			return place.stream, nil
+		}
+	}
+	return nil, ErrTooManyStreams
+}
+
+// SetWindow changes Policy.Window for the sessions to come: it is called by
+// Consumer.Connected at the latest.
+func (s *ReceiverStream) SetWindow(frames int) { s.window.Store(windowOf(frames)) }
+
+// windowOf returns a window within its bounds.
+func windowOf(frames int) uint64 {
+	if frames <= 0 {
+		return defaultWindow
+	}
+	return uint64(min(frames, maxWindow))
+}
+
+// Number returns the number of the stream in the protocol.
+func (s *ReceiverStream) Number() int { return s.number }
+
+// Start requests frames, now and in every session to come, until Stop. The
+// want must pass its Check. It returns the number of the request, which a Mode and a
+// Status that answer it carry.
+func (s *ReceiverStream) Start(want capture.Want) (request uint32) { return s.sendRequest(&want) }
+
+// Stop requests no more frames; the session goes on.
+func (s *ReceiverStream) Stop() { s.sendRequest(nil) }
+
+// Keep has another want asked for in every session to come, but does not ask for it
+// now: what ran before a Start that was Refused goes on.
+func (s *ReceiverStream) Keep(want capture.Want) {
+	s.receiver.mu.Lock()
+	defer s.receiver.mu.Unlock()
+	if s.want != nil {
+		s.want = &want
+	}
+}
+
+func (s *ReceiverStream) sendRequest(want *capture.Want) (request uint32) {
+	r := s.receiver
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.closed {
+		return s.request
+	}
+	r.request++
+	s.want, s.request = want, r.request
+	s.modes.request(modeLimit)
+	s.statuses.request(statusLimit)
+	s.queue(wire.Start)
+	return s.request
+}
+
+// Stats returns the totals so far.
+func (s *ReceiverStream) Stats() StreamStats {
+	s.receiver.mu.Lock()
+	defer s.receiver.mu.Unlock()
+	return s.stats
+}
+
+// Close ends the stream. The consumer is not called any more, but for a call that has
+// begun.
+func (s *ReceiverStream) Close() {
+	r := s.receiver
+	r.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		slot := &r.streams[s.number]
+		slot.stream = nil
+		if r.current != nil {
+			r.request++
+			slot.leaving = r.request
+			s.queue(wire.Start)
+		}
+	}
+	r.mu.Unlock()
+	s.refuseSettings(ErrStreamClosed)
+}
+
+// queue makes a record of the stream due, if there is a session. The caller holds the
+// receiver's mu.
+func (s *ReceiverStream) queue(t wire.Type) {
+	if rs := s.receiver.current; rs != nil {
+		rs.streams[s.number].queue(t)
+	}
+}
+
+// incoming is a number of a stream in one session.
+type incoming struct {
+	session *receiverSession
+	id      uint16
+	due     dueRecords
+	opened  atomic.Bool   // a Start or a Set was written
+	granted atomic.Uint64 // frames that may be sent in all
+	have    atomic.Uint32 // number of the last Controls
+	left    int64         // when the Stop of a stream that was closed was written; under receiver.mu
+
+	// Of the writer: the last request that was written.
+	request uint32
+	started bool // it was a Start
+	message []byte
+
+	// Of the reader.
+	user    *ReceiverStream // whose consumer was told of the session, nil if closed since
+	status  Status
+	lost    capture.Lost // the sender's totals
+	before  capture.Lost // of these, what the streams before had there
+	mode    Mode
+	index   uint64           // of the next frame
+	meta    wire.FrameHeader // of partial
+	partial *capture.Frame
+	filled  int // bytes of partial that were received
+}
+
+// queue makes a record due. It never blocks.
+func (in *incoming) queue(t wire.Type) {
+	in.due.bits.Or(1 << t)
+	notify(in.session.wake)
+}
+
+// repeat makes due what the sender must know.
+func (in *incoming) repeat() {
+	in.due.bits.Or(1<<wire.Start | 1<<wire.Credit | 1<<wire.Set)
+}
+
+// writeControl writes a control record of the stream.
+func (in *incoming) writeControl(t wire.Type) error {
+	switch t {
+	case wire.Start:
+		return in.writeRequest()
+	case wire.Credit:
+		if in.started {
+			return in.session.writeRecord(wire.Header{Type: t, Stream: in.id}, wire.AppendCredit(in.session.payload[:0], in.granted.Load()))
+		}
+	case wire.Set:
+		return in.writeSet()
+	}
+	return nil
+}
+
+// writeRequest writes Start or Stop, whichever the user asked for last.
+func (in *incoming) writeRequest() error {
+	if !in.takeRequest() {
+		return nil
+	}
+	t := wire.Stop
+	if in.started {
+		t = wire.Start
+	}
+	return in.session.writeRecord(wire.Header{Type: t, Stream: in.id}, in.message)
+}
+
+// takeRequest brings what is written to the newest request, and reports whether there
+// is one. A repetition is what was written before, whatever Keep has changed since. The
+// Stop of a stream that the sender does not know is none.
+func (in *incoming) takeRequest() bool {
+	r := in.session.receiver
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	place := &r.streams[in.id]
+	message, start := request{Number: place.leaving}, false
+	if s := place.stream; s != nil {
+		message.Number = s.request
+		if s.want != nil {
+			message.Want, start = *s.want, true
+		}
+	}
+	if !start && !in.opened.Load() {
+		place.leaving = 0
+		return false
+	}
+	if message.Number == 0 || message.Number == in.request {
+		return message.Number != 0
+	}
+	in.request, in.started, in.message = message.Number, start, encode(message)
+	in.opened.Store(true)
+	if place.leaving != 0 {
+		in.left = in.session.now()
+	}
+	return true
+}
+
+// handle acts on a record of the stream.
+func (in *incoming) handle(h wire.Header, payload []byte) error {
+	if !in.opened.Load() {
+		return fmt.Errorf("it sends %v: %w", h.Type, in.unopened())
+	}
+	in.meet()
+	switch h.Type {
+	case wire.Mode:
+		return in.handleMode(h, payload)
+	case wire.Frame:
+		return in.handlePiece(h, payload)
+	case wire.Status:
+		return in.handleStatus(h, payload)
+	case wire.Controls:
+		return in.handleControls(h, payload)
+	}
+	return nil
+}
+
+func (in *incoming) unopened() error {
+	return fmt.Errorf("stream %d was not started", in.id)
+}
+
+// meet tells the consumer of a stream that was opened since of the session, and forgets
+// one that was closed.
+func (in *incoming) meet() {
+	r := in.session.receiver
+	r.mu.Lock()
+	user := r.streams[in.id].stream
+	r.mu.Unlock()
+	if user == in.user {
+		return
+	}
+	in.dropPartial()
+	if in.user = user; user == nil {
+		return
+	}
+	in.mode, in.status, in.before = Mode{}, Status{}, in.lost
+	in.have.Store(0)
+	if !in.session.controllable { // what is set from now on is refused by SetControl
+		user.refuseSettings(ErrNoRemoteControl)
+	}
+	user.consumer.Connected(*in.session.peer)
+	in.grantCredit(in.index)
+}
+
+func (in *incoming) handleMode(h wire.Header, payload []byte) error {
+	mode, err := parseMode(h, payload)
+	if err != nil || in.user == nil || mode.Number == in.mode.Number {
+		return err
+	}
+	if !in.user.modes.take(modeLimit) {
+		return errors.New("it changes its mode too often")
+	}
+	in.mode = mode
+	in.user.consumer.Mode(mode)
+	return nil
+}
+
+func (in *incoming) handleStatus(h wire.Header, payload []byte) error {
+	message, err := parseStatus(h, payload)
+	if err != nil || in.user == nil {
+		return err
+	}
+	if message.Status != in.status {
+		if !in.user.statuses.take(statusLimit) {
+			return errors.New("it changes its status too often")
+		}
+		in.status = message.Status
+		in.user.consumer.Status(message.Status)
+	}
+	before := in.lost
+	if message.Lost.advance(&in.lost); in.lost != before {
+		in.user.consumer.Lost(in.lost.Since(in.before))
+	}
+	return nil
+}
+
+// handlePiece adds a record to the frame that is being received. Without one it is
+// part of a frame that was given up.
+func (in *incoming) handlePiece(h wire.Header, payload []byte) error {
+	if h.Flags&wire.First != 0 {
+		in.dropPartial()
+		rest, err := in.beginFrame(payload)
+		if err != nil {
+			return fmt.Errorf("read frame: %w", err)
+		}
+		payload = rest
+	}
+	if in.partial == nil {
+		return nil
+	}
+	reader := in.session.reader
+	rest := reader.Rest()
+	if len(payload)+rest > len(in.partial.Data)-in.filled {
+		return fmt.Errorf("read frame: it has more than the %d bytes it should have", len(in.partial.Data))
+	}
+	in.filled += copy(in.partial.Data[in.filled:], payload)
+	n := reader.ReadRest(in.partial.Data[in.filled : in.filled+rest])
+	in.filled += n
+	if h.Flags&wire.Last != 0 && n == rest {
+		return in.completeFrame()
+	}
+	return nil
+}
+
+// beginFrame reads the header of a frame, makes room for its data, and
+// returns the first bytes of that. A frame whose Mode was lost is passed over:
+// the Mode comes again with the next heartbeat.
+func (in *incoming) beginFrame(payload []byte) ([]byte, error) {
+	meta, rest, err := wire.ParseFrameHeader(payload)
+	if err != nil {
+		return nil, err
+	}
+	if meta.Index < in.index || meta.Index >= in.granted.Load() {
+		return nil, fmt.Errorf("its index is %d, not one of %d to %d", meta.Index, in.index, in.granted.Load()-1)
+	}
+	if err := in.advanceTo(meta.Index); err != nil || in.user == nil || in.mode.Number == 0 || meta.Mode != in.mode.Number {
+		return nil, err
+	}
+	if err := checkSize(in.mode.Format, int(meta.Size)); err != nil {
+		return nil, err
+	}
+	pool := in.session.receiver.Pool
+	if !pool.Room(int(meta.Size)) { // lost, as those of which a part is
+		return nil, nil
+	}
+	in.meta, in.filled = meta, 0
+	in.partial = pool.Get(int(meta.Size))
+	in.partial.Format, in.partial.Sequence = in.mode.Format, meta.Sequence
+	return rest, nil
+}
+
+// checkSize bounds the memory that a sender can ask for.
+func checkSize(format capture.Format, size int) error {
+	if raw := format.Size(); raw != 0 && size != raw {
+		return fmt.Errorf("it has %d bytes, a %v has %d", size, format, raw)
+	}
+	// No JPEG worth having is larger than its pixels in 4:4:4, plus headers.
+	limit := min(MaxFrame, 3*format.Width*format.Height+wire.MaxRecord)
+	if size == 0 || size > limit {
+		return fmt.Errorf("it has %d bytes, a %v has 1 to %d", size, format, limit)
+	}
+	return nil
+}
+
+// completeFrame hands the frame over and gives its credit back.
+func (in *incoming) completeFrame() error {
+	f, meta, rs := in.partial, in.meta, in.session
+	if in.filled != len(f.Data) {
+		return fmt.Errorf("read frame: it has %d bytes of %d", in.filled, len(f.Data))
+	}
+	captured, err := rs.times.captured(meta.Captured, time.Now())
+	if err != nil {
+		return fmt.Errorf("read frame: %w", err)
+	}
+	in.partial = nil
+	f.Time = captured
+	f.At = [capture.NumStages]time.Time{
+		capture.Captured: rs.clock.local(meta.Captured),
+		capture.Dequeued: rs.clock.local(meta.Dequeued),
+		capture.Taken:    rs.clock.local(meta.Taken()),
+		capture.Encoded:  rs.clock.local(meta.Encoded),
+		capture.Sent:     rs.clock.local(meta.Sent),
+		capture.Received: time.Now(),
+	}
+	in.user.count(len(f.Data))
+	lostTotals{meta.LostDriver, meta.LostDamaged, meta.LostSuperseded}.advance(&in.lost)
+	in.user.consumer.Frame(f, in.lost.Since(in.before))
+	in.grantCredit(meta.Index + 1)
+	return nil
+}
+
+// count adds a frame to the totals.
+func (s *ReceiverStream) count(bytes int) {
+	s.receiver.mu.Lock()
+	defer s.receiver.mu.Unlock()
+	s.stats.Frames++
+	s.stats.Bytes += uint64(bytes)
+}
+
+func (in *incoming) dropPartial() {
+	if in.partial != nil {
+		in.partial.Release()
+		in.partial = nil
+	}
+}
+
+// advanceTo takes note that no frame before index will come any more.
+func (in *incoming) advanceTo(index uint64) error {
+	if granted := in.granted.Load(); index > granted {
+		return fmt.Errorf("it sent %d frames, granted were %d", index, granted)
+	}
+	if index > in.index {
+		in.countLost(index - in.index)
+		in.grantCredit(index)
+	}
+	return nil
+}
+
+func (in *incoming) countLost(n uint64) {
+	r := in.session.receiver
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if in.user != nil {
+		in.user.stats.Lost += n
+	}
+}
+
+// grantCredit makes index the next frame, and gives credit from there. What was granted
+// holds, also where the stream before there had a larger window.
+func (in *incoming) grantCredit(index uint64) {
+	in.index = index
+	if in.user != nil {
+		in.granted.Store(max(in.granted.Load(), index+in.user.window.Load()))
+		in.queue(wire.Credit)
+	}
+}

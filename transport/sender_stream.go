@@ -1,0 +1,475 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/wire"
+)
+
+// Unit is a frame ready for the wire, with what describes it.
+type Unit struct {
+	Frame *capture.Frame
+	Info  *Mode        // the same pointer as long as nothing in it changes
+	Lost  capture.Lost // totals of the Producer when it was taken
+}
+
+// Producer makes the frames of one stream. Its methods are called by different
+// goroutines of a session; none but Next and SetControl may wait for a camera.
+type Producer interface {
+	// Start requests frames, or other ones; Stop ends that. A Mode and a
+	// Status that answer it carry the number of the request.
+	Start(number uint32, want capture.Want)
+	Stop()
+	// Next waits for the newest frame, which the caller then owns. It is
+	// called only when that can be sent immediately. It returns io.EOF after the
+	// last one, which ends the Sender once what the other streams had ready is sent, and
+	// another error when the cameras cannot be used.
+	Next(ctx context.Context) (Unit, error)
+	// Lost counts the frames that were lost since the producer was made. It grows also
+	// while Next returns none.
+	Lost() capture.Lost
+	// SetControl sets a control of the camera for the viewer, and returns what was
+	// granted, which was reported before. Its error is ErrNoRemoteControl where a viewer
+	// sets none.
+	SetControl(s capture.Setting) (capture.Setting, error)
+}
+
+// NoControls is the SetControl of a Producer without remote control, for embedding.
+type NoControls struct{}
+
+// SetControl implements Producer.
+func (NoControls) SetControl(capture.Setting) (capture.Setting, error) {
+	return capture.Setting{}, ErrNoRemoteControl
+}
+
+// SenderStream is a stream of a Sender in all its sessions: what its Producer reports
+// goes through it.
+type SenderStream struct {
+	sender   *Sender
+	number   int
+	producer Producer
+	status   atomic.Pointer[Status]
+	controls atomic.Pointer[Controls]
+	modes    allowance                // of all sessions: each begins with a mode
+	current  atomic.Pointer[outgoing] // the stream in the present session, nil if not opened there
+	window   atomic.Uint64            // frames that the viewer granted first in that session
+}
+
+// Number returns the number that the viewer has chosen for the stream.
+func (s *SenderStream) Number() int { return s.number }
+
+// Window returns how many frames the viewer lets be on their way in this session, 0
+// before it granted any: one that takes every frame grants more than a live view needs.
+func (s *SenderStream) Window() int { return int(min(s.window.Load(), maxWindow)) }
+
+// Report sends the stream's state to the viewer, now and in each session in which
+// the stream is started.
+func (s *SenderStream) Report(status Status) {
+	status = status.bounded()
+	s.status.Store(&status)
+	if o := s.current.Load(); o != nil {
+		o.queue(wire.Status)
+	}
+}
+
+// ReportControls reports the controls of the stream's camera to the viewer, now and in
+// each session that uses the stream. The list is not changed any more.
+func (s *SenderStream) ReportControls(c Controls) {
+	c = c.bounded()
+	s.controls.Store(&c)
+	if o := s.current.Load(); o != nil {
+		o.remote.notifyChanged(o)
+	}
+}
+
+// open returns the stream with a number, which it opens the first time.
+func (s *Sender) open(number int) *SenderStream {
+	if stream := s.streams[number].Load(); stream != nil {
+		return stream
+	}
+	stream := &SenderStream{sender: s, number: number}
+	stream.producer = s.Catalogue.Open(stream)
+	s.streams[number].Store(stream)
+	return stream
+}
+
+// outgoing is a stream of a sender in one session.
+type outgoing struct {
+	*SenderStream
+	session *senderSession
+	due     dueRecords
+
+	credit  atomic.Uint64 // frames that may be sent in all
+	granted chan struct{} // the credit has grown
+
+	request request                    // of the reader: the last Start or Stop; number 0 before
+	started atomic.Bool                // it was a Start
+	wanted  atomic.Pointer[request]    // the newest request, that the producer may not have got yet
+	wants   chan struct{}              // there is one
+	base    atomic.Pointer[lostTotals] // of the producer at the first Start, nil before
+	remote  remote
+
+	// From pumpUnits to the writer and back, one at a time.
+	unit    Unit      // while the scheduler has the stream
+	written chan bool // it was, or it was dropped
+
+	// Of the writer.
+	sent   uint64      // frames that were completely written
+	fast   uint32      // frames that were dropped, since their mode changed too often
+	mode   Mode        // the last one that was announced
+	info   *Mode       // what that was made from; nil: it holds no more
+	forget atomic.Bool // a Stop came: no mode holds any more
+	offset int         // bytes of the unit that were written
+	begun  bool        // the unit's First record was written
+}
+
+// outgoing opens a stream in this session, if it is not open. Only the reader may call
+// it.
+func (ss *senderSession) outgoing(h wire.Header) *outgoing {
+	slot := &ss.streams[h.Stream]
+	if o := slot.Load(); o != nil {
+		return o
+	}
+	o := &outgoing{
+		SenderStream: ss.sender.open(int(h.Stream)), session: ss,
+		granted: make(chan struct{}, 1), wants: make(chan struct{}, 1), written: make(chan bool, 1),
+		remote: remote{newSet: make(chan struct{}, 1)},
+	}
+	o.remote.number.Store(1)
+	slot.Store(o)
+	o.current.Store(o)
+	ss.start(o.pumpUnits)
+	ss.start(o.forwardRequests)
+	ss.start(o.applySettings)
+	return o
+}
+
+// closeStreams ends the streams' part of a session that has ended.
+func (ss *senderSession) closeStreams() {
+	ss.schedule.releaseAll()
+	for i := range ss.streams {
+		if o := ss.streams[i].Load(); o != nil {
+			o.current.Store(nil)
+			o.producer.Stop()
+		}
+	}
+}
+
+// framesSent returns how many frames were written in all.
+func (ss *senderSession) framesSent() (n uint64) {
+	for i := range ss.streams {
+		if o := ss.streams[i].Load(); o != nil {
+			n += o.sent
+		}
+	}
+	return n
+}
+
+func (o *outgoing) id() uint16 { return uint16(o.number) }
+
+// queue makes a record due. It never blocks.
+func (o *outgoing) queue(t wire.Type) {
+	o.due.bits.Or(1 << t)
+	notify(o.session.wake)
+}
+
+// repeat queues what the viewer must know.
+func (o *outgoing) repeat() {
+	if o.started.Load() {
+		o.queue(wire.Mode)
+		o.queue(wire.Status)
+	}
+}
+
+// handleRequest takes note of a Start or a Stop, or of its repetition.
+func (ss *senderSession) handleRequest(h wire.Header, payload []byte) error {
+	r, err := parseRequest(h, payload)
+	if err != nil {
+		return err
+	}
+	r.stop = h.Type == wire.Stop
+	if r.stop && ss.streams[h.Stream].Load() == nil {
+		return ss.unopened(h)
+	}
+	o := ss.outgoing(h)
+	switch {
+	case r == o.request:
+		return nil
+	case r.Number <= o.request.Number:
+		return fmt.Errorf("read %v: number %d in stream %d was another request", h.Type, r.Number, h.Stream)
+	}
+	o.request = r
+	o.started.Store(!r.stop)
+	o.forget.Store(r.stop || o.forget.Load())
+	o.modes.request(ownModeLimit)
+	o.wanted.Store(&r)
+	notify(o.wants)
+	notify(o.granted) // what was granted before a Stop holds again
+	return nil
+}
+
+// unopened returns the error of a record for a stream that is not open, or not
+// started. Where records of the viewer are missing, its Start may be one of them.
+func (ss *senderSession) unopened(h wire.Header) error {
+	if ss.missed {
+		return nil
+	}
+	return fmt.Errorf("it sends %v in stream %d, which it did not start", h.Type, h.Stream)
+}
+
+// forwardRequests passes the viewer's requests to the producer: of those that come
+// meanwhile, only the newest.
+func (o *outgoing) forwardRequests(session context.Context) error {
+	for {
+		select {
+		case <-o.wants:
+		case <-session.Done():
+			return nil
+		}
+		r := o.wanted.Load()
+		if r.stop {
+			o.producer.Stop()
+			continue
+		}
+		if o.base.Load() == nil {
+			base := totalsOf(o.producer.Lost())
+			o.base.Store(&base)
+		}
+		o.producer.Start(r.Number, r.Want)
+	}
+}
+
+func (ss *senderSession) handleCredit(h wire.Header, payload []byte) error {
+	total, err := wire.ParseCredit(payload)
+	if err != nil {
+		return fmt.Errorf("read credit: %w", err)
+	}
+	o := ss.streams[h.Stream].Load()
+	if o == nil || !o.started.Load() {
+		return ss.unopened(h)
+	}
+	if o.credit.Load() == 0 {
+		o.window.Store(total)
+	}
+	o.credit.Store(max(total, o.credit.Load()))
+	notify(o.granted)
+	return nil
+}
+
+// pumpUnits hands the newest frame to the scheduler whenever the viewer has room for
+// one and the one before is written, so that what cannot be sent grows old in the
+// producer, where a newer one takes its place.
+func (o *outgoing) pumpUnits(session context.Context) error {
+	ctx, cancel := context.WithCancel(o.session.running)
+	defer cancel()
+	defer context.AfterFunc(session, cancel)()
+	for taken := uint64(0); ; {
+		unit, err := o.takeUnit(ctx, taken)
+		if ctx.Err() != nil && err != nil {
+			o.session.noteEnd(ctx, err)
+			return nil // leaveWhenDone sends the Bye
+		}
+		if err != nil {
+			return o.session.endOfUnits(session, err)
+		}
+		if !o.session.schedule.add(o, unit) {
+			unit.Frame.Release()
+			return nil
+		}
+		notify(o.session.wake)
+		select {
+		case written := <-o.written:
+			if written {
+				taken++
+			}
+		case <-session.Done():
+			return nil
+		}
+	}
+}
+
+func (o *outgoing) takeUnit(ctx context.Context, taken uint64) (Unit, error) {
+	for o.credit.Load() <= taken || !o.started.Load() {
+		select {
+		case <-o.granted:
+		case <-ctx.Done():
+			return Unit{}, ctx.Err()
+		}
+	}
+	return o.producer.Next(ctx)
+}
+
+// noteEnd notes the end of a producer that came together with the session's: else
+// the sender would offer another session, in which there is nothing to send.
+func (ss *senderSession) noteEnd(ctx context.Context, err error) {
+	if !errors.Is(err, ctx.Err()) {
+		ss.ended.CompareAndSwap(nil, &err)
+	}
+}
+
+// endOfUnits ends the session after a producer. What the other ones had ready is sent
+// first.
+func (ss *senderSession) endOfUnits(session context.Context, err error) error {
+	ss.ended.CompareAndSwap(nil, &err)
+	reason := "all frames were sent"
+	if !errors.Is(err, io.EOF) {
+		reason = err.Error()
+	}
+	ss.schedule.close()
+	select {
+	case <-ss.schedule.drained:
+		return ss.sendBye(session, reason, drainWait)
+	case <-session.Done():
+		return nil
+	}
+}
+
+// writeControl writes a control record of the stream.
+func (o *outgoing) writeControl(t wire.Type) error {
+	switch t {
+	case wire.Mode:
+		if o.forget.Swap(false) {
+			o.info = nil
+		}
+		if o.info != nil {
+			return o.writeMessage(t, encode(o.mode))
+		}
+	case wire.Status:
+		if status := o.status.Load(); status != nil {
+			return o.writeMessage(t, encode(statusMessage{*status, o.lostTotals(o.producer.Lost())}))
+		}
+	case wire.Controls:
+		return o.writeControls()
+	}
+	return nil
+}
+
+func (o *outgoing) writeMessage(t wire.Type, payload []byte) error {
+	return o.session.writeRecord(wire.Header{Type: t, Stream: o.id()}, payload)
+}
+
+// lostTotals returns what was lost since the session's first Start; lost are the
+// producer's totals. Only the writer may call it.
+func (o *outgoing) lostTotals(lost capture.Lost) lostTotals {
+	base := o.base.Load()
+	if base == nil {
+		return lostTotals{}
+	}
+	totals := totalsOf(lost).since(*base)
+	totals.Superseded += o.fast
+	return totals
+}
+
+// writePiece writes one record of the stream's frame, of the largest size; the first
+// one after its mode, if that is new.
+func (o *outgoing) writePiece() error {
+	h := wire.Header{Type: wire.Frame, Stream: o.id()}
+	var head []byte
+	if !o.begun {
+		wanted, err := o.writeMode()
+		if err != nil {
+			return err
+		}
+		if !wanted {
+			o.finish(false)
+			return nil
+		}
+		if at := &o.unit.Frame.At[capture.Sent]; at.IsZero() { // else others may hold the frame, too
+			*at = time.Now()
+		}
+		meta := o.frameHeader()
+		head, h.Flags, o.begun = meta.Append(o.session.payload[:0]), wire.First, true
+	}
+	data := o.unit.Frame.Data[o.offset:]
+	n := min(len(data), wire.MaxPayload-len(head))
+	if n == len(data) {
+		h.Flags |= wire.Last
+	}
+	if err := o.session.writeRecord(h, head, data[:n]); err != nil {
+		return err
+	}
+	if o.offset += n; n == len(data) {
+		o.finish(true)
+	}
+	return nil
+}
+
+// finish ends a unit that was written or dropped.
+func (o *outgoing) finish(written bool) {
+	o.session.schedule.remove(o)
+	f := o.unit.Frame
+	o.unit, o.offset, o.begun = Unit{}, 0, false
+	if written {
+		o.sent++
+		if sent := o.sender.Sent; sent != nil {
+			sent(o.number, f)
+		}
+	}
+	f.Release()
+	o.written <- written
+}
+
+// writeMode announces the mode of the unit if it is new, and reports whether the unit
+// is to be written: not after a Stop, nor if its mode changes more often than the
+// viewer accepts.
+func (o *outgoing) writeMode() (wanted bool, err error) {
+	if !o.started.Load() {
+		return false, nil
+	}
+	if o.forget.Swap(false) {
+		o.info = nil
+	}
+	if o.unit.Info == o.info {
+		return true, nil
+	}
+	if !o.modes.take(ownModeLimit) {
+		o.fast++
+		return false, nil
+	}
+	number := o.mode.Number + 1
+	o.info, o.mode = o.unit.Info, *o.unit.Info
+	o.mode.Number = number
+	return true, o.writeMessage(wire.Mode, encode(o.mode))
+}
+
+// micros returns the microseconds between two times, at least 1, or 0 where one is
+// not known.
+func micros(from, to time.Time) uint32 {
+	if from.IsZero() || to.IsZero() {
+		return 0
+	}
+	return uint32(min(max(to.Sub(from).Microseconds(), 1), math.MaxUint32))
+}
+
+// frameHeader describes the unit's frame.
+func (o *outgoing) frameHeader() wire.FrameHeader {
+	f, skew := o.unit.Frame, o.sender.skew()
+	at, lost := f.At, o.lostTotals(o.unit.Lost)
+	nanos := func(t time.Time) int64 {
+		if t.IsZero() {
+			return 0
+		}
+		return o.session.line.nanos(t) + skew
+	}
+	return wire.FrameHeader{
+		Index:          o.sent,
+		Sequence:       f.Sequence,
+		Mode:           o.mode.Number,
+		Size:           uint32(len(f.Data)),
+		Encoding:       micros(at[capture.Taken], at[capture.Encoded]),
+		Captured:       o.session.line.nanos(f.Time),
+		Dequeued:       nanos(at[capture.Dequeued]),
+		Encoded:        nanos(at[capture.Encoded]),
+		Sent:           nanos(at[capture.Sent]),
+		LostDriver:     lost.Driver,
+		LostDamaged:    lost.Damaged,
+		LostSuperseded: lost.Superseded,
+	}
+}
