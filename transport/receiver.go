@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/trust"
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
@@ -36,6 +37,10 @@ type Receiver struct {
 	// where it must be. Its error costs only that image. Such images are of the first
 	// stream. Without it a peer that sends such is refused.
 	Plain func(*capture.Frame) (*capture.Frame, error)
+	// Trust, if set, returns what proves this end to a sender and the sender to it, for
+	// each greeting: of a sender that is not paired nothing is taken. Without it the link
+	// has to keep strangers away, as Unix sockets do.
+	Trust func() trust.ViewerConfig
 
 	mu      sync.Mutex
 	streams [MaxStreams + 1]slot // by number
@@ -111,7 +116,13 @@ func (r *Receiver) serve(ctx context.Context, conn Conn) error {
 func (r *Receiver) program() string { return cmp.Or(r.Program, "viewer") }
 
 // self describes this end to the sender.
-func (r *Receiver) self() Peer { return ownPeer(r.program(), r.Version, FeatureControls) }
+func (r *Receiver) self() Peer {
+	p := ownPeer(r.program(), r.Version, FeatureControls)
+	if r.Trust != nil {
+		p.Host = ""
+	}
+	return p
+}
 
 // receiverSession is the viewer's side of one session.
 type receiverSession struct {
@@ -123,6 +134,7 @@ type receiverSession struct {
 
 	// Of the reader.
 	peer         *Peer        // nil before the first Hello
+	store        *trust.Store // of the proof
 	controllable bool         // the peer has remote control; fixed before it is current
 	begun        bool         // the sender has answered, and the time is known
 	times        sessionTimes // fixed then, so that Frame.Time keeps differences
@@ -137,6 +149,7 @@ func newReceiverSession(r *Receiver, conn Conn) *receiverSession {
 	}
 	rs.clock = &Clock{line: rs.line}
 	rs.side, rs.lag = rs, lagOfSender
+	rs.guard.needed = r.Trust != nil
 	return rs
 }
 
@@ -193,7 +206,7 @@ func (rs *receiverSession) write(session context.Context) error {
 func (rs *receiverSession) writeControl(t wire.Type) error {
 	switch t {
 	case wire.Welcome:
-		return rs.writeRecord(wire.Header{Type: t}, encode(rs.receiver.self()))
+		return rs.writeWelcome()
 	case wire.Ping:
 		return rs.writePing()
 	case wire.List:
@@ -203,6 +216,17 @@ func (rs *receiverSession) writeControl(t wire.Type) error {
 	}
 	return nil
 }
+
+func (rs *receiverSession) writeWelcome() error {
+	self := rs.receiver.self()
+	if h := rs.guard.handshake.Load(); h != nil {
+		self.Auth = h.Flight()
+	}
+	return rs.writeRecord(wire.Header{Type: wire.Welcome}, encode(self))
+}
+
+// proves implements side. A viewer's flight is in its answer.
+func (rs *receiverSession) proves() bool { return false }
 
 // writeStreams implements side.
 func (rs *receiverSession) writeStreams() error {
@@ -218,6 +242,9 @@ func (rs *receiverSession) writeStreams() error {
 // writePing requests a sign of life, and repeats what the sender must know once it has
 // shown the first one.
 func (rs *receiverSession) writePing() error {
+	if rs.guard.needed {
+		rs.queue(wire.Auth)
+	}
 	if rs.receiver.isCurrent(rs) {
 		rs.queue(wire.List)
 		for i := 1; i <= MaxStreams; i++ {
@@ -235,6 +262,8 @@ func (rs *receiverSession) read(context.Context) error {
 	}
 	src := io.MultiReader(bytes.NewReader(head), rs.conn)
 	switch {
+	case plain && rs.guard.needed && !rs.receiver.Trust().AllowUnpaired:
+		return fmt.Errorf("%w: it sends plain MJPEG, and proves nothing", ErrProtocol)
 	case plain && rs.receiver.Plain == nil:
 		return fmt.Errorf("%w: it sends plain MJPEG", ErrProtocol)
 	case plain:
@@ -251,6 +280,10 @@ func (rs *receiverSession) handle(h wire.Header, payload []byte) error {
 	switch {
 	case h.Type == wire.Hello:
 		return rs.handleHello(h, payload)
+	case h.Type == wire.Auth && rs.guard.needed:
+		return rs.handleAuth(h, payload, rs.admit)
+	case !rs.guard.admits():
+		return nil
 	case h.Type == wire.Pong:
 		return rs.handlePong(payload)
 	case !rs.begun || rs.older.Load():
@@ -304,6 +337,9 @@ func (rs *receiverSession) handleHello(h wire.Header, payload []byte) error {
 		return errors.New("it offers another session")
 	}
 	rs.id.Store(h.Session)
+	if err := rs.answerProof(peer); err != nil {
+		return err
+	}
 	rs.queue(wire.Welcome)
 	if rs.peer == nil {
 		if rs.link.Stale {
@@ -315,6 +351,45 @@ func (rs *receiverSession) handleHello(h wire.Header, payload []byte) error {
 		rs.partFromOlder(rs.receiver.self())
 	}
 	rs.peer = &peer
+	return nil
+}
+
+// answerProof answers the flight of a sender's greeting, which may come several times.
+func (rs *receiverSession) answerProof(peer Peer) error {
+	g := &rs.guard
+	if !g.needed || peer.Protocol[1] < Protocol {
+		return nil
+	}
+	if h := g.handshake.Load(); h != nil && h.Answers(peer.Auth) {
+		return nil
+	}
+	if g.greetings++; g.greetings > maxGreetings {
+		return errors.New("it greets too often")
+	}
+	config := rs.receiver.Trust()
+	config.Params = encode(rs.receiver.self())
+	h, err := trust.NewViewer(config, peer.Auth)
+	if err != nil {
+		return err
+	}
+	// What an older greeting has led to counts no more.
+	g.opener, rs.store = nil, config.Store
+	g.sealer.Store(nil)
+	g.heard.Store(false)
+	g.trusted.Store(false)
+	rs.meet(h)
+	return nil
+}
+
+// admit begins a session with a sender that was proven.
+func (rs *receiverSession) admit(outcome trust.Outcome) error {
+	peer, err := rs.provenPeer(outcome)
+	if err != nil {
+		return err
+	}
+	rs.peer = &peer
+	rs.follow(rs.store, outcome, func(trust.Outcome) {})
+	rs.queue(wire.Ping) // its answer begins the session
 	return nil
 }
 

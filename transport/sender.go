@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/trust"
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
@@ -40,6 +41,13 @@ type Sender struct {
 	// Skew, if set, returns what is added to the times of this host's clock, but for those
 	// of captures: who forwards frames sends the times of the clock that they come from.
 	Skew func() time.Duration
+	// Trust, if set, returns what proves this end to a viewer and the viewer to it, for
+	// each session: a viewer that is not paired gets nothing. Without it the link has to
+	// keep strangers away, as Unix sockets do.
+	Trust func() trust.SenderConfig
+	// Trusted, if set, is called when a viewer was proven, before anything that it asks
+	// for is considered, and when its rights change. It must not wait.
+	Trusted func(trust.Outcome)
 	// Sent, if set, is called with every frame that was written, before its release.
 	Sent func(stream int, f *capture.Frame)
 
@@ -58,6 +66,9 @@ func (s *Sender) Run(ctx context.Context) error {
 // serve runs one session and returns why it ended.
 func (s *Sender) serve(ctx context.Context, conn Conn) error {
 	ss := newSenderSession(ctx, s, conn)
+	if err := ss.offerProof(); err != nil {
+		return &endedError{errors.Join(err, conn.Close())}
+	}
 	err := ss.run(ss.sendHellos, ss.read, ss.write, ss.listCameras,
 		func(session context.Context) error {
 			return ss.leaveWhenDone(ctx, session, ss.welcome, s.program()+" was closed")
@@ -70,7 +81,9 @@ func (s *Sender) serve(ctx context.Context, conn Conn) error {
 
 // logDisconnect logs that a viewer left, or once that none is there.
 func (s *Sender) logDisconnect(ss *senderSession, err error) {
-	if peer := ss.peer.Load(); peer != nil {
+	if peer := ss.peer.Load(); peer != nil && !ss.guard.admits() {
+		s.announced = false
+	} else if peer != nil {
 		s.announced = false
 		s.Log.Info(fmt.Sprintf("viewer disconnected: %v", err), "frames", ss.framesSent())
 	} else if !s.announced && errors.Is(err, ErrPeerDead) {
@@ -85,6 +98,9 @@ func (s *Sender) program() string { return cmp.Or(s.Program, "sender") }
 func (s *Sender) self() Peer {
 	p := ownPeer(s.program(), s.Version, FeatureControls)
 	p.Host = cmp.Or(s.Host, p.Host)
+	if s.Trust != nil {
+		p.Host = ""
+	}
 	return p
 }
 
@@ -112,6 +128,9 @@ type senderSession struct {
 	ping    atomic.Pointer[wire.Clock] // the last one that was read
 	lists   chan struct{}              // the viewer asks for the cameras
 	cameras atomic.Pointer[[][]byte]   // a list for the writer to begin with
+
+	hello Peer // with the first flight of a proof
+	store *trust.Store
 
 	// Of the writer.
 	rest   [][]byte // cameras still to be sent
@@ -167,6 +186,10 @@ func (ss *senderSession) handle(h wire.Header, payload []byte) error {
 		return errors.New("it is a sender, too")
 	case h.Type == wire.Welcome:
 		return ss.handleWelcome(h, payload)
+	case h.Type == wire.Auth && ss.guard.needed:
+		return ss.handleAuth(h, payload, ss.admit)
+	case !ss.guard.admits() && h.Type != wire.Ping:
+		return nil
 	case ss.peer.Load() == nil || ss.older.Load() && h.Type != wire.Ping:
 		return nil
 	}
@@ -191,12 +214,57 @@ func (ss *senderSession) handleWelcome(h wire.Header, payload []byte) error {
 		return err
 	}
 	older := ss.speaksOlder(peer)
-	if ss.peer.Swap(&peer) == nil { // or it answered one more Hello
-		close(ss.welcome)
-		if !older {
-			ss.sender.Log.Info(fmt.Sprintf("viewer connected: %v", peer))
+	if !ss.peer.CompareAndSwap(nil, &peer) { // it answered one more Hello
+		return nil
+	}
+	close(ss.welcome)
+	switch {
+	case older:
+	case ss.guard.needed:
+		ss.handleFlight(peer.Auth)
+		ss.meet(ss.guard.handshake.Load())
+		ss.queue(wire.Auth)
+	default:
+		ss.sender.Log.Info(fmt.Sprintf("viewer connected: %v", peer))
+	}
+	return nil
+}
+
+// offerProof prepares the greeting, and the proof that begins in it.
+func (ss *senderSession) offerProof() error {
+	ss.hello = ss.sender.self()
+	if ss.sender.Trust == nil {
+		return nil
+	}
+	config := ss.sender.Trust()
+	config.Params = encode(ss.hello)
+	h, err := trust.NewSender(config)
+	if err != nil {
+		return err
+	}
+	ss.guard.needed, ss.store, ss.hello.Auth = true, config.Store, h.Flight()
+	ss.guard.handshake.Store(h)
+	return nil
+}
+
+// proves implements side.
+func (ss *senderSession) proves() bool { return true }
+
+// admit begins to serve a viewer that was proven.
+func (ss *senderSession) admit(outcome trust.Outcome) error {
+	peer, err := ss.provenPeer(outcome)
+	if err != nil {
+		return err
+	}
+	ss.peer.Store(&peer)
+	ss.sender.Log.Info(fmt.Sprintf("viewer connected: %v", peer))
+	report := func(o trust.Outcome) {
+		if ss.sender.Trusted != nil {
+			ss.sender.Trusted(o)
 		}
 	}
+	report(outcome)
+	ss.follow(ss.store, outcome, report)
 	return nil
 }
 
@@ -206,7 +274,13 @@ func (ss *senderSession) handlePing(payload []byte) error {
 		return fmt.Errorf("read ping: %w", err)
 	}
 	first := ss.ping.Swap(&wire.Clock{Ping: sent, Received: ss.now()}) == nil
-	ss.queue(wire.Pong)
+	if ss.guard.needed {
+		ss.queue(wire.Auth)
+	}
+	// A viewer that this end does not know learns no time either.
+	if !ss.guard.needed || ss.older.Load() || ss.guard.handshake.Load().Welcomes() {
+		ss.queue(wire.Pong)
+	}
 	if first && ss.older.Load() {
 		ss.partFromOlder(ss.sender.self())
 	}
@@ -244,7 +318,7 @@ func (ss *senderSession) write(session context.Context) error {
 func (ss *senderSession) writeControl(t wire.Type) error {
 	switch t {
 	case wire.Hello:
-		return ss.writeRecord(wire.Header{Type: t}, encode(ss.sender.self()))
+		return ss.writeRecord(wire.Header{Type: t}, encode(ss.hello))
 	case wire.Pong:
 		return ss.writePong()
 	case wire.Camera:

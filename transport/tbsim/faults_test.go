@@ -137,9 +137,12 @@ func (s *stage) start(i int) {
 func (s *stage) runner(i int, link transport.Link) func(context.Context) error {
 	log := s.logger(i)
 	if i == theSender {
-		return (&transport.Sender{Link: link, Catalogue: &transport.Single{Producer: s.film}, Log: log}).Run
+		sender := &transport.Sender{Link: link, Catalogue: &transport.Single{Producer: s.film}, Log: log}
+		guard(link, sender, nil)
+		return sender.Run
 	}
 	receiver := &transport.Receiver{Link: link, Pool: &s.pool, Log: log}
+	guard(link, nil, receiver)
 	watchStream(s.T, receiver, s.audience)
 	return receiver.Run
 }

@@ -195,7 +195,7 @@ func (h *Handshake) decide(key Fingerprint) error {
 		return nil
 	}
 	if err := h.side.mayPair(); err != nil {
-		return errors.Join(&UnknownError{key}, err)
+		return fmt.Errorf("%w: %w", &UnknownError{key}, err)
 	}
 	h.mine.Verdict = verdictPairing
 	return nil
@@ -297,7 +297,7 @@ func (h *Handshake) weigh() error {
 	if h.theirs.Verdict != verdictKnown && h.mine.Verdict == verdictKnown {
 		// The peer has forgotten this end: then both users are needed again.
 		if err := h.side.mayPair(); err != nil {
-			return errors.Join(ErrPeerRefused, err)
+			return fmt.Errorf("%w: %w", ErrPeerRefused, err)
 		}
 		h.mine = message{Verdict: verdictPairing}
 	}
@@ -407,7 +407,28 @@ func (h *Handshake) result() (Outcome, error) {
 	if h.failure != nil {
 		return Outcome{}, h.failure
 	}
-	return Outcome{Peer: h.known, Unpaired: !h.isKnown, Paired: h.stored, Rights: h.rights()}, nil
+	return h.outcome(), nil
+}
+
+func (h *Handshake) outcome() Outcome {
+	return Outcome{Peer: h.known, Unpaired: !h.isKnown, Paired: h.stored, Rights: h.rights()}
+}
+
+// Outcome returns what Run will return, as soon as both ends want the session.
+func (h *Handshake) Outcome() (o Outcome, trusted bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.trusted {
+		return Outcome{}, false
+	}
+	return h.outcome(), true
+}
+
+// Welcomes reports whether this end wants the session, whatever the peer does.
+func (h *Handshake) Welcomes() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.keys != nil && (h.mine.Verdict == verdictKnown || h.mine.Verdict == verdictPaired)
 }
 
 // PeerParams returns what the peer's greeting states, nil until the peer is proven.
