@@ -114,8 +114,19 @@ vm: ## run CMD='...' in the virtual machine
 	@fixtures/vm/vm run -- sh -c '$(CMD)'
 
 .PHONY: bench
-bench: deps ## benchmarks with their yardsticks
+bench: bench-loops bench-programs ## all benchmarks, with their yardsticks
+
+.PHONY: bench-loops
+bench-loops: deps ## benchmarks of single calls, with their yardsticks
 	@go test -run '^$$' -bench . -benchmem ./transport/... ./codec/... ./capture/... ./sink/record/...
+
+.PHONY: bench-programs
+bench-programs: build ## whole programs at a camera's pace, beside GStreamer's, FFmpeg's and mpv's (20 min)
+	@go build -o bin/ ./cmd/internal/bench && bin/bench
+
+.PHONY: bench-docs
+bench-docs: build ## bench-programs, which renews docs/performance.md and its graphs
+	@go build -o bin/ ./cmd/internal/bench && bin/bench -docs docs
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for T (30s)

@@ -57,6 +57,23 @@ type Frame struct {
 	pool *Pool
 	room int // bytes of its buffer
 	refs atomic.Int32
+
+	parsing  sync.Mutex
+	isParsed bool
+	parsed   any // by Parsed, of this content or an earlier one
+}
+
+// Parsed returns what parse has made of Data: it is called once for all holders of
+// the frame, in whichever goroutine asks first. It gets what it has made of an
+// earlier frame in the same buffer, to be used again, or nil. From then on Data may be
+// cut short, and nothing else.
+func (f *Frame) Parsed(parse func(earlier any) any) any {
+	f.parsing.Lock()
+	defer f.parsing.Unlock()
+	if !f.isParsed {
+		f.parsed, f.isParsed = parse(f.parsed), true
+	}
+	return f.parsed
 }
 
 // CopyMetaFrom makes f the frame from in another format, with its number and times.
@@ -214,6 +231,7 @@ func (p *Pool) dropOldest() { p.garbage += p.removeIdle(0).room }
 // putIdle keeps a frame, and drops others when there are too many.
 func (p *Pool) putIdle(f *Frame) {
 	f.Format, f.Sequence, f.Time, f.At = Format{}, 0, time.Time{}, [NumStages]time.Time{}
+	f.isParsed = false // but parsed stays, for the next content
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.out--

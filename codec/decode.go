@@ -78,7 +78,7 @@ func (d *Decoder) decode(f *capture.Frame) (*capture.Frame, error) {
 		}
 		return f, nil
 	}
-	h, err := jfif.ParseHeader(f.Data)
+	h, err := jfif.HeaderOf(f)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package codec
 
 import (
+	"runtime"
+
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/codec/jfif"
 )
@@ -28,6 +30,9 @@ const (
 func workersFor(f capture.Format, procs int) int {
 	return max(1, min(procs, maxWorkers, f.Width*f.Height/workerPixels))
 }
+
+// divideNow is divide on the processors that the process has now.
+func divideNow(f capture.Format) division { return divide(f, runtime.GOMAXPROCS(0)) }
 
 // divide returns how to encode frames of a raw format. One worker alone gains by
 // strips, too, if it has to unpack them: it encodes what is still in its cache.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"time"
 
@@ -39,6 +38,7 @@ type jpegEncoder struct {
 	workers []*stripEncoder // as many as were needed so far
 	jpeg    []byte          // has room for the largest strips, which frames need not have
 	closed  bool
+	divide  func(capture.Format) division // tests divide frames into strips of their own
 
 	// Of the frame that is being encoded.
 	rows   rawRows
@@ -48,7 +48,7 @@ type jpegEncoder struct {
 }
 
 func newJPEGEncoder(quality int, pool *capture.Pool) (*jpegEncoder, error) {
-	e := &jpegEncoder{pool: pool, quality: quality}
+	e := &jpegEncoder{pool: pool, quality: quality, divide: divideNow}
 	e.crew = newCrew(e.encodeStrip)
 	return e, e.hire(1)
 }
@@ -83,13 +83,8 @@ func (e *jpegEncoder) Format(in capture.Format) capture.Format {
 }
 
 func (e *jpegEncoder) Encode(f *capture.Frame) (*capture.Frame, error) {
-	return e.encodeDivided(f, divide(f.Format, runtime.GOMAXPROCS(0)))
-}
-
-// encodeDivided is Encode with a division of the frame.
-func (e *jpegEncoder) encodeDivided(f *capture.Frame, d division) (*capture.Frame, error) {
 	defer f.Release()
-	g, err := e.encode(f, d)
+	g, err := e.encode(f)
 	if err != nil {
 		e.countError(err)
 		return nil, fmt.Errorf("codec: encode frame %d of %v: %w", f.Sequence, f.Format, err)
@@ -98,11 +93,11 @@ func (e *jpegEncoder) encodeDivided(f *capture.Frame, d division) (*capture.Fram
 	return g, nil
 }
 
-func (e *jpegEncoder) encode(f *capture.Frame, d division) (*capture.Frame, error) {
+func (e *jpegEncoder) encode(f *capture.Frame) (*capture.Frame, error) {
 	if err := checkRaw(f); err != nil {
 		return nil, err
 	}
-	if err := e.encodeStrips(f, d); err != nil {
+	if err := e.encodeStrips(f, e.divide(f.Format)); err != nil {
 		return nil, err
 	}
 	size := jfif.JoinRoom(len(e.strips))
@@ -131,6 +126,7 @@ func (e *jpegEncoder) encodeStrips(f *capture.Frame, d division) error {
 	e.strips = slices.Grow(e.strips[:0], n)[:n]
 	e.errs = slices.Grow(e.errs[:0], n)[:n]
 	e.crew.do(n, min(d.workers, n))
+	e.rows = rawRows{} // the frame is going to be released
 	return cmp.Or(e.errs...)
 }
 

@@ -175,6 +175,19 @@ func TestEncodeWrongSize(t *testing.T) {
 	}
 }
 
+// TestEncodeRefuses: what has no planes is no frame to divide into strips.
+func TestEncodeRefuses(t *testing.T) {
+	for _, format := range []capture.Format{
+		formatOf(capture.MJPEG, 1920, 1080), formatOf(capture.PixelFormat(1), 1920, 1080),
+		formatOf(capture.YUYV, -1920, -1080), formatOf(capture.YUYV, 0, 1080),
+	} {
+		pool := newPool(t)
+		if g, err := newEncoder(t, JPEG, 80, pool).Encode(frameOf(pool, format, make([]byte, 100))); err == nil || g != nil {
+			t.Errorf("%v: no error", format)
+		}
+	}
+}
+
 func TestEncodeAfterClose(t *testing.T) {
 	pool := newPool(t)
 	e := newEncoder(t, JPEG, 80, pool)

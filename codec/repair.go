@@ -24,7 +24,7 @@ func (c *copier) Format(in capture.Format) capture.Format { return in }
 func (c *copier) Close() {}
 
 func (c *copier) Encode(f *capture.Frame) (*capture.Frame, error) {
-	h, err := jfif.ParseHeader(f.Data)
+	h, err := jfif.HeaderOf(f)
 	if err != nil {
 		defer f.Release()
 		c.countError(err)

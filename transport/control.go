@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/ratelimit"
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
@@ -182,30 +183,30 @@ const (
 	motorEvery   = time.Second / 2
 )
 
-// pace is when a setting may be carried out again, in whatever session and stream.
-type pace struct {
-	mu             sync.Mutex
-	setting, motor time.Time
+// pace bounds how often settings are carried out, in whatever session and stream.
+type pace struct{ settings, motors ratelimit.Limiter }
+
+func newPace() *pace {
+	return &pace{
+		settings: ratelimit.Limiter{Burst: 1, Every: settingEvery},
+		motors:   ratelimit.Limiter{Burst: 1, Every: motorEvery},
+	}
 }
 
 // take returns 0 if a setting may be carried out now, and takes note of that; else how
 // long it has to wait.
 func (p *pace) take(s capture.Setting) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	next, motor := p.setting, capture.IsMotor(s.ID)
-	if motor && p.motor.After(next) {
-		next = p.motor
-	}
-	now := time.Now()
-	if now.Before(next) {
-		return next.Sub(now)
-	}
-	p.setting = now.Add(settingEvery)
+	motor := capture.IsMotor(s.ID)
 	if motor {
-		p.motor = now.Add(motorEvery)
+		if wait := p.motors.Take(); wait > 0 {
+			return wait
+		}
 	}
-	return 0
+	wait := p.settings.Take()
+	if wait > 0 && motor {
+		p.motors.Refund(1) // it was not carried out
+	}
+	return wait
 }
 
 // progress is the number of the last setting that was carried out: of a motor, and of
@@ -225,7 +226,7 @@ func (p *progress) of(s capture.Setting) *uint32 {
 func (o *outgoing) applySettings(session context.Context) error {
 	var done progress
 	for session.Err() == nil {
-		next, wait := o.remote.next(&done, &o.sender.pace)
+		next, wait := o.remote.next(&done, o.sender.pace)
 		if wait == 0 {
 			*done.of(next.Setting) = next.Number
 			o.remote.answer(applySetting(o.producer.SetControl, next))

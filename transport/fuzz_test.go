@@ -17,10 +17,11 @@ type nowhere struct{ io.Reader }
 func (nowhere) WriteBuffers(bufs [][]byte) error { return nil }
 func (nowhere) Close() error                     { return nil }
 
-// script makes records of a fuzzer's bytes: type, flags and stream, length and payload.
+// script makes records of a fuzzer's bytes: type; flags, version and stream; length and
+// payload.
 func script(b []byte) (records [][]byte) {
 	for sequence := uint32(1); len(b) >= 4; sequence++ {
-		h := wire.Header{Type: wire.Type(b[0]), Flags: wire.Flags(b[1] & 3), Stream: uint16(b[1] >> 3), Session: 7, Sequence: sequence}
+		h := wire.Header{Type: wire.Type(b[0]), Flags: wire.Flags(b[1] & 3), Version: b[1] >> 2 & 1, Stream: uint16(b[1] >> 3), Session: 7, Sequence: sequence}
 		n := min(int(b[2])|int(b[3])<<8, len(b)-4)
 		records = append(records, wire.Append(nil, h, b[4:4+n]))
 		b = b[4+n:]
@@ -30,7 +31,7 @@ func script(b []byte) (records [][]byte) {
 
 // line appends one record of stream 1, or of the session, to a script.
 func line(b []byte, t wire.Type, flags byte, payload []byte) []byte {
-	if ofStream&(1<<t) != 0 {
+	if belongsToStream(t) {
 		flags |= 1 << 3
 	}
 	b = append(b, byte(t), flags, byte(len(payload)), byte(len(payload)>>8))
@@ -114,7 +115,7 @@ func repaired(f *capture.Frame) (*capture.Frame, error) {
 func FuzzSenderHandle(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := &Sender{Link: device{}, Catalogue: &Single{taken: true}, Log: slog.New(slog.DiscardHandler)}
+		s := &Sender{Link: device{}, Catalogue: &Single{taken: true}, pace: newPace(), Log: slog.New(slog.DiscardHandler)}
 		welcome := wire.Append(nil, wire.Header{Type: wire.Welcome, Session: 7}, encode(ownPeer("", "", FeatureControls)))
 		ss := newSenderSession(t.Context(), s, nowhere{bytes.NewReader(bytes.Join(append([][]byte{welcome}, script(b)...), nil))})
 		ss.id.Store(7)

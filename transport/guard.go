@@ -125,17 +125,21 @@ func (s *session) meet(h *trust.Handshake) {
 			return nil
 		}
 		if h.Message() == nil && errors.Is(err, trust.ErrTimeout) {
-			return fmt.Errorf("%w: %w", ErrPeerDead, err) // nobody is there to read why
+			return fmt.Errorf("%w: it proved nothing", ErrPeerDead) // nobody is there to read why
 		}
 		return s.refuse(session, err)
 	})
 }
 
-// refuse ends the session with a peer that is not trusted. It learns no more than that.
+// refuse ends the session with a peer that is not trusted. It learns no more than
+// that.
 func (s *session) refuse(session context.Context, err error) error {
 	s.guard.refusal.CompareAndSwap(nil, &err)
-	return s.sendBye(session, "not paired", byeWait)
+	return s.sendBye(session, refusal, byeWait)
 }
+
+// refusal is the reason in a Bye to a peer that is not trusted.
+const refusal = "not paired"
 
 // handleFlight takes the peer's flight. What is wrong with it ends the handshake, and so the
 // session.

@@ -85,11 +85,11 @@ func (w *world) asSenderAt(clock time.Duration) *impostor {
 }
 
 // asViewer accepts a session of the sender.
-func (w *world) asViewer() *impostor {
+func (w *world) asViewer(features ...string) *impostor {
 	w.Helper()
 	i := w.impostor(w.cable.Viewer)
 	i.read(wire.Hello)
-	i.write(wire.Welcome, transport.Encode(transport.OwnPeer("tbcam-view", "evil")))
+	i.write(wire.Welcome, transport.Encode(transport.OwnPeer("tbcam-view", "evil", features...)))
 	return i
 }
 
@@ -164,7 +164,7 @@ func TestHostileSender(t *testing.T) {
 		"another session": {func(i *impostor) { i.session++; i.write(wire.Hello, transport.Encode(transport.OwnPeer("", ""))) }, "it offers another session"},
 		"later protocol": {func(i *impostor) {
 			i.write(wire.Hello, transport.Encode(transport.Peer{Program: "new", Host: "x", Protocol: [2]int{3, 4}}))
-		}, "new on x speaks protocol 3 to 4, this program 2"},
+		}, "new on x has protocol 3 to 4, this program 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -305,7 +305,7 @@ func TestHostileViewer(t *testing.T) {
 		why string
 	}{
 		"welcome no JSON":  {func(i *impostor) { i.write(wire.Welcome, []byte("<html>")) }, "read welcome: invalid character"},
-		"later protocol":   {func(i *impostor) { i.write(wire.Welcome, transport.Encode(transport.Peer{Protocol: [2]int{3, 9}})) }, "speaks protocol 3 to 9"},
+		"later protocol":   {func(i *impostor) { i.write(wire.Welcome, transport.Encode(transport.Peer{Protocol: [2]int{3, 9}})) }, "has protocol 3 to 9"},
 		"later records":    {func(i *impostor) { i.raw(later()) }, "record has an unknown version"},
 		"a sender":         {func(i *impostor) { i.write(wire.Hello, transport.Encode(transport.OwnPeer("tbcam-send", ""))) }, "it is a sender, too"},
 		"ping malformed":   {func(i *impostor) { i.write(wire.Ping, []byte{1}) }, "read ping: payload is malformed"},

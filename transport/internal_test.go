@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
@@ -129,36 +128,6 @@ func TestSlowFirstAnswer(t *testing.T) {
 	}
 }
 
-func TestAllowance(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := limit{burst: 3, interval: time.Second, request: 2}
-		var a allowance
-		take := func(what string, want int) {
-			t.Helper()
-			n := 0
-			for a.take(l) {
-				n++
-			}
-			if n != want {
-				t.Errorf("%s: %d times, want %d", what, n, want)
-			}
-		}
-		take("at first", 3)
-		time.Sleep(999 * time.Millisecond)
-		take("too early", 0)
-		time.Sleep(time.Millisecond)
-		take("a second later", 1)
-		time.Sleep(time.Hour)
-		take("after an hour", 3)
-		a.request(l)
-		take("after a request", 2)
-		for range 10 {
-			a.request(l)
-		}
-		take("after many requests", 3)
-	})
-}
-
 // Whatever controls a camera has fits, and is accepted.
 func TestControlsFit(t *testing.T) {
 	long := strings.Repeat("<", 5000)
@@ -191,7 +160,7 @@ func TestNewestValueWins(t *testing.T) {
 	var done progress
 	var got []uint32
 	for range len(r.newest) {
-		next, wait := r.next(&done, &pace{})
+		next, wait := r.next(&done, newPace())
 		if wait == 0 {
 			*done.of(next.Setting) = next.Number
 			got = append(got, next.Number)

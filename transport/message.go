@@ -26,7 +26,7 @@ type Peer struct {
 	Program  string   `json:"program"`
 	Version  string   `json:"version"`
 	Host     string   `json:"host"`
-	Protocol [2]int   `json:"protocol"` // the oldest and the newest it speaks
+	Protocol [2]int   `json:"protocol"` // the oldest and the newest that it has
 	Features []string `json:"features,omitempty"`
 	// Auth is a flight of trust.Handshake. An end that proves itself leaves out its host
 	// until the peer has done so, too.
@@ -151,7 +151,7 @@ func parsePeer(h wire.Header, payload []byte) (Peer, error) {
 	}
 	p.Program, p.Version, p.Host = printable(p.Program, 64), printable(p.Version, 64), printable(p.Host, 64)
 	if p.Protocol[0] > Protocol {
-		return Peer{}, fmt.Errorf("%v speaks protocol %d to %d, this program %d: %w",
+		return Peer{}, fmt.Errorf("%v has protocol %d to %d, this program %d: %w",
 			p, p.Protocol[0], p.Protocol[1], Protocol, wire.ErrVersion)
 	}
 	return p, nil

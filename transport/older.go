@@ -11,19 +11,19 @@ import (
 // so that the users of both learn why.
 const oldest = 1
 
-// ErrOlderPeer is returned when the peer speaks only an older protocol.
+// ErrOlderPeer is returned when the peer has only an older protocol.
 var ErrOlderPeer = errors.New("the other computer runs an older tbcam")
 
-// speaksOlder reports whether a peer speaks only an older protocol, and has the records
-// to it be of that.
-func (s *session) speaksOlder(peer Peer) bool {
+// noteOlder reports whether a peer has only an older protocol, and has the records to it
+// be of that.
+func (s *session) noteOlder(peer Peer) bool {
 	if peer.Protocol[1] < Protocol {
 		s.older.Store(true)
 	}
 	return s.older.Load()
 }
 
-// partFromOlder sends an older peer a Bye. Its user sees a reason that says who
+// partFromOlder sends an older peer a Bye. Its user sees a reason that names who
 // states it.
 func (s *session) partFromOlder(self Peer) {
 	s.start(func(session context.Context) error {

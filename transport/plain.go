@@ -16,7 +16,7 @@ import (
 // buffer of twice that.
 const maxPlain = MaxFrame / 2
 
-// maxSniff bounds what is read before it is clear what the peer speaks.
+// maxSniff bounds what is read before it is clear what the peer sends.
 const maxSniff = 8 << 20
 
 // sniff reads until it is clear whether the peer sends plain MJPEG: a whole
@@ -148,7 +148,7 @@ func (p *plainStream) deliver(f *capture.Frame) {
 		f.Release()
 		return
 	}
-	if f.Format != in.mode.Format && !in.user.modes.take(modeLimit) {
+	if f.Format != in.mode.Format && in.user.modes.Take() > 0 {
 		p.session.receiver.Log.Debug("frame dropped", "err", "its format changes too often")
 		p.countDamaged(len(f.Data))
 		f.Release()

@@ -28,7 +28,9 @@ type Stats struct {
 // Receiver takes the sessions that senders offer on a Link, one after the other.
 type Receiver struct {
 	Link Link
-	Pool *capture.Pool // of the frames; nil: one of its own
+	// Pool makes the frames, and bounds the memory of those that a sender has begun in all
+	// streams; nil: one of its own, of four of the largest frames.
+	Pool *capture.Pool
 	// Program and Version name this end to the sender; without a Program it is
 	// "viewer".
 	Program, Version string
@@ -96,7 +98,7 @@ func (r *Receiver) Drift() time.Duration {
 func (r *Receiver) Run(ctx context.Context) error {
 	r.Log = orDiscard(r.Log)
 	if r.Pool == nil {
-		r.Pool = &capture.Pool{}
+		r.Pool = &capture.Pool{Limit: 4 * MaxFrame}
 	}
 	return serveSessions(ctx, r.Link, r.Log, r.serve)
 }
@@ -290,7 +292,7 @@ func (rs *receiverSession) handle(h wire.Header, payload []byte) error {
 		return nil
 	case h.Type == wire.Camera:
 		return rs.receiver.addCamera(h, payload)
-	case h.Type <= wire.Controls && ofStream&(1<<h.Type) != 0:
+	case belongsToStream(h.Type):
 		return rs.streams[h.Stream].handle(h, payload)
 	}
 	return nil
@@ -347,7 +349,7 @@ func (rs *receiverSession) handleHello(h wire.Header, payload []byte) error {
 		}
 		close(rs.helloRead)
 	}
-	if !rs.older.Load() && rs.speaksOlder(peer) {
+	if !rs.older.Load() && rs.noteOlder(peer) {
 		rs.partFromOlder(rs.receiver.self())
 	}
 	rs.peer = &peer
@@ -479,7 +481,7 @@ func (rs *receiverSession) end(err error) {
 	}
 	r.mu.Unlock()
 	for i := range rs.streams {
-		if user := rs.streams[i].user; user != nil && rs.begun {
+		if user := rs.streams[i].user; user != nil && rs.begun && !user.isClosed() {
 			user.consumer.Disconnected(err)
 		}
 	}

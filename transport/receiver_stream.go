@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/ratelimit"
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
@@ -64,6 +65,14 @@ const (
 	maxWindow     = 64
 )
 
+// How often a sender may announce a mode and a status in a stream, and how many more for
+// each request, which may cause them.
+const (
+	modeBurst, modeEvery     = 32, time.Second
+	statusBurst, statusEvery = 64, time.Second / 4
+	requestRefund            = 4
+)
+
 // ErrTooManyStreams is returned when all MaxStreams are open.
 var ErrTooManyStreams = fmt.Errorf("no more than %d streams can be open", MaxStreams)
 
@@ -90,17 +99,17 @@ type ReceiverStream struct {
 	pending  []pendingSetting // by number
 
 	// Of all sessions: each may begin with a mode and a status.
-	modes, statuses allowance
+	modes, statuses ratelimit.Limiter
 }
 
-// Open opens a stream, with the lowest number that is free. Its consumer is told of the
-// session that there is, and of all to come, until Close.
+// Open opens a stream, with the lowest number that is free. Its consumer is connected to
+// the session that there is, and to all to come, until Close.
 func (r *Receiver) Open(c Consumer, p Policy) (*ReceiverStream, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for number := 1; number <= MaxStreams; number++ {
 		if place := &r.streams[number]; *place == (slot{}) {
-			place.stream = &ReceiverStream{receiver: r, number: number, consumer: c}
+			place.stream = newReceiverStream(r, number, c)
 			place.stream.SetWindow(p.Window)
 			if r.current != nil {
 				r.current.queue(wire.Ping) // its Pong has the stream met
@@ -109,6 +118,14 @@ func (r *Receiver) Open(c Consumer, p Policy) (*ReceiverStream, error) {
 		}
 	}
 	return nil, ErrTooManyStreams
+}
+
+func newReceiverStream(r *Receiver, number int, c Consumer) *ReceiverStream {
+	return &ReceiverStream{
+		receiver: r, number: number, consumer: c,
+		modes:    ratelimit.Limiter{Burst: modeBurst, Every: modeEvery},
+		statuses: ratelimit.Limiter{Burst: statusBurst, Every: statusEvery},
+	}
 }
 
 // SetWindow changes Policy.Window for the sessions to come: it is called by
@@ -153,8 +170,8 @@ func (s *ReceiverStream) sendRequest(want *capture.Want) (request uint32) {
 	}
 	r.request++
 	s.want, s.request = want, r.request
-	s.modes.request(modeLimit)
-	s.statuses.request(statusLimit)
+	s.modes.Refund(requestRefund)
+	s.statuses.Refund(requestRefund)
 	s.queue(wire.Start)
 	return s.request
 }
@@ -185,6 +202,12 @@ func (s *ReceiverStream) Close() {
 	s.refuseSettings(ErrStreamClosed)
 }
 
+func (s *ReceiverStream) isClosed() bool {
+	s.receiver.mu.Lock()
+	defer s.receiver.mu.Unlock()
+	return s.closed
+}
+
 // queue makes a record of the stream due, if there is a session. The caller holds the
 // receiver's mu.
 func (s *ReceiverStream) queue(t wire.Type) {
@@ -209,7 +232,7 @@ type incoming struct {
 	message []byte
 
 	// Of the reader.
-	user    *ReceiverStream // whose consumer was told of the session, nil if closed since
+	user    *ReceiverStream // whose consumer is connected, nil if closed since
 	status  Status
 	lost    capture.Lost // the sender's totals
 	before  capture.Lost // of these, what the streams before had there
@@ -311,8 +334,8 @@ func (in *incoming) unopened() error {
 	return fmt.Errorf("stream %d was not started", in.id)
 }
 
-// meet tells the consumer of a stream that was opened since of the session, and forgets
-// one that was closed.
+// meet connects the consumer of a stream that was opened since to the session, and
+// forgets one that was closed.
 func (in *incoming) meet() {
 	r := in.session.receiver
 	r.mu.Lock()
@@ -339,7 +362,7 @@ func (in *incoming) handleMode(h wire.Header, payload []byte) error {
 	if err != nil || in.user == nil || mode.Number == in.mode.Number {
 		return err
 	}
-	if !in.user.modes.take(modeLimit) {
+	if in.user.modes.Take() > 0 {
 		return errors.New("it changes its mode too often")
 	}
 	in.mode = mode
@@ -353,7 +376,7 @@ func (in *incoming) handleStatus(h wire.Header, payload []byte) error {
 		return err
 	}
 	if message.Status != in.status {
-		if !in.user.statuses.take(statusLimit) {
+		if in.user.statuses.Take() > 0 {
 			return errors.New("it changes its status too often")
 		}
 		in.status = message.Status

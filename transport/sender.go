@@ -19,7 +19,7 @@ import (
 // helloWaits are the waits after each Hello of an opening. What is sent to a device
 // whose peer has not opened may be lost, do harm, or put that peer behind: so they
 // are few, and where none was answered the sender closes the device for a while. It
-// does so soon after the last one: a viewer that opens in between hears nothing.
+// does so soon after the last one: a viewer that opens in between reads nothing.
 var helloWaits = [...]time.Duration{
 	250 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
 	time.Second, time.Second, time.Second, time.Second, 250 * time.Millisecond,
@@ -52,14 +52,14 @@ type Sender struct {
 	Sent func(stream int, f *capture.Frame)
 
 	streams   [MaxStreams + 1]atomic.Pointer[SenderStream] // by number; nil until opened
-	pace      pace                                         // of applySettings, of all streams
+	pace      *pace                                        // of applySettings, of all streams
 	announced bool                                         // it was logged that no viewer answers
 }
 
 // Run serves until the context or a producer ends, and then closes the session. Its
 // error is the producer's, unless that is io.EOF, or one that waiting cannot fix.
 func (s *Sender) Run(ctx context.Context) error {
-	s.Log = orDiscard(s.Log)
+	s.Log, s.pace = orDiscard(s.Log), newPace()
 	return serveSessions(ctx, s.Link, s.Log, s.serve)
 }
 
@@ -81,12 +81,14 @@ func (s *Sender) serve(ctx context.Context, conn Conn) error {
 
 // logDisconnect logs that a viewer left, or once that none is there.
 func (s *Sender) logDisconnect(ss *senderSession, err error) {
-	if peer := ss.peer.Load(); peer != nil && !ss.guard.admits() {
+	peer := ss.peer.Load()
+	switch {
+	case peer != nil && (ss.older.Load() || !ss.guard.admits()): // that was logged
 		s.announced = false
-	} else if peer != nil {
+	case peer != nil:
 		s.announced = false
 		s.Log.Info(fmt.Sprintf("viewer disconnected: %v", err), "frames", ss.framesSent())
-	} else if !s.announced && errors.Is(err, ErrPeerDead) {
+	case !s.announced && errors.Is(err, ErrPeerDead):
 		s.announced = true
 		s.Log.Info("waiting for a viewer: no answer", "stream", s.Link.String())
 	}
@@ -213,7 +215,7 @@ func (ss *senderSession) handleWelcome(h wire.Header, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	older := ss.speaksOlder(peer)
+	older := ss.noteOlder(peer)
 	if !ss.peer.CompareAndSwap(nil, &peer) { // it answered one more Hello
 		return nil
 	}

@@ -10,7 +10,16 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/ratelimit"
 	"github.com/tbcam/tbcam/transport/wire"
+)
+
+// How often a sender announces modes: half as often as a viewer bears, with more for each
+// request, which may cause them.
+const (
+	ownModeBurst  = modeBurst / 2
+	ownModeEvery  = 2 * modeEvery
+	ownModeRefund = requestRefund / 2
 )
 
 // Unit is a frame ready for the wire, with what describes it.
@@ -57,7 +66,7 @@ type SenderStream struct {
 	producer Producer
 	status   atomic.Pointer[Status]
 	controls atomic.Pointer[Controls]
-	modes    allowance                // of all sessions: each begins with a mode
+	modes    ratelimit.Limiter        // of all sessions: each begins with a mode
 	current  atomic.Pointer[outgoing] // the stream in the present session, nil if not opened there
 	window   atomic.Uint64            // frames that the viewer granted first in that session
 }
@@ -94,7 +103,7 @@ func (s *Sender) open(number int) *SenderStream {
 	if stream := s.streams[number].Load(); stream != nil {
 		return stream
 	}
-	stream := &SenderStream{sender: s, number: number}
+	stream := &SenderStream{sender: s, number: number, modes: ratelimit.Limiter{Burst: ownModeBurst, Every: ownModeEvery}}
 	stream.producer = s.Catalogue.Open(stream)
 	s.streams[number].Store(stream)
 	return stream
@@ -208,7 +217,7 @@ func (ss *senderSession) handleRequest(h wire.Header, payload []byte) error {
 	o.request = r
 	o.started.Store(!r.stop)
 	o.forget.Store(r.stop || o.forget.Load())
-	o.modes.request(ownModeLimit)
+	o.modes.Refund(ownModeRefund)
 	o.wanted.Store(&r)
 	notify(o.wants)
 	notify(o.granted) // what was granted before a Stop holds again
@@ -429,7 +438,7 @@ func (o *outgoing) writeMode() (wanted bool, err error) {
 	if o.unit.Info == o.info {
 		return true, nil
 	}
-	if !o.modes.take(ownModeLimit) {
+	if o.modes.Take() > 0 {
 		o.fast++
 		return false, nil
 	}

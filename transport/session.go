@@ -137,14 +137,14 @@ type session struct {
 	id     atomic.Uint32 // 0 until known
 	link   Properties
 	guard  guard
-	plain  atomic.Bool // the peer sends plain MJPEG, and hears nothing
-	older  atomic.Bool // the peer speaks only an older protocol
+	plain  atomic.Bool // the peer sends plain MJPEG; nothing is written to it
+	older  atomic.Bool // the peer has only an older protocol
 	parts  *errgroup.Group
 	ctx    context.Context // of the parts; done when one of them has ended the session
 
 	due      atomic.Uint32          // bit t: a record of type t is due
 	wake     chan struct{}          // something became due
-	heard    atomic.Int64           // when a record came, on line
+	lastRead atomic.Int64           // when a record came, on line
 	limit    atomic.Int64           // how long none may come, in nanoseconds
 	farewell atomic.Pointer[string] // why this side ends the session, nil if it does not
 	bye      *byeError              // of the peer; set before the ByeAck is due
@@ -205,12 +205,12 @@ func (s *session) run(parts ...func(context.Context) error) error {
 	}
 	err := s.parts.Wait()
 	s.guard.close()
-	switch refusal := s.guard.refusal.Load(); {
-	case refusal != nil:
-		return *refusal // and not how the peer took it
+	switch refused := s.guard.refusal.Load(); {
+	case refused != nil:
+		return *refused // and not how the peer took it
 	case s.older.Load():
 		return ErrOlderPeer // however it took that
-	case s.bye != nil && !s.guard.admits():
+	case s.bye != nil && s.bye.reason == refusal:
 		return fmt.Errorf("%w: %w", trust.ErrPeerRefused, s.bye)
 	case s.bye != nil:
 		return s.bye // also if the peer did not wait for its answer
@@ -225,12 +225,12 @@ func (s *session) start(part func(context.Context) error) {
 
 func (s *session) now() int64 { return s.line.nanos(time.Now()) }
 
-func (s *session) touch() { s.heard.Store(s.now()) }
+func (s *session) touch() { s.lastRead.Store(s.now()) }
 
 // silence is how long no record came.
-func (s *session) silence() time.Duration { return time.Duration(s.now() - s.heard.Load()) }
+func (s *session) silence() time.Duration { return time.Duration(s.now() - s.lastRead.Load()) }
 
-// watchLiveness ends the session when nothing was heard for too long.
+// watchLiveness ends the session when nothing was read for too long.
 func (s *session) watchLiveness(session context.Context) error {
 	for {
 		silent := s.silence()
@@ -298,7 +298,7 @@ func (s *session) readAll(handle func(wire.Header, []byte) error) error {
 
 // readNext returns the next record of this session, or a Hello of any. The
 // payload is valid until the next call. Records that were read already are
-// passed over.
+// passed over, as are those of later and older versions.
 func (s *session) readNext() (wire.Header, []byte, error) {
 	for {
 		h, payload, err := s.reader.Next()
@@ -330,25 +330,29 @@ func (s *session) readNext() (wire.Header, []byte, error) {
 		s.gap = ours && h.Sequence != s.in
 		s.missed = s.missed || s.gap
 		s.in = h.Sequence + 1
-		return h, payload, checkStream(h)
+		if h.Type <= wire.Auth && (h.Version == 0 || !belongsToStream(h.Type)) { // or it is of another version
+			return h, payload, checkStream(h)
+		}
 	}
 }
 
-// ofStream are the types of records that belong to a stream; the other known ones
+// belongsToStream reports whether records of a type belong to a stream; the others
 // belong to the session.
-const ofStream = 1<<wire.Start | 1<<wire.Stop | 1<<wire.Credit | 1<<wire.Mode | 1<<wire.Frame | 1<<wire.Status | 1<<wire.Set | 1<<wire.Controls
+func belongsToStream(t wire.Type) bool {
+	switch t {
+	case wire.Start, wire.Stop, wire.Credit, wire.Mode, wire.Frame, wire.Status, wire.Set, wire.Controls:
+		return true
+	}
+	return false
+}
 
-// checkStream checks that a record is in a stream where its type belongs. Types that
-// are not known are for later versions, as are the streams of older ones.
+// checkStream checks that a record is in a stream where its type belongs.
 func checkStream(h wire.Header) error {
-	if h.Version != 0 || h.Type > wire.Auth {
-		return nil
+	least, most := uint16(0), uint16(0)
+	if belongsToStream(h.Type) {
+		least, most = 1, MaxStreams
 	}
-	most := 0
-	if ofStream&(1<<h.Type) != 0 {
-		most = MaxStreams
-	}
-	if int(h.Stream) > most || most > 0 && h.Stream == 0 {
+	if h.Version == 0 && (h.Stream < least || h.Stream > most) {
 		return fmt.Errorf("%w: it sends %v in stream %d", ErrProtocol, h.Type, h.Stream)
 	}
 	return nil

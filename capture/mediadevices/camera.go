@@ -44,6 +44,9 @@ var _ virtualcam.Driver = (*Camera)(nil)
 // errOne is why a Camera makes no more nodes.
 var errOne = errors.New("make a node: a pion driver is one camera")
 
+// Formats returns the one that pion's readers get without a copy.
+func (c *Camera) Formats() []capture.PixelFormat { return []capture.PixelFormat{Format.Pixel} }
+
 // Nodes returns the one that there is.
 func (c *Camera) Nodes(string) ([]virtualcam.NodeInfo, error) {
 	return []virtualcam.NodeInfo{{Path: c.info.Label, Name: c.info.Label}}, nil

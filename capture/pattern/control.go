@@ -28,7 +28,7 @@ type camera struct {
 }
 
 // cameras are the cameras of this package.
-var cameras = []*camera{newCamera(1, Name, "Test pattern"), newCamera(2, Name2, "Test pattern 2")}
+var cameras = []*camera{newCamera(1, Name, "Test pattern"), newCamera(2, Name2, "Test pattern 2"), newCamera(3, NamePhoto, "Test photo")}
 
 func newCamera(number int, path, name string) *camera {
 	return &camera{path: path, name: name, number: number, open: map[*Controls]bool{}, controls: []capture.Control{

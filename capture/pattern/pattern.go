@@ -12,8 +12,9 @@ import (
 
 // The paths of the test cameras.
 const (
-	Name  = "pattern"
-	Name2 = "pattern2"
+	Name      = "pattern"
+	Name2     = "pattern2"
+	NamePhoto = "pattern-photo" // with the detail of a photograph
 )
 
 var (
@@ -134,7 +135,12 @@ func openCamera(c *camera, mode capture.Mode, pool *capture.Pool) (*Source, erro
 		timer:  time.NewTimer(0),
 		closed: make(chan struct{}),
 	}
-	s.blank = drawBars(s.Format(), c.barColors())
+	text, err := newCaption(c.name, mode)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", c.path, err)
+	}
+	color := c.color(mode.Width)
+	s.blank = drawStill(s.Format(), func(x, y int) [3]byte { return text.over(x, y, color(x, y)) })
 	return s, nil
 }
 
@@ -269,48 +275,15 @@ var colors = [8][3]byte{
 	{84, 184, 198}, {65, 100, 212}, {35, 212, 114}, {black, 128, 128},
 }
 
-// barColors returns the colours of the bars from left to right: the second camera has
-// them the other way round.
-func (c *camera) barColors() [8][3]byte {
+// color returns what the camera sees, in frames of a width: the second one has the bars
+// the other way round.
+func (c *camera) color(width int) func(x, y int) [3]byte {
 	colors := colors
-	if c.number == 2 {
+	switch c.path {
+	case NamePhoto:
+		return photo().color
+	case Name2:
 		slices.Reverse(colors[:])
 	}
-	return colors
-}
-
-// drawBars returns a frame of bars below a black field for the code.
-func drawBars(format capture.Format, colors [8][3]byte) []byte {
-	data := make([]byte, format.Size())
-	planes, n := format.Planes()
-	color := func(x, y int) [3]byte {
-		if y < format.Height/codeShare {
-			return [3]byte{black, 128, 128}
-		}
-		return colors[x*len(colors)/format.Width]
-	}
-	for y := range format.Height {
-		line := data[y*planes[0].Stride:]
-		for x := range format.Width {
-			c := color(x, y)
-			if format.Pixel == capture.YUYV {
-				line[2*x], line[2*x+1] = c[0], c[1+x%2]
-				continue
-			}
-			line[x] = c[0]
-		}
-	}
-	for y := 0; n > 1 && y < planes[1].Lines; y++ {
-		for x := range (format.Width + 1) / 2 {
-			c := color(2*x, 2*y)
-			if format.Pixel == capture.NV12 {
-				line := data[planes[1].Offset+y*planes[1].Stride:]
-				line[2*x], line[2*x+1] = c[1], c[2]
-				continue
-			}
-			data[planes[1].Offset+y*planes[1].Stride+x] = c[1]
-			data[planes[2].Offset+y*planes[2].Stride+x] = c[2]
-		}
-	}
-	return data
+	return func(x, _ int) [3]byte { return colors[x*len(colors)/width] }
 }

@@ -35,8 +35,8 @@ func TestEveryModeCarriesCounterAndTime(t *testing.T) {
 	devices, _ := pattern.Driver{}.Devices()
 	for i, device := range devices {
 		for _, mode := range device.Modes {
-			if i > 0 && mode.Rate.Num != 30 {
-				continue // the rate was tried with the first camera
+			if i > 0 && (mode.Rate.Num != 30 || mode.Width > 1920) {
+				continue // these were tried with the first camera
 			}
 			synctest.Test(t, func(t *testing.T) { checkCodes(t, device, mode, i+1) })
 		}
@@ -75,9 +75,10 @@ func checkCodes(t *testing.T, device capture.Device, mode capture.Mode, number i
 	}
 }
 
-// The two cameras differ to the eye: in most of the bars.
+// The cameras differ to the eye: in most of the bars.
 func TestCamerasDiffer(t *testing.T) {
 	devices, _ := pattern.Driver{}.Devices()
+	devices = devices[:2]
 	mode := capture.Mode{Pixel: capture.YUYV, Width: 160, Height: 120, Rate: capture.Rate{Num: 30, Den: 1}}
 	var frames [2]*capture.Frame
 	for i, device := range devices {
@@ -103,7 +104,7 @@ func TestCamerasDiffer(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	for name, want := range map[string]string{
-		"pattern": "pattern", "pattern2": "pattern2", "test PATTERN 2": "pattern2",
+		"pattern": "pattern", "pattern2": "pattern2", "test PATTERN 2": "pattern2", "pattern-photo": "pattern-photo", "test photo": "pattern-photo",
 		"": "", "pat": "", "/dev/video0": "",
 	} {
 		got, err := pattern.Driver{}.Find(name)

@@ -5,12 +5,14 @@
 #include <time.h>
 
 #define TB_BUFFERS 8 // that readers share; a browser keeps up to 3
+#define TB_MAX_BUFFERS 16
 
 // A frame that comes while readers still get the one before would replace it for those
 // that are late. So it waits for the end of that cycle, which a reader that hangs never
-// reaches: after TB_STUCK nothing waits until a cycle has ended again.
-#define TB_WAITING 2
-#define TB_STUCK (100 * SPA_NSEC_PER_MSEC)
+// reaches: after TB_STUCK nothing waits until a cycle has ended again. What waits is not
+// queued yet: at the end of a cycle the stream takes what is queued out, for nobody.
+#define TB_WAITING 4
+#define TB_STUCK (500 * SPA_NSEC_PER_MSEC)
 
 struct tb_output {
 	struct tb_conn *c;
@@ -21,7 +23,9 @@ struct tb_output {
 	uint64_t seq, kept;
 	bool running, stuck; // a cycle
 	int64_t begun;       // when it was triggered
-	int waiting;         // frames that are queued for cycles to come
+	// Buffers that readers do not have: with frames for cycles to come, the oldest first,
+	// and with frames that came too late.
+	struct tb_buffers { struct pw_buffer *all[TB_MAX_BUFFERS]; int n; } waiting, spare;
 };
 
 static int64_t now(void)
@@ -31,21 +35,49 @@ static int64_t now(void)
 	return SPA_TIMESPEC_TO_NSEC(&t);
 }
 
-// trigger gives the readers the frame that was queued first.
-static int trigger(struct tb_output *o)
+// show gives the readers a buffer.
+static int show(struct tb_output *o, struct pw_buffer *buffer)
 {
-	o->waiting--;
+	int res = tb_pw.pw_stream_queue_buffer_(o->stream, buffer);
+	if (res < 0)
+		return res;
 	o->running = true;
 	o->begun = now();
 	return tb_pw.pw_stream_trigger_process_(o->stream);
+}
+
+// take removes the buffer of an index.
+static struct pw_buffer *take(struct tb_buffers *b, int i)
+{
+	struct pw_buffer *taken = b->all[i];
+	b->n--;
+	memmove(&b->all[i], &b->all[i + 1], (b->n - i) * sizeof(taken));
+	return taken;
+}
+
+// drop_waiting gives up the frames that wait.
+static void drop_waiting(struct tb_output *o)
+{
+	while (o->waiting.n > 0)
+		o->spare.all[o->spare.n++] = take(&o->waiting, 0);
 }
 
 static void on_trigger_done(void *data)
 {
 	struct tb_output *o = data;
 	o->running = o->stuck = false;
-	if (o->waiting > 0 && o->state == PW_STREAM_STATE_STREAMING)
-		trigger(o);
+	if (o->waiting.n > 0 && o->state == PW_STREAM_STATE_STREAMING)
+		show(o, take(&o->waiting, 0));
+}
+
+static void on_remove_buffer(void *data, struct pw_buffer *buffer)
+{
+	struct tb_output *o = data;
+	struct tb_buffers *lists[] = {&o->waiting, &o->spare};
+	for (size_t l = 0; l < SPA_N_ELEMENTS(lists); l++)
+		for (int i = lists[l]->n - 1; i >= 0; i--)
+			if (lists[l]->all[i] == buffer)
+				take(lists[l], i);
 }
 
 static void on_state(void *data, enum pw_stream_state old, enum pw_stream_state state, const char *error)
@@ -53,8 +85,8 @@ static void on_state(void *data, enum pw_stream_state old, enum pw_stream_state 
 	struct tb_output *o = data;
 	o->state = state;
 	if (state != PW_STREAM_STATE_STREAMING) {
+		drop_waiting(o);
 		o->running = o->stuck = false;
-		o->waiting = 0;
 	}
 	tb_pw.pw_thread_loop_signal_(o->c->loop, false);
 	tb_wake(o->c);
@@ -70,7 +102,7 @@ static void on_param(void *data, uint32_t id, const struct spa_pod *format)
 	struct spa_pod_builder b = SPA_POD_BUILDER_INIT(space, sizeof(space));
 	const struct spa_pod *params[2];
 	params[0] = spa_pod_builder_add_object(&b, SPA_TYPE_OBJECT_ParamBuffers, SPA_PARAM_Buffers,
-		SPA_PARAM_BUFFERS_buffers, SPA_POD_CHOICE_RANGE_Int(TB_BUFFERS, 2, 16),
+		SPA_PARAM_BUFFERS_buffers, SPA_POD_CHOICE_RANGE_Int(TB_BUFFERS, 2, TB_MAX_BUFFERS),
 		SPA_PARAM_BUFFERS_blocks, SPA_POD_Int(1),
 		SPA_PARAM_BUFFERS_size, SPA_POD_Int(o->video.size),
 		SPA_PARAM_BUFFERS_stride, SPA_POD_Int(o->video.stride),
@@ -85,6 +117,7 @@ static const struct pw_stream_events events = {
 	PW_VERSION_STREAM_EVENTS,
 	.state_changed = on_state,
 	.param_changed = on_param,
+	.remove_buffer = on_remove_buffer,
 	.trigger_done = on_trigger_done,
 };
 
@@ -163,23 +196,34 @@ static bool fill(struct pw_buffer *buffer, struct tb_output *o, const void *fram
 	return true;
 }
 
-// put queues a frame, and begins a cycle unless it has to wait.
+// find_buffer returns one to fill, or NULL where readers have all.
+static struct pw_buffer *find_buffer(struct tb_output *o)
+{
+	if (o->spare.n > 0)
+		return take(&o->spare, 0);
+	if (o->waiting.n >= TB_WAITING)
+		return NULL;
+	return tb_pw.pw_stream_dequeue_buffer_(o->stream);
+}
+
+// put shows a frame, now or when its turn has come.
 static int put(struct tb_output *o, const void *data, size_t size)
 {
-	o->stuck = o->stuck || (o->running && now() - o->begun > TB_STUCK);
-	struct pw_buffer *buffer = o->waiting < TB_WAITING || o->stuck ? tb_pw.pw_stream_dequeue_buffer_(o->stream) : NULL;
+	if (!o->stuck && o->running && now() - o->begun > TB_STUCK) {
+		o->stuck = true;
+		drop_waiting(o); // newest wins
+	}
+	struct pw_buffer *buffer = find_buffer(o);
 	if (!buffer) {
 		o->kept++;
 		return 0;
 	}
 	bool fits = fill(buffer, o, data, size);
-	int res = tb_pw.pw_stream_queue_buffer_(o->stream, buffer);
-	if (res < 0)
-		return res;
-	o->waiting++;
-	if (!o->running || o->stuck)
-		res = trigger(o);
-	return fits ? res : -EMSGSIZE;
+	if (o->running && !o->stuck)
+		o->waiting.all[o->waiting.n++] = buffer;
+	else
+		fits = show(o, buffer) >= 0 && fits;
+	return fits ? 0 : -EMSGSIZE;
 }
 
 // The lock keeps the loop from taking buffers away meanwhile.

@@ -84,8 +84,8 @@ func (c *Controls) Set(s capture.Setting) (capture.Setting, error) {
 	return control.Setting(), err
 }
 
-// queryControl asks for one control. With ctrlFlagNextCtrl in it, an ID of the peer's would
-// be answered with another control.
+// queryControl asks for one control. With ctrlFlagNextCtrl in it, an ID of the peer's
+// would be answered with another control.
 func (c *Controls) queryControl(id uint32) (capture.Control, error) {
 	q := queryExtCtrl{id: id}
 	if err := callDriver(c.fd, vidiocQueryExtCtrl, unsafe.Pointer(&q)); err != nil && !errors.Is(err, unix.EINVAL) {

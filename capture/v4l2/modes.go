@@ -23,8 +23,9 @@ var (
 	standardRates = []uint32{5, 10, 15, 20, 24, 25, 30, 50, 60, 90, 120} // frames per second
 )
 
-// listModes lists every combination of format, size and rate: formats in the order of their codes, as the library forgets
-// the driver's order, sizes and rates as the driver lists them.
+// listModes lists every combination of format, size and rate: formats in the order of
+// their codes, as the library forgets the driver's order, sizes and rates as the
+// driver lists them.
 func listModes(fd int, bufType uint32, cam enumerator) []capture.Mode {
 	var modes []capture.Mode
 	formats := cam.GetSupportedFormats()

@@ -53,11 +53,11 @@ func findLoopback(path string) (node, error) {
 	return n, n.err
 }
 
-// OpenOutput makes the node at path a camera of that format and rate; a rate of
-// zero leaves the node's. With exclusive_caps=1 it is a camera from the first
-// Write on, if not before. A format that another program had the node keep, and
-// that no program uses, is replaced. The error wraps ErrNoLoopback, ErrNotLoopback,
-// ErrInUse or ErrFormat where that is the reason, as a FormatError where the node has another.
+// OpenOutput makes the node at path a camera of that format and rate; a rate of zero
+// leaves the node's. With exclusive_caps=1 it is a camera from the first Write on, if
+// not before. A format that another program had the node keep, and that no program
+// uses, is replaced. The error wraps ErrNoLoopback, ErrNotLoopback, ErrInUse or
+// ErrFormat where that is the reason, as a FormatError where the node has another.
 func OpenOutput(path string, format capture.Format, rate capture.Rate) (*Output, error) {
 	n, err := findLoopback(path)
 	if err != nil {
@@ -122,7 +122,7 @@ func (o *Output) claimNode(free bool, rate capture.Rate) error {
 	}
 	setRate(o.fd, bufTypeVideoOutput, rate)
 	ownFrames(o.fd)
-	// See revive. Since 0.14 the first write does what is needed, and this fails
+	// See reviveOutput. Since 0.14 the first write does what is needed, and this fails
 	// without harm.
 	streamOutput(o.fd)
 	return nil

@@ -38,7 +38,7 @@ type Source struct {
 	reading sync.Mutex // held while the descriptors and buffers are in use
 	poll    [2]unix.PollFd
 	buf     filled // of the last ioctl
-	newest  filled // the newest valid frame that drain found
+	newest  filled // the newest valid frame that drainQueue found
 	last    uint32 // sequence number
 	counted bool   // last is valid
 
@@ -216,7 +216,8 @@ func (s *Source) mapBuffer() error {
 	for i := range s.perSet {
 		offset, length := int64(s.buf.m), int(s.buf.length)
 		if s.bufType == bufTypeVideoCaptureMPlane {
-			// The union m has the pointer to the planes here, and each plane its own offset.
+			// The union m has the pointer to the planes here, and each plane its own
+			// offset.
 			offset, length = int64(s.buf.planes[i].offset), int(s.buf.planes[i].length)
 		}
 		mapped, err := unix.Mmap(s.fd, offset, length, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
@@ -322,8 +323,8 @@ func (s *Source) drainQueue() (found bool, err error) {
 	for range s.buffers {
 		switch err := s.dequeueBuffer(); {
 		case err == unix.EAGAIN && !found && s.poll[0].Revents&unix.POLLERR != 0:
-			// poll returns immediately while the queue has failed, and there is nothing to
-			// dequeue: without an error Read would spin.
+			// poll returns immediately while the queue has failed, and there is
+			// nothing to dequeue: without an error Read would spin.
 			return false, s.streamError("poll", unix.EIO)
 		case err == unix.EAGAIN:
 			return found, nil

@@ -62,7 +62,7 @@ func (o *Output) Users() (<-chan int, error) {
 	return o.usage.users, nil
 }
 
-// watchEvents passes events on until stop.
+// watchEvents passes events on until stopWatch.
 func (u *usage) watchEvents() {
 	defer close(u.done)
 	defer close(u.users)

@@ -56,6 +56,13 @@ func (c *cameraControls) hasCamera() bool {
 	return c.state.Path != ""
 }
 
+// cameraName returns which camera they are of, "" while there is none.
+func (c *cameraControls) cameraName() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state.Camera
+}
+
 // announce reports the controls of a camera that is off.
 func (c *cameraControls) announce(camera hostCamera) {
 	c.mu.Lock()

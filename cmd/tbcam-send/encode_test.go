@@ -26,7 +26,7 @@ func newFedJPEGs(t *testing.T, granted capture.Format) *fedJPEGs {
 		t.Fatal(err)
 	}
 	fed := &fedJPEGs{jpeg: jpeg}
-	fed.feed = newFeed(newOffer(nil, nil), capture.Want{}, codec.Auto, 80, slog.New(slog.NewTextHandler(&fed.log, nil)))
+	fed.feed = newFeed(newOffer(nil, nil), newOpenCameras(), capture.Want{}, codec.Auto, 80, slog.New(slog.NewTextHandler(&fed.log, nil)))
 	encoder, err := codec.NewEncoder(codec.Copy, 0, &fed.pool)
 	if err != nil {
 		t.Fatal(err)

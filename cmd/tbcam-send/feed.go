@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
@@ -21,11 +22,12 @@ import (
 type feed struct {
 	kind     codec.Kind
 	quality  int
-	limit    limit
+	limit    *limit // of all feeds
 	log      *slog.Logger
 	report   func(transport.Status)
 	controls *cameraControls
 	camera   *supervisor
+	stream   atomic.Pointer[transport.SenderStream] // nil until the viewer uses it
 
 	pool   capture.Pool
 	box    *capture.Mailbox
@@ -38,15 +40,6 @@ type feed struct {
 	encoder codec.Encoder  // nil before the first camera; changed under using and mu
 	encoded encoding       // what encoder was made for; likewise
 	repairs jfif.Counts    // of encoders that were closed
-
-	sent int // frames returned by Next; of Next alone
-}
-
-// limit is when the feed ends; zero values are no limit.
-type limit struct {
-	frames   int
-	duration time.Duration // from the first frame
-	until    time.Time     // set at the first frame
 }
 
 // encoding is what an encoder depends on, and makes.
@@ -58,13 +51,28 @@ type encoding struct {
 	warned bool           // that a format is not what the driver granted
 }
 
-func newFeed(offer *offer, base capture.Want, kind codec.Kind, quality int, log *slog.Logger) *feed {
+func newFeed(offer *offer, cameras *openCameras, base capture.Want, kind codec.Kind, quality int, log *slog.Logger) *feed {
 	f := &feed{
-		kind: kind, quality: quality, log: log, box: capture.NewMailbox(),
+		kind: kind, quality: quality, limit: &limit{}, log: log, box: capture.NewMailbox(),
 		controls: &cameraControls{log: log, report: func(transport.Controls) {}},
 	}
-	f.camera = newSupervisor(f, offer, base)
+	f.camera = newSupervisor(f, offer, cameras, base)
 	return f
+}
+
+// another returns a feed of the same flags, for another stream.
+func (f *feed) another(log *slog.Logger) *feed {
+	more := newFeed(f.camera.offer, f.camera.cameras, f.camera.base, f.kind, f.quality, log)
+	more.limit = f.limit
+	more.controls.locked, more.controls.keepRate = f.controls.locked, f.controls.keepRate
+	return more
+}
+
+// reportToStream reports a status to the viewer that uses the stream.
+func (f *feed) reportToStream(status transport.Status) {
+	if s := f.stream.Load(); s != nil {
+		s.Report(status)
+	}
 }
 
 // Start opens the camera, in place of the one that is open, and does not wait
@@ -74,7 +82,10 @@ func (f *feed) Start(number uint32, want capture.Want) {
 }
 
 // Stop closes the camera after a while, and does not wait for that.
-func (f *feed) Stop() { f.camera.request(&request{}) }
+func (f *feed) Stop() {
+	f.camera.request(&request{})
+	f.limit.noteStop()
+}
 
 // close ends the camera and the encoder.
 func (f *feed) close() {
@@ -89,15 +100,6 @@ func (f *feed) close() {
 // SetControl implements transport.Producer.
 func (f *feed) SetControl(s capture.Setting) (capture.Setting, error) {
 	return f.controls.setControl(s)
-}
-
-// Cameras lists what the feed can open.
-func (f *feed) Cameras() []capture.Device {
-	cameras, err := f.camera.offer.list()
-	if err != nil {
-		f.log.Warn("list cameras", "err", err)
-	}
-	return devicesOf(cameras)
 }
 
 // attach makes the encoder for a camera that was opened for a request.
@@ -168,18 +170,22 @@ func (f *feed) Next(ctx context.Context) (transport.Unit, error) {
 	ctx, cancel := f.limit.context(ctx)
 	defer cancel()
 	for {
-		if f.limit.frames > 0 && f.sent >= f.limit.frames {
+		if f.limit.allTaken() {
 			return f.end()
 		}
 		select {
 		case frame := <-f.box.Frames():
+			if !f.limit.take() {
+				frame.Release()
+				return f.end()
+			}
 			unit, err := f.encode(frame)
 			f.health.noteFrame(err)
 			if err != nil {
+				f.limit.giveBack()
 				f.log.Debug("frame dropped", "err", err)
 				continue
 			}
-			f.sent++
 			f.limit.begin()
 			return unit, nil
 		case <-ctx.Done():
@@ -195,21 +201,6 @@ func (f *feed) Next(ctx context.Context) (transport.Unit, error) {
 func (f *feed) end() (transport.Unit, error) {
 	f.camera.end()
 	return transport.Unit{}, io.EOF
-}
-
-var errTimeUp = errors.New("the duration is over")
-
-func (l *limit) begin() {
-	if l.duration > 0 && l.until.IsZero() {
-		l.until = time.Now().Add(l.duration)
-	}
-}
-
-func (l *limit) context(ctx context.Context) (context.Context, context.CancelFunc) {
-	if l.until.IsZero() {
-		return ctx, func() {}
-	}
-	return context.WithDeadlineCause(ctx, l.until, errTimeUp)
 }
 
 var errStale = errors.New("mode has changed")

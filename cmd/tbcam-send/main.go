@@ -9,13 +9,13 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/trust"
@@ -68,7 +68,7 @@ viewers and unplugged cables.`,
 	f := c.Flags()
 	f.StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage)
 	o.allow.Register(f)
-	f.StringArrayVar(&o.cameras, "camera", nil, "`CAMERA` to offer: auto (all in colour), a device, part of a name, pattern or pattern2 (repeatable)")
+	f.StringArrayVar(&o.cameras, "camera", nil, "`CAMERA` to offer: auto (all in colour), a device, part of a name, pattern, pattern2 or pattern-photo (repeatable)")
 	o.want.RegisterMode(f)
 	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber: a number or part of a name; list shows them")
 	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; see list")
@@ -123,35 +123,21 @@ func send(ctx context.Context, o options) error {
 	}
 	defer link.Close()
 	log.Info("offering "+offer, "stream", o.stream)
-	meter := newMeter(feed)
-	stream := &feedStream{feed: feed}
-	feed.report = stream.report
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	c := &catalogue{ctx: ctx, first: feed, log: log}
+	c.launch(feed)
+	defer c.close()
+	feed.limit.timeUp = func() {
+		if c.isIdle() {
+			end()
+		}
+	}
 	sender := &transport.Sender{
-		Link: link, Program: "tbcam-send", Version: version, Log: log,
-		Catalogue: &transport.Single{Producer: feed, List: func(context.Context) []capture.Device { return feed.Cameras() }, Opened: stream.open},
-		Sent:      func(_ int, f *capture.Frame) { meter.sent(f) },
+		Link: link, Catalogue: c, Program: "tbcam-send", Version: version, Log: log, Sent: c.sent,
 	}
-	feed.camera.launch(ctx)
-	defer feed.close()
-	defer o.stats.Start(os.Stdout, meter.summary)()
+	defer o.stats.Start(os.Stdout, c.summaries)()
 	return cli.Mark(sender.Run(ctx), cli.ErrStream)
-}
-
-// feedStream reports what the feed's supervisor reports, once the viewer uses the stream.
-type feedStream struct {
-	feed   *feed
-	stream atomic.Pointer[transport.SenderStream]
-}
-
-func (s *feedStream) open(stream *transport.SenderStream) {
-	s.stream.Store(stream)
-	s.feed.controls.connect(stream)
-}
-
-func (s *feedStream) report(status transport.Status) {
-	if stream := s.stream.Load(); stream != nil {
-		stream.Report(status)
-	}
 }
 
 // plainWire is the value of --wire for plain MJPEG.
@@ -164,7 +150,7 @@ func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *s
 	}
 	defer link.Close()
 	log.Info("sending plain MJPEG of "+offer, "stream", o.stream)
-	meter := newMeter(feed)
+	figures := newMeter(feed)
 	feed.report = func(transport.Status) {}
 	feed.camera.launch(ctx)
 	defer feed.close()
@@ -172,8 +158,8 @@ func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *s
 	if o.stream == "-" {
 		statistics = os.Stderr // standard output is taken
 	}
-	defer o.stats.Start(statistics, meter.summary)()
-	p := &plain{link: link, feed: feed, log: log, sent: meter.sent}
+	defer o.stats.Start(statistics, func() []meter.Summary { return []meter.Summary{figures.summary()} })()
+	p := &plain{link: link, feed: feed, log: log, sent: figures.sent}
 	return cli.Mark(p.run(ctx), cli.ErrStream)
 }
 
@@ -214,10 +200,10 @@ func (o options) feed(log *slog.Logger) (f *feed, text string, err error) {
 			log.Warn("a camera to offer is missing", "err", cli.Explain(err))
 		}
 	}
-	f = newFeed(offer, want, kind, o.quality, log)
+	f = newFeed(offer, newOpenCameras(), want, kind, o.quality, log)
 	f.controls.locked, f.controls.keepRate = o.controls.locked, o.controls.keepRate
 	f.controls.announce(camera)
-	f.limit = limit{frames: o.frames, duration: o.duration}
+	f.limit.frames, f.limit.duration = o.frames, o.duration
 	return f, text, nil
 }
 

@@ -34,20 +34,22 @@ type request struct {
 // supervisor has the camera open while it is wanted. One goroutine brings it to what
 // the newest request asks for; those that this replaces were never begun.
 type supervisor struct {
-	feed  *feed
-	offer *offer
-	base  capture.Want // what the flags ask for but the camera; the viewer's wants go over it
+	feed    *feed
+	offer   *offer
+	cameras *openCameras // of all streams
+	base    capture.Want // what the flags ask for but the camera; the viewer's wants go over it
 
-	asked chan struct{} // there is another request
-	end   context.CancelFunc
-	done  chan struct{} // closed when run has ended
+	asked   chan struct{} // there is another request
+	evicted chan struct{} // another stream waits for the camera
+	end     context.CancelFunc
+	ended   <-chan struct{} // closed by end
+	done    chan struct{}   // closed when run has ended
 
 	mu     sync.Mutex
 	newest *request
 
 	// Accessed only by run.
 	requests  allowance    // what a peer's requests may cost
-	openings  allowance    // likewise; a mode change and what its viewer did not ask for are none
 	decided   *request     // the last one that was carried out or refused
 	want      capture.Want // of the last one that was not refused
 	hopeless  bool         // that needs another request
@@ -59,18 +61,18 @@ type supervisor struct {
 	unusable  bool // reported that the camera delivers nothing usable
 }
 
-func newSupervisor(f *feed, offer *offer, base capture.Want) *supervisor {
+func newSupervisor(f *feed, offer *offer, cameras *openCameras, base capture.Want) *supervisor {
 	return &supervisor{
-		feed: f, offer: offer, base: base, newest: &request{}, asked: make(chan struct{}, 1), end: func() {},
+		feed: f, offer: offer, cameras: cameras, base: base, newest: &request{}, end: func() {},
+		asked: make(chan struct{}, 1), evicted: make(chan struct{}, 1),
 		requests: allowance{burst: 10, every: 500 * time.Millisecond},
-		openings: allowance{burst: 10, every: 6 * time.Second},
 	}
 }
 
 // launch begins to serve requests, until the context ends or end is called.
 func (s *supervisor) launch(ctx context.Context) {
 	ctx, s.end = context.WithCancel(ctx)
-	s.done = make(chan struct{})
+	s.ended, s.done = ctx.Done(), make(chan struct{})
 	go s.run(ctx)
 }
 
@@ -129,8 +131,19 @@ func (s *supervisor) run(ctx context.Context) {
 	defer close(s.done)
 	defer s.turnOff()
 	changes := s.watchCameras(ctx)
+	s.announceFirst()
 	for ctx.Err() == nil {
 		s.awaitEvent(ctx, s.settleRequest(), changes)
+	}
+}
+
+// announceFirst reports the controls of the camera that would be used, until one is.
+func (s *supervisor) announceFirst() {
+	if s.current().want != nil || s.feed.controls.hasCamera() {
+		return
+	}
+	if camera, _, err := s.offer.chooseMode(s.base, hostCamera{}); err == nil {
+		s.feed.controls.announce(camera)
 	}
 }
 
@@ -150,6 +163,7 @@ func (s *supervisor) awaitEvent(ctx context.Context, wait time.Duration, changes
 	select {
 	case <-ctx.Done():
 	case <-s.asked:
+	case <-s.evicted:
 	case <-timer.C:
 	case <-changes:
 		s.retryAt = time.Time{}
@@ -173,6 +187,9 @@ func (s *supervisor) offerCamera() {
 // settleRequest brings the camera to what the newest request asks for, and returns after
 // what time there may be more to do.
 func (s *supervisor) settleRequest() time.Duration {
+	if s.cameras.isEvicted(s) {
+		s.turnOff()
+	}
 	wait := s.advanceRequest(s.current())
 	if s.offAt.IsZero() {
 		return wait
@@ -211,16 +228,16 @@ func (s *supervisor) beginLinger() {
 		s.open.paused.Store(true)
 		s.feed.box.Discard()
 		s.offAt = time.Now().Add(linger)
+		s.cameras.linger(s)
 	}
 }
 
 // decideRequest begins to carry out a request, unless there were too many of late, or
 // refuses it.
 func (s *supervisor) decideRequest(r *request) time.Duration {
-	if wait := s.requests.wait(time.Now()); wait > 0 {
+	if wait := s.requests.take(); wait > 0 {
 		return wait
 	}
-	s.requests.take(time.Now())
 	want := r.want.WithDefaults(s.base)
 	camera, mode, err := s.findWanted(want)
 	switch {
@@ -229,16 +246,15 @@ func (s *supervisor) decideRequest(r *request) time.Duration {
 		s.logOnce(err)
 		s.reportError(r, transport.Refused, err)
 		return checkEvery
-	case err == nil && s.open.isIn(camera, mode):
+	case err == nil && s.open.isIn(camera, mode) && s.cameras.resume(s):
 		s.decided, s.want = r, want
 		s.resumeOpening(r)
 		return checkEvery
 	case err == nil && !s.open.isOf(camera):
-		if wait := s.openings.wait(time.Now()); wait > 0 {
+		if wait := s.cameras.openings.take(); wait > 0 {
 			s.report(r, transport.Status{State: transport.Waiting, Text: "the camera was opened too often; retrying"})
 			return wait
 		}
-		s.openings.take(time.Now())
 	}
 	s.decided, s.want, s.last = r, want, hostCamera{}
 	s.turnOff()
@@ -254,9 +270,19 @@ func (s *supervisor) findWanted(want capture.Want) (hostCamera, capture.Mode, er
 	}
 	c, mode, err := s.offer.chooseMode(want, last)
 	if err == nil && s.open != nil && !s.open.isOf(c) {
-		err = c.probe(mode)
+		err = s.probe(c, mode)
 	}
 	return c, mode, err
+}
+
+// probe reports what keeps a camera from being opened now in place of the one that is
+// open, if anything.
+func (s *supervisor) probe(c hostCamera, mode capture.Mode) error {
+	lingers, err := s.cameras.checkOthers(s, c)
+	if lingers || err != nil {
+		return err
+	}
+	return c.probe(mode)
 }
 
 // resumeOpening answers a request for what is open.
@@ -285,7 +311,8 @@ func (s *supervisor) tryOpen(r *request, camera hostCamera, mode capture.Mode, e
 func (s *supervisor) handleFailure(r *request, err error) time.Duration {
 	s.logOnce(err)
 	var refused *refusal
-	s.hopeless = errors.Is(err, capture.ErrNoMode) || errors.As(err, &refused)
+	var inUse *inUseError
+	s.hopeless = errors.Is(err, capture.ErrNoMode) || errors.As(err, &refused) || errors.As(err, &inUse)
 	if s.hopeless {
 		s.reportError(r, transport.Failed, err)
 		return never
@@ -305,12 +332,8 @@ func (s *supervisor) logOnce(err error) {
 
 // turnOn opens the camera for a request.
 func (s *supervisor) turnOn(r *request, camera hostCamera, mode capture.Mode) error {
-	source, err := camera.open(mode, &s.feed.pool)
+	source, err := s.openSource(r, camera, mode)
 	if err != nil {
-		return err
-	}
-	if err := s.feed.attach(camera, source, r.number); err != nil {
-		source.Close()
 		return err
 	}
 	if s.last.Bus != "" && s.last.Bus != camera.Bus {
@@ -323,6 +346,22 @@ func (s *supervisor) turnOn(r *request, camera hostCamera, mode capture.Mode) er
 	return nil
 }
 
+// openSource opens the camera as that of this stream.
+func (s *supervisor) openSource(r *request, camera hostCamera, mode capture.Mode) (capture.Source, error) {
+	if err := s.cameras.claim(s, camera); err != nil {
+		return nil, err
+	}
+	source, err := camera.open(mode, &s.feed.pool)
+	if err == nil {
+		if err = s.feed.attach(camera, source, r.number); err == nil {
+			return source, nil
+		}
+		source.Close()
+	}
+	s.cameras.free(s)
+	return nil, err
+}
+
 // turnOff closes the camera, if it is open.
 func (s *supervisor) turnOff() {
 	o := s.open
@@ -333,9 +372,10 @@ func (s *supervisor) turnOff() {
 	if err := o.close(); err != nil {
 		s.feed.log.Warn("close camera", "err", err)
 	}
+	s.cameras.free(s)
 	s.feed.detach(o.source)
 	s.feed.health.noteFrame(nil)
-	s.feed.log.Info("camera is off")
+	s.feed.log.Info("camera is off", "camera", o.camera.Name)
 }
 
 // handleLoss reacts to the end of a camera.

@@ -87,7 +87,7 @@ func onStage(t *testing.T, test func(*stage), names ...string) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		s := &stage{T: t}
-		s.feed = newFeed(newOffer(drivers, names), tiny, codec.Raw, 85, cli.NewLog(s, "test", slog.LevelInfo))
+		s.feed = newFeed(newOffer(drivers, names), newOpenCameras(), tiny, codec.Raw, 85, cli.NewLog(s, "test", slog.LevelInfo))
 		s.report = func(status transport.Status) {
 			s.mu.Lock()
 			defer s.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/preset"
 	"github.com/tbcam/tbcam/sink"
+	"github.com/tbcam/tbcam/sink/hub"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -33,9 +35,8 @@ type bridge struct {
 	bridgeConfig
 	out      downstream
 	receiver *transport.Receiver
-	far      *transport.ReceiverStream
+	far      *hub.Subscription
 	demand   *demand
-	modes    *modes
 	desired  *desiredControls
 	outage   *outage
 
@@ -50,12 +51,10 @@ type bridge struct {
 
 // bridgeConfig is what a bridge is made for.
 type bridgeConfig struct {
-	stream   string
 	want     capture.Want
 	preset   preset.Preset
 	keepRate bool
 	log      *slog.Logger
-	pool     *capture.Pool
 	ending   <-chan struct{} // closed when this side is about to disconnect
 	// giveUp reports whether the run ends because of a status.
 	giveUp func(transport.Status) bool
@@ -63,7 +62,6 @@ type bridgeConfig struct {
 
 // bridgeConfig returns what the flags ask of the far stream.
 func (o *options) bridgeConfig() (c bridgeConfig, err error) {
-	c.stream = o.stream
 	if c.want, err = o.want.Want(); err != nil {
 		return c, err
 	}
@@ -72,21 +70,13 @@ func (o *options) bridgeConfig() (c bridgeConfig, err error) {
 	return c, err
 }
 
-// newBridge returns a bridge of a link, on which it asks for nothing yet.
-func newBridge(link transport.Link, out downstream, outage *outage, c bridgeConfig) (*bridge, error) {
-	plain, err := newPlainPictures(c.pool)
-	if err != nil {
-		return nil, err
-	}
-	b := &bridge{bridgeConfig: c, out: out, outage: outage}
-	b.receiver = &transport.Receiver{Link: link, Pool: c.pool, Program: "tbcam-view", Version: version, Log: c.log, Plain: plain.take}
-	if b.far, err = b.receiver.Open(b, transport.Policy{}); err != nil {
-		return nil, err
-	}
+// newBridge returns a bridge of a shared stream, on which it asks for nothing yet.
+func newBridge(s *sharedStream, out downstream, outage *outage, c bridgeConfig) *bridge {
+	b := &bridge{bridgeConfig: c, out: out, outage: outage, receiver: s.receiver}
+	b.far = s.Subscribe(b)
 	b.desired = &desiredControls{preset: c.preset, keepRate: c.keepRate, log: c.log, setControl: b.far.SetControl}
-	b.demand = &demand{receiver: b.far, want: c.want}
-	b.modes = newModes(c.want, b.demand)
-	return b, nil
+	b.demand = &demand{stream: b.far, want: c.want}
+	return b
 }
 
 // Connected implements transport.Consumer.
@@ -109,7 +99,6 @@ func (b *bridge) Mode(mode transport.Mode) {
 	b.mu.Lock()
 	b.mode = mode
 	b.mu.Unlock()
-	b.modes.setMode(mode)
 	b.out.ModeChanged(mode.Camera, mode.Source)
 }
 
@@ -133,7 +122,6 @@ func (b *bridge) Lost(lost capture.Lost) {
 
 // Status implements transport.Consumer.
 func (b *bridge) Status(status transport.Status) {
-	b.modes.setStatus(status)
 	b.mu.Lock()
 	same := status == b.status
 	b.status = status
@@ -144,6 +132,10 @@ func (b *bridge) Status(status transport.Status) {
 	switch status.State {
 	case transport.Waiting, transport.Failed:
 		b.outage.reset()
+		if status.Cause == hub.Conflict && b.demand.requested(status.Request) {
+			b.handleConflict(status)
+			return
+		}
 		if !b.giveUp(status) {
 			b.log.Warn("no picture: " + status.Text)
 			b.notify(noSignal(status.Text))
@@ -153,6 +145,17 @@ func (b *bridge) Status(status transport.Status) {
 	case transport.Idle:
 		b.outage.reset()
 	}
+}
+
+// handleConflict reacts to a camera that runs in another mode than was asked for, for
+// another viewer of this host. One that has just been started ends; one that had frames
+// before takes them as they are.
+func (b *bridge) handleConflict(status transport.Status) {
+	if b.giveUp(status) {
+		return
+	}
+	b.log.Warn("showing the camera in the mode that another viewer has chosen", "err", status.Text)
+	b.demand.join()
 }
 
 // setRunning notes that the camera is on, and why there is nothing to show of it.
@@ -186,7 +189,6 @@ func (b *bridge) Disconnected(err error) {
 	}
 	b.outage.reset()
 	b.notify(senderGone(err))
-	b.modes.clear()
 	b.out.ControlsChanged(nil)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -197,7 +199,20 @@ func (b *bridge) Disconnected(err error) {
 // ControlsChanged implements transport.Consumer.
 func (b *bridge) ControlsChanged(c transport.Controls) {
 	b.desired.controlsChanged(c)
-	b.out.ControlsChanged(c.List)
+	b.out.ControlsChanged(listShown(c))
+}
+
+// listShown returns the controls as outputs show them: those of a sender that allows no
+// changes are read-only.
+func listShown(c transport.Controls) []capture.Control {
+	if !c.Locked {
+		return c.List
+	}
+	list := slices.Clone(c.List)
+	for i := range list {
+		list[i].ReadOnly = true
+	}
+	return list
 }
 
 // setControl sets a control of the far camera for the user, and does not wait.

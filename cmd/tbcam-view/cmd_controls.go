@@ -9,13 +9,13 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
-	"github.com/tbcam/tbcam/cmd/internal/ctlsock"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/preset"
 	"github.com/tbcam/tbcam/transport"
 )
@@ -48,7 +48,7 @@ func controlsCommand(o *options) *cobra.Command {
 tbcam-view on this stream shows, else the one that it would show.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return o.withRemote(c.Context(), func(_ context.Context, _ remote, controls transport.Controls) error {
+			return o.withRemote(c.Context(), func(_ context.Context, _ *remoteControls, controls transport.Controls) error {
 				return cli.WritePrintable(os.Stdout, func(w io.Writer) error { return printControls(w, controls, asJSON) })
 			})
 		},
@@ -81,7 +81,7 @@ A button accepts any.`,
 			if err := run.check(); err != nil {
 				return cli.Mark(err, cli.ErrUsage)
 			}
-			return o.withRemote(c.Context(), func(ctx context.Context, r remote, controls transport.Controls) error {
+			return o.withRemote(c.Context(), func(ctx context.Context, r *remoteControls, controls transport.Controls) error {
 				run.ctx, run.remote, run.controls, run.out = ctx, r, controls, os.Stdout
 				return run.run(args)
 			})
@@ -100,14 +100,17 @@ A button accepts any.`,
 // completeControls returns the names of the controls, if a tbcam-view runs that
 // has them: completion opens no stream.
 func (o *options) completeControls(ctx context.Context) []string {
-	path, err := ctlsock.Path(cli.StreamKey(o.stream))
-	if err != nil {
+	v := &controlsViewer{known: make(chan transport.Controls, 1)}
+	var controls transport.Controls
+	_ = o.withHub(ctx, v, func(ctx context.Context, _ *transport.ReceiverStream) error { // without one there are none
+		ctx, cancel := context.WithTimeout(ctx, completionWait)
+		defer cancel()
+		select {
+		case controls = <-v.known:
+		case <-ctx.Done():
+		}
 		return nil
-	}
-	controls, err := socketRemote{path}.controls(ctx)
-	if err != nil {
-		return nil
-	}
+	})
 	var keys []string
 	for _, c := range controls.List {
 		if !c.ReadOnly {
@@ -117,11 +120,31 @@ func (o *options) completeControls(ctx context.Context) []string {
 	return keys
 }
 
+// completionWait is how long completion may take.
+const completionWait = time.Second
+
+// controlsViewer is attached to the tbcam-view that runs and learns of its controls.
+type controlsViewer struct {
+	transport.NopConsumer
+	known chan transport.Controls // the first ones that there are
+}
+
+// ControlsChanged implements transport.Consumer.
+func (v *controlsViewer) ControlsChanged(c transport.Controls) {
+	if c.Path == "" {
+		return
+	}
+	select {
+	case v.known <- c:
+	default:
+	}
+}
+
 // withRemote runs do with the controls of the sender's camera.
-func (o *options) withRemote(ctx context.Context, do func(context.Context, remote, transport.Controls) error) error {
+func (o *options) withRemote(ctx context.Context, do func(context.Context, *remoteControls, transport.Controls) error) error {
 	ctx, cancel := o.timeout.Context(ctx)
 	defer cancel()
-	r, err := o.remote(ctx)
+	r, err := o.dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -148,7 +171,7 @@ type controlRun struct {
 	reset      bool
 	load, save string // names of presets
 	ctx        context.Context
-	remote     remote
+	remote     *remoteControls
 	controls   transport.Controls
 	out        io.Writer
 }

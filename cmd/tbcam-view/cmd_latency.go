@@ -224,11 +224,13 @@ func (o *options) latencyTest(ctx context.Context, flags latencyFlags) error {
 		return err
 	}
 	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
-	link, err := cli.ViewerLink(o.stream, o.allow, log)
+	t := newLatencyTest(log)
+	defer t.close()
+	stream, err := o.openStream(t.pool, log)
 	if err != nil {
 		return err
 	}
-	defer link.Close()
+	defer stream.close()
 	w, err := window.Open(window.Options{Title: "tbcam latency test", Log: log})
 	if err != nil {
 		return cli.Mark(err, cli.ErrSink)
@@ -237,30 +239,23 @@ func (o *options) latencyTest(ctx context.Context, flags latencyFlags) error {
 	if !flags.windowed {
 		w.SetFullscreen()
 	}
-	t := newLatencyTest(log)
-	defer t.close()
 	go t.follow(w)
-	receiver := &transport.Receiver{Link: link, Pool: t.pool, Program: "tbcam-view", Version: version, Log: log}
-	stream, err := receiver.Open(t, transport.Policy{})
-	if err != nil {
-		return err
-	}
-	stream.Start(want)
+	stream.Subscribe(t).Start(want)
 	log.Info("waiting for tbcam-send; point its camera at the window", "stream", o.stream)
-	if err := t.measure(ctx, receiver, w, flags); err != nil {
+	if err := t.measure(ctx, stream, w, flags); err != nil {
 		return err
 	}
 	return t.report(os.Stdout, flags.asJSON)
 }
 
 // measure runs the test to its end.
-func (t *latencyTest) measure(ctx context.Context, receiver *transport.Receiver, w *window.Window, flags latencyFlags) error {
+func (t *latencyTest) measure(ctx context.Context, stream *sharedStream, w *window.Window, flags latencyFlags) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	var failed error
 	running.Go(func() {
 		defer cancel()
-		failed = cli.Mark(receiver.Run(ctx), cli.ErrStream)
+		failed = stream.run(ctx)
 	})
 	running.Go(func() { t.look(ctx) })
 	var err error

@@ -10,7 +10,6 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
-	"github.com/tbcam/tbcam/transport"
 )
 
 func listCommand(o *options) *cobra.Command {
@@ -19,7 +18,7 @@ func listCommand(o *options) *cobra.Command {
 		Use:   "list",
 		Short: "List the sender's cameras with their modes and controls",
 		Long: `List the sender's cameras with their modes and controls. No camera is turned
-on. The stream must be free: stop a tbcam-view that uses it first.`,
+on. This works beside a tbcam-view that runs on the same stream, too.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cameras, err := o.list(c.Context())
@@ -50,23 +49,16 @@ func (o *options) list(ctx context.Context) ([]capture.Device, error) {
 
 func (o *options) askCameras(ctx context.Context) ([]capture.Device, error) {
 	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
-	link, err := cli.ViewerLink(o.stream, o.allow, log)
+	stream, err := o.openStream(&capture.Pool{}, log)
 	if err != nil {
 		return nil, err
 	}
-	defer link.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	pool := &capture.Pool{}
-	plain, err := newPlainPictures(pool)
-	if err != nil {
-		return nil, err
-	}
-	r := &transport.Receiver{Link: link, Pool: pool, Program: "tbcam-view", Version: version, Log: log, Plain: plain.take}
 	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
+	go func() { ended <- stream.run(ctx) }()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
-	cameras, err := r.Cameras(ctx)
+	cameras, err := stream.Cameras(ctx)
 	cancel()
 	return cameras, cli.Mark(cmp.Or(<-ended, err), cli.ErrStream)
 }

@@ -8,39 +8,28 @@ import (
 
 // demand asks the sender for frames while any sink needs them.
 type demand struct {
-	receiver asker
-	want     capture.Want
+	stream asker
+	want   capture.Want
 
 	mu      sync.Mutex
 	needs   int
 	request uint32 // number of the last Start
 }
 
-// asker is a transport.ReceiverStream.
+// asker is a hub.Subscription.
 type asker interface {
 	Start(want capture.Want) (request uint32)
 	Stop()
-	Keep(want capture.Want)
 }
 
-// ask wants another mode from now on. It returns the number of the request, and
-// false if no frames are needed: then nothing is requested.
-func (d *demand) ask(want capture.Want) (request uint32, needed bool) {
+// join asks for the camera in whichever mode it has, from now on.
+func (d *demand) join() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.want = want
+	d.want = capture.Want{Camera: d.want.Camera}
 	if d.needs > 0 {
-		d.request = d.receiver.Start(want)
+		d.request = d.stream.Start(d.want)
 	}
-	return d.request, d.needs > 0
-}
-
-// keep goes back to a mode that the sender has left running.
-func (d *demand) keep(want capture.Want) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.want = want
-	d.receiver.Keep(want)
 }
 
 // requested reports whether a request is the last one.
@@ -62,8 +51,8 @@ func (d *demand) need(yes bool) {
 	}
 	switch {
 	case before == 0:
-		d.request = d.receiver.Start(d.want)
+		d.request = d.stream.Start(d.want)
 	case d.needs == 0:
-		d.receiver.Stop()
+		d.stream.Stop()
 	}
 }

@@ -14,14 +14,13 @@ func (a *asked) Start(want capture.Want) uint32 {
 	*a = append(*a, fmt.Sprint("start ", want.Camera))
 	return uint32(len(*a))
 }
-func (a *asked) Stop()                  { *a = append(*a, "stop") }
-func (a *asked) Keep(want capture.Want) { *a = append(*a, fmt.Sprint("keep ", want.Camera)) }
+func (a *asked) Stop() { *a = append(*a, "stop") }
 
 // TestDemand: the sender is asked when the first sink needs frames, and told when
 // the last needs none.
 func TestDemand(t *testing.T) {
 	var a asked
-	d := &demand{receiver: &a, want: capture.Want{Camera: "front"}}
+	d := &demand{stream: &a, want: capture.Want{Camera: "front"}}
 	for _, yes := range []bool{true, true, false, true, false, false, true, false} {
 		d.need(yes)
 	}

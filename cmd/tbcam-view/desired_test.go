@@ -68,3 +68,14 @@ func TestDesiredControls(t *testing.T) {
 		t.Errorf("the log is %s", &log)
 	}
 }
+
+// TestListShown: what a sender does not allow to change is read-only, and only there.
+func TestListShown(t *testing.T) {
+	list := []capture.Control{{ID: 1}, {ID: 2, ReadOnly: true}}
+	for _, locked := range []bool{false, true} {
+		got := listShown(transport.Controls{Locked: locked, List: list})
+		if got[0].ReadOnly != locked || !got[1].ReadOnly || list[0].ReadOnly {
+			t.Errorf("locked %v: %+v of %+v", locked, got, list)
+		}
+	}
+}

@@ -27,7 +27,7 @@ type options struct {
 	allow         cli.AllowFlag
 	want          cli.WantFlags
 	window        bool
-	loopback      loopbackFlags
+	virtualCamera virtualCameraFlags
 	record        recordFlags
 	snapshot      string
 	snapshotEvery time.Duration
@@ -49,7 +49,7 @@ func command() *cobra.Command {
 		Short: "Show, republish and record the camera of the host at the other end of the cable",
 		Long: `tbcam-view receives the frames of tbcam-send at the other end of a USB4 or Thunderbolt
 cable, and shows them in a window, republishes them as a virtual camera for video
-calls (v4l2loopback), and records them; in any combination.
+calls (PipeWire, v4l2loopback), and records them; in any combination.
 
 Without flags it opens a window on the stream "tbcam". It runs until interrupted,
 and survives senders that come and go and unplugged cables.
@@ -63,7 +63,7 @@ In the panel of controls:
 
 ` + keysHelp(shm.PanelKeys),
 		Example: `  tbcam-view
-  tbcam-view --loopback auto
+  tbcam-view --virtual-camera auto
   tbcam-view --record call.mkv --window
   tbcam-view --record '/video/%Y-%m-%d/%H%M%S.mkv' --segment 10m --keep 200GB,30d
   tbcam-view --stream unix:$XDG_RUNTIME_DIR/tbcam.sock --snapshot now.png`,
@@ -76,7 +76,7 @@ In the panel of controls:
 	o.allow.Register(c.PersistentFlags())
 	o.want.Register(f, "camera to use: auto, a device, part of a name, or pattern")
 	f.BoolVar(&o.window, "window", false, "show a window; default if there is a display and no other output")
-	o.loopback.register(f)
+	o.virtualCamera.register(f)
 	o.record.register(f)
 	o.registerSnapshots(f)
 	f.BoolVar(&o.force, "force", false, "overwrite existing files of --record and --snapshot")
@@ -98,14 +98,14 @@ func (o *options) check() error {
 	if o.duration < 0 {
 		return cli.Mark(errors.New("--duration must not be negative"), cli.ErrUsage)
 	}
-	if err := cmp.Or(o.loopback.check(), o.checkSnapshots(), o.checkTimeout(), o.record.check()); err != nil {
+	if err := cmp.Or(o.virtualCamera.check(), o.checkSnapshots(), o.checkTimeout(), o.record.check()); err != nil {
 		return cli.Mark(err, cli.ErrUsage)
 	}
-	if o.window || o.record.path != "" || o.snapshot != "" || len(o.loopback.nodes) > 0 {
+	if o.window || o.record.path != "" || o.snapshot != "" || len(o.virtualCamera.places) > 0 {
 		return nil
 	}
 	if err := window.CheckDisplay(); err != nil {
-		return cli.Mark(fmt.Errorf("%w; or use --loopback auto, --record FILE.mkv or --snapshot FILE.png", err), cli.ErrSink)
+		return cli.Mark(fmt.Errorf("%w; or use --virtual-camera auto, --record FILE.mkv or --snapshot FILE.png", err), cli.ErrSink)
 	}
 	o.window = true
 	return nil

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"log/slog"
+
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
@@ -26,6 +28,9 @@ type describer interface{ describe(s *meter.Summary) }
 
 // starter is an Output that may start later: Trouble returns why it has not.
 type starter interface{ Trouble() error }
+
+// spare is an Output that may do without starting, as another one of its flag has.
+type spare interface{ isSpare() bool }
 
 // recordingListener is an Output that shows whether there is a recording.
 type recordingListener interface{ recordingChanged(on bool) }
@@ -58,17 +63,21 @@ func (r *run) openOutputs() error {
 // checkStarted returns an error where no output has started; otherwise those that
 // have not are tried again.
 func (r *run) checkStarted() error {
-	var failed []error
+	var failed []starter
 	for _, o := range r.outputs {
 		if s, ok := o.(starter); ok && s.Trouble() != nil {
-			failed = append(failed, s.Trouble())
+			failed = append(failed, s)
 		}
 	}
 	if len(failed) > 0 && len(failed) == len(r.outputs) {
-		return failed[0]
+		return failed[0].Trouble()
 	}
-	for _, err := range failed {
-		r.log.Error(cli.Explain(err))
+	for _, s := range failed {
+		level := slog.LevelError
+		if o, ok := s.(spare); ok && o.isSpare() {
+			level = slog.LevelInfo
+		}
+		r.log.Log(r.ctx, level, cli.Explain(s.Trouble()))
 	}
 	return nil
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/sink"
-	"github.com/tbcam/tbcam/transport"
 )
 
 // run is one run of tbcam-view: a bridge and the outputs, from the flags to the exit
@@ -27,6 +26,7 @@ type run struct {
 	completion *completion
 	pool       *capture.Pool
 	meter      *meter.Meter
+	stream     *sharedStream
 	bridge     *bridge
 	fanout     *sink.Fanout
 	outputs    []sink.Output // in the fan-out
@@ -54,16 +54,14 @@ func viewUntil(ctx context.Context, o options, c *completion) error {
 	r := newRun(limited, o, c)
 	defer r.done()
 	c.setResult(func() error { return r.result(ctx, limited, nil) })
-	link, err := cli.ViewerLink(o.stream, o.allow, r.log)
-	if err != nil {
+	if r.stream, err = o.openStream(r.pool, r.log); err != nil {
 		return err
 	}
-	defer link.Close()
-	if err := r.connect(link, config); err != nil {
+	defer r.stream.close()
+	if err := r.connect(config); err != nil {
 		return err
 	}
-	defer r.bridge.openControlSocket()()
-	defer o.stats.Start(o.out(), r.summary)()
+	defer o.stats.Start(o.out(), func() []meter.Summary { return []meter.Summary{r.summary()} })()
 	r.log.Info("waiting for tbcam-send", "stream", o.stream)
 	r.bridge.notify(sink.Notice{
 		Heading: "Waiting for the camera", Brief: waitingForSender,
@@ -91,16 +89,13 @@ func newRun(ctx context.Context, o options, c *completion) *run {
 	return r
 }
 
-// connect makes the bridge to a stream, and opens the outputs.
-func (r *run) connect(link transport.Link, c bridgeConfig) error {
+// connect makes the bridge to the stream, and opens the outputs.
+func (r *run) connect(c bridgeConfig) error {
 	outage := &outage{report: func(cause string) { r.bridge.reportOutage(cause) }}
 	r.fanout = sink.NewFanout(sink.Options{Decoder: outage.observe(r.newDecoder()), Log: r.log, Ended: r.outputEnded})
-	c.log, c.pool, c.ending, c.giveUp = r.log, r.pool, r.ending, r.giveUpSnapshot
+	c.log, c.ending, c.giveUp = r.log, r.ending, r.giveUp
 	limit := &frameLimit{Fanout: r.fanout, frames: r.o.frames, duration: r.o.duration, done: r.done}
-	bridge, err := newBridge(link, limit, outage, c)
-	if err != nil {
-		return err
-	}
+	bridge := newBridge(r.stream, limit, outage, c)
 	r.mu.Lock() // a run that is left may be asked for its result now
 	r.bridge = bridge
 	r.mu.Unlock()
@@ -115,7 +110,7 @@ func (r *run) receive() error {
 	if records {
 		r.completion.expectRecording()
 	}
-	err := cli.Mark(r.bridge.receiver.Run(r.ctx), cli.ErrStream)
+	err := r.stream.run(r.ctx)
 	closing := cli.Mark(r.fanout.Close(), cli.ErrSink) // of the recording
 	r.noteFailure(closing)
 	if records {

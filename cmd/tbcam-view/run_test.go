@@ -14,6 +14,7 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/sink"
 	"github.com/tbcam/tbcam/sink/container"
+	"github.com/tbcam/tbcam/sink/hub"
 	"github.com/tbcam/tbcam/sink/record"
 	"github.com/tbcam/tbcam/transport"
 )
@@ -35,12 +36,13 @@ func newTestRun(t *testing.T, o options) (r *run, a *asked, ended *int) {
 	r = &run{o: o, log: slog.New(slog.DiscardHandler), done: func() { *ended++ }, pool: &capture.Pool{}}
 	outage := &outage{report: func(cause string) { r.bridge.reportOutage(cause) }}
 	r.fanout = sink.NewFanout(sink.Options{Ended: r.outputEnded})
+	r.stream = &sharedStream{receiver: &transport.Receiver{}}
 	var err error
-	r.bridge, err = newBridge(nil, r.fanout, outage, bridgeConfig{log: r.log, pool: r.pool, giveUp: r.giveUpSnapshot})
-	if err != nil {
+	if r.stream.Hub, err = hub.New(r.stream.receiver, nil); err != nil {
 		t.Fatal(err)
 	}
-	r.bridge.demand.receiver = a
+	r.bridge = newBridge(r.stream, r.fanout, outage, bridgeConfig{log: r.log, giveUp: r.giveUp})
+	r.bridge.demand.stream = a
 	return r, a, ended
 }
 
@@ -151,8 +153,8 @@ func TestSenderIsGone(t *testing.T) {
 		{"gone", func() { r.bridge.Disconnected(errors.New("bye")) }, "waiting for tbcam-send"},
 	} {
 		c.do()
-		if _, err := r.bridge.modes.current(); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, want %s", c.what, err, c.want)
+		if brief, _ := r.bridge.waitingFor(); brief != c.want {
+			t.Errorf("%s: %s, want %s", c.what, brief, c.want)
 		}
 	}
 }

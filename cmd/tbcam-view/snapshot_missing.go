@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/tbcam/tbcam/sink/hub"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -13,6 +14,19 @@ import (
 // onlySnapshot reports whether a single snapshot is all that is left to do.
 func (r *run) onlySnapshot() bool {
 	return r.o.snapshot != "" && r.o.snapshotEvery == 0 && r.fanout.Left() == 1
+}
+
+// giveUp ends a run that cannot have what it asks for, and reports whether it did.
+func (r *run) giveUp(status transport.Status) bool {
+	if status.Cause != hub.Conflict {
+		return r.giveUpSnapshot(status)
+	}
+	if mode, _ := r.bridge.current(); mode.Number > 0 || !r.stream.attached() {
+		return false
+	}
+	r.noteFailure(hub.ConflictError(status.Text))
+	r.done()
+	return true
 }
 
 // giveUpSnapshot ends a run that was to take one snapshot of what the far side lacks,

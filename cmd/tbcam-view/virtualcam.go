@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,57 +13,85 @@ import (
 	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/sink"
 	"github.com/tbcam/tbcam/sink/virtualcam"
+	"github.com/tbcam/tbcam/sink/virtualcam/pwnode"
 	"github.com/tbcam/tbcam/sink/virtualcam/v4l2node"
+	"github.com/tbcam/tbcam/transport"
 )
 
-// loopbackFlags are the flags of virtual cameras.
-type loopbackFlags struct {
-	nodes             []string
+// virtualCameraFlags are the flags of virtual cameras.
+type virtualCameraFlags struct {
+	places            []string
 	format, size, fit string
+	placeholder       string
 	onDemand          bool
 }
 
-func (l *loopbackFlags) register(f *pflag.FlagSet) {
-	f.StringArrayVar(&l.nodes, "loopback", nil, "publish a virtual camera on a v4l2loopback `DEVICE`, or auto (repeatable)")
-	f.StringVar(&l.format, "loopback-format", "auto", "pixel format of virtual cameras: auto, yuyv, yu12, or mjpeg (passed through where possible)")
-	f.StringVar(&l.size, "loopback-size", "", "frame size of virtual cameras, `WxH` in pixels (default: the device's, else --size, else 1280x720)")
+// Values of --virtual-camera, beside the path of a v4l2loopback node.
+const (
+	everywhere     = "auto"
+	atPipeWire     = "pipewire"
+	atV4L2Loopback = "v4l2loopback"
+)
+
+func (l *virtualCameraFlags) register(f *pflag.FlagSet) {
+	f.StringArrayVar(&l.places, "virtual-camera", nil, "publish a virtual camera at `PLACE`: auto (PipeWire and v4l2loopback), pipewire, v4l2loopback, or /dev/videoN (repeatable)")
+	f.StringVar(&l.format, "virtual-camera-format", "auto", "pixel format of virtual cameras: auto, yuyv, yu12, or mjpeg (v4l2loopback only; passed through where possible)")
+	f.StringVar(&l.size, "virtual-camera-size", "", "frame size of virtual cameras, `WxH` in pixels (default: the device's, else --size, else 1280x720)")
 	f.StringVar(&l.fit, "fit", codec.FitContain.String(), "how to fit frames of another shape into virtual cameras: contain (with bars), crop or stretch")
-	f.BoolVar(&l.onDemand, "on-demand", true, "turn the camera on for virtual cameras only while an application reads one (v4l2loopback 0.13 or newer)")
+	f.StringVar(&l.placeholder, "placeholder", "", "`TEXT` that virtual cameras show while there is no frame (default: what is waited for)")
+	f.BoolVar(&l.onDemand, "on-demand", true, "turn the camera on for virtual cameras only while an application reads one (PipeWire; v4l2loopback 0.13 or newer)")
 }
 
 // check refuses flags that cannot work, and those of virtual cameras where there is
 // none.
-func (l *loopbackFlags) check() error {
-	if len(l.nodes) > 0 {
+func (l *virtualCameraFlags) check() error {
+	if len(l.places) > 0 {
 		_, err := l.options(capture.Want{})
-		return err
+		return cmp.Or(err, l.checkPlaces())
 	}
 	for flag, given := range map[string]bool{
-		"--loopback-format": l.format != "auto", "--loopback-size": l.size != "",
-		"--fit": l.fit != codec.FitContain.String(), "--on-demand=false": !l.onDemand,
+		"--virtual-camera-format": l.format != "auto", "--virtual-camera-size": l.size != "",
+		"--fit": l.fit != codec.FitContain.String(), "--placeholder": l.placeholder != "", "--on-demand=false": !l.onDemand,
 	} {
 		if given {
-			return fmt.Errorf("%s needs --loopback DEVICE, or auto", flag)
+			return fmt.Errorf("%s needs --virtual-camera auto, or another place", flag)
+		}
+	}
+	return nil
+}
+
+// checkPlaces refuses places that do not exist, or that do not have the format.
+func (l *virtualCameraFlags) checkPlaces() error {
+	for _, place := range l.places {
+		switch {
+		case place == atPipeWire && l.format != "auto":
+			pixel, _ := capture.ParsePixelFormat(l.format) // it was checked
+			if !slices.Contains(pwnode.Driver{}.Formats(), pixel) {
+				return fmt.Errorf("--virtual-camera-format %s: --virtual-camera pipewire takes yu12 or yuyv", l.format)
+			}
+		case place != everywhere && place != atPipeWire && place != atV4L2Loopback && !strings.HasPrefix(place, "/"):
+			return fmt.Errorf("--virtual-camera %s: want auto, pipewire, v4l2loopback, or a device", place)
 		}
 	}
 	return nil
 }
 
 // options returns what the flags ask of every virtual camera.
-func (l *loopbackFlags) options(want capture.Want) (o virtualcam.Options, err error) {
+func (l *virtualCameraFlags) options(want capture.Want) (o virtualcam.Options, err error) {
 	o = virtualcam.Options{
-		Want:     capture.Format{Width: want.Width, Height: want.Height},
-		Rate:     rateOf(want.FPS),
-		OnDemand: l.onDemand,
+		Want:        capture.Format{Width: want.Width, Height: want.Height},
+		Rate:        rateOf(want.FPS),
+		Placeholder: l.placeholder,
+		OnDemand:    l.onDemand,
 	}
 	if l.format != "auto" {
 		o.Format.Pixel, err = capture.ParsePixelFormat(l.format)
 		if err == nil && !slices.Contains(virtualcam.Formats, o.Format.Pixel) {
-			err = fmt.Errorf("--loopback-format %s: want auto, %s", l.format, strings.Join(virtualcam.FormatNames(), ", "))
+			err = fmt.Errorf("--virtual-camera-format %s: want auto, %s", l.format, strings.Join(virtualcam.FormatNames(), ", "))
 		}
 	}
 	if err == nil && l.size != "" {
-		o.Format.Width, o.Format.Height, err = cli.ParseSize("--loopback-size", l.size)
+		o.Format.Width, o.Format.Height, err = cli.ParseSize("--virtual-camera-size", l.size)
 	}
 	if err == nil {
 		o.Fit, err = codec.ParseFit(l.fit)
@@ -82,28 +111,78 @@ func rateOf(fps float64) capture.Rate {
 // cameraOutput is a virtual camera. While it cannot be used it is tried again.
 type cameraOutput struct {
 	*virtualcam.Camera
+	name      string
 	transform *transformFlags
+	current   func() (transport.Mode, string) // camera, and its host
+	siblings  *[]*cameraOutput                // of the same value of --virtual-camera
 }
 
-// virtualCameraOutputs returns the virtual cameras.
+// Name implements sink.Output.
+func (c *cameraOutput) Name() string { return "virtual camera at " + c.name }
+
+// isSpare implements spare: of auto, one place is enough.
+func (c *cameraOutput) isSpare() bool {
+	return slices.ContainsFunc(*c.siblings, func(s *cameraOutput) bool { return s.Trouble() == nil })
+}
+
+// cameraNode is a driver of nodes, and the node that is meant.
+type cameraNode struct {
+	place  string
+	driver virtualcam.Driver
+	node   string
+}
+
+// nodesAt returns the nodes that a value of --virtual-camera means.
+func nodesAt(place string) []cameraNode {
+	loopback := cameraNode{atV4L2Loopback, v4l2node.Driver{}, virtualcam.Auto}
+	node := cameraNode{"PipeWire", pwnode.Driver{}, virtualcam.Auto}
+	switch place {
+	case everywhere:
+		return []cameraNode{loopback, node}
+	case atPipeWire:
+		return []cameraNode{node}
+	case atV4L2Loopback:
+		return []cameraNode{loopback}
+	}
+	return []cameraNode{{place, v4l2node.Driver{}, place}}
+}
+
+// virtualCameraOutputs returns the virtual cameras. The first one is measured.
 func virtualCameraOutputs(r *run, measure func(*capture.Frame)) (all []sink.Output, err error) {
-	if len(r.o.loopback.nodes) == 0 {
+	if len(r.o.virtualCamera.places) == 0 {
 		return nil, nil
 	}
-	o, err := r.o.loopback.options(r.bridge.want)
+	o, err := r.o.virtualCamera.options(r.bridge.want)
 	if err != nil {
 		return nil, err
 	}
-	o.Driver, o.Explain = v4l2node.Driver{}, cli.Explain
+	o.Explain, o.Shown = cli.Explain, measure
 	o.Pool, o.Log, o.Need, o.Decoded = r.pool, r.log, r.bridge.demand.need, r.bridge.outage.noteDecoded
-	for i, node := range r.o.loopback.nodes {
-		o.Node, o.Shown = node, nil
-		if i == 0 {
-			o.Shown = measure
+	for _, place := range r.o.virtualCamera.places {
+		siblings := new([]*cameraOutput)
+		for _, n := range nodesAt(place) {
+			o.Driver, o.Node = n.driver, n.node
+			c := &cameraOutput{virtualcam.New(o), n.place, &r.o.transform, r.bridge.current, siblings}
+			*siblings, all = append(*siblings, c), append(all, c)
+			o.Shown = nil
 		}
-		all = append(all, &cameraOutput{virtualcam.New(o), &r.o.transform})
 	}
 	return all, nil
+}
+
+// ModeChanged implements sink.ModeListener: applications show where the frames come
+// from.
+func (c *cameraOutput) ModeChanged(camera string, _ capture.Mode) {
+	_, host := c.current()
+	c.Describe(describeFar(camera, host))
+}
+
+// describeFar returns the name of a far camera for applications.
+func describeFar(camera, host string) string {
+	if host == "" {
+		return "tbcam: " + camera
+	}
+	return "tbcam: " + camera + " on " + host
 }
 
 // Takes implements sink.Output: decoded frames where the camera would get JPEGs, if

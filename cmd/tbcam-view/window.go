@@ -169,7 +169,7 @@ func (s *windowOutput) keepOpen(w opened) {
 			failures = 1
 		}
 		if failures >= attempts && s.alone() {
-			s.end(fmt.Errorf("%w; nothing else was asked for: see --loopback and --record", err))
+			s.end(fmt.Errorf("%w; nothing else was asked for: see --virtual-camera and --record", err))
 			return
 		}
 		if !s.waitToReopen(failures) {

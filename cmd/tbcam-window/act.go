@@ -253,7 +253,7 @@ func (g *game) change(changes []controls.Change) error {
 func (g *game) point(d did) error {
 	inPanel := g.over.panel && d.mouse.X >= g.over.width-g.over.panelWidth()
 	if d.pressed {
-		g.grabbed = nobody
+		g.grabbed = nothing
 		if inPanel {
 			g.grabbed = thePanel
 		} else if g.pose.Zoom() > 1 {
@@ -293,10 +293,10 @@ func (g *game) pointPanel(d did) error {
 		changes = g.over.list.Press(g.over.style, at)
 	}
 	switch {
-	case !d.down: // perhaps at once, or after a move since the last look
+	case !d.down: // perhaps immediately, or after a move since the last look
 		g.over.list.Drag(g.over.style, at)
 		changes = append(changes, g.over.list.Release()...)
-		g.grabbed = nobody
+		g.grabbed = nothing
 	case !d.pressed && d.moved == image.Point{}:
 		return nil
 	case !d.pressed:

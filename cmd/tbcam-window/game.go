@@ -33,7 +33,7 @@ const dimmed = 0.3
 type grab int
 
 const (
-	nobody grab = iota
+	nothing grab = iota
 	theFrame
 	thePanel
 )

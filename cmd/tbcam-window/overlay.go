@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +66,7 @@ func (o *overlay) layers() []*layer {
 	return []*layer{&o.controls, &o.statistics, &o.chips, &o.notice, &o.text, &o.keys}
 }
 
-// resize says how large the screen is, and how many of its pixels make up a
+// resize sets how large the screen is, and how many of its pixels make up a
 // device-independent one. It reports whether that is new.
 func (o *overlay) resize(width, height int, scale float64) bool {
 	if width == o.width && height == o.height && scale == o.style.Scale {
@@ -97,7 +98,7 @@ func (o *overlay) apply(u shm.Update) (seen bool) {
 		o.setNotice(*u.Notice)
 		seen = true
 	}
-	if u.Status != nil {
+	if u.Status != nil && !slices.Equal(*u.Status, o.status) {
 		o.status = *u.Status
 		o.statistics.stale = true
 		seen = seen || o.level != noStatistics

@@ -12,7 +12,7 @@ import (
 )
 
 // Drawing is the work of the graphics card; where there is none, the processor that
-// plays one takes ten times as long as package software. Nothing says which it is: so
+// plays one takes ten times as long as package software. OpenGL does not report which it is: so
 // the window measures what a frame costs.
 const (
 	// drawVariable overrides the measurement: gpu or cpu.
@@ -56,7 +56,7 @@ func (g *game) measureShader() time.Duration {
 	return least
 }
 
-// waitForDrawing waits until the graphics card has drawn what it was told so far:
+// waitForDrawing waits until the graphics card has drawn all commands so far:
 // a pixel that depends on it cannot be read earlier.
 //
 // It does so twice because ebiten has two queues of commands, which take turns

@@ -88,6 +88,7 @@ func TestAppendNoParts(t *testing.T) {
 		"flood of restarts":  append(flood, 0xFF, jfif.EOI),
 		"progressive":        readFixture(t, "good-420-progressive"),
 		"no restarts":        readFixture(t, "good-422"),
+		"too few restarts":   jpegsamples.InSOF(1, 2)(joined),
 		"cut short":          joined[:len(joined)-2],
 	} {
 		h, err := jfif.ParseHeader(data)

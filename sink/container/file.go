@@ -78,8 +78,8 @@ func (f *file) appendParts(parts ...[]byte) error {
 	return nil
 }
 
-// cutFailedWrite takes away what a failed write has left behind the whole part. Where that
-// fails as well, players skip it as they do after a crash.
+// cutFailedWrite takes away what a failed write has left behind the whole part. Where
+// that fails as well, players skip it as they do after a crash.
 func (f *file) cutFailedWrite() { _ = f.Truncate(f.size) }
 
 // syncWithName has the file and its name on the disk.

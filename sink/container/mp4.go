@@ -58,7 +58,8 @@ func (m *mp4) Write(f *capture.Frame, t time.Duration) error {
 	} else {
 		m.samples[n-1].duration = uint32(passed)
 	}
-	// How long the last frame lasts is unknown; the duration of the one before is a guess.
+	// How long the last frame lasts is unknown; the duration of the one before is a
+	// guess.
 	guess := min(passed, chunkSpan.Microseconds())
 	m.samples = append(m.samples, sample{uint32(guess), uint32(len(f.Data))})
 	m.end = at + guess

@@ -132,8 +132,8 @@ func (v *matroskaSurvey) takeCluster(at int64, e element) (next int64, ok bool) 
 	v.m.index.addFragment(fragment{start, at})
 	v.m.length = v.m.end
 	if next != content+e.size {
-		// A block is not whole, or the size was never written: the cluster ends behind the
-		// last whole block.
+		// A block is not whole, or the size was never written: the cluster ends
+		// behind the last whole block.
 		v.notePatch(at+4, appendSize(nil, next-content))
 		return next, false
 	}

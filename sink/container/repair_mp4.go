@@ -220,7 +220,8 @@ func (v *mp4Survey) takeSamples(run []byte, data, end, time int64) (taken int) {
 	return taken
 }
 
-// correctDuration makes the last frame before a fragment last until it, see mp4.correctDuration.
+// correctDuration makes the last frame before a fragment last until it, see
+// mp4.correctDuration.
 func (v *mp4Survey) correctDuration(start int64) {
 	duration := uint32(min(start-v.m.last.at, math.MaxUint32))
 	if v.m.last.duration > 0 && start > v.m.last.at && v.lasts != duration {

@@ -232,8 +232,9 @@ func TestRepairLostData(t *testing.T) {
 // chunks returns how what comes next after a damaged place begins.
 var chunkStarts = map[Kind]string{Matroska: "\x1F\x43\xB6\x75\x01", MP4: "moof", AVI: "00dc"}
 
-// TestRepairHole: where a container has a structure, a damage anywhere behind the head costs what it hits, and in
-// Matroska and MP4 what follows in the same second, but no other frame.
+// TestRepairHole: where a container has a structure, a damage anywhere behind the
+// head costs what it hits, and in Matroska and MP4 what follows in the same second,
+// but no other frame.
 func TestRepairHole(t *testing.T) {
 	const frames, holes = 100, 200
 	for kind := range chunkStarts {

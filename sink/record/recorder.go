@@ -88,7 +88,7 @@ type Recorder struct {
 	queue   *queue
 	keeper  keeper
 	closing chan struct{}
-	done    chan struct{} // closed when run has returned
+	done    chan struct{} // closed when writeLoop has returned
 
 	mu     sync.Mutex
 	closed bool
@@ -99,7 +99,7 @@ type Recorder struct {
 	stats  Stats
 	err    error // that ended the recording for good
 
-	// Of run alone.
+	// Of writeLoop alone.
 	file    *file         // nil while there is none
 	newest  string        // its path, or that of the one before
 	waiting []entry       // to be recorded, not on the disk yet
@@ -467,8 +467,8 @@ func (f fatal) Unwrap() error { return f.error }
 // continues then; where that was removed or has failed, another.
 func (r *Recorder) noteFailure(err error) {
 	if !isFull(err) && r.file != nil && r.o.Out == nil {
-		// The file is left as it is, to be repaired: what was not synced is written again, to
-		// the next one.
+		// The file is left as it is, to be repaired: what was not synced is written
+		// again, to the next one.
 		_ = r.file.Close() // its error is no better than err
 		r.leaveFile()
 		r.written, r.fresh = 0, 0

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,9 @@ type Options struct {
 	Want   capture.Format // size that the camera was asked for, or zero
 	Rate   capture.Rate   // that applications see; zero is 30 frames per second
 	Fit    codec.Fit
+	// Placeholder is the text of the frame that is shown while there is none, instead of
+	// what is waited for and since when; "" for that.
+	Placeholder string
 	// OnDemand has Need called with false while no application reads the camera,
 	// where the driver can tell.
 	OnDemand bool
@@ -89,6 +93,8 @@ type Camera struct {
 	since       time.Time      // there is no frame
 	placeholder *capture.Frame // nil before the first one
 	text        []string       // of placeholder
+	description string         // for nodes that applications show by one; "" for the node's own
+	kept        uint64         // frames that readers of former nodes kept from being written
 }
 
 // New returns a virtual camera that is not started yet.
@@ -151,6 +157,44 @@ func (c *Camera) Notice(n sink.Notice) {
 		c.dark.Store(true)
 		c.timer.Reset(0)
 	}
+}
+
+// Describe changes the name by which applications show the camera, where they do.
+func (c *Camera) Describe(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.description = text
+	c.describe()
+}
+
+// describe gives the node its description.
+func (c *Camera) describe() {
+	d, ok := c.output.(Describer)
+	if !ok || c.description == "" {
+		return
+	}
+	if err := d.Describe(c.description); err != nil {
+		c.o.Log.Debug("describe the virtual camera", "err", err)
+	}
+}
+
+// Report implements sink.Reporter.
+func (c *Camera) Report() []sink.Outcome {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	kept := c.kept + keptBy(c.output)
+	if kept == 0 {
+		return nil
+	}
+	return []sink.Outcome{{Name: "kept by readers of the virtual camera", Count: kept}}
+}
+
+// keptBy returns how many frames a node dropped because readers kept all buffers.
+func keptBy(n Node) uint64 {
+	if k, ok := n.(Keeper); ok {
+		return k.Kept()
+	}
+	return 0
 }
 
 // Takes implements sink.Output.
@@ -280,6 +324,9 @@ func (c *Camera) showPlaceholder() error {
 
 // lines returns the text of the placeholder.
 func (c *Camera) lines() []string {
+	if c.o.Placeholder != "" {
+		return strings.Split(c.o.Placeholder, "\n")
+	}
 	if !c.needed.Load() {
 		return []string{"the camera is off", "until an application looks"}
 	}
@@ -294,6 +341,7 @@ func (c *Camera) writeFrame(f *capture.Frame) error {
 	case errors.Is(err, ErrFormat): // a JPEG that is too large
 		c.o.Log.Debug("frame dropped", "err", err)
 	case err != nil:
+		c.kept += keptBy(c.output)
 		c.retryAfter(cmp.Or(err, c.output.Close()))
 		c.output, c.users = nil, nil
 	}
@@ -468,6 +516,7 @@ func (c *Camera) openAs(n NodeInfo, p *painter) error {
 		return err
 	}
 	c.node, c.output, c.painter = n.Path, o, p
+	c.describe()
 	c.jpegs.Store(p.format.Pixel.Compressed())
 	c.watchUsers()
 	// With exclusive_caps=1 it is a camera only now.

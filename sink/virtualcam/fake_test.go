@@ -43,6 +43,7 @@ type fake struct {
 	written []written
 }
 
+func (f *fake) Formats() []capture.PixelFormat { return Formats }
 func (f *fake) Nodes(name string) ([]NodeInfo, error) {
 	if f.taken != "" && name == Auto {
 		return []NodeInfo{{Path: f.taken}, f.node}, nil

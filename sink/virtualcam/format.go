@@ -12,7 +12,7 @@ const (
 	defaultHeight = 720
 )
 
-// Formats lists the pixel formats that a virtual camera can have: all of them
+// Formats lists the pixel formats that any virtual camera can have: all of them
 // Chromium knows, and the first one everything does.
 var Formats = []capture.PixelFormat{capture.YUYV, capture.YUV420, capture.MJPEG}
 
@@ -25,6 +25,14 @@ func FormatNames() []string {
 	return names
 }
 
+// formats returns those of the driver.
+func (o *Options) formats() []capture.PixelFormat {
+	if o.Driver == nil {
+		return Formats
+	}
+	return o.Driver.Formats()
+}
+
 // chooseFormat returns the format of a node that holds the format former, if any: an
 // application may be reading that. What was asked for goes before it, and the
 // camera's wanted size after it.
@@ -32,9 +40,10 @@ func (o *Options) chooseFormat(former capture.Format) capture.Format {
 	if !isUsable(former) {
 		former = capture.Format{}
 	}
-	f := capture.Format{Pixel: Formats[0], Width: defaultWidth, Height: defaultHeight}
+	can := o.formats()
+	f := capture.Format{Pixel: can[0], Width: defaultWidth, Height: defaultHeight}
 	for _, wish := range []capture.Format{o.Want, former, o.Format} {
-		if wish.Pixel != 0 {
+		if slices.Contains(can, wish.Pixel) {
 			f.Pixel = wish.Pixel
 		}
 		if wish.Width != 0 {

@@ -33,6 +33,8 @@ func (e *FormatError) Unwrap() error { return ErrFormat }
 
 // Driver finds, makes and opens the nodes of one kind; v4l2node.Driver is one.
 type Driver interface {
+	// Formats lists the pixel formats that its nodes can have, the default first.
+	Formats() []capture.PixelFormat
 	// Nodes returns the nodes that a name means, which may be Auto, the best first.
 	Nodes(name string) ([]NodeInfo, error)
 	// Make makes another node, where that is allowed.
@@ -61,11 +63,19 @@ type Node interface {
 	Close() error
 }
 
+// Describer is a Node whose name applications show, and which can change while they read.
+type Describer interface{ Describe(text string) error }
+
+// Keeper is a Node whose readers may keep all buffers: it counts the frames that were
+// dropped for that.
+type Keeper interface{ Kept() uint64 }
+
 // noDriver is used where no driver is given.
 type noDriver struct{}
 
 var errNoDriver = errors.New("find a virtual camera: no driver was given")
 
+func (noDriver) Formats() []capture.PixelFormat   { return Formats }
 func (noDriver) Nodes(string) ([]NodeInfo, error) { return nil, errNoDriver }
 func (noDriver) Make() error                      { return errNoDriver }
 func (noDriver) Open(string, capture.Format, capture.Rate) (Node, error) {

@@ -69,7 +69,7 @@ func (p *painter) paint(f *capture.Frame) (*capture.Frame, error) {
 // isWhole reports whether a JPEG is what its frame says: it is the peer's, and
 // applications are going to decode it.
 func isWhole(f *capture.Frame) bool {
-	header, err := jfif.ParseHeader(f.Data)
+	header, err := jfif.HeaderOf(f)
 	return err == nil && header.Complete && header.Format() == f.Format
 }
 

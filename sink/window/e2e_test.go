@@ -575,7 +575,7 @@ func TestByHand(t *testing.T) {
 		t.Errorf("ended with %v", err)
 	}
 	if !strings.HasPrefix(string(out), "tbcam-window: ") || strings.Count(string(out), "\n") != 1 {
-		t.Errorf("said %q", out)
+		t.Errorf("printed %q", out)
 	}
 }
 

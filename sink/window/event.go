@@ -23,7 +23,7 @@ type Event struct {
 	Sequence uint32 // also of Snapshot: of the frame that its user saw
 	At       [capture.NumStages]time.Time
 
-	On      bool   // of Statistics: somebody looks at them
+	On      bool   // of Statistics: they are looked at
 	Control uint32 // of SetControl: its ID, and the value to set
 	Value   int64
 }
@@ -43,7 +43,7 @@ const (
 	Quit
 )
 
-// eventQueue is how many events wait for whoever receives them.
+// eventQueue is how many events wait to be received.
 const eventQueue = 32
 
 // Events is where events come from until the window is gone. They are to be

@@ -118,7 +118,7 @@ func truncate(c *shm.Conn, s *fakeScreen) {
 
 func sendGarbage(c *shm.Conn, _ *fakeScreen) { _ = c.Send([]int{1}, nil); select {} }
 
-// viewer opens a window, says its process, and waits to be killed.
+// viewer opens a window, prints its process, and waits to be killed.
 func viewer() {
 	os.Setenv(role, "good")
 	w, err := Open(Options{Path: os.Getenv("TBCAM_TEST_WINDOW")})

@@ -102,7 +102,7 @@ func TestControls(t *testing.T) {
 	set(1, 0) // all defaults
 	set(2, 32)
 	set(3, 1)
-	d.Xdotool(t, append(at(170, 78), "click", "1")...) // down and up at once
+	d.Xdotool(t, append(at(170, 78), "click", "1")...) // down and up together
 	set(1, 0)
 	drain(d.Window)
 	d.Xdotool(t, at(30, 78)...) // is no drag

@@ -46,7 +46,7 @@ func camera() []capture.Control {
 	}
 }
 
-// status is what tbcam-view tells.
+// status is what tbcam-view sends.
 var status = []string{
 	"30 fps · 42 ms, p99 61 ms · 3.1 MB/s",
 	"       frames shown   1234",
@@ -82,6 +82,7 @@ var states = []struct {
 	{"small-controls", both(size(240, 160), keys("c")), keys("c")},
 	{"small-statistics", keys("i", "i"), keys("i")},
 	{"small-no-signal", say("No signal\nThe camera is on but sends no frames\nsince 14:03:12"), both(say(""), size(640, 360))},
+	{"controls-locked", both(lockControls, keys("c")), keys("c")},
 	{"controls-none", both(noControls, keys("c")), keys("c")},
 	{"recording", func(_ *testing.T, d *desk) { d.SetRecording(true) }, func(_ *testing.T, d *desk) { d.SetRecording(false) }},
 	{"notice", func(_ *testing.T, d *desk) {
@@ -123,6 +124,15 @@ func both(first, second func(*testing.T, *desk)) func(*testing.T, *desk) {
 }
 
 func noControls(_ *testing.T, d *desk) { d.SetControls(nil) }
+
+// lockControls is what a sender with --no-remote-control comes to.
+func lockControls(_ *testing.T, d *desk) {
+	locked := camera()
+	for i := range locked {
+		locked[i].ReadOnly = true
+	}
+	d.SetControls(locked)
+}
 
 // TestStates compares the window in each state with a golden frame.
 func TestStates(t *testing.T) {

@@ -57,8 +57,8 @@ func (s *stderr) cause(err error) string {
 	if err != nil {
 		status = err.Error()
 	}
-	if said := cmp.Or(s.why, s.first); said != "" {
-		return said + " (" + status + ")"
+	if text := cmp.Or(s.why, s.first); text != "" {
+		return text + " (" + status + ")"
 	}
 	return status
 }

@@ -40,7 +40,7 @@ const maxPixels = 4096 * 2160
 type Options struct {
 	Title string
 	Path  string       // of tbcam-window; "" to look for it
-	Log   *slog.Logger // gets what the window's process writes to stderr; nil for nobody
+	Log   *slog.Logger // gets what the window's process writes to stderr; nil discards it
 
 	// Planar returns the planar format in which frames of another one are
 	// shown, and Convert writes such a frame into planes of given strides (in

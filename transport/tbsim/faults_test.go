@@ -15,6 +15,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/transporttest"
 )
 
 var (
@@ -61,16 +62,29 @@ type line interface {
 	open() int   // file handles
 }
 
-// stage is a sender and a viewer on a line.
+// stage is a sender and a viewer on a line, with one or more streams.
 type stage struct {
 	*testing.T
 	line     line
-	film     *movie
-	audience *audience
+	streams  []stageStream
 	pool     capture.Pool // of the viewer
 	programs [2]*program
 	log      strings.Builder
 	times    tally
+}
+
+// stageStream is a stream of a stage, from its camera to what watches it.
+type stageStream struct {
+	film     *movie
+	audience *audience
+}
+
+// add adds a stream with frames of a pace and a size.
+func (s *stage) add(period time.Duration, size int) {
+	film := newMovie()
+	film.salt = len(s.streams)
+	film.pace(period, size)
+	s.streams = append(s.streams, stageStream{film, newAudience(s.T, film)})
 }
 
 // program is a process that runs.
@@ -137,13 +151,19 @@ func (s *stage) start(i int) {
 func (s *stage) runner(i int, link transport.Link) func(context.Context) error {
 	log := s.logger(i)
 	if i == theSender {
-		sender := &transport.Sender{Link: link, Catalogue: &transport.Single{Producer: s.film}, Log: log}
+		catalogue := &transporttest.Catalogue{}
+		for _, stream := range s.streams {
+			catalogue.Producers = append(catalogue.Producers, &stream.film.Producer)
+		}
+		sender := &transport.Sender{Link: link, Catalogue: catalogue, Log: log}
 		guard(link, sender, nil)
 		return sender.Run
 	}
 	receiver := &transport.Receiver{Link: link, Pool: &s.pool, Log: log}
 	guard(link, nil, receiver)
-	watchStream(s.T, receiver, s.audience)
+	for _, stream := range s.streams {
+		watchStream(s.T, receiver, stream.audience)
+	}
 	return receiver.Run
 }
 
@@ -225,23 +245,33 @@ func latest(a, b time.Time) time.Time {
 // outage is how long a picture that is due may be missing.
 const outage = 600 * time.Millisecond
 
-// back checks that from now on it takes no longer than the bound until pictures
-// that are captured from now on come without interruption, and notes how long. The
-// bound is longer where more deaths than unseen were not told of.
+// back checks that from now on it takes no longer than the bound until in each stream
+// pictures that are captured from now on come without interruption, and notes how long.
+// The bound is longer where more deaths than unseen were not told of.
 func (s *stage) back(what string, bound time.Duration, unseen int) {
 	whole := time.Now()
-	s.audience.watch(whole)
+	for _, stream := range s.streams {
+		stream.audience.watch(whole)
+	}
 	time.Sleep(bound)
-	if !s.audience.steady() && s.line.unseen() > unseen {
+	if !s.steady() && s.line.unseen() > unseen {
 		what, bound = "a death unseen", silentDeath
 		time.Sleep(time.Until(whole.Add(bound)))
 	}
-	d := s.audience.begin().Sub(whole)
-	s.times[what] = append(s.times[what], d)
-	fmt.Fprintf(&s.log, "%s: back after %v\n", what, d)
-	if !s.audience.steady() {
+	var last time.Duration
+	for _, stream := range s.streams {
+		last = max(last, stream.audience.begin().Sub(whole))
+	}
+	s.times[what] = append(s.times[what], last)
+	fmt.Fprintf(&s.log, "%s: back after %v\n", what, last)
+	if !s.steady() {
 		s.Errorf("not back within %v", bound)
 	}
+}
+
+// steady reports whether pictures come in each stream.
+func (s *stage) steady() bool {
+	return !slices.ContainsFunc(s.streams, func(x stageStream) bool { return !x.audience.steady() })
 }
 
 // test runs a seed's schedule.
@@ -315,7 +345,11 @@ func (s *stage) finish() {
 			s.end(i)
 		}
 	}
-	if n := s.film.Pool.Outstanding() + s.pool.Outstanding(); n != 0 {
+	n := s.pool.Outstanding()
+	for _, stream := range s.streams {
+		n += stream.film.Pool.Outstanding()
+	}
+	if n != 0 {
 		s.Errorf("%d frames were not released", n)
 	}
 	time.Sleep(2 * time.Second) // a program that was killed is closing
@@ -384,9 +418,13 @@ func testSchedule(t *testing.T, number int, seed uint64, times tally) {
 	t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			luck := rand.New(rand.NewPCG(seed, uint64(number)))
-			film := newMovie()
-			film.pace(time.Duration(spread(luck, 30e6, 120e6)), spread(luck, 1e3, 80e3))
-			s := &stage{T: t, film: film, audience: newAudience(t, film), line: layLine(number, luck, seed), times: times}
+			period, size := time.Duration(spread(luck, 30e6, 120e6)), spread(luck, 1e3, 80e3)
+			s := &stage{T: t, line: layLine(number, luck, seed), times: times}
+			s.add(period, size)
+			for n := range moreStreams(number, seed) { // together as much as the first
+				s.add(time.Duration(150+10*n)*time.Millisecond, max(100, size/8))
+			}
+			fmt.Fprintf(&s.log, "%d streams\n", len(s.streams))
 			s.test(luck)
 			s.finish()
 			if t.Failed() {
@@ -395,6 +433,18 @@ func testSchedule(t *testing.T, number int, seed uint64, times tally) {
 			}
 		})
 	})
+}
+
+// moreStreams returns how many streams a schedule has beside the first: mostly none, at
+// times one, and in one of 50 as many as there can be.
+func moreStreams(number int, seed uint64) int {
+	switch n := rand.New(rand.NewPCG(seed, uint64(number)+1000)).IntN(50); {
+	case n == 0:
+		return transport.MaxStreams - 1
+	case n < 10:
+		return 1
+	}
+	return 0
 }
 
 // TestSchedulesThatFailed runs seeds that once took too long, or nearly so.
@@ -429,8 +479,8 @@ func TestKilledSenderOnASmallRing(t *testing.T) {
 	for later := time.Second; later < 2500*time.Millisecond; later += 100 * time.Millisecond {
 		for seed := range uint64(6) {
 			synctest.Test(t, func(t *testing.T) {
-				film := newMovie()
-				s := &stage{T: t, film: film, audience: newAudience(t, film), line: wireLine{New(Options{Ring: 32, Seed: seed})}, times: tally{}}
+				s := &stage{T: t, line: wireLine{New(Options{Ring: 32, Seed: seed})}, times: tally{}}
+				s.add(framePeriod, 20_000)
 				s.start(theSender)
 				time.Sleep(10 * time.Millisecond) // its HELLO comes while the viewer opens
 				s.start(theViewer)

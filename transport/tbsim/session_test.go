@@ -27,6 +27,7 @@ var noise = func() []byte {
 type movie struct {
 	transporttest.Producer
 	size int // bytes of a frame
+	salt int // makes its frames differ from those of other movies
 }
 
 func newMovie() *movie {
@@ -44,7 +45,7 @@ func (m *movie) pace(period time.Duration, size int) {
 
 // content returns the frame with a number.
 func (m *movie) content(n uint32) []byte {
-	at := int(n) * 4099 % (len(noise) - m.size)
+	at := (int(n) + 97*m.salt) * 4099 % (len(noise) - m.size)
 	return noise[at : at+m.size]
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // Consumer is a viewer that checks every frame of a Producer, bit by bit, and keeps
-// what it is told. What is exported may be set before it is used.
+// what it was given. What is exported may be set before it is used.
 type Consumer struct {
 	T        testing.TB
 	Producer *Producer            // whose frames they are; nil: anybody's
@@ -23,7 +23,7 @@ type Consumer struct {
 	came Events
 }
 
-// Events are what a Consumer was told so far.
+// Events are what a Consumer was called with so far.
 type Events struct {
 	Numbers  []uint32 // of the frames
 	Formats  []capture.Format

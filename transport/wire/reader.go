@@ -55,7 +55,7 @@ func NewDirectReader(src io.Reader) *Reader {
 // That of an Unchecked Frame may be only the beginning, FrameHeaderSize bytes at
 // least; the rest is for ReadRest, or passed over by the next call.
 // The error is that of the source, or ErrHostile, or wraps ErrVersion when the peer
-// speaks another version, which no resynchronisation can fix.
+// has another version, which no resynchronisation can fix.
 func (r *Reader) Next() (Header, []byte, error) {
 	for r.rest > 0 {
 		if r.ReadRest(r.buf[:min(r.rest, len(r.buf))]) == 0 {

@@ -13,7 +13,7 @@ const (
 	// Version is the one of all records but a Hello.
 	Version = 2
 	// GreetingVersion is the one of a Hello, so that a peer of any version reads it, and
-	// of all records to and from a peer that speaks only that one.
+	// of all records to and from a peer that has only that one.
 	GreetingVersion = 1
 )
 

@@ -12,8 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/pipewire"
 	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/sink/container"
+	"github.com/tbcam/tbcam/sink/hub"
 	"github.com/tbcam/tbcam/sink/record"
 	"github.com/tbcam/tbcam/sink/snapshot"
 	"github.com/tbcam/tbcam/sink/virtualcam"
@@ -120,8 +122,13 @@ var remedies = []struct {
 	{capture.ErrNotNamed, "name one with --camera"},
 	{capture.ErrNotAllowed, "run: sudo usermod -aG video $USER, and log in again"},
 	{v4l2.ErrNoLoopback, "run: sudo modprobe v4l2loopback exclusive_caps=1"},
-	{virtualcam.ErrFormat, "end what reads it, or leave --loopback-size and --loopback-format out"},
-	{virtualcam.ErrInUse, "end that, or use --loopback auto"},
+	{virtualcam.ErrFormat, "end what reads it, or leave --virtual-camera-size and --virtual-camera-format out"},
+	{virtualcam.ErrInUse, "end that, or use --virtual-camera auto"},
+	{pipewire.ErrNoLibrary, "install it: apt install pipewire libpipewire-0.3-0 (libpipewire-0.3-0t64 from Debian 13 and Ubuntu 24.04 on)," +
+		" dnf install pipewire-libs, or pacman -S libpipewire"},
+	{pipewire.ErrNoSession, "run it as the user of the desktop, not as root or as a system service"},
+	{pipewire.ErrNoSessionManager, "start one: systemctl --user start wireplumber (packages: wireplumber, for apt, dnf and pacman)"},
+	{pipewire.ErrNotRunning, "start it: systemctl --user start pipewire wireplumber (packages: pipewire and wireplumber, for apt, dnf and pacman)"},
 	{record.ErrExist, "--force overwrites it"},
 	{snapshot.ErrExist, "--force overwrites it"},
 	{record.ErrSymlink, "remove it or name its target"},
@@ -152,7 +159,9 @@ var remedies = []struct {
 	{trust.ErrNoPeer, "the command peers lists them"},
 	{trust.ErrFingerprint, "the command peers self prints it on the other computer"},
 	{trust.ErrNameTaken, "if that computer has a new key, run the command peers forget, and pair again"},
+	{hub.ErrConflict, "leave --size, --fps and --format out, or change it for all viewers with tbcam-view mode"},
 	{transport.ErrNoRemoteControl, "update tbcam-send on the other host"},
+	{transport.ErrOlderPeer, "update it"},
 }
 
 // remedyOf returns the remedy of an error, behind a semicolon.

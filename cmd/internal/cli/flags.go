@@ -97,9 +97,9 @@ func (s *StatsFlag) String() string { return s.kind }
 // Type names the value in --help.
 func (s *StatsFlag) Type() string { return "text|json" }
 
-// Start prints summaries to w until the returned function is called, which
+// Start prints summaries to w, of one camera each, until the returned function is called, which
 // prints the last one. Text ends with a table.
-func (s *StatsFlag) Start(w io.Writer, summary func() meter.Summary) (stop func()) {
+func (s *StatsFlag) Start(w io.Writer, summaries func() []meter.Summary) (stop func()) {
 	if s.kind == "" {
 		return func() {}
 	}
@@ -109,11 +109,16 @@ func (s *StatsFlag) Start(w io.Writer, summary func() meter.Summary) (stop func(
 	}
 	quit := make(chan struct{})
 	var printing sync.WaitGroup
-	printing.Go(func() { runEvery(time.Second, quit, func() { _ = line(summary(), w) }) })
+	print := func(write func(meter.Summary, io.Writer) error) {
+		for _, s := range summaries() {
+			_ = write(s, w)
+		}
+	}
+	printing.Go(func() { runEvery(time.Second, quit, func() { print(line) }) })
 	return func() {
 		close(quit)
 		printing.Wait()
-		_ = last(summary(), w)
+		print(last)
 	}
 }
 

@@ -5,21 +5,23 @@ import (
 	"strings"
 )
 
-// StreamKey returns a name that is the same for all values of --stream that mean
-// the same stream on this host.
-func StreamKey(stream string) string {
+// StreamNames returns the names of what --stream means on this host. Two values that mean
+// the same stream have one in common: of a USB4STREAM these are its own name and, while
+// it is connected, its device.
+func StreamNames(stream string) []string {
 	if path, ok := strings.CutPrefix(stream, "unix:"); ok {
-		return "unix:" + realPath(path)
+		return []string{"unix:" + realPath(path)}
 	}
 	if strings.Contains(stream, "/") {
-		return realPath(stream)
+		return []string{realPath(stream)}
 	}
+	names := []string{stream}
 	if find, err := findDevice(stream); err == nil {
 		if path, err := find(); err == nil {
-			return realPath(path)
+			names = append(names, realPath(path))
 		}
 	}
-	return stream
+	return names
 }
 
 // realPath resolves links of the directory, and of the file if it exists.

@@ -25,9 +25,9 @@ const (
 // maxLine bounds a line in bytes.
 const maxLine = 4096
 
-// NewLog returns a logger that writes one line a record, for a person: the
-// program's name, the message, and the attributes in brackets, errors with remedies. What others wrote is
-// made printable, and lines that come too often are counted instead.
+// NewLog returns a logger that writes one line a record, for a person: the program's
+// name, the message, and the attributes in brackets, errors with remedies. What
+// others wrote is made printable, and lines that come too often are counted instead.
 func NewLog(w io.Writer, program string, level slog.Level) *slog.Logger {
 	lines := &lineWriter{w: w, program: program, floods: map[uintptr]*flood{}}
 	return slog.New(&lineHandler{lines: lines, level: level})

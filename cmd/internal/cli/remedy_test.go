@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/pipewire"
 	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/sink/container"
 	"github.com/tbcam/tbcam/sink/record"
@@ -40,6 +41,11 @@ func TestRemedies(t *testing.T) {
 		{transport.ErrNoRemoteControl, "update tbcam-send"},
 		{capture.ErrNotAllowed, "usermod -aG video"},
 		{v4l2.ErrNoLoopback, "modprobe v4l2loopback"},
+		{pipewire.ErrNoLibrary, "dnf install pipewire-libs"},
+		{pipewire.ErrNoSession, "not as root"},
+		{pipewire.ErrNotRunning, "systemctl --user start pipewire"},
+		{pipewire.ErrNoSessionManager, "systemctl --user start wireplumber"},
+		{transport.ErrOlderPeer, "update it"},
 		{record.ErrExist, "--force"},
 		{record.ErrBufferFull, "--record-buffer"},
 		{record.ErrNotFinalized, "tbcam-view repair"},

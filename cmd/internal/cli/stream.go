@@ -35,7 +35,7 @@ func SenderLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Lin
 // PlainLink returns where tbcam-send writes plain MJPEG: what SenderLink takes,
 // "-" for standard output, or a FIFO.
 func PlainLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Link, error) {
-	if isPipe(stream) {
+	if IsPipe(stream) {
 		if err := allow.checkStream(stream); err != nil {
 			return nil, err
 		}
@@ -44,8 +44,8 @@ func PlainLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Link
 	return SenderLink(stream, allow, log)
 }
 
-// isPipe reports whether a stream has one direction only.
-func isPipe(stream string) bool {
+// IsPipe reports whether a stream has one direction only.
+func IsPipe(stream string) bool {
 	info, err := os.Stat(stream)
 	return stream == "-" || strings.Contains(stream, "/") && err == nil && info.Mode().Type() == fs.ModeNamedPipe
 }
@@ -66,7 +66,7 @@ func ViewerLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Lin
 	if err := allow.checkStream(stream); err != nil {
 		return nil, err
 	}
-	if isPipe(stream) {
+	if IsPipe(stream) {
 		return &pipe.Link{Path: stream, Log: log}, nil
 	}
 	return deviceLink(stream, tbdev.ViewerPause, log)

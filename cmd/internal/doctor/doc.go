@@ -1,3 +1,3 @@
-// Package doctor finds out why video calls would not see the virtual camera, and
-// says what cures that.
+// Package doctor finds out why applications would not see the virtual camera, at
+// v4l2loopback and at PipeWire, and what fixes that. It changes nothing.
 package doctor

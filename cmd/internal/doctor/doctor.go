@@ -11,10 +11,11 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/capture/v4l2"
+	"github.com/tbcam/tbcam/cmd/internal/distro"
 	"github.com/tbcam/tbcam/sink/virtualcam/v4l2node"
 )
 
-// Grade says how bad a finding is.
+// Grade is how bad a finding is.
 type Grade int
 
 // The grades. Calls work without what a Hint asks for, for some at least.
@@ -36,17 +37,35 @@ type Finding struct {
 
 // Machine is what is examined.
 type Machine struct {
-	Root  string // in front of /sys, /etc and so on; "" but in tests
-	Home  string
-	Nodes func() ([]v4l2.LoopbackNode, error)
+	Root    string // in front of /sys, /etc and so on; "" but in tests
+	Home    string
+	Nodes   func() ([]v4l2.LoopbackNode, error)
+	Session Session
 }
 
-// Examine looks at all that virtual cameras need, the most important first.
+// Examine looks at all that virtual cameras need, the most important first. There are
+// two ways to applications, v4l2loopback and PipeWire: while one of them works, what is
+// bad about the other is a hint.
 func (m Machine) Examine() []Finding {
-	findings := m.module()
-	findings = append(findings, m.nodes()...)
-	findings = append(findings, m.boot()...)
-	return append(findings, m.sandboxes()...)
+	loopback := slices.Concat(m.module(), m.nodes(), m.boot())
+	pipeWire := slices.Concat(m.pipeWire(), m.portal())
+	loopbackWorks, pipeWireWorks := Works(loopback), Works(pipeWire)
+	if pipeWireWorks {
+		demote(loopback)
+	}
+	if loopbackWorks {
+		demote(pipeWire)
+	}
+	return slices.Concat(loopback, pipeWire, m.browsers(), m.sandboxes(loopbackWorks, pipeWireWorks))
+}
+
+// demote makes what is bad a hint.
+func demote(findings []Finding) {
+	for i := range findings {
+		if findings[i].Grade == Bad {
+			findings[i].Grade = Hint
+		}
+	}
 }
 
 // Works reports whether calls will work.
@@ -134,21 +153,21 @@ func (m Machine) options() string {
 	return " (" + strings.Join(all, ", ") + ")"
 }
 
-// missing says why the driver is not loaded.
+// missing returns why the driver is not loaded.
 func (m Machine) missing() Finding {
 	kernel := m.text("/proc/sys/kernel/osrelease")
-	headers := "linux-headers-" + kernel
+	host := distro.Detect(m.Root)
 	switch {
 	case strings.Contains(m.text("/lib/modules/"+kernel+"/modules.dep"), "v4l2loopback.ko"):
 		return Finding{Bad, "v4l2loopback is not loaded", v4l2node.LoadCommand}
 	case len(m.matches("/usr/src/v4l2loopback-*")) > 0:
 		return Finding{Bad, "v4l2loopback is not built for this kernel, " + kernel,
-			"sudo apt install " + headers + " && sudo dkms autoinstall && " + v4l2node.LoadCommand}
+			host.Install(distro.Headers) + " && " + host.Rebuild() + " && " + v4l2node.LoadCommand}
 	}
-	return Finding{Bad, "v4l2loopback is not installed", "sudo apt install v4l2loopback-dkms " + headers + " && " + v4l2node.LoadCommand}
+	return Finding{Bad, "v4l2loopback is not installed", host.Install(distro.V4L2Loopback, distro.Headers) + " && " + v4l2node.LoadCommand}
 }
 
-// signature tells of Secure Boot, under which the kernel takes signed modules only.
+// signature notes Secure Boot, under which the kernel takes signed modules only.
 func (m Machine) signature() []Finding {
 	if b, _ := os.ReadFile(m.path(secureBoot)); len(b) != 5 || b[4] != 1 {
 		return nil
@@ -202,7 +221,7 @@ func node(n v4l2.LoopbackNode) Finding {
 			fmt.Sprintf("echo 10 | sudo tee /sys/class/video4linux/%s/max_openers", filepath.Base(n.Path))}
 	case n.KeepsFormat:
 		return Finding{Hint, fmt.Sprintf("%s has the format of another program, %v", name, n.Format),
-			"nothing, if it suits: tbcam-view uses it; override it with --loopback-size and --loopback-format"}
+			"nothing, if it suits: tbcam-view uses it; override it with --virtual-camera-size and --virtual-camera-format"}
 	case n.Capture:
 		return Finding{Good, fmt.Sprintf("%s is in use: applications see %v", name, n.Format), ""}
 	}

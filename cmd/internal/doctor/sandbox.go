@@ -15,26 +15,42 @@ var callers = []string{
 	"brave", "chromium", "discord", "firefox", "obs-studio", "opera", "slack", "teams-for-linux", "zoom-client",
 }
 
-// sandboxes looks for what stands between applications and device nodes.
-func (m Machine) sandboxes() []Finding {
-	return slices.Concat(m.flatpaks(), m.snaps(), m.pipeWire())
+// sandboxes looks for what stands between applications and device nodes, where that
+// matters.
+func (m Machine) sandboxes(loopbackWorks, pipeWireWorks bool) []Finding {
+	if !pipeWireWorks {
+		return slices.Concat(m.flatpaks(flatpakNeedsDevices), m.snaps(), m.missedNodes())
+	}
+	if !loopbackWorks {
+		return m.flatpaks(flatpakHasPortal)
+	}
+	return slices.Concat(m.flatpaks(flatpakHasPortal), m.snaps())
 }
 
-// flatpaks tells of those that may open no device nodes (flatpak-metadata(5)).
-func (m Machine) flatpaks() []Finding {
+// flatpaks notes those that may open no device nodes (flatpak-metadata(5)).
+func (m Machine) flatpaks(finding func(id string) Finding) []Finding {
 	var findings []Finding
 	for _, base := range []string{"/var/lib/flatpak", filepath.Join(m.Home, ".local/share/flatpak")} {
 		for _, dir := range m.matches(base + "/app/*") {
 			id := filepath.Base(dir)
 			metadata, _ := os.ReadFile(filepath.Join(dir, "current/active/metadata"))
-			if !slices.Contains(callers, id) || mayOpenDevices(string(metadata)) {
-				continue
+			if slices.Contains(callers, id) && !mayOpenDevices(string(metadata)) {
+				findings = append(findings, finding(id))
 			}
-			findings = append(findings, Finding{Hint, "the Flatpak " + id + " opens no device nodes and sees cameras only through the portal",
-				"flatpak override --user --device=all " + id})
 		}
 	}
 	return findings
+}
+
+func flatpakNeedsDevices(id string) Finding {
+	return Finding{Hint, "the Flatpak " + id + " opens no device nodes and sees cameras only through the portal",
+		"flatpak override --user --device=all " + id}
+}
+
+// flatpakHasPortal is the finding where PipeWire and the portal serve: who uses them
+// needs no device nodes.
+func flatpakHasPortal(id string) Finding {
+	return Finding{Good, "the Flatpak " + id + " sees cameras through the portal: the one at PipeWire, not that of v4l2loopback", ""}
 }
 
 func mayOpenDevices(metadata string) bool {
@@ -46,7 +62,7 @@ func mayOpenDevices(metadata string) bool {
 	return false
 }
 
-// snaps tells of those that need a connection to cameras.
+// snaps notes those that need a connection to cameras.
 func (m Machine) snaps() []Finding {
 	var findings []Finding
 	for _, dir := range m.matches("/snap/*") {
@@ -58,12 +74,12 @@ func (m Machine) snaps() []Finding {
 	return findings
 }
 
-// pipeWire tells of what lists cameras for portals, Firefox and GNOME: it does not
+// missedNodes notes what lists cameras for portals, Firefox and GNOME: it does not
 // notice when a v4l2loopback node becomes a camera.
-func (m Machine) pipeWire() []Finding {
+func (m Machine) missedNodes() []Finding {
 	if !m.exists("/usr/bin/wireplumber") {
 		return nil
 	}
-	return []Finding{{Hint, "applications that use PipeWire and the portal may miss a camera that appears later",
+	return []Finding{{Hint, "applications that use PipeWire and the portal may miss a camera of v4l2loopback that appears later",
 		"after tbcam-view has started: systemctl --user restart wireplumber"}}
 }

@@ -61,9 +61,10 @@ var importRules = []importRule{
 	// A program never imports another one, and what programs share never imports one.
 	{"cmd/internal/meter", []string{"capture"}},
 	{"cmd/internal/latencytest", []string{"codec", "capture"}},
-	{"cmd/internal/ctlsock", []string{"transport", "capture"}},
-	{"cmd/internal/cli", []string{"cmd/internal/meter", "sink", "transport", "codec", "capture"}},
-	{"cmd/internal/doctor", []string{"sink", "capture"}},
+	{"cmd/internal/distro", nil},
+	{"cmd/internal/cli", []string{"cmd/internal/distro", "cmd/internal/meter", "sink", "transport", "codec", "capture"}},
+	{"cmd/internal/doctor", []string{"cmd/internal/distro", "sink", "capture"}},
+	{"cmd/internal/bench", []string{"cmd/internal/meter", "capture"}},
 	{"cmd/internal/hostile", []string{"transport", "capture"}},
 	{"cmd/internal/e2e", []string{"cmd/internal/meter", "transport", "capture"}},
 	{"cmd/tbcam-window/internal/xscreen", []string{"codec"}},
@@ -76,6 +77,7 @@ var importRules = []importRule{
 	{"cmd/tbcam-send", append([]string{"cmd/tbcam-send/internal", "transport", "codec", "capture"}, shared...)},
 	{"sink/container", []string{"sink/container", "capture", "codec/jfif"}},
 	{"sink/record", []string{"sink/record", "sink/container", "capture", "codec/jfif"}},
+	{"sink/hub", []string{"transport", "capture"}},
 	{"sink", []string{"sink", "codec", "capture"}},
 	{"transport/wire", nil},
 	{"transport/trust", []string{"capture"}},
@@ -92,7 +94,7 @@ var importRules = []importRule{
 }
 
 // shared has what the programs share; the rest of cmd/internal is for tests.
-var shared = []string{"cmd/internal/cli", "cmd/internal/ctlsock", "cmd/internal/doctor", "cmd/internal/latencytest", "cmd/internal/meter"}
+var shared = []string{"cmd/internal/cli", "cmd/internal/doctor", "cmd/internal/latencytest", "cmd/internal/meter"}
 
 // TestImportsGoOneWay checks every import of every package. A package of cmd without
 // a rule fails, so that a new one gets one.
@@ -145,7 +147,7 @@ var owned = []struct {
 	{"github.com/blackjack/webcam", []string{"capture/v4l2"}},
 	{"github.com/pion/mediadevices", []string{"capture"}},
 	{"github.com/pion/mediadevices/pkg/driver", []string{"capture/mediadevices"}},
-	{"github.com/godbus/dbus", []string{"cmd/tbcam-send/internal/sign"}},
+	{"github.com/godbus/dbus", []string{"cmd/internal/doctor", "cmd/tbcam-send/internal/sign"}},
 	{"golang.org/x/sys/unix", []string{"capture/v4l2", "capture/internal/monotonic", "transport/tbdev", "sink/window/shm", "cmd/tbcam-window/internal/xscreen", "fixtures"}},
 	{"C", []string{"codec", "capture/pipewire"}},
 }

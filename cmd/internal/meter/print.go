@@ -18,7 +18,8 @@ type Outcome struct {
 // Summary is what --stats prints.
 type Summary struct {
 	Program string `json:"program"`
-	Counted string `json:"counted"` // what happened to Report.Frames: sent, shown, received
+	Camera  string `json:"camera,omitempty"` // of tbcam-send, where it serves several
+	Counted string `json:"counted"`          // what happened to Report.Frames: sent, shown, received
 	Report
 	// Clock is how far the sender's times can be off, nil where there are none.
 	Clock    *Clock    `json:"clock,omitempty"`
@@ -37,8 +38,16 @@ func (s Summary) JSON(w io.Writer) error { return json.NewEncoder(w).Encode(s) }
 
 // Line writes the summary as one line for a person.
 func (s Summary) Line(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%s: %d frames %s, %s\n", s.Program, s.Frames, s.Counted, s.describeNow())
+	_, err := fmt.Fprintf(w, "%s: %d frames %s, %s\n", s.name(), s.Frames, s.Counted, s.describeNow())
 	return err
+}
+
+// name returns what the summary is of.
+func (s Summary) name() string {
+	if s.Camera == "" {
+		return s.Program
+	}
+	return s.Program + ", " + s.Camera
 }
 
 // describeNow returns the last second in a few words, and the frames that were lost since
@@ -65,7 +74,7 @@ func (s Summary) describeNow() string {
 // Table writes the summary as a table.
 func (s Summary) Table(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "\n%s, %.1f s\n", s.Program, s.Seconds)
+	fmt.Fprintf(w, "\n%s, %.1f s\n", s.name(), s.Seconds)
 	fmt.Fprintf(t, "frames %s\t%d\t\n", s.Counted, s.Frames)
 	for _, f := range s.Outcomes {
 		fmt.Fprintf(t, "%s\t%d\t\n", f.Name, f.Count)

@@ -29,6 +29,9 @@ const (
 // Driver is that of v4l2loopback.
 type Driver struct{}
 
+// Formats implements virtualcam.Driver.
+func (Driver) Formats() []capture.PixelFormat { return virtualcam.Formats }
+
 // Nodes implements virtualcam.Driver.
 func (Driver) Nodes(name string) ([]virtualcam.NodeInfo, error) {
 	found, err := findNodes(machine{}, name)

@@ -18,7 +18,7 @@ var ErrSlot = errors.New("shared memory names an impossible slot")
 // fresh marks the newest frame as not taken yet.
 const fresh = 1 << 31
 
-// control is the start of the shared memory. Whoever wants to pass a slot on
+// control is the start of the shared memory. A side that passes a slot on
 // swaps its number with the one in newest; so each slot has one owner at a time.
 type control struct {
 	newest atomic.Uint32
@@ -94,7 +94,7 @@ func mapShared(file *os.File, size int) ([]byte, error) {
 func (w *Writer) Next() [3][]byte { return w.slot(w.memory, int(w.mine)) }
 
 // Publish makes what was written the newest frame, with an identity of the
-// caller's choice, and reports whether it superseded one that nobody had taken.
+// caller's choice, and reports whether it superseded one that was not taken.
 // The error is ErrSlot; the other process is then not to be trusted any more.
 func (w *Writer) Publish(id uint64) (superseded bool, err error) {
 	c := controlOf(w.memory)

@@ -64,7 +64,7 @@ func TestPlayersOverTheCable(t *testing.T) {
 	t.Run("from gstreamer", func(t *testing.T) {
 		nodes := vm.Load(t, "v4l2loopback", "devices=2", "exclusive_caps=1,1")
 		camera := newPatternCamera(t, nodes[0])
-		v := harness.StartViewer(t, "--stream="+theCable.viewer, "--loopback="+nodes[1], "--loopback-size=160x120")
+		v := harness.StartViewer(t, "--stream="+theCable.viewer, "--virtual-camera="+nodes[1], "--virtual-camera-size=160x120")
 		harness.WaitUntil(t, "the viewer to open the stream", func() bool { return holds(v.Cmd, theCable.viewer) })
 		play(t, fmt.Sprintf(gstSender, camera.path, theCable.sender), nil)
 		wantInStep(t, camera, watchCamera(t, nodes[1]))

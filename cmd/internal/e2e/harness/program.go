@@ -30,7 +30,8 @@ func StartViewer(t *testing.T, flag string, more ...string) *Program {
 // Patience is how long a test waits for what must happen.
 const Patience = 60 * time.Second
 
-// WaitUntil waits for a condition, and fails the test when it does not come true in Patience.
+// WaitUntil waits for a condition, and fails the test when it does not come true in
+// Patience.
 func WaitUntil(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(Patience); !ok(); time.Sleep(20 * time.Millisecond) {

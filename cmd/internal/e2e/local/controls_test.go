@@ -140,7 +140,8 @@ func TestModeOfARunningViewer(t *testing.T) {
 	harness.WaitUntil(t, "frames", func() bool { return harness.CountFrames(v) > before })
 }
 
-// TestControlSocketCannotOpen: a control socket that cannot be opened does not prevent viewing.
+// TestControlSocketCannotOpen: a control socket that cannot be opened does not
+// prevent viewing.
 func TestControlSocketCannotOpen(t *testing.T) {
 	harness.IsolateDirs(t)
 	if err := os.WriteFile(filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "tbcam"), nil, 0o600); err != nil {

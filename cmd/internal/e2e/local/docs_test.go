@@ -68,7 +68,7 @@ func ourCommands(t *testing.T, pages ...string) (commands []string) {
 var elsewhere = []struct{ command, test string }{
 	{`setup`, "TestSetup"},
 	{`doctor`, "TestCallsDoctor"},
-	{`--loopback`, "TestCallsFindANode"},
+	{`--virtual-camera`, "TestCallsFindANode"},
 	{`latency-test`, "TestLatencyTest"},
 }
 

@@ -113,8 +113,8 @@ var jpegMode = transport.Mode{
 	Format: capture.Format{Pixel: capture.MJPEG, Width: 64, Height: 64, Range: capture.Full},
 }
 
-// TestNothingDecodable: that no frame can be shown is reported once, in the log and in the
-// window, with the cause; and a snapshot is taken when one can.
+// TestNothingDecodable: that no frame can be shown is reported once, in the log and
+// in the window, with the cause; and a snapshot is taken when one can.
 func TestNothingDecodable(t *testing.T) {
 	var good bytes.Buffer
 	if err := jpeg.Encode(&good, image.NewGray(image.Rect(0, 0, 64, 64)), nil); err != nil {

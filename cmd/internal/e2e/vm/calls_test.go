@@ -24,7 +24,7 @@ import (
 // The tests of virtual cameras, for v4l2loopback of any version.
 
 // smallCamera makes virtual cameras of the size of the pattern here.
-const smallCamera = "--loopback-size=320x240"
+const smallCamera = "--virtual-camera-size=320x240"
 
 // slow is a pattern that an emulated machine keeps up with.
 var slow = []string{"--camera=pattern", "--size=320x240", "--fps=5"}
@@ -167,7 +167,7 @@ func TestCallsOnDemand(t *testing.T) {
 	node := vm.LoadLoopback(t)
 	onDemand := reportsUsage(t, node)
 	flag, _ := harness.NewSocket(t)
-	v, s := harness.StartViewer(t, flag, "--loopback="+node, smallCamera), sendSlowly(t, flag)
+	v, s := harness.StartViewer(t, flag, "--virtual-camera="+node, smallCamera), sendSlowly(t, flag)
 	switches := func() (on, off int) {
 		text := s.Err.String()
 		return strings.Count(text, "camera is on"), strings.Count(text, "camera is off")
@@ -214,7 +214,7 @@ func TestCallsOnDemand(t *testing.T) {
 func TestCallsSurvive(t *testing.T) {
 	node := vm.LoadLoopback(t)
 	flag, path := harness.NewSocket(t)
-	v := harness.StartViewer(t, flag, "--loopback="+node, smallCamera)
+	v := harness.StartViewer(t, flag, "--virtual-camera="+node, smallCamera)
 	c := dial(t, node)
 	c.waitPlaceholder(t, "before there is a sender")
 	line, end := harness.LayLine(t, path)
@@ -247,7 +247,7 @@ func TestCallsCopyJPEGs(t *testing.T) {
 	whole := writeWebcamJPEGs(t, dir)
 	gadget := plugIn(t, dir)
 	flag, _ := harness.NewSocket(t)
-	v := harness.StartViewer(t, flag, "--loopback="+node, "--loopback-format=mjpeg", "--loopback-size=160x120")
+	v := harness.StartViewer(t, flag, "--virtual-camera="+node, "--virtual-camera-format=mjpeg", "--virtual-camera-size=160x120")
 	s := harness.Start(t, nil, "tbcam-send", flag, "--camera="+webcam)
 	c := dial(t, node)
 	isWhole := func(data []byte) bool {
@@ -284,7 +284,7 @@ func TestCallsStaleFormat(t *testing.T) {
 			node := vm.LoadLoopback(t)
 			leave(t, node, tt.left)
 			flag, _ := harness.NewSocket(t)
-			v := harness.StartViewer(t, flag, "--loopback="+node)
+			v := harness.StartViewer(t, flag, "--virtual-camera="+node)
 			v.WaitText(tt.want)
 			c := dial(t, node)
 			c.waitPlaceholder(t, "of the new format")
@@ -300,10 +300,10 @@ func TestCallsSmallNode(t *testing.T) {
 	node := vm.LoadLoopback(t, "max_width=320", "max_height=240")
 	flag, _ := harness.NewSocket(t)
 	for _, loopback := range []string{node, "auto"} {
-		p := harness.StartViewer(t, flag, "--loopback="+loopback, "--loopback-size=640x360")
+		p := harness.StartViewer(t, flag, "--virtual-camera="+loopback, "--virtual-camera-size=640x360")
 		wantRefusal(t, p, 7, "640x360 was asked, it keeps yuyv 320x240")
 	}
-	v, s := harness.StartViewer(t, flag, "--loopback=auto"), sendSlowly(t, flag)
+	v, s := harness.StartViewer(t, flag, "--virtual-camera=auto"), sendSlowly(t, flag)
 	v.WaitText("cannot have the wanted size")
 	v.WaitText("format: yuyv 320x240")
 	c := dial(t, node)
@@ -340,9 +340,9 @@ func TestCallsSecondWriter(t *testing.T) {
 	harness.WaitUntil(t, "another writer", func() bool { n, err := v4l2.Loopback(node); return err == nil && n.Capture })
 	holder := fmt.Sprintf("another program writes to it, held by ffmpeg (pid %d)", other.Process.Pid)
 	flag, _ := harness.NewSocket(t)
-	wantRefusal(t, harness.StartViewer(t, flag, "--loopback="+node, smallCamera), 7, holder)
+	wantRefusal(t, harness.StartViewer(t, flag, "--virtual-camera="+node, smallCamera), 7, holder)
 
-	v := harness.StartViewer(t, flag, "--loopback="+node, smallCamera, "--stats=json", "--record="+filepath.Join(t.TempDir(), "a.mkv"))
+	v := harness.StartViewer(t, flag, "--virtual-camera="+node, smallCamera, "--stats=json", "--record="+filepath.Join(t.TempDir(), "a.mkv"))
 	s := sendSlowly(t, flag)
 	v.WaitText(holder)
 	harness.WaitUntil(t, "a recording", func() bool { return outcome(v, "recorded") > 0 })
@@ -361,7 +361,7 @@ func TestCallsFindANode(t *testing.T) {
 	wantStranger(t, "auto", "sudo modprobe v4l2loopback exclusive_caps=1 card_label=tbcam")
 	flag, _ := harness.NewSocket(t)
 	t.Cleanup(func() { vm.Unload(t, "v4l2loopback") })
-	v := harness.StartViewer(t, flag, "--loopback=auto", smallCamera, "--loopback=auto")
+	v := harness.StartViewer(t, flag, "--virtual-camera=auto", smallCamera, "--virtual-camera=auto")
 	v.WaitText("name: tbcam")
 	nodes, err := v4l2.Loopbacks()
 	if err != nil || len(nodes) == 0 {
@@ -395,7 +395,7 @@ func TestCallsDoctor(t *testing.T) {
 	node := vm.LoadLoopback(t)
 	doctor(0, "ok    "+node+" (tbcam) is free")
 	flag, _ := harness.NewSocket(t)
-	harness.StartViewer(t, flag, "--loopback="+node, smallCamera).WaitText("virtual camera is ready")
+	harness.StartViewer(t, flag, "--virtual-camera="+node, smallCamera).WaitText("virtual camera is ready")
 	dial(t, node).waitPlaceholder(t, "for the doctor")
 	doctor(0, "ok    "+node+" (tbcam) is in use: applications see yuyv 320x240")
 }
@@ -420,7 +420,7 @@ func wantStranger(t *testing.T, loopback, message string) {
 		t.Fatal(err)
 	}
 	out, err := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-		copied, "--stream=unix:"+filepath.Join(dir, "s"), "--loopback="+loopback).CombinedOutput()
+		copied, "--stream=unix:"+filepath.Join(dir, "s"), "--virtual-camera="+loopback).CombinedOutput()
 	if err == nil || strings.Count(string(out), "\n") != 1 || !strings.Contains(string(out), message) {
 		t.Errorf("a stranger gets %q, %v; want one line with %q", out, err, message)
 	}

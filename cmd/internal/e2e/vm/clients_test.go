@@ -26,7 +26,7 @@ import (
 func publish(t *testing.T, node string, flags ...string) {
 	t.Helper()
 	flag, _ := harness.NewSocket(t)
-	v := harness.StartViewer(t, flag, append(flags, "--loopback="+node, smallCamera, "--fps=5")...)
+	v := harness.StartViewer(t, flag, append(flags, "--virtual-camera="+node, smallCamera, "--fps=5")...)
 	v.WaitText("virtual camera is ready")
 	sendSlowly(t, flag)
 	untilCamera(t, node)
@@ -92,7 +92,7 @@ func TestCallsClients(t *testing.T) {
 	} {
 		t.Run(format, func(t *testing.T) {
 			node := vm.LoadLoopback(t)
-			publish(t, node, "--loopback-format="+format)
+			publish(t, node, "--virtual-camera-format="+format)
 			for _, name := range names {
 				t.Run(name, func(t *testing.T) {
 					if name == "chromium" {
@@ -112,7 +112,7 @@ func TestCallsTransform(t *testing.T) {
 	for _, format := range []string{"yuyv", "mjpeg"} {
 		t.Run(format, func(t *testing.T) {
 			node := vm.LoadLoopback(t)
-			publish(t, node, "--loopback-format="+format, "--rotate=180")
+			publish(t, node, "--virtual-camera-format="+format, "--rotate=180")
 			testClient(t, newClient("ffmpeg", node, keepDir(t)), true)
 		})
 	}

@@ -39,7 +39,7 @@ func testFrame(t *testing.T, camera, node, format, codec string) {
 
 	flag, _ := harness.NewSocket(t)
 	file := filepath.Join(keepDir(t), "a.mkv")
-	v := harness.StartViewer(t, flag, "--stats=json", "--loopback="+node, "--loopback-format="+publish, "--loopback-size=320x180", "--record="+file)
+	v := harness.StartViewer(t, flag, "--stats=json", "--virtual-camera="+node, "--virtual-camera-format="+publish, "--virtual-camera-size=320x180", "--record="+file)
 	s := harness.Start(t, nil, "tbcam-send", append(vividMode, flag, "--camera="+camera, "--format="+format, "--codec="+codec, "--quality=90")...)
 	harness.WaitUntil(t, "frames", func() bool { return harness.CountFrames(v) > 1 })
 	checkFrame(t, "v4l2-ctl", read(t, node, len(published)), published, codec)

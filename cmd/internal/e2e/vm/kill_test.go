@@ -21,13 +21,13 @@ func TestKilledProgramsComeBackToTheVirtualCamera(t *testing.T) {
 	dir := keepDir(t)
 	recording := func(n int) string { return filepath.Join(dir, fmt.Sprint(n, ".mkv")) }
 	watch := func(n int, more ...string) *harness.Program {
-		return harness.StartViewer(t, flag, append(more, "--stats=json", "--loopback="+node, "--record="+recording(n))...)
+		return harness.StartViewer(t, flag, append(more, "--stats=json", "--virtual-camera="+node, "--record="+recording(n))...)
 	}
 	send := func() *harness.Program {
 		return harness.Start(t, nil, "tbcam-send", append(vividMode, flag, "--camera="+camera, "--format=yuyv")...)
 	}
 
-	v, s := watch(1, "--loopback-size=320x180"), send()
+	v, s := watch(1, "--virtual-camera-size=320x180"), send()
 	harness.WaitUntil(t, "frames", func() bool { return harness.CountFrames(v) > 1 })
 	seen := filepath.Join(t.TempDir(), "seen")
 	background(t, "v4l2-ctl", "-d", node, "--stream-mmap", "--stream-to="+seen)

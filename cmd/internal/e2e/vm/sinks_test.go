@@ -21,7 +21,7 @@ func TestNoVirtualCamera(t *testing.T) {
 		{"/dev/video99", "sudo modprobe v4l2loopback"},
 	} {
 		t.Run(c.loopback, func(t *testing.T) {
-			wantRefusal(t, harness.StartViewer(t, flag, "--loopback="+c.loopback), 7, c.message)
+			wantRefusal(t, harness.StartViewer(t, flag, "--virtual-camera="+c.loopback), 7, c.message)
 		})
 	}
 }

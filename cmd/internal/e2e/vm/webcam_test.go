@@ -152,8 +152,8 @@ func plugInAs(t *testing.T, dir, name, size string) *harness.Program {
 	return gadget
 }
 
-// TestWebcamMoves: tbcam-send waits for it at the start and finds it again on another port.
-// Where it may be one of two, the log warns.
+// TestWebcamMoves: tbcam-send waits for it at the start and finds it again on another
+// port. Where it may be one of two, the log warns.
 func TestWebcamMoves(t *testing.T) {
 	vm.LoadUSB(t)
 	dir := t.TempDir()

@@ -10,14 +10,14 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// Change says that a control is to get a value.
+// Change is a value that a control is to get.
 type Change struct {
 	ID    uint32
 	Value int64
 }
 
 // Hold is how long the list shows what its user chose while the camera has not
-// said what it made of that.
+// reported what it made of that.
 const Hold = 700 * time.Millisecond
 
 // pace is the least time between two changes while a slider is dragged.
@@ -44,7 +44,7 @@ type held struct {
 	since time.Time
 }
 
-// Set replaces the list by what the camera says.
+// Set replaces the list by what the camera reports.
 func (l *List) Set(all []capture.Control) {
 	var id uint32
 	if c := l.current(); c != nil {

@@ -13,7 +13,7 @@ var Socket = os.NewFile(3, "viewer")
 // Importing ebiten opens the display, and panics without one. This package is
 // initialised earlier, because the language initialises what is ready in the
 // order of import paths, and ebiten waits for packages that come after this one.
-// So whoever starts the window by hand is told what it is for, not that there is
+// So a user who starts the window by hand reads what it is for, not that there is
 // no display.
 func init() {
 	if info, err := Socket.Stat(); err != nil || info.Mode().Type() != os.ModeSocket {

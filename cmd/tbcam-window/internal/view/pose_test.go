@@ -18,7 +18,7 @@ func corners(p Pose, width, height int, screen image.Point) (left, right image.P
 	return at(0, 0), at(float64(width), 0)
 }
 
-// TestTurns presses M and R, and says where the upper edge of the frame goes.
+// TestTurns presses M and R, and follows the upper edge of the frame.
 func TestTurns(t *testing.T) {
 	for _, c := range []struct {
 		keys        string
@@ -61,7 +61,7 @@ func TestMagnify(t *testing.T) {
 	if b := p.Place(400, 300, 400, 300); b != (Box{0, -300, 800, 600}) {
 		t.Errorf("panned to %v", b)
 	}
-	p.Pan(-10, 0, 400, 300, screen) // at once, not after the way that was too far
+	p.Pan(-10, 0, 400, 300, screen) // immediately, not after the way that was too far
 	if b := p.Place(400, 300, 400, 300); b != (Box{-10, -300, 800, 600}) {
 		t.Errorf("panned back to %v", b)
 	}

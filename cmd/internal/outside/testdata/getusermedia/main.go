@@ -19,10 +19,10 @@ import (
 
 type viewer struct {
 	transport.NopConsumer
-	*sink.Fanout
+	fanout *sink.Fanout
 }
 
-func (v viewer) Frame(f *capture.Frame, _ capture.Lost) { v.Fanout.Frame(f) }
+func (v viewer) Frame(f *capture.Frame, _ capture.Lost) { v.fanout.Frame(f) }
 
 // publish has pion find the camera that a sender offers at a socket. It is on while
 // somebody uses it.
@@ -32,14 +32,18 @@ func publish(socket string) error {
 		return err
 	}
 	fanout := sink.NewFanout(sink.Options{})
-	receiver := &transport.Receiver{Link: link, Consumer: viewer{Fanout: fanout}, Program: "getusermedia"}
+	receiver := &transport.Receiver{Link: link, Program: "getusermedia"}
+	far, err := receiver.Open(viewer{fanout: fanout}, transport.Policy{})
+	if err != nil {
+		return err
+	}
 	err = fanout.Add(virtualcam.New(virtualcam.Options{
 		Driver: tbcam.NewCamera("tbcam"), Format: tbcam.Format, Want: capture.Format{Width: 640, Height: 480},
 		OnDemand: true, Need: func(yes bool) {
 			if yes {
-				receiver.Start(capture.Want{})
+				far.Start(capture.Want{})
 			} else {
-				receiver.Stop()
+				far.Stop()
 			}
 		},
 	}))

@@ -20,29 +20,25 @@ type viewer struct {
 }
 
 func (v viewer) Frame(f *capture.Frame, _ capture.Lost) {
-	if err := v.Write(f, record.Gap{}); err != nil {
-		log.Print(err)
-	}
+	check(v.Write(f, record.Gap{}))
 }
 
 func main() {
 	recorder, err := record.New(record.Options{Path: os.Args[2]})
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	link, err := unixsock.Listen(os.Args[1], nil, nil)
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	r := &transport.Receiver{Link: link}
 	stream, err := r.Open(viewer{Recorder: recorder}, transport.Policy{})
-	if err != nil {
-		log.Fatal(err)
-	}
+	check(err)
 	stream.Start(capture.Want{})
-	if err := errors.Join(r.Run(ctx), recorder.Close()); err != nil {
+	check(errors.Join(r.Run(ctx), recorder.Close()))
+}
+
+func check(err error) {
+	if err != nil {
 		log.Fatal(err)
 	}
 }

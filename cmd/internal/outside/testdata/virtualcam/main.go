@@ -15,6 +15,7 @@ import (
 
 type memory struct{}
 
+func (m memory) Formats() []capture.PixelFormat { return virtualcam.Formats }
 func (m memory) Nodes(name string) ([]virtualcam.NodeInfo, error) {
 	return []virtualcam.NodeInfo{{Path: name}}, nil
 }

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+)
+
+// freeWait is how long a camera that another stream lingers on may take to close.
+const freeWait = 5 * time.Second
+
+// openCameras is which stream has which camera open: a camera is open once, however
+// many streams ask for it.
+type openCameras struct {
+	openings allowance // what requests may cost, over all streams; a change of mode is none
+
+	mu    sync.Mutex
+	users []*cameraUser
+}
+
+// cameraUser is the stream that has a camera open.
+type cameraUser struct {
+	camera  hostCamera
+	stream  *supervisor
+	lingers bool          // it has no use for the camera now
+	evicted bool          // another stream waits for it to close the camera
+	freed   chan struct{} // closed when it has
+}
+
+// isIdle reports whether the stream would not miss the camera. Whether it has noticed a
+// STOP yet does not matter.
+func (u *cameraUser) isIdle() bool { return u.lingers || u.stream.current().want == nil }
+
+func newOpenCameras() *openCameras {
+	return &openCameras{openings: allowance{burst: 10, every: 6 * time.Second}}
+}
+
+// inUseError is returned for a camera that another stream uses. Waiting does not help:
+// that stream may go on indefinitely.
+type inUseError struct{ camera string }
+
+func (e *inUseError) Error() string     { return e.camera + ": another stream of this viewer has it" }
+func (e *inUseError) Unwrap() error     { return capture.ErrBusy }
+func (e *inUseError) forViewer() string { return e.Error() }
+
+// errStillClosing is returned for a camera whose last stream takes long to close it.
+var errStillClosing = fmt.Errorf("%w: another stream is closing it", capture.ErrBusy)
+
+var errEnded = errors.New("stream has ended")
+
+// claim makes a camera that of a stream. It waits for one that lingers on it, until the
+// stream ends.
+func (o *openCameras) claim(s *supervisor, camera hostCamera) error {
+	timeout := time.NewTimer(freeWait)
+	defer timeout.Stop()
+	for {
+		freed, err := o.tryClaim(s, camera)
+		if freed == nil {
+			return err
+		}
+		select {
+		case <-freed:
+		case <-timeout.C:
+			return errStillClosing
+		case <-s.ended:
+			return errEnded
+		}
+	}
+}
+
+// tryClaim returns what is closed when the camera is free, nil if there is nothing to
+// wait for.
+func (o *openCameras) tryClaim(s *supervisor, camera hostCamera) (freed <-chan struct{}, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	u := o.userOf(camera)
+	switch {
+	case u == nil:
+		o.users = append(o.users, &cameraUser{camera: camera, stream: s, freed: make(chan struct{})})
+		return nil, nil
+	case u.stream == s:
+		return nil, nil
+	case !u.isIdle():
+		return nil, &inUseError{camera.Name}
+	}
+	u.evicted = true
+	notify(u.stream.evicted)
+	return u.freed, nil
+}
+
+// checkOthers returns an error if another stream uses a camera, and whether one lingers on
+// it: then it is free as soon as somebody claims it.
+func (o *openCameras) checkOthers(s *supervisor, camera hostCamera) (lingers bool, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	u := o.userOf(camera)
+	if u == nil || u.stream == s {
+		return false, nil
+	}
+	if !u.isIdle() {
+		return false, &inUseError{camera.Name}
+	}
+	return true, nil
+}
+
+// linger notes that a stream has no use for its camera now.
+func (o *openCameras) linger(s *supervisor) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if u := o.cameraOf(s); u != nil {
+		u.lingers = true
+	}
+}
+
+// resume notes that a stream uses its camera again. It reports false if another one
+// waits for it.
+func (o *openCameras) resume(s *supervisor) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	u := o.cameraOf(s)
+	if u == nil || u.evicted {
+		return false
+	}
+	u.lingers = false
+	return true
+}
+
+// isEvicted reports whether another stream waits for the camera of one.
+func (o *openCameras) isEvicted(s *supervisor) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	u := o.cameraOf(s)
+	return u != nil && u.evicted
+}
+
+// free gives the camera of a stream up.
+func (o *openCameras) free(s *supervisor) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, u := range o.users {
+		if u.stream == s {
+			close(u.freed)
+			o.users = append(o.users[:i], o.users[i+1:]...)
+			return
+		}
+	}
+}
+
+// userOf returns who has a camera, or nil. o.mu is held.
+func (o *openCameras) userOf(camera hostCamera) *cameraUser {
+	for _, u := range o.users {
+		if u.camera.is(camera) {
+			return u
+		}
+	}
+	return nil
+}
+
+// cameraOf returns what a stream has, or nil. o.mu is held.
+func (o *openCameras) cameraOf(s *supervisor) *cameraUser {
+	for _, u := range o.users {
+		if u.stream == s {
+			return u
+		}
+	}
+	return nil
+}

@@ -1,0 +1,239 @@
+package hub
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/transporttest"
+)
+
+// farCameras is a sender that has a camera of any name, each open once. It lacks 7
+// frames per second.
+type farCameras struct {
+	mu      sync.Mutex
+	streams []*farStream
+}
+
+// farStream is a stream of it.
+type farStream struct {
+	transporttest.Producer
+	sender *farCameras
+	out    *transport.SenderStream
+	camera string // "" while it is stopped
+}
+
+// Open implements transport.Catalogue.
+func (s *farCameras) Open(out *transport.SenderStream) transport.Producer {
+	f := &farStream{sender: s, out: out}
+	f.Period = time.Second / 30
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.streams = append(s.streams, f)
+	return f
+}
+
+// Cameras implements transport.Catalogue.
+func (s *farCameras) Cameras(context.Context) []capture.Device {
+	return []capture.Device{{Path: "/dev/Front Camera", Name: "Front Camera"}}
+}
+
+// stream returns the stream with a number, from 1.
+func (s *farCameras) stream(number int) *farStream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.streams[number-1]
+}
+
+// Start implements transport.Producer. Parts of names are known here only.
+func (f *farStream) Start(number uint32, want capture.Want) {
+	f.sender.mu.Lock()
+	defer f.sender.mu.Unlock()
+	name := cmp.Or(want.Camera, "Front Camera")
+	if name == "Front" {
+		name = "Front Camera"
+	}
+	status := transport.Status{State: transport.Running, Request: number}
+	switch {
+	case slices.ContainsFunc(f.sender.streams, func(o *farStream) bool { return o != f && o.camera == name }):
+		status.State, status.Cause = transport.Failed, transport.Busy
+	case want.FPS == 7 && f.camera != "":
+		status.State, status.Cause = transport.Refused, transport.NoMode
+	case want.FPS == 7:
+		status.State, status.Cause = transport.Failed, transport.NoMode
+	case want.FPS == 9: // which ends what ran
+		f.camera = ""
+		f.Producer.Stop()
+		status.State, status.Cause = transport.Failed, transport.NoMode
+	default:
+		f.start(number, name, want)
+	}
+	f.out.Report(status)
+}
+
+func (f *farStream) start(number uint32, name string, want capture.Want) {
+	mode := *transporttest.MJPEG720
+	mode.Camera, mode.Request = name, number
+	mode.Source.Width, mode.Source.Height = cmp.Or(want.Width, 1280), cmp.Or(want.Height, 720)
+	mode.Source.Rate = capture.Rate{Num: uint32(cmp.Or(want.FPS, 30)), Den: 1}
+	f.camera = name
+	f.SetMode(&mode)
+	f.Producer.Start(number, want)
+	f.out.ReportControls(transport.Controls{Camera: name, Path: "/dev/" + name, Opening: number})
+}
+
+// Stop implements transport.Producer.
+func (f *farStream) Stop() {
+	f.sender.mu.Lock()
+	defer f.sender.mu.Unlock()
+	f.camera = ""
+	f.Producer.Stop()
+}
+
+// SetControl implements transport.Producer.
+func (f *farStream) SetControl(s capture.Setting) (capture.Setting, error) {
+	s.Value++
+	return s, nil
+}
+
+// world is a sender, and the host whose viewers share its line.
+type world struct {
+	*testing.T
+	ctx     context.Context
+	sender  *farCameras
+	cable   *transporttest.Cable
+	hub     *Hub
+	memory  memory
+	running sync.WaitGroup
+	pools   []*capture.Pool
+}
+
+// inWorld runs a test in virtual time. What is left of frames fails it, and so do
+// goroutines.
+func inWorld(t *testing.T, test func(*world)) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		w := &world{T: t, ctx: ctx, sender: &farCameras{}, cable: transporttest.NewCable()}
+		sender := &transport.Sender{Link: w.cable.Sender, Catalogue: w.sender, Program: "far", Host: "laptop"}
+		receiver := &transport.Receiver{Link: w.cable.Viewer, Pool: w.pool()}
+		var err error
+		if w.hub, err = New(receiver, nil); err != nil {
+			t.Fatal(err)
+		}
+		w.running.Go(func() { _ = sender.Run(ctx) })
+		w.running.Go(func() { _ = receiver.Run(ctx) })
+		test(w)
+		cancel()
+		w.running.Wait()
+		synctest.Wait()
+		for _, s := range w.sender.streams {
+			s.Discard()
+		}
+		for i, p := range w.pools {
+			if n := p.Outstanding(); n != 0 {
+				t.Errorf("pool %d: %d frames are left", i, n)
+			}
+		}
+		if w.memory.held != 0 {
+			t.Errorf("%d bytes are held for clients that are gone", w.memory.held)
+		}
+	})
+}
+
+func (w *world) pool() *capture.Pool {
+	p := &capture.Pool{}
+	w.pools = append(w.pools, p)
+	return p
+}
+
+// viewer is a subscription, in this process or another one, and what it got.
+type viewer struct {
+	transporttest.Consumer
+	stream interface {
+		Start(capture.Want) uint32
+		Stop()
+		SetControl(capture.Setting, func(capture.Setting, error))
+	}
+	cable    *transporttest.Cable // to the hub, nil in its process
+	receiver *transport.Receiver
+}
+
+// Frame implements transport.Consumer: it checks each byte of a frame.
+func (v *viewer) Frame(f *capture.Frame, lost capture.Lost) {
+	if !bytes.Equal(f.Data, transporttest.MixedSample(f.Sequence)) {
+		v.T.Errorf("frame %d was not sent like this", f.Sequence)
+	}
+	v.Consumer.Frame(f, lost)
+}
+
+// local returns a viewer in the hub's process.
+func (w *world) local() *viewer {
+	v := &viewer{}
+	v.T = w.T
+	v.stream = w.hub.Subscribe(v)
+	return v
+}
+
+// attach returns a viewer of another process of this host.
+func (w *world) attach(p transport.Policy, prepare ...func(*viewer)) *viewer {
+	v := &viewer{cable: transporttest.NewCable()}
+	v.T = w.T
+	for _, do := range prepare {
+		do(v)
+	}
+	w.running.Go(func() {
+		for {
+			conn, err := v.cable.Sender.Open(w.ctx)
+			if err != nil {
+				return
+			}
+			_ = w.hub.serveClient(w.ctx, conn, &w.memory)
+		}
+	})
+	v.receiver = &transport.Receiver{Link: v.cable.Viewer, Pool: w.pool()}
+	stream, err := v.receiver.Open(v, p)
+	if err != nil {
+		w.Fatal(err)
+	}
+	v.stream = stream
+	w.running.Go(func() { _ = v.receiver.Run(w.ctx) })
+	return v
+}
+
+// status returns the last status.
+func (v *viewer) status() (last transport.Status) {
+	if all := v.Events().Statuses; len(all) > 0 {
+		last = all[len(all)-1]
+	}
+	return last
+}
+
+// mode returns the last mode.
+func (v *viewer) mode() (last transport.Mode) {
+	if all := v.Events().Modes; len(all) > 0 {
+		last = all[len(all)-1]
+	}
+	return last
+}
+
+// wantAll checks that a viewer missed no frame.
+func (v *viewer) wantAll(least int) {
+	v.T.Helper()
+	numbers := v.Events().Numbers
+	if len(numbers) < least {
+		v.T.Errorf("%d frames came, want %d", len(numbers), least)
+		return
+	}
+	for i := range numbers[1:] {
+		if numbers[i+1] != numbers[i]+1 {
+			v.T.Errorf("frame %d follows %d", numbers[i+1], numbers[i])
+		}
+	}
+}

@@ -1,0 +1,2 @@
+// Package pwnode publishes virtual cameras as nodes of PipeWire.
+package pwnode
