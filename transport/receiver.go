@@ -40,8 +40,8 @@ type Receiver struct {
 	// stream. Without it a peer that sends such is refused.
 	Plain func(*capture.Frame) (*capture.Frame, error)
 	// Trust, if set, returns what proves this end to a sender and the sender to it, for
-	// each greeting: of a sender that is not paired nothing is taken. Without it the link
-	// has to keep strangers away, as Unix sockets do.
+	// each greeting over a link that does not keep strangers away: of a sender that is not
+	// paired nothing is taken.
 	Trust func() trust.ViewerConfig
 
 	mu      sync.Mutex
@@ -118,9 +118,9 @@ func (r *Receiver) serve(ctx context.Context, conn Conn) error {
 func (r *Receiver) program() string { return cmp.Or(r.Program, "viewer") }
 
 // self describes this end to the sender.
-func (r *Receiver) self() Peer {
-	p := ownPeer(r.program(), r.Version, FeatureControls)
-	if r.Trust != nil {
+func (rs *receiverSession) self() Peer {
+	p := ownPeer(rs.receiver.program(), rs.receiver.Version, FeatureControls)
+	if rs.guard.needed {
 		p.Host = ""
 	}
 	return p
@@ -151,7 +151,7 @@ func newReceiverSession(r *Receiver, conn Conn) *receiverSession {
 	}
 	rs.clock = &Clock{line: rs.line}
 	rs.side, rs.lag = rs, lagOfSender
-	rs.guard.needed = r.Trust != nil
+	rs.guard.needed = r.Trust != nil && rs.link.Strangers
 	return rs
 }
 
@@ -220,7 +220,7 @@ func (rs *receiverSession) writeControl(t wire.Type) error {
 }
 
 func (rs *receiverSession) writeWelcome() error {
-	self := rs.receiver.self()
+	self := rs.self()
 	if h := rs.guard.handshake.Load(); h != nil {
 		self.Auth = h.Flight()
 	}
@@ -350,7 +350,7 @@ func (rs *receiverSession) handleHello(h wire.Header, payload []byte) error {
 		close(rs.helloRead)
 	}
 	if !rs.older.Load() && rs.noteOlder(peer) {
-		rs.partFromOlder(rs.receiver.self())
+		rs.partFromOlder(rs.self())
 	}
 	rs.peer = &peer
 	return nil
@@ -369,7 +369,7 @@ func (rs *receiverSession) answerProof(peer Peer) error {
 		return errors.New("it greets too often")
 	}
 	config := rs.receiver.Trust()
-	config.Params = encode(rs.receiver.self())
+	config.Params = encode(rs.self())
 	h, err := trust.NewViewer(config, peer.Auth)
 	if err != nil {
 		return err

@@ -42,8 +42,8 @@ type Sender struct {
 	// of captures: who forwards frames sends the times of the clock that they come from.
 	Skew func() time.Duration
 	// Trust, if set, returns what proves this end to a viewer and the viewer to it, for
-	// each session: a viewer that is not paired gets nothing. Without it the link has to
-	// keep strangers away, as Unix sockets do.
+	// each session over a link that does not keep strangers away: a viewer that is not
+	// paired gets nothing.
 	Trust func() trust.SenderConfig
 	// Trusted, if set, is called when a viewer was proven, before anything that it asks
 	// for is considered, and when its rights change. It must not wait.
@@ -100,9 +100,6 @@ func (s *Sender) program() string { return cmp.Or(s.Program, "sender") }
 func (s *Sender) self() Peer {
 	p := ownPeer(s.program(), s.Version, FeatureControls)
 	p.Host = cmp.Or(s.Host, p.Host)
-	if s.Trust != nil {
-		p.Host = ""
-	}
 	return p
 }
 
@@ -235,9 +232,10 @@ func (ss *senderSession) handleWelcome(h wire.Header, payload []byte) error {
 // offerProof prepares the greeting, and the proof that begins in it.
 func (ss *senderSession) offerProof() error {
 	ss.hello = ss.sender.self()
-	if ss.sender.Trust == nil {
+	if ss.sender.Trust == nil || !ss.link.Strangers {
 		return nil
 	}
+	ss.hello.Host = ""
 	config := ss.sender.Trust()
 	config.Params = encode(ss.hello)
 	h, err := trust.NewSender(config)
@@ -284,7 +282,7 @@ func (ss *senderSession) handlePing(payload []byte) error {
 		ss.queue(wire.Pong)
 	}
 	if first && ss.older.Load() {
-		ss.partFromOlder(ss.sender.self())
+		ss.partFromOlder(ss.hello)
 	}
 	return nil
 }

@@ -156,11 +156,11 @@ func (s *stage) runner(i int, link transport.Link) func(context.Context) error {
 			catalogue.Producers = append(catalogue.Producers, &stream.film.Producer)
 		}
 		sender := &transport.Sender{Link: link, Catalogue: catalogue, Log: log}
-		guard(link, sender, nil)
+		paired.Guard(sender, nil)
 		return sender.Run
 	}
 	receiver := &transport.Receiver{Link: link, Pool: &s.pool, Log: log}
-	guard(link, nil, receiver)
+	paired.Guard(nil, receiver)
 	for _, stream := range s.streams {
 		watchStream(s.T, receiver, stream.audience)
 	}

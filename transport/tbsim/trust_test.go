@@ -6,7 +6,6 @@ import (
 	"os"
 	"testing"
 
-	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/transporttest"
 )
 
@@ -33,11 +32,4 @@ func runPaired(m *testing.M) int {
 		return 1
 	}
 	return m.Run()
-}
-
-// guard has a program prove itself where its link is a device. Either may be nil.
-func guard(link transport.Link, s *transport.Sender, r *transport.Receiver) {
-	if link.Properties().Greets {
-		paired.Guard(s, r)
-	}
 }
