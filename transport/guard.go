@@ -204,8 +204,8 @@ func (s *session) writeAuth() error {
 
 // follow ends the session when the peer is forgotten, and reports other rights.
 func (s *session) follow(store *trust.Store, outcome trust.Outcome, changed func(trust.Outcome)) {
-	if outcome.Unpaired {
-		return
+	if outcome.Unpaired || outcome.Own {
+		return // nobody keeps it
 	}
 	s.start(func(session context.Context) error {
 		err := store.Watch(session, outcome.Peer, func(p trust.Peer) {

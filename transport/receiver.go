@@ -43,6 +43,8 @@ type Receiver struct {
 	// each greeting over a link that does not keep strangers away: of a sender that is not
 	// paired nothing is taken.
 	Trust func() trust.ViewerConfig
+	// Trusted, if set, is called when a sender was proven. It must not wait.
+	Trusted func(trust.Outcome)
 
 	mu      sync.Mutex
 	streams [MaxStreams + 1]slot // by number
@@ -390,6 +392,9 @@ func (rs *receiverSession) admit(outcome trust.Outcome) error {
 		return err
 	}
 	rs.peer = &peer
+	if trusted := rs.receiver.Trusted; trusted != nil {
+		trusted(outcome)
+	}
 	rs.follow(rs.store, outcome, func(trust.Outcome) {})
 	rs.queue(wire.Ping) // its answer begins the session
 	return nil

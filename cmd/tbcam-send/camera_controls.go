@@ -22,8 +22,9 @@ var errLocked = errors.New("the sender does not allow changing them (tbcam-send 
 // the camera is on, the viewer learns what anybody sets; while it is off, it is opened
 // for a moment to set one.
 type cameraControls struct {
-	locked   bool // --no-remote-control
-	keepRate bool // --keep-rate
+	locked   bool    // --no-remote-control
+	keepRate bool    // --keep-rate
+	grants   *grants // of the viewer
 	log      *slog.Logger
 	report   func(transport.Controls)
 
@@ -39,6 +40,26 @@ type controlFlags struct{ locked, keepRate bool }
 func (o *controlFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&o.locked, "no-remote-control", false, "make the camera's controls read-only for the viewer")
 	f.BoolVar(&o.keepRate, "keep-rate", false, "keep the frame rate in the dark, at the price of darker frames (exposure_dynamic_framerate=0)")
+}
+
+// isLocked reports whether the viewer may set nothing.
+func (c *cameraControls) isLocked() bool { return c.locked || !c.grants.allowsControl() }
+
+// updateLock reports whether the viewer may set controls, if that has changed.
+func (c *cameraControls) updateLock() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if locked := c.isLocked(); locked != c.state.Locked {
+		c.state.Locked = locked
+		c.report(c.state)
+	}
+}
+
+// device returns the camera whose controls they are.
+func (c *cameraControls) device() capture.Device {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return capture.Device{Path: c.state.Path, Name: c.state.Camera}
 }
 
 // connect reports the controls to a stream's viewer.
@@ -68,7 +89,7 @@ func (c *cameraControls) announce(camera hostCamera) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.camera = camera
-	c.state = transport.Controls{Path: camera.Path, Camera: camera.Name, Opening: c.state.Opening, Locked: c.locked, List: lockOwners(camera.Controls)}
+	c.state = transport.Controls{Path: camera.Path, Camera: camera.Name, Opening: c.state.Opening, Locked: c.isLocked(), List: lockOwners(camera.Controls)}
 	c.report(c.state)
 }
 
@@ -83,7 +104,7 @@ func (c *cameraControls) attach(camera hostCamera) (off func()) {
 	}
 	c.mu.Lock()
 	c.camera, c.controls = camera, controls
-	c.state = transport.Controls{Path: camera.Path, Camera: camera.Name, Opening: c.state.Opening + 1, Locked: c.locked}
+	c.state = transport.Controls{Path: camera.Path, Camera: camera.Name, Opening: c.state.Opening + 1, Locked: c.isLocked()}
 	c.guardRate()
 	c.reportList()
 	c.mu.Unlock()
@@ -104,7 +125,7 @@ func (c *cameraControls) attach(camera hostCamera) (off func()) {
 func (c *cameraControls) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.camera, c.state = hostCamera{}, transport.Controls{Opening: c.state.Opening, Locked: c.locked}
+	c.camera, c.state = hostCamera{}, transport.Controls{Opening: c.state.Opening, Locked: c.isLocked()}
 	c.report(c.state)
 }
 
@@ -178,6 +199,8 @@ func (c *cameraControls) permit(id uint32) error {
 	switch {
 	case c.locked:
 		return errLocked
+	case c.isLocked():
+		return fmt.Errorf("%w: %w", capture.ErrControlLocked, errNotGranted)
 	case c.state.Path == "":
 		return fmt.Errorf("set control: %w; plug it in again", capture.ErrGone)
 	case control.IsOwners():

@@ -54,7 +54,7 @@ type encoding struct {
 func newFeed(offer *offer, cameras *openCameras, base capture.Want, kind codec.Kind, quality int, log *slog.Logger) *feed {
 	f := &feed{
 		kind: kind, quality: quality, limit: &limit{}, log: log, box: capture.NewMailbox(),
-		controls: &cameraControls{log: log, report: func(transport.Controls) {}},
+		controls: &cameraControls{grants: &offer.grants, log: log, report: func(transport.Controls) {}},
 	}
 	f.camera = newSupervisor(f, offer, cameras, base)
 	return f

@@ -30,6 +30,7 @@ func main() { cli.Main(command()) }
 type options struct {
 	stream   string
 	allow    cli.AllowFlag
+	trust    cli.TrustFlags
 	cameras  []string
 	want     cli.WantFlags
 	codec    string
@@ -68,6 +69,7 @@ viewers and unplugged cables.`,
 	f := c.Flags()
 	f.StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage)
 	o.allow.Register(f)
+	o.trust.Register(f, "send to any viewer, paired or not, at the other end of a device")
 	f.StringArrayVar(&o.cameras, "camera", nil, "`CAMERA` to offer: auto (all in colour), a device, part of a name, pattern, pattern2 or pattern-photo (repeatable)")
 	o.want.RegisterMode(f)
 	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber: a number or part of a name; list shows them")
@@ -135,6 +137,9 @@ func send(ctx context.Context, o options) error {
 	}
 	sender := &transport.Sender{
 		Link: link, Catalogue: c, Program: "tbcam-send", Version: version, Log: log, Sent: c.sent,
+	}
+	if err := o.guard(sender, c, log); err != nil {
+		return err
 	}
 	defer o.stats.Start(os.Stdout, c.summaries)()
 	return cli.Mark(sender.Run(ctx), cli.ErrStream)

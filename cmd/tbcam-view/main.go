@@ -25,6 +25,7 @@ func main() { cli.Main(command()) }
 type options struct {
 	stream        string
 	allow         cli.AllowFlag
+	trust         cli.TrustFlags
 	want          cli.WantFlags
 	window        bool
 	virtualCamera virtualCameraFlags
@@ -74,6 +75,7 @@ In the panel of controls:
 	f := c.Flags()
 	c.PersistentFlags().StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage+" (the viewer listens there)")
 	o.allow.Register(c.PersistentFlags())
+	o.trust.Register(c.PersistentFlags(), "take frames of any sender, paired or not, at the other end of a device")
 	o.want.Register(f, "camera to use: auto, a device, part of a name, or pattern")
 	f.BoolVar(&o.window, "window", false, "show a window; default if there is a display and no other output")
 	o.virtualCamera.register(f)

@@ -14,6 +14,7 @@ import (
 	"github.com/tbcam/tbcam/sink/hub"
 	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/tbdev"
+	"github.com/tbcam/tbcam/transport/trust"
 )
 
 // sharedStream is the stream of --stream, which the viewers of this host share: over the
@@ -40,6 +41,9 @@ func (o *options) openStream(pool *capture.Pool, log *slog.Logger) (*sharedStrea
 	s.receiver = &transport.Receiver{
 		Link: s.link, Pool: pool, Program: "tbcam-view", Version: version, Log: log, Plain: plain.take,
 	}
+	if err := o.guard(s.receiver, log); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
 	s.Hub, err = hub.New(s.receiver, log)
 	if err == nil && s.line != nil {
 		s.line.Share(s.Hub)
@@ -49,6 +53,22 @@ func (o *options) openStream(pool *capture.Pool, log *slog.Logger) (*sharedStrea
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
+}
+
+// guard has a receiver take frames of paired senders only, where its link needs that.
+func (o *options) guard(r *transport.Receiver, log *slog.Logger) error {
+	config, err := o.trust.Config(o.stream)
+	if err != nil || config.Store == nil {
+		return err
+	}
+	terminal := cli.OpenTerminal()
+	r.Trust = func() trust.ViewerConfig {
+		return trust.ViewerConfig{Config: config, Prompt: terminal.ViewerPrompt()}
+	}
+	r.Trusted = func(outcome trust.Outcome) {
+		go cli.RecordOutcome(config.Store, log, outcome) // the session does not wait for a disk
+	}
+	return nil
 }
 
 func (s *sharedStream) openLink(o *options, log *slog.Logger) (err error) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -20,7 +21,7 @@ var (
 	// ErrDamaged is returned when a file does not have what it should have.
 	ErrDamaged = errors.New("is damaged")
 	// ErrNoDir is returned when the environment names no place for the files.
-	ErrNoDir = errors.New("neither XDG_STATE_HOME nor HOME is set")
+	ErrNoDir = errors.New("no XDG_STATE_HOME is set, and the user has no home")
 )
 
 // FileError is returned for a file of this package that cannot be used.
@@ -48,8 +49,12 @@ func DefaultDir() (string, error) {
 		return filepath.Join(dir, "tbcam"), nil
 	}
 	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", ErrNoDir
+	if err != nil { // as in a unit of the system
+		u, err := user.Current()
+		if err != nil || !filepath.IsAbs(u.HomeDir) {
+			return "", ErrNoDir
+		}
+		home = u.HomeDir
 	}
 	return filepath.Join(home, ".local", "state", "tbcam"), nil
 }

@@ -41,6 +41,7 @@ func (e *UnknownError) Error() string { return fmt.Sprintf("not paired with %s",
 // Outcome is what a handshake has found out.
 type Outcome struct {
 	Peer     Peer   // with the name that this end knows it by
+	Own      bool   // it has this end's own key: it is a program of this user
 	Unpaired bool   // it is unknown, and came by Config.AllowUnpaired
 	Paired   bool   // in this handshake
 	Rights   Rights // of the viewer, as the sender grants them
@@ -185,6 +186,10 @@ func (h *Handshake) deriveKeys() (*keys, error) {
 // become known now.
 func (h *Handshake) decide(key Fingerprint) error {
 	peer, found, err := h.config.Store.Find(h.role, key)
+	if h.isOwn(key) {
+		rights := Rights{Cameras: []string{AllCameras}, Microphone: true, Control: true}
+		peer, found = Peer{Name: h.config.Name, Rights: &rights}, true
+	}
 	switch {
 	case err != nil:
 		return err
@@ -200,6 +205,9 @@ func (h *Handshake) decide(key Fingerprint) error {
 	h.mine.Verdict = verdictPairing
 	return nil
 }
+
+// isOwn reports whether a key is this end's own, so that the peer is of the same user.
+func (h *Handshake) isOwn(key Fingerprint) bool { return key == h.config.Identity.Fingerprint() }
 
 // introduce states what only a peer learns that is known or accepted.
 func (h *Handshake) introduce() {
@@ -411,7 +419,7 @@ func (h *Handshake) result() (Outcome, error) {
 }
 
 func (h *Handshake) outcome() Outcome {
-	return Outcome{Peer: h.known, Unpaired: !h.isKnown, Paired: h.stored, Rights: h.rights()}
+	return Outcome{Peer: h.known, Own: h.isOwn(h.known.Key), Unpaired: !h.isKnown, Paired: h.stored, Rights: h.rights()}
 }
 
 // Outcome returns what Run will return, as soon as both ends want the session.

@@ -279,6 +279,19 @@ func TestAllowUnpaired(t *testing.T) {
 	})
 }
 
+// TestOwnKey: programs of one user need no pairing, and may do all.
+func TestOwnKey(t *testing.T) {
+	bubble(t, "both", func(t *testing.T) {
+		w := newWorld(t)
+		w.viewer.Store, w.viewer.Identity = w.sender.Store, w.sender.Identity
+		a := w.run(t, nil)
+		if !a.both() || !a.outcome[true].Own || !a.outcome[false].Own || a.outcome[true].Unpaired || !a.outcome[false].Rights.Control {
+			t.Errorf("sender: %+v, %v, viewer: %+v, %v", a.outcome[true], a.err[true], a.outcome[false], a.err[false])
+		}
+		w.checkNotPaired(t)
+	})
+}
+
 // TestOneKeyInTwoRoles: a computer whose frames are wanted may not watch.
 func TestOneKeyInTwoRoles(t *testing.T) {
 	bubble(t, "roles", func(t *testing.T) {

@@ -54,8 +54,8 @@ func TestDefaultDir(t *testing.T) {
 		}
 	}
 	t.Setenv("HOME", "")
-	if _, err := DefaultDir(); !errors.Is(err, ErrNoDir) {
-		t.Errorf("without any: got %v", err)
+	if dir, err := DefaultDir(); err != nil || !strings.HasSuffix(dir, "/.local/state/tbcam") {
+		t.Errorf("without any: got %q, %v", dir, err)
 	}
 }
 

@@ -1,0 +1,189 @@
+package local
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
+	"github.com/tbcam/tbcam/fixtures/pty"
+)
+
+// hosts are two computers with a cable between them, each with keys of its own.
+type hosts struct {
+	*testing.T
+	sender, viewer             string // ends of the cable
+	senderState, viewerState   string
+	senderScreen, viewerScreen *screen // nil: the program has no terminal
+}
+
+func newHosts(t *testing.T) *hosts {
+	h := &hosts{T: t, senderState: t.TempDir(), viewerState: t.TempDir()}
+	h.viewer, h.sender, _ = pty.Pair(t)
+	return h
+}
+
+// run runs a command of a host to its end, and returns what it prints.
+func (h *hosts) run(state, program string, args ...string) string {
+	h.Helper()
+	p := harness.Start(h.T, []string{"XDG_STATE_HOME=" + state}, program, args...)
+	if code := p.WaitExit(); code != 0 {
+		h.Fatalf("%s %q: exit code %d: %s", program, args, code, p.Err.String())
+	}
+	return strings.TrimSpace(p.Out.String())
+}
+
+// start starts both programs. The viewer records so many frames.
+func (h *hosts) start(file, frames string) (sender, viewer *harness.Program) {
+	viewer = harness.Prepare(h.T, "tbcam-view", "--stream="+h.viewer, "--record="+file, "--frames="+frames)
+	viewer.Env = append(viewer.Env, "XDG_STATE_HOME="+h.viewerState)
+	h.viewerScreen.connect(viewer)
+	viewer.Launch()
+	args := append(harness.SmallPattern[:len(harness.SmallPattern):len(harness.SmallPattern)], "--stream="+h.sender)
+	sender = harness.Prepare(h.T, "tbcam-send", args...)
+	sender.Env = append(sender.Env, "XDG_STATE_HOME="+h.senderState)
+	h.senderScreen.connect(sender)
+	sender.Launch()
+	return sender, viewer
+}
+
+// TestStrangersOverADevice: without a terminal both programs refuse a stranger, and name what helps;
+// once each knows the other's key, frames come; who is forgotten is disconnected.
+func TestStrangersOverADevice(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	file := filepath.Join(t.TempDir(), "a.mkv")
+	sender, viewer := h.start(file, "40")
+	for _, p := range []*harness.Program{sender, viewer} {
+		harness.WaitUntil(t, "a refusal", func() bool { return strings.Contains(p.Err.String(), "not paired") })
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("something was recorded")
+	}
+	viewerKey := h.run(h.viewerState, "tbcam-view", "peers", "self")
+	h.run(h.senderState, "tbcam-send", "peers", "add", viewerKey, "desktop")
+	h.run(h.viewerState, "tbcam-view", "peers", "add", h.run(h.senderState, "tbcam-send", "peers", "self"), "laptop")
+	if code := viewer.WaitExit(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	viewer = h.view(file+".2.mkv", "100000")
+	harness.WaitUntil(t, "a recording", func() bool { info, err := os.Stat(file + ".2.mkv"); return err == nil && info.Size() > 50_000 })
+	h.run(h.senderState, "tbcam-send", "peers", "forget", "desktop")
+	harness.WaitUntil(t, "the end of the session", func() bool { return strings.Contains(viewer.Err.String(), "not paired") })
+	log := h.run(h.senderState, "tbcam-send", "log")
+	for _, want := range []string{"paired  desktop", "connected  desktop", "forgot  desktop"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the audit log lacks %q:\n%s", want, log)
+		}
+	}
+}
+
+// view starts another viewer, without a terminal.
+func (h *hosts) view(file, frames string) *harness.Program {
+	return harness.Start(h.T, []string{"XDG_STATE_HOME=" + h.viewerState}, "tbcam-view", "--stream="+h.viewer, "--record="+file, "--frames="+frames)
+}
+
+// screen is a terminal with a person in front of it.
+type screen struct {
+	file *os.File // the person's end
+	path string   // the program's end
+
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func newScreen(t *testing.T) *screen {
+	t.Helper()
+	ours, theirs, _ := pty.Pair(t)
+	file, err := os.OpenFile(ours, os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &screen{file: file, path: theirs}
+	go func() { _, _ = io.Copy(s, file) }()
+	t.Cleanup(func() { file.Close() })
+	return s
+}
+
+// Write takes what the program prints.
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+// find returns what a pattern captures of what was printed, "" if it is not there.
+func (s *screen) find(pattern string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := regexp.MustCompile(pattern).FindStringSubmatch(s.text.String())
+	if found == nil {
+		return ""
+	}
+	return found[len(found)-1]
+}
+
+// await waits until a pattern was printed, and returns what it captures.
+func (s *screen) await(t *testing.T, pattern string) string {
+	t.Helper()
+	harness.WaitUntil(t, pattern, func() bool { return s.find(pattern) != "" })
+	return s.find(pattern)
+}
+
+// answer types a line.
+func (s *screen) answer(t *testing.T, line string) {
+	t.Helper()
+	if _, err := s.file.WriteString(line + "\n"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// connect makes it the terminal of a program.
+func (s *screen) connect(p *harness.Program) {
+	if s == nil {
+		return
+	}
+	file, err := os.OpenFile(s.path, os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		panic(err)
+	}
+	p.Stdin, p.Stderr = file, file
+}
+
+// TestPairingInTerminals: the first session asks for the six digits that the viewer shows, the next one
+// for nothing.
+func TestPairingInTerminals(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	h.senderScreen, h.viewerScreen = newScreen(t), newScreen(t)
+	file := filepath.Join(t.TempDir(), "a.mkv")
+	_, viewer := h.start(file, "20")
+	number := h.viewerScreen.await(t, `on the camera's host: (\d{3} \d{3})`)
+	h.senderScreen.await(t, `(Type the six digits)`)
+	wrong := "000000"
+	if number == "000 000" {
+		wrong = "000001"
+	}
+	h.senderScreen.answer(t, wrong)
+	h.senderScreen.await(t, `(another number)`)
+	h.senderScreen.answer(t, number)
+	h.senderScreen.await(t, `(set the camera's controls)`)
+	h.senderScreen.answer(t, "y")
+	h.viewerScreen.await(t, `(Did tbcam-send accept it)`)
+	h.viewerScreen.answer(t, "y")
+	if code := viewer.WaitExit(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	if peers := h.run(h.senderState, "tbcam-send", "peers"); !strings.HasSuffix(peers, "all cameras, control") {
+		t.Errorf("paired are %q", peers)
+	}
+	viewer = h.view(file+".2.mkv", "20")
+	if code := viewer.WaitExit(); code != 0 {
+		t.Errorf("exit code %d afterwards", code)
+	}
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/trust"
+)
+
+// errNotGranted answers a viewer that may not set controls.
+var errNotGranted = errors.New("the sender's owner has not granted it (tbcam-send peers grant)")
+
+// grants is what the viewer of the present session may do: all, until a session over a
+// device has begun.
+type grants struct{ rights atomic.Pointer[trust.Rights] }
+
+// allowsCamera reports whether the viewer may have a camera.
+func (g *grants) allowsCamera(d capture.Device) bool {
+	rights := g.rights.Load()
+	return rights == nil || rights.AllowsCamera(d)
+}
+
+// allowsControl reports whether the viewer may set controls. Nil grants all.
+func (g *grants) allowsControl() bool {
+	if g == nil {
+		return true
+	}
+	rights := g.rights.Load()
+	return rights == nil || rights.Control
+}
+
+// guard has a sender serve paired viewers only, where its link needs that.
+func (o *options) guard(s *transport.Sender, c *catalogue, log *slog.Logger) error {
+	config, err := o.trust.Config(o.stream)
+	if err != nil || config.Store == nil {
+		return err
+	}
+	terminal, attempts := cli.OpenTerminal(), &trust.Attempts{}
+	s.Trust = func() trust.SenderConfig {
+		return trust.SenderConfig{Config: config, Prompt: terminal.SenderPrompt(), Attempts: attempts}
+	}
+	s.Trusted = func(outcome trust.Outcome) {
+		c.grant(outcome.Rights)
+		// The session does not wait for a disk.
+		go cli.RecordOutcome(config.Store, log, outcome)
+	}
+	return nil
+}
+
+// grant has the streams go by what a viewer may do.
+func (c *catalogue) grant(rights trust.Rights) {
+	c.first.camera.offer.grants.rights.Store(&rights)
+	for _, f := range c.feeds() {
+		f.applyGrants()
+	}
+}
+
+// feeds returns those of all streams.
+func (c *catalogue) feeds() []*feed {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	feeds := []*feed{c.first}
+	for _, s := range c.served {
+		if s.feed != c.first {
+			feeds = append(feeds, s.feed)
+		}
+	}
+	return feeds
+}
+
+// applyGrants turns a camera off that the viewer may not have any more, and reports
+// whether it may set controls.
+func (f *feed) applyGrants() {
+	f.controls.updateLock()
+	if device := f.controls.device(); device.Path != "" && !f.camera.offer.grants.allowsCamera(device) {
+		f.Stop()
+	}
+}
