@@ -7,7 +7,7 @@ FIRST ?= 0
 D ?= 1h
 
 programs := tbcam-send tbcam-view tbcam-window
-rungs := test-lint test-unit test-cross test-programs test-recording test-vm test-calls test-cable
+rungs := test-lint test-unit test-cross test-programs test-pipewire test-recording test-vm test-calls test-cable
 # -v names the tests that are skipped: fixtures/ladder looks for them.
 gotest := go test -count=1 -v
 quiet := | { grep -vE '^( *--- PASS|=== (RUN|PAUSE|CONT|NAME)|PASS$$)' || true; }
@@ -70,6 +70,10 @@ test-cross: ## compile for arm64, with the layouts of the kernel's structs
 test-programs: build ## the programs on this machine: sockets, window under Xvfb, kills
 	@TBCAM_BIN=$(CURDIR)/bin $(gotest) -skip '^TestRecording' ./cmd/internal/e2e/local $(quiet)
 
+.PHONY: test-pipewire
+test-pipewire: build ## the virtual camera at PipeWire in Chromium and Firefox, and doctor, in a desktop session of their own
+	@TBCAM_BIN=$(CURDIR)/bin $(gotest) ./cmd/internal/e2e/desktop $(quiet)
+
 .PHONY: test-recording
 test-recording: build ## recordings: full and slow disks, signals, a minute of 1080p, lost power in a virtual machine
 	@fixtures/install-packages fixtures/vm/packages
@@ -118,10 +122,10 @@ bench: bench-loops bench-programs ## all benchmarks, with their yardsticks
 
 .PHONY: bench-loops
 bench-loops: deps ## benchmarks of single calls, with their yardsticks
-	@go test -run '^$$' -bench . -benchmem ./transport/... ./codec/... ./capture/... ./sink/record/...
+	@go test -run '^$$' -bench . -benchmem ./transport/... ./codec/... ./capture/... ./sink/record/... ./sink/hub
 
 .PHONY: bench-programs
-bench-programs: build ## whole programs at a camera's pace, beside GStreamer's, FFmpeg's and mpv's (20 min)
+bench-programs: build ## whole programs at a camera's pace, beside GStreamer's, FFmpeg's and mpv's (15 min)
 	@go build -o bin/ ./cmd/internal/bench && bin/bench
 
 .PHONY: bench-docs

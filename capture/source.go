@@ -14,6 +14,9 @@ var (
 	ErrGone = errors.New("camera was disconnected")
 	// ErrBusy: another program holds the camera.
 	ErrBusy = errors.New("camera is busy")
+	// ErrNeedsLibcamera: a camera's device gives raw sensor data, of which libcamera makes
+	// frames.
+	ErrNeedsLibcamera = errors.New("needs libcamera")
 	// ErrNotAllowed: this user may not open the device.
 	ErrNotAllowed = errors.New("permission denied")
 	// ErrNoCamera: there is no such camera.

@@ -165,7 +165,7 @@ func BenchmarkConvert(b *testing.B) {
 const rounds = 5
 
 // frames is how many frames a round takes.
-const frames = 200
+const frames = 100
 
 // compare reports what a frame costs here and there, in ms.
 func compare(b *testing.B, name string, ours, theirs func() float64) {

@@ -35,22 +35,16 @@ func workersFor(f capture.Format, procs int) int {
 func divideNow(f capture.Format) division { return divide(f, runtime.GOMAXPROCS(0)) }
 
 // divide returns how to encode frames of a raw format. One worker alone gains by
-// strips, too, if it has to unpack them: it encodes what is still in its cache.
+// strips, too, if it has to unpack them before: it encodes what is still in its cache.
 func divide(f capture.Format, procs int) division {
 	workers := workersFor(f, procs)
-	if f.Width*f.Height < 2*workerPixels || workers == 1 && !isUnpacked(f) {
+	if f.Width*f.Height < 2*workerPixels || workers == 1 && isDirect(f.Pixel.Info().Layout) {
 		return division{f.Height, 1}
 	}
 	unit := unitLines(f)
 	pixels := max(minStripPixels, min(f.Width*f.Height/wantedStrips, maxStripPixels))
 	lines := (pixels/f.Width + unit - 1) / unit * unit
 	return division{min(lines, f.Height), workers}
-}
-
-// isUnpacked reports whether luma of a raw format is copied before it is encoded.
-func isUnpacked(f capture.Format) bool {
-	layout := f.Pixel.Info().Layout
-	return layout != capture.Planar && layout != capture.SemiPlanar
 }
 
 // unitLines returns how many lines the MCUs have of JPEGs made of a raw format.

@@ -11,7 +11,7 @@ import (
 	"github.com/tbcam/tbcam/codec/jfif"
 )
 
-// passer passes raw pictures through.
+// passer passes raw frames through.
 type passer struct{ counters }
 
 func (p *passer) Format(in capture.Format) capture.Format { return in }
@@ -28,7 +28,7 @@ func (p *passer) Encode(f *capture.Frame) (*capture.Frame, error) {
 	return f, nil
 }
 
-// jpegEncoder makes JPEGs of raw pictures, with their subsampling and their
+// jpegEncoder makes JPEGs of raw frames, with their subsampling and their
 // samples as they are: limited-range ones are marked by a comment.
 type jpegEncoder struct {
 	counters
@@ -59,10 +59,9 @@ func (e *jpegEncoder) hire(n int) error {
 		return errors.New("the encoder is closed")
 	}
 	for len(e.workers) < n {
-		w := new(stripEncoder)
-		w.turbo = newCompressor()
-		if w.turbo.handle == nil {
-			return fmt.Errorf("codec: make an encoder: %w", w.turbo.err())
+		w := &stripEncoder{unpacker: unpacker{turbo: newCompressor()}}
+		if err := w.compressor.open(); err != nil {
+			return fmt.Errorf("codec: make an encoder: %w", err)
 		}
 		e.workers = append(e.workers, w)
 	}
@@ -72,6 +71,7 @@ func (e *jpegEncoder) hire(n int) error {
 func (e *jpegEncoder) Close() {
 	for _, w := range e.workers {
 		w.turbo.close()
+		w.compressor.close()
 	}
 	e.closed = true
 }
@@ -142,34 +142,22 @@ func (e *jpegEncoder) encodeStrip(worker, i int) {
 // stripEncoder encodes rows of frames. It is for one goroutine at a time.
 type stripEncoder struct {
 	unpacker
-	padded []byte // luma of odd sizes
+	compressor
 }
 
 // encode writes a JPEG of some rows to out, and returns its length.
 func (e *stripEncoder) encode(out []byte, rows rawRows, quality int) (int, error) {
-	p, err := e.rowsToPlanar(rows)
-	if err != nil {
-		return 0, err
+	if !isDirect(rows.layout()) {
+		p, err := e.rowsToPlanar(rows)
+		if err != nil {
+			return 0, err
+		}
+		rows = rawRows{PlanarFormat(rows.format), p}
 	}
-	planar := PlanarFormat(rows.format)
-	sub := jfif.SubsamplingOf(planar.Pixel)
-	subX, subY := sub.Factors()
-	p[0] = padded(p[0], subX, subY, &e.padded)
-	return e.turbo.compress(out, p, planar, sub, quality)
+	return e.compress(out, rows, quality)
 }
 
-// padded returns p with its sides rounded up to multiples of subX and subY by
-// repeating its last samples, as TurboJPEG wants luma. The copy, if one is
-// needed, lies in scratch.
-func padded(p plane, subX, subY int, scratch *[]byte) plane {
-	w, h := (p.width+subX-1)/subX*subX, (p.height+subY-1)/subY*subY
-	if w == p.width && h == p.height {
-		return p
-	}
-	q := plane{growBuffer(scratch, w*h), w, w, h}
-	for y := range h {
-		line := p.data[min(y, p.height-1)*p.stride:][:p.width]
-		repeatPattern(q.data[y*w+copy(q.data[y*w:], line):][:w-p.width], line[p.width-1])
-	}
-	return q
+// isDirect reports whether frames of a layout are unpacked while they are encoded.
+func isDirect(layout capture.Layout) bool {
+	return layout == capture.Planar || layout == capture.SemiPlanar || layout == capture.Packed422
 }

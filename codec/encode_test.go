@@ -12,6 +12,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/codec/jfif"
+	"github.com/tbcam/tbcam/fixtures/jpegsamples"
 )
 
 func TestChoose(t *testing.T) {
@@ -185,6 +186,67 @@ func TestEncodeRefuses(t *testing.T) {
 		if g, err := newEncoder(t, JPEG, 80, pool).Encode(frameOf(pool, format, make([]byte, 100))); err == nil || g != nil {
 			t.Errorf("%v: no error", format)
 		}
+	}
+}
+
+// TestEncodePads: the blocks that reach beyond a frame repeat its last samples, which
+// costs the fewest bytes and leaves no ringing at the edge. A header of whole blocks
+// shows them.
+func TestEncodePads(t *testing.T) {
+	for _, pixel := range []capture.PixelFormat{capture.YUYV, capture.UYVY, capture.NV12, capture.YUV420, capture.YUV422P, capture.YUV444, capture.RGB24, capture.GREY} {
+		s := newStripCoders(t)
+		format := formatOf(pixel, 33, 17)
+		file := s.encodeFile(t, format, photo(format), division{format.Height, 1})
+		sub := jfif.SubsamplingOf(PlanarFormat(format).Pixel)
+		subX, subY := sub.Factors()
+		whole := func(n, unit int) byte { return byte((n + unit - 1) / unit * unit) }
+		p := s.decodePlanes(t, jpegsamples.InSOF(2, whole(17, 8*subY))(jpegsamples.InSOF(4, whole(33, 8*subX))(file)))
+		for i := range sub.Components() {
+			w, h := 33, 17
+			if i > 0 {
+				w, h = sub.Chroma(w, h)
+			}
+			p[i].width, p[i].height = (w+7)/8*8, (h+7)/8*8 // libjpeg makes up blocks beyond these
+			checkEdges(t, pixel, p[i], w, h)
+		}
+	}
+}
+
+// checkEdges compares what is right of, and below, w x h samples with the last ones.
+func checkEdges(t *testing.T, pixel capture.PixelFormat, p plane, w, h int) {
+	t.Helper()
+	const near = 20 // quantisation
+	for y := range p.height {
+		for x := range p.width {
+			got, edge := int(p.data[y*p.stride+x]), int(p.data[min(y, h-1)*p.stride+min(x, w-1)])
+			if got-edge > near || edge-got > near {
+				t.Fatalf("%v: sample (%d, %d) is %d beside %d", pixel, x, y, got, edge)
+			}
+		}
+	}
+}
+
+// TestCompressNeedsRoom: libjpeg writes nothing behind the memory that it has, and
+// the next frame is encoded as any.
+func TestCompressNeedsRoom(t *testing.T) {
+	var c compressor
+	if err := c.open(); err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	format := formatOf(capture.NV12, 161, 121)
+	rows := rowsOf(frameOf(new(capture.Pool), format, photo(format)))
+	size, err := c.compress(make([]byte, 1<<20), rows, 80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n < size; n += 97 {
+		if _, err := c.compress(guarded(t, n), rows, 80); err == nil {
+			t.Fatalf("%d bytes were room for %d", n, size)
+		}
+	}
+	if _, err := c.compress(guarded(t, size+1), rows, 80); err != nil {
+		t.Error(err)
 	}
 }
 

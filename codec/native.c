@@ -2,19 +2,6 @@
 
 #include <string.h>
 
-long tb_compress(tjhandle handle, int subsamp, int quality, int width, int height,
-		 const uint8_t *y, int y_stride, const uint8_t *u, int u_stride,
-		 const uint8_t *v, int v_stride, uint8_t *out, unsigned long size)
-{
-	const uint8_t *planes[] = {y, u, v};
-	const int strides[] = {y_stride, u_stride, v_stride};
-
-	if (tjCompressFromYUVPlanes(handle, planes, width, strides, height, subsamp,
-				    &out, &size, quality, TJFLAG_NOREALLOC | TJFLAG_ACCURATEDCT) < 0)
-		return -1;
-	return (long)size;
-}
-
 int tb_from_rgb(tjhandle handle, int pixel_format, const uint8_t *rgb, int width, int height,
 		uint8_t *y, int y_stride, uint8_t *u, int u_stride, uint8_t *v, int v_stride)
 {

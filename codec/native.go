@@ -4,8 +4,8 @@ package codec
 #cgo pkg-config: libturbojpeg libjpeg
 #cgo CFLAGS: -O3
 #cgo LDFLAGS: -lyuv
-#cgo noescape tb_compress
-#cgo nocallback tb_compress
+#cgo noescape tb_encode
+#cgo nocallback tb_encode
 #cgo noescape tb_decode
 #cgo nocallback tb_decode
 #cgo noescape tb_decode_part
@@ -71,7 +71,7 @@ func bytesToC(b []byte) *C.uint8_t { return (*C.uint8_t)(unsafe.SliceData(b)) }
 // turbo is a TurboJPEG handle, for one goroutine. Without one, every call fails.
 type turbo struct{ handle C.tjhandle }
 
-// newCompressor returns a handle for compress and fromRGB.
+// newCompressor returns a handle for fromRGB.
 func newCompressor() turbo { return turbo{C.tjInitCompress()} }
 
 // close frees the handle. It may be called twice.
@@ -92,16 +92,63 @@ func jpegBound(f capture.Format, sub jfif.Subsampling) int {
 	return int(C.tjBufSize(C.int(f.Width), C.int(f.Height), subsamplings[sub]))
 }
 
-// compress encodes a picture to out, which has room for jpegBound, and returns the
-// length. The planes are padded to whole groups of subsampled pixels.
-func (t *turbo) compress(out []byte, p frameView, f capture.Format, sub jfif.Subsampling, quality int) (int, error) {
-	n := C.tb_compress(t.handle, subsamplings[sub], C.int(quality), C.int(f.Width), C.int(f.Height),
-		p[0].c(), C.int(p[0].stride), p[1].c(), C.int(p[1].stride), p[2].c(), C.int(p[2].stride),
-		bytesToC(out), C.ulong(len(out)))
+// compressor encodes JPEGs by libjpeg. It is for one goroutine at a time.
+type compressor struct {
+	handle *C.struct_tb_encoder // nil is closed
+	raw    C.struct_tb_raw
+}
+
+func (c *compressor) open() error {
+	if c.handle = C.tb_encoder_new(); c.handle == nil {
+		return errors.New("no memory")
+	}
+	return nil
+}
+
+func (c *compressor) close() {
+	if c.handle != nil {
+		C.tb_encoder_free(c.handle)
+	}
+	c.handle = nil
+}
+
+// compress encodes rows of a raw frame to out, which has room for jpegBound, and
+// returns the length. Their layout is one of directLayouts or Planar.
+func (c *compressor) compress(out []byte, r rawRows, quality int) (int, error) {
+	info := r.format.Pixel.Info()
+	sub := jfif.SubsamplingOf(info.Planar)
+	subX, subY := sub.Factors()
+	c.raw = C.struct_tb_raw{
+		layout: layoutOf(info), width: C.int(r.format.Width), height: C.int(r.format.Height),
+		components: C.int(sub.Components()), sub_x: C.int(subX), sub_y: C.int(subY), quality: C.int(quality),
+	}
+	if info.CrFirst {
+		c.raw.cr_first = 1
+	}
+	p := r.planes
+	if info.Layout == capture.Planar {
+		p = r.ordered()
+	}
+	for i := range p {
+		c.raw.stride[i] = C.int(p[i].stride)
+	}
+	n := C.tb_encode(c.handle, &c.raw, p[0].c(), p[1].c(), p[2].c(), bytesToC(out), C.ulong(len(out)))
 	if n < 0 {
-		return 0, t.err()
+		return 0, errors.New(C.GoString(C.tb_encoder_message(c.handle)))
 	}
 	return int(n), nil
+}
+
+func layoutOf(info *capture.PixelInfo) uint32 {
+	switch {
+	case info.Layout == capture.SemiPlanar:
+		return C.TB_PAIRS
+	case info.Layout == capture.Packed422 && info.ChromaFirst:
+		return C.TB_UYVY
+	case info.Layout == capture.Packed422:
+		return C.TB_YUYV
+	}
+	return C.TB_PLANAR
 }
 
 // maxScans bounds the work that a small JPEG can ask for. Progressive ones have

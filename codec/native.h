@@ -10,11 +10,37 @@
 #include <libyuv/scale.h>
 #include <turbojpeg.h>
 
-/* Writes a JPEG of at most size bytes to out; returns its length, or -1.
- * The planes are as wide and high as tjPlaneWidth and tjPlaneHeight say. */
-long tb_compress(tjhandle handle, int subsamp, int quality, int width, int height,
-		 const uint8_t *y, int y_stride, const uint8_t *u, int u_stride,
-		 const uint8_t *v, int v_stride, uint8_t *out, unsigned long size);
+/* Encodes JPEGs, for one thread at a time. */
+struct tb_encoder;
+
+/* Returns NULL without memory. */
+struct tb_encoder *tb_encoder_new(void);
+void tb_encoder_free(struct tb_encoder *encoder);
+
+/* Returns what the last call complained of. */
+const char *tb_encoder_message(const struct tb_encoder *encoder);
+
+enum tb_layout {
+	TB_PLANAR, /* a plane for each component */
+	TB_PAIRS,  /* a plane of Y', and one of Cb and Cr in turns */
+	TB_YUYV,   /* one plane of 4:2:2 */
+	TB_UYVY,
+};
+
+/* A raw frame to encode: its size, the bytes per line of its planes, and how many
+ * pixels share a sample of chroma. */
+struct tb_raw {
+	enum tb_layout layout;
+	int width, height, stride[3];
+	int components, sub_x, sub_y;
+	int cr_first; /* Cr comes before Cb, but in TB_PLANAR */
+	int quality;
+};
+
+/* Writes a JPEG of at most size bytes to out; returns its length, or -1. The frame
+ * is unpacked a row of MCUs at a time, so that this stays in the nearest cache. */
+long tb_encode(struct tb_encoder *encoder, const struct tb_raw *raw, const uint8_t *a, const uint8_t *b,
+	       const uint8_t *c, uint8_t *out, unsigned long size);
 
 /* A plane to decode to: its size in samples and the bytes per line. */
 struct tb_shape {

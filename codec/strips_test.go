@@ -87,6 +87,15 @@ func (s *stripCoders) decode(t testing.TB, data []byte) []byte {
 	return bytes.Clone(g.Data)
 }
 
+// decodePlanes is decode, as planes.
+func (s *stripCoders) decodePlanes(t testing.TB, data []byte) frameView {
+	t.Helper()
+	format := formatFor(data)
+	h, _ := jfif.ParseHeader(data)
+	format.Pixel = h.Subsampling.Planar()
+	return planesOf(format, s.decode(t, data))
+}
+
 // decodeParts decodes a JPEG in at most n parts, and returns how many there were: 0
 // if the whole has to be decoded.
 func (s *stripCoders) decodeParts(data []byte, workers, n int) (samples []byte, parts int) {
@@ -330,8 +339,8 @@ func TestDivide(t *testing.T) {
 		{capture.YUYV, 640, 480, 8, 1, 1},
 		{capture.YUYV, 800, 600, 2, 1, 1}, // below half a megapixel
 		{capture.YUYV, 1280, 720, 2, 2, 9},
-		{capture.YUYV, 1280, 720, 1, 1, 9}, // unpacked in the cache
-		{capture.NV12, 1280, 720, 1, 1, 1}, // nothing to unpack
+		{capture.YUYV, 1280, 720, 1, 1, 1},
+		{capture.RGB24, 1280, 720, 1, 1, 9}, // converted before it is encoded
 		{capture.NV12, 1280, 720, 2, 2, 9},
 		{capture.YUYV, 1280, 720, 64, 3, 9},
 		{capture.YUYV, 1920, 1080, 64, 7, 15},

@@ -56,7 +56,7 @@ func (f *fixed) Properties() transport.Properties { return transport.Properties{
 func (f *fixed) Close() error                     { return nil }
 func (f *fixed) String() string                   { return "fixed" }
 
-// counter is a viewer that tells when it has enough, and then hands on.
+// counter is a consumer that calls enough after a number of frames, and then hands on.
 type counter struct {
 	transport.NopConsumer
 	left   int
@@ -75,7 +75,7 @@ func (c *counter) Frame(f *capture.Frame, lost capture.Lost) {
 	}
 }
 
-// reel shows a number of pictures as fast as they are taken.
+// reel shows a number of frames as fast as they are taken.
 type reel struct {
 	transport.NoControls
 	pool       capture.Pool

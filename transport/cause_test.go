@@ -14,7 +14,7 @@ import (
 func TestCauses(t *testing.T) {
 	for _, is := range []error{capture.ErrNoCamera, capture.ErrNoMode, capture.ErrBusy} {
 		cause := transport.CauseOf(fmt.Errorf("open it: %w", is))
-		if err := cause.Err("as it says"); !errors.Is(err, is) || err.Error() != "as it says" {
+		if err := cause.Err("as stated"); !errors.Is(err, is) || err.Error() != "as stated" {
 			t.Errorf("%q: %v", cause, err)
 		}
 	}
@@ -22,7 +22,7 @@ func TestCauses(t *testing.T) {
 		t.Errorf("an error that is none of them has cause %q", cause)
 	}
 	for _, cause := range []transport.Cause{"", "of a later version"} {
-		if err := cause.Err("as it says"); transport.CauseOf(err) != "" || err.Error() != "as it says" {
+		if err := cause.Err("as stated"); transport.CauseOf(err) != "" || err.Error() != "as stated" {
 			t.Errorf("%q: %v", cause, err)
 		}
 	}

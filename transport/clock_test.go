@@ -11,7 +11,7 @@ import (
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
-// The estimate is never off by more than it says, whatever the way there and
+// The estimate is never off by more than it states, whatever the way there and
 // back takes, and however the crystals drift within their tolerance.
 func TestClockWithinUncertainty(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -107,15 +107,15 @@ func TestControls(t *testing.T) {
 		k.camera.ReportControls(k.state)
 		k.mu.Unlock()
 		w.waitFor(100*time.Millisecond, "change", func() bool { return w.stream.Controls().List[0].Value == 7 })
-		// What is known is not said again.
+		// What is known is not reported again.
 		time.Sleep(time.Second)
 		before := len(w.screen.Events().Controls)
 		time.Sleep(5 * time.Second)
-		if told := w.screen.Events().Controls; len(told) != before {
-			t.Errorf("reported %d times, then %d", before, len(told))
+		if reports := w.screen.Events().Controls; len(reports) != before {
+			t.Errorf("reported %d times, then %d", before, len(reports))
 		}
 		trace.check(w)
-		w.cable.Cut() // the next session says it again
+		w.cable.Cut() // the next session repeats it
 		w.waitFor(time.Second, "end", func() bool { return len(w.screen.Events().Ends) == 1 })
 		w.waitFor(time.Second, "controls", func() bool { return len(w.stream.Controls().List) == 3 })
 	})
@@ -224,7 +224,7 @@ func TestTooManySettings(t *testing.T) {
 	})
 }
 
-// A sender without remote control is told from one that is slow.
+// A sender without remote control is distinguished from one that is slow.
 func TestSenderWithoutControls(t *testing.T) {
 	inWorld(t, func(w *world) {
 		var again <-chan outcome // set when the early one is refused
@@ -281,7 +281,7 @@ func TestSettingsOfAClosedStream(t *testing.T) {
 	})
 }
 
-// A viewer that does not know controls hears nothing of them.
+// A viewer that does not know controls gets none of them.
 func TestViewerWithoutControls(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.knobs(1)
@@ -294,12 +294,12 @@ func TestViewerWithoutControls(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		if trace.had(wire.Controls) {
-			t.Error("it was told")
+			t.Error("controls were sent")
 		}
 	})
 }
 
-// What a viewer does not say in its last Set is not carried out any more.
+// What is not in a viewer's last Set is not carried out any more.
 func TestSettingsAreTakenBack(t *testing.T) {
 	inWorld(t, func(w *world) {
 		k := w.knobs(3)

@@ -11,7 +11,7 @@ import (
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
-// nowhere is a connection that says nothing and takes everything.
+// nowhere is a connection that reads from a buffer and takes every write.
 type nowhere struct{ io.Reader }
 
 func (nowhere) WriteBuffers(bufs [][]byte) error { return nil }
@@ -92,7 +92,7 @@ func FuzzReceiverHandle(f *testing.F) {
 		if n := pool.Outstanding(); n != 0 {
 			t.Errorf("%d frames were not released", n)
 		}
-		_ = rs.writeDue() // a goodbye's answer ends it
+		_ = rs.writeDue() // the answer to a Bye ends it
 		rs.end(nil)
 		endParts(rs.session)
 	})
@@ -125,7 +125,7 @@ func FuzzSenderHandle(f *testing.F) {
 		if ss.peer.Load() == nil {
 			t.Error("the session did not begin")
 		}
-		_ = ss.writeDue() // a goodbye's answer ends it
+		_ = ss.writeDue() // the answer to a Bye ends it
 		endParts(ss.session)
 		ss.closeStreams()
 		for i := range ss.streams {

@@ -285,7 +285,7 @@ func TestSenderOpensAgain(t *testing.T) {
 	})
 }
 
-// A viewer that says goodbye and does not wait for an answer has said it.
+// A Bye counts also where the viewer does not wait for its answer.
 func TestViewerLeavesInHaste(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.sending = start(w.sender.Run)
@@ -452,7 +452,7 @@ func TestFlood(t *testing.T) {
 	})
 }
 
-// A peer that fails again and again is not asked too often, nor spoken of.
+// A peer that fails again and again is not served too often, and is logged once.
 func TestBackOff(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.viewing = start(w.receiver.Run)

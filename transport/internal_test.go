@@ -110,7 +110,7 @@ func TestCaptureTimes(t *testing.T) {
 	}
 }
 
-// A sender that does not know when a frame was captured tells of no time.
+// A sender that does not know when a frame was captured sends no time.
 func TestCaptureTimeUnknown(t *testing.T) {
 	now := time.Now()
 	times := newSessionTimes(newTimeline(), time.Hour, 0)

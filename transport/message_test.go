@@ -113,7 +113,7 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
-// Whatever is said of this host fits into the record, and is accepted there.
+// Whatever describes this host fits into the record, and is accepted there.
 func TestLongTextsFit(t *testing.T) {
 	long := strings.Repeat("\x01<\"", 5000)
 	status := Status{State: State(long), Text: long}.bounded()

@@ -16,17 +16,17 @@ import (
 )
 
 func sampleJPEG(t *testing.T) []byte {
-	picture, err := os.ReadFile(filepath.Join("..", "fixtures", "jpeg", "good-420.jpg"))
+	image, err := os.ReadFile(filepath.Join("..", "fixtures", "jpeg", "good-420.jpg"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return picture
+	return image
 }
 
-// A peer that sends nothing but pictures is shown, however long it pauses.
+// A peer that sends nothing but frames is shown, however long it pauses.
 func TestPlainMJPEG(t *testing.T) {
 	inWorld(t, func(w *world) {
-		picture := sampleJPEG(t)
+		image := sampleJPEG(t)
 		var images [][]byte
 		viewer := &transporttest.Consumer{T: t, Seen: func(f *capture.Frame) { images = append(images, bytes.Clone(f.Data)) }}
 		w.open(viewer)
@@ -43,14 +43,14 @@ func TestPlainMJPEG(t *testing.T) {
 		w.viewing = start(w.receiver.Run)
 		i := w.impostor(w.cable.Sender)
 		for range 6 {
-			i.raw(picture)
+			i.raw(image)
 			time.Sleep(2 * transport.Liveness)
 		}
 		i.conn.Close()
 		w.waitFor(time.Second, "end", func() bool { return len(viewer.Events().Ends) == 1 })
 		got := viewer.Events()
-		if len(images) != 3 || !bytes.Equal(images[2], picture) || len(got.Modes) != 1 || len(got.Peers) != 1 {
-			t.Errorf("%d pictures, %+v", len(images), got)
+		if len(images) != 3 || !bytes.Equal(images[2], image) || len(got.Modes) != 1 || len(got.Peers) != 1 {
+			t.Errorf("%d frames, %+v", len(images), got)
 		}
 		if !errors.Is(got.Ends[0], io.EOF) {
 			t.Errorf("it ended with: %v", got.Ends[0])
@@ -61,7 +61,7 @@ func TestPlainMJPEG(t *testing.T) {
 		w.cable.Change(func() {
 			for _, s := range trace.steps {
 				if s.from == w.cable.Viewer {
-					t.Errorf("the viewer said %v", s.h.Type)
+					t.Errorf("the viewer wrote %v", s.h.Type)
 				}
 			}
 		})
@@ -134,7 +134,7 @@ func TestPlainMJPEGRefused(t *testing.T) {
 	})
 }
 
-// What is neither records nor pictures ends the session, and is not kept.
+// What is neither records nor frames ends the session, and is not kept.
 func TestNeitherRecordsNorPictures(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.viewing = start(w.receiver.Run)

@@ -30,7 +30,7 @@ type step struct {
 
 func (w *world) trace() *trace {
 	t := &trace{cable: w.cable}
-	w.hear(func(from *transporttest.End, h wire.Header) {
+	w.watchRecords(func(from *transporttest.End, h wire.Header) {
 		w.cable.Change(func() { t.steps = append(t.steps, step{from, h}) })
 	})
 	return t
@@ -161,7 +161,7 @@ func TestModeChange(t *testing.T) {
 	})
 }
 
-// A viewer or a line that is slow gets the newest pictures, and never has more
+// A viewer or a line that is slow gets the newest frames, and never has more
 // than the window on its way.
 func TestNewestWins(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -189,7 +189,7 @@ func testNewestWins(w *world, slow time.Duration, rate int) {
 		transfer = size * time.Second / time.Duration(rate)
 	}
 	sent := 0
-	w.hear(func(_ *transporttest.End, h wire.Header) {
+	w.watchRecords(func(_ *transporttest.End, h wire.Header) {
 		if h.Type != wire.Frame {
 			return
 		}
@@ -229,7 +229,7 @@ func testNewestWins(w *world, slow time.Duration, rate int) {
 func TestControlPassesBetweenPieces(t *testing.T) {
 	inWorld(t, func(w *world) {
 		inside, passed := false, 0
-		w.hear(func(_ *transporttest.End, h wire.Header) {
+		w.watchRecords(func(_ *transporttest.End, h wire.Header) {
 			switch {
 			case h.Type == wire.Frame:
 				inside = h.Flags&wire.Last == 0
@@ -287,7 +287,7 @@ func testDamage(w *world, oneIn int, r *rand.Rand, damage func(*rand.Rand, []byt
 	changed := *transporttest.MJPEG720
 	w.feed.SetMode(&changed)
 	w.stream.Start(capture.Want{Camera: "another"})
-	w.feed.Report(transport.Status{State: transport.Running, Text: "said once"})
+	w.feed.Report(transport.Status{State: transport.Running, Text: "reported once"})
 	time.Sleep(10 * time.Second)
 	healthy := w.screen.Frames()
 	w.cable.Change(func() { w.cable.Damage = whole })
@@ -306,7 +306,7 @@ func testDamage(w *world, oneIn int, r *rand.Rand, damage func(*rand.Rand, []byt
 	if starts, _ := w.feed.Requests(); starts[len(starts)-1].Camera != "another" {
 		w.Errorf("the last Start was lost")
 	}
-	if n := len(got.Statuses); n == 0 || got.Statuses[n-1].Text != "said once" {
+	if n := len(got.Statuses); n == 0 || got.Statuses[n-1].Text != "reported once" {
 		w.Errorf("the Status was lost")
 	}
 }
@@ -419,18 +419,18 @@ func TestGoodbye(t *testing.T) {
 		begun := time.Now()
 		w.stop(w.viewing)
 		if took := time.Since(begun); took > 50*time.Millisecond {
-			t.Errorf("the viewer's goodbye took %v", took)
+			t.Errorf("the viewer's Bye took %v", took)
 		}
 		time.Sleep(time.Second)
 		if _, stops := w.feed.Requests(); stops != 1 || !strings.Contains(w.log.String(), "viewer disconnected: viewer was closed") {
-			t.Errorf("the sender did not read the goodbye:\n%v", w.log)
+			t.Errorf("the sender did not read the Bye:\n%v", w.log)
 		}
 		w.viewing = start(w.receiver.Run)
 		w.waitForFrames(10, time.Second)
 		begun = time.Now()
 		w.stop(w.sending)
 		if took := time.Since(begun); took > 50*time.Millisecond {
-			t.Errorf("the sender's goodbye took %v", took)
+			t.Errorf("the sender's Bye took %v", took)
 		}
 		w.waitFor(time.Second, "end", func() bool { return len(w.screen.Events().Ends) == 2 })
 		if err := w.screen.Events().Ends[1]; err.Error() != "sender was closed" {
@@ -455,7 +455,7 @@ func TestFeedEnds(t *testing.T) {
 	}
 }
 
-// A viewer that ends with the last frame has all of them, whoever speaks first.
+// A viewer that ends with the last frame has all of them, whichever Bye comes first.
 func TestBothEndWithTheLastFrame(t *testing.T) {
 	for seed := range uint64(50) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
@@ -493,19 +493,19 @@ func TestFeedFails(t *testing.T) {
 		if !errors.Is(w.sending.err, w.feed.Err) {
 			t.Errorf("the sender ended with: %v", w.sending.err)
 		}
-		w.waitFor(time.Second, "goodbye", func() bool { return len(w.screen.Events().Ends) == 1 })
+		w.waitFor(time.Second, "Bye", func() bool { return len(w.screen.Events().Ends) == 1 })
 		if err := w.screen.Events().Ends[0].Error(); err != "out of memory" {
 			t.Errorf("the viewer's session ended with: %v", err)
 		}
 	})
 }
 
-// A viewer that went away before it said that it had everything may have not.
+// A viewer that went away before its ByeAck may lack frames.
 func TestFeedEndsUnseen(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.mayFail = true
 		w.feed.Period, w.feed.Count = 0, 3
-		w.hear(func(_ *transporttest.End, h wire.Header) {
+		w.watchRecords(func(_ *transporttest.End, h wire.Header) {
 			if h.Type == wire.ByeAck {
 				w.cable.Cut()
 			}
@@ -645,14 +645,14 @@ func TestCamerasNotAnswered(t *testing.T) {
 func TestStatus(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.startBoth()
-		for _, c := range []struct{ said, want transport.Status }{
+		for _, c := range []struct{ reported, want transport.Status }{
 			{transport.Status{State: transport.Waiting, Text: "the camera is unplugged"}, transport.Status{State: transport.Waiting, Text: "the camera is unplugged"}},
 			{transport.Status{State: transport.Waiting, Text: "a\x1b[31mb\r\nc\u202e"}, transport.Status{State: transport.Waiting, Text: "a\uFFFD[31mb\uFFFD\uFFFDc\uFFFD"}},
 			{transport.Status{State: transport.Failed, Text: strings.Repeat("<", 5000)}, transport.Status{State: transport.Failed, Text: strings.Repeat("<", transport.MaxReason)}},
 			{transport.Status{State: transport.Running}, transport.Status{State: transport.Running}},
 		} {
-			w.feed.Report(c.said)
-			w.feed.Report(c.said)
+			w.feed.Report(c.reported)
+			w.feed.Report(c.reported)
 			time.Sleep(2 * time.Second)
 			if got := w.screen.Events().Statuses; len(got) == 0 || got[len(got)-1] != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)
@@ -661,7 +661,7 @@ func TestStatus(t *testing.T) {
 		if got := w.screen.Events().Statuses; len(got) != 4 {
 			t.Errorf("%d statuses: %+v", len(got), got)
 		}
-		w.cable.Cut() // the next session says it again
+		w.cable.Cut() // the next session repeats it
 		time.Sleep(time.Second)
 		if got := w.screen.Events().Statuses; len(got) != 5 || got[4].State != transport.Running {
 			t.Errorf("%d statuses: %+v", len(got), got)

@@ -126,29 +126,31 @@ func TestStalledCameraDelaysNoOther(t *testing.T) {
 	})
 }
 
-// A frame in three records does not keep a small one waiting: at most one record of
-// each other stream goes before it.
+// A small frame does not wait until a large one is through: it is written between its
+// records, of which frames of one stream do not mix.
 func TestRecordsTakeTurns(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.sizes(func(uint32) int { return 2_900_000 })
 		small := w.addCamera(&transporttest.Producer{Period: 40 * time.Millisecond, Content: func(n uint32) []byte { return transporttest.Sample(n, 1000) }}, transport.Policy{})
 		w.cable.Rate = 50_000_000
-		longest, passed := 0, 0
-		w.hear(func(_ *transporttest.End, h wire.Header) {
+		begun, inside := false, 0
+		w.watchRecords(func(_ *transporttest.End, h wire.Header) {
 			switch {
 			case h.Type == wire.Frame && h.Stream == 1:
-				passed++
-			case h.Type == wire.Frame:
-				passed = 0
+				if begun != (h.Flags&wire.First == 0) {
+					t.Errorf("a large frame goes on with flags %v", h.Flags)
+				}
+				begun = h.Flags&wire.Last == 0
+			case h.Type == wire.Frame && begun:
+				inside++
 			}
-			longest = max(longest, passed)
 		})
 		small.Start(capture.Want{})
 		w.startBoth()
-		time.Sleep(3 * time.Second)
-		// A record takes 5 ms: eight fit between two small frames, one or two more are under way.
-		if n := small.screen.Frames(); n < 70 || longest > 11 || w.screen.Frames() < 40 {
-			t.Errorf("%d small frames, %d large ones, up to %d records between", n, w.screen.Frames(), longest)
+		time.Sleep(2 * time.Second)
+		w.stop(w.sending)
+		if n := small.screen.Frames(); n < 40 || inside < n*2/3 || w.screen.Frames() < 25 {
+			t.Errorf("%d small frames, %d of them inside of the %d large ones", n, inside, w.screen.Frames())
 		}
 	})
 }
@@ -218,7 +220,7 @@ func TestWindow(t *testing.T) {
 			p := &transporttest.Producer{Content: func(n uint32) []byte { return transporttest.Sample(n, 100) }}
 			s := w.addCamera(p, transport.Policy{Window: window})
 			var granted []uint64
-			w.hear(func(_ *transporttest.End, h wire.Header) {
+			w.watchRecords(func(_ *transporttest.End, h wire.Header) {
 				if h.Type == wire.Frame && h.Stream == 2 {
 					granted = append(granted, s.Stats().Frames)
 				}
@@ -227,6 +229,7 @@ func TestWindow(t *testing.T) {
 			s.Start(capture.Want{})
 			w.startBoth()
 			time.Sleep(2 * time.Second)
+			w.stop(w.sending)
 			most := 0
 			for i, received := range granted {
 				most = max(most, i+1-int(received))
@@ -245,7 +248,7 @@ func TestLastFrameOfOthers(t *testing.T) {
 		big := w.addCamera(&transporttest.Producer{Content: func(n uint32) []byte { return transporttest.Sample(n, 2_000_000) }}, transport.Policy{})
 		w.cable.Rate = 10_000_000
 		var begun, ended []uint16
-		w.hear(func(_ *transporttest.End, h wire.Header) {
+		w.watchRecords(func(_ *transporttest.End, h wire.Header) {
 			if h.Type == wire.Frame && h.Flags&wire.First != 0 {
 				begun = append(begun, h.Stream)
 			}

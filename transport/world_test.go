@@ -111,8 +111,8 @@ func (w *world) sizes(size func(number uint32) int) {
 	w.feed.Content = func(number uint32) []byte { return transporttest.Sample(number, size(number)) }
 }
 
-// hear has a function called with every record that is written.
-func (w *world) hear(written func(from *transporttest.End, h wire.Header)) {
+// watchRecords has a function called with every record that is written.
+func (w *world) watchRecords(written func(from *transporttest.End, h wire.Header)) {
 	w.cable.Change(func() { w.cable.Written = written })
 }
 

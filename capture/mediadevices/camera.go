@@ -18,9 +18,9 @@ import (
 )
 
 // Camera is the far camera as a driver of pion. It is the driver of a
-// virtualcam.Camera with the format Format: that has it registered with pion's manager
-// from its Start to its Close, gives it frames at a steady rate and in one size,
-// whatever happens behind it, and knows whether somebody records.
+// virtualcam.Camera: that has it registered with pion's manager from its Start to its
+// Close, gives it frames at a steady rate and in one size, whatever happens behind it,
+// and knows whether somebody records.
 //
 // The images have limited range, as those of pion's own cameras. Each is valid until
 // its release function is called.
@@ -31,8 +31,8 @@ type Camera struct {
 	opened bool // by a virtualcam.Camera, which has one node at a time
 }
 
-// Format is what the virtualcam.Options of a Camera must ask for.
-var Format = capture.Format{Pixel: capture.YUV420}
+// formats is what an image.YCbCr can hold and encoders take.
+var formats = []capture.PixelFormat{capture.YUV420}
 
 // NewCamera returns a camera that pion lists with a label.
 func NewCamera(label string) *Camera {
@@ -44,8 +44,8 @@ var _ virtualcam.Driver = (*Camera)(nil)
 // errOne is why a Camera makes no more nodes.
 var errOne = errors.New("make a node: a pion driver is one camera")
 
-// Formats returns the one that pion's readers get without a copy.
-func (c *Camera) Formats() []capture.PixelFormat { return []capture.PixelFormat{Format.Pixel} }
+// Formats returns the one of the images.
+func (c *Camera) Formats() []capture.PixelFormat { return formats }
 
 // Nodes returns the one that there is.
 func (c *Camera) Nodes(string) ([]virtualcam.NodeInfo, error) {
@@ -57,8 +57,8 @@ func (c *Camera) Make() error { return errOne }
 
 // Open registers the camera with pion's manager.
 func (c *Camera) Open(_ string, f capture.Format, r capture.Rate) (virtualcam.Node, error) {
-	if f.Pixel != Format.Pixel {
-		return nil, fmt.Errorf("%w: %v is not %v", virtualcam.ErrFormat, f.Pixel, Format.Pixel)
+	if !slices.Contains(formats, f.Pixel) {
+		return nil, fmt.Errorf("%w: %v is not %v", virtualcam.ErrFormat, f.Pixel, formats)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -228,7 +228,7 @@ func (v *reader) release(data []byte) {
 	}
 }
 
-// imageOf returns an image of Format that lies in data.
+// imageOf returns an image that lies in data.
 func imageOf(f capture.Format, data []byte) *image.YCbCr {
 	p, _ := f.Planes()
 	return &image.YCbCr{

@@ -30,7 +30,7 @@ func publish(t *testing.T, camera *mediadevices.Camera) *far {
 	t.Helper()
 	f := &far{needs: make(chan bool, 10)}
 	f.Camera = virtualcam.New(virtualcam.Options{
-		Driver: camera, Format: small, OnDemand: true, Pool: &f.pool, Need: func(yes bool) { f.needs <- yes },
+		Driver: camera, Want: small, OnDemand: true, Pool: &f.pool, Need: func(yes bool) { f.needs <- yes },
 	})
 	if err := f.Start(); err != nil {
 		t.Fatal(err)

@@ -47,6 +47,9 @@ func (Driver) Find(name string) (capture.Device, error) {
 			return d, nil
 		}
 	}
+	if name == "" {
+		return capture.Device{}, capture.ErrNoneFound
+	}
 	return capture.Device{}, fmt.Errorf("%w: %q", capture.ErrNoCamera, name)
 }
 

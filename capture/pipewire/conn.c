@@ -45,22 +45,11 @@ static void copy_text(char *to, size_t size, const struct spa_dict *props, const
 	snprintf(to, size, "%s", text ? text : "");
 }
 
-static void on_global(void *data, uint32_t id, uint32_t permissions, const char *type, uint32_t version,
-		      const struct spa_dict *props)
+// add_node takes note of a camera.
+static void add_node(struct tb_conn *c, uint32_t id, const struct spa_dict *props)
 {
-	struct tb_conn *c = data;
-	const char *name;
-	if (!props)
-		return;
-	if (strcmp(type, PW_TYPE_INTERFACE_Metadata) == 0) {
-		name = spa_dict_lookup(props, PW_KEY_METADATA_NAME);
-		if (name && strcmp(name, "default") == 0)
-			c->manager = id;
-		return;
-	}
-	name = spa_dict_lookup(props, PW_KEY_MEDIA_CLASS);
-	if (strcmp(type, PW_TYPE_INTERFACE_Node) != 0 || !name || strcmp(name, "Video/Source") != 0 ||
-	    c->n_nodes == TB_NODES)
+	const char *class = spa_dict_lookup(props, PW_KEY_MEDIA_CLASS);
+	if (!class || strcmp(class, "Video/Source") != 0 || c->n_nodes == TB_NODES)
 		return;
 	struct tb_node *n = &c->nodes[c->n_nodes++];
 	memset(n, 0, sizeof(*n));
@@ -69,9 +58,33 @@ static void on_global(void *data, uint32_t id, uint32_t permissions, const char 
 	copy_text(n->name, sizeof(n->name), props, PW_KEY_NODE_NAME);
 	copy_text(n->description, sizeof(n->description), props, PW_KEY_NODE_DESCRIPTION);
 	copy_text(n->api, sizeof(n->api), props, PW_KEY_DEVICE_API);
-	copy_text(n->path, sizeof(n->path), props, PW_KEY_OBJECT_PATH);
-	copy_text(n->location, sizeof(n->location), props, "api.libcamera.location");
 	tb_wake(c);
+}
+
+// add_port takes note of an output of a node.
+static void add_port(struct tb_conn *c, uint32_t id, const struct spa_dict *props)
+{
+	const char *direction = spa_dict_lookup(props, PW_KEY_PORT_DIRECTION);
+	const char *node = spa_dict_lookup(props, PW_KEY_NODE_ID);
+	if (direction && node && strcmp(direction, "out") == 0 && c->n_ports < TB_PORTS)
+		c->ports[c->n_ports++] = (struct tb_port){id, atoi(node)};
+}
+
+static void on_global(void *data, uint32_t id, uint32_t permissions, const char *type, uint32_t version,
+		      const struct spa_dict *props)
+{
+	struct tb_conn *c = data;
+	if (!props)
+		return;
+	if (strcmp(type, PW_TYPE_INTERFACE_Node) == 0) {
+		add_node(c, id, props);
+	} else if (strcmp(type, PW_TYPE_INTERFACE_Port) == 0) {
+		add_port(c, id, props);
+	} else if (strcmp(type, PW_TYPE_INTERFACE_Metadata) == 0) {
+		const char *name = spa_dict_lookup(props, PW_KEY_METADATA_NAME);
+		if (name && strcmp(name, "default") == 0)
+			c->manager = id;
+	}
 }
 
 static void on_global_remove(void *data, uint32_t id)
@@ -79,6 +92,9 @@ static void on_global_remove(void *data, uint32_t id)
 	struct tb_conn *c = data;
 	if (id == c->manager)
 		c->manager = SPA_ID_INVALID;
+	for (uint32_t i = 0; i < c->n_ports; i++)
+		if (c->ports[i].id == id)
+			c->ports[i] = c->ports[--c->n_ports];
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
 		if (c->nodes[i].id == id) {
 			c->nodes[i] = c->nodes[--c->n_nodes];

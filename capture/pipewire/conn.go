@@ -4,6 +4,12 @@ package pipewire
 #cgo CFLAGS: -O2 -I/usr/include/pipewire-0.3 -I/usr/include/spa-0.2 -D_REENTRANT
 #cgo noescape tb_output_write
 #cgo nocallback tb_output_write
+#cgo noescape tb_input_take
+#cgo nocallback tb_input_take
+#cgo noescape tb_input_copy
+#cgo nocallback tb_input_copy
+#cgo noescape tb_input_state
+#cgo nocallback tb_input_state
 #cgo noescape tb_output_state
 #cgo nocallback tb_output_state
 #include <stdlib.h>
@@ -35,7 +41,7 @@ var load = sync.OnceValue(func() error {
 // conn is a connection to the daemon.
 type conn struct {
 	c    *C.struct_tb_conn
-	wake *os.File // readable when something has changed; closing it wakes who waits
+	wake *os.File // readable when something has changed
 }
 
 // connect connects to the daemon of this session.
@@ -54,19 +60,20 @@ func connect() (*conn, error) {
 	return c, nil
 }
 
-// wait returns when something may have changed; false once the connection is closed.
+// wait returns when something may have changed; false after interrupt.
 func (c *conn) wait() bool {
 	var count [8]byte
 	_, err := c.wake.Read(count[:])
 	return err == nil
 }
 
-// interrupt ends wait for good.
-func (c *conn) interrupt() { c.wake.Close() }
+// interrupt ends wait for good. The descriptor stays open: C writes to it.
+func (c *conn) interrupt() { _ = c.wake.SetReadDeadline(time.Unix(1, 0)) }
 
 // close ends the connection. Nobody may use it any more.
 func (c *conn) close() {
-	C.tb_conn_close(c.c) // which writes to wake
+	c.interrupt()
+	C.tb_conn_close(c.c)
 	c.wake.Close()
 }
 

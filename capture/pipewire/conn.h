@@ -5,6 +5,8 @@
 #include "dl.h"
 #include "pipewire.h"
 
+#define TB_PORTS 512
+
 struct tb_conn {
 	struct pw_thread_loop *loop;
 	struct pw_context *context;
@@ -17,6 +19,8 @@ struct tb_conn {
 	uint32_t manager;   // id of the object that only a session manager makes
 	struct tb_node nodes[TB_NODES];
 	uint32_t n_nodes;
+	struct tb_port { uint32_t id, node; } ports[TB_PORTS]; // outputs, of any node
+	uint32_t n_ports;
 };
 
 #define tb_lock(c) tb_pw.pw_thread_loop_lock_((c)->loop)

@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+_Static_assert(TB_BOOL == SPA_TYPE_Bool && TB_INT == SPA_TYPE_Int && TB_FLOAT == SPA_TYPE_Float &&
+	TB_MJPEG == SPA_VIDEO_FORMAT_ENCODED, "constants of Go are not those of SPA");
+
 // description is what a node answers.
 struct description {
 	struct tb_node *node;
@@ -190,6 +193,26 @@ static const struct pw_node_events events = {
 	.param = on_param,
 };
 
+static const struct pw_port_events port_events = {
+	PW_VERSION_PORT_EVENTS,
+	.param = on_param,
+};
+
+// ask_port adds the modes of a port: some nodes have none themselves.
+static int ask_port(struct tb_conn *c, uint32_t id, struct description *d, int wait_ms)
+{
+	struct pw_port *port = pw_registry_bind(c->registry, id, PW_TYPE_INTERFACE_Port, PW_VERSION_PORT, 0);
+	if (!port)
+		return -ENOMEM;
+	spa_zero(d->listener);
+	pw_port_add_listener(port, &d->listener, &port_events, d);
+	pw_port_enum_params(port, 0, SPA_PARAM_EnumFormat, 0, UINT32_MAX, NULL);
+	int res = tb_sync(c, wait_ms);
+	spa_hook_remove(&d->listener);
+	tb_pw.pw_proxy_destroy_((struct pw_proxy *)port);
+	return res;
+}
+
 static struct pw_node *bind_node(struct tb_conn *c, uint32_t id)
 {
 	return pw_registry_bind(c->registry, id, PW_TYPE_INTERFACE_Node, PW_VERSION_NODE, 0);
@@ -211,6 +234,9 @@ int tb_conn_describe(struct tb_conn *c, struct tb_node *n, int wait_ms)
 		spa_hook_remove(&d.listener);
 		tb_pw.pw_proxy_destroy_((struct pw_proxy *)node);
 	}
+	for (uint32_t i = 0; res >= 0 && n->n_modes == 0 && i < c->n_ports; i++)
+		if (c->ports[i].node == n->id)
+			res = ask_port(c, c->ports[i].id, &d, wait_ms);
 	tb_unlock(c);
 	return res;
 }

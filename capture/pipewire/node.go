@@ -12,15 +12,12 @@ type node struct {
 	name        string // which several may have
 	description string
 	api         string // of its device: v4l2, libcamera, or "" for a program's
-	path        string // of its device
-	location    string // of a camera: front, back, external or ""
 }
 
 func newNode(n *C.struct_tb_node) node {
 	return node{
 		id: uint32(n.id), serial: C.GoString(&n.serial[0]), name: C.GoString(&n.name[0]),
 		description: C.GoString(&n.description[0]), api: C.GoString(&n.api[0]),
-		path: C.GoString(&n.path[0]), location: C.GoString(&n.location[0]),
 	}
 }
 

@@ -25,8 +25,11 @@ struct tb_mode {
 
 // tb_control is a control of a node (SPA_PARAM_PropInfo and SPA_PARAM_Props).
 #define TB_LABELS 32
+#define TB_BOOL 2 // of enum spa_type
+#define TB_INT 4
+#define TB_FLOAT 6
 struct tb_control {
-	uint32_t id, type; // SPA_TYPE_Bool, SPA_TYPE_Int or SPA_TYPE_Float
+	uint32_t id, type; // TB_BOOL, TB_INT or TB_FLOAT
 	char name[64];
 	double value, initial, min, max;
 	bool has_value;
@@ -41,7 +44,7 @@ struct tb_control {
 #define TB_CONTROLS 64
 struct tb_node {
 	uint32_t id;
-	char serial[24], name[256], description[256], api[32], path[256], location[32];
+	char serial[24], name[256], description[256], api[32];
 	struct tb_mode *modes;
 	struct tb_control *controls;
 	uint32_t n_modes, n_controls;

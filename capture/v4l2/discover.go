@@ -84,10 +84,6 @@ func (n *node) rank() int {
 	return 0
 }
 
-// errLibcamera is returned when a camera's nodes give raw sensor data and need a
-// pipeline to be set up, which is libcamera's work.
-var errLibcamera = errors.New("needs libcamera: feed a v4l2loopback node from it and use that")
-
 // sensorDrivers are those of which some versions do not set V4L2_CAP_IO_MC.
 var sensorDrivers = []string{"ipu3-cio2", "ipu6", "isys", "unicam", "rp1-cfe"}
 
@@ -106,7 +102,7 @@ func (n *node) notCamera() error {
 	case caps&(capVideoCapture|capVideoCaptureMPlane) == 0:
 		return n.notCameraError(errors.New("does not capture video"))
 	case caps&capIOMC != 0, sensor:
-		return n.notCameraError(errLibcamera)
+		return n.notCameraError(capture.ErrNeedsLibcamera)
 	case caps&capStreaming == 0:
 		return n.notCameraError(errors.New("cannot stream"))
 	}
@@ -175,7 +171,7 @@ func (Driver) Unusable() []error {
 	}
 	var reasons []error
 	for _, n := range all {
-		if _, err := describeCamera(n); n.err != nil || errors.Is(err, errLibcamera) {
+		if _, err := describeCamera(n); n.err != nil || errors.Is(err, capture.ErrNeedsLibcamera) {
 			reasons = append(reasons, err)
 		}
 	}
@@ -277,32 +273,32 @@ func matchCameras(all []node, name string) ([]node, error) {
 // of each kind that would be one.
 func noCamera(err error, all []node) error {
 	var cameras []node
-	var sensor string
-	var closed error
+	var sensor, closed error
 	for _, n := range all {
 		switch err := n.notCamera(); {
 		case err == nil:
 			cameras = append(cameras, n)
-		case errors.Is(err, errLibcamera):
-			sensor = cmp.Or(sensor, fmt.Sprintf("; %v %v", &n, errLibcamera))
+		case errors.Is(err, capture.ErrNeedsLibcamera):
+			sensor = cmp.Or(sensor, fmt.Errorf("%v %w", &n, capture.ErrNeedsLibcamera))
 		case n.err != nil:
 			closed = cmp.Or(closed, err)
 		}
 	}
-	there := sensor
-	if len(cameras) > 0 {
-		there = "; there is " + joinNodes(cameras) + there
-	}
-	if there == "" && closed == nil {
+	if len(cameras) == 0 && sensor == nil && closed == nil {
 		return err
 	}
 	if err == capture.ErrNoneFound { // for which plugging one in would help
 		err = fmt.Errorf("%w: no usable one found", capture.ErrNoCamera)
 	}
-	if closed == nil {
-		return fmt.Errorf("%w%s", err, there)
+	if len(cameras) > 0 {
+		err = fmt.Errorf("%w; there is %s", err, joinNodes(cameras))
 	}
-	return fmt.Errorf("%w%s; %w", err, there, closed)
+	for _, more := range []error{sensor, closed} {
+		if more != nil {
+			err = fmt.Errorf("%w; %w", err, more)
+		}
+	}
+	return err
 }
 
 func joinNodes(nodes []node) string {
@@ -348,7 +344,7 @@ func describeCamera(n node) (capture.Device, error) {
 	_ = followSignal(fd, n.path) // its size is the only one; a lack of it shows in the inputs
 	modes := listModes(fd, bufType, cam)
 	if len(modes) > 0 && !slices.ContainsFunc(modes, func(m capture.Mode) bool { return !isBayer(m.Pixel) }) {
-		return capture.Device{}, n.notCameraError(fmt.Errorf("delivers only %s, raw sensor data: it %w", capture.FormatNames(modes), errLibcamera))
+		return capture.Device{}, n.notCameraError(fmt.Errorf("delivers only %s, raw sensor data: it %w", capture.FormatNames(modes), capture.ErrNeedsLibcamera))
 	}
 	return capture.Device{
 		Path:     n.path,

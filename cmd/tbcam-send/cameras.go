@@ -8,12 +8,13 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/capture/pattern"
+	"github.com/tbcam/tbcam/capture/pipewire"
 	"github.com/tbcam/tbcam/capture/v4l2"
 )
 
 // drivers are asked in this order for the camera of a name: first those that know a
-// few names exactly. The last one names what there is instead.
-var drivers = []capture.Driver{pattern.Driver{}, v4l2.Driver{}}
+// few names exactly, then those that reach a device directly.
+var drivers = []capture.Driver{pattern.Driver{}, v4l2.Driver{}, pipewire.Driver{}}
 
 // hostCamera is a device and the driver that has it.
 type hostCamera struct {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -20,7 +21,7 @@ func list(drivers []capture.Driver, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	reasons := listUnusable(drivers)
+	reasons := listUnusable(drivers, cameras)
 	real := slices.ContainsFunc(cameras, func(c hostCamera) bool { return !c.Test })
 	if len(reasons) > 0 && !real {
 		return fmt.Errorf("%w: %s", capture.ErrNoCamera, strings.Join(reasons, "; "))
@@ -31,15 +32,19 @@ func list(drivers []capture.Driver, asJSON bool) error {
 	return nil
 }
 
-// listUnusable returns why devices that may be cameras cannot be used.
-func listUnusable(drivers []capture.Driver) (reasons []string) {
+// listUnusable returns why devices that may be cameras cannot be used. Those that need
+// libcamera can, where a camera of its is listed.
+func listUnusable(drivers []capture.Driver, cameras []hostCamera) (reasons []string) {
+	hasLibcamera := slices.ContainsFunc(cameras, func(c hostCamera) bool { return c.Driver == "libcamera" })
 	for _, d := range drivers {
 		excluder, ok := d.(capture.Excluder)
 		if !ok {
 			continue
 		}
 		for _, err := range excluder.Unusable() {
-			reasons = append(reasons, strings.TrimPrefix(cli.Explain(err), capture.ErrNoCamera.Error()+": "))
+			if !hasLibcamera || !errors.Is(err, capture.ErrNeedsLibcamera) {
+				reasons = append(reasons, strings.TrimPrefix(cli.Explain(err), capture.ErrNoCamera.Error()+": "))
+			}
 		}
 	}
 	return reasons

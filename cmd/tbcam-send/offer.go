@@ -102,18 +102,19 @@ func (o *offer) findGranted(name string, found *hostCamera) error {
 // findNamed returns the camera that the owner of this host means. Any device may be
 // opened for that.
 func (o *offer) findNamed(name string) (hostCamera, error) {
-	var err error
+	var missing error
 	for _, d := range o.drivers {
-		var device capture.Device
-		device, err = d.Find(name)
+		device, err := d.Find(name)
 		switch {
 		case err == nil:
 			return hostCamera{device, d}, nil
 		case !errors.Is(err, capture.ErrNoCamera), errors.Is(err, capture.ErrAmbiguous):
 			return hostCamera{}, err
+		case missing == nil, !errors.Is(err, capture.ErrNoneFound):
+			missing = err // the last driver that has cameras names what there is instead
 		}
 	}
-	return hostCamera{}, err
+	return hostCamera{}, missing
 }
 
 // findOffered returns the camera that a viewer asks for. It is a stranger: it may

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/ratelimit"
 )
 
 // freeWait is how long a camera that another stream lingers on may take to close.
@@ -15,7 +16,7 @@ const freeWait = 5 * time.Second
 // openCameras is which stream has which camera open: a camera is open once, however
 // many streams ask for it.
 type openCameras struct {
-	openings allowance // what requests may cost, over all streams; a change of mode is none
+	openings ratelimit.Limiter // what requests may cost, over all streams; a change of mode is none
 
 	mu    sync.Mutex
 	users []*cameraUser
@@ -35,7 +36,7 @@ type cameraUser struct {
 func (u *cameraUser) isIdle() bool { return u.lingers || u.stream.current().want == nil }
 
 func newOpenCameras() *openCameras {
-	return &openCameras{openings: allowance{burst: 10, every: 6 * time.Second}}
+	return &openCameras{openings: ratelimit.Limiter{Burst: 10, Every: 6 * time.Second}}
 }
 
 // inUseError is returned for a camera that another stream uses. Waiting does not help:

@@ -11,6 +11,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/ratelimit"
 )
 
 const (
@@ -49,11 +50,11 @@ type supervisor struct {
 	newest *request
 
 	// Accessed only by run.
-	requests  allowance    // what a peer's requests may cost
-	decided   *request     // the last one that was carried out or refused
-	want      capture.Want // of the last one that was not refused
-	hopeless  bool         // that needs another request
-	open      *opening     // nil: the camera is off
+	requests  ratelimit.Limiter // what a peer's requests may cost
+	decided   *request          // the last one that was carried out or refused
+	want      capture.Want      // of the last one that was not refused
+	hopeless  bool              // that needs another request
+	open      *opening          // nil: the camera is off
 	last      hostCamera
 	lastError string    // the last one that was logged
 	offAt     time.Time // when the camera is turned off, zero: it is wanted
@@ -65,7 +66,7 @@ func newSupervisor(f *feed, offer *offer, cameras *openCameras, base capture.Wan
 	return &supervisor{
 		feed: f, offer: offer, cameras: cameras, base: base, newest: &request{}, end: func() {},
 		asked: make(chan struct{}, 1), evicted: make(chan struct{}, 1),
-		requests: allowance{burst: 10, every: 500 * time.Millisecond},
+		requests: ratelimit.Limiter{Burst: 10, Every: 500 * time.Millisecond},
 	}
 }
 
@@ -235,7 +236,7 @@ func (s *supervisor) beginLinger() {
 // decideRequest begins to carry out a request, unless there were too many of late, or
 // refuses it.
 func (s *supervisor) decideRequest(r *request) time.Duration {
-	if wait := s.requests.take(); wait > 0 {
+	if wait := s.requests.Take(); wait > 0 {
 		return wait
 	}
 	want := r.want.WithDefaults(s.base)
@@ -251,7 +252,7 @@ func (s *supervisor) decideRequest(r *request) time.Duration {
 		s.resumeOpening(r)
 		return checkEvery
 	case err == nil && !s.open.isOf(camera):
-		if wait := s.cameras.openings.take(); wait > 0 {
+		if wait := s.cameras.openings.Take(); wait > 0 {
 			s.report(r, transport.Status{State: transport.Waiting, Text: "the camera was opened too often; retrying"})
 			return wait
 		}

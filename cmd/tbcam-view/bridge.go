@@ -215,6 +215,11 @@ func listShown(c transport.Controls) []capture.Control {
 	return list
 }
 
+// OtherSet implements hub.SettingListener: what tbcam-view control has set is desired, too.
+func (b *bridge) OtherSet(controls transport.Controls, granted capture.Setting) {
+	b.desired.remember(controls, granted)
+}
+
 // setControl sets a control of the far camera for the user, and does not wait.
 // done, if not nil, is called by another goroutine with what was granted.
 func (b *bridge) setControl(s capture.Setting, done func(capture.Setting, error)) {

@@ -55,6 +55,10 @@ calls (PipeWire, v4l2loopback), and records them; in any combination.
 Without flags it opens a window on the stream "tbcam". It runs until interrupted,
 and survives senders that come and go and unplugged cables.
 
+Any number of them may run on one stream, also for different cameras: the first one
+has the cable, and the others share it. A camera has one mode at a time, which
+tbcam-view mode changes for all.
+
 While recording, SIGUSR1 starts a new file, and SIGUSR2 stops and restarts.
 
 Keys in the window (H shows them too):

@@ -4,6 +4,7 @@ import (
 	"runtime/debug"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/sink/hub"
 	"github.com/tbcam/tbcam/sink/record"
 )
 
@@ -17,9 +18,19 @@ const otherMemory = 64 << 20
 // limitMemory bounds the memory of the process, and returns how much of that frames
 // may take.
 func (o *options) limitMemory() (frames int) {
-	frames = framesLimit + o.record.memory()
+	frames = framesLimit + o.record.memory() + hub.ClientMemory
 	debug.SetMemoryLimit(int64(frames + otherMemory))
 	return frames
+}
+
+// window returns how many frames may be on their way from the tbcam-view that has the
+// line: for a recorder as many as its memory has room for, 0 for a live view.
+func (r *recordFlags) window() int {
+	const usual = 1 << 20 // bytes of a frame
+	if r.path == "" {
+		return 0
+	}
+	return max(r.memory()/usual, 3)
 }
 
 // memory returns how many bytes of frames a recorder may hold.

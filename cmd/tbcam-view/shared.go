@@ -46,6 +46,7 @@ func (o *options) openStream(pool *capture.Pool, log *slog.Logger) (*sharedStrea
 	}
 	s.Hub, err = hub.New(s.receiver, log)
 	if err == nil && s.line != nil {
+		s.Window = func() int { return s.window(o) }
 		s.line.Share(s.Hub)
 		err = s.line.Claim()
 	}
@@ -100,6 +101,15 @@ func takeoverPause(stream string) (none time.Duration) {
 
 // attached reports whether another tbcam-view has the line.
 func (s *sharedStream) attached() bool { return s.line != nil && s.line.Attached() }
+
+// window returns how many frames may be on their way: on the line itself what a live view
+// needs, or frames grow old in the buffers of the line.
+func (s *sharedStream) window(o *options) int {
+	if s.attached() {
+		return o.record.window()
+	}
+	return 0
+}
 
 // run receives until the context ends, and then leaves the stream to another viewer.
 func (s *sharedStream) run(ctx context.Context) error {

@@ -68,6 +68,9 @@ func (c *camera) forget() {
 func (c *camera) Connected(peer transport.Peer) {
 	c.hub.mu.Lock()
 	defer c.hub.flushNow()
+	if c.hub.Window != nil {
+		c.far.SetWindow(c.hub.Window())
+	}
 	c.hub.begin(peer)
 }
 

@@ -328,6 +328,9 @@ func (s *clientStream) SetControl(setting capture.Setting) (capture.Setting, err
 	defer cancel()
 	select {
 	case a := <-answers:
+		if a.err == nil {
+			s.subscription.noteSetting(a.granted)
+		}
 		return a.granted, a.err
 	case <-ctx.Done():
 		return capture.Setting{}, fmt.Errorf("set control: no answer from the sender: %w", ctx.Err())

@@ -13,6 +13,10 @@ import (
 // Hub shares the streams of a transport.Receiver. Each far camera is received once, for
 // all its subscriptions; what is asked of it is the union of what they want.
 type Hub struct {
+	// Window, if set, returns how many frames may be on their way in a session that begins,
+	// as transport.Policy has it. It is set before the receiver runs.
+	Window func() int
+
 	receiver *transport.Receiver
 	log      *slog.Logger
 

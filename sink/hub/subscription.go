@@ -153,6 +153,24 @@ func (s *Subscription) SetControl(setting capture.Setting, done func(capture.Set
 	far.SetControl(setting, done)
 }
 
+// SettingListener is a consumer that wants to know what other processes set of the
+// camera's controls. OtherSet must not wait.
+type SettingListener interface {
+	OtherSet(controls transport.Controls, granted capture.Setting)
+}
+
+// noteSetting tells who follows the camera that this subscription has set a control.
+func (s *Subscription) noteSetting(granted capture.Setting) {
+	s.hub.mu.Lock()
+	defer s.hub.flush()
+	controls := s.camera.controls
+	for _, other := range s.hub.subscriptions {
+		if l, ok := other.consumer.(SettingListener); ok && other.camera == s.camera {
+			s.hub.post(other, func(transport.Consumer) { l.OtherSet(controls, granted) })
+		}
+	}
+}
+
 // Controls returns what the sender reported last of the camera's controls.
 func (s *Subscription) Controls() transport.Controls {
 	s.hub.mu.Lock()

@@ -468,11 +468,35 @@ func TestIdle(t *testing.T) {
 		}
 	})
 	time.Sleep(500 * time.Millisecond) // the last frames of ebiten
+	before := d.switches(t)
 	idle := percent(func() { time.Sleep(span) })
-	t.Logf("of a core: %.1f %% at 30 frames/s, %.1f %% while the camera is paused", busy, idle)
+	switches := float64(d.switches(t)-before) / span.Seconds()
+	t.Logf("of a core: %.1f %% at 30 frames/s, %.1f %% while the camera is paused, with %.1f switches/s", busy, idle, switches)
+	if switches > 20 {
+		t.Errorf("%.1f switches/s in an idle window", switches)
+	}
 	if idle > 5 || busy == 0 {
 		t.Error("an idle window may take 5 %, and one with frames takes more than nothing")
 	}
+}
+
+// switches returns how often the threads of the window's process were switched so far.
+func (d *desk) switches(t *testing.T) (n int) {
+	t.Helper()
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", d.cmd.Process.Pid))
+	if err != nil || tasks == nil {
+		t.Fatalf("no threads: %v", err)
+	}
+	for _, task := range tasks {
+		status, _ := os.ReadFile(task) // a thread may have gone
+		for line := range strings.Lines(string(status)) {
+			if key, value, _ := strings.Cut(line, ":"); strings.HasSuffix(key, "_ctxt_switches") {
+				count, _ := strconv.Atoi(strings.TrimSpace(value))
+				n += count
+			}
+		}
+	}
+	return n
 }
 
 // cpu returns the processor time that the window's process took so far.

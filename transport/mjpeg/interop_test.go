@@ -37,8 +37,8 @@ func (c *counter) bytes() int {
 }
 
 // TestPlayersShowEachPictureAtOnce: the kernel's recipe and FFmpeg show each
-// picture before the next one is written; plain files they show one late. (With
-// -fflags nobuffer ffmpeg loses the first picture.)
+// frame before the next one is written; plain files they show one late. (With
+// -fflags nobuffer ffmpeg loses the first frame.)
 func TestPlayersShowEachPictureAtOnce(t *testing.T) {
 	const size, frames = 64, 20
 	for name, player := range map[string]string{
@@ -67,7 +67,7 @@ func TestPlayersShowEachPictureAtOnce(t *testing.T) {
 				if err := w.Write(jpegsamples.Noise(size, uint64(n))); err != nil {
 					t.Fatalf("%v: %s", err, &errors)
 				}
-				// A player may want some pictures before it shows any.
+				// A player may want some frames before it shows any.
 				if n > frames/2 {
 					waitFor(t, &shown, n*size*size)
 				}
@@ -77,7 +77,7 @@ func TestPlayersShowEachPictureAtOnce(t *testing.T) {
 				t.Errorf("%v: %s", err, &errors)
 			}
 			if shown.bytes() != frames*size*size {
-				t.Errorf("%d bytes were shown, want %d pictures of %d", shown.bytes(), frames, size*size)
+				t.Errorf("%d bytes were shown, want %d frames of %d", shown.bytes(), frames, size*size)
 			}
 		})
 	}

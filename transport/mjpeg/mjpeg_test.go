@@ -47,7 +47,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		if stream.Len()%blockSize != 0 {
-			t.Errorf("after a picture the stream has %d bytes", stream.Len())
+			t.Errorf("after a frame the stream has %d bytes", stream.Len())
 		}
 	}
 	for name, src := range map[string]io.Reader{
@@ -58,10 +58,10 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 		for i, p := range photos() {
 			got, err := r.Next()
 			if err != nil {
-				t.Fatalf("%s, picture %d: %v", name, i, err)
+				t.Fatalf("%s, frame %d: %v", name, i, err)
 			}
 			if !bytes.Equal(pixels(t, got), pixels(t, p)) {
-				t.Errorf("%s: picture %d is another", name, i)
+				t.Errorf("%s: frame %d is another", name, i)
 			}
 		}
 		if _, err := r.Next(); !errors.Is(err, io.EOF) {

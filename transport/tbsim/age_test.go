@@ -28,7 +28,7 @@ const (
 	ageTime = 40 * time.Second
 )
 
-// camera takes a picture every period, whoever wants it.
+// camera takes a frame every period, whoever wants it.
 type camera struct {
 	transport.NoControls
 	pool capture.Pool
@@ -89,7 +89,7 @@ func (s *screen) Frame(f *capture.Frame, _ capture.Lost) {
 	s.present(f.Data)
 }
 
-// TestAgeIsBounded: a viewer that is slower than the camera shows pictures that are
+// TestAgeIsBounded: a viewer that is slower than the camera shows frames that are
 // as young with a large ring as with a small one. The kernel's recipe, beside it,
 // shows ever older ones until both rings are full.
 func TestAgeIsBounded(t *testing.T) {
@@ -115,7 +115,7 @@ func TestAgeIsBounded(t *testing.T) {
 	}
 }
 
-// oldest returns how old pictures were when they were presented, at most.
+// oldest returns how old frames were when they were presented, at most.
 func oldest(t *testing.T, o Options, run func(context.Context, *testing.T, []transport.Link, *camera, *screen)) time.Duration {
 	s := &screen{}
 	synctest.Test(t, func(t *testing.T) {
@@ -134,7 +134,7 @@ func oldest(t *testing.T, o Options, run func(context.Context, *testing.T, []tra
 		}
 	})
 	if expected := int(ageTime/screenPeriod) * 9 / 10; len(s.ages) < expected {
-		t.Errorf("%d pictures, expected are %d", len(s.ages), expected)
+		t.Errorf("%d frames, expected are %d", len(s.ages), expected)
 	}
 	return slices.Max(s.ages)
 }
@@ -158,7 +158,7 @@ func runSession(ctx context.Context, t *testing.T, l []transport.Link, c *camera
 }
 
 // runRecipe does as v4l2src ! jpegenc ! filesink and filesrc ! jpegdec ! autovideosink:
-// one writes each picture that it gets, the other shows each that it reads. It
+// one writes each frame that it gets, the other shows each that it reads. It
 // favours them: between camera and file, and file and screen, nothing waits.
 func runRecipe(ctx context.Context, t *testing.T, l []transport.Link, c *camera, s *screen) {
 	from, to := dial(t, l[0]), dial(t, l[1])

@@ -162,8 +162,8 @@ func (c *Cable) freeAll(q *queue[*packet]) {
 	}
 }
 
-// luck returns the randomness of one matter at one end, so that the order of the
+// rng returns the randomness of one matter at one end, so that the order of the
 // goroutines does not change what any of them draws.
-func (c *Cable) luck(end, matter int) *rand.Rand {
+func (c *Cable) rng(end, matter int) *rand.Rand {
 	return rand.New(rand.NewPCG(c.options.Seed, uint64(2*matter+end)))
 }

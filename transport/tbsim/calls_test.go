@@ -34,7 +34,7 @@ func (c counted) Read(p []byte) (int, error) {
 	return c.File.Read(p)
 }
 
-// TestFewLargeCalls: each write(2) begins a packet, so that a picture goes out with
+// TestFewLargeCalls: each write(2) begins a packet, so that a frame goes out with
 // one, and one read(2) may fetch several.
 func TestFewLargeCalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -74,11 +74,11 @@ func TestFewLargeCalls(t *testing.T) {
 			if n > film.size {
 				large++
 			} else if n > packetSize {
-				t.Errorf("a write of %d bytes is a part of a picture", n)
+				t.Errorf("a write of %d bytes is a part of a frame", n)
 			}
 		}
 		if frames, _, _ := a.seen(); large != frames || frames < 200 {
-			t.Errorf("%d writes for %d pictures", large, frames)
+			t.Errorf("%d writes for %d frames", large, frames)
 		}
 		for _, size := range reads[2:] { // two look for plain MJPEG and a first good record
 			if size < 256<<10 {

@@ -54,7 +54,7 @@ type End struct {
 func newEnd(c *Cable, i int, k Kernel) *End {
 	return &End{
 		cable: c, kernel: k, paths: -1,
-		openLuck: c.luck(i, 0), readLuck: c.luck(i, 1), writeLuck: c.luck(i, 2), wireLuck: c.luck(i, 3),
+		openLuck: c.rng(i, 0), readLuck: c.rng(i, 1), writeLuck: c.rng(i, 2), wireLuck: c.rng(i, 3),
 	}
 }
 

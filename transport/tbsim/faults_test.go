@@ -58,7 +58,7 @@ type line interface {
 	kinds() []Kind // of the faults that it has
 	// bound is how long it may take to be back after such a trouble.
 	bound(trouble) time.Duration
-	unseen() int // deaths of a peer that nothing told of
+	unseen() int // deaths of a peer that were not signalled
 	open() int   // file handles
 }
 
@@ -167,7 +167,7 @@ func (s *stage) runner(i int, link transport.Link) func(context.Context) error {
 	return receiver.Run
 }
 
-// logger shows what a program says, if there is but one seed.
+// logger shows what a program logs, if there is but one seed.
 func (s *stage) logger(i int) *slog.Logger {
 	if *oneSeed < 0 {
 		return slog.New(slog.DiscardHandler)
@@ -242,12 +242,12 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// outage is how long a picture that is due may be missing.
+// outage is how long a frame that is due may be missing.
 const outage = 600 * time.Millisecond
 
 // back checks that from now on it takes no longer than the bound until in each stream
-// pictures that are captured from now on come without interruption, and notes how long.
-// The bound is longer where more deaths than unseen were not told of.
+// frames that are captured from now on come without interruption, and notes how long.
+// The bound is longer where more deaths than unseen were not signalled.
 func (s *stage) back(what string, bound time.Duration, unseen int) {
 	whole := time.Now()
 	for _, stream := range s.streams {
@@ -269,15 +269,15 @@ func (s *stage) back(what string, bound time.Duration, unseen int) {
 	}
 }
 
-// steady reports whether pictures come in each stream.
+// steady reports whether frames come in each stream.
 func (s *stage) steady() bool {
 	return !slices.ContainsFunc(s.streams, func(x stageStream) bool { return !x.audience.steady() })
 }
 
 // test runs a seed's schedule.
-func (s *stage) test(luck *rand.Rand) {
-	first := luck.IntN(2)
-	late := time.Duration(spread(luck, 1e3, 9e9))
+func (s *stage) test(rng *rand.Rand) {
+	first := rng.IntN(2)
+	late := time.Duration(spread(rng, 1e3, 9e9))
 	fmt.Fprintf(&s.log, "program %d started, the other after %v\n", first, late)
 	s.start(first)
 	time.Sleep(late)
@@ -285,7 +285,7 @@ func (s *stage) test(luck *rand.Rand) {
 	s.start(1 - first)
 	s.back(fmt.Sprint("started ", 1-first), s.line.bound(trouble{what: "started"}), unseen)
 
-	troubles := s.draw(luck)
+	troubles := s.draw(rng)
 	bound := time.Duration(0)
 	for _, x := range troubles {
 		fmt.Fprintln(&s.log, x)
@@ -313,17 +313,17 @@ func name(troubles []trouble) string {
 const shortestSleep = 1500 * time.Millisecond
 
 // draw draws one fault, at times more.
-func (s *stage) draw(luck *rand.Rand) (troubles []trouble) {
+func (s *stage) draw(rng *rand.Rand) (troubles []trouble) {
 	kinds := s.line.kinds()
-	for range 1 + luck.IntN(7)/5 + luck.IntN(7)/6 {
+	for range 1 + rng.IntN(7)/5 + rng.IntN(7)/6 {
 		x := trouble{Event: Event{
-			At:  time.Duration(spread(luck, 1e6, 1e9)),
-			For: time.Duration(spread(luck, 1e6, 6e9)),
-			End: luck.IntN(2),
+			At:  time.Duration(spread(rng, 1e6, 1e9)),
+			For: time.Duration(spread(rng, 1e6, 6e9)),
+			End: rng.IntN(2),
 		}}
-		if n := luck.IntN(len(kinds) + 4); n < len(kinds) {
+		if n := rng.IntN(len(kinds) + 4); n < len(kinds) {
 			x.Kind = kinds[n]
-			x.amount(luck)
+			x.amount(rng)
 			if x.Kind == Suspend {
 				x.For += shortestSleep
 			}
@@ -377,7 +377,7 @@ func (y tally) String() string {
 	return b.String()
 }
 
-// TestBackAfterFaults: the picture comes back by itself in the time that SPEC.md
+// TestBackAfterFaults: frames come back by themselves in the time that SPEC.md
 // gives, and no wrong or older one was shown.
 func TestBackAfterFaults(t *testing.T) {
 	for number, name := range lineNames() {
@@ -406,26 +406,26 @@ func lineNames() (names []string) {
 }
 
 // layLine makes the line with that number among the lineNames.
-func layLine(number int, luck *rand.Rand, seed uint64) line {
+func layLine(number int, rng *rand.Rand, seed uint64) line {
 	if number == len(Kernels) {
 		return newSockets()
 	}
-	return newWire(luck, seed, Kernels[number])
+	return newWire(rng, seed, Kernels[number])
 }
 
 // testSchedule runs the schedule of a seed in a test of its own.
 func testSchedule(t *testing.T, number int, seed uint64, times tally) {
 	t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			luck := rand.New(rand.NewPCG(seed, uint64(number)))
-			period, size := time.Duration(spread(luck, 30e6, 120e6)), spread(luck, 1e3, 80e3)
-			s := &stage{T: t, line: layLine(number, luck, seed), times: times}
+			rng := rand.New(rand.NewPCG(seed, uint64(number)))
+			period, size := time.Duration(spread(rng, 30e6, 120e6)), spread(rng, 1e3, 80e3)
+			s := &stage{T: t, line: layLine(number, rng, seed), times: times}
 			s.add(period, size)
 			for n := range moreStreams(number, seed) { // together as much as the first
 				s.add(time.Duration(150+10*n)*time.Millisecond, max(100, size/8))
 			}
 			fmt.Fprintf(&s.log, "%d streams\n", len(s.streams))
-			s.test(luck)
+			s.test(rng)
 			s.finish()
 			if t.Failed() {
 				t.Logf("%v\n%v", s.line, s.log.String())

@@ -51,14 +51,14 @@ func (f *File) Read(p []byte) (int, error) {
 }
 
 // enter begins a read or write.
-func (f *File) enter(luck *rand.Rand) error {
+func (f *File) enter(rng *rand.Rand) error {
 	if f.closed {
 		return syscall.EBADF
 	}
 	if err := f.end.valid(); err != nil {
 		return err
 	}
-	if f.nonblock && f.end.kernel.triesLock() && Chance(luck.Float64()) < f.end.cable.options.Busy {
+	if f.nonblock && f.end.kernel.triesLock() && Chance(rng.Float64()) < f.end.cable.options.Busy {
 		return syscall.EAGAIN
 	}
 	return nil

@@ -17,17 +17,17 @@ import (
 // wireLine is a cable between two stream devices.
 type wireLine struct{ *Cable }
 
-func newWire(luck *rand.Rand, seed uint64, k Kernel) wireLine {
+func newWire(rng *rand.Rand, seed uint64, k Kernel) wireLine {
 	o := Options{
 		Kernel:  k,
-		Ring:    32 << luck.IntN(4),
-		Rate:    int64(spread(luck, 2e6, 1e9)),
-		Latency: time.Duration(luck.IntN(100)) * time.Microsecond,
-		Unheard: Unheard(luck.IntN(2)),
+		Ring:    32 << rng.IntN(4),
+		Rate:    int64(spread(rng, 2e6, 1e9)),
+		Latency: time.Duration(rng.IntN(100)) * time.Microsecond,
+		Unheard: Unheard(rng.IntN(2)),
 		Seed:    seed,
 	}
-	if luck.IntN(4) == 0 {
-		o.Peer = Kernels[luck.IntN(len(Kernels))]
+	if rng.IntN(4) == 0 {
+		o.Peer = Kernels[rng.IntN(len(Kernels))]
 	}
 	return wireLine{New(o)}
 }

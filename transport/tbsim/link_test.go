@@ -46,7 +46,7 @@ func TestLinkCarries(t *testing.T) {
 		with(t, Options{Kernel: k, Behind: Never}, func(t *testing.T, cable *Cable) {
 			l := links(cable)
 			a, b := dial(t, l[0]), dial(t, l[1])
-			sent := strings.Repeat("a picture ", 1<<20)
+			sent := strings.Repeat("a frame ", 1<<20)
 			go func() {
 				bufs := [][]byte{nil, []byte(sent[:33]), {}, []byte(sent[33:])}
 				if err := a.WriteBuffers(bufs); err != nil {
@@ -98,7 +98,7 @@ func TestLinkPauses(t *testing.T) {
 				t.Errorf("close took %v of its caller", d)
 			}
 			begun := time.Now()
-			c = dial(t, l) // the close takes 1 s, as nobody hears it
+			c = dial(t, l) // the close takes 1 s, as no peer reads it
 			if d := time.Since(begun).Round(10 * time.Millisecond); d != time.Second+pause {
 				t.Errorf("the next opening came after %v, want 1 s and %v", d, pause)
 			}

@@ -35,29 +35,29 @@ func eachSeed(t *testing.T, test func(t *testing.T, seed uint64)) {
 }
 
 // anyOptions draws what a cable is like.
-func anyOptions(luck *rand.Rand, seed uint64) Options {
+func anyOptions(rng *rand.Rand, seed uint64) Options {
 	return Options{
-		Kernel:  Kernels[luck.IntN(len(Kernels))],
-		Peer:    Kernels[luck.IntN(len(Kernels))],
-		Ring:    32 << luck.IntN(4),
-		Rate:    int64(spread(luck, 1e5, 1e9)),
-		Latency: time.Duration(luck.IntN(100)) * time.Microsecond,
-		Unheard: Unheard(luck.IntN(2)),
+		Kernel:  Kernels[rng.IntN(len(Kernels))],
+		Peer:    Kernels[rng.IntN(len(Kernels))],
+		Ring:    32 << rng.IntN(4),
+		Rate:    int64(spread(rng, 1e5, 1e9)),
+		Latency: time.Duration(rng.IntN(100)) * time.Microsecond,
+		Unheard: Unheard(rng.IntN(2)),
 		Seed:    seed,
 	}
 }
 
 func TestAllThatIsAcceptedArrives(t *testing.T) {
 	eachSeed(t, func(t *testing.T, seed uint64) {
-		luck := rand.New(rand.NewPCG(seed, 1))
-		with(t, anyOptions(luck, seed), func(t *testing.T, c *Cable) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		with(t, anyOptions(rng, seed), func(t *testing.T, c *Cable) {
 			a, b := pair(t, c)
 			sent := make([]byte, 1<<17)
 			for i := range sent {
-				sent[i] = byte(luck.Uint32())
+				sent[i] = byte(rng.Uint32())
 			}
 			var sending sync.WaitGroup
-			sending.Go(func() { send(a, sent, luck) })
+			sending.Go(func() { send(a, sent, rng) })
 			if got := receive(t, b, rand.New(rand.NewPCG(seed, 2))); !bytes.Equal(got, sent) {
 				t.Errorf("%+v: %d bytes came of %d, or others", c.options, len(got), len(sent))
 			}
@@ -67,10 +67,10 @@ func TestAllThatIsAcceptedArrives(t *testing.T) {
 }
 
 // send writes in pieces of any size, waits until all has left, and closes.
-func send(f *File, data []byte, luck *rand.Rand) {
+func send(f *File, data []byte, rng *rand.Rand) {
 	for len(data) > 0 {
-		piece := data[:min(len(data), spread(luck, 1, 60e3))]
-		half := luck.IntN(len(piece) + 1)
+		piece := data[:min(len(data), spread(rng, 1, 60e3))]
+		half := rng.IntN(len(piece) + 1)
 		n, err := f.Writev([][]byte{piece[:half], piece[half:]})
 		if data = data[n:]; err != nil {
 			f.Poll(PollOut, -1)
@@ -81,10 +81,10 @@ func send(f *File, data []byte, luck *rand.Rand) {
 }
 
 // receive reads with buffers of any size until the end.
-func receive(t *testing.T, f *File, luck *rand.Rand) (got []byte) {
+func receive(t *testing.T, f *File, rng *rand.Rand) (got []byte) {
 	buf := make([]byte, 60e3)
 	for {
-		n, err := f.Read(buf[:spread(luck, 1, 60e3)])
+		n, err := f.Read(buf[:spread(rng, 1, 60e3)])
 		got = append(got, buf[:n]...)
 		if n == 0 && err == nil {
 			return got
@@ -92,8 +92,8 @@ func receive(t *testing.T, f *File, luck *rand.Rand) (got []byte) {
 		if err != nil {
 			f.Poll(PollIn, -1)
 		}
-		if luck.IntN(20) == 0 {
-			time.Sleep(time.Duration(spread(luck, 1e3, 1e9)))
+		if rng.IntN(20) == 0 {
+			time.Sleep(time.Duration(spread(rng, 1e3, 1e9)))
 		}
 	}
 }
@@ -134,7 +134,7 @@ type traffic struct {
 }
 
 // use opens a link again and again, and uses it until it fails or for some time.
-func (x *traffic) use(l transport.Link, luck *rand.Rand, trace *string, use func(transport.Conn) error) {
+func (x *traffic) use(l transport.Link, rng *rand.Rand, trace *string, use func(transport.Conn) error) {
 	begun := time.Now()
 	for time.Now().Before(x.end) {
 		c, err := l.Open(x.Context())
@@ -142,7 +142,7 @@ func (x *traffic) use(l transport.Link, luck *rand.Rand, trace *string, use func
 			x.Error(err)
 			return
 		}
-		stop := time.AfterFunc(time.Duration(spread(luck, 1e6, 1e10)), func() { c.Close() })
+		stop := time.AfterFunc(time.Duration(spread(rng, 1e6, 1e10)), func() { c.Close() })
 		*trace += fmt.Sprintf("%v: opened\n", time.Since(begun))
 		err = use(c)
 		*trace += fmt.Sprintf("%v: %v\n", time.Since(begun), err)
@@ -152,15 +152,15 @@ func (x *traffic) use(l transport.Link, luck *rand.Rand, trace *string, use func
 	l.Close()
 }
 
-func (x *traffic) send(luck *rand.Rand) func(transport.Conn) error {
+func (x *traffic) send(rng *rand.Rand) func(transport.Conn) error {
 	return func(c transport.Conn) error {
 		for {
-			record := appendRecord(nil, x.sent.Load(), luck.IntN(packetSize-recordHeader))
+			record := appendRecord(nil, x.sent.Load(), rng.IntN(packetSize-recordHeader))
 			if err := c.WriteBuffers([][]byte{record[:4], record[4:]}); err != nil {
 				return err
 			}
 			x.sent.Add(1)
-			time.Sleep(time.Duration(spread(luck, 1e6, 3e8)))
+			time.Sleep(time.Duration(spread(rng, 1e6, 3e8)))
 		}
 	}
 }
@@ -193,12 +193,12 @@ const trafficTime = time.Minute
 func newTraffic(t *testing.T, seed uint64, faults Schedule) *traffic {
 	damage := slices.ContainsFunc(faults, func(e Event) bool { return e.Kind == Damage })
 	x := &traffic{T: t, end: time.Now().Add(trafficTime), damage: damage}
-	luck := rand.New(rand.NewPCG(seed, 3))
-	c := New(anyOptions(luck, seed))
+	rng := rand.New(rand.NewPCG(seed, 3))
+	c := New(anyOptions(rng, seed))
 	c.Run(faults)
 	l := links(c)
 	var both sync.WaitGroup
-	both.Go(func() { x.use(l[0], luck, &x.traces[0], x.send(luck)) })
+	both.Go(func() { x.use(l[0], rng, &x.traces[0], x.send(rng)) })
 	both.Go(func() { x.use(l[1], rand.New(rand.NewPCG(seed, 4)), &x.traces[1], x.receive) })
 	both.Wait()
 	return x

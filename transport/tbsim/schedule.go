@@ -62,35 +62,35 @@ func (s Schedule) String() string {
 
 // Random returns faults that have all ended after the duration.
 func Random(seed uint64, duration time.Duration) Schedule {
-	luck := rand.New(rand.NewPCG(seed, 0))
+	rng := rand.New(rand.NewPCG(seed, 0))
 	var s Schedule
-	for at := spread(luck, 1e6, 8e9); at < int(duration); at += spread(luck, 1e6, 8e9) {
-		e := Event{At: time.Duration(at), Kind: Kind(luck.IntN(kinds)), End: luck.IntN(2)}
-		if e.For = time.Duration(spread(luck, 1e5, 5e9)); e.At+e.For > duration {
-			e.For = time.Duration(luck.Int64N(int64(duration - e.At)))
+	for at := spread(rng, 1e6, 8e9); at < int(duration); at += spread(rng, 1e6, 8e9) {
+		e := Event{At: time.Duration(at), Kind: Kind(rng.IntN(kinds)), End: rng.IntN(2)}
+		if e.For = time.Duration(spread(rng, 1e5, 5e9)); e.At+e.For > duration {
+			e.For = time.Duration(rng.Int64N(int64(duration - e.At)))
 		}
-		e.amount(luck)
+		e.amount(rng)
 		s = append(s, e)
 	}
 	return s
 }
 
 // amount draws N, where the kind has one.
-func (e *Event) amount(luck *rand.Rand) {
+func (e *Event) amount(rng *rand.Rand) {
 	switch {
 	case e.Kind == Damage:
-		e.N = spread(luck, 1, 1000)
+		e.N = spread(rng, 1, 1000)
 	case e.Kind == Slow:
-		e.N = spread(luck, 1e4, 1e6)
-	case e.Kind == Unplug && luck.IntN(2) == 0:
-		e.N = spread(luck, 1, 4<<20)
+		e.N = spread(rng, 1e4, 1e6)
+	case e.Kind == Unplug && rng.IntN(2) == 0:
+		e.N = spread(rng, 1, 4<<20)
 	}
 }
 
 // spread draws a number from low to high that has any number of digits as likely
 // as any other.
-func spread(luck *rand.Rand, low, high float64) int {
-	return int(low * math.Pow(high/low, luck.Float64()))
+func spread(rng *rand.Rand, low, high float64) int {
+	return int(low * math.Pow(high/low, rng.Float64()))
 }
 
 // Run begins a schedule and returns. What is to come when a test ends is

@@ -23,7 +23,7 @@ var noise = func() []byte {
 	return b
 }()
 
-// movie is a producer whose frames can be told apart, and cost little to make.
+// movie is a producer whose frames can be distinguished, and cost little to make.
 type movie struct {
 	transporttest.Producer
 	size int // bytes of a frame
@@ -166,7 +166,7 @@ func show(t *testing.T, c *Cable, late time.Duration, during func(*audience)) {
 }
 
 // TestNobodyIsLeftBehind: whenever the viewer starts, and however many packets
-// its opening loses count of, each picture comes when it was sent.
+// its opening loses count of, each frame comes when it was sent.
 func TestNobodyIsLeftBehind(t *testing.T) {
 	for _, k := range Kernels {
 		for seed := range uint64(30) {
@@ -185,12 +185,12 @@ func TestNobodyIsLeftBehind(t *testing.T) {
 	}
 }
 
-// recovery is how long a healthy cable may be without a picture after a minute of
+// recovery is how long a healthy cable may be without a frame after a minute of
 // faults one upon the other: a second round may be needed where a viewer opened
 // while the sender was greeting. TestBackAfterFaults is strict.
 const recovery = 15 * time.Second
 
-// TestSessionsSurviveFaults: after a minute of faults the picture comes back by
+// TestSessionsSurviveFaults: after a minute of faults the frame comes back by
 // itself, and no wrong or older one was shown.
 func TestSessionsSurviveFaults(t *testing.T) {
 	for _, k := range Kernels {
@@ -204,7 +204,7 @@ func TestSessionsSurviveFaults(t *testing.T) {
 					before, last, _ := a.seen()
 					time.Sleep(5 * time.Second)
 					if after, _, _ := a.seen(); after == before || time.Since(last) > recovery {
-						t.Errorf("Linux %v, seed %d: no picture after\n%v", k, seed, schedule)
+						t.Errorf("Linux %v, seed %d: no frame after\n%v", k, seed, schedule)
 					}
 				})
 			})

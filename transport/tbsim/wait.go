@@ -52,7 +52,7 @@ func (e *End) await(events int16, limit time.Duration, holds func() bool) bool {
 	}
 }
 
-// sleep lets go of the lock until one of the channels speaks.
+// sleep lets go of the lock until one of the channels is ready.
 func (c *Cable) sleep(woken <-chan struct{}, expired <-chan time.Time) (late bool) {
 	c.mu.Unlock()
 	defer c.mu.Lock()

@@ -372,13 +372,13 @@ func (l *loop) Read(b []byte) (int, error) {
 // Of a large frame a direct reader buffers one packet, and a caller that does not
 // want the rest gets the next record.
 func TestReadRest(t *testing.T) {
-	picture := bytes.Repeat([]byte("tbcam"), 40_000)
-	one := Append(nil, Header{Type: Frame, Flags: Unchecked, Session: 7}, picture)
+	frame := bytes.Repeat([]byte("tbcam"), 40_000)
+	one := Append(nil, Header{Type: Frame, Flags: Unchecked, Session: 7}, frame)
 	two := Append(slices.Clone(one), Header{Type: Ping, Session: 7, Sequence: 1}, AppendPing(nil, 1))
 
 	r := NewDirectReader(bytes.NewReader(two))
 	_, payload, err := r.Next()
-	if err != nil || len(payload) != PacketSize-HeaderSize || r.Rest() != len(picture)-len(payload) {
+	if err != nil || len(payload) != PacketSize-HeaderSize || r.Rest() != len(frame)-len(payload) {
 		t.Fatalf("%d bytes, rest %d, %v", len(payload), r.Rest(), err)
 	}
 	if h, _, err := r.Next(); h.Type != Ping || err != nil {

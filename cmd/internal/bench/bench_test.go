@@ -91,13 +91,14 @@ func TestOutcomes(t *testing.T) {
 	s := meter.Summary{Outcomes: []meter.Outcome{
 		{Name: "sent", Count: 90}, {Name: "superseded before sending", Count: 8}, {Name: "dropped by the camera", Count: 2}, {Name: "lost on the link", Count: 1},
 	}}
-	m := sample{}
-	addOutcomes(m, s)
-	if m["superseded"] != 10 || m["lost"] != 1 {
+	s.Seconds, s.Frames = 2, 89
+	before := meter.Summary{Outcomes: []meter.Outcome{{Name: "sent", Count: 45}, {Name: "superseded before sending", Count: 5}}}
+	before.Seconds, before.Frames = 1, 45
+	if m := limitsOf(before, s); m["superseded before sending"] != 6 || m["lost on the link"] != 2 || m["fps"] != 44 {
 		t.Errorf("%v", m)
 	}
 	s.Outcomes = append(s.Outcomes, meter.Outcome{Name: "recorded", Count: 50})
-	if got := droppedPercent(s); got != 11 {
-		t.Errorf("%v %% are dropped", got)
+	if captured, dropped := countDropped(s); captured != 100 || dropped != 11 {
+		t.Errorf("%v of %v are dropped", dropped, captured)
 	}
 }

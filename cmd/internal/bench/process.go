@@ -118,7 +118,8 @@ func (p *process) progress() progress {
 	if err != nil {
 		return progress{} // none yet
 	}
-	return progress{float64(s.Frames), s.Seconds}
+	captured, dropped := countDropped(s)
+	return progress{float64(s.Frames), s.Seconds, captured, dropped}
 }
 
 // child returns the only child of a process, as tbcam-view's window is.

@@ -28,7 +28,7 @@ func (b *bench) record() (table, error) {
 			"the test camera in memory for tbcam-send, a pipe for GStreamer. All of the run, by rusage, has the start and the end in it. MB is\n" +
 			"the most memory of both programs.",
 	}
-	g := graph{title: "CPU per frame by resolution, recording a photo-like camera", unit: "ms", names: []string{"tbcam-send", "GStreamer jpegenc", "tbcam-view", "ffmpeg -c copy"}}
+	g := graph{title: "CPU per frame by resolution, less the source, recording a photo-like camera", unit: "ms", names: []string{"tbcam-send", "GStreamer jpegenc", "tbcam-view", "ffmpeg -c copy"}}
 	for _, s := range recorded {
 		m, err := b.compare(
 			way{"tbcam " + s.String(), func(c *crew) (sample, error) { return b.recordOurs(c, s) }},
@@ -75,7 +75,6 @@ func (b *bench) recordOurs(c *crew, s shot) (sample, error) {
 		return nil, err
 	}
 	addLatency(m, summary)
-	m["dropped"] = droppedPercent(summary)
 	return m, nil
 }
 
@@ -101,7 +100,7 @@ func (b *bench) samplePIDs(c *crew, count counter, pids map[string]int) (sample,
 	span, now := time.Since(begun).Seconds(), count()
 	// Statistics come once a second, and say of which moment they are.
 	fps := (now.frames - before.frames) / (now.seconds - before.seconds)
-	m := sample{"fps": fps}
+	m := sample{"fps": fps, "dropped": 100 * (now.dropped - before.dropped) / max(now.captured-before.captured, 1)}
 	for name, l := range loads {
 		m[name] = l.cpu.Seconds() * 1000 / (span * fps)
 		m["MB"] += residentMB(pids[name])
@@ -109,8 +108,9 @@ func (b *bench) samplePIDs(c *crew, count counter, pids map[string]int) (sample,
 	return m, nil
 }
 
-// progress is how many frames have passed, and in how many seconds.
-type progress struct{ frames, seconds float64 }
+// progress is how many frames have passed, and in how many seconds; and of how many
+// captured ones how many were dropped, where that is known.
+type progress struct{ frames, seconds, captured, dropped float64 }
 
 // counter returns the progress until now.
 type counter func() progress
@@ -121,7 +121,7 @@ func (s shot) due() counter {
 	begun := time.Now()
 	return func() progress {
 		seconds := time.Since(begun).Seconds()
-		return progress{seconds * float64(s.fps), seconds}
+		return progress{frames: seconds * float64(s.fps), seconds: seconds}
 	}
 }
 
@@ -133,20 +133,20 @@ func addLatency(m sample, s meter.Summary) {
 	m["p50"], m["p99"] = m["total p50"], m["total p99"]
 }
 
-// droppedPercent returns how many of the frames that the camera captured did not arrive.
-func droppedPercent(s meter.Summary) float64 {
-	unsent, lost, sent := uint64(0), uint64(0), uint64(0)
+// countDropped returns how many frames the camera has captured, and how many of them did
+// not arrive.
+func countDropped(s meter.Summary) (captured, dropped float64) {
 	for _, o := range s.Outcomes {
-		switch o.Name {
+		switch n := float64(o.Count); o.Name {
 		case "sent":
-			sent = o.Count
+			captured += n
 		case "dropped by the camera", "dropped as damaged", "superseded before sending":
-			unsent += o.Count
+			captured, dropped = captured+n, dropped+n
 		case "lost on the link", "not decodable", "superseded before showing", "dropped by the recorder":
-			lost += o.Count
+			dropped += n
 		}
 	}
-	return 100 * float64(unsent+lost) / float64(max(sent+unsent, 1))
+	return captured, dropped
 }
 
 // recordTheirs records with GStreamer's encoder, as the kernel's documentation has it, and

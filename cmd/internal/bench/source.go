@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
@@ -90,6 +91,9 @@ func (c *crew) feed(s shot) (io.Reader, counter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := widenPipe(w); err != nil {
+		return nil, nil, err
+	}
 	var taken atomic.Uint64
 	go func() {
 		defer w.Close()
@@ -100,5 +104,15 @@ func (c *crew) feed(s shot) (io.Reader, counter, error) {
 		})
 	}()
 	begun := time.Now()
-	return r, func() progress { return progress{float64(taken.Load()), time.Since(begun).Seconds()} }, nil
+	return r, func() progress { return progress{frames: float64(taken.Load()), seconds: time.Since(begun).Seconds()} }, nil
+}
+
+// widenPipe makes a pipe as large as a process without privileges may (pipe(7)): the
+// source is not to be what is measured.
+func widenPipe(w *os.File) error {
+	const setPipeSize, size = 1031, 1 << 20 // F_SETPIPE_SZ of fcntl(2)
+	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, w.Fd(), setPipeSize, size); errno != 0 {
+		return os.NewSyscallError("fcntl", errno)
+	}
+	return syscall.SetNonblock(int(w.Fd()), true) // Fd has made it block
 }

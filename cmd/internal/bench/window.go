@@ -38,8 +38,8 @@ func (b *bench) window() (table, error) {
 		ours := m[0]
 		t.add(s, fmt.Sprintf("tbcam-view %s, tbcam-window %s", figure(ours["view"]), figure(ours["window"])), ours["view"]+ours["window"], ours["X server"],
 			ours["fps"], pair(ours, "show"), pair(ours, "total"), ours["seconds"], ours["MB"])
-		t.add("", "mpv --vo=x11", m[1]["player"], m[1]["X server"], "", "", "", m[1]["seconds"], m[1]["MB"])
-		t.add("", "ffplay, SDL in software", m[2]["player"], m[2]["X server"], "", "", "", m[2]["seconds"], m[2]["MB"])
+		t.add("", "mpv --vo=x11", m[1]["player"], m[1]["X server"], "at most "+figure(m[1]["fps"]), "", "", m[1]["seconds"], m[1]["MB"])
+		t.add("", "ffplay, SDL in software", m[2]["player"], m[2]["X server"], "at most "+figure(m[2]["fps"]), "", "", m[2]["seconds"], m[2]["MB"])
 		var stages []float64
 		for _, stage := range g.names {
 			stages = append(stages, ours[stage+" p50"])
@@ -108,7 +108,6 @@ func (b *bench) showOurs(c *crew, s shot) (sample, error) {
 		return nil, err
 	}
 	addLatency(m, summary)
-	m["dropped"] = droppedPercent(summary)
 	return m, nil
 }
 
@@ -139,12 +138,13 @@ func (b *bench) showFIFO(c *crew, s shot, with player) (sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	send := append([]string{b.program("tbcam-send"), "--stream", fifo, "--wire", "mjpeg", "--codec", "jpeg"}, s.flags()...)
-	if _, err := c.start("tbcam-send", nil, nil, send...); err != nil {
+	args := append([]string{b.program("tbcam-send"), "--stream", fifo, "--wire", "mjpeg", "--codec", "jpeg", "--stats", "json"}, s.flags()...)
+	send, err := c.start("tbcam-send", nil, nil, args...)
+	if err != nil {
 		return nil, err
 	}
 	if err := c.sleep(warmup); err != nil { // as ours gets
 		return nil, err
 	}
-	return b.sampleOf(c, s.due(), map[string]*process{"player": p, "X server": server})
+	return b.sampleOf(c, send.progress, map[string]*process{"player": p, "X server": server})
 }

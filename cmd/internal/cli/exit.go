@@ -120,6 +120,8 @@ var remedies = []struct {
 	{capture.ErrNoneFound, "plug one in, or use --camera pattern"},
 	{capture.ErrBandwidth, "choose --format mjpeg or a smaller --size, or plug the camera into another USB controller"},
 	{capture.ErrNotNamed, "name one with --camera"},
+	{capture.ErrNeedsLibcamera, "install PipeWire's plugin for it and log in again: apt install pipewire-libcamera libcamera-ipa" +
+		" (Debian 13, Ubuntu 24.04 or newer), dnf install pipewire-plugin-libcamera, or pacman -S pipewire-libcamera libcamera-ipa"},
 	{capture.ErrNotAllowed, "run: sudo usermod -aG video $USER, and log in again"},
 	{v4l2.ErrNoLoopback, "run: sudo modprobe v4l2loopback exclusive_caps=1"},
 	{virtualcam.ErrFormat, "end what reads it, or leave --virtual-camera-size and --virtual-camera-format out"},

@@ -41,6 +41,7 @@ func TestRemedies(t *testing.T) {
 		{transport.ErrNoRemoteControl, "update tbcam-send"},
 		{capture.ErrNotAllowed, "usermod -aG video"},
 		{v4l2.ErrNoLoopback, "modprobe v4l2loopback"},
+		{capture.ErrNeedsLibcamera, "apt install pipewire-libcamera"},
 		{pipewire.ErrNoLibrary, "dnf install pipewire-libs"},
 		{pipewire.ErrNoSession, "not as root"},
 		{pipewire.ErrNotRunning, "systemctl --user start pipewire"},

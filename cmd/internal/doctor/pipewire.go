@@ -6,11 +6,8 @@ import (
 
 	"github.com/tbcam/tbcam/capture/pipewire"
 	"github.com/tbcam/tbcam/cmd/internal/distro"
+	"github.com/tbcam/tbcam/sink/virtualcam/pwnode"
 )
-
-// NodeName is the name of the first node that tbcam-view publishes at PipeWire; further
-// ones have a number behind it.
-const NodeName = "tbcam"
 
 // pipeWire looks at the server, its session manager and our node.
 func (m Machine) pipeWire() []Finding {
@@ -31,8 +28,8 @@ func (m Machine) pipeWire() []Finding {
 
 // isOurs reports whether a node of a name is one of tbcam-view's.
 func isOurs(name string) bool {
-	number, found := strings.CutPrefix(name, NodeName+"-")
-	return name == NodeName || found && number != "" && strings.Trim(number, "0123456789") == ""
+	number, found := strings.CutPrefix(name, pwnode.Name+"-")
+	return name == pwnode.Name || found && number != "" && strings.Trim(number, "0123456789") == ""
 }
 
 // noPipeWire returns why PipeWire cannot be used.

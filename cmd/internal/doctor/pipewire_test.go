@@ -75,8 +75,8 @@ func TestPipeWireFindings(t *testing.T) {
 	}
 }
 
-// TestBrowsers: the switch is found wherever users and distributions set it.
-func TestBrowsers(t *testing.T) {
+// TestBrowserSwitches: the switch is found wherever users and distributions set it.
+func TestBrowserSwitches(t *testing.T) {
 	version := func(n string) files {
 		return files{"/usr/bin/firefox": "", "/usr/lib64/firefox/application.ini": "[App]\nVersion=" + n + "\n"}
 	}

@@ -4,6 +4,7 @@
 //	package        needs                               run by
 //	e2e/local      this machine, Xvfb, FFmpeg          make test-programs
 //	  TestRecording...                                 make test-recording
+//	e2e/desktop    PipeWire, the portal, browsers      make test-pipewire
 //	e2e/power      QEMU, killed in the middle          make test-recording
 //	e2e/vm         a guest with real camera drivers    make test-vm
 //	  TestCalls...                                     make test-calls

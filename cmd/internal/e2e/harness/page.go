@@ -14,12 +14,22 @@ import (
 )
 
 // pageText shows the camera and sends the code in its frames: 16 x 6 cells, black and
-// white, in the top quarter. It opens the camera once: a track that ends is an error.
+// white, in the top quarter. A browser that has just started may not know the camera
+// yet. Once it is open, it is not opened again: a track that ends is an error.
 const pageText = `<!DOCTYPE html><video id=v autoplay muted playsinline></video><canvas id=c></canvas><script>
 const tell = (path, what) => fetch(path, {method: 'POST', body: JSON.stringify(what)});
 const pause = ms => new Promise(done => setTimeout(done, ms));
+async function open(attempts) {
+	for (;; await pause(500)) {
+		try {
+			return await navigator.mediaDevices.getUserMedia({video: true});
+		} catch (error) {
+			if (error.name != 'NotFoundError' || --attempts == 0) throw error;
+		}
+	}
+}
 async function run() {
-	const stream = await navigator.mediaDevices.getUserMedia({video: true});
+	const stream = await open(20);
 	const track = stream.getVideoTracks()[0];
 	track.onended = () => tell('/error', 'ended');
 	v.srcObject = stream;

@@ -38,7 +38,7 @@ func publish(socket string) error {
 		return err
 	}
 	err = fanout.Add(virtualcam.New(virtualcam.Options{
-		Driver: tbcam.NewCamera("tbcam"), Format: tbcam.Format, Want: capture.Format{Width: 640, Height: 480},
+		Driver: tbcam.NewCamera("tbcam"), Want: capture.Format{Width: 640, Height: 480},
 		OnDemand: true, Need: func(yes bool) {
 			if yes {
 				far.Start(capture.Want{})

@@ -1,0 +1,215 @@
+package pipewire
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/fixtures/pwsession"
+)
+
+// names returns the names of devices.
+func names(devices []capture.Device) (names []string) {
+	for _, d := range devices {
+		names = append(names, d.Path)
+	}
+	return names
+}
+
+// TestDevices: nodes are listed with their modes, but for our own.
+func TestDevices(t *testing.T) {
+	s := pwsession.Start(t, pwsession.Options{PipeWire: pwsession.TestNodes})
+	s.Enter(t)
+	publish(t, "tbcam", small)
+	publish(t, "tbcam-2", small)
+	publish(t, "phone", small)
+	publish(t, "phone", small)
+	devices, err := Driver{}.Devices()
+	if err != nil || len(devices) != 3 || devices[0].Path != "pipewire:vt" || devices[1].Path == devices[2].Path {
+		t.Fatalf("%v, %v", names(devices), err)
+	}
+	modes := devices[0].Modes
+	if vt := (capture.Mode{Pixel: capture.RGB24, Width: 320, Height: 240, Rate: capture.Rate{Num: 25, Den: 1}}); !slices.Contains(modes, vt) {
+		t.Errorf("the test camera has no %v, but %v", vt, modes)
+	}
+	if devices[0].Name != "Test camera" || !devices[0].IsOrdinary() {
+		t.Errorf("it is %+v", devices[0])
+	}
+	want := []capture.Mode{{Pixel: small.Pixel, Width: 320, Height: 240, Rate: rate15}}
+	if !slices.Equal(devices[1].Modes, want) {
+		t.Errorf("a program's camera has %v, want %v", devices[1].Modes, want)
+	}
+	if d, err := (Driver{}).Find("test cam"); err != nil || d.Path != "pipewire:vt" {
+		t.Errorf("found %v, %v", d.Path, err)
+	}
+	if d, err := (Driver{}).Find(""); err != nil || d.Path != "pipewire:vt" {
+		t.Errorf("first is %v, %v", d.Path, err)
+	}
+	if _, err := (Driver{}).Find("tbcam"); !errors.Is(err, capture.ErrNoCamera) {
+		t.Errorf("our own: %v", err)
+	}
+}
+
+// openSource opens a device until the test ends.
+func openSource(t *testing.T, name string, pixel capture.PixelFormat, pool *capture.Pool) capture.Source {
+	t.Helper()
+	d, err := Driver{}.Find(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(d.Modes, func(m capture.Mode) bool { return m.Pixel == pixel && m.Width == 320 && m.Height == 240 })
+	if i < 0 {
+		t.Fatalf("%s has no %v", name, pixel)
+	}
+	source, err := Driver{}.Open(d, d.Modes[i], pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := source.Close(); err != nil {
+			t.Error(err)
+		}
+		if n := pool.Outstanding(); n != 0 {
+			t.Errorf("%d frames are not released", n)
+		}
+	})
+	return source
+}
+
+// TestSource: frames of another program's camera come whole, in order, with the time
+// when they were captured; its end is reported.
+func TestSource(t *testing.T) {
+	s := pwsession.Start(t, pwsession.Options{})
+	s.Enter(t)
+	o := publish(t, "phone", small)
+	stop := play(t, o, small)
+	var pool capture.Pool
+	source := openSource(t, "phone", small.Pixel, &pool)
+	if source.Format() != small || source.Mode().Rate != rate15 {
+		t.Errorf("it delivers %v at %v", source.Format(), source.Mode())
+	}
+	last := uint32(0)
+	for i := range 30 {
+		f, err := source.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		number := readCode(t, small, f.Data)
+		if i > 0 && number <= last {
+			t.Errorf("frame %d after %d", number, last)
+		}
+		if age := f.At[capture.Dequeued].Sub(f.Time); age < 0 || age > maxAge {
+			t.Errorf("frame %d was captured %v before it was dequeued", number, age)
+		}
+		last = number
+		f.Release()
+	}
+	t.Logf("lost %+v", source.Lost())
+	stop()
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		f, err := source.Read()
+		if errors.Is(err, capture.ErrGone) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Release()
+	}
+}
+
+// TestVideoTestSource: SPA's own test camera, in RGB.
+func TestVideoTestSource(t *testing.T) {
+	s := pwsession.Start(t, pwsession.Options{PipeWire: pwsession.TestNodes})
+	s.Enter(t)
+	var pool capture.Pool
+	source := openSource(t, "pipewire:vt", capture.RGB24, &pool)
+	for range 10 {
+		f, err := source.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The bars of SMPTE RP 219: the first one is grey.
+		if f.Format.Pixel != capture.RGB24 || len(f.Data) != 320*240*3 || f.Data[0] < 150 || f.Data[0] != f.Data[1] {
+			t.Errorf("%v begins with %v", f.Format, f.Data[:3])
+		}
+		f.Release()
+	}
+	// Close wakes a Read.
+	time.AfterFunc(100*time.Millisecond, func() { source.Close() })
+	for {
+		f, err := source.Read()
+		if errors.Is(err, capture.ErrClosed) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Release()
+	}
+}
+
+// TestWatch: cameras that come and go are reported, with PipeWire itself too.
+func TestWatch(t *testing.T) {
+	s := pwsession.Start(t, pwsession.Options{})
+	s.Enter(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	changes, err := Driver{}.Watch(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantChange := func(what string) {
+		t.Helper()
+		select {
+		case <-changes:
+		case <-time.After(20 * time.Second):
+			t.Errorf("no change after %s", what)
+		}
+	}
+	o := publish(t, "phone", small)
+	wantChange("a camera came")
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantChange("it went")
+	s.Restart(pwsession.PipeWire)
+	wantChange("the end of PipeWire")
+	publish(t, "phone", small)
+	wantChange("a camera came to the new one")
+	cancel()
+	for range changes {
+	}
+}
+
+// TestNoPipeWire: what is missing is a typed error, or no camera.
+func TestNoPipeWire(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	t.Setenv("PIPEWIRE_RUNTIME_DIR", "")
+	camera := Camera{Name: "tbcam", Description: "tbcam", Format: small, Rate: rate15}
+	if _, err := OpenOutput(camera); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("without a daemon: %v", err)
+	}
+	if devices, err := (Driver{}).Devices(); len(devices) > 0 || err != nil {
+		t.Errorf("%v, %v", devices, err)
+	}
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	if _, err := OpenOutput(camera); !errors.Is(err, ErrNoSession) {
+		t.Errorf("without a session: %v", err)
+	}
+}
+
+// TestNoSessionManager: a camera that nobody could connect to is an error.
+func TestNoSessionManager(t *testing.T) {
+	s := pwsession.Start(t, pwsession.Options{})
+	s.Enter(t)
+	s.Stop(pwsession.WirePlumber, 15)
+	if _, err := OpenOutput(Camera{Name: "tbcam", Description: "tbcam", Format: small, Rate: rate15}); !errors.Is(err, ErrNoSessionManager) {
+		t.Errorf("%v", err)
+	}
+}
