@@ -43,7 +43,7 @@ func TestKnownPeersAreServed(t *testing.T) {
 				w.paired()
 			}
 			clear := map[wire.Type]int{}
-			w.hear(func(_ *transporttest.End, h wire.Header) {
+			w.watchRecords(func(_ *transporttest.End, h wire.Header) {
 				w.cable.Change(func() {
 					if h.Flags&wire.Sealed == 0 {
 						clear[h.Type]++
@@ -124,7 +124,7 @@ func (w *world) checkNothingPasses(d time.Duration) {
 	w.Helper()
 	allowed := map[wire.Type]bool{0: true, wire.Hello: true, wire.Welcome: true, wire.Ping: true, wire.Auth: true, wire.Bye: true, wire.ByeAck: true}
 	var others []wire.Type
-	w.hear(func(from *transporttest.End, h wire.Header) {
+	w.watchRecords(func(from *transporttest.End, h wire.Header) {
 		// A sender that knows the viewer may answer its Ping; what is sealed it can keep.
 		if !allowed[h.Type] && !(h.Type == wire.Pong && h.Flags&wire.Sealed != 0) {
 			w.cable.Change(func() { others = append(others, h.Type) })
