@@ -55,6 +55,18 @@ func (c *cameraControls) updateLock() {
 	}
 }
 
+// describe returns a setting as text, such as "brightness=5".
+func (c *cameraControls) describe(s capture.Setting) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, control := range c.state.List {
+		if control.ID == s.ID {
+			return control.Key() + "=" + control.Format(s)
+		}
+	}
+	return fmt.Sprintf("control %#x", s.ID)
+}
+
 // device returns the camera whose controls they are.
 func (c *cameraControls) device() capture.Device {
 	c.mu.Lock()

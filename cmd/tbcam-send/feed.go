@@ -99,7 +99,11 @@ func (f *feed) close() {
 
 // SetControl implements transport.Producer.
 func (f *feed) SetControl(s capture.Setting) (capture.Setting, error) {
-	return f.controls.setControl(s)
+	granted, err := f.controls.setControl(s)
+	if err == nil {
+		f.camera.cameras.witness.controlSet(f.controls.cameraName(), f.controls.describe(granted))
+	}
+	return granted, err
 }
 
 // attach makes the encoder for a camera that was opened for a request.

@@ -31,6 +31,7 @@ type options struct {
 	stream   string
 	allow    cli.AllowFlag
 	trust    cli.TrustFlags
+	onCamera string
 	cameras  []string
 	want     cli.WantFlags
 	codec    string
@@ -71,6 +72,7 @@ viewers and unplugged cables.`,
 	o.allow.Register(f)
 	o.trust.Register(f, "send to any viewer, paired or not, at the other end of a device")
 	f.StringArrayVar(&o.cameras, "camera", nil, "`CAMERA` to offer: auto (all in colour), a device, part of a name, pattern, pattern2 or pattern-photo (repeatable)")
+	f.StringVar(&o.onCamera, "on-camera", "", "`COMMAND` for the shell when a camera is turned on or off (TBCAM_STATE=on or off, TBCAM_PEER), for instance for a lamp")
 	o.want.RegisterMode(f)
 	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber: a number or part of a name; list shows them")
 	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; see list")
@@ -128,8 +130,6 @@ func send(ctx context.Context, o options) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	c := &catalogue{ctx: ctx, first: feed, log: log}
-	c.launch(feed)
-	defer c.close()
 	feed.limit.timeUp = func() {
 		if c.isIdle() {
 			end()
@@ -138,9 +138,13 @@ func send(ctx context.Context, o options) error {
 	sender := &transport.Sender{
 		Link: link, Catalogue: c, Program: "tbcam-send", Version: version, Log: log, Sent: c.sent,
 	}
-	if err := o.guard(sender, c, log); err != nil {
+	witness, err := o.guard(sender, c, log)
+	if err != nil {
 		return err
 	}
+	defer witness.close() // which sees that the cameras are turned off
+	c.launch(feed)
+	defer c.close()
 	defer o.stats.Start(os.Stdout, c.summaries)()
 	return cli.Mark(sender.Run(ctx), cli.ErrStream)
 }
@@ -149,6 +153,10 @@ func send(ctx context.Context, o options) error {
 const plainWire = "mjpeg"
 
 func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *slog.Logger) error {
+	// Nobody proves anything to it: so it is a person's explicit wish.
+	if cli.NeedsTrust(o.stream) && !o.trust.AllowUnpaired() && cli.OpenTerminal() == nil {
+		return cli.Mark(errors.New("--wire mjpeg to a device sends to whoever is there; confirm it with --allow-unpaired"), cli.ErrUsage)
+	}
 	link, err := cli.PlainLink(o.stream, o.allow, log)
 	if err != nil {
 		return err

@@ -33,22 +33,29 @@ func (g *grants) allowsControl() bool {
 	return rights == nil || rights.Control
 }
 
-// guard has a sender serve paired viewers only, where its link needs that.
-func (o *options) guard(s *transport.Sender, c *catalogue, log *slog.Logger) error {
+// guard has a sender serve paired viewers only, where its link needs that, and this
+// host's user see who is served.
+func (o *options) guard(s *transport.Sender, c *catalogue, log *slog.Logger) (*witness, error) {
 	config, err := o.trust.Config(o.stream)
-	if err != nil || config.Store == nil {
-		return err
+	if err != nil {
+		return nil, err
+	}
+	witness := newWitness(c, config.Store, o.onCamera, log)
+	c.first.camera.cameras.witness = witness
+	if config.Store == nil {
+		return witness, nil
 	}
 	terminal, attempts := cli.OpenTerminal(), &trust.Attempts{}
 	s.Trust = func() trust.SenderConfig {
 		return trust.SenderConfig{Config: config, Prompt: terminal.SenderPrompt(), Attempts: attempts}
 	}
 	s.Trusted = func(outcome trust.Outcome) {
+		witness.meet(outcome.Peer)
 		c.grant(outcome.Rights)
 		// The session does not wait for a disk.
 		go cli.RecordOutcome(config.Store, log, outcome)
 	}
-	return nil
+	return witness, nil
 }
 
 // grant has the streams go by what a viewer may do.
@@ -56,6 +63,13 @@ func (c *catalogue) grant(rights trust.Rights) {
 	c.first.camera.offer.grants.rights.Store(&rights)
 	for _, f := range c.feeds() {
 		f.applyGrants()
+	}
+}
+
+// stop turns all cameras off, until the viewer asks again.
+func (c *catalogue) stop() {
+	for _, f := range c.feeds() {
+		f.Stop()
 	}
 }
 

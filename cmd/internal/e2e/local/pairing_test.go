@@ -187,3 +187,24 @@ func TestPairingInTerminals(t *testing.T) {
 		t.Errorf("exit code %d afterwards", code)
 	}
 }
+
+// TestOnCamera: a command follows the camera, and learns whom it is on for.
+func TestOnCamera(t *testing.T) {
+	t.Parallel()
+	flag, _ := harness.NewSocket(t)
+	lamp := filepath.Join(t.TempDir(), "lamp")
+	viewer := harness.StartViewer(t, flag, "--record="+t.TempDir()+"/a.mkv", "--frames=5")
+	sender := harness.StartSender(t, flag, "--on-camera", `echo "$TBCAM_STATE $TBCAM_PEER" >>`+lamp)
+	if code := viewer.WaitExit(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	state := func() string { text, _ := os.ReadFile(lamp); return string(text) }
+	harness.WaitUntil(t, "the lamp to go off", func() bool { return state() == "on a viewer on this host\noff \n" })
+	if err := sender.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	sender.WaitExit()
+	if state() != "on a viewer on this host\noff \n" {
+		t.Errorf("the lamp was %q", state())
+	}
+}

@@ -55,7 +55,6 @@ func (n *notifier) run(ctx context.Context, states mailbox) {
 				hide = nil
 				n.show(uses)
 			case len(n.shown) > 0 && hide == nil:
-				n.config.Log.Info("camera and microphone are off")
 				hide = time.After(hideAfter)
 			}
 		case <-hide:
@@ -80,9 +79,9 @@ func (n *notifier) show(uses []Use) {
 		return
 	}
 	n.shown = uses
-	n.config.Log.Info(describe(uses))
 	if err := n.notify(uses); err != nil {
 		n.logOnce(err)
+		n.config.Log.Info(describe(uses))
 		if n.config.Bell != nil {
 			_, _ = n.config.Bell.Write([]byte("\a"))
 		}
