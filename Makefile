@@ -71,7 +71,7 @@ test-programs: build ## the programs on this machine: sockets, window under Xvfb
 	@TBCAM_BIN=$(CURDIR)/bin $(gotest) -skip '^TestRecording' ./cmd/internal/e2e/local $(quiet)
 
 .PHONY: test-pipewire
-test-pipewire: build ## the virtual camera at PipeWire in Chromium and Firefox, and doctor, in a desktop session of their own
+test-pipewire: build ## cameras at PipeWire, published and read, in GStreamer, Chromium and Firefox, and doctor, in a desktop session of their own
 	@TBCAM_BIN=$(CURDIR)/bin $(gotest) ./cmd/internal/e2e/desktop $(quiet)
 
 .PHONY: test-recording

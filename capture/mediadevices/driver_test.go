@@ -62,7 +62,8 @@ func recordVideoTest(t *testing.T, d capture.Driver, device capture.Device) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if uint64(f.Sequence) != uint64(i)+s.Lost().Superseded || !f.Time.After(last) {
+		// More may be superseded between Read and Lost.
+		if f.Sequence < i || uint64(f.Sequence) > uint64(i)+s.Lost().Superseded || !f.Time.After(last) {
 			t.Errorf("frame %d has the number %d and comes %v after the last one", i, f.Sequence, f.Time.Sub(last))
 		}
 		if last = f.Time; f.Data[0] != 235*75/100 { // white at 75 %

@@ -145,7 +145,7 @@ static void add_control(struct tb_node *n, const struct spa_pod *info)
 	if (n->n_controls == TB_CONTROLS || spa_pod_parse_object(info, SPA_TYPE_OBJECT_PropInfo, NULL,
 		SPA_PROP_INFO_id, SPA_POD_Id(&c.id),
 		SPA_PROP_INFO_description, SPA_POD_OPT_String(&name),
-		SPA_PROP_INFO_type, SPA_POD_PodChoice(&type),
+		SPA_PROP_INFO_type, SPA_POD_Pod(&type),
 		SPA_PROP_INFO_labels, SPA_POD_OPT_Pod(&labels)) < 0 ||
 	    !name || !read_range(&c, type))
 		return;

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"image"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/capture/pattern"
@@ -146,4 +149,55 @@ func wantEvery(t *testing.T, files []string, format capture.Format, written []ui
 			t.Errorf("reader %d was given %d frames,\n%v; want\n%v", i, len(numbers), numbers, want)
 		}
 	}
+}
+
+// TestHungReader: a reader that hangs does not stop the others for good, and gets frames
+// again itself.
+func TestHungReader(t *testing.T) {
+	s := pwsession.Start(t, pwsession.Options{})
+	s.Enter(t)
+	o := publish(t, "tbcam", small)
+	play(t, o, small)
+	var files []string
+	var readers []*exec.Cmd
+	for range 2 {
+		file := filepath.Join(t.TempDir(), "frames")
+		reader := s.Command("gst-launch-1.0", "-q", "pipewiresrc", "target-object=tbcam", "!", "video/x-raw", "!", "filesink", "buffer-mode=unbuffered", "location="+file)
+		if err := reader.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = reader.Process.Kill()
+			_ = reader.Wait() // it was killed
+		})
+		files, readers = append(files, file), append(readers, reader)
+	}
+	waitFrames := func(what, file string, more int64) {
+		t.Helper()
+		size := func() int64 {
+			info, err := os.Stat(file)
+			if err != nil {
+				return 0
+			}
+			return info.Size()
+		}
+		want := size() + more*int64(small.Size())
+		for end := time.Now().Add(30 * time.Second); size() < want; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s gets no frames", what)
+			}
+		}
+	}
+	for _, file := range files {
+		waitFrames("a reader", file, 5)
+	}
+	if err := readers[0].Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	waitFrames("the other reader", files[1], 30)
+	if err := readers[0].Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	waitFrames("the reader that hung", files[0], 5)
+	waitFrames("the other reader then", files[1], 5)
 }

@@ -213,3 +213,72 @@ func TestNoSessionManager(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestControls: what a node lets others set is listed with its values, and set.
+func TestControls(t *testing.T) {
+	s := pwsession.Start(t, pwsession.Options{PipeWire: pwsession.TestNodes})
+	s.Enter(t)
+	d, err := Driver{}.Find("pipewire:vt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	controls, err := Driver{}.OpenControls(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error)
+	go func() { ended <- controls.Wait() }()
+	list, err := controls.List()
+	if err != nil || !slices.EqualFunc(list, d.Controls, func(a, b capture.Control) bool { return a.ID == b.ID }) {
+		t.Fatalf("%v, %v; the device has %v", list, err, d.Controls)
+	}
+	pattern, err := capture.FindControl(list, "The pattern")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pattern.Type != "menu" || pattern.Value != 0 || len(pattern.Menu) != 2 || pattern.Menu[1].Name != "Snow" {
+		t.Errorf("it is %+v", pattern)
+	}
+	// SPA's test camera takes the value, and reports the old one.
+	if _, err := controls.Set(capture.Setting{ID: pattern.ID, Value: 1}); err != nil {
+		t.Error(err)
+	}
+	var pool capture.Pool
+	source := openSource(t, "pipewire:vt", capture.RGB24, &pool)
+	f, err := source.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bar := f.Data[:60]; slices.Max(bar)-slices.Min(bar) < 64 {
+		t.Errorf("it shows no snow: %v", bar)
+	}
+	f.Release()
+	if _, err := controls.Set(capture.Setting{ID: 12345, Value: 1}); !errors.Is(err, capture.ErrNoControl) {
+		t.Errorf("an unknown one: %v", err)
+	}
+	if err := controls.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; !errors.Is(err, capture.ErrClosed) {
+		t.Errorf("Wait: %v", err)
+	}
+	if _, err := controls.List(); !errors.Is(err, capture.ErrClosed) {
+		t.Errorf("List after Close: %v", err)
+	}
+}
+
+// TestCaptureTime: a stamp that cannot be of the clock is replaced by the arrival.
+func TestCaptureTime(t *testing.T) {
+	const arrived = time.Hour
+	for stamp, want := range map[time.Duration]time.Duration{
+		arrived:                            arrived,
+		arrived - 40*time.Millisecond:      arrived - 40*time.Millisecond,
+		arrived - maxAge - time.Nanosecond: arrived,
+		arrived + time.Nanosecond:          arrived,
+		-1:                                 arrived,
+	} {
+		if got := captureTime(stamp, arrived).Sub(captureTime(arrived, arrived)); got != want-arrived {
+			t.Errorf("%v becomes %v", stamp, got)
+		}
+	}
+}

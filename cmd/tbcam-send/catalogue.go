@@ -19,14 +19,7 @@ type catalogue struct {
 	log   *slog.Logger
 
 	mu     sync.Mutex
-	served []served
-}
-
-// served is a stream that was opened.
-type served struct {
-	number int
-	feed   *feed
-	meter  *sendMeter
+	served []*servedStream
 }
 
 // launch has a feed serve requests.
@@ -53,10 +46,40 @@ func (c *catalogue) Open(s *transport.SenderStream) transport.Producer {
 		f = c.first.another(c.log.With("stream", s.Number()))
 		c.launch(f)
 	}
-	f.stream.Store(s)
-	f.controls.connect(s)
-	c.served = append(c.served, served{s.Number(), f, newMeter(f)})
-	return f
+	stream := &servedStream{catalogue: c, out: s}
+	stream.give(f, newMeter(f))
+	c.served = append(c.served, stream)
+	return stream
+}
+
+// start requests frames in a stream. If another one lingers on the camera, the two
+// exchange their feeds before.
+func (c *catalogue) start(s *servedStream, number uint32, want capture.Want) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if other := c.lingeringOn(want.Camera); other != nil && other != s && s.feed.isIdle() {
+		feed, meter := s.feed, s.meter
+		s.give(other.feed, other.meter)
+		other.give(feed, meter)
+	}
+	s.feed.Start(number, want)
+}
+
+// lingeringOn returns the stream whose camera of a name is still open though nobody asks
+// for it, or nil. c.mu is held.
+func (c *catalogue) lingeringOn(name string) *servedStream {
+	var streams []*servedStream
+	var open []capture.Device
+	for _, s := range c.served {
+		if device, ok := s.feed.lingering(); ok {
+			streams, open = append(streams, s), append(open, device)
+		}
+	}
+	found, err := capture.FindDevice(open, name)
+	if name == "" || err != nil {
+		return nil
+	}
+	return streams[slices.IndexFunc(open, func(d capture.Device) bool { return d.Path == found.Path })]
 }
 
 // sent counts a frame that was written.
@@ -64,7 +87,7 @@ func (c *catalogue) sent(stream int, f *capture.Frame) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.served {
-		if s.number == stream {
+		if s.out.Number() == stream {
 			s.meter.sent(f)
 		}
 	}
@@ -74,7 +97,7 @@ func (c *catalogue) sent(stream int, f *capture.Frame) {
 func (c *catalogue) isIdle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !slices.ContainsFunc(c.served, func(s served) bool { return s.feed.camera.current().want != nil })
+	return !slices.ContainsFunc(c.served, func(s *servedStream) bool { return !s.feed.isIdle() })
 }
 
 // summaries returns the figures of each stream, and the camera of each where there are

@@ -68,6 +68,17 @@ func (f *feed) another(log *slog.Logger) *feed {
 	return more
 }
 
+// isIdle reports whether no frames are asked for.
+func (f *feed) isIdle() bool { return f.camera.current().want == nil }
+
+// lingering returns the camera that is still open though nobody asks for it.
+func (f *feed) lingering() (device capture.Device, ok bool) {
+	if !f.isIdle() {
+		return device, false
+	}
+	return f.camera.cameras.opened(f.camera)
+}
+
 // reportToStream reports a status to the viewer that uses the stream.
 func (f *feed) reportToStream(status transport.Status) {
 	if s := f.stream.Load(); s != nil {

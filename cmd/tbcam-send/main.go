@@ -57,8 +57,9 @@ Thunderbolt cable. The camera is on only while a viewer is connected, and 3 s mo
 
 Without flags it offers all colour cameras over the stream "tbcam", and viewers
 that choose none get the first one. Test and infrared cameras are offered only
-where --camera names them. It runs until it is stopped, through any number of
-viewers and unplugged cables.`,
+where --camera names them. Cameras that only PipeWire has, such as those of libcamera
+in laptops with a MIPI sensor, come after those of V4L2. It runs until it is
+stopped, through any number of viewers and unplugged cables.`,
 		Example: `  tbcam-send
   tbcam-send --camera /dev/video2 --size 1280x720 --fps 30
   tbcam-send --camera C920 --camera infrared

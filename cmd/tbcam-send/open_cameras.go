@@ -130,6 +130,17 @@ func (o *openCameras) resume(s *supervisor) bool {
 	return true
 }
 
+// opened returns the camera of a stream, unless another one waits for it.
+func (o *openCameras) opened(s *supervisor) (device capture.Device, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	u := o.cameraOf(s)
+	if u == nil || u.evicted {
+		return device, false
+	}
+	return u.camera.Device, true
+}
+
 // isEvicted reports whether another stream waits for the camera of one.
 func (o *openCameras) isEvicted(s *supervisor) bool {
 	o.mu.Lock()

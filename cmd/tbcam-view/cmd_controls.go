@@ -39,6 +39,11 @@ func (o *controlFlags) loadPreset() (p preset.Preset, err error) {
 	return p, cli.Mark(err, cli.ErrUsage)
 }
 
+// registerControlled adds the flag that chooses among several cameras.
+func (o *options) registerControlled(f *pflag.FlagSet) {
+	f.StringVar(&o.controlled, "camera", "", "`CAMERA` that a tbcam-view shows, if several are shown: a device or a name")
+}
+
 func controlsCommand(o *options) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
@@ -54,6 +59,7 @@ tbcam-view on this stream shows, else the one that it would show.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	o.registerControlled(c.Flags())
 	o.timeout.Register(c.Flags())
 	return c
 }
@@ -90,6 +96,7 @@ A button accepts any.`,
 	c.ValidArgsFunction = func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 		return o.completeControls(c.Context()), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
+	o.registerControlled(c.Flags())
 	o.timeout.Register(c.Flags())
 	c.Flags().BoolVar(&run.reset, "reset", false, "set all controls to their defaults first")
 	c.Flags().StringVar(&run.load, "load", "", "then apply the preset `NAME`")

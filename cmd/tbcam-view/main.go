@@ -39,16 +39,13 @@ type options struct {
 	duration      time.Duration
 	timeout       cli.TimeoutFlag // of --snapshot, and of the commands that have it
 	controls      controlFlags
+	controlled    string // the camera of control and controls
 	stats         cli.StatsFlag
 	verbose       bool
 }
 
-func command() *cobra.Command {
-	var o options
-	c := &cobra.Command{
-		Use:   "tbcam-view",
-		Short: "Show, republish and record the camera of the host at the other end of the cable",
-		Long: `tbcam-view receives the frames of tbcam-send at the other end of a USB4 or Thunderbolt
+// about is what --help says before the flags.
+var about = `tbcam-view receives the frames of tbcam-send at the other end of a USB4 or Thunderbolt
 cable, and shows them in a window, republishes them as a virtual camera for video
 calls (PipeWire, v4l2loopback), and records them; in any combination.
 
@@ -66,7 +63,14 @@ Keys in the window (H shows them too):
 ` + keysHelp(shm.Keys) + `
 In the panel of controls:
 
-` + keysHelp(shm.PanelKeys),
+` + keysHelp(shm.PanelKeys)
+
+func command() *cobra.Command {
+	var o options
+	c := &cobra.Command{
+		Use:   "tbcam-view",
+		Short: "Show, republish and record the camera of the host at the other end of the cable",
+		Long:  about,
 		Example: `  tbcam-view
   tbcam-view --virtual-camera auto
   tbcam-view --record call.mkv --window

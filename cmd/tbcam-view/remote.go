@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
@@ -25,6 +26,11 @@ type remoteControls struct {
 	ended        chan struct{} // closed when the receiver has ended
 	err          error         // why, once it has
 	changed      chan struct{} // the controls are other ones
+	camera       string        // that must run, "": any
+
+	mu     sync.Mutex
+	joined bool  // the camera's controls are the ones that come
+	failed error // why they do not
 }
 
 func (o *options) dial(ctx context.Context) (*remoteControls, error) {
@@ -34,7 +40,7 @@ func (o *options) dial(ctx context.Context) (*remoteControls, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	r := &remoteControls{stream: stream, cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{}, 1)}
+	r := &remoteControls{camera: o.controlled, stream: stream, cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{}, 1)}
 	r.subscription = stream.Subscribe(r)
 	go func() {
 		defer close(r.ended)
@@ -42,6 +48,38 @@ func (o *options) dial(ctx context.Context) (*remoteControls, error) {
 	}()
 	log.Info("waiting for tbcam-send", "stream", o.stream)
 	return r, nil
+}
+
+// Connected implements transport.Consumer: it joins the camera that was named.
+func (r *remoteControls) Connected(transport.Peer) {
+	if r.camera != "" {
+		r.subscription.Start(capture.Want{Camera: hub.Running(r.camera)})
+	}
+}
+
+// Mode implements transport.Consumer: controls come before the first frame.
+func (r *remoteControls) Mode(transport.Mode) { r.note(true, nil) }
+
+// Status implements transport.Consumer.
+func (r *remoteControls) Status(s transport.Status) {
+	if s.State == transport.Failed {
+		r.note(false, fmt.Errorf("camera %q is not shown by a tbcam-view: %s", r.camera, s.Text))
+	}
+}
+
+func (r *remoteControls) note(joined bool, failed error) {
+	r.mu.Lock()
+	r.joined, r.failed = joined, failed
+	r.mu.Unlock()
+	r.ControlsChanged(transport.Controls{})
+}
+
+// ready returns the controls of the camera that is meant, once they are known.
+func (r *remoteControls) ready() (c transport.Controls, ok bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c = r.subscription.Controls()
+	return c, c.Path != "" && (r.joined || r.camera == ""), r.failed
 }
 
 // ControlsChanged implements transport.Consumer.
@@ -81,8 +119,8 @@ func (r *remoteControls) awaitControls(ctx context.Context) (transport.Controls,
 	patience := time.NewTimer(controlsWait)
 	defer patience.Stop()
 	for {
-		if c := r.subscription.Controls(); c.Path != "" {
-			return c, nil
+		if c, ok, err := r.ready(); ok || err != nil {
+			return c, err
 		}
 		select {
 		case <-r.changed:

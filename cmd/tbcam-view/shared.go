@@ -46,7 +46,7 @@ func (o *options) openStream(pool *capture.Pool, log *slog.Logger) (*sharedStrea
 	}
 	s.Hub, err = hub.New(s.receiver, log)
 	if err == nil && s.line != nil {
-		s.Window = func() int { return s.window(o) }
+		s.Window, s.Attached = func() int { return s.window(o) }, s.attached
 		s.line.Share(s.Hub)
 		err = s.line.Claim()
 	}

@@ -19,6 +19,7 @@ type camera struct {
 	want     *capture.Want // what is asked, nil: nothing
 	before   *capture.Want // what was asked before a change that is not answered
 	request  uint32        // number of the last request, of the far stream
+	pinned   bool          // want names the camera though nobody chose it
 	changer  *Subscription // whose change of a running camera that was, nil: it was none
 	mode     *transport.Mode
 	status   transport.Status
@@ -55,8 +56,25 @@ func (c *camera) ask(want capture.Want, changer *Subscription) {
 
 // stop asks for no more frames.
 func (c *camera) stop() {
-	c.want, c.before, c.changer, c.mode, c.status = nil, nil, nil, nil, transport.Status{}
+	c.want, c.before, c.changer, c.mode, c.status, c.pinned = nil, nil, nil, nil, transport.Status{}, false
 	c.far.Stop()
+}
+
+// pin has a camera that nobody chose asked for by its path in the next session, or
+// asked for as before. Of several cameras that run, another hub would choose any.
+func (c *camera) pin(yes bool) {
+	if c.want == nil || nameOf(c.want.Camera) != "" && !c.pinned {
+		return
+	}
+	want := *c.want
+	want.Camera = ""
+	if c.pinned = yes && c.mode != nil && c.controls.Path != ""; c.pinned {
+		want.Camera = c.controls.Path
+	}
+	if want != *c.want {
+		c.want = &want
+		c.far.Keep(want)
+	}
 }
 
 // forget forgets what was known in a session that has ended.

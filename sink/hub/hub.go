@@ -16,6 +16,9 @@ type Hub struct {
 	// Window, if set, returns how many frames may be on their way in a session that begins,
 	// as transport.Policy has it. It is set before the receiver runs.
 	Window func() int
+	// Attached, if set, reports whether the line is that of another process: when that
+	// ends, who chose no camera stays with the one that it had.
+	Attached func() bool
 
 	receiver *transport.Receiver
 	log      *slog.Logger
@@ -171,7 +174,9 @@ func (h *Hub) end(err error) {
 	close(h.session.ended)
 	h.session = nil
 	h.notifySession()
+	attached := h.Attached != nil && h.Attached()
 	for _, c := range h.cameras {
+		c.pin(attached)
 		c.forget()
 	}
 	for _, s := range h.subscriptions {

@@ -21,6 +21,9 @@ import (
 // again.
 const retry = 50 * time.Millisecond
 
+// patience is after how many tries it is logged that the line is waited for.
+const patience = 20
+
 // ErrNobody is returned when no process owns the line.
 var ErrNobody = errors.New("no viewer runs on this stream")
 
@@ -71,7 +74,7 @@ func (l *Line) Attached() bool { return l.attached.Load() }
 
 // Open implements transport.Link.
 func (l *Line) Open(ctx context.Context) (transport.Conn, error) {
-	for {
+	for tries := 0; ; tries++ {
 		if err := l.take(); err != nil && !errors.Is(err, errOwned) {
 			return nil, err
 		}
@@ -84,6 +87,9 @@ func (l *Line) Open(ctx context.Context) (transport.Conn, error) {
 		}
 		if l.AttachOnly {
 			return nil, ErrNobody
+		}
+		if tries == patience {
+			l.Log.Info("another viewer has the stream and shares it with nobody; waiting for its end")
 		}
 		if err := sleep(ctx, retry); err != nil {
 			return nil, err
@@ -164,12 +170,15 @@ func (l *Line) takePlace(name string) (fresh bool, err error) {
 // extend takes names that the line has got since, for instance of a device that was
 // plugged in.
 func (l *Line) extend() {
+	if l.server == nil {
+		return
+	}
 	for _, name := range l.Names() {
 		fresh, err := l.takePlace(name)
 		if err != nil {
 			l.Log.Debug("share the stream by another name", "name", name, "err", err)
 		}
-		if fresh && l.server != nil {
+		if fresh {
 			l.listen(l.places[len(l.places)-1])
 		}
 	}

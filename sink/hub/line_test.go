@@ -26,9 +26,9 @@ type process struct {
 }
 
 // startProcess starts a viewer on the stream of a socket.
-func startProcess(t *testing.T, path string) *process {
+func startProcess(t *testing.T, path string, want capture.Want) *process {
 	t.Helper()
-	p := &process{viewer: &viewer{}, line: newTestLine(path)}
+	p := &process{viewer: &viewer{renumber: true}, line: newTestLine(path)}
 	p.T = t
 	p.receiver = &transport.Receiver{Link: p.line, Program: "viewer"}
 	h, err := New(p.receiver, nil)
@@ -36,6 +36,7 @@ func startProcess(t *testing.T, path string) *process {
 		t.Fatal(err)
 	}
 	p.line.Share(h)
+	h.Attached = p.line.Attached
 	if err := p.line.Claim(); err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +56,7 @@ func startProcess(t *testing.T, path string) *process {
 		cancel()
 		<-ended
 	}
-	p.stream.Start(capture.Want{})
+	p.stream.Start(want)
 	return p
 }
 
@@ -89,7 +90,7 @@ func TestLineIsPassedOn(t *testing.T) {
 	go func() { ended <- sender.Run(ctx) }()
 	var all []*process
 	for range 3 {
-		all = append(all, startProcess(t, path))
+		all = append(all, startProcess(t, path, capture.Want{}))
 	}
 	for len(all) > 0 {
 		owners := 0
@@ -115,6 +116,50 @@ func TestLineIsPassedOn(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// TestCameraStays: who chose no camera has the one that it had when another process takes
+// the line, whichever that has.
+func TestCameraStays(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	path := filepath.Join(t.TempDir(), "s")
+	sender := &transport.Sender{Link: &unixsock.Dialer{Path: path}, Catalogue: &farCameras{}}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- sender.Run(ctx) }()
+	has := func(p *process, camera string) {
+		t.Helper()
+		before := p.Frames()
+		await(t, camera, func() bool { return p.Frames() > before+5 && p.mode().Camera == camera })
+	}
+	owner := startProcess(t, path, capture.Want{})
+	has(owner, "Front Camera")
+	back := startProcess(t, path, capture.Want{Camera: "Back Camera"})
+	has(back, "Back Camera")
+	front := startProcess(t, path, capture.Want{})
+	has(front, "Front Camera")
+	for round := range 4 {
+		owner.end()
+		has(back, "Back Camera")
+		has(front, "Front Camera")
+		owner = back
+		if front.line.Attached() == back.line.Attached() {
+			t.Errorf("round %d: both have the line, or none", round)
+		}
+		if !front.line.Attached() {
+			owner, front = front, startProcess(t, path, capture.Want{Camera: "Front Camera"})
+		} else {
+			back = startProcess(t, path, capture.Want{Camera: "Back Camera"})
+		}
+		has(back, "Back Camera")
+		has(front, "Front Camera")
+	}
+	owner.end()
+	back.end()
+	front.end()
+	cancel()
+	<-ended
 }
 
 // TestNobody: who only attaches is not an owner.

@@ -10,7 +10,7 @@ import (
 )
 
 // Subscription is one viewer of a hub. It has the methods of a
-// transport.ReceiverStream.
+// transport.ReceiverStream but for Keep: a hub keeps what ran before a refused change.
 type Subscription struct {
 	hub      *Hub
 	consumer transport.Consumer
@@ -60,6 +60,9 @@ func (s *Subscription) place(request uint32, want capture.Want) {
 		p = placeChange(states, now, want)
 	} else {
 		p = placeNewcomer(states, want)
+	}
+	if p.err == errNotRunning && h.Attached != nil && h.Attached() { // it may run for the owner of the line
+		p = placement{index: idleCamera(states, ""), want: &want}
 	}
 	if p.err == nil && p.index == len(h.cameras) {
 		_, p.err = h.openCamera()
@@ -141,9 +144,6 @@ func (s *Subscription) Stop() {
 	defer s.hub.flush()
 	s.leave()
 }
-
-// Keep does nothing: a hub keeps what ran before a refused change by itself.
-func (s *Subscription) Keep(capture.Want) {}
 
 // SetControl sets a control of the camera, as that of a transport.ReceiverStream.
 func (s *Subscription) SetControl(setting capture.Setting, done func(capture.Setting, error)) {

@@ -57,7 +57,7 @@ func (f *farStream) Start(number uint32, want capture.Want) {
 	f.sender.mu.Lock()
 	defer f.sender.mu.Unlock()
 	name := cmp.Or(want.Camera, "Front Camera")
-	if name == "Front" {
+	if name == "Front" || name == "/dev/Front Camera" {
 		name = "Front Camera"
 	}
 	status := transport.Status{State: transport.Running, Request: number}
@@ -162,6 +162,8 @@ type viewer struct {
 		SetControl(capture.Setting, func(capture.Setting, error))
 	}
 	cable    *transporttest.Cable // to the hub, nil in its process
+	renumber bool                 // frames come from several streams of the sender
+	number   uint32               // of the last one then
 	receiver *transport.Receiver
 }
 
@@ -169,6 +171,11 @@ type viewer struct {
 func (v *viewer) Frame(f *capture.Frame, lost capture.Lost) {
 	if !bytes.Equal(f.Data, transporttest.MixedSample(f.Sequence)) {
 		v.T.Errorf("frame %d was not sent like this", f.Sequence)
+	}
+	if v.renumber {
+		defer f.Release()
+		v.number++
+		f = &capture.Frame{Data: f.Data, Format: f.Format, Sequence: v.number} // others hold f
 	}
 	v.Consumer.Frame(f, lost)
 }

@@ -287,3 +287,53 @@ func TestAutoTakesWhatIsFree(t *testing.T) {
 		}
 	})
 }
+
+// TestDescription: applications show what the camera was described as, also by a node
+// that was opened again.
+func TestDescription(t *testing.T) {
+	play(t, on(), new(fake), func(s *stage) {
+		s.start()
+		s.camera.Describe("a camera")
+		s.locked(func() {
+			if s.shown != "a camera" {
+				t.Errorf("it is shown as %q", s.shown)
+			}
+			s.shown, s.fail = "", errors.New("PipeWire is gone")
+		})
+		s.wait(2 * time.Second)
+		s.locked(func() {
+			if s.shown != "a camera" || len(s.opened) != 2 {
+				t.Errorf("after %d openings it is shown as %q", len(s.opened), s.shown)
+			}
+		})
+	})
+}
+
+// TestKept: frames that readers kept from being written are reported, those of former
+// openings too.
+func TestKept(t *testing.T) {
+	play(t, on(), new(fake), func(s *stage) {
+		s.start()
+		if r := s.camera.Report(); len(r) > 0 {
+			t.Errorf("%v", r)
+		}
+		s.locked(func() { s.kept = 3 })
+		s.locked(func() { s.fail = errors.New("PipeWire is gone") })
+		s.wait(2 * time.Second)
+		if r := s.camera.Report(); len(r) != 1 || r[0].Count != 6 { // both have the fake's 3
+			t.Errorf("%v", r)
+		}
+	})
+}
+
+// TestOwnPlaceholder: the user's text takes the place of what is waited for.
+func TestOwnPlaceholder(t *testing.T) {
+	o := on()
+	o.Placeholder = "back soon\nI am having lunch"
+	play(t, o, new(fake), func(s *stage) {
+		s.start()
+		if got := s.camera.lines(); len(got) != 2 || got[1] != "I am having lunch" {
+			t.Errorf("it shows %q", got)
+		}
+	})
+}

@@ -41,6 +41,8 @@ type fake struct {
 	opened  []capture.Format
 	closed  int
 	written []written
+	kept    uint64 // frames that readers kept from being written
+	shown   string // by applications, for the node
 }
 
 func (f *fake) Formats() []capture.PixelFormat { return Formats }
@@ -78,6 +80,18 @@ func (f *fake) Write(frame *capture.Frame) error {
 		return err
 	}
 	f.written = append(f.written, written{time.Now(), frame.Sequence, !frame.At[capture.Received].IsZero(), frame.Format})
+	return nil
+}
+
+// Kept implements Keeper.
+func (f *fake) Kept() (n uint64) {
+	f.locked(func() { n = f.kept })
+	return n
+}
+
+// Describe implements Describer.
+func (f *fake) Describe(text string) error {
+	f.locked(func() { f.shown = text })
 	return nil
 }
 

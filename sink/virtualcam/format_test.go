@@ -37,3 +37,22 @@ func TestChoiceOfFormat(t *testing.T) {
 		}
 	}
 }
+
+// rawOnly is a driver whose nodes have raw formats only, another one by default.
+type rawOnly struct{ noDriver }
+
+func (rawOnly) Formats() []capture.PixelFormat {
+	return []capture.PixelFormat{capture.YUV420, capture.YUYV}
+}
+
+// TestFormatsOfTheDriver: what its nodes cannot have is not chosen.
+func TestFormatsOfTheDriver(t *testing.T) {
+	for asked, want := range map[capture.PixelFormat]capture.PixelFormat{
+		0: capture.YUV420, capture.MJPEG: capture.YUV420, capture.YUYV: capture.YUYV,
+	} {
+		o := Options{Driver: rawOnly{}, Format: capture.Format{Pixel: asked}}
+		if got := o.chooseFormat(capture.Format{}); got.Pixel != want {
+			t.Errorf("%v becomes %v, want %v", asked, got.Pixel, want)
+		}
+	}
+}

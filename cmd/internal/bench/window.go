@@ -23,7 +23,8 @@ const windowWidth, windowHeight = 1728, 972
 func (b *bench) window() (table, error) {
 	t := table{
 		head: []string{"frames", "programs", "player, ms", "X server, ms", "shown/s", "show p50, p99", "latency p50, p99", "CPU s, all of the run", "MB"},
-		note: "The players decode what `tbcam-send --wire mjpeg` writes to a FIFO; what tbcam-send takes is not in the figures.",
+		note: "The players decode what `tbcam-send --wire mjpeg` writes to a FIFO, and may drop some of it. What tbcam-send takes is only in the\n" +
+			"CPU seconds, which are of all programs from start to end, by rusage.",
 	}
 	g := graph{title: "Latency by stage, 1080p30 to a window, p50", unit: "ms", stacked: true, names: meter.StageNames[:len(meter.StageNames)-1]}
 	for _, s := range shown {

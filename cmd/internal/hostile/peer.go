@@ -130,22 +130,30 @@ func self(program string) transport.Peer {
 }
 
 // Read returns the payload of the next record of a type, valid until the next call,
-// and passes over others. It answers each PING and keeps the CREDIT. One goroutine
-// may read.
+// and passes over others.
 func (p *Peer) Read(t wire.Type) ([]byte, error) {
 	for {
-		h, payload, err := p.reader.Next()
-		if err == nil {
-			err = p.attend(h, payload)
-		}
+		h, payload, err := p.ReadRecord()
 		if err != nil {
-			p.ended.Store(true)
 			return nil, fmt.Errorf("wait for %v: %w", t, err)
 		}
 		if h.Type == t {
 			return payload, nil
 		}
 	}
+}
+
+// ReadRecord returns the next record, whose payload is valid until the next call. It
+// answers each PING and keeps the CREDIT. One goroutine may read.
+func (p *Peer) ReadRecord() (wire.Header, []byte, error) {
+	h, payload, err := p.reader.Next()
+	if err == nil {
+		err = p.attend(h, payload)
+	}
+	if err != nil {
+		p.ended.Store(true)
+	}
+	return h, payload, err
 }
 
 // attend does what keeps a session alive.

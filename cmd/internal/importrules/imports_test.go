@@ -62,7 +62,7 @@ var importRules = []importRule{
 	{"cmd/internal/meter", []string{"capture"}},
 	{"cmd/internal/latencytest", []string{"codec", "capture"}},
 	{"cmd/internal/distro", nil},
-	{"cmd/internal/cli", []string{"cmd/internal/distro", "cmd/internal/meter", "sink", "transport", "codec", "capture"}},
+	{"cmd/internal/cli", []string{"cmd/internal/meter", "sink", "transport", "codec", "capture"}},
 	{"cmd/internal/doctor", []string{"cmd/internal/distro", "sink", "capture"}},
 	{"cmd/internal/bench", []string{"cmd/internal/meter", "capture"}},
 	{"cmd/internal/hostile", []string{"transport", "capture"}},

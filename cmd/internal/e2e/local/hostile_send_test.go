@@ -1,6 +1,8 @@
 package local
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -67,4 +69,70 @@ func TestFloodOfStarts(t *testing.T) {
 	if code := s.Stop(syscall.SIGTERM); code != 0 || time.Since(begin) > 2*time.Second {
 		t.Errorf("exit code %d after %v", code, time.Since(begin))
 	}
+}
+
+// TestHostileStreams: a viewer that opens all streams there are, for one camera, has it
+// once; and a stream beyond them ends its session and nothing else.
+func TestHostileStreams(t *testing.T) {
+	flag, path := harness.NewSocket(t)
+	l := hostile.Listen(t, path)
+	s := harness.Start(t, nil, "tbcam-send", flag, "--camera=pattern")
+	for range 2 {
+		p := accept(t, l)
+		for stream := uint16(1); stream <= wire.MaxStreams; stream++ {
+			if err := p.WriteMessage(wire.Start, stream, map[string]any{"number": 1, "camera": "pattern"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		states := map[string]int{}
+		for _, state := range readStates(t, p) {
+			states[state]++
+		}
+		// It waits where it opened the camera too often.
+		if states["running"] != 1 || states["failed busy"]+states["waiting"] != wire.MaxStreams-1 {
+			t.Errorf("states %v", states)
+		}
+		if err := p.WriteMessage(wire.Start, wire.MaxStreams+1, map[string]any{"number": 1}); err != nil {
+			t.Fatal(err)
+		}
+		p.Drain()
+		s.WaitText("it sends start in stream 17")
+	}
+	if peak := hostile.PeakMemory(t, s.Process.Pid); peak > 150*hostile.MiB {
+		t.Errorf("at most %d MiB were used", peak/hostile.MiB)
+	}
+	if code := s.Stop(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// readStates returns the state and cause that each stream settles on: the same for two
+// seconds.
+func readStates(t *testing.T, p *hostile.Peer) map[uint16]string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil && p.Write(wire.Header{Type: wire.Ping}, wire.AppendPing(nil, p.Now())) == nil {
+			time.Sleep(200 * time.Millisecond)
+		}
+	}()
+	states := map[uint16]string{}
+	for settled := time.Now(); len(states) < wire.MaxStreams || time.Since(settled) < 2*time.Second; {
+		h, payload, err := p.ReadRecord()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Type != wire.Status {
+			continue
+		}
+		var status struct{ State, Cause string }
+		if err := json.Unmarshal(payload, &status); err != nil {
+			t.Fatal(err)
+		}
+		if state := strings.TrimSpace(status.State + " " + status.Cause); states[h.Stream] != state {
+			states[h.Stream], settled = state, time.Now()
+		}
+	}
+	return states
 }

@@ -144,6 +144,10 @@ func TestSeveralCameras(t *testing.T) {
 	harness.WaitUntil(t, "figures of both", func() bool {
 		return strings.Contains(s.Out.String(), `"camera":"Test pattern"`) && strings.Contains(s.Out.String(), `"camera":"Test pattern 2"`)
 	})
+	harness.WantAnswer(t, "brightness=9", flag, "control", "--camera=pattern2", "brightness=9")
+	harness.WantAnswer(t, "brightness=0", flag, "control", "--camera=pattern", "brightness")
+	harness.WantAnswer(t, "brightness=9", flag, "control", "--camera=Test pattern 2", "brightness")
+	wantMistake(t, harness.Start(t, nil, "tbcam-view", "control", "--camera=other", "brightness", flag), 1, "is not shown by a tbcam-view")
 	for i, c := range slices.Backward(cameras) { // the one that has the line last
 		if code := c.viewer.Stop(syscall.SIGTERM); code != 0 {
 			t.Errorf("%s: exit code %d", c.name, code)
