@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,8 +90,9 @@ func TestPairingOverALine(t *testing.T) {
 			t.Errorf("the log is\n%v", w.log)
 		}
 		w.stop(w.viewing)
+		w.stop(w.sending)
 		tr.Sender.Prompt, tr.Viewer.Prompt = nil, nil
-		w.viewing = start(w.receiver.Run)
+		w.sending, w.viewing = start(w.sender.Run), start(w.receiver.Run)
 		w.waitForFrames(10, 6*time.Second)
 	})
 }
@@ -368,8 +370,8 @@ func checkGreeting(t *testing.T, payload []byte) {
 func TestFloodOfGreetings(t *testing.T) {
 	inWorld(t, func(w *world) {
 		tr := w.guarded()
-		proofs := 0
-		w.receiver.Trust = func() trust.ViewerConfig { proofs++; return tr.Viewer }
+		var proofs atomic.Int32
+		w.receiver.Trust = func() trust.ViewerConfig { proofs.Add(1); return tr.Viewer }
 		w.viewing = start(w.receiver.Run)
 		time.Sleep(time.Millisecond) // until its device is open
 		i := w.impostor(w.cable.Sender)
@@ -385,8 +387,8 @@ func TestFloodOfGreetings(t *testing.T) {
 			i.write(wire.Hello, transport.Encode(self))
 		}
 		time.Sleep(time.Second)
-		if proofs > 17 {
-			t.Errorf("%d proofs", proofs)
+		if n := proofs.Load(); n > 17 {
+			t.Errorf("%d proofs", n)
 		}
 	})
 }
