@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"golang.org/x/term"
 
@@ -33,6 +35,9 @@ func OpenTerminal() *Terminal {
 	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stderr.Fd())) {
 		return nil
 	}
+	// A job in the background is not stopped by a question: its read fails, and it
+	// refuses.
+	signal.Ignore(syscall.SIGTTIN)
 	return newTerminal(os.Stdin, os.Stderr)
 }
 
