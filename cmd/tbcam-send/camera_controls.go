@@ -38,7 +38,7 @@ type controlFlags struct{ locked, keepRate bool }
 
 func (o *controlFlags) registerFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.locked, "no-remote-control", false, "make the camera's controls read-only for the viewer")
-	f.BoolVar(&o.keepRate, "keep-rate", false, "keep the frame rate in the dark, at the price of darker frames (exposure_dynamic_framerate=0)")
+	f.BoolVar(&o.keepRate, "keep-rate", false, "keep the frame rate in the dark, with darker frames (exposure_dynamic_framerate=0)")
 }
 
 // connectSender reports the controls to a stream's viewer.

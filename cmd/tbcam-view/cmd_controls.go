@@ -28,7 +28,7 @@ type controlFlags struct {
 
 func (o *controlFlags) registerFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.preset, "preset", "", "apply the preset `NAME` to the camera's controls, and again after a replug (see tbcam-view control --help)")
-	f.BoolVar(&o.keepRate, "keep-rate", false, "keep the frame rate in the dark (exposure_dynamic_framerate=0)")
+	f.BoolVar(&o.keepRate, "keep-rate", false, "keep the frame rate in the dark, with darker frames (exposure_dynamic_framerate=0)")
 }
 
 // loadPreset returns the preset that the flags name.
