@@ -13,12 +13,12 @@ import (
 // Kind is what an encoder does to captured frames.
 type Kind int
 
-// Auto is resolved by Choose: Copy for a camera's own JPEGs, JPEG for raw pictures.
+// Auto is resolved by Choose: Copy for a camera's own JPEGs, JPEG for raw frames.
 const (
 	Auto Kind = iota
 	Copy      // passes a camera's JPEGs through, repaired where necessary
-	JPEG      // encodes raw pictures
-	Raw       // passes raw pictures through, lossless
+	JPEG      // encodes raw frames
+	Raw       // passes raw frames through, lossless
 )
 
 var kindNames = []string{"auto", "copy", "jpeg", "raw"}
@@ -40,7 +40,7 @@ func ParseKind(s string) (Kind, error) {
 func Choose(kind Kind, in capture.Format) (Kind, error) {
 	switch compressed := in.Pixel.Compressed(); {
 	case compressed && kind == Raw:
-		return 0, fmt.Errorf("codec raw needs raw pictures, and %v is compressed: choose a raw mode of the camera, or codec copy", in)
+		return 0, fmt.Errorf("codec raw needs raw frames, and %v is compressed: choose a raw mode of the camera, or codec copy", in)
 	case compressed:
 		return Copy, nil
 	case kind == Copy:

@@ -13,7 +13,7 @@ import (
 // Converter writes raw frames in the formats that sinks want. It is for one
 // goroutine, and never takes over a reference.
 type Converter struct {
-	// Fit is what Convert does to a picture of another shape.
+	// Fit is what Convert does to a frame of another shape.
 	Fit Fit
 
 	unpacker
@@ -29,7 +29,7 @@ func NewConverter() *Converter {
 
 // Close frees the converter's memory; RGB frames fail to convert from then on.
 // It may be called twice.
-func (c *Converter) Close() { c.turbo.close() }
+func (c *Converter) Close() { c.turbo.closeHandle() }
 
 // Planar writes f to three planes (one if it is greyscale) of PlanarFormat with
 // the given bytes per line.
@@ -41,25 +41,25 @@ func (c *Converter) Planar(dst [3][]byte, strides [3]int, f *capture.Frame) erro
 	planes, n := PlanarFormat(f.Format).Planes()
 	for i, l := range planes[:n] {
 		p[i] = plane{dst[i], strides[i], l.Stride, l.Lines}
-		if !p[i].fits() {
+		if !p[i].fitsData() {
 			return fmt.Errorf("codec: write planes of %v: plane %d has no room", f.Format, i)
 		}
 	}
 	return c.unpackInto(p, f)
 }
 
-// Convert writes f to dst as a picture of format to, of which dst holds at
-// least Size bytes. A picture of another size is scaled by Fit; its samples'
+// Convert writes f to dst as a frame of format to, of which dst holds at
+// least Size bytes. A frame of another size is scaled by Fit; its samples'
 // range is converted, a different matrix is not. The target is any raw format of
 // Y'CbCr with 8 bits; the same format and size is a plain copy.
 func (c *Converter) Convert(dst []byte, to capture.Format, f *capture.Frame) error {
-	if err := c.convert(dst, to, f); err != nil {
+	if err := c.convertTo(dst, to, f); err != nil {
 		return fmt.Errorf("codec: convert %v to %v: %w", f.Format, to, err)
 	}
 	return nil
 }
 
-func (c *Converter) convert(dst []byte, to capture.Format, f *capture.Frame) error {
+func (c *Converter) convertTo(dst []byte, to capture.Format, f *capture.Frame) error {
 	if err := cmp.Or(checkRaw(f), checkTarget(dst, to)); err != nil {
 		return err
 	}
@@ -78,11 +78,11 @@ func (c *Converter) convert(dst []byte, to capture.Format, f *capture.Frame) err
 	if from := PlanarFormat(f.Format).Range; from != to.Range {
 		src = c.toRange(src, to.Range)
 	}
-	shown, box := c.Fit.place(f.Format, to)
-	if box != whole(to) {
-		blacken(dst, to)
+	shown, box := c.Fit.placeIn(f.Format, to)
+	if box != wholeRect(to) {
+		fillBlack(dst, to)
 	}
-	c.draw(dst, to, box, area(src, PlanarFormat(f.Format), shown))
+	c.drawBox(dst, to, box, cropPlanes(src, PlanarFormat(f.Format), shown))
 	return nil
 }
 
@@ -121,17 +121,17 @@ func (c *Converter) toRange(p frameView, r capture.Range) frameView {
 // rangeMaps holds what rescale needs to make a range of the other one, of luma
 // and of chroma.
 var rangeMaps = [2][2]struct{ offset, factor, bias int }{
-	capture.Limited: {{0, fraction(219, 255), offset(16)}, {neutral, fraction(224, 255), offset(neutral)}},
-	capture.Full:    {{16, fraction(255, 219), offset(0)}, {neutral, fraction(255, 224), offset(neutral)}},
+	capture.Limited: {{0, fixedFraction(219, 255), fixedOffset(16)}, {neutral, fixedFraction(224, 255), fixedOffset(neutral)}},
+	capture.Full:    {{16, fixedFraction(255, 219), fixedOffset(0)}, {neutral, fixedFraction(255, 224), fixedOffset(neutral)}},
 }
 
-// fraction and offset are fixed-point numbers with 14 bits after the point; the
+// fixedFraction and offset are fixed-point numbers with 14 bits after the point; the
 // offset includes a half, for rounding. They give the exact result for all samples.
-func fraction(n, d float64) int { return int(math.Round(n / d * (1 << 14))) }
-func offset(n int) int          { return n<<14 + 1<<13 }
+func fixedFraction(n, d float64) int { return int(math.Round(n / d * (1 << 14))) }
+func fixedOffset(n int) int          { return n<<14 + 1<<13 }
 
-// blacken fills a picture with black.
-func blacken(dst []byte, f capture.Format) {
+// fillBlack fills a frame with black.
+func fillBlack(dst []byte, f capture.Format) {
 	info, black := f.Pixel.Info(), byte(16)
 	if f.Range == capture.Full {
 		black = 0
@@ -152,29 +152,29 @@ func blacken(dst []byte, f capture.Format) {
 	}
 }
 
-// draw fills the box of the picture in dst with src, which has its range.
-func (c *Converter) draw(dst []byte, to capture.Format, box rect, src frameView) {
+// drawBox fills the box of the frame in dst with src, which has its range.
+func (c *Converter) drawBox(dst []byte, to capture.Format, box rect, src frameView) {
 	switch info := to.Pixel.Info(); info.Layout {
 	case capture.Packed422:
 		area := packedPlane(to, dst).cropTo(box.x, box.y, box.w, box.h, 2)
-		mid := c.shape(src, info.Planar, box)
+		mid := c.reshape(src, info.Planar, box)
 		c0, c1 := chromaOrder(mid, to.Pixel)
 		pack422(area, mid[0], c0, c1, info.ChromaFirst)
 	case capture.SemiPlanar:
 		luma := plane{dst, to.Width, to.Width, to.Height}.cropTo(box.x, box.y, box.w, box.h, 1)
-		mid := c.shape(src, info.Planar, box)
+		mid := c.reshape(src, info.Planar, box)
 		scalePlane(luma, mid[0])
 		c0, c1 := chromaOrder(mid, to.Pixel)
 		subX, subY := info.Subsampling()
 		mergePairs(chromaOf(to, dst).cropTo(box.x/subX, box.y/subY, c0.width, c0.height, 2), c0, c1)
 	default:
-		resamplePlanes(area(planesOf(to, dst), to, box), src)
+		resamplePlanes(cropPlanes(planesOf(to, dst), to, box), src)
 	}
 }
 
-// shape returns src with the size of box and the subsampling of pixel; planes
+// reshape returns src with the size of box and the subsampling of pixel; planes
 // that have them already are src's own.
-func (c *Converter) shape(src frameView, pixel capture.PixelFormat, box rect) frameView {
+func (c *Converter) reshape(src frameView, pixel capture.PixelFormat, box rect) frameView {
 	f := capture.Format{Pixel: pixel, Width: box.w, Height: box.h}
 	p := planesOf(f, growBuffer(&c.shaped, f.Size()))
 	for i, s := range src {
@@ -187,8 +187,8 @@ func (c *Converter) shape(src frameView, pixel capture.PixelFormat, box rect) fr
 	return p
 }
 
-// area returns the box of a picture of a planar format.
-func area(p frameView, f capture.Format, box rect) frameView {
+// cropPlanes returns the box of a frame of a planar format.
+func cropPlanes(p frameView, f capture.Format, box rect) frameView {
 	sub := jfif.SubsamplingOf(f.Pixel.Info().Planar)
 	subX, subY := sub.Factors()
 	p[0] = p[0].cropTo(box.x, box.y, box.w, box.h, 1)

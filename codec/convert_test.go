@@ -20,7 +20,7 @@ func targets() []capture.PixelFormat {
 }
 
 // TestConvert compares every pair of formats and ranges with plain code, on odd
-// sizes too, and nothing outside the pictures is touched.
+// sizes too, and nothing outside the frames is touched.
 func TestConvert(t *testing.T) {
 	c := newConverter(t)
 	for _, size := range [][2]int{{64, 48}, {65, 49}, {1, 1}, {3, 2}, {2, 5}, {98, 1}} {
@@ -220,7 +220,7 @@ func TestFit(t *testing.T) {
 		{1000, 1, 3, 1, rect{0, 0, 3, 1}},
 		{8192, 1, 1, 8192, rect{0, 4094, 1, 2}},
 	} {
-		if got := fit(formatOf(capture.GREY, tt.w, tt.h), formatOf(capture.GREY, tt.toW, tt.toH)); got != tt.want {
+		if got := fitInside(formatOf(capture.GREY, tt.w, tt.h), formatOf(capture.GREY, tt.toW, tt.toH)); got != tt.want {
 			t.Errorf("%dx%d in %dx%d is %v instead of %v", tt.w, tt.h, tt.toW, tt.toH, got, tt.want)
 		}
 	}
@@ -238,14 +238,14 @@ func TestFitCrop(t *testing.T) {
 		{8192, 1, 1, 8192, rect{4094, 0, 2, 1}},
 	} {
 		to := formatOf(capture.GREY, tt.toW, tt.toH)
-		shown, box := FitCrop.place(formatOf(capture.GREY, tt.w, tt.h), to)
-		if shown != tt.want || box != whole(to) {
+		shown, box := FitCrop.placeIn(formatOf(capture.GREY, tt.w, tt.h), to)
+		if shown != tt.want || box != wholeRect(to) {
 			t.Errorf("of %dx%d %v is shown, in %v of %dx%d; want %v", tt.w, tt.h, shown, box, tt.toW, tt.toH, tt.want)
 		}
 	}
 }
 
-// TestLetterbox: a plain picture stays plain inside its box, and the rest is black.
+// TestLetterbox: a plain frame stays plain inside its box, and the rest is black.
 func TestLetterbox(t *testing.T) {
 	for _, fit := range []Fit{FitContain, FitCrop, FitStretch} {
 		testLetterbox(t, fit)
@@ -270,7 +270,7 @@ func testLetterbox(t *testing.T, fit Fit) {
 				if err := c.Convert(dst, to, f); err != nil {
 					t.Fatal(err)
 				}
-				_, box := fit.place(from, to)
+				_, box := fit.placeIn(from, to)
 				checkLetterbox(t, to, box, dst, colour)
 				f.Release()
 			}
@@ -299,7 +299,7 @@ func checkLetterbox(t *testing.T, f capture.Format, box rect, data []byte, colou
 	}
 }
 
-// TestScale: a picture made smaller is the picture of the same scene.
+// TestScale: a frame made smaller is the frame of the same scene.
 func TestScale(t *testing.T) {
 	c := newConverter(t)
 	pool := newPool(t)
@@ -327,7 +327,7 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// TestPlanar: planes with lines longer than the picture's; what follows the
+// TestPlanar: planes with lines longer than the frame's; what follows the
 // lines stays as it is.
 func TestPlanar(t *testing.T) {
 	c := newConverter(t)

@@ -26,9 +26,9 @@ func newCrew(work func(worker, part int)) *crew {
 	return c
 }
 
-// do returns when all parts are done. Who is late, because waking a processor takes
+// runParts returns when all parts are done. Who is late, because waking a processor takes
 // long, finds fewer parts left.
-func (c *crew) do(parts, workers int) {
+func (c *crew) runParts(parts, workers int) {
 	c.parts = int32(parts)
 	c.begun.Store(0)
 	c.here.Store(0)

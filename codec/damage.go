@@ -23,7 +23,7 @@ func (c *counters) Counts() (now jfif.Counts) {
 	return now
 }
 
-func (c *counters) count(cause jfif.Cause, happened bool) {
+func (c *counters) countIf(cause jfif.Cause, happened bool) {
 	if happened {
 		c.n[cause].Add(1)
 	}
@@ -33,11 +33,11 @@ func (c *counters) count(cause jfif.Cause, happened bool) {
 func (c *counters) countError(err error) {
 	var cause jfif.Cause
 	if errors.As(err, &cause) {
-		c.count(cause, true)
+		c.countIf(cause, true)
 	}
 }
 
-// checkRaw reports what keeps f from being a raw picture, if anything.
+// checkRaw reports what keeps f from being a raw frame, if anything.
 func checkRaw(f *capture.Frame) error {
 	switch err := f.Format.Check(); {
 	case err != nil:

@@ -52,10 +52,10 @@ func (d *Decoder) Close() { d.stopped.Store(1) }
 // (4:1:1 becomes YUV422P and 4:4:0 becomes YUV444). A raw frame passes untouched,
 // without Decoded: others may be reading it.
 //
-// The picture has to have the size of the frame's format, within the
+// The frame has to have the size of the frame's format, within the
 // limits. An error that wraps jfif.ErrDamaged costs only this frame.
 func (d *Decoder) Decode(f *capture.Frame) (*capture.Frame, error) {
-	g, err := d.decode(f)
+	g, err := d.decodeFrame(f)
 	if err != nil {
 		err = fmt.Errorf("codec: decode frame %d of %v: %w", f.Sequence, f.Format, err)
 	}
@@ -70,8 +70,8 @@ func (d *Decoder) Decode(f *capture.Frame) (*capture.Frame, error) {
 	return g, nil
 }
 
-// decode returns f itself if it is raw, and else a new frame.
-func (d *Decoder) decode(f *capture.Frame) (*capture.Frame, error) {
+// decodeFrame returns f itself if it is raw, and else a new frame.
+func (d *Decoder) decodeFrame(f *capture.Frame) (*capture.Frame, error) {
 	if !f.Format.Pixel.Compressed() {
 		if err := checkRaw(f); err != nil {
 			return nil, err
@@ -82,7 +82,7 @@ func (d *Decoder) decode(f *capture.Frame) (*capture.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.admit(&h, f.Format); err != nil {
+	if err := d.checkSize(&h, f.Format); err != nil {
 		return nil, err
 	}
 	format := f.Format
@@ -92,16 +92,16 @@ func (d *Decoder) decode(f *capture.Frame) (*capture.Frame, error) {
 	}
 	g := d.pool.Get(format.Size())
 	g.CopyMetaFrom(format, f)
-	if err := d.decompress(g, f.Data, &h); err != nil {
+	if err := d.decompressInto(g, f.Data, &h); err != nil {
 		g.Release()
 		return nil, err
 	}
 	return g, nil
 }
 
-// admit reports what is wrong with the frame's size: it has to be the one
+// checkSize reports what is wrong with the frame's size: it has to be the one
 // announced, within the limits.
-func (d *Decoder) admit(h *jfif.Header, f capture.Format) error {
+func (d *Decoder) checkSize(h *jfif.Header, f capture.Format) error {
 	switch {
 	case h.Width > d.limits.Width || h.Height > d.limits.Height:
 		return fmt.Errorf("%w: it is %dx%d, the limit is %dx%d", jfif.TooLarge, h.Width, h.Height, d.limits.Width, d.limits.Height)
@@ -111,18 +111,18 @@ func (d *Decoder) admit(h *jfif.Header, f capture.Format) error {
 	return nil
 }
 
-// decompress fills g from a JPEG; its pixel format is that of the JPEG's subsampling.
-func (d *Decoder) decompress(g *capture.Frame, jpeg []byte, h *jfif.Header) error {
+// decompressInto fills g from a JPEG; its pixel format is that of the JPEG's subsampling.
+func (d *Decoder) decompressInto(g *capture.Frame, jpeg []byte, h *jfif.Header) error {
 	out, sub := planesOf(g.Format, g.Data), h.Subsampling
 	if sub == jfif.SubsamplingOf(g.Format.Pixel) {
-		return d.fill(out, jpeg, h)
+		return d.fillPlanes(out, jpeg, h)
 	}
 	// No raw format is like it: decode its chroma elsewhere, and scale that.
 	p := out
 	w, height := sub.Chroma(g.Format.Width, g.Format.Height)
 	b := growBuffer(&d.chroma, 2*w*height)
 	p[1], p[2] = plane{b, w, w, height}, plane{b[w*height:], w, w, height}
-	if err := d.fill(p, jpeg, h); err != nil {
+	if err := d.fillPlanes(p, jpeg, h); err != nil {
 		return err
 	}
 	out[1].fillFrom(p[1])
@@ -130,10 +130,10 @@ func (d *Decoder) decompress(g *capture.Frame, jpeg []byte, h *jfif.Header) erro
 	return nil
 }
 
-// fill decodes a JPEG to planes of its components' sizes: in parts, if that is
+// fillPlanes decodes a JPEG to planes of its components' sizes: in parts, if that is
 // faster. Where a part is damaged the whole is decoded, so that nothing but the time
 // it takes depends on how a JPEG is decoded.
-func (d *Decoder) fill(p frameView, jpeg []byte, h *jfif.Header) error {
+func (d *Decoder) fillPlanes(p frameView, jpeg []byte, h *jfif.Header) error {
 	workers := 1
 	if d.LowLatency {
 		workers = workersFor(h.Format(), runtime.GOMAXPROCS(0))
@@ -141,5 +141,5 @@ func (d *Decoder) fill(p frameView, jpeg []byte, h *jfif.Header) error {
 	if workers > 1 && d.parts.decode(p, jpeg, h, workers, workers*partsPerWorker) {
 		return nil
 	}
-	return d.whole.decode(p, jpeg[h.Start:h.End])
+	return d.whole.decodePlanes(p, jpeg[h.Start:h.End])
 }

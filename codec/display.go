@@ -45,7 +45,7 @@ func (p *Planes) view() (v frameView, err error) {
 	layout, n := p.Format.Planes()
 	for i, l := range layout[:n] {
 		v[i] = plane{p.Data[i], p.Strides[i], l.Stride, l.Lines}
-		if !v[i].fits() {
+		if !v[i].fitsData() {
 			return v, fmt.Errorf("plane %d of %v is too short", i, p.Format)
 		}
 	}
@@ -78,9 +78,9 @@ func (d *Display) Draw(dst BGRA, p *Planes, pose Pose) error {
 	}
 	// All of it is done to planes: they are less to scale than pixels, and libyuv
 	// rounds them better.
-	src = d.turn(src, pose)
+	src = d.turnPlanes(src, pose)
 	src, at := cropToSeen(src, seen.Sub(to.Min), to.Size())
-	src = d.scale(src, at.Dx(), at.Dy())
+	src = d.scalePlanes(src, at.Dx(), at.Dy())
 	cut := seen.Sub(to.Min).Sub(at.Min)
 	for i := range src {
 		src[i] = src[i].cropTo(cut.Min.X, cut.Min.Y, cut.Dx(), cut.Dy(), 1)
@@ -90,8 +90,8 @@ func (d *Display) Draw(dst BGRA, p *Planes, pose Pose) error {
 	return nil
 }
 
-// turn returns the planes turned.
-func (d *Display) turn(src frameView, pose Pose) frameView {
+// turnPlanes returns the planes turned.
+func (d *Display) turnPlanes(src frameView, pose Pose) frameView {
 	if pose.Quarters == 0 && !pose.Mirrored {
 		return src
 	}
@@ -135,8 +135,8 @@ func coverSamples(low, high, size, n int) (first, last int) {
 	return low * n / size &^ 1, min(((high*n+size-1)/size+1)&^1, n)
 }
 
-// scale returns planes of one size without subsampling.
-func (d *Display) scale(src frameView, width, height int) frameView {
+// scalePlanes returns planes of one size without subsampling.
+func (d *Display) scalePlanes(src frameView, width, height int) frameView {
 	b := growBuffer(&d.scaled, len(src)*width*height)
 	for i, p := range src {
 		if p.height == 0 { // grey: any chroma will do, its factors are 0

@@ -32,11 +32,11 @@ func workersFor(f capture.Format, procs int) int {
 }
 
 // divideNow is divide on the processors that the process has now.
-func divideNow(f capture.Format) division { return divide(f, runtime.GOMAXPROCS(0)) }
+func divideNow(f capture.Format) division { return divideFrame(f, runtime.GOMAXPROCS(0)) }
 
-// divide returns how to encode frames of a raw format. One worker alone gains by
+// divideFrame returns how to encode frames of a raw format. One worker alone gains by
 // strips, too, if it has to unpack them before: it encodes what is still in its cache.
-func divide(f capture.Format, procs int) division {
+func divideFrame(f capture.Format, procs int) division {
 	workers := workersFor(f, procs)
 	if f.Width*f.Height < 2*workerPixels || workers == 1 && isDirect(f.Pixel.Info().Layout) {
 		return division{f.Height, 1}
@@ -53,11 +53,11 @@ func unitLines(f capture.Format) int {
 	return 8 * subY
 }
 
-// strips returns how many strips a frame has.
-func (d division) strips(height int) int { return (height + d.rows - 1) / d.rows }
+// stripCount returns how many strips a frame has.
+func (d division) stripCount(height int) int { return (height + d.rows - 1) / d.rows }
 
-// bound returns the largest size of the JPEG of a strip.
-func (d division) bound(f capture.Format) int {
+// largestStrip returns the largest size of the JPEG of a strip.
+func (d division) largestStrip(f capture.Format) int {
 	f = PlanarFormat(f)
 	f.Height = min(d.rows, f.Height)
 	return jpegBound(f, jfif.SubsamplingOf(f.Pixel))

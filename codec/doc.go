@@ -1,2 +1,2 @@
-// Package codec checks, repairs, encodes and decodes JPEGs and converts between raw picture formats.
+// Package codec checks, repairs, encodes and decodes JPEGs and converts between raw frame formats.
 package codec

@@ -50,11 +50,11 @@ type jpegEncoder struct {
 func newJPEGEncoder(quality int, pool *capture.Pool) (*jpegEncoder, error) {
 	e := &jpegEncoder{pool: pool, quality: quality, divide: divideNow}
 	e.crew = newCrew(e.encodeStrip)
-	return e, e.hire(1)
+	return e, e.hireEncoders(1)
 }
 
-// hire makes encoders until there are n.
-func (e *jpegEncoder) hire(n int) error {
+// hireEncoders makes encoders until there are n.
+func (e *jpegEncoder) hireEncoders(n int) error {
 	if e.closed {
 		return errors.New("the encoder is closed")
 	}
@@ -70,7 +70,7 @@ func (e *jpegEncoder) hire(n int) error {
 
 func (e *jpegEncoder) Close() {
 	for _, w := range e.workers {
-		w.turbo.close()
+		w.turbo.closeHandle()
 		w.compressor.close()
 	}
 	e.closed = true
@@ -84,7 +84,7 @@ func (e *jpegEncoder) Format(in capture.Format) capture.Format {
 
 func (e *jpegEncoder) Encode(f *capture.Frame) (*capture.Frame, error) {
 	defer f.Release()
-	g, err := e.encode(f)
+	g, err := e.encodeJPEG(f)
 	if err != nil {
 		e.countError(err)
 		return nil, fmt.Errorf("codec: encode frame %d of %v: %w", f.Sequence, f.Format, err)
@@ -93,7 +93,7 @@ func (e *jpegEncoder) Encode(f *capture.Frame) (*capture.Frame, error) {
 	return g, nil
 }
 
-func (e *jpegEncoder) encode(f *capture.Frame) (*capture.Frame, error) {
+func (e *jpegEncoder) encodeJPEG(f *capture.Frame) (*capture.Frame, error) {
 	if err := checkRaw(f); err != nil {
 		return nil, err
 	}
@@ -117,25 +117,25 @@ func (e *jpegEncoder) encode(f *capture.Frame) (*capture.Frame, error) {
 
 // encodeStrips fills e.strips.
 func (e *jpegEncoder) encodeStrips(f *capture.Frame, d division) error {
-	if err := e.hire(d.workers); err != nil {
+	if err := e.hireEncoders(d.workers); err != nil {
 		return err
 	}
-	n := d.strips(f.Format.Height)
+	n := d.stripCount(f.Format.Height)
 	e.rows, e.div = rowsOf(f), d
-	growBuffer(&e.jpeg, n*d.bound(f.Format))
+	growBuffer(&e.jpeg, n*d.largestStrip(f.Format))
 	e.strips = slices.Grow(e.strips[:0], n)[:n]
 	e.errs = slices.Grow(e.errs[:0], n)[:n]
-	e.crew.do(n, min(d.workers, n))
+	e.crew.runParts(n, min(d.workers, n))
 	e.rows = rawRows{} // the frame is going to be released
 	return cmp.Or(e.errs...)
 }
 
 // encodeStrip encodes one strip. It is called by several goroutines at once.
 func (e *jpegEncoder) encodeStrip(worker, i int) {
-	top, room := i*e.div.rows, e.div.bound(e.rows.format)
+	top, room := i*e.div.rows, e.div.largestStrip(e.rows.format)
 	rows := e.rows.cut(top, min(e.div.rows, e.rows.format.Height-top))
 	out := e.jpeg[i*room : (i+1)*room]
-	n, err := e.workers[worker].encode(out, rows, e.quality)
+	n, err := e.workers[worker].encodeRows(out, rows, e.quality)
 	e.strips[i], e.errs[i] = out[:n], err
 }
 
@@ -145,8 +145,8 @@ type stripEncoder struct {
 	compressor
 }
 
-// encode writes a JPEG of some rows to out, and returns its length.
-func (e *stripEncoder) encode(out []byte, rows rawRows, quality int) (int, error) {
+// encodeRows writes a JPEG of some rows to out, and returns its length.
+func (e *stripEncoder) encodeRows(out []byte, rows rawRows, quality int) (int, error) {
 	if !isDirect(rows.layout()) {
 		p, err := e.rowsToPlanar(rows)
 		if err != nil {

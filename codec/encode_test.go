@@ -62,7 +62,7 @@ func TestNewEncoderRefuses(t *testing.T) {
 }
 
 // TestEncode: every raw format and odd sizes survive encoding and decoding, in
-// the subsampling and range they had, and nothing outside the picture is touched.
+// the subsampling and range they had, and nothing outside the frame is touched.
 func TestEncode(t *testing.T) {
 	for _, pixel := range distinct() {
 		for _, size := range [][2]int{{320, 240}, {321, 241}, {318, 1}, {1, 1}, {2, 3}, {17, 33}} {
@@ -109,7 +109,7 @@ func testEncode(t *testing.T, format capture.Format) {
 	}
 }
 
-// photoAs returns a raw picture in its planar format, rearranged by plain code.
+// photoAs returns a raw frame in its planar format, rearranged by plain code.
 func photoAs(t *testing.T, to, from capture.Format, raw []byte) []byte {
 	if from.Pixel.Info().IsRGB() {
 		return photo(to)
@@ -144,7 +144,7 @@ func TestLimitedComment(t *testing.T) {
 		g.Release()
 		out, err := exec.Command(probe, "-v", "error", "-show_entries", "stream=pix_fmt,color_range", "-of", "csv=p=0", path).Output()
 		if err != nil || !strings.Contains(string(out), ","+want) || !strings.Contains(string(out), "422p") {
-			t.Errorf("range %v: ffprobe says %q, error %v", r, out, err)
+			t.Errorf("range %v: ffprobe reports %q, error %v", r, out, err)
 		}
 		if data, _ := os.ReadFile(path); data[3] != jfif.APP0 {
 			t.Error("the JFIF segment is not the first")

@@ -7,7 +7,7 @@ import (
 	"github.com/tbcam/tbcam/codec"
 )
 
-// A raw picture goes over the wire as a JPEG and becomes planes again.
+// A raw frame goes over the wire as a JPEG and becomes planes again.
 func Example() {
 	pool := new(capture.Pool)
 	f := pool.Get(0)

@@ -8,14 +8,14 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// Fit is how a picture fills another shape.
+// Fit is how a frame fills another shape.
 type Fit int
 
 // The ways. Pixels are taken for square.
 const (
-	FitContain Fit = iota // all of the picture, centred between black bars
-	FitCrop               // the middle of the picture, without bars
-	FitStretch            // all of the picture, distorted
+	FitContain Fit = iota // all of the frame, centred between black bars
+	FitCrop               // the middle of the frame, without bars
+	FitStretch            // all of the frame, distorted
 )
 
 var fitNames = []string{"contain", "crop", "stretch"}
@@ -31,15 +31,15 @@ func ParseFit(s string) (Fit, error) {
 	return 0, fmt.Errorf("fit %q is unknown; known are %s", s, strings.Join(fitNames, ", "))
 }
 
-// place returns which part of a picture of format from is shown, and where in one
+// placeIn returns which part of a frame of format from is shown, and where in one
 // of format to.
-func (f Fit) place(from, to capture.Format) (shown, box rect) {
-	shown, box = whole(from), whole(to)
+func (f Fit) placeIn(from, to capture.Format) (shown, box rect) {
+	shown, box = wholeRect(from), wholeRect(to)
 	switch f {
 	case FitContain:
-		box = fit(from, to)
+		box = fitInside(from, to)
 	case FitCrop:
-		shown = fit(to, from)
+		shown = fitInside(to, from)
 	}
 	return shown, box
 }
@@ -47,20 +47,20 @@ func (f Fit) place(from, to capture.Format) (shown, box rect) {
 // rect is a rectangle of pixels.
 type rect struct{ x, y, w, h int }
 
-func whole(f capture.Format) rect { return rect{0, 0, f.Width, f.Height} }
+func wholeRect(f capture.Format) rect { return rect{0, 0, f.Width, f.Height} }
 
-// fit returns where a rectangle of the shape of from goes in a picture of format
+// fitInside returns where a rectangle of the shape of from goes in a frame of format
 // to: as large as fits, centred, and on even pixels, where subsampled chroma is.
-func fit(from, to capture.Format) rect {
+func fitInside(from, to capture.Format) rect {
 	w, h := to.Width, to.Height
 	switch a, b := to.Width*from.Height, to.Height*from.Width; {
 	case a < b:
-		h = even(a, from.Width, to.Height)
+		h = roundToEven(a, from.Width, to.Height)
 	case a > b:
-		w = even(b, from.Height, to.Width)
+		w = roundToEven(b, from.Height, to.Width)
 	}
 	return rect{(to.Width - w) / 2 &^ 1, (to.Height - h) / 2 &^ 1, w, h}
 }
 
-// even returns n/d rounded to an even number, but at least 2 if most allows it.
-func even(n, d, most int) int { return min(max((n+d)/(2*d)*2, 2), most) }
+// roundToEven returns n/d rounded to an even number, but at least 2 if most allows it.
+func roundToEven(n, d, most int) int { return min(max((n+d)/(2*d)*2, 2), most) }

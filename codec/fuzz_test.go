@@ -34,7 +34,7 @@ func addBombs(f *testing.F) {
 	f.Add(jpegbomb.Flat(256, 256, 200_000))
 }
 
-// formatFor returns the format that a JPEG says it has, or any.
+// formatFor returns the format of a JPEG, or any.
 func formatFor(data []byte) capture.Format {
 	h, err := jfif.ParseHeader(data)
 	if err != nil {

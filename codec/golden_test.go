@@ -8,7 +8,7 @@ import (
 	"github.com/tbcam/tbcam/fixtures/golden"
 )
 
-// drawing is a picture of which every corner and direction tells: an F, black on
+// drawing is a frame of which every corner and direction is recognised: an F, black on
 // bars of colour, and a different mark in each corner.
 func drawing(f capture.Format) []byte {
 	data := make([]byte, f.Size())
@@ -46,7 +46,7 @@ func drawingAt(x, y int) [3]float64 {
 	return [3]float64{0.9, 0.7 + float64(x/8)/20, 0.6 + float64(y/8)/10}
 }
 
-// TestGoldenTransform and TestGoldenFit compare with pictures that somebody has
+// TestGoldenTransform and TestGoldenFit compare with frames that somebody has
 // looked at.
 func TestGoldenTransform(t *testing.T) {
 	for name, tr := range map[string]Transform{

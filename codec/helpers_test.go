@@ -83,7 +83,7 @@ func guarded(t testing.TB, n int) []byte {
 // scenes remembers what scene returned: the tests ask for few points many times.
 var scenes = make([][3]float32, 640*480)
 
-// scene returns the colour of a photo-like picture at a point, R, G, B in 0..1:
+// scene returns the colour of a photo-like frame at a point, R, G, B in 0..1:
 // soft light, edges and fine texture.
 func scene(x, y int) (r, g, b float64) {
 	if x >= 640 || y >= 480 {
@@ -140,7 +140,7 @@ func toYCbCr(f capture.Format, r, g, b float64) [3]float64 {
 	return [3]float64{16 + 219*luma, 128 + 224*cb, 128 + 224*cr}
 }
 
-// where returns the offset of the samples of pixel (x, y) in a picture, in the
+// where returns the offset of the samples of pixel (x, y) in a frame, in the
 // order of sampleOf; -1 for those it lacks, and for formats whose samples are no
 // bytes: see get and put. Written from the V4L2 documentation.
 func where(f capture.Format, x, y int) [3]int {
@@ -246,7 +246,7 @@ func put(f capture.Format, data []byte, x, y int, s [3]float64) {
 	}
 }
 
-// photo returns the scene as a raw picture; where pixels share chroma, the last
+// photo returns the scene as a raw frame; where pixels share chroma, the last
 // one's holds.
 func photo(f capture.Format) []byte {
 	data := make([]byte, f.Size())

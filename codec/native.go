@@ -74,8 +74,8 @@ type turbo struct{ handle C.tjhandle }
 // newCompressor returns a handle for fromRGB.
 func newCompressor() turbo { return turbo{C.tjInitCompress()} }
 
-// close frees the handle. It may be called twice.
-func (t *turbo) close() {
+// closeHandle frees the handle. It may be called twice.
+func (t *turbo) closeHandle() {
 	if t.handle != nil {
 		C.tjDestroy(t.handle)
 	}
@@ -162,10 +162,10 @@ type libjpeg struct {
 	message [200]byte // JMSG_LENGTH_MAX of jpeglib.h
 }
 
-// decode fills p, whose planes have the size of the JPEG's components.
-func (l *libjpeg) decode(p frameView, jpeg []byte) error {
-	l.prepare(p)
-	return l.check(C.tb_decode(bytesToC(jpeg), C.ulong(len(jpeg)), &l.shapes[0], p[0].c(), p[1].c(), p[2].c(), maxScans,
+// decodePlanes fills p, whose planes have the size of the JPEG's components.
+func (l *libjpeg) decodePlanes(p frameView, jpeg []byte) error {
+	l.preparePlanes(p)
+	return l.checkResult(C.tb_decode(bytesToC(jpeg), C.ulong(len(jpeg)), &l.shapes[0], p[0].c(), p[1].c(), p[2].c(), maxScans,
 		(*C.uint32_t)(unsafe.Pointer(l.stopped)), (*C.char)(unsafe.Pointer(&l.message[0]))))
 }
 
@@ -175,21 +175,21 @@ func (l *libjpeg) decodePart(p frameView, header, data []byte, restart int, last
 	if last {
 		ends = 1
 	}
-	l.prepare(p)
-	return l.check(C.tb_decode_part(bytesToC(header), C.ulong(len(header)), bytesToC(data), C.ulong(len(data)),
+	l.preparePlanes(p)
+	return l.checkResult(C.tb_decode_part(bytesToC(header), C.ulong(len(header)), bytesToC(data), C.ulong(len(data)),
 		C.int(restart), ends, &l.shapes[0], p[0].c(), p[1].c(), p[2].c(),
 		(*C.uint32_t)(unsafe.Pointer(l.stopped)), (*C.char)(unsafe.Pointer(&l.message[0]))))
 }
 
-func (l *libjpeg) prepare(p frameView) {
+func (l *libjpeg) preparePlanes(p frameView) {
 	for i, q := range p {
 		l.shapes[i] = C.struct_tb_shape{width: C.uint32_t(q.width), height: C.uint32_t(q.height), stride: C.uint32_t(q.stride)}
 	}
 	l.message[0] = 0
 }
 
-// check returns what a tb_result means.
-func (l *libjpeg) check(result C.int) error {
+// checkResult returns what a tb_result means.
+func (l *libjpeg) checkResult(result C.int) error {
 	switch result {
 	case C.TB_OK:
 		return nil
@@ -311,7 +311,7 @@ func pack422(dst plane, luma, chroma0, chroma1 plane, chromaFirst bool) {
 	}
 }
 
-// bgra writes a picture without subsampling as BGRA; see tb_bgra.
+// bgra writes a frame without subsampling as BGRA; see tb_bgra.
 func bgra(dst plane, src frameView, offset int, factors *[5]int32) {
 	C.tb_bgra(src[0].c(), C.int(src[0].stride), src[1].c(), C.int(src[1].stride), src[2].c(), C.int(src[2].stride),
 		dst.c(), C.int(dst.stride), C.int(src[0].width), C.int(src[0].height),

@@ -45,7 +45,7 @@ func (d *partDecoder) decode(p frameView, jpeg []byte, h *jfif.Header, workers, 
 	}
 	d.planes, d.jpeg, d.header = p, jpeg, *h
 	d.failed.Store(false)
-	d.crew.do(len(d.parts), min(workers, len(d.parts)))
+	d.crew.runParts(len(d.parts), min(workers, len(d.parts)))
 	d.planes, d.jpeg = frameView{}, nil // the caller releases them
 	return !d.failed.Load()
 }

@@ -11,7 +11,7 @@ import (
 // copier passes a camera's JPEGs through. What needs no repair stays the same
 // frame, bit-identical.
 //
-// A picture cut short within its last scan looks like one that lacks its EOI,
+// A frame cut short within its last scan looks like one that lacks its EOI,
 // and only decoding distinguishes them: both get an EOI here, and the decoder
 // finds the former damaged.
 type copier struct {
@@ -33,15 +33,15 @@ func (c *copier) Encode(f *capture.Frame) (*capture.Frame, error) {
 	pixel := f.Format.Pixel
 	f.Format = h.Format() // a driver may report another size
 	f.Format.Pixel = pixel
-	f = c.repair(f, &h)
+	f = c.repairFrame(f, &h)
 	f.At[capture.Encoded] = time.Now()
 	return f, nil
 }
 
-// repair returns f, or a repaired frame in its place.
-func (c *copier) repair(f *capture.Frame, h *jfif.Header) *capture.Frame {
+// repairFrame returns f, or a repaired frame in its place.
+func (c *copier) repairFrame(f *capture.Frame, h *jfif.Header) *capture.Frame {
 	for cause := range jfif.NoSOI {
-		c.count(cause, h.Needs(cause))
+		c.countIf(cause, h.Needs(cause))
 	}
 	if h.IsIntact() {
 		f.Data = f.Data[:h.End]

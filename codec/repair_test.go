@@ -36,13 +36,13 @@ func TestCopyRepairs(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s.Cause == jpegsamples.None && (g != f || !bytes.Equal(g.Data, data)) {
-				t.Error("a good picture was changed")
+				t.Error("a good frame was changed")
 			}
 			if g.Format != sampleFormat || g.Sequence != 7 || g.At[capture.Encoded].IsZero() {
 				t.Errorf("frame is %+v", g)
 			}
 			checkSound(t, g.Data)
-			comparePictures(t, pool, g, frameOf(pool, sampleFormat, readFixture(t, s.Base)))
+			compareFrames(t, pool, g, frameOf(pool, sampleFormat, readFixture(t, s.Base)))
 		})
 	}
 }
@@ -73,8 +73,8 @@ func checkSound(t *testing.T, data []byte) {
 	}
 }
 
-// comparePictures releases both frames.
-func comparePictures(t *testing.T, pool *capture.Pool, a, b *capture.Frame) {
+// compareFrames releases both frames.
+func compareFrames(t *testing.T, pool *capture.Pool, a, b *capture.Frame) {
 	t.Helper()
 	d := newDecoder(t, pool)
 	x, err := d.Decode(a)
@@ -88,18 +88,18 @@ func comparePictures(t *testing.T, pool *capture.Pool, a, b *capture.Frame) {
 	}
 	defer y.Release()
 	if x.Format != y.Format || !bytes.Equal(x.Data, y.Data) {
-		t.Error("the pictures differ")
+		t.Error("the frames differ")
 	}
 }
 
-// TestCopyTrustsTheHeader: some cameras send another size than the driver said.
+// TestCopyTrustsTheHeader: some cameras send another size than the driver reported.
 func TestCopyTrustsTheHeader(t *testing.T) {
 	pool := newPool(t)
 	e := newEncoder(t, Copy, 0, pool)
-	said := sampleFormat
-	said.Width, said.Height = 640, 480
+	announced := sampleFormat
+	announced.Width, announced.Height = 640, 480
 	for _, name := range []string{"good-422", "no-dht"} {
-		g, err := e.Encode(frameOf(pool, said, readFixture(t, name)))
+		g, err := e.Encode(frameOf(pool, announced, readFixture(t, name)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,10 +145,10 @@ func TestCopyCombined(t *testing.T) {
 		t.Errorf("counts are %v", c)
 	}
 	checkSound(t, g.Data)
-	comparePictures(t, pool, g, frameOf(pool, sampleFormat, good))
+	compareFrames(t, pool, g, frameOf(pool, sampleFormat, good))
 }
 
-// TestCopyCutScan: a picture cut within its scan passes with an EOI, and is
+// TestCopyCutScan: a frame cut within its scan passes with an EOI, and is
 // found damaged when it is decoded.
 func TestCopyCutScan(t *testing.T) {
 	pool := newPool(t)

@@ -149,7 +149,7 @@ func (s *stripCoders) check(t *testing.T, format capture.Format, raw []byte, n i
 	t.Helper()
 	want := s.decode(t, s.encodeFile(t, format, raw, division{format.Height, 1}))
 	d := divideInto(n, format)
-	strips := d.strips(format.Height)
+	strips := d.stripCount(format.Height)
 	file := s.encodeFile(t, format, raw, d)
 	if !bytes.Equal(s.decode(t, file), want) {
 		t.Errorf("%v in %d strips has other samples", format, strips)
@@ -350,11 +350,11 @@ func TestDivide(t *testing.T) {
 		{capture.YUYV, 64, 8192, 2, 2, 6},
 	} {
 		format := formatOf(tt.pixel, tt.w, tt.h)
-		d := divide(format, tt.procs)
-		if d.workers != tt.workers || d.strips(tt.h) != tt.strips || d.rows%unitLines(format) != 0 && d.rows != tt.h {
-			t.Errorf("%v on %d processors: %+v, %d strips", format, tt.procs, d, d.strips(tt.h))
+		d := divideFrame(format, tt.procs)
+		if d.workers != tt.workers || d.stripCount(tt.h) != tt.strips || d.rows%unitLines(format) != 0 && d.rows != tt.h {
+			t.Errorf("%v on %d processors: %+v, %d strips", format, tt.procs, d, d.stripCount(tt.h))
 		}
-		if (d.rows/8)*((tt.w+7)/8) > jfif.MaxInterval && d.strips(tt.h) > 1 {
+		if (d.rows/8)*((tt.w+7)/8) > jfif.MaxInterval && d.stripCount(tt.h) > 1 {
 			t.Errorf("%v: a strip has more MCUs than an interval may have", format)
 		}
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// Transform changes the shape of raw pictures: it cuts Crop out, turns that, and
-// mirrors the result. The zero value leaves pictures as they are.
+// Transform changes the shape of raw frames: it cuts Crop out, turns that, and
+// mirrors the result. The zero value leaves frames as they are.
 type Transform struct {
-	// Crop is in pixels of the picture as it comes; an empty one is all of it. It
-	// is clipped to the picture, and begins where subsampled chroma does: up to
+	// Crop is in pixels of the frame as it comes; an empty one is all of it. It
+	// is clipped to the frame, and begins where subsampled chroma does: up to
 	// one pixel further left and up. Format and Apply ignore one that Check
 	// refuses because nothing of it is inside.
 	Crop   image.Rectangle
@@ -46,10 +46,10 @@ func ParseCrop(s string) (image.Rectangle, error) {
 	return r, nil
 }
 
-// Identity reports whether pictures stay as they are.
+// Identity reports whether frames stay as they are.
 func (t Transform) Identity() bool { return t == Transform{} }
 
-// Check reports a crop that is not inside a picture of format in, and what is
+// Check reports a crop that is not inside a frame of format in, and what is
 // done instead.
 func (t Transform) Check(in capture.Format) error {
 	all := image.Rect(0, 0, in.Width, in.Height)
@@ -57,18 +57,18 @@ func (t Transform) Check(in capture.Format) error {
 	case t.Crop.Empty() || t.Crop.In(all):
 		return nil
 	case kept.Empty():
-		return fmt.Errorf("crop %s is outside of the picture, which is %dx%d: it is not cropped", geometry(t.Crop), in.Width, in.Height)
+		return fmt.Errorf("crop %s is outside of the frame, which is %dx%d: it is not cropped", formatGeometry(t.Crop), in.Width, in.Height)
 	default:
-		return fmt.Errorf("crop %s is larger than the picture, which is %dx%d: %s is shown", geometry(t.Crop), in.Width, in.Height, geometry(kept))
+		return fmt.Errorf("crop %s is larger than the frame, which is %dx%d: %s is shown", formatGeometry(t.Crop), in.Width, in.Height, formatGeometry(kept))
 	}
 }
 
-// geometry returns what ParseCrop reads.
-func geometry(r image.Rectangle) string {
+// formatGeometry returns what ParseCrop reads.
+func formatGeometry(r image.Rectangle) string {
 	return fmt.Sprintf("%dx%d+%d+%d", r.Dx(), r.Dy(), r.Min.X, r.Min.Y)
 }
 
-// Format returns what becomes of pictures of format in. Raw ones that are
+// Format returns what becomes of frames of format in. Raw ones that are
 // changed become planar, as by PlanarFormat, or YUV444 where no raw format has
 // the chroma of the result: 4:2:2 lying on its side, or an odd last column or
 // line that comes first. Of a compressed format only the size is known.
@@ -80,7 +80,7 @@ func (t Transform) Format(in capture.Format) capture.Format {
 	if !in.Pixel.Compressed() {
 		out = PlanarFormat(in)
 	}
-	crop := t.crop(in)
+	crop := t.cropOf(in)
 	out.Width, out.Height = crop.Dx(), crop.Dy()
 	if !in.Pixel.Compressed() && !t.keepsChroma(out) {
 		out.Pixel = capture.YUV444
@@ -91,8 +91,8 @@ func (t Transform) Format(in capture.Format) capture.Format {
 	return out
 }
 
-// crop returns the part of a picture that is kept.
-func (t Transform) crop(in capture.Format) image.Rectangle {
+// cropOf returns the part of a frame that is kept.
+func (t Transform) cropOf(in capture.Format) image.Rectangle {
 	all := image.Rect(0, 0, in.Width, in.Height)
 	crop := t.Crop.Intersect(all)
 	if crop.Empty() {
@@ -108,7 +108,7 @@ func (t Transform) crop(in capture.Format) image.Rectangle {
 // onSide reports whether width and height change places.
 func (t Transform) onSide() bool { return t.Rotate == 90 || t.Rotate == 270 }
 
-// keepsChroma reports whether pixels that share chroma in a cropped picture do so
+// keepsChroma reports whether pixels that share chroma in a cropped frame do so
 // in a raw format afterwards.
 func (t Transform) keepsChroma(cropped capture.Format) bool {
 	// Which of the edges come first afterwards: the right one, the lower one.
@@ -136,7 +136,7 @@ func NewTransformer(pool *capture.Pool, t Transform) *Transformer {
 
 // Close frees the transformer's memory; RGB frames fail from then on. It may be
 // called twice.
-func (t *Transformer) Close() { t.turbo.close() }
+func (t *Transformer) Close() { t.turbo.closeHandle() }
 
 // Apply takes the caller's reference over in every case and returns a frame of
 // Transform.Format that the caller owns; its times and number are kept. Others
@@ -146,18 +146,18 @@ func (t *Transformer) Apply(f *capture.Frame) (*capture.Frame, error) {
 		return f, nil
 	}
 	defer f.Release()
-	g, err := t.apply(f)
+	g, err := t.applyTo(f)
 	if err != nil {
 		return nil, fmt.Errorf("codec: transform frame %d of %v: %w", f.Sequence, f.Format, err)
 	}
 	return g, nil
 }
 
-func (t *Transformer) apply(f *capture.Frame) (*capture.Frame, error) {
+func (t *Transformer) applyTo(f *capture.Frame) (*capture.Frame, error) {
 	if err := checkRaw(f); err != nil {
 		return nil, err
 	}
-	crop, from, to := t.crop(f.Format), PlanarFormat(f.Format), t.Format(f.Format)
+	crop, from, to := t.cropOf(f.Format), PlanarFormat(f.Format), t.Format(f.Format)
 	if !t.pool.Room(to.Size()) {
 		return nil, fmt.Errorf("%w for %d bytes", ErrNoRoom, to.Size())
 	}
@@ -165,7 +165,7 @@ func (t *Transformer) apply(f *capture.Frame) (*capture.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	src = area(src, from, rect{crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy()})
+	src = cropPlanes(src, from, rect{crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy()})
 	if from.Pixel != to.Pixel {
 		src = t.withoutSubsampling(src)
 	}

@@ -22,7 +22,7 @@ func transforms(crop image.Rectangle) []Transform {
 }
 
 // TestTransform compares every format and turn with plain code, on odd sizes too;
-// nothing outside the pictures is touched, and the frame itself stays as it was.
+// nothing outside the frames is touched, and the frame itself stays as it was.
 func TestTransform(t *testing.T) {
 	for _, size := range []image.Point{{64, 48}, {65, 49}, {1, 1}, {3, 2}, {2, 5}} {
 		for _, pixel := range distinct() {
@@ -129,7 +129,7 @@ func TestTransformOddChroma(t *testing.T) {
 	}
 }
 
-// TestTransformFormat: the size of every picture, and chroma that no raw format
+// TestTransformFormat: the size of every frame, and chroma that no raw format
 // has.
 func TestTransformFormat(t *testing.T) {
 	crop := image.Rect(11, 13, 111, 63)
@@ -195,17 +195,17 @@ func TestTransformRefuses(t *testing.T) {
 func TestCropOutside(t *testing.T) {
 	in := formatOf(capture.YUYV, 640, 480)
 	for _, tt := range []struct {
-		crop image.Rectangle
-		says string
+		crop    image.Rectangle
+		message string
 	}{
 		{image.Rectangle{}, ""},
 		{image.Rect(0, 0, 640, 480), ""},
-		{image.Rect(1, 1, 641, 480), "crop 640x479+1+1 is larger than the picture, which is 640x480: 639x479+1+1 is shown"},
-		{image.Rect(640, 0, 700, 10), "crop 60x10+640+0 is outside of the picture, which is 640x480: it is not cropped"},
+		{image.Rect(1, 1, 641, 480), "crop 640x479+1+1 is larger than the frame, which is 640x480: 639x479+1+1 is shown"},
+		{image.Rect(640, 0, 700, 10), "crop 60x10+640+0 is outside of the frame, which is 640x480: it is not cropped"},
 	} {
 		err := Transform{Crop: tt.crop}.Check(in)
-		if (err == nil) != (tt.says == "") || err != nil && err.Error() != tt.says {
-			t.Errorf("%v: %v, want %q", tt.crop, err, tt.says)
+		if (err == nil) != (tt.message == "") || err != nil && err.Error() != tt.message {
+			t.Errorf("%v: %v, want %q", tt.crop, err, tt.message)
 		}
 	}
 }
@@ -232,8 +232,8 @@ func TestParseTransform(t *testing.T) {
 		if (err != nil) != want.Empty() || err == nil && got != want {
 			t.Errorf("crop %q: %v, %v", text, got, err)
 		}
-		if err == nil && geometry(got) != text {
-			t.Errorf("crop %q is written as %q", text, geometry(got))
+		if err == nil && formatGeometry(got) != text {
+			t.Errorf("crop %q is written as %q", text, formatGeometry(got))
 		}
 	}
 	for text, want := range map[string]int{"0": 0, "90": 90, "180": 180, "270": 270, "360": -1, "45": -1, "-90": -1, "": -1, "left": -1} {

@@ -33,7 +33,7 @@ func (ss *senderSession) listCameras(session context.Context) error {
 		default:
 		}
 		ss.cameras.Store(&payloads)
-		ss.queue(wire.Camera)
+		ss.queueRecord(wire.Camera)
 	}
 }
 
@@ -41,7 +41,7 @@ func (ss *senderSession) listCameras(session context.Context) error {
 func (ss *senderSession) encodeCameras(cameras []capture.Device) [][]byte {
 	var payloads [][]byte
 	for _, c := range cameras[:min(len(cameras), maxCameras)] {
-		payload := encode(c)
+		payload := encodeMessage(c)
 		if len(payload) > wire.MaxPayload {
 			ss.sender.Log.Warn("a camera has too many modes and controls to list", "camera", c.Name)
 			continue
@@ -65,7 +65,7 @@ func (ss *senderSession) writeCamera() error {
 	if ss.rest = ss.rest[1:]; len(ss.rest) == 0 {
 		flags |= wire.Last
 	} else {
-		ss.queue(wire.Camera)
+		ss.queueRecord(wire.Camera)
 	}
 	return ss.writeRecord(wire.Header{Type: wire.Camera, Flags: flags}, payload)
 }
@@ -95,7 +95,7 @@ func (r *Receiver) pendingList() *cameraList {
 	if r.listing == nil {
 		r.listing = &cameraList{done: make(chan struct{})}
 		if r.current != nil {
-			r.current.queue(wire.List)
+			r.current.queueRecord(wire.List)
 		}
 	}
 	return r.listing

@@ -14,14 +14,14 @@ type timeline struct{ origin time.Time }
 
 func newTimeline() timeline { return timeline{time.Now().Add(-time.Hour)} }
 
-func (l timeline) nanos(t time.Time) int64 {
+func (l timeline) nanosOf(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
 	return int64(max(0, t.Sub(l.origin)))
 }
 
-func (l timeline) time(nanos int64) time.Time { return l.origin.Add(time.Duration(nanos)) }
+func (l timeline) timeOf(nanos int64) time.Time { return l.origin.Add(time.Duration(nanos)) }
 
 // Clock estimates the offset between the monotonic clocks of the two hosts. An
 // exchange gives it to half of its round trip, and ever less exactly as it grows
@@ -49,16 +49,16 @@ type clockSample struct {
 	taken  int64         // when, on line
 }
 
-// err is the largest error that the sample has at the time now, of clocks that
+// errorAt is the largest error that the sample has at the time now, of clocks that
 // drift at a pace.
-func (s clockSample) err(now int64, pace time.Duration) time.Duration {
+func (s clockSample) errorAt(now int64, pace time.Duration) time.Duration {
 	age := time.Duration(now - s.taken)
 	return s.trip/2 + time.Duration(age.Seconds()*float64(pace))
 }
 
-// apart is the least pace at which the clocks must have drifted between two
+// driftFrom is the least pace at which the clocks must have drifted between two
 // samples.
-func (s clockSample) apart(older clockSample) time.Duration {
+func (s clockSample) driftFrom(older clockSample) time.Duration {
 	const shortest = 200 * time.Millisecond // below that, rounding would count
 	between := time.Duration(s.taken - older.taken)
 	beyond := (s.offset - older.offset).Abs() - s.trip/2 - older.trip/2
@@ -68,8 +68,8 @@ func (s clockSample) apart(older clockSample) time.Duration {
 	return time.Duration(float64(beyond) / between.Seconds())
 }
 
-// add takes the times of one exchange; arrived is when the Pong was read.
-func (c *Clock) add(x wire.Clock, arrived int64) {
+// addSample takes the times of one exchange; arrived is when the Pong was read.
+func (c *Clock) addSample(x wire.Clock, arrived int64) {
 	there, back := x.Received-x.Ping, x.Pong-arrived
 	sample := clockSample{
 		offset: time.Duration(there/2 + back/2),
@@ -86,11 +86,11 @@ func (c *Clock) add(x wire.Clock, arrived int64) {
 	samples := c.last[:min(c.n, clockSamples)]
 	c.pace = drift
 	for _, s := range samples {
-		c.pace = max(c.pace, 2*sample.apart(s))
+		c.pace = max(c.pace, 2*sample.driftFrom(s))
 	}
 	c.best = sample
 	for _, s := range samples {
-		if s.err(arrived, c.pace) < c.best.err(arrived, c.pace) {
+		if s.errorAt(arrived, c.pace) < c.best.errorAt(arrived, c.pace) {
 			c.best = s
 		}
 	}
@@ -101,7 +101,7 @@ func (c *Clock) add(x wire.Clock, arrived int64) {
 func (c *Clock) Estimate() (offset, uncertainty time.Duration, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.best.offset, c.best.err(c.line.nanos(time.Now()), c.pace), c.n > 0
+	return c.best.offset, c.best.errorAt(c.line.nanosOf(time.Now()), c.pace), c.n > 0
 }
 
 // Bounds of the times in frames.
@@ -131,13 +131,13 @@ func newSessionTimes(line timeline, offset, uncertainty time.Duration) sessionTi
 	return sessionTimes{line, offset, min(uncertainty, maxUncertainty), time.Now()}
 }
 
-// captured returns when a frame was captured that has arrived now: at latest now
+// captureTime returns when a frame was captured that has arrived now: at latest now
 // where the sender does not know.
-func (s *sessionTimes) captured(nanos int64, arrived time.Time) (time.Time, error) {
+func (s *sessionTimes) captureTime(nanos int64, arrived time.Time) (time.Time, error) {
 	if nanos == 0 {
 		return arrived, nil
 	}
-	t := s.line.time(nanos - int64(s.offset))
+	t := s.line.timeOf(nanos - int64(s.offset))
 	slack := s.uncertainty + time.Duration(arrived.Sub(s.begun).Seconds()*float64(maxSlew))
 	switch age := arrived.Sub(t); {
 	case age < -maxAhead-slack:
@@ -148,11 +148,11 @@ func (s *sessionTimes) captured(nanos int64, arrived time.Time) (time.Time, erro
 	return t, nil
 }
 
-// local maps a time of the sender's clock to ours; unknown stays unknown.
-func (c *Clock) local(nanos int64) time.Time {
+// localTime maps a time of the sender's clock to ours; unknown stays unknown.
+func (c *Clock) localTime(nanos int64) time.Time {
 	offset, _, ok := c.Estimate()
 	if nanos == 0 || !ok {
 		return time.Time{}
 	}
-	return c.line.time(nanos - int64(offset))
+	return c.line.timeOf(nanos - int64(offset))
 }

@@ -37,22 +37,22 @@ func TestClockWithinUncertainty(t *testing.T) {
 					jitter := func() time.Duration { return time.Duration(r.Int64N(int64(c.jitter) + 1)) }
 					// The sender's clock began at another time, and runs at another pace.
 					sender := func() int64 {
-						return 12345e9 + line.nanos(time.Now()) + int64(time.Since(line.origin).Seconds()*c.ppm*1e3)
+						return 12345e9 + line.nanosOf(time.Now()) + int64(time.Since(line.origin).Seconds()*c.ppm*1e3)
 					}
 					for n := range 100 {
-						x := wire.Clock{Ping: line.nanos(time.Now())}
+						x := wire.Clock{Ping: line.nanosOf(time.Now())}
 						time.Sleep(c.there + jitter())
 						x.Received = sender()
 						time.Sleep(jitter())
 						x.Pong = sender()
 						time.Sleep(c.back + jitter())
-						clock.add(x, line.nanos(time.Now()))
+						clock.addSample(x, line.nanosOf(time.Now()))
 						time.Sleep(time.Duration(r.Int64N(int64(pingEvery))))
 						offset, uncertainty, ok := clock.Estimate()
 						if !ok {
 							continue
 						}
-						truth := time.Duration(sender() - line.nanos(time.Now()))
+						truth := time.Duration(sender() - line.nanosOf(time.Now()))
 						// That a clock runs wild shows with the third exchange.
 						if n < 3 && math.Abs(c.ppm) > 100 {
 							continue
@@ -72,18 +72,18 @@ func TestClockWithinUncertainty(t *testing.T) {
 
 func TestClockUnknown(t *testing.T) {
 	clock := &Clock{line: newTimeline()}
-	if _, _, ok := clock.Estimate(); ok || !clock.local(1).IsZero() {
+	if _, _, ok := clock.Estimate(); ok || !clock.localTime(1).IsZero() {
 		t.Error("it estimates from nothing")
 	}
-	clock.add(wire.Clock{Ping: 10, Received: 30, Pong: 40}, 15)
+	clock.addSample(wire.Clock{Ping: 10, Received: 30, Pong: 40}, 15)
 	if _, _, ok := clock.Estimate(); ok {
 		t.Error("it believes a sender that had the Ping longer than it took")
 	}
-	clock.add(wire.Clock{Ping: 10, Received: 30, Pong: 40}, 40)
+	clock.addSample(wire.Clock{Ping: 10, Received: 30, Pong: 40}, 40)
 	if offset, _, ok := clock.Estimate(); offset != 10 || !ok {
 		t.Errorf("offset %v", offset)
 	}
-	if !clock.local(0).IsZero() || !clock.local(50).Equal(clock.line.time(40)) {
+	if !clock.localTime(0).IsZero() || !clock.localTime(50).Equal(clock.line.timeOf(40)) {
 		t.Error("local is wrong")
 	}
 }
@@ -91,10 +91,10 @@ func TestClockUnknown(t *testing.T) {
 func TestTimeline(t *testing.T) {
 	line := newTimeline()
 	now := time.Now()
-	if n := line.nanos(now); n < int64(time.Hour) || !line.time(n).Equal(now) {
+	if n := line.nanosOf(now); n < int64(time.Hour) || !line.timeOf(n).Equal(now) {
 		t.Errorf("%v became %d", now, n)
 	}
-	if line.nanos(time.Time{}) != 0 || line.nanos(now.Add(-2*time.Hour)) != 0 {
+	if line.nanosOf(time.Time{}) != 0 || line.nanosOf(now.Add(-2*time.Hour)) != 0 {
 		t.Error("what is not known, or too old, should be 0")
 	}
 }

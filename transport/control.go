@@ -75,7 +75,7 @@ type answer struct {
 }
 
 func parseSet(h wire.Header, payload []byte) (setMessage, error) {
-	m, err := decode[setMessage](h, payload, maxSetPayload)
+	m, err := decodeMessage[setMessage](h, payload, maxSetPayload)
 	if err != nil {
 		return setMessage{}, err
 	}
@@ -93,19 +93,19 @@ func parseSet(h wire.Header, payload []byte) (setMessage, error) {
 }
 
 func parseControls(h wire.Header, payload []byte) (controlsMessage, error) {
-	m, err := decode[controlsMessage](h, payload, wire.MaxPayload)
+	m, err := decodeMessage[controlsMessage](h, payload, wire.MaxPayload)
 	if err != nil {
 		return controlsMessage{}, err
 	}
-	m.Camera, m.Path = printable(m.Camera, maxText), printable(m.Path, maxText)
+	m.Camera, m.Path = cutPrintable(m.Camera, maxText), cutPrintable(m.Path, maxText)
 	if n := tidyControls(m.List); n > maxControls || len(m.Answers) > maxSettings {
 		return controlsMessage{}, fmt.Errorf("read controls: %d controls and %d answers are too many", n, len(m.Answers))
 	}
 	for i := range m.Answers {
 		a := &m.Answers[i]
-		a.Error = printable(a.Error, maxReason)
+		a.Error = cutPrintable(a.Error, maxReason)
 		if a.Granted != nil {
-			a.Granted.Text = printable(a.Granted.Text, maxText)
+			a.Granted.Text = cutPrintable(a.Granted.Text, maxText)
 		}
 	}
 	return m, nil
@@ -117,18 +117,18 @@ func tidyControls(controls []capture.Control) int {
 	n := len(controls)
 	for i := range controls {
 		c := &controls[i]
-		c.Name, c.Type, c.Text = printable(c.Name, maxText), printable(c.Type, maxText), printable(c.Text, maxText)
+		c.Name, c.Type, c.Text = cutPrintable(c.Name, maxText), cutPrintable(c.Type, maxText), cutPrintable(c.Text, maxText)
 		n += len(c.Menu)
 		for j := range c.Menu {
-			c.Menu[j].Name = printable(c.Menu[j].Name, maxText)
+			c.Menu[j].Name = cutPrintable(c.Menu[j].Name, maxText)
 		}
 	}
 	return n
 }
 
-// bounded returns as many of the controls as a peer accepts.
-func (c Controls) bounded() Controls {
-	c.Camera, c.Path = printable(c.Camera, maxText), printable(c.Path, maxText)
+// boundToRecord returns as many of the controls as a peer accepts.
+func (c Controls) boundToRecord() Controls {
+	c.Camera, c.Path = cutPrintable(c.Camera, maxText), cutPrintable(c.Path, maxText)
 	n := 0
 	for i := range c.List {
 		if n += 1 + len(c.List[i].Menu); n > maxControls {
@@ -137,7 +137,7 @@ func (c Controls) bounded() Controls {
 		}
 	}
 	// What the answers may take beside it, however much of them is escaped.
-	for len(c.List) > 0 && len(encode(c)) > wire.MaxPayload/2 {
+	for len(c.List) > 0 && len(encodeMessage(c)) > wire.MaxPayload/2 {
 		c.List = c.List[:len(c.List)-1]
 	}
 	return c
@@ -156,7 +156,7 @@ type remote struct {
 // notifyChanged has the newest Controls written.
 func (r *remote) notifyChanged(o *outgoing) {
 	r.number.Add(1)
-	o.queue(wire.Controls)
+	o.queueRecord(wire.Controls)
 }
 
 // handleSet takes note of a Set. It is answered by the goroutine of applySettings: what comes
@@ -166,14 +166,14 @@ func (ss *senderSession) handleSet(h wire.Header, payload []byte) error {
 	if err != nil || !slices.Contains(ss.peer.Load().Features, FeatureControls) {
 		return err
 	}
-	o := ss.outgoing(h)
+	o := ss.findOutgoing(h)
 	if m.Have != o.remote.number.Load() {
-		o.queue(wire.Controls)
+		o.queueRecord(wire.Controls)
 	}
 	o.remote.mu.Lock()
 	o.remote.newest = m.Settings
 	o.remote.mu.Unlock()
-	notify(o.remote.newSet)
+	notifyOne(o.remote.newSet)
 	return nil
 }
 
@@ -193,9 +193,9 @@ func newPace() *pace {
 	}
 }
 
-// take returns 0 if a setting may be carried out now, and takes note of that; else how
+// takeToken returns 0 if a setting may be carried out now, and takes note of that; else how
 // long it has to wait.
-func (p *pace) take(s capture.Setting) time.Duration {
+func (p *pace) takeToken(s capture.Setting) time.Duration {
 	motor := capture.IsMotor(s.ID)
 	if motor {
 		if wait := p.motors.Take(); wait > 0 {
@@ -213,8 +213,8 @@ func (p *pace) take(s capture.Setting) time.Duration {
 // what has none and does not wait for motors.
 type progress struct{ motors, others uint32 }
 
-// of returns the number of the kind of a setting.
-func (p *progress) of(s capture.Setting) *uint32 {
+// numberOf returns the number of the kind of a setting.
+func (p *progress) numberOf(s capture.Setting) *uint32 {
 	if capture.IsMotor(s.ID) {
 		return &p.motors
 	}
@@ -226,10 +226,10 @@ func (p *progress) of(s capture.Setting) *uint32 {
 func (o *outgoing) applySettings(session context.Context) error {
 	var done progress
 	for session.Err() == nil {
-		next, wait := o.remote.next(&done, o.sender.pace)
+		next, wait := o.remote.nextSetting(&done, o.sender.pace)
 		if wait == 0 {
-			*done.of(next.Setting) = next.Number
-			o.remote.answer(applySetting(o.producer.SetControl, next))
+			*done.numberOf(next.Setting) = next.Number
+			o.remote.addAnswer(applySetting(o.producer.SetControl, next))
 			o.remote.notifyChanged(o)
 			continue
 		}
@@ -245,27 +245,27 @@ func (o *outgoing) applySettings(session context.Context) error {
 }
 
 func applySetting(set func(capture.Setting) (capture.Setting, error), wish numberSetting) answer {
-	wish.Text = printable(wish.Text, maxText)
+	wish.Text = cutPrintable(wish.Text, maxText)
 	granted, err := set(wish.Setting)
 	if err != nil {
-		return answer{Number: wish.Number, Error: printable(err.Error(), maxReason)}
+		return answer{Number: wish.Number, Error: cutPrintable(err.Error(), maxReason)}
 	}
-	granted.Text = printable(granted.Text, maxText)
+	granted.Text = cutPrintable(granted.Text, maxText)
 	return answer{Number: wish.Number, Granted: &granted}
 }
 
-// next returns the first setting of the newest Set that was not carried out and need
+// nextSetting returns the first setting of the newest Set that was not carried out and need
 // not wait, which the pace then counts, or how long until there may be one.
-func (r *remote) next(done *progress, p *pace) (next numberSetting, wait time.Duration) {
+func (r *remote) nextSetting(done *progress, p *pace) (next numberSetting, wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	wait = math.MaxInt64
 	for i, s := range r.newest {
 		replaces := func(newer numberSetting) bool { return newer.ID == s.ID }
-		if s.Number <= *done.of(s.Setting) || slices.ContainsFunc(r.newest[i+1:], replaces) {
+		if s.Number <= *done.numberOf(s.Setting) || slices.ContainsFunc(r.newest[i+1:], replaces) {
 			continue
 		}
-		left := p.take(s.Setting)
+		left := p.takeToken(s.Setting)
 		if left == 0 {
 			return s, 0
 		}
@@ -274,8 +274,8 @@ func (r *remote) next(done *progress, p *pace) (next numberSetting, wait time.Du
 	return numberSetting{}, wait
 }
 
-// answer adds an answer and forgets those that the viewer does not wait for.
-func (r *remote) answer(a answer) {
+// addAnswer adds an answer and forgets those that the viewer does not wait for.
+func (r *remote) addAnswer(a answer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.answers = slices.DeleteFunc(append(r.answers, a), func(a answer) bool {
@@ -292,7 +292,7 @@ func (o *outgoing) writeControls() error {
 	o.remote.mu.Lock()
 	m.Answers = slices.Clone(o.remote.answers)
 	o.remote.mu.Unlock()
-	return o.writeMessage(wire.Controls, encode(m))
+	return o.writeMessage(wire.Controls, encodeMessage(m))
 }
 
 // Controls returns what the sender reported last of the controls of the stream's
@@ -312,7 +312,7 @@ func (s *ReceiverStream) SetControl(wish capture.Setting, done func(granted capt
 	if done == nil {
 		done = func(capture.Setting, error) {}
 	}
-	wish.Text = printable(wish.Text, maxText)
+	wish.Text = cutPrintable(wish.Text, maxText)
 	older, err := s.addPending(wish, done)
 	for _, p := range older {
 		go p.done(wish, ErrSuperseded)
@@ -344,7 +344,7 @@ func (s *ReceiverStream) addPending(wish capture.Setting, done func(capture.Sett
 	}
 	r.setting++
 	s.pending = append(s.pending, pendingSetting{numberSetting{r.setting, wish}, done})
-	s.queue(wire.Set)
+	s.queueRecord(wire.Set)
 	return older, nil
 }
 
@@ -383,7 +383,7 @@ func (in *incoming) writeSet() error {
 	}
 	in.opened.Store(true)
 	r.mu.Unlock()
-	return in.session.writeRecord(wire.Header{Type: wire.Set, Stream: in.id}, encode(m))
+	return in.session.writeRecord(wire.Header{Type: wire.Set, Stream: in.id}, encodeMessage(m))
 }
 
 // handleControls stores what the sender reports.
@@ -417,7 +417,7 @@ func (s *ReceiverStream) resolveSettings(answers []answer) {
 		return true
 	})
 	if len(ready) > 0 && len(s.pending) > 0 {
-		s.queue(wire.Set)
+		s.queueRecord(wire.Set)
 	}
 	r.mu.Unlock()
 	for _, p := range ready {

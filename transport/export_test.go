@@ -2,7 +2,7 @@ package transport
 
 // What tests outside of the package need of its inside.
 var (
-	Encode   = encode
+	Encode   = encodeMessage
 	OwnPeer  = ownPeer
 	ErrStill = errStill
 )

@@ -46,16 +46,16 @@ func inStream2(script []byte) []byte {
 
 func addSeeds(f *testing.F) {
 	head := wire.FrameHeader{Mode: 1, Size: 100}
-	mode := line(nil, wire.Mode, 0, encode(Mode{Number: 1, Format: grey}))
+	mode := line(nil, wire.Mode, 0, encodeMessage(Mode{Number: 1, Format: grey}))
 	f.Add(line(mode, wire.Frame, 3, append(head.Append(nil), make([]byte, 100)...)))
 	f.Add(line(line(mode, wire.Frame, 1, append(head.Append(nil), make([]byte, 50)...)), wire.Frame, 2, make([]byte, 50)))
 	f.Add(line(line(nil, wire.Ping, 0, wire.AppendPing(nil, 1)), wire.Credit, 0, wire.AppendCredit(nil, 5)))
 	f.Add(line(line(nil, wire.Pong, 0, wire.AppendPong(nil, wire.Clock{}, wire.Count{Stream: 1, Frames: 1}, wire.Count{Stream: 2})), wire.Bye, 0, []byte("bye")))
 	first := line(nil, wire.Frame, 1, append(head.Append(nil), make([]byte, 50)...))
 	f.Add(bytes.Join([][]byte{mode, inStream2(bytes.Clone(mode)), first, inStream2(bytes.Clone(first)), line(nil, wire.Frame, 2, make([]byte, 50))}, nil))
-	f.Add(append(line(nil, wire.Start, 0, encode(request{Number: 1})), inStream2(line(nil, wire.Credit, 0, wire.AppendCredit(nil, 5)))...))
+	f.Add(append(line(nil, wire.Start, 0, encodeMessage(request{Number: 1})), inStream2(line(nil, wire.Credit, 0, wire.AppendCredit(nil, 5)))...))
 	for _, m := range messages {
-		f.Add(line(nil, m.header.Type, byte(m.header.Flags), encode(m.message)))
+		f.Add(line(nil, m.header.Type, byte(m.header.Flags), encodeMessage(m.message)))
 	}
 }
 
@@ -67,7 +67,7 @@ func FuzzReceiverHandle(f *testing.F) {
 		pool := &capture.Pool{}
 		r := &Receiver{Link: device{}, Pool: pool, Log: slog.New(slog.DiscardHandler), Plain: repaired}
 		opening := [][]byte{
-			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 7}, encode(ownPeer("", "", FeatureControls))),
+			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 7}, encodeMessage(ownPeer("", "", FeatureControls))),
 			wire.Append(nil, wire.Header{Type: wire.Pong, Session: 7, Sequence: 1}, wire.AppendPong(nil, wire.Clock{Received: 1, Pong: 1})),
 		}
 		rs := newReceiverSession(r, nowhere{bytes.NewReader(bytes.Join(append(opening, script(b)...), nil))})
@@ -81,7 +81,7 @@ func FuzzReceiverHandle(f *testing.F) {
 			stream.SetControl(capture.Setting{ID: 1}, nil)
 			rs.streams[number].takeRequest()
 		}
-		if err := rs.read(t.Context()); err == nil {
+		if err := rs.readRecords(t.Context()); err == nil {
 			t.Error("it ended without an error")
 		}
 		for i := range rs.streams {
@@ -93,14 +93,14 @@ func FuzzReceiverHandle(f *testing.F) {
 			t.Errorf("%d frames were not released", n)
 		}
 		_ = rs.writeDue() // the answer to a Bye ends it
-		rs.end(nil)
+		rs.endSession(nil)
 		endParts(rs.session)
 	})
 }
 
 // endParts ends the parts of a session that was not run.
 func endParts(s *session) {
-	s.start(func(context.Context) error { return io.EOF })
+	s.startPart(func(context.Context) error { return io.EOF })
 	_ = s.parts.Wait()
 }
 
@@ -116,10 +116,10 @@ func FuzzSenderHandle(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := &Sender{Link: device{}, Catalogue: &Single{taken: true}, pace: newPace(), Log: slog.New(slog.DiscardHandler)}
-		welcome := wire.Append(nil, wire.Header{Type: wire.Welcome, Session: 7}, encode(ownPeer("", "", FeatureControls)))
+		welcome := wire.Append(nil, wire.Header{Type: wire.Welcome, Session: 7}, encodeMessage(ownPeer("", "", FeatureControls)))
 		ss := newSenderSession(t.Context(), s, nowhere{bytes.NewReader(bytes.Join(append([][]byte{welcome}, script(b)...), nil))})
 		ss.id.Store(7)
-		if err := ss.read(t.Context()); err == nil {
+		if err := ss.readRecords(t.Context()); err == nil {
 			t.Error("it ended without an error")
 		}
 		if ss.peer.Load() == nil {

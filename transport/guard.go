@@ -115,10 +115,10 @@ func (s *session) meet(h *trust.Handshake) {
 		old.Close()
 		g.cancel()
 	}
-	h.OnChange(func() { s.queue(wire.Auth) })
+	h.OnChange(func() { s.queueRecord(wire.Auth) })
 	waiting, cancel := context.WithCancel(s.ctx)
 	g.cancel = cancel
-	s.start(func(session context.Context) error {
+	s.startPart(func(session context.Context) error {
 		defer cancel()
 		_, err := h.Run(waiting)
 		if err == nil || waiting.Err() != nil {
@@ -207,7 +207,7 @@ func (s *session) follow(store *trust.Store, outcome trust.Outcome, changed func
 	if outcome.Unpaired || outcome.Own {
 		return // nobody keeps it
 	}
-	s.start(func(session context.Context) error {
+	s.startPart(func(session context.Context) error {
 		err := store.Watch(session, outcome.Peer, func(p trust.Peer) {
 			outcome.Peer, outcome.Rights = p, *p.Rights
 			changed(outcome)

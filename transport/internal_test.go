@@ -69,7 +69,7 @@ func TestLostTotals(t *testing.T) {
 		{lostTotals{3 << 30, 2, 4}, capture.Lost{Driver: 3 << 30, Damaged: 2, Superseded: 4}},
 		{lostTotals{5, 2, 4}, capture.Lost{Driver: 1<<32 + 5, Damaged: 2, Superseded: 4}},
 	} {
-		if c.totals.advance(&lost); lost != c.want {
+		if c.totals.advanceTo(&lost); lost != c.want {
 			t.Errorf("%+v: got %+v, want %+v", c.totals, lost, c.want)
 		}
 	}
@@ -100,7 +100,7 @@ func TestCaptureTimes(t *testing.T) {
 		times := newSessionTimes(line, offset, 0)
 		times.begun = arrived.Add(-c.session)
 		want := arrived.Add(c.ahead)
-		got, err := times.captured(int64(want.Sub(line.origin)+offset), arrived)
+		got, err := times.captureTime(int64(want.Sub(line.origin)+offset), arrived)
 		if !got.Equal(want) {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
@@ -114,7 +114,7 @@ func TestCaptureTimes(t *testing.T) {
 func TestCaptureTimeUnknown(t *testing.T) {
 	now := time.Now()
 	times := newSessionTimes(newTimeline(), time.Hour, 0)
-	if got, err := times.captured(0, now); !got.Equal(now) || err != nil {
+	if got, err := times.captureTime(0, now); !got.Equal(now) || err != nil {
 		t.Errorf("got %v, %v, want %v", got, err, now)
 	}
 }
@@ -123,7 +123,7 @@ func TestCaptureTimeUnknown(t *testing.T) {
 func TestSlowFirstAnswer(t *testing.T) {
 	line, now := newTimeline(), time.Now()
 	times := newSessionTimes(line, 0, time.Hour)
-	if _, err := times.captured(line.nanos(now.Add(maxAhead+maxUncertainty+time.Second)), now); err == nil {
+	if _, err := times.captureTime(line.nanosOf(now.Add(maxAhead+maxUncertainty+time.Second)), now); err == nil {
 		t.Error("a time far ahead was believed")
 	}
 }
@@ -135,21 +135,21 @@ func TestControlsFit(t *testing.T) {
 	for range 2 * maxControls {
 		c.List = append(c.List, capture.Control{Name: strings.Repeat("<", 32), Menu: make([]capture.ControlMenuItem, 2)})
 	}
-	m := controlsMessage{Number: 1, Controls: c.bounded()}
+	m := controlsMessage{Number: 1, Controls: c.boundToRecord()}
 	for n := range maxSettings {
 		m.Answers = append(m.Answers, applySetting(func(capture.Setting) (capture.Setting, error) { return capture.Setting{}, errors.New(long) },
 			numberSetting{Number: uint32(n + 1)}))
 	}
-	payload := encode(m)
+	payload := encodeMessage(m)
 	back, err := parseControls(wire.Header{}, payload)
 	if len(payload) > wire.MaxPayload || err != nil || len(back.List) < 100 || len(back.Answers) != maxSettings {
 		t.Errorf("%d bytes, %v, %d controls", len(payload), err, len(back.List))
 	}
 	var wishes setMessage
 	for n := range maxSettings {
-		wishes.Settings = append(wishes.Settings, numberSetting{uint32(n + 1), capture.Setting{Text: printable(long, maxText)}})
+		wishes.Settings = append(wishes.Settings, numberSetting{uint32(n + 1), capture.Setting{Text: cutPrintable(long, maxText)}})
 	}
-	if _, err := parseSet(wire.Header{}, encode(wishes)); err != nil {
+	if _, err := parseSet(wire.Header{}, encodeMessage(wishes)); err != nil {
 		t.Error(err)
 	}
 }
@@ -160,9 +160,9 @@ func TestNewestValueWins(t *testing.T) {
 	var done progress
 	var got []uint32
 	for range len(r.newest) {
-		next, wait := r.next(&done, newPace())
+		next, wait := r.nextSetting(&done, newPace())
 		if wait == 0 {
-			*done.of(next.Setting) = next.Number
+			*done.numberOf(next.Setting) = next.Number
 			got = append(got, next.Number)
 		}
 	}

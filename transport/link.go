@@ -60,8 +60,8 @@ func (c *netConn) WriteBuffers(bufs [][]byte) error {
 	return err
 }
 
-// sleep waits for a time, or returns the context's error.
-func sleep(ctx context.Context, d time.Duration) error {
+// sleepContext waits for a time, or returns the context's error.
+func sleepContext(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -79,8 +79,8 @@ type lostTotals struct {
 	Superseded uint32 `json:"superseded,omitempty"`
 }
 
-// since returns the counts of a Producer that came after base.
-func (t lostTotals) since(base lostTotals) lostTotals {
+// countSince returns the counts of a Producer that came after base.
+func (t lostTotals) countSince(base lostTotals) lostTotals {
 	return lostTotals{t.Driver - base.Driver, t.Damaged - base.Damaged, t.Superseded - base.Superseded}
 }
 
@@ -88,9 +88,9 @@ func totalsOf(lost capture.Lost) lostTotals {
 	return lostTotals{uint32(lost.Driver), uint32(lost.Damaged), uint32(lost.Superseded)}
 }
 
-// advance brings the counts to newer totals. It passes over older ones: those of a
+// advanceTo brings the counts to newer totals. It passes over older ones: those of a
 // frame were taken before those of a Status that overtook it.
-func (t lostTotals) advance(lost *capture.Lost) {
+func (t lostTotals) advanceTo(lost *capture.Lost) {
 	for _, c := range [...]struct {
 		count *uint64
 		total uint32
@@ -106,10 +106,10 @@ type statusMessage struct {
 	Lost lostTotals `json:"lost,omitzero"`
 }
 
-// bounded returns what fits in a record, however much of it is escaped there.
-func (s Status) bounded() Status {
-	s.State, s.Cause = State(printable(string(s.State), 16)), Cause(printable(string(s.Cause), 16))
-	s.Text = printable(s.Text, maxReason)
+// boundToRecord returns what fits in a record, however much of it is escaped there.
+func (s Status) boundToRecord() Status {
+	s.State, s.Cause = State(cutPrintable(string(s.State), 16)), Cause(cutPrintable(string(s.Cause), 16))
+	s.Text = cutPrintable(s.Text, maxReason)
 	return s
 }
 
@@ -121,8 +121,8 @@ type request struct {
 	stop bool // it came in a Stop
 }
 
-// encode returns the payload of a message; these types always have one.
-func encode(message any) []byte {
+// encodeMessage returns the payload of a message; these types always have one.
+func encodeMessage(message any) []byte {
 	payload, err := json.Marshal(message)
 	if err != nil {
 		panic(fmt.Sprintf("transport: encode %T: %v", message, err))
@@ -130,7 +130,7 @@ func encode(message any) []byte {
 	return payload
 }
 
-func decode[T any](h wire.Header, payload []byte, limit int) (T, error) {
+func decodeMessage[T any](h wire.Header, payload []byte, limit int) (T, error) {
 	var message T
 	if len(payload) > limit {
 		return message, fmt.Errorf("read %v: %d bytes, allowed are %d", h.Type, len(payload), limit)
@@ -141,15 +141,15 @@ func decode[T any](h wire.Header, payload []byte, limit int) (T, error) {
 	return message, nil
 }
 
-// printable cuts a peer's text and makes it safe for a terminal and a log.
-func printable(s string, limit int) string { return capture.Printable(s[:min(len(s), limit)]) }
+// cutPrintable cuts a peer's text and makes it safe for a terminal and a log.
+func cutPrintable(s string, limit int) string { return capture.Printable(s[:min(len(s), limit)]) }
 
 func parsePeer(h wire.Header, payload []byte) (Peer, error) {
-	p, err := decode[Peer](h, payload, maxHello)
+	p, err := decodeMessage[Peer](h, payload, maxHello)
 	if err != nil {
 		return Peer{}, err
 	}
-	p.Program, p.Version, p.Host = printable(p.Program, 64), printable(p.Version, 64), printable(p.Host, 64)
+	p.Program, p.Version, p.Host = cutPrintable(p.Program, 64), cutPrintable(p.Version, 64), cutPrintable(p.Host, 64)
 	if p.Protocol[0] > Protocol {
 		return Peer{}, fmt.Errorf("%v has protocol %d to %d, this program %d: %w",
 			p, p.Protocol[0], p.Protocol[1], Protocol, wire.ErrVersion)
@@ -158,11 +158,11 @@ func parsePeer(h wire.Header, payload []byte) (Peer, error) {
 }
 
 func parseMode(h wire.Header, payload []byte) (Mode, error) {
-	m, err := decode[Mode](h, payload, maxHello)
+	m, err := decodeMessage[Mode](h, payload, maxHello)
 	if err != nil {
 		return Mode{}, err
 	}
-	m.Camera = printable(m.Camera, maxText)
+	m.Camera = cutPrintable(m.Camera, maxText)
 	if m.Number == 0 {
 		return Mode{}, errors.New("read mode: it has no number")
 	}
@@ -181,17 +181,17 @@ func parseMode(h wire.Header, payload []byte) (Mode, error) {
 }
 
 func parseStatus(h wire.Header, payload []byte) (statusMessage, error) {
-	m, err := decode[statusMessage](h, payload, maxHello)
-	m.Status = m.Status.bounded()
+	m, err := decodeMessage[statusMessage](h, payload, maxHello)
+	m.Status = m.Status.boundToRecord()
 	return m, err
 }
 
 func parseRequest(h wire.Header, payload []byte) (request, error) {
-	r, err := decode[request](h, payload, maxHello)
+	r, err := decodeMessage[request](h, payload, maxHello)
 	if err != nil {
 		return request{}, err
 	}
-	r.Camera = printable(r.Camera, maxText)
+	r.Camera = cutPrintable(r.Camera, maxText)
 	if err := r.Check(); err != nil {
 		return request{}, fmt.Errorf("read %v: %w", h.Type, err)
 	}
@@ -210,21 +210,21 @@ const (
 func tidyInputs(inputs []capture.Input) {
 	for i := range inputs {
 		in := &inputs[i]
-		in.Name, in.Problem, in.Standard = printable(in.Name, maxText), printable(in.Problem, maxText), printable(in.Standard, maxText)
+		in.Name, in.Problem, in.Standard = cutPrintable(in.Name, maxText), cutPrintable(in.Problem, maxText), cutPrintable(in.Standard, maxText)
 		in.Standards = in.Standards[:min(len(in.Standards), maxInputs)]
 		for k := range in.Standards {
-			in.Standards[k] = printable(in.Standards[k], maxText)
+			in.Standards[k] = cutPrintable(in.Standards[k], maxText)
 		}
 	}
 }
 
 func parseCamera(h wire.Header, payload []byte) (capture.Device, error) {
-	c, err := decode[capture.Device](h, payload, wire.MaxPayload)
+	c, err := decodeMessage[capture.Device](h, payload, wire.MaxPayload)
 	if err != nil {
 		return capture.Device{}, err
 	}
-	c.Path, c.Name = printable(c.Path, maxText), printable(c.Name, maxText)
-	c.Driver, c.Bus = printable(c.Driver, maxText), printable(c.Bus, maxText)
+	c.Path, c.Name = cutPrintable(c.Path, maxText), cutPrintable(c.Name, maxText)
+	c.Driver, c.Bus = cutPrintable(c.Driver, maxText), cutPrintable(c.Bus, maxText)
 	tidyInputs(c.Inputs)
 	n := tidyControls(c.Controls)
 	if len(c.Modes) > maxModes || n > maxControls {

@@ -65,7 +65,7 @@ func parsed[T any](parse func(wire.Header, []byte) (T, error)) func(wire.Header,
 func TestMessages(t *testing.T) {
 	for i, m := range messages {
 		m.header.Session, m.header.Sequence = 7, uint32(i)
-		got := wire.Append(nil, m.header, encode(m.message))
+		got := wire.Append(nil, m.header, encodeMessage(m.message))
 		path := filepath.Join("..", "fixtures", "wire", m.name+".bin")
 		if *update {
 			if err := os.WriteFile(path, got, 0o644); err != nil {
@@ -91,7 +91,7 @@ func TestMessages(t *testing.T) {
 
 func TestParsePeerVersions(t *testing.T) {
 	for versions, ok := range map[[2]int]bool{{1, 1}: true, {0, 2}: true, {1, 9}: true, {0, 0}: true, {3, 4}: false, {3, 1}: false} {
-		_, err := parsePeer(wire.Header{}, encode(Peer{Protocol: versions}))
+		_, err := parsePeer(wire.Header{}, encodeMessage(Peer{Protocol: versions}))
 		if ok != (err == nil) || !ok && !errors.Is(err, wire.ErrVersion) {
 			t.Errorf("%v: %v", versions, err)
 		}
@@ -107,7 +107,7 @@ func TestPrintable(t *testing.T) {
 		"0123456789abcdef":    "0123456789",
 		"012345678é":          "012345678\uFFFD",
 	} {
-		if got := printable(in, 10); got != want {
+		if got := cutPrintable(in, 10); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
 	}
@@ -116,8 +116,8 @@ func TestPrintable(t *testing.T) {
 // Whatever describes this host fits into the record, and is accepted there.
 func TestLongTextsFit(t *testing.T) {
 	long := strings.Repeat("\x01<\"", 5000)
-	status := Status{State: State(long), Text: long}.bounded()
-	if _, err := parseStatus(wire.Header{}, encode(status)); err != nil {
+	status := Status{State: State(long), Text: long}.boundToRecord()
+	if _, err := parseStatus(wire.Header{}, encodeMessage(status)); err != nil {
 		t.Error(err)
 	}
 }
@@ -128,5 +128,5 @@ func TestEncodePanics(t *testing.T) {
 			t.Error("a want that failed its Check was sent")
 		}
 	}()
-	encode(request{Want: capture.Want{FPS: math.NaN()}})
+	encodeMessage(request{Want: capture.Want{FPS: math.NaN()}})
 }

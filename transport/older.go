@@ -26,7 +26,7 @@ func (s *session) noteOlder(peer Peer) bool {
 // partFromOlder sends an older peer a Bye. Its user sees a reason that names who
 // states it.
 func (s *session) partFromOlder(self Peer) {
-	s.start(func(session context.Context) error {
+	s.startPart(func(session context.Context) error {
 		return s.sendBye(session, fmt.Sprintf("%v: %v; update it", self, ErrOlderPeer), byeWait)
 	})
 }

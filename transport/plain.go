@@ -19,9 +19,9 @@ const maxPlain = MaxFrame / 2
 // maxSniff bounds what is read before it is clear what the peer sends.
 const maxSniff = 8 << 20
 
-// sniff reads until it is clear whether the peer sends plain MJPEG: a whole
+// sniffPlain reads until it is clear whether the peer sends plain MJPEG: a whole
 // image came before any record. It returns what it read.
-func sniff(src io.Reader) (head []byte, plain bool, err error) {
+func sniffPlain(src io.Reader) (head []byte, plain bool, err error) {
 	s := &sniffer{src: src}
 	// Almost always a record is all that it takes.
 	first := make([]byte, wire.PacketSize)
@@ -62,7 +62,7 @@ func (s *sniffer) Read(p []byte) (int, error) {
 // times but that of arrival.
 func (rs *receiverSession) readPlain(src io.Reader) error {
 	rs.plain.Store(true)
-	rs.peer, rs.begun = &Peer{Program: "plain MJPEG", Host: printable(rs.receiver.Link.String(), maxText)}, true
+	rs.peer, rs.begun = &Peer{Program: "plain MJPEG", Host: cutPrintable(rs.receiver.Link.String(), maxText)}, true
 	frames := jfif.NewSplitter(src, maxPlain)
 	p := plainStream{session: rs}
 	defer p.dropWaiting()
@@ -92,8 +92,8 @@ type plainStream struct {
 	lost    capture.Lost
 }
 
-// stream returns the number that the images are of.
-func (p *plainStream) stream() *incoming { return &p.session.streams[1] }
+// streamNumber returns the number that the images are of.
+func (p *plainStream) streamNumber() *incoming { return &p.session.streams[1] }
 
 // handleImage makes a frame of data, and hands over what need not wait.
 func (p *plainStream) handleImage(data []byte, sequence uint32) {
@@ -111,12 +111,12 @@ func (p *plainStream) handleImage(data []byte, sequence uint32) {
 	case err != nil:
 		r.Log.Debug("frame dropped", "err", err)
 		p.countDamaged(len(data))
-	case f.Format == p.stream().mode.Format:
+	case f.Format == p.streamNumber().mode.Format:
 		p.dropWaiting()
-		p.deliver(f)
+		p.deliverFrame(f)
 	case p.waiting != nil && p.waiting.Format == f.Format:
 		p.deliverWaiting()
-		p.deliver(f)
+		p.deliverFrame(f)
 	default:
 		p.dropWaiting()
 		p.waiting = f
@@ -126,7 +126,7 @@ func (p *plainStream) handleImage(data []byte, sequence uint32) {
 // deliverWaiting hands over the frame that waits.
 func (p *plainStream) deliverWaiting() {
 	if p.waiting != nil {
-		p.deliver(p.waiting)
+		p.deliverFrame(p.waiting)
 		p.waiting = nil
 	}
 }
@@ -141,9 +141,9 @@ func (p *plainStream) dropWaiting() {
 	}
 }
 
-// deliver takes over a frame, and announces its format if that is new.
-func (p *plainStream) deliver(f *capture.Frame) {
-	in := p.stream()
+// deliverFrame takes over a frame, and announces its format if that is new.
+func (p *plainStream) deliverFrame(f *capture.Frame) {
+	in := p.streamNumber()
 	if in.user == nil {
 		f.Release()
 		return
@@ -159,13 +159,13 @@ func (p *plainStream) deliver(f *capture.Frame) {
 		in.mode.Source = capture.Mode{Pixel: f.Format.Pixel, Width: f.Format.Width, Height: f.Format.Height}
 		in.user.consumer.Mode(in.mode)
 	}
-	in.user.count(len(f.Data))
+	in.user.countFrame(len(f.Data))
 	in.user.consumer.Frame(f, p.lost)
 }
 
 func (p *plainStream) countDamaged(bytes int) {
 	p.lost.Damaged++
-	if user := p.stream().user; user != nil {
+	if user := p.streamNumber().user; user != nil {
 		user.consumer.Lost(p.lost)
 	}
 	p.session.receiver.addDamage(1, uint64(bytes))

@@ -135,7 +135,7 @@ func TestPlainMJPEGRefused(t *testing.T) {
 }
 
 // What is neither records nor frames ends the session, and is not kept.
-func TestNeitherRecordsNorPictures(t *testing.T) {
+func TestNeitherRecordsNorFrames(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.viewing = start(w.receiver.Run)
 		i := w.impostor(w.cable.Sender)

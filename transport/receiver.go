@@ -102,26 +102,26 @@ func (r *Receiver) Run(ctx context.Context) error {
 	if r.Pool == nil {
 		r.Pool = &capture.Pool{Limit: 4 * MaxFrame}
 	}
-	return serveSessions(ctx, r.Link, r.Log, r.serve)
+	return serveSessions(ctx, r.Link, r.Log, r.serveSession)
 }
 
-// serve runs one session and returns why it ended.
-func (r *Receiver) serve(ctx context.Context, conn Conn) error {
+// serveSession runs one session and returns why it ended.
+func (r *Receiver) serveSession(ctx context.Context, conn Conn) error {
 	rs := newReceiverSession(r, conn)
-	err := rs.run(rs.watchSender, rs.sendPings, rs.read, rs.write,
+	err := rs.runParts(rs.watchSender, rs.sendPings, rs.readRecords, rs.writeRecords,
 		func(session context.Context) error {
-			return rs.leaveWhenDone(ctx, session, rs.helloRead, r.program()+" was closed")
+			return rs.leaveWhenDone(ctx, session, rs.helloRead, r.programName()+" was closed")
 		},
 	)
-	rs.end(err)
+	rs.endSession(err)
 	return err
 }
 
-func (r *Receiver) program() string { return cmp.Or(r.Program, "viewer") }
+func (r *Receiver) programName() string { return cmp.Or(r.Program, "viewer") }
 
 // self describes this end to the sender.
-func (rs *receiverSession) self() Peer {
-	p := ownPeer(rs.receiver.program(), rs.receiver.Version, FeatureControls)
+func (rs *receiverSession) describeSelf() Peer {
+	p := ownPeer(rs.receiver.programName(), rs.receiver.Version, FeatureControls)
 	if rs.guard.needed {
 		p.Host = ""
 	}
@@ -180,7 +180,7 @@ func (rs *receiverSession) sendPings(session context.Context) error {
 	ticker := time.NewTicker(pingEvery)
 	defer ticker.Stop()
 	for {
-		rs.queue(wire.Ping)
+		rs.queueRecord(wire.Ping)
 		select {
 		case <-ticker.C:
 		case <-session.Done():
@@ -189,8 +189,8 @@ func (rs *receiverSession) sendPings(session context.Context) error {
 	}
 }
 
-// write writes control records as they become due.
-func (rs *receiverSession) write(session context.Context) error {
+// writeRecords writes control records as they become due.
+func (rs *receiverSession) writeRecords(session context.Context) error {
 	for {
 		if err := rs.writeDue(); err != nil {
 			return err
@@ -222,11 +222,11 @@ func (rs *receiverSession) writeControl(t wire.Type) error {
 }
 
 func (rs *receiverSession) writeWelcome() error {
-	self := rs.self()
+	self := rs.describeSelf()
 	if h := rs.guard.handshake.Load(); h != nil {
 		self.Auth = h.Flight()
 	}
-	return rs.writeRecord(wire.Header{Type: wire.Welcome}, encode(self))
+	return rs.writeRecord(wire.Header{Type: wire.Welcome}, encodeMessage(self))
 }
 
 // proves implements side. A viewer's flight is in its answer.
@@ -236,7 +236,7 @@ func (rs *receiverSession) proves() bool { return false }
 func (rs *receiverSession) writeStreams() error {
 	for i := range rs.streams {
 		in := &rs.streams[i]
-		if err := in.due.write(in.writeControl); err != nil {
+		if err := in.due.writeDue(in.writeControl); err != nil {
 			return err
 		}
 	}
@@ -247,20 +247,20 @@ func (rs *receiverSession) writeStreams() error {
 // shown the first one.
 func (rs *receiverSession) writePing() error {
 	if rs.guard.needed {
-		rs.queue(wire.Auth)
+		rs.queueRecord(wire.Auth)
 	}
 	if rs.receiver.isCurrent(rs) {
-		rs.queue(wire.List)
+		rs.queueRecord(wire.List)
 		for i := 1; i <= MaxStreams; i++ {
-			rs.streams[i].repeat()
+			rs.streams[i].repeatState()
 		}
 	}
-	return rs.writeRecord(wire.Header{Type: wire.Ping}, wire.AppendPing(rs.payload[:0], rs.now()))
+	return rs.writeRecord(wire.Header{Type: wire.Ping}, wire.AppendPing(rs.payload[:0], rs.monotonicNow()))
 }
 
-func (rs *receiverSession) read(context.Context) error {
+func (rs *receiverSession) readRecords(context.Context) error {
 	defer rs.dropPartials()
-	head, plain, err := sniff(rs.conn)
+	head, plain, err := sniffPlain(rs.conn)
 	if err != nil {
 		return err
 	}
@@ -274,11 +274,11 @@ func (rs *receiverSession) read(context.Context) error {
 		return rs.readPlain(src)
 	}
 	rs.reader = newReader(src, rs.link)
-	return rs.readAll(rs.handle)
+	return rs.readAll(rs.handleRecord)
 }
 
-// handle acts on one record. Unknown types are for later versions: ignored.
-func (rs *receiverSession) handle(h wire.Header, payload []byte) error {
+// handleRecord acts on one record. Unknown types are for later versions: ignored.
+func (rs *receiverSession) handleRecord(h wire.Header, payload []byte) error {
 	rs.noteGap()
 	rs.noteDamage()
 	switch {
@@ -295,7 +295,7 @@ func (rs *receiverSession) handle(h wire.Header, payload []byte) error {
 	case h.Type == wire.Camera:
 		return rs.receiver.addCamera(h, payload)
 	case belongsToStream(h.Type):
-		return rs.streams[h.Stream].handle(h, payload)
+		return rs.streams[h.Stream].handleRecord(h, payload)
 	}
 	return nil
 }
@@ -306,7 +306,7 @@ func (rs *receiverSession) noteGap() {
 	if rs.gap {
 		rs.dropPartials()
 		rs.receiver.restartList()
-		rs.queue(wire.Ping)
+		rs.queueRecord(wire.Ping)
 	}
 }
 
@@ -344,7 +344,7 @@ func (rs *receiverSession) handleHello(h wire.Header, payload []byte) error {
 	if err := rs.answerProof(peer); err != nil {
 		return err
 	}
-	rs.queue(wire.Welcome)
+	rs.queueRecord(wire.Welcome)
 	if rs.peer == nil {
 		if rs.link.Stale {
 			rs.limit.Store(int64(answerWait))
@@ -352,7 +352,7 @@ func (rs *receiverSession) handleHello(h wire.Header, payload []byte) error {
 		close(rs.helloRead)
 	}
 	if !rs.older.Load() && rs.noteOlder(peer) {
-		rs.partFromOlder(rs.self())
+		rs.partFromOlder(rs.describeSelf())
 	}
 	rs.peer = &peer
 	return nil
@@ -371,7 +371,7 @@ func (rs *receiverSession) answerProof(peer Peer) error {
 		return errors.New("it greets too often")
 	}
 	config := rs.receiver.Trust()
-	config.Params = encode(rs.self())
+	config.Params = encodeMessage(rs.describeSelf())
 	h, err := trust.NewViewer(config, peer.Auth)
 	if err != nil {
 		return err
@@ -396,7 +396,7 @@ func (rs *receiverSession) admit(outcome trust.Outcome) error {
 		trusted(outcome)
 	}
 	rs.follow(rs.store, outcome, func(trust.Outcome) {})
-	rs.queue(wire.Ping) // its answer begins the session
+	rs.queueRecord(wire.Ping) // its answer begins the session
 	return nil
 }
 
@@ -409,9 +409,9 @@ func (rs *receiverSession) handlePong(payload []byte) error {
 		return fmt.Errorf("read pong: %w", err)
 	}
 	rs.counts = counts
-	rs.clock.add(clock, rs.now())
+	rs.clock.addSample(clock, rs.monotonicNow())
 	if offset, uncertainty, ok := rs.clock.Estimate(); ok && !rs.begun {
-		rs.begin(newSessionTimes(rs.line, offset, uncertainty))
+		rs.beginSession(newSessionTimes(rs.line, offset, uncertainty))
 	}
 	if !rs.begun {
 		return nil
@@ -421,7 +421,7 @@ func (rs *receiverSession) handlePong(payload []byte) error {
 	for _, count := range counts {
 		in := &rs.streams[count.Stream]
 		if !in.opened.Load() {
-			return fmt.Errorf("read pong: %w", in.unopened())
+			return fmt.Errorf("read pong: %w", in.checkOpened())
 		}
 		// All frames sent before the Pong have come or never will.
 		if err := in.advanceTo(count.Frames); err != nil {
@@ -431,10 +431,10 @@ func (rs *receiverSession) handlePong(payload []byte) error {
 	return nil
 }
 
-// begin makes the session the receiver's. It requests frames only when the
+// beginSession makes the session the receiver's. It requests frames only when the
 // first Pong has given the time, so that every frame's times are known, and that
 // the sender lives: what a device held may be of one that is gone.
-func (rs *receiverSession) begin(times sessionTimes) {
+func (rs *receiverSession) beginSession(times sessionTimes) {
 	rs.begun, rs.times = true, times
 	rs.limit.Store(int64(liveness))
 	r := rs.receiver
@@ -447,13 +447,13 @@ func (rs *receiverSession) begin(times sessionTimes) {
 	r.current = rs
 	r.mu.Unlock()
 	rs.meetStreams()
-	rs.queue(wire.Ping) // and with it, all that the sender must know
+	rs.queueRecord(wire.Ping) // and with it, all that the sender must know
 }
 
 // meetStreams greets the consumers of streams that were opened since.
 func (rs *receiverSession) meetStreams() {
 	for i := 1; i <= MaxStreams; i++ {
-		rs.streams[i].meet()
+		rs.streams[i].reportSession()
 	}
 }
 
@@ -471,8 +471,8 @@ func (rs *receiverSession) freeSlots(ping int64) {
 	}
 }
 
-// end undoes begin.
-func (rs *receiverSession) end(err error) {
+// endSession undoes begin.
+func (rs *receiverSession) endSession(err error) {
 	rs.noteDamage()
 	r := rs.receiver
 	r.mu.Lock()

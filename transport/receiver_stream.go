@@ -112,7 +112,7 @@ func (r *Receiver) Open(c Consumer, p Policy) (*ReceiverStream, error) {
 			place.stream = newReceiverStream(r, number, c)
 			place.stream.SetWindow(p.Window)
 			if r.current != nil {
-				r.current.queue(wire.Ping) // its Pong has the stream met
+				r.current.queueRecord(wire.Ping) // its Pong has the stream met
 			}
 			return place.stream, nil
 		}
@@ -172,7 +172,7 @@ func (s *ReceiverStream) sendRequest(want *capture.Want) (request uint32) {
 	s.want, s.request = want, r.request
 	s.modes.Refund(requestRefund)
 	s.statuses.Refund(requestRefund)
-	s.queue(wire.Start)
+	s.queueRecord(wire.Start)
 	return s.request
 }
 
@@ -195,7 +195,7 @@ func (s *ReceiverStream) Close() {
 		if r.current != nil {
 			r.request++
 			slot.leaving = r.request
-			s.queue(wire.Start)
+			s.queueRecord(wire.Start)
 		}
 	}
 	r.mu.Unlock()
@@ -208,11 +208,11 @@ func (s *ReceiverStream) isClosed() bool {
 	return s.closed
 }
 
-// queue makes a record of the stream due, if there is a session. The caller holds the
+// queueRecord makes a record of the stream due, if there is a session. The caller holds the
 // receiver's mu.
-func (s *ReceiverStream) queue(t wire.Type) {
+func (s *ReceiverStream) queueRecord(t wire.Type) {
 	if rs := s.receiver.current; rs != nil {
-		rs.streams[s.number].queue(t)
+		rs.streams[s.number].queueRecord(t)
 	}
 }
 
@@ -243,14 +243,14 @@ type incoming struct {
 	filled  int // bytes of partial that were received
 }
 
-// queue makes a record due. It never blocks.
-func (in *incoming) queue(t wire.Type) {
+// queueRecord makes a record due. It never blocks.
+func (in *incoming) queueRecord(t wire.Type) {
 	in.due.bits.Or(1 << t)
-	notify(in.session.wake)
+	notifyOne(in.session.wake)
 }
 
-// repeat makes due what the sender must know.
-func (in *incoming) repeat() {
+// repeatState makes due what the sender must know.
+func (in *incoming) repeatState() {
 	in.due.bits.Or(1<<wire.Start | 1<<wire.Credit | 1<<wire.Set)
 }
 
@@ -303,20 +303,20 @@ func (in *incoming) takeRequest() bool {
 	if message.Number == 0 || message.Number == in.request {
 		return message.Number != 0
 	}
-	in.request, in.started, in.message = message.Number, start, encode(message)
+	in.request, in.started, in.message = message.Number, start, encodeMessage(message)
 	in.opened.Store(true)
 	if place.leaving != 0 {
-		in.left = in.session.now()
+		in.left = in.session.monotonicNow()
 	}
 	return true
 }
 
-// handle acts on a record of the stream.
-func (in *incoming) handle(h wire.Header, payload []byte) error {
+// handleRecord acts on a record of the stream.
+func (in *incoming) handleRecord(h wire.Header, payload []byte) error {
 	if !in.opened.Load() {
-		return fmt.Errorf("it sends %v: %w", h.Type, in.unopened())
+		return fmt.Errorf("it sends %v: %w", h.Type, in.checkOpened())
 	}
-	in.meet()
+	in.reportSession()
 	switch h.Type {
 	case wire.Mode:
 		return in.handleMode(h, payload)
@@ -330,13 +330,13 @@ func (in *incoming) handle(h wire.Header, payload []byte) error {
 	return nil
 }
 
-func (in *incoming) unopened() error {
+func (in *incoming) checkOpened() error {
 	return fmt.Errorf("stream %d was not started", in.id)
 }
 
-// meet connects the consumer of a stream that was opened since to the session, and
+// reportSession connects the consumer of a stream that was opened since to the session, and
 // forgets one that was closed.
-func (in *incoming) meet() {
+func (in *incoming) reportSession() {
 	r := in.session.receiver
 	r.mu.Lock()
 	user := r.streams[in.id].stream
@@ -383,7 +383,7 @@ func (in *incoming) handleStatus(h wire.Header, payload []byte) error {
 		in.user.consumer.Status(message.Status)
 	}
 	before := in.lost
-	if message.Lost.advance(&in.lost); in.lost != before {
+	if message.Lost.advanceTo(&in.lost); in.lost != before {
 		in.user.consumer.Lost(in.lost.Since(in.before))
 	}
 	return nil
@@ -463,29 +463,29 @@ func (in *incoming) completeFrame() error {
 	if in.filled != len(f.Data) {
 		return fmt.Errorf("read frame: it has %d bytes of %d", in.filled, len(f.Data))
 	}
-	captured, err := rs.times.captured(meta.Captured, time.Now())
+	captured, err := rs.times.captureTime(meta.Captured, time.Now())
 	if err != nil {
 		return fmt.Errorf("read frame: %w", err)
 	}
 	in.partial = nil
 	f.Time = captured
 	f.At = [capture.NumStages]time.Time{
-		capture.Captured: rs.clock.local(meta.Captured),
-		capture.Dequeued: rs.clock.local(meta.Dequeued),
-		capture.Taken:    rs.clock.local(meta.Taken()),
-		capture.Encoded:  rs.clock.local(meta.Encoded),
-		capture.Sent:     rs.clock.local(meta.Sent),
+		capture.Captured: rs.clock.localTime(meta.Captured),
+		capture.Dequeued: rs.clock.localTime(meta.Dequeued),
+		capture.Taken:    rs.clock.localTime(meta.Taken()),
+		capture.Encoded:  rs.clock.localTime(meta.Encoded),
+		capture.Sent:     rs.clock.localTime(meta.Sent),
 		capture.Received: time.Now(),
 	}
-	in.user.count(len(f.Data))
-	lostTotals{meta.LostDriver, meta.LostDamaged, meta.LostSuperseded}.advance(&in.lost)
+	in.user.countFrame(len(f.Data))
+	lostTotals{meta.LostDriver, meta.LostDamaged, meta.LostSuperseded}.advanceTo(&in.lost)
 	in.user.consumer.Frame(f, in.lost.Since(in.before))
 	in.grantCredit(meta.Index + 1)
 	return nil
 }
 
-// count adds a frame to the totals.
-func (s *ReceiverStream) count(bytes int) {
+// countFrame adds a frame to the totals.
+func (s *ReceiverStream) countFrame(bytes int) {
 	s.receiver.mu.Lock()
 	defer s.receiver.mu.Unlock()
 	s.stats.Frames++
@@ -526,6 +526,6 @@ func (in *incoming) grantCredit(index uint64) {
 	in.index = index
 	if in.user != nil {
 		in.granted.Store(max(in.granted.Load(), index+in.user.window.Load()))
-		in.queue(wire.Credit)
+		in.queueRecord(wire.Credit)
 	}
 }

@@ -19,9 +19,9 @@ func newScheduler() scheduler {
 	return scheduler{waiting: make([]*outgoing, 0, MaxStreams), drained: make(chan struct{})}
 }
 
-// add takes over the unit of a stream that has none there, and reports whether it
+// addUnit takes over the unit of a stream that has none there, and reports whether it
 // will be written.
-func (s *scheduler) add(o *outgoing, unit Unit) bool {
+func (s *scheduler) addUnit(o *outgoing, unit Unit) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -32,9 +32,9 @@ func (s *scheduler) add(o *outgoing, unit Unit) bool {
 	return true
 }
 
-// next returns the stream whose record is due, and has it wait for the next one after
+// nextStream returns the stream whose record is due, and has it wait for the next one after
 // all others; nil if there is none.
-func (s *scheduler) next() *outgoing {
+func (s *scheduler) nextStream() *outgoing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.waiting) == 0 {
@@ -46,8 +46,8 @@ func (s *scheduler) next() *outgoing {
 	return o
 }
 
-// remove takes a stream out whose frame was written or dropped.
-func (s *scheduler) remove(o *outgoing) {
+// removeStream takes a stream out whose frame was written or dropped.
+func (s *scheduler) removeStream(o *outgoing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := slices.Index(s.waiting, o)
@@ -55,8 +55,8 @@ func (s *scheduler) remove(o *outgoing) {
 	s.checkDrained()
 }
 
-// close has it take no more frames. drained is closed when all others were written.
-func (s *scheduler) close() {
+// closeQueue has it take no more frames. drained is closed when all others were written.
+func (s *scheduler) closeQueue() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed {

@@ -60,18 +60,18 @@ type Sender struct {
 // error is the producer's, unless that is io.EOF, or one that waiting cannot fix.
 func (s *Sender) Run(ctx context.Context) error {
 	s.Log, s.pace = orDiscard(s.Log), newPace()
-	return serveSessions(ctx, s.Link, s.Log, s.serve)
+	return serveSessions(ctx, s.Link, s.Log, s.serveSession)
 }
 
-// serve runs one session and returns why it ended.
-func (s *Sender) serve(ctx context.Context, conn Conn) error {
+// serveSession runs one session and returns why it ended.
+func (s *Sender) serveSession(ctx context.Context, conn Conn) error {
 	ss := newSenderSession(ctx, s, conn)
 	if err := ss.offerProof(); err != nil {
 		return &endedError{errors.Join(err, conn.Close())}
 	}
-	err := ss.run(ss.sendHellos, ss.read, ss.write, ss.listCameras,
+	err := ss.runParts(ss.sendHellos, ss.readRecords, ss.writeRecords, ss.listCameras,
 		func(session context.Context) error {
-			return ss.leaveWhenDone(ctx, session, ss.welcome, s.program()+" was closed")
+			return ss.leaveWhenDone(ctx, session, ss.welcome, s.programName()+" was closed")
 		},
 	)
 	ss.closeStreams()
@@ -94,17 +94,17 @@ func (s *Sender) logDisconnect(ss *senderSession, err error) {
 	}
 }
 
-func (s *Sender) program() string { return cmp.Or(s.Program, "sender") }
+func (s *Sender) programName() string { return cmp.Or(s.Program, "sender") }
 
-// self describes this end to the viewer.
-func (s *Sender) self() Peer {
-	p := ownPeer(s.program(), s.Version, FeatureControls)
+// describeSelf describes this end to the viewer.
+func (s *Sender) describeSelf() Peer {
+	p := ownPeer(s.programName(), s.Version, FeatureControls)
 	p.Host = cmp.Or(s.Host, p.Host)
 	return p
 }
 
-// skew returns what is added to times, in nanoseconds.
-func (s *Sender) skew() int64 {
+// clockSkew returns what is added to times, in nanoseconds.
+func (s *Sender) clockSkew() int64 {
 	if s.Skew == nil {
 		return 0
 	}
@@ -164,7 +164,7 @@ func (ss *senderSession) runError(err error) error {
 // sendHellos sends Hello until it is answered, or often enough.
 func (ss *senderSession) sendHellos(session context.Context) error {
 	for _, wait := range helloWaits {
-		ss.queue(wire.Hello)
+		ss.queueRecord(wire.Hello)
 		select {
 		case <-ss.welcome:
 			return ss.watchLiveness(session)
@@ -176,10 +176,10 @@ func (ss *senderSession) sendHellos(session context.Context) error {
 	return fmt.Errorf("%w: no answer to %d HELLO", ErrPeerDead, len(helloWaits))
 }
 
-func (ss *senderSession) read(context.Context) error { return ss.readAll(ss.handle) }
+func (ss *senderSession) readRecords(context.Context) error { return ss.readAll(ss.handleRecord) }
 
-// handle acts on one record. Unknown types are for later versions: ignored.
-func (ss *senderSession) handle(h wire.Header, payload []byte) error {
+// handleRecord acts on one record. Unknown types are for later versions: ignored.
+func (ss *senderSession) handleRecord(h wire.Header, payload []byte) error {
 	switch {
 	case h.Type == wire.Hello:
 		return errors.New("it is a sender, too")
@@ -200,7 +200,7 @@ func (ss *senderSession) handle(h wire.Header, payload []byte) error {
 	case wire.Credit:
 		return ss.handleCredit(h, payload)
 	case wire.List:
-		notify(ss.lists)
+		notifyOne(ss.lists)
 	case wire.Set:
 		return ss.handleSet(h, payload)
 	}
@@ -222,7 +222,7 @@ func (ss *senderSession) handleWelcome(h wire.Header, payload []byte) error {
 	case ss.guard.needed:
 		ss.handleFlight(peer.Auth)
 		ss.meet(ss.guard.handshake.Load())
-		ss.queue(wire.Auth)
+		ss.queueRecord(wire.Auth)
 	default:
 		ss.sender.Log.Info(fmt.Sprintf("viewer connected: %v", peer))
 	}
@@ -231,13 +231,13 @@ func (ss *senderSession) handleWelcome(h wire.Header, payload []byte) error {
 
 // offerProof prepares the greeting, and the proof that begins in it.
 func (ss *senderSession) offerProof() error {
-	ss.hello = ss.sender.self()
+	ss.hello = ss.sender.describeSelf()
 	if ss.sender.Trust == nil || !ss.link.Strangers {
 		return nil
 	}
 	ss.hello.Host = ""
 	config := ss.sender.Trust()
-	config.Params = encode(ss.hello)
+	config.Params = encodeMessage(ss.hello)
 	h, err := trust.NewSender(config)
 	if err != nil {
 		return err
@@ -273,13 +273,13 @@ func (ss *senderSession) handlePing(payload []byte) error {
 	if err != nil {
 		return fmt.Errorf("read ping: %w", err)
 	}
-	first := ss.ping.Swap(&wire.Clock{Ping: sent, Received: ss.now()}) == nil
+	first := ss.ping.Swap(&wire.Clock{Ping: sent, Received: ss.monotonicNow()}) == nil
 	if ss.guard.needed {
-		ss.queue(wire.Auth)
+		ss.queueRecord(wire.Auth)
 	}
 	// A viewer that this end does not know learns no time either.
 	if !ss.guard.needed || ss.older.Load() || ss.guard.handshake.Load().Welcomes() {
-		ss.queue(wire.Pong)
+		ss.queueRecord(wire.Pong)
 	}
 	if first && ss.older.Load() {
 		ss.partFromOlder(ss.hello)
@@ -287,14 +287,14 @@ func (ss *senderSession) handlePing(payload []byte) error {
 	return nil
 }
 
-// write writes what there is to write: control first, and between any two records of
+// writeRecords writes what there is to write: control first, and between any two records of
 // frames.
-func (ss *senderSession) write(session context.Context) error {
+func (ss *senderSession) writeRecords(session context.Context) error {
 	for {
 		if err := ss.writeDue(); err != nil {
 			return err
 		}
-		if o := ss.schedule.next(); o != nil {
+		if o := ss.schedule.nextStream(); o != nil {
 			if err := o.writePiece(); err != nil {
 				return err
 			}
@@ -318,7 +318,7 @@ func (ss *senderSession) write(session context.Context) error {
 func (ss *senderSession) writeControl(t wire.Type) error {
 	switch t {
 	case wire.Hello:
-		return ss.writeRecord(wire.Header{Type: t}, encode(ss.hello))
+		return ss.writeRecord(wire.Header{Type: t}, encodeMessage(ss.hello))
 	case wire.Pong:
 		return ss.writePong()
 	case wire.Camera:
@@ -331,7 +331,7 @@ func (ss *senderSession) writeControl(t wire.Type) error {
 func (ss *senderSession) writeStreams() error {
 	for i := range ss.streams {
 		if o := ss.streams[i].Load(); o != nil {
-			if err := o.due.write(o.writeControl); err != nil {
+			if err := o.due.writeDue(o.writeControl); err != nil {
 				return err
 			}
 		}
@@ -344,14 +344,14 @@ func (ss *senderSession) writePong() error {
 	counts := ss.counts[:0]
 	for i := range ss.streams {
 		if o := ss.streams[i].Load(); o != nil {
-			counts = append(counts, wire.Count{Stream: o.id(), Frames: o.sent})
-			o.repeat()
+			counts = append(counts, wire.Count{Stream: o.streamID(), Frames: o.sent})
+			o.repeatState()
 		}
 	}
 	ss.counts = counts
-	clock, skew := *ss.ping.Load(), ss.sender.skew()
+	clock, skew := *ss.ping.Load(), ss.sender.clockSkew()
 	clock.Received += skew
-	clock.Pong = ss.now() + skew
+	clock.Pong = ss.monotonicNow() + skew
 	payload := wire.AppendPong(ss.payload[:0], clock, counts...)
 	if ss.older.Load() {
 		payload = append(payload, make([]byte, 8)...) // frames of its only stream

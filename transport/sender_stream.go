@@ -81,25 +81,25 @@ func (s *SenderStream) Window() int { return int(min(s.window.Load(), maxWindow)
 // Report sends the stream's state to the viewer, now and in each session in which
 // the stream is started.
 func (s *SenderStream) Report(status Status) {
-	status = status.bounded()
+	status = status.boundToRecord()
 	s.status.Store(&status)
 	if o := s.current.Load(); o != nil {
-		o.queue(wire.Status)
+		o.queueRecord(wire.Status)
 	}
 }
 
 // ReportControls reports the controls of the stream's camera to the viewer, now and in
 // each session that uses the stream. The list is not changed any more.
 func (s *SenderStream) ReportControls(c Controls) {
-	c = c.bounded()
+	c = c.boundToRecord()
 	s.controls.Store(&c)
 	if o := s.current.Load(); o != nil {
 		o.remote.notifyChanged(o)
 	}
 }
 
-// open returns the stream with a number, which it opens the first time.
-func (s *Sender) open(number int) *SenderStream {
+// openStream returns the stream with a number, which it opens the first time.
+func (s *Sender) openStream(number int) *SenderStream {
 	if stream := s.streams[number].Load(); stream != nil {
 		return stream
 	}
@@ -139,24 +139,24 @@ type outgoing struct {
 	begun  bool        // the unit's First record was written
 }
 
-// outgoing opens a stream in this session, if it is not open. Only the reader may call
+// findOutgoing opens a stream in this session, if it is not open. Only the reader may call
 // it.
-func (ss *senderSession) outgoing(h wire.Header) *outgoing {
+func (ss *senderSession) findOutgoing(h wire.Header) *outgoing {
 	slot := &ss.streams[h.Stream]
 	if o := slot.Load(); o != nil {
 		return o
 	}
 	o := &outgoing{
-		SenderStream: ss.sender.open(int(h.Stream)), session: ss,
+		SenderStream: ss.sender.openStream(int(h.Stream)), session: ss,
 		granted: make(chan struct{}, 1), wants: make(chan struct{}, 1), written: make(chan bool, 1),
 		remote: remote{newSet: make(chan struct{}, 1)},
 	}
 	o.remote.number.Store(1)
 	slot.Store(o)
 	o.current.Store(o)
-	ss.start(o.pumpUnits)
-	ss.start(o.forwardRequests)
-	ss.start(o.applySettings)
+	ss.startPart(o.pumpUnits)
+	ss.startPart(o.forwardRequests)
+	ss.startPart(o.applySettings)
 	return o
 }
 
@@ -181,19 +181,19 @@ func (ss *senderSession) framesSent() (n uint64) {
 	return n
 }
 
-func (o *outgoing) id() uint16 { return uint16(o.number) }
+func (o *outgoing) streamID() uint16 { return uint16(o.number) }
 
-// queue makes a record due. It never blocks.
-func (o *outgoing) queue(t wire.Type) {
+// queueRecord makes a record due. It never blocks.
+func (o *outgoing) queueRecord(t wire.Type) {
 	o.due.bits.Or(1 << t)
-	notify(o.session.wake)
+	notifyOne(o.session.wake)
 }
 
-// repeat queues what the viewer must know.
-func (o *outgoing) repeat() {
+// repeatState queues what the viewer must know.
+func (o *outgoing) repeatState() {
 	if o.started.Load() {
-		o.queue(wire.Mode)
-		o.queue(wire.Status)
+		o.queueRecord(wire.Mode)
+		o.queueRecord(wire.Status)
 	}
 }
 
@@ -205,9 +205,9 @@ func (ss *senderSession) handleRequest(h wire.Header, payload []byte) error {
 	}
 	r.stop = h.Type == wire.Stop
 	if r.stop && ss.streams[h.Stream].Load() == nil {
-		return ss.unopened(h)
+		return ss.checkOpened(h)
 	}
-	o := ss.outgoing(h)
+	o := ss.findOutgoing(h)
 	switch {
 	case r == o.request:
 		return nil
@@ -219,14 +219,14 @@ func (ss *senderSession) handleRequest(h wire.Header, payload []byte) error {
 	o.forget.Store(r.stop || o.forget.Load())
 	o.modes.Refund(ownModeRefund)
 	o.wanted.Store(&r)
-	notify(o.wants)
-	notify(o.granted) // what was granted before a Stop holds again
+	notifyOne(o.wants)
+	notifyOne(o.granted) // what was granted before a Stop holds again
 	return nil
 }
 
-// unopened returns the error of a record for a stream that is not open, or not
+// checkOpened returns the error of a record for a stream that is not open, or not
 // started. Where records of the viewer are missing, its Start may be one of them.
-func (ss *senderSession) unopened(h wire.Header) error {
+func (ss *senderSession) checkOpened(h wire.Header) error {
 	if ss.missed {
 		return nil
 	}
@@ -262,13 +262,13 @@ func (ss *senderSession) handleCredit(h wire.Header, payload []byte) error {
 	}
 	o := ss.streams[h.Stream].Load()
 	if o == nil || !o.started.Load() {
-		return ss.unopened(h)
+		return ss.checkOpened(h)
 	}
 	if o.credit.Load() == 0 {
 		o.window.Store(total)
 	}
 	o.credit.Store(max(total, o.credit.Load()))
-	notify(o.granted)
+	notifyOne(o.granted)
 	return nil
 }
 
@@ -288,11 +288,11 @@ func (o *outgoing) pumpUnits(session context.Context) error {
 		if err != nil {
 			return o.session.endOfUnits(session, err)
 		}
-		if !o.session.schedule.add(o, unit) {
+		if !o.session.schedule.addUnit(o, unit) {
 			unit.Frame.Release()
 			return nil
 		}
-		notify(o.session.wake)
+		notifyOne(o.session.wake)
 		select {
 		case written := <-o.written:
 			if written {
@@ -331,7 +331,7 @@ func (ss *senderSession) endOfUnits(session context.Context, err error) error {
 	if !errors.Is(err, io.EOF) {
 		reason = err.Error()
 	}
-	ss.schedule.close()
+	ss.schedule.closeQueue()
 	select {
 	case <-ss.schedule.drained:
 		return ss.sendBye(session, reason, drainWait)
@@ -348,11 +348,11 @@ func (o *outgoing) writeControl(t wire.Type) error {
 			o.info = nil
 		}
 		if o.info != nil {
-			return o.writeMessage(t, encode(o.mode))
+			return o.writeMessage(t, encodeMessage(o.mode))
 		}
 	case wire.Status:
 		if status := o.status.Load(); status != nil {
-			return o.writeMessage(t, encode(statusMessage{*status, o.lostTotals(o.producer.Lost())}))
+			return o.writeMessage(t, encodeMessage(statusMessage{*status, o.lostTotals(o.producer.Lost())}))
 		}
 	case wire.Controls:
 		return o.writeControls()
@@ -361,7 +361,7 @@ func (o *outgoing) writeControl(t wire.Type) error {
 }
 
 func (o *outgoing) writeMessage(t wire.Type, payload []byte) error {
-	return o.session.writeRecord(wire.Header{Type: t, Stream: o.id()}, payload)
+	return o.session.writeRecord(wire.Header{Type: t, Stream: o.streamID()}, payload)
 }
 
 // lostTotals returns what was lost since the session's first Start; lost are the
@@ -371,7 +371,7 @@ func (o *outgoing) lostTotals(lost capture.Lost) lostTotals {
 	if base == nil {
 		return lostTotals{}
 	}
-	totals := totalsOf(lost).since(*base)
+	totals := totalsOf(lost).countSince(*base)
 	totals.Superseded += o.fast
 	return totals
 }
@@ -379,7 +379,7 @@ func (o *outgoing) lostTotals(lost capture.Lost) lostTotals {
 // writePiece writes one record of the stream's frame, of the largest size; the first
 // one after its mode, if that is new.
 func (o *outgoing) writePiece() error {
-	h := wire.Header{Type: wire.Frame, Stream: o.id()}
+	h := wire.Header{Type: wire.Frame, Stream: o.streamID()}
 	var head []byte
 	if !o.begun {
 		wanted, err := o.writeMode()
@@ -387,7 +387,7 @@ func (o *outgoing) writePiece() error {
 			return err
 		}
 		if !wanted {
-			o.finish(false)
+			o.finishUnit(false)
 			return nil
 		}
 		if at := &o.unit.Frame.At[capture.Sent]; at.IsZero() { // else others may hold the frame, too
@@ -405,14 +405,14 @@ func (o *outgoing) writePiece() error {
 		return err
 	}
 	if o.offset += n; n == len(data) {
-		o.finish(true)
+		o.finishUnit(true)
 	}
 	return nil
 }
 
-// finish ends a unit that was written or dropped.
-func (o *outgoing) finish(written bool) {
-	o.session.schedule.remove(o)
+// finishUnit ends a unit that was written or dropped.
+func (o *outgoing) finishUnit(written bool) {
+	o.session.schedule.removeStream(o)
 	f := o.unit.Frame
 	o.unit, o.offset, o.begun = Unit{}, 0, false
 	if written {
@@ -445,12 +445,12 @@ func (o *outgoing) writeMode() (wanted bool, err error) {
 	number := o.mode.Number + 1
 	o.info, o.mode = o.unit.Info, *o.unit.Info
 	o.mode.Number = number
-	return true, o.writeMessage(wire.Mode, encode(o.mode))
+	return true, o.writeMessage(wire.Mode, encodeMessage(o.mode))
 }
 
-// micros returns the microseconds between two times, at least 1, or 0 where one is
+// microsBetween returns the microseconds between two times, at least 1, or 0 where one is
 // not known.
-func micros(from, to time.Time) uint32 {
+func microsBetween(from, to time.Time) uint32 {
 	if from.IsZero() || to.IsZero() {
 		return 0
 	}
@@ -459,21 +459,21 @@ func micros(from, to time.Time) uint32 {
 
 // frameHeader describes the unit's frame.
 func (o *outgoing) frameHeader() wire.FrameHeader {
-	f, skew := o.unit.Frame, o.sender.skew()
+	f, skew := o.unit.Frame, o.sender.clockSkew()
 	at, lost := f.At, o.lostTotals(o.unit.Lost)
 	nanos := func(t time.Time) int64 {
 		if t.IsZero() {
 			return 0
 		}
-		return o.session.line.nanos(t) + skew
+		return o.session.line.nanosOf(t) + skew
 	}
 	return wire.FrameHeader{
 		Index:          o.sent,
 		Sequence:       f.Sequence,
 		Mode:           o.mode.Number,
 		Size:           uint32(len(f.Data)),
-		Encoding:       micros(at[capture.Taken], at[capture.Encoded]),
-		Captured:       o.session.line.nanos(f.Time),
+		Encoding:       microsBetween(at[capture.Taken], at[capture.Encoded]),
+		Captured:       o.session.line.nanosOf(f.Time),
 		Dequeued:       nanos(at[capture.Dequeued]),
 		Encoded:        nanos(at[capture.Encoded]),
 		Sent:           nanos(at[capture.Sent]),

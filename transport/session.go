@@ -49,7 +49,7 @@ var (
 
 // How a session ends in order.
 var (
-	errByeAcked      = errors.New("closed, as the peer knows")
+	errByeAcked      = errors.New("closed by this side")
 	errByeUnanswered = errors.New("closed, without an answer")
 )
 
@@ -113,7 +113,7 @@ func serveSessions(ctx context.Context, link Link, log *slog.Logger, serve func(
 			pause, logged = minPause, ""
 			continue
 		}
-		if sleep(ctx, pause) != nil {
+		if sleepContext(ctx, pause) != nil {
 			return nil
 		}
 		pause = min(2*pause, maxPause)
@@ -182,7 +182,7 @@ func newSession(conn Conn, link Link) *session {
 	}
 	s.parts, s.ctx = errgroup.WithContext(context.Background())
 	s.limit.Store(int64(liveness))
-	s.touch()
+	s.touchLastHeard()
 	return s
 }
 
@@ -193,15 +193,15 @@ func newReader(src io.Reader, link Properties) *wire.Reader {
 	return wire.NewDirectReader(src)
 }
 
-// run runs the parts of a session until one of them ends it, and closes the
+// runParts runs the parts of a session until one of them ends it, and closes the
 // connection. The parts end when their context does.
-func (s *session) run(parts ...func(context.Context) error) error {
-	s.start(func(session context.Context) error {
+func (s *session) runParts(parts ...func(context.Context) error) error {
+	s.startPart(func(session context.Context) error {
 		<-session.Done()
 		return s.conn.Close()
 	})
 	for _, part := range parts {
-		s.start(part)
+		s.startPart(part)
 	}
 	err := s.parts.Wait()
 	s.guard.close()
@@ -218,22 +218,24 @@ func (s *session) run(parts ...func(context.Context) error) error {
 	return err
 }
 
-// start runs one more part. Only a part may call it once run was called.
-func (s *session) start(part func(context.Context) error) {
+// startPart runs one more part. Only a part may call it once run was called.
+func (s *session) startPart(part func(context.Context) error) {
 	s.parts.Go(func() error { return part(s.ctx) })
 }
 
-func (s *session) now() int64 { return s.line.nanos(time.Now()) }
+func (s *session) monotonicNow() int64 { return s.line.nanosOf(time.Now()) }
 
-func (s *session) touch() { s.lastRead.Store(s.now()) }
+func (s *session) touchLastHeard() { s.lastRead.Store(s.monotonicNow()) }
 
-// silence is how long no record came.
-func (s *session) silence() time.Duration { return time.Duration(s.now() - s.lastRead.Load()) }
+// silentFor is how long no record came.
+func (s *session) silentFor() time.Duration {
+	return time.Duration(s.monotonicNow() - s.lastRead.Load())
+}
 
 // watchLiveness ends the session when nothing was read for too long.
 func (s *session) watchLiveness(session context.Context) error {
 	for {
-		silent := s.silence()
+		silent := s.silentFor()
 		if s.plain.Load() {
 			return nil // it may be silent for as long as it likes
 		}
@@ -241,24 +243,24 @@ func (s *session) watchLiveness(session context.Context) error {
 		if silent >= limit {
 			return fmt.Errorf("%w for %v", ErrPeerDead, limit)
 		}
-		if sleep(session, limit-silent) != nil {
+		if sleepContext(session, limit-silent) != nil {
 			return nil
 		}
 	}
 }
 
-// queue makes a record due. It never blocks.
-func (s *session) queue(t wire.Type) {
+// queueRecord makes a record due. It never blocks.
+func (s *session) queueRecord(t wire.Type) {
 	s.due.Or(1 << t)
-	notify(s.wake)
+	notifyOne(s.wake)
 }
 
 // dueRecords are the control records of a stream that are due, as session.due has those
 // of the session.
 type dueRecords struct{ bits atomic.Uint32 }
 
-// write writes them in the order of their types, in which what must be first is first.
-func (d *dueRecords) write(write func(wire.Type) error) error {
+// writeDue writes them in the order of their types, in which what must be first is first.
+func (d *dueRecords) writeDue(write func(wire.Type) error) error {
 	for due := d.bits.Swap(0); due != 0; due &= due - 1 {
 		if err := write(wire.Type(bits.TrailingZeros32(due))); err != nil {
 			return err
@@ -267,8 +269,8 @@ func (d *dueRecords) write(write func(wire.Type) error) error {
 	return nil
 }
 
-// notify leaves a token in a channel of one, if none is there.
-func notify(c chan<- struct{}) {
+// notifyOne leaves a token in a channel of one, if none is there.
+func notifyOne(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
@@ -323,10 +325,10 @@ func (s *session) readNext() (wire.Header, []byte, error) {
 		if s.link.Checksums && h.Flags&wire.Unchecked != 0 {
 			return h, nil, fmt.Errorf("%w: it sends %v without the checksum that this link needs", ErrProtocol, h.Type)
 		}
-		if s.link.Stillness && s.in != 0 && s.silence() > stillness {
+		if s.link.Stillness && s.in != 0 && s.silentFor() > stillness {
 			return h, nil, errStill
 		}
-		s.touch()
+		s.touchLastHeard()
 		s.gap = ours && h.Sequence != s.in
 		s.missed = s.missed || s.gap
 		s.in = h.Sequence + 1
@@ -361,8 +363,8 @@ func checkStream(h wire.Header) error {
 // readBye has the peer's Bye answered; the session ends when that is written.
 func (s *session) readBye(reason []byte) {
 	if s.bye == nil {
-		s.bye = &byeError{printable(string(reason), maxReason)}
-		s.queue(wire.ByeAck)
+		s.bye = &byeError{cutPrintable(string(reason), maxReason)}
+		s.queueRecord(wire.ByeAck)
 	}
 }
 
@@ -384,8 +386,8 @@ func (s *session) leaveWhenDone(ctx, session context.Context, met <-chan struct{
 // sendBye sends why this end closes the session, and waits until that was read.
 func (s *session) sendBye(session context.Context, reason string, wait time.Duration) error {
 	s.farewell.CompareAndSwap(nil, &reason)
-	s.queue(wire.Bye)
-	if sleep(session, wait) != nil {
+	s.queueRecord(wire.Bye)
+	if sleepContext(session, wait) != nil {
 		return nil
 	}
 	return errByeUnanswered

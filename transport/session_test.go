@@ -670,7 +670,7 @@ func TestStatus(t *testing.T) {
 }
 
 // Across a lopsided cable the stages of every frame are known within what the
-// clock says, and the distances of frames exactly.
+// clock has, and the distances of frames exactly.
 func TestFrameTimes(t *testing.T) {
 	inWorld(t, func(w *world) {
 		r := rand.New(rand.NewPCG(1, 0))

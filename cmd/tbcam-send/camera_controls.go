@@ -37,9 +37,9 @@ type cameraControls struct {
 // controlFlags are the flags that belong to the controls.
 type controlFlags struct{ locked, keepRate bool }
 
-func (o *controlFlags) register(f *pflag.FlagSet) {
+func (o *controlFlags) registerFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.locked, "no-remote-control", false, "make the camera's controls read-only for the viewer")
-	f.BoolVar(&o.keepRate, "keep-rate", false, "keep the frame rate in the dark, at the price of darker frames (exposure_dynamic_framerate=0)")
+	f.BoolVar(&o.keepRate, "keep-rate", false, "keep the frame rate in the dark, with darker frames (exposure_dynamic_framerate=0)")
 }
 
 // isLocked reports whether the viewer may set nothing.
@@ -74,8 +74,8 @@ func (c *cameraControls) device() capture.Device {
 	return capture.Device{Path: c.state.Path, Name: c.state.Camera}
 }
 
-// connect reports the controls to a stream's viewer.
-func (c *cameraControls) connect(s *transport.SenderStream) {
+// connectSender reports the controls to a stream's viewer.
+func (c *cameraControls) connectSender(s *transport.SenderStream) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.report = s.ReportControls
@@ -96,8 +96,8 @@ func (c *cameraControls) cameraName() string {
 	return c.state.Camera
 }
 
-// announce reports the controls of a camera that is off.
-func (c *cameraControls) announce(camera hostCamera) {
+// announceControls reports the controls of a camera that is off.
+func (c *cameraControls) announceControls(camera hostCamera) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.camera = camera
@@ -105,13 +105,13 @@ func (c *cameraControls) announce(camera hostCamera) {
 	c.report(c.state)
 }
 
-// attach follows the controls of a camera that was opened, until the returned function
+// attachCamera follows the controls of a camera that was opened, until the returned function
 // is called.
-func (c *cameraControls) attach(camera hostCamera) (off func()) {
+func (c *cameraControls) attachCamera(camera hostCamera) (off func()) {
 	controls, err := camera.openControls()
 	if err != nil {
 		c.log.Warn("open the camera's controls", "err", err)
-		c.announce(camera) // else a setting would go to the camera before
+		c.announceControls(camera) // else a setting would go to the camera before
 		return func() {}
 	}
 	c.mu.Lock()
@@ -121,7 +121,7 @@ func (c *cameraControls) attach(camera hostCamera) (off func()) {
 	c.reportList()
 	c.mu.Unlock()
 	var following sync.WaitGroup
-	following.Go(func() { c.follow(controls) })
+	following.Go(func() { c.followChanges(controls) })
 	return func() {
 		c.mu.Lock()
 		c.controls = nil
@@ -133,8 +133,8 @@ func (c *cameraControls) attach(camera hostCamera) (off func()) {
 	}
 }
 
-// forget reports that the camera was unplugged.
-func (c *cameraControls) forget() {
+// forgetCamera reports that the camera was unplugged.
+func (c *cameraControls) forgetCamera() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.camera, c.state = hostCamera{}, transport.Controls{Opening: c.state.Opening, Locked: c.isLocked()}
@@ -156,8 +156,8 @@ func (c *cameraControls) guardRate() {
 	}
 }
 
-// follow reports changes until the controls are closed.
-func (c *cameraControls) follow(controls capture.Controls) {
+// followChanges reports changes until the controls are closed.
+func (c *cameraControls) followChanges(controls capture.Controls) {
 	for controls.Wait() == nil {
 		c.mu.Lock()
 		if c.controls == controls {
@@ -191,7 +191,7 @@ func lockOwners(list []capture.Control) []capture.Control {
 func (c *cameraControls) setControl(s capture.Setting) (capture.Setting, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.permit(s.ID); err != nil {
+	if err := c.permitSetting(s.ID); err != nil {
 		return capture.Setting{}, err
 	}
 	granted, err := c.setNow(s)
@@ -202,8 +202,8 @@ func (c *cameraControls) setControl(s capture.Setting) (capture.Setting, error) 
 	return granted, nil
 }
 
-// permit reports why a viewer may not set the control of an ID now.
-func (c *cameraControls) permit(id uint32) error {
+// permitSetting reports why a viewer may not set the control of an ID now.
+func (c *cameraControls) permitSetting(id uint32) error {
 	control := capture.Control{ID: id}
 	if i := slices.IndexFunc(c.state.List, func(c capture.Control) bool { return c.ID == id }); i >= 0 {
 		control = c.state.List[i]

@@ -16,14 +16,14 @@ import (
 // Where the controls of the camera that is on cannot be opened, a setting does not
 // go to the camera that was on before.
 func TestControlsOutOfReach(t *testing.T) {
-	var told transport.Controls
-	c := &cameraControls{log: slog.New(slog.DiscardHandler), report: func(c transport.Controls) { told = c }}
+	var reported transport.Controls
+	c := &cameraControls{log: slog.New(slog.DiscardHandler), report: func(c transport.Controls) { reported = c }}
 	before := hostCamera{pattern.Camera(), pattern.Driver{}}
-	c.attach(before)()
-	off := c.attach(hostCamera{capture.Device{Path: t.TempDir() + "/video9", Name: "other"}, v4l2.Driver{}})
+	c.attachCamera(before)()
+	off := c.attachCamera(hostCamera{capture.Device{Path: t.TempDir() + "/video9", Name: "other"}, v4l2.Driver{}})
 	defer off()
-	if told.Camera != "other" {
-		t.Errorf("told are the controls of %q", told.Camera)
+	if reported.Camera != "other" {
+		t.Errorf("reported are the controls of %q", reported.Camera)
 	}
 	brightness := before.Controls[0]
 	granted, err := c.setControl(capture.Setting{ID: brightness.ID, Value: brightness.Value + 1})
@@ -38,24 +38,24 @@ func TestControlsOutOfReach(t *testing.T) {
 // What shows people that they are seen, or lights them, is never set remotely; a
 // viewer sees it as read-only.
 func TestOwnersControlsAreNotSetRemotely(t *testing.T) {
-	var told transport.Controls
-	c := &cameraControls{log: slog.New(slog.DiscardHandler), report: func(c transport.Controls) { told = c }}
+	var reported transport.Controls
+	c := &cameraControls{log: slog.New(slog.DiscardHandler), report: func(c transport.Controls) { reported = c }}
 	camera := hostCamera{pattern.Camera(), pattern.Driver{}}
 	led := capture.Control{ID: 0x0098f902, Name: "LED1 Mode", Type: "int", Max: 3}
 	camera.Controls = append(camera.Controls, led)
-	c.announce(camera)
-	if last := told.List[len(told.List)-1]; !last.ReadOnly || told.List[0].ReadOnly || camera.Controls[0].ReadOnly {
-		t.Errorf("told are %+v", told.List)
+	c.announceControls(camera)
+	if last := reported.List[len(reported.List)-1]; !last.ReadOnly || reported.List[0].ReadOnly || camera.Controls[0].ReadOnly {
+		t.Errorf("reported are %+v", reported.List)
 	}
 	const privacy = 0x009a0910 // which the list lacks
-	for id, says := range map[uint32]string{led.ID: "led1_mode is set on the camera's host only", privacy: "it is set on the camera's host only"} {
-		if _, err := c.setControl(capture.Setting{ID: id, Value: 1}); !errors.Is(err, capture.ErrControlLocked) || !strings.Contains(err.Error(), says) {
+	for id, message := range map[uint32]string{led.ID: "led1_mode is set on the camera's host only", privacy: "it is set on the camera's host only"} {
+		if _, err := c.setControl(capture.Setting{ID: id, Value: 1}); !errors.Is(err, capture.ErrControlLocked) || !strings.Contains(err.Error(), message) {
 			t.Errorf("%#x: %v", id, err)
 		}
 	}
 }
 
-// What a setting fails with is told without this host's devices and programs.
+// What a setting fails with is reported without this host's devices and programs.
 func TestErrorsOfSettings(t *testing.T) {
 	for err, want := range map[error]string{
 		fmt.Errorf("%w: brightness takes 0 to 9, not 10", capture.ErrControlValue):              "invalid control value: brightness takes 0 to 9, not 10",

@@ -22,12 +22,12 @@ type hostCamera struct {
 	driver capture.Driver
 }
 
-// is reports whether it is the same device, however that may have changed.
-func (c hostCamera) is(other hostCamera) bool {
+// isSame reports whether it is the same device, however that may have changed.
+func (c hostCamera) isSame(other hostCamera) bool {
 	return c.Path == other.Path && c.driver == other.driver
 }
 
-func (c hostCamera) open(mode capture.Mode, pool *capture.Pool) (capture.Source, error) {
+func (c hostCamera) openSource(mode capture.Mode, pool *capture.Pool) (capture.Source, error) {
 	return c.driver.Open(c.Device, mode, pool)
 }
 
@@ -39,8 +39,8 @@ func (c hostCamera) findAgain() (hostCamera, error) {
 	return hostCamera{device, c.driver}, err
 }
 
-// probe reports what keeps the camera from being opened now, if anything.
-func (c hostCamera) probe(mode capture.Mode) error {
+// probeMode reports what keeps the camera from being opened now, if anything.
+func (c hostCamera) probeMode(mode capture.Mode) error {
 	prober, ok := c.driver.(capture.Prober)
 	if !ok {
 		return nil
@@ -78,7 +78,7 @@ func watchAll(ctx context.Context, drivers []capture.Driver) (<-chan struct{}, e
 		}
 		go func() {
 			for range changes {
-				notify(all)
+				notifyOne(all)
 			}
 		}()
 	}

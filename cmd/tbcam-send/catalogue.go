@@ -25,12 +25,12 @@ type catalogue struct {
 // launch has a feed serve requests.
 func (c *catalogue) launch(f *feed) {
 	f.report = f.reportToStream
-	f.camera.launch(c.ctx)
+	f.camera.startServing(c.ctx)
 }
 
 // Cameras implements transport.Catalogue.
 func (c *catalogue) Cameras(context.Context) []capture.Device {
-	cameras, err := c.first.camera.offer.list()
+	cameras, err := c.first.camera.offer.listOffered()
 	if err != nil {
 		c.log.Warn("list cameras", "err", err)
 	}
@@ -88,7 +88,7 @@ func (c *catalogue) sent(stream int, f *capture.Frame) {
 	defer c.mu.Unlock()
 	for _, s := range c.served {
 		if s.out.Number() == stream {
-			s.meter.sent(f)
+			s.meter.countSent(f)
 		}
 	}
 }
@@ -106,11 +106,11 @@ func (c *catalogue) summaries() []meter.Summary {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.served) == 0 {
-		return []meter.Summary{newMeter(c.first).summary()}
+		return []meter.Summary{newMeter(c.first).summarize()}
 	}
 	all := make([]meter.Summary, len(c.served))
 	for i, s := range c.served {
-		all[i] = s.meter.summary()
+		all[i] = s.meter.summarize()
 		if len(c.served) > 1 {
 			all[i].Camera = s.feed.controls.cameraName()
 		}
@@ -122,10 +122,10 @@ func (c *catalogue) summaries() []meter.Summary {
 func (c *catalogue) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.first.close()
+	c.first.closeCamera()
 	for _, s := range c.served {
 		if s.feed != c.first {
-			s.feed.close()
+			s.feed.closeCamera()
 		}
 	}
 }

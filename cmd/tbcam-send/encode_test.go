@@ -42,11 +42,11 @@ func (fed *fedJPEGs) next(width int) (transport.Unit, error) {
 	sof := bytes.Index(f.Data, []byte{0xFF, 0xC0})
 	f.Data[sof+7], f.Data[sof+8] = byte(width>>8), byte(width)
 	f.Format = fed.encoded.in
-	return fed.encode(f)
+	return fed.encodeFrame(f)
 }
 
 // TestJPEGsOfAnotherSize: the JPEG's header counts, not what the driver granted.
-// A frame that is alone is dropped and counted; one warning tells of the change.
+// A frame that is alone is dropped and counted; one warning reports the change.
 func TestJPEGsOfAnotherSize(t *testing.T) {
 	granted := capture.Format{Pixel: capture.MJPEG, Width: 160, Height: 120, Range: capture.Full}
 	for name, widths := range map[string]struct{ sent, want []int }{
@@ -58,7 +58,7 @@ func TestJPEGsOfAnotherSize(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			fed := newFedJPEGs(t, granted)
-			defer fed.close()
+			defer fed.closeCamera()
 			var last *transport.Mode
 			dropped := uint64(0)
 			for i, width := range widths.sent {
@@ -82,7 +82,7 @@ func TestJPEGsOfAnotherSize(t *testing.T) {
 				}
 				last = p.Info
 			}
-			if lost, _ := fed.outcomes(); lost.Damaged != dropped {
+			if lost, _ := fed.countOutcomes(); lost.Damaged != dropped {
 				t.Errorf("%d are counted, want %d", lost.Damaged, dropped)
 			}
 			if n := strings.Count(fed.log.String(), "a different size"); n > 1 || (n == 1) != (fed.encoded.out.Format != granted || name == "and back") {

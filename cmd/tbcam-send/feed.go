@@ -69,7 +69,7 @@ func (f *feed) another(log *slog.Logger) *feed {
 }
 
 // isIdle reports whether no frames are asked for.
-func (f *feed) isIdle() bool { return f.camera.current().want == nil }
+func (f *feed) isIdle() bool { return f.camera.currentRequest().want == nil }
 
 // lingering returns the camera that is still open though nobody asks for it.
 func (f *feed) lingering() (device capture.Device, ok bool) {
@@ -89,18 +89,18 @@ func (f *feed) reportToStream(status transport.Status) {
 // Start opens the camera, in place of the one that is open, and does not wait
 // for either.
 func (f *feed) Start(number uint32, want capture.Want) {
-	f.camera.request(&request{number: number, want: &want})
+	f.camera.putRequest(&request{number: number, want: &want})
 }
 
 // Stop closes the camera after a while, and does not wait for that.
 func (f *feed) Stop() {
-	f.camera.request(&request{})
+	f.camera.putRequest(&request{})
 	f.limit.noteStop()
 }
 
-// close ends the camera and the encoder.
-func (f *feed) close() {
-	f.camera.close()
+// closeCamera ends the camera and the encoder.
+func (f *feed) closeCamera() {
+	f.camera.closeCamera()
 	f.using.Lock()
 	defer f.using.Unlock()
 	f.mu.Lock()
@@ -117,8 +117,8 @@ func (f *feed) SetControl(s capture.Setting) (capture.Setting, error) {
 	return granted, err
 }
 
-// attach makes the encoder for a camera that was opened for a request.
-func (f *feed) attach(camera hostCamera, source capture.Source, number uint32) error {
+// attachSource makes the encoder for a camera that was opened for a request.
+func (f *feed) attachSource(camera hostCamera, source capture.Source, number uint32) error {
 	kind, err := codec.Choose(f.kind, source.Format())
 	if err != nil {
 		return err
@@ -140,8 +140,8 @@ func (f *feed) attach(camera hostCamera, source capture.Source, number uint32) e
 	return nil
 }
 
-// detach takes note of the losses of a camera that was closed.
-func (f *feed) detach(source capture.Source) {
+// detachSource takes note of the losses of a camera that was closed.
+func (f *feed) detachSource(source capture.Source) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.source = nil
@@ -149,8 +149,8 @@ func (f *feed) detach(source capture.Source) {
 	f.box.Discard()
 }
 
-// answer announces the mode that holds anew, as the answer to a request.
-func (f *feed) answer(number uint32) {
+// answerRequest announces the mode that holds again, as the answer to a request.
+func (f *feed) answerRequest(number uint32) {
 	f.using.Lock()
 	defer f.using.Unlock()
 	f.mu.Lock()
@@ -160,8 +160,8 @@ func (f *feed) answer(number uint32) {
 	f.encoded.out = &mode
 }
 
-// put hands a frame to Next.
-func (f *feed) put(frame *capture.Frame) {
+// putFrame hands a frame to Next.
+func (f *feed) putFrame(frame *capture.Frame) {
 	if f.box.Put(frame) {
 		f.mu.Lock()
 		f.lost.Superseded++
@@ -186,42 +186,42 @@ func (f *feed) Next(ctx context.Context) (transport.Unit, error) {
 	defer cancel()
 	for {
 		if f.limit.allTaken() {
-			return f.end()
+			return f.endNow()
 		}
 		select {
 		case frame := <-f.box.Frames():
 			if !f.limit.take() {
 				frame.Release()
-				return f.end()
+				return f.endNow()
 			}
-			unit, err := f.encode(frame)
+			unit, err := f.encodeFrame(frame)
 			f.health.noteFrame(err)
 			if err != nil {
 				f.limit.giveBack()
 				f.log.Debug("frame dropped", "err", err)
 				continue
 			}
-			f.limit.begin()
+			f.limit.beginCount()
 			return unit, nil
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), errTimeUp) {
-				return f.end()
+				return f.endNow()
 			}
 			return transport.Unit{}, ctx.Err()
 		}
 	}
 }
 
-// end turns the camera off immediately: what is left is for the viewer to read.
-func (f *feed) end() (transport.Unit, error) {
+// endNow turns the camera off immediately: what is left is for the viewer to read.
+func (f *feed) endNow() (transport.Unit, error) {
 	f.camera.end()
 	return transport.Unit{}, io.EOF
 }
 
 var errStale = errors.New("mode has changed")
 
-// encode takes over the frame.
-func (f *feed) encode(frame *capture.Frame) (transport.Unit, error) {
+// encodeFrame takes over the frame.
+func (f *feed) encodeFrame(frame *capture.Frame) (transport.Unit, error) {
 	f.using.Lock()
 	defer f.using.Unlock()
 	if f.encoder == nil || frame.Format != f.encoded.in {
@@ -233,20 +233,20 @@ func (f *feed) encode(frame *capture.Frame) (transport.Unit, error) {
 	if err != nil {
 		return transport.Unit{}, err
 	}
-	if err := f.follow(out.Format); err != nil {
+	if err := f.followFormat(out.Format); err != nil {
 		out.Release()
 		return transport.Unit{}, err
 	}
-	lost, _ := f.outcomes()
+	lost, _ := f.countOutcomes()
 	return transport.Unit{Frame: out, Info: f.encoded.out, Lost: lost}, nil
 }
 
 var errAlone = errors.New("no other frame has its size")
 
-// follow adopts the format that a camera's JPEGs have where the driver granted
+// followFormat adopts the format that a camera's JPEGs have where the driver granted
 // another one, with the second frame in a row: a damaged header must not change
 // the mode. Called while using is held.
-func (f *feed) follow(format capture.Format) error {
+func (f *feed) followFormat(format capture.Format) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	e := &f.encoded
@@ -276,13 +276,13 @@ func (f *feed) warnOfFormat(format capture.Format) {
 
 // Lost implements transport.Producer.
 func (f *feed) Lost() capture.Lost {
-	lost, _ := f.outcomes()
+	lost, _ := f.countOutcomes()
 	return lost
 }
 
-// outcomes returns the totals of frames that were not sent, and what the encoders
+// countOutcomes returns the totals of frames that were not sent, and what the encoders
 // repaired and dropped.
-func (f *feed) outcomes() (capture.Lost, jfif.Counts) {
+func (f *feed) countOutcomes() (capture.Lost, jfif.Counts) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	lost, counts := f.lost, f.repairs

@@ -32,9 +32,9 @@ func (h *health) noteFrame(err error) {
 	}
 }
 
-// trouble returns why no frame could be used for longer than patience, nil if some
+// findTrouble returns why no frame could be used for longer than patience, nil if some
 // could.
-func (h *health) trouble() error {
+func (h *health) findTrouble() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.since.IsZero() || time.Since(h.since) < patience {

@@ -48,8 +48,8 @@ func (l *limit) allTaken() bool {
 	return l.frames > 0 && l.taken >= l.frames
 }
 
-// begin begins the duration with the first frame.
-func (l *limit) begin() {
+// beginCount begins the duration with the first frame.
+func (l *limit) beginCount() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.duration == 0 || !l.until.IsZero() {

@@ -11,9 +11,9 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 )
 
-// list prints the cameras, and why others cannot be used. Where none but test cameras
+// printList prints the cameras, and why others cannot be used. Where none but test cameras
 // can be, that is an error.
-func list(drivers []capture.Driver, asJSON bool) error {
+func printList(drivers []capture.Driver, asJSON bool) error {
 	cameras, err := listCameras(drivers)
 	if err == nil {
 		err = cli.PrintCameras(os.Stdout, devicesOf(cameras), asJSON)

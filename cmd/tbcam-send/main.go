@@ -24,7 +24,7 @@ import (
 // version is set by the Makefile.
 var version = "dev"
 
-func main() { cli.Main(command()) }
+func main() { cli.Main(newCommand()) }
 
 // options are the flags.
 type options struct {
@@ -47,7 +47,7 @@ type options struct {
 	standard string
 }
 
-func command() *cobra.Command {
+func newCommand() *cobra.Command {
 	var o options
 	c := &cobra.Command{
 		Use:   "tbcam-send",
@@ -66,7 +66,7 @@ stopped, through any number of viewers and unplugged cables.`,
   tbcam-send --camera pattern --stream unix:$XDG_RUNTIME_DIR/tbcam.sock`,
 		Version: version,
 		Args:    cli.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return send(c.Context(), o) },
+		RunE:    func(c *cobra.Command, _ []string) error { return runSender(c.Context(), o) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage)
@@ -81,11 +81,11 @@ stopped, through any number of viewers and unplugged cables.`,
 	f.StringVar(&o.wire, "wire", "tbcam", "protocol: tbcam, or mjpeg (plain MJPEG for GStreamer, FFmpeg and others; --stream may then be a FIFO or -)")
 	f.IntVar(&o.quality, "quality", 85, "JPEG quality (1-100)")
 	f.IntVar(&o.frames, "frames", 0, "stop after sending `N` frames")
-	f.DurationVar(&o.duration, "duration", 0, "stop this long after the first frame, for instance 90s or 10m")
+	f.DurationVar(&o.duration, "duration", 0, "stop `DURATION` after the first frame, for example 90s or 10m")
 	f.BoolVar(&o.wait, "wait", false, "wait for a camera that is missing or busy at the start")
-	o.controls.register(f)
+	o.controls.registerFlags(f)
 	o.stats.Register(f)
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more detail")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more details")
 	c.AddCommand(listCommand())
 	cli.AddSetup(c, false)
 	cli.AddPeers(c, trust.RoleViewer)
@@ -101,7 +101,7 @@ func listCommand() *cobra.Command {
 		Short: "List this host's cameras with their modes and controls",
 		Args:  cli.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return list(drivers, asJSON)
+			return printList(drivers, asJSON)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -112,10 +112,10 @@ func listCommand() *cobra.Command {
 // for one large mode after the other.
 const heap = 192 << 20
 
-func send(ctx context.Context, o options) error {
+func runSender(ctx context.Context, o options) error {
 	debug.SetMemoryLimit(heap)
 	log := cli.NewLog(os.Stderr, "tbcam-send", cli.Level(o.verbose))
-	feed, offer, err := o.feed(log)
+	feed, offer, err := o.newFeed(log)
 	if err != nil {
 		return err
 	}
@@ -166,20 +166,20 @@ func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *s
 	log.Info("sending plain MJPEG of "+offer, "stream", o.stream)
 	figures := newMeter(feed)
 	feed.report = func(transport.Status) {}
-	feed.camera.launch(ctx)
-	defer feed.close()
+	feed.camera.startServing(ctx)
+	defer feed.closeCamera()
 	statistics := os.Stdout
 	if o.stream == "-" {
 		statistics = os.Stderr // standard output is taken
 	}
-	defer o.stats.Start(statistics, func() []meter.Summary { return []meter.Summary{figures.summary()} })()
-	p := &plain{link: link, feed: feed, log: log, sent: figures.sent}
-	return cli.Mark(p.run(ctx), cli.ErrStream)
+	defer o.stats.Start(statistics, func() []meter.Summary { return []meter.Summary{figures.summarize()} })()
+	p := &plain{link: link, feed: feed, log: log, sent: figures.countSent}
+	return cli.Mark(p.runPlain(ctx), cli.ErrStream)
 }
 
-// feed checks the flags against each other and against the camera, so that a
+// newFeed checks the flags against each other and against the camera, so that a
 // mistake is reported before anybody watches. It also describes what is on offer.
-func (o options) feed(log *slog.Logger) (f *feed, text string, err error) {
+func (o options) newFeed(log *slog.Logger) (f *feed, text string, err error) {
 	want, err := o.want.Want()
 	if err != nil {
 		return nil, "", err
@@ -210,13 +210,13 @@ func (o options) feed(log *slog.Logger) (f *feed, text string, err error) {
 		return nil, "", err
 	}
 	if camera.Path != "" { // else all are missing
-		for _, err := range offer.missing() {
+		for _, err := range offer.listMissing() {
 			log.Warn("a camera to offer is missing", "err", cli.Explain(err))
 		}
 	}
 	f = newFeed(offer, newOpenCameras(), want, kind, o.quality, log)
 	f.controls.locked, f.controls.keepRate = o.controls.locked, o.controls.keepRate
-	f.controls.announce(camera)
+	f.controls.announceControls(camera)
 	f.limit.frames, f.limit.duration = o.frames, o.duration
 	return f, text, nil
 }
@@ -230,7 +230,7 @@ func checkCamera(offer *offer, want capture.Want, kind codec.Kind) (found hostCa
 	if _, err := codec.Choose(kind, capture.Format{Pixel: mode.Pixel, Width: mode.Width, Height: mode.Height}); err != nil {
 		return hostCamera{}, "", cli.Mark(err, cli.ErrUsage)
 	}
-	if err := c.probe(mode); err != nil {
+	if err := c.probeMode(mode); err != nil {
 		return hostCamera{}, "", err
 	}
 	return c, describeOffer(c, mode), nil

@@ -18,15 +18,15 @@ type sendMeter struct {
 
 func newMeter(f *feed) *sendMeter { return &sendMeter{meter: meter.New(), feed: f} }
 
-// sent counts a frame that was written.
-func (m *sendMeter) sent(f *capture.Frame) {
+// countSent counts a frame that was written.
+func (m *sendMeter) countSent(f *capture.Frame) {
 	m.bytes.Add(uint64(len(f.Data)))
 	m.meter.Add(&f.At, time.Now())
 }
 
-// summary returns the figures so far; its total ends when a frame was written.
-func (m *sendMeter) summary() meter.Summary {
-	lost, counts := m.feed.outcomes()
+// summarize returns the figures so far; its total ends when a frame was written.
+func (m *sendMeter) summarize() meter.Summary {
+	lost, counts := m.feed.countOutcomes()
 	outcomes := meter.SenderOutcomes(lost)
 	for cause, n := range counts {
 		if n > 0 {

@@ -37,7 +37,7 @@ func (o *offer) isOpen() bool { return slices.Contains(o.names, "") }
 
 // chooseMode finds a camera and its mode: the camera that was used last, if any.
 func (o *offer) chooseMode(want capture.Want, last hostCamera) (hostCamera, capture.Mode, error) {
-	c, err := o.find(want.Camera, last)
+	c, err := o.findCamera(want.Camera, last)
 	if err == nil && !o.grants.allowsCamera(c.Device) {
 		err = &refusal{errNotGranted.Error()}
 	}
@@ -54,7 +54,7 @@ func (o *offer) chooseMode(want capture.Want, last hostCamera) (hostCamera, capt
 	return c, mode, err
 }
 
-func (o *offer) find(name string, last hostCamera) (hostCamera, error) {
+func (o *offer) findCamera(name string, last hostCamera) (hostCamera, error) {
 	switch {
 	case last.Path != "":
 		return last.findAgain()
@@ -120,7 +120,7 @@ func (o *offer) findNamed(name string) (hostCamera, error) {
 // findOffered returns the camera that a viewer asks for. It is a stranger: it may
 // choose among the cameras on offer, but not have any path opened.
 func (o *offer) findOffered(name string) (hostCamera, error) {
-	cameras, err := o.list()
+	cameras, err := o.listOffered()
 	device, missing := capture.FindDevice(devicesOf(cameras), name)
 	switch {
 	case missing == nil:
@@ -157,15 +157,15 @@ func (o *offer) onlyOffered() string {
 	return fmt.Sprintf("only %s are offered (tbcam-send --camera)", strings.Join(names, ", "))
 }
 
-// list returns the cameras on offer that are there, each once.
-func (o *offer) list() ([]hostCamera, error) {
+// listOffered returns the cameras on offer that are there, each once.
+func (o *offer) listOffered() ([]hostCamera, error) {
 	var list []hostCamera
 	var errs []error
 	for _, name := range o.names {
 		cameras, err := o.listNamed(name)
 		errs = append(errs, err)
 		for _, c := range cameras {
-			if o.grants.allowsCamera(c.Device) && !slices.ContainsFunc(list, c.is) {
+			if o.grants.allowsCamera(c.Device) && !slices.ContainsFunc(list, c.isSame) {
 				list = append(list, c)
 			}
 		}
@@ -189,8 +189,8 @@ func (o *offer) listNamed(name string) ([]hostCamera, error) {
 	return []hostCamera{c}, nil
 }
 
-// missing returns why cameras that were named are not there.
-func (o *offer) missing() []error {
+// listMissing returns why cameras that were named are not there.
+func (o *offer) listMissing() []error {
 	var errs []error
 	for _, name := range o.names {
 		if _, err := o.findNamed(name); err != nil {
@@ -200,9 +200,9 @@ func (o *offer) missing() []error {
 	return errs
 }
 
-// watched returns the drivers whose cameras may come to be on offer: those of all that
+// watchedDrivers returns the drivers whose cameras may come to be on offer: those of all that
 // is named, or every one while something is missing.
-func (o *offer) watched() []capture.Driver {
+func (o *offer) watchedDrivers() []capture.Driver {
 	var watched []capture.Driver
 	for _, name := range o.names {
 		c, err := o.findNamed(name)

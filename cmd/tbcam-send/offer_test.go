@@ -100,7 +100,7 @@ var offers = []struct {
 func TestOffer(t *testing.T) {
 	for _, c := range offers {
 		o := newOffer([]capture.Driver{pattern.Driver{}, laptop()}, c.names)
-		list, err := o.list()
+		list, err := o.listOffered()
 		var paths []string
 		for _, camera := range list {
 			paths = append(paths, camera.Path)
@@ -110,7 +110,7 @@ func TestOffer(t *testing.T) {
 		}
 		c.chosen[""] = c.first
 		for name, want := range c.chosen {
-			got, err := o.find(name, hostCamera{})
+			got, err := o.findCamera(name, hostCamera{})
 			if text := fmt.Sprint(got.Path, err); !strings.HasPrefix(text, want) && !strings.Contains(fmt.Sprint(err), want) {
 				t.Errorf("%q: %q is %s, want %s", c.names, name, text, want)
 			}
@@ -122,7 +122,7 @@ func TestOffer(t *testing.T) {
 func TestViewersWordsAreNotOpened(t *testing.T) {
 	host := laptop()
 	o := newOffer([]capture.Driver{host}, nil)
-	if c, err := o.find("/etc/passwd", hostCamera{}); !errors.Is(err, capture.ErrNoCamera) {
+	if c, err := o.findCamera("/etc/passwd", hostCamera{}); !errors.Is(err, capture.ErrNoCamera) {
 		t.Errorf("found is %+v, %v", c, err)
 	}
 	if slices.Contains(host.asked, "/etc/passwd") {
@@ -138,7 +138,7 @@ func TestWatchedDrivers(t *testing.T) {
 		names []string
 		want  int
 	}{{nil, 2}, {[]string{"pattern", "pattern2"}, 1}, {[]string{"twin"}, 2}, {[]string{"pattern", "HD Webcam"}, 2}, {[]string{"gone"}, 2}} {
-		if got := newOffer(drivers, c.names).watched(); len(got) != c.want {
+		if got := newOffer(drivers, c.names).watchedDrivers(); len(got) != c.want {
 			t.Errorf("%q: %d drivers are watched, want %d", c.names, len(got), c.want)
 		}
 	}

@@ -34,7 +34,7 @@ type cameraUser struct {
 
 // isIdle reports whether the stream would not miss the camera. Whether it has noticed a
 // STOP yet does not matter.
-func (u *cameraUser) isIdle() bool { return u.lingers || u.stream.current().want == nil }
+func (u *cameraUser) isIdle() bool { return u.lingers || u.stream.currentRequest().want == nil }
 
 func newOpenCameras() *openCameras {
 	return &openCameras{openings: ratelimit.Limiter{Burst: 10, Every: 6 * time.Second}}
@@ -89,7 +89,7 @@ func (o *openCameras) tryClaim(s *supervisor, camera hostCamera) (freed <-chan s
 		return nil, &inUseError{camera.Name}
 	}
 	u.evicted = true
-	notify(u.stream.evicted)
+	notifyOne(u.stream.evicted)
 	return u.freed, nil
 }
 
@@ -165,7 +165,7 @@ func (o *openCameras) free(s *supervisor) {
 // userOf returns who has a camera, or nil. o.mu is held.
 func (o *openCameras) userOf(camera hostCamera) *cameraUser {
 	for _, u := range o.users {
-		if u.camera.is(camera) {
+		if u.camera.isSame(camera) {
 			return u
 		}
 	}

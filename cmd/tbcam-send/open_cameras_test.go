@@ -27,8 +27,8 @@ func onStages(t *testing.T, n int, test func([]*stage)) {
 				defer s.mu.Unlock()
 				s.statuses = append(s.statuses, status)
 			}
-			s.camera.launch(t.Context())
-			defer s.close()
+			s.camera.startServing(t.Context())
+			defer s.closeCamera()
 			stages[i] = s
 		}
 		test(stages)

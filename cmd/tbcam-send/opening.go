@@ -43,34 +43,34 @@ func newOpening(c hostCamera, mode capture.Mode, source capture.Source, controls
 		camera: c, mode: mode, source: source, controls: controls,
 		ended: make(chan error, 1), done: make(chan struct{}), begun: time.Now(),
 	}
-	go o.read(put)
+	go o.readFrames(put)
 	return o
 }
 
-// touch takes note that the camera lives.
-func (o *opening) touch() {
+// touchLastFrame takes note that the camera lives.
+func (o *opening) touchLastFrame() {
 	o.heard.Store(int64(time.Since(o.begun)))
 	o.damaged.Store(o.source.Lost().Damaged)
 }
 
 // isOf reports whether it is of that camera.
-func (o *opening) isOf(c hostCamera) bool { return o != nil && o.camera.is(c) }
+func (o *opening) isOf(c hostCamera) bool { return o != nil && o.camera.isSame(c) }
 
 // isIn reports whether it is of that camera in that mode.
 func (o *opening) isIn(c hostCamera, mode capture.Mode) bool {
 	return o.isOf(c) && o.mode == mode
 }
 
-// ending is where the error of a camera that ends is received; nil has none.
-func (o *opening) ending() <-chan error {
+// endChannel is where the error of a camera that ends is received; nil has none.
+func (o *opening) endChannel() <-chan error {
 	if o == nil {
 		return nil
 	}
 	return o.ended
 }
 
-// read reads frames until the camera ends.
-func (o *opening) read(put func(*capture.Frame)) {
+// readFrames reads frames until the camera ends.
+func (o *opening) readFrames(put func(*capture.Frame)) {
 	defer close(o.done)
 	watchdog := time.AfterFunc(hung, func() { o.source.Close() })
 	defer watchdog.Stop()
@@ -84,7 +84,7 @@ func (o *opening) read(put func(*capture.Frame)) {
 			return
 		}
 		watchdog.Reset(hung)
-		o.touch()
+		o.touchLastFrame()
 		if o.paused.Load() {
 			frame.Release()
 			continue
@@ -103,8 +103,8 @@ func correctStamp(f *capture.Frame) {
 	}
 }
 
-// silence returns an error if no frame came for longer than patience.
-func (o *opening) silence() error {
+// silenceError returns an error if no frame came for longer than patience.
+func (o *opening) silenceError() error {
 	switch {
 	case time.Since(o.begun)-time.Duration(o.heard.Load()) < patience:
 		return nil
@@ -114,8 +114,8 @@ func (o *opening) silence() error {
 	return errors.New("no frames")
 }
 
-// close closes the camera and its controls, and waits for read to end.
-func (o *opening) close() error {
+// closeCamera closes the camera and its controls, and waits for read to end.
+func (o *opening) closeCamera() error {
 	o.controls()
 	err := o.source.Close()
 	<-o.done

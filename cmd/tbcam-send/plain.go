@@ -21,9 +21,9 @@ type plain struct {
 	sent func(*capture.Frame)
 }
 
-// run sends until the context ends, the feed does, or the stream cannot be opened
+// runPlain sends until the context ends, the feed does, or the stream cannot be opened
 // any more.
-func (p *plain) run(ctx context.Context) error {
+func (p *plain) runPlain(ctx context.Context) error {
 	for {
 		conn, err := p.link.Open(ctx)
 		switch {
@@ -35,7 +35,7 @@ func (p *plain) run(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		err = p.serve(ctx, conn)
+		err = p.serveConn(ctx, conn)
 		conn.Close()
 		p.feed.Stop()
 		if ctx.Err() != nil || errors.Is(err, io.EOF) {
@@ -45,8 +45,8 @@ func (p *plain) run(ctx context.Context) error {
 	}
 }
 
-// serve sends over one connection until that or the feed ends, or the context.
-func (p *plain) serve(ctx context.Context, conn transport.Conn) error {
+// serveConn sends over one connection until that or the feed ends, or the context.
+func (p *plain) serveConn(ctx context.Context, conn transport.Conn) error {
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	p.feed.Start(0, capture.Want{})
 	w := mjpeg.NewWriter(conn.WriteBuffers)
@@ -55,14 +55,14 @@ func (p *plain) serve(ctx context.Context, conn transport.Conn) error {
 		if err != nil {
 			return err
 		}
-		if err := p.write(w, unit.Frame); err != nil {
+		if err := p.writeFrame(w, unit.Frame); err != nil {
 			return err
 		}
 	}
 }
 
-// write takes over the frame.
-func (p *plain) write(w *mjpeg.Writer, f *capture.Frame) error {
+// writeFrame takes over the frame.
+func (p *plain) writeFrame(w *mjpeg.Writer, f *capture.Frame) error {
 	defer f.Release()
 	if !f.Format.Pixel.Compressed() {
 		return fmt.Errorf("plain MJPEG: frame is %v", f.Format)

@@ -12,7 +12,7 @@ func TestTooMuch(t *testing.T) {
 		pixel         capture.PixelFormat
 		width, height int
 		fps           uint32
-		says          string // "": it is not
+		message       string // "": it is not
 	}{
 		{capture.NV12, 1920, 1080, 60, ""},
 		{capture.YUYV, 3840, 2160, 30, ""},
@@ -22,8 +22,8 @@ func TestTooMuch(t *testing.T) {
 	} {
 		format := capture.Format{Pixel: c.pixel, Width: c.width, Height: c.height}
 		got := explainLoad(format, capture.Rate{Num: c.fps, Den: 1})
-		if (got == "") != (c.says == "") || !strings.Contains(got, c.says) {
-			t.Errorf("%v at %d: %q, want %q", format, c.fps, got, c.says)
+		if (got == "") != (c.message == "") || !strings.Contains(got, c.message) {
+			t.Errorf("%v at %d: %q, want %q", format, c.fps, got, c.message)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func (s *servedStream) give(f *feed, m *sendMeter) {
 	s.feed, s.meter = f, m
 	s.having, s.leave = context.WithCancel(context.Background())
 	f.stream.Store(s.out)
-	f.controls.connect(s.out)
+	f.controls.connectSender(s.out)
 }
 
 // Start implements transport.Producer.

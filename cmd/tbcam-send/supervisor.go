@@ -70,50 +70,50 @@ func newSupervisor(f *feed, offer *offer, cameras *openCameras, base capture.Wan
 	}
 }
 
-// launch begins to serve requests, until the context ends or end is called.
-func (s *supervisor) launch(ctx context.Context) {
+// startServing begins to serve requests, until the context ends or end is called.
+func (s *supervisor) startServing(ctx context.Context) {
 	ctx, s.end = context.WithCancel(ctx)
 	s.ended, s.done = ctx.Done(), make(chan struct{})
-	go s.run(ctx)
+	go s.serveRequests(ctx)
 }
 
-// close turns the camera off and ends the supervisor.
-func (s *supervisor) close() {
+// closeCamera turns the camera off and ends the supervisor.
+func (s *supervisor) closeCamera() {
 	s.end()
 	if s.done != nil {
 		<-s.done
 	}
 }
 
-// request takes the place of the last request. It does not wait.
-func (s *supervisor) request(r *request) {
+// putRequest takes the place of the last request. It does not wait.
+func (s *supervisor) putRequest(r *request) {
 	s.mu.Lock()
 	s.newest = r
 	if r.want == nil {
 		s.feed.report(transport.Status{State: transport.Idle})
 	}
 	s.mu.Unlock()
-	notify(s.asked)
+	notifyOne(s.asked)
 }
 
-// notify leaves a token in a channel of one, if none is there.
-func notify(c chan<- struct{}) {
+// notifyOne leaves a token in a channel of one, if none is there.
+func notifyOne(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
 	}
 }
 
-// current returns the newest request.
-func (s *supervisor) current() *request {
+// currentRequest returns the newest request.
+func (s *supervisor) currentRequest() *request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.newest
 }
 
-// report reports to the viewer what became of a request, unless there is a newer one:
+// reportStatus reports to the viewer what became of a request, unless there is a newer one:
 // a viewer learns nothing of what another one asked for.
-func (s *supervisor) report(r *request, status transport.Status) {
+func (s *supervisor) reportStatus(r *request, status transport.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.newest == r {
@@ -124,11 +124,11 @@ func (s *supervisor) report(r *request, status transport.Status) {
 
 // reportError reports why there are no frames, or not those that were asked for.
 func (s *supervisor) reportError(r *request, state transport.State, err error) {
-	s.report(r, transport.Status{State: state, Text: textForViewer(err), Cause: transport.CauseOf(err)})
+	s.reportStatus(r, transport.Status{State: state, Text: textForViewer(err), Cause: transport.CauseOf(err)})
 }
 
-// run serves requests until the context ends.
-func (s *supervisor) run(ctx context.Context) {
+// serveRequests serves requests until the context ends.
+func (s *supervisor) serveRequests(ctx context.Context) {
 	defer close(s.done)
 	defer s.turnOff()
 	changes := s.watchCameras(ctx)
@@ -140,17 +140,17 @@ func (s *supervisor) run(ctx context.Context) {
 
 // announceFirst reports the controls of the camera that would be used, until one is.
 func (s *supervisor) announceFirst() {
-	if s.current().want != nil || s.feed.controls.hasCamera() {
+	if s.currentRequest().want != nil || s.feed.controls.hasCamera() {
 		return
 	}
 	if camera, _, err := s.offer.chooseMode(s.base, hostCamera{}); err == nil {
-		s.feed.controls.announce(camera)
+		s.feed.controls.announceControls(camera)
 	}
 }
 
 // watchCameras returns a channel that receives when cameras come and go.
 func (s *supervisor) watchCameras(ctx context.Context) <-chan struct{} {
-	changes, err := watchAll(ctx, s.offer.watched())
+	changes, err := watchAll(ctx, s.offer.watchedDrivers())
 	if err != nil {
 		s.feed.log.Warn("watch for cameras; new ones are found by polling", "err", err)
 	}
@@ -169,18 +169,18 @@ func (s *supervisor) awaitEvent(ctx context.Context, wait time.Duration, changes
 	case <-changes:
 		s.retryAt = time.Time{}
 		s.offerCamera()
-	case err := <-s.open.ending():
+	case err := <-s.open.endChannel():
 		s.handleLoss(err)
 	}
 }
 
 // offerCamera reports the controls of a camera that was waited for and is off.
 func (s *supervisor) offerCamera() {
-	if s.current().want != nil || s.feed.controls.hasCamera() {
+	if s.currentRequest().want != nil || s.feed.controls.hasCamera() {
 		return
 	}
 	if camera, mode, err := s.offer.chooseMode(s.base, hostCamera{}); err == nil {
-		s.feed.controls.announce(camera)
+		s.feed.controls.announceControls(camera)
 		s.feed.log.Info("offering " + describeOffer(camera, mode))
 	}
 }
@@ -191,7 +191,7 @@ func (s *supervisor) settleRequest() time.Duration {
 	if s.cameras.isEvicted(s) {
 		s.turnOff()
 	}
-	wait := s.advanceRequest(s.current())
+	wait := s.advanceRequest(s.currentRequest())
 	if s.offAt.IsZero() {
 		return wait
 	}
@@ -253,7 +253,7 @@ func (s *supervisor) decideRequest(r *request) time.Duration {
 		return checkEvery
 	case err == nil && !s.open.isOf(camera):
 		if wait := s.cameras.openings.Take(); wait > 0 {
-			s.report(r, transport.Status{State: transport.Waiting, Text: "the camera was opened too often; retrying"})
+			s.reportStatus(r, transport.Status{State: transport.Waiting, Text: "the camera was opened too often; retrying"})
 			return wait
 		}
 	}
@@ -283,18 +283,18 @@ func (s *supervisor) probe(c hostCamera, mode capture.Mode) error {
 	if lingers || err != nil {
 		return err
 	}
-	return c.probe(mode)
+	return c.probeMode(mode)
 }
 
 // resumeOpening answers a request for what is open.
 func (s *supervisor) resumeOpening(r *request) {
 	s.feed.box.Discard() // what was read before it
-	s.feed.answer(r.number)
+	s.feed.answerRequest(r.number)
 	s.feed.health.noteFrame(nil)
-	s.open.touch()
+	s.open.touchLastFrame()
 	s.open.paused.Store(false)
 	s.offAt, s.unusable, s.lastError = time.Time{}, false, ""
-	s.report(r, transport.Status{State: transport.Running})
+	s.reportStatus(r, transport.Status{State: transport.Running})
 }
 
 // tryOpen opens the camera, unless err is why there is none.
@@ -341,10 +341,10 @@ func (s *supervisor) turnOn(r *request, camera hostCamera, mode capture.Mode) er
 		s.feed.log.Info("camera is on another port", "camera", camera.Name, "port", camera.Bus, "before", s.last.Bus)
 	}
 	s.feed.log.Info("camera is on", "camera", camera.Name, "mode", source.Mode())
-	s.open = newOpening(camera, mode, source, s.feed.controls.attach(camera), s.feed.put)
+	s.open = newOpening(camera, mode, source, s.feed.controls.attachCamera(camera), s.feed.putFrame)
 	s.cameras.witness.cameraOn(s, camera, source.Mode())
 	s.last, s.lastError = camera, ""
-	s.report(r, transport.Status{State: transport.Running})
+	s.reportStatus(r, transport.Status{State: transport.Running})
 	return nil
 }
 
@@ -353,9 +353,9 @@ func (s *supervisor) openSource(r *request, camera hostCamera, mode capture.Mode
 	if err := s.cameras.claim(s, camera); err != nil {
 		return nil, err
 	}
-	source, err := camera.open(mode, &s.feed.pool)
+	source, err := camera.openSource(mode, &s.feed.pool)
 	if err == nil {
-		if err = s.feed.attach(camera, source, r.number); err == nil {
+		if err = s.feed.attachSource(camera, source, r.number); err == nil {
 			return source, nil
 		}
 		source.Close()
@@ -371,12 +371,12 @@ func (s *supervisor) turnOff() {
 		return
 	}
 	s.open, s.offAt, s.unusable = nil, time.Time{}, false
-	if err := o.close(); err != nil {
+	if err := o.closeCamera(); err != nil {
 		s.feed.log.Warn("close camera", "err", err)
 	}
 	s.cameras.free(s)
 	s.cameras.witness.cameraOff(s)
-	s.feed.detach(o.source)
+	s.feed.detachSource(o.source)
 	s.feed.health.noteFrame(nil)
 	s.feed.log.Info("camera is off", "camera", o.camera.Name)
 }
@@ -386,10 +386,10 @@ func (s *supervisor) handleLoss(err error) {
 	name := s.open.camera.Name
 	s.turnOff()
 	if errors.Is(err, capture.ErrGone) {
-		s.feed.controls.forget()
+		s.feed.controls.forgetCamera()
 	}
 	err = fmt.Errorf("%s: %w", name, err)
-	if r := s.current(); r == s.decided {
+	if r := s.currentRequest(); r == s.decided {
 		s.handleFailure(r, err)
 		return
 	}
@@ -401,17 +401,17 @@ func (s *supervisor) checkHealth(r *request) {
 	if !s.offAt.IsZero() {
 		return // nobody looks
 	}
-	err := s.open.silence()
+	err := s.open.silenceError()
 	if err == nil {
-		err = s.feed.health.trouble()
+		err = s.feed.health.findTrouble()
 	}
 	switch {
 	case err != nil && !s.unusable:
 		s.feed.log.Warn("camera delivers no usable frames", "err", err)
-		s.report(r, transport.Status{State: transport.Running, Text: "no usable frames from the camera: " + err.Error()})
+		s.reportStatus(r, transport.Status{State: transport.Running, Text: "no usable frames from the camera: " + err.Error()})
 	case err == nil && s.unusable:
 		s.feed.log.Info("camera delivers usable frames again")
-		s.report(r, transport.Status{State: transport.Running})
+		s.reportStatus(r, transport.Status{State: transport.Running})
 	}
 	s.unusable = err != nil
 }

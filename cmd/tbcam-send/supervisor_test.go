@@ -67,7 +67,7 @@ func (s *stage) want(want transport.Status, on, off int) {
 }
 
 // next returns the next frame, and how old it is.
-func (s *stage) next() (picture transport.Unit, age time.Duration) {
+func (s *stage) next() (frame transport.Unit, age time.Duration) {
 	s.Helper()
 	p, err := s.Next(context.Background())
 	if err != nil {
@@ -93,8 +93,8 @@ func onStage(t *testing.T, test func(*stage), names ...string) {
 			defer s.mu.Unlock()
 			s.statuses = append(s.statuses, status)
 		}
-		s.feed.camera.launch(t.Context())
-		defer s.close()
+		s.feed.camera.startServing(t.Context())
+		defer s.closeCamera()
 		test(s)
 	})
 }
@@ -127,11 +127,11 @@ func TestCameraLingers(t *testing.T) {
 // A stop of the camera's owner does not wait for the linger.
 func TestOwnerStopsImmediately(t *testing.T) {
 	for name, stop := range map[string]func(*stage){
-		"close": func(s *stage) { s.close() },
+		"close": func(s *stage) { s.closeCamera() },
 		"close while it lingers": func(s *stage) {
 			s.Stop()
 			synctest.Wait()
-			s.close()
+			s.closeCamera()
 		},
 		"frames": func(s *stage) {
 			s.limit.frames = 1
@@ -185,7 +185,7 @@ func TestOpeningsAreBounded(t *testing.T) {
 	})
 }
 
-// Whoever waits for an opening is told why, and is served in the end.
+// Whoever waits for an opening learns why, and is served in the end.
 func TestOpeningTooOften(t *testing.T) {
 	onStage(t, func(s *stage) {
 		for range 30 {
@@ -227,14 +227,14 @@ func TestFloodOfRequests(t *testing.T) {
 			t.Errorf("%d lines are logged", lines)
 		}
 		begin := time.Now()
-		s.close()
+		s.closeCamera()
 		if took := time.Since(begin); took > 0 {
 			t.Errorf("the end takes %v", took)
 		}
 	})
 }
 
-// What cannot be had leaves alone what runs, and is told to those who asked only.
+// What cannot be had leaves alone what runs, and is reported to those who asked only.
 func TestRefusedRequest(t *testing.T) {
 	onStage(t, func(s *stage) {
 		s.Start(1, capture.Want{FPS: 7})
@@ -245,9 +245,9 @@ func TestRefusedRequest(t *testing.T) {
 		s.Start(1, capture.Want{})
 		s.next()
 		for n, c := range []struct {
-			want  capture.Want
-			says  string
-			cause transport.Cause
+			want    capture.Want
+			message string
+			cause   transport.Cause
 		}{
 			{capture.Want{FPS: 7}, "Test pattern: camera does not offer", transport.NoMode},
 			{capture.Want{Camera: "other"}, "only pattern is offered", transport.NoCamera},
@@ -256,7 +256,7 @@ func TestRefusedRequest(t *testing.T) {
 			number := uint32(2 + n)
 			s.Start(number, c.want)
 			time.Sleep(time.Second)
-			s.want(transport.Status{State: transport.Refused, Text: c.says, Request: number, Cause: c.cause}, 1, 0)
+			s.want(transport.Status{State: transport.Refused, Text: c.message, Request: number, Cause: c.cause}, 1, 0)
 			if p, _ := s.next(); p.Info.Request != 1 {
 				t.Errorf("mode is %+v", p.Info)
 			}
@@ -305,15 +305,15 @@ func TestSilentCamera(t *testing.T) {
 		o := newOpening(hostCamera{}, capture.Mode{}, source, nil, nil)
 		<-o.done
 		time.Sleep(patience - time.Millisecond)
-		if err := o.silence(); err != nil {
+		if err := o.silenceError(); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(time.Millisecond)
-		if err := o.silence(); fmt.Sprint(err) != "no frames" {
+		if err := o.silenceError(); fmt.Sprint(err) != "no frames" {
 			t.Error(err)
 		}
 		source.damaged++
-		if err := o.silence(); fmt.Sprint(err) != "all frames are damaged" {
+		if err := o.silenceError(); fmt.Sprint(err) != "all frames are damaged" {
 			t.Error(err)
 		}
 	})

@@ -82,20 +82,20 @@ func newBridge(s *sharedStream, out downstream, outage *outage, c bridgeConfig) 
 // Connected implements transport.Consumer.
 func (b *bridge) Connected(peer transport.Peer) {
 	b.log.Info(fmt.Sprintf("connected to %v", peer))
-	b.notify(sink.Notice{
+	b.showNotice(sink.Notice{
 		Heading: "Waiting for the camera", Detail: fmt.Sprintf("Connected to %v", peer), Brief: "waiting for the camera",
 	})
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.status, b.host = transport.Status{}, peer.Host
-	b.desired.connected()
+	b.desired.noteConnected()
 }
 
 // Mode implements transport.Consumer.
 func (b *bridge) Mode(mode transport.Mode) {
 	b.log.Info("camera is on", "camera", mode.Camera, "mode", mode.Source)
-	b.outage.reset()
-	b.notify(sink.Notice{})
+	b.outage.resetOutage()
+	b.showNotice(sink.Notice{})
 	b.mu.Lock()
 	b.mode = mode
 	b.mu.Unlock()
@@ -131,19 +131,19 @@ func (b *bridge) Status(status transport.Status) {
 	}
 	switch status.State {
 	case transport.Waiting, transport.Failed:
-		b.outage.reset()
-		if status.Cause == hub.Conflict && b.demand.requested(status.Request) {
+		b.outage.resetOutage()
+		if status.Cause == hub.Conflict && b.demand.isRequested(status.Request) {
 			b.handleConflict(status)
 			return
 		}
 		if !b.giveUp(status) {
 			b.log.Warn("no picture: " + status.Text)
-			b.notify(noSignal(status.Text))
+			b.showNotice(noSignal(status.Text))
 		}
 	case transport.Running:
 		b.setRunning(status.Text)
 	case transport.Idle:
-		b.outage.reset()
+		b.outage.resetOutage()
 	}
 }
 
@@ -164,8 +164,8 @@ func (b *bridge) setRunning(trouble string) {
 		b.outage.noteStated(trouble)
 		return
 	}
-	b.outage.reset()
-	b.notify(sink.Notice{})
+	b.outage.resetOutage()
+	b.showNotice(sink.Notice{})
 }
 
 // reportOutage reports why a camera that is on shows nothing, or with "" that
@@ -173,11 +173,11 @@ func (b *bridge) setRunning(trouble string) {
 func (b *bridge) reportOutage(cause string) {
 	if cause == "" {
 		b.log.Info("frames are shown again")
-		b.notify(sink.Notice{})
+		b.showNotice(sink.Notice{})
 		return
 	}
 	b.log.Warn("nothing to show", "err", cause)
-	b.notify(noSignal(cause))
+	b.showNotice(noSignal(cause))
 }
 
 // Disconnected implements transport.Consumer.
@@ -187,8 +187,8 @@ func (b *bridge) Disconnected(err error) {
 	default:
 		b.log.Info("lost the connection to the sender", "err", err)
 	}
-	b.outage.reset()
-	b.notify(senderGone(err))
+	b.outage.resetOutage()
+	b.showNotice(senderGone(err))
 	b.out.ControlsChanged(nil)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -217,7 +217,7 @@ func listShown(c transport.Controls) []capture.Control {
 
 // OtherSet implements hub.SettingListener: what tbcam-view control has set is desired, too.
 func (b *bridge) OtherSet(controls transport.Controls, granted capture.Setting) {
-	b.desired.remember(controls, granted)
+	b.desired.rememberSetting(controls, granted)
 }
 
 // setControl sets a control of the far camera for the user, and does not wait.
@@ -226,7 +226,7 @@ func (b *bridge) setControl(s capture.Setting, done func(capture.Setting, error)
 	now := b.far.Controls()
 	b.far.SetControl(s, func(granted capture.Setting, err error) {
 		if err == nil {
-			b.desired.remember(now, granted)
+			b.desired.rememberSetting(now, granted)
 		}
 		if done != nil {
 			done(granted, err)
@@ -236,8 +236,8 @@ func (b *bridge) setControl(s capture.Setting, done func(capture.Setting, error)
 
 const waitingForSender = "waiting for tbcam-send"
 
-// notify has the outputs show a notice, or with the zero value frames.
-func (b *bridge) notify(n sink.Notice) {
+// showNotice has the outputs show a notice, or with the zero value frames.
+func (b *bridge) showNotice(n sink.Notice) {
 	b.mu.Lock()
 	b.notice = n
 	b.mu.Unlock()
@@ -246,7 +246,7 @@ func (b *bridge) notify(n sink.Notice) {
 
 // senderGone returns the notice of a session that ended.
 func senderGone(err error) sink.Notice {
-	cause := capitalize(disconnectCause(err).Error())
+	cause := capitalizeFirst(disconnectCause(err).Error())
 	since := time.Now().Format(time.TimeOnly)
 	return sink.Notice{Heading: "No signal", Detail: cause + ".\nWaiting for tbcam-send since " + since, Brief: waitingForSender}
 }
@@ -265,12 +265,12 @@ var errConnectionLost = errors.New("lost the connection")
 func noSignal(cause string) sink.Notice { return noSignalSince(cause, time.Now()) }
 
 func noSignalSince(cause string, since time.Time) sink.Notice {
-	return sink.Notice{Heading: "No signal", Detail: capitalize(cause) + "\nsince " + since.Format(time.TimeOnly), Brief: cause}
+	return sink.Notice{Heading: "No signal", Detail: capitalizeFirst(cause) + "\nsince " + since.Format(time.TimeOnly), Brief: cause}
 }
 
-// capitalize returns a text with its first letter in upper case, as the window
+// capitalizeFirst returns a text with its first letter in upper case, as the window
 // shows texts; names of programs stay as they are.
-func capitalize(text string) string {
+func capitalizeFirst(text string) string {
 	first, size := utf8.DecodeRuneInString(text)
 	if size == 0 || strings.HasPrefix(text, "tbcam-") {
 		return text
@@ -285,8 +285,8 @@ func (b *bridge) waitingFor() (brief string, status transport.Status) {
 	return b.notice.Brief, b.status
 }
 
-// current returns the mode of what is being received, and the sender's host.
-func (b *bridge) current() (mode transport.Mode, host string) {
+// currentMode returns the mode of what is being received, and the sender's host.
+func (b *bridge) currentMode() (mode transport.Mode, host string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.mode, b.host
@@ -301,8 +301,8 @@ func (b *bridge) totalLost() capture.Lost {
 	return lost
 }
 
-// clock returns how well the sender's clock is known.
-func (b *bridge) clock() *meter.Clock {
+// clockQuality returns how well the sender's clock is known.
+func (b *bridge) clockQuality() *meter.Clock {
 	estimate := b.receiver.Clock()
 	if estimate == nil {
 		return nil

@@ -26,9 +26,9 @@ type controlFlags struct {
 	keepRate bool
 }
 
-func (o *controlFlags) register(f *pflag.FlagSet) {
+func (o *controlFlags) registerFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.preset, "preset", "", "apply the preset `NAME` to the camera's controls, and again after a replug (see tbcam-view control --help)")
-	f.BoolVar(&o.keepRate, "keep-rate", false, "keep the frame rate in the dark (exposure_dynamic_framerate=0)")
+	f.BoolVar(&o.keepRate, "keep-rate", false, "keep the frame rate in the dark, with darker frames (exposure_dynamic_framerate=0)")
 }
 
 // loadPreset returns the preset that the flags name.
@@ -84,12 +84,12 @@ A button accepts any.`,
 			if len(args) == 0 && run.save == "" && run.load == "" && !run.reset {
 				return cli.Mark(errors.New("name a control; see tbcam-view controls, and tbcam-view control --help"), cli.ErrUsage)
 			}
-			if err := run.check(); err != nil {
+			if err := run.checkPresets(); err != nil {
 				return cli.Mark(err, cli.ErrUsage)
 			}
 			return o.withRemote(c.Context(), func(ctx context.Context, r *remoteControls, controls transport.Controls) error {
 				run.ctx, run.remote, run.controls, run.out = ctx, r, controls, os.Stdout
-				return run.run(args)
+				return run.runControl(args)
 			})
 		},
 	}
@@ -151,7 +151,7 @@ func (v *controlsViewer) ControlsChanged(c transport.Controls) {
 func (o *options) withRemote(ctx context.Context, do func(context.Context, *remoteControls, transport.Controls) error) error {
 	ctx, cancel := o.timeout.Context(ctx)
 	defer cancel()
-	r, err := o.dial(ctx)
+	r, err := o.dialStream(ctx)
 	if err != nil {
 		return err
 	}
@@ -183,8 +183,8 @@ type controlRun struct {
 	out        io.Writer
 }
 
-// check refuses names of presets before anything is set.
-func (r *controlRun) check() error {
+// checkPresets refuses names of presets before anything is set.
+func (r *controlRun) checkPresets() error {
 	if r.load != "" {
 		if _, err := preset.Load(r.load); err != nil {
 			return err
@@ -196,7 +196,7 @@ func (r *controlRun) check() error {
 	return nil
 }
 
-func (r *controlRun) run(args []string) error {
+func (r *controlRun) runControl(args []string) error {
 	if r.reset {
 		if err := r.setDefaults(); err != nil {
 			return err
@@ -276,7 +276,7 @@ func (r *controlRun) showOrSet(arg string) error {
 		return err
 	}
 	if !isSetting {
-		r.print(control, control.Setting())
+		r.printControl(control, control.Setting())
 		return nil
 	}
 	// What was set before may have made it active: the far side knows.
@@ -297,13 +297,13 @@ func (r *controlRun) setControl(s capture.Setting) error {
 	for i := range r.controls.List {
 		if c := &r.controls.List[i]; c.ID == s.ID {
 			c.Value, c.Text = granted.Value, granted.Text
-			r.print(*c, granted)
+			r.printControl(*c, granted)
 		}
 	}
 	return nil
 }
 
-func (r *controlRun) print(c capture.Control, s capture.Setting) {
+func (r *controlRun) printControl(c capture.Control, s capture.Setting) {
 	fmt.Fprintf(r.out, "%s=%s\n", c.Key(), c.Format(s))
 }
 
@@ -335,13 +335,13 @@ func printControls(w io.Writer, controls transport.Controls, asJSON bool) error 
 		if c.WriteOnly {
 			value = "-"
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", c.Key(), c.Type, value, choices(c))
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", c.Key(), c.Type, value, formatChoices(c))
 	}
 	return t.Flush()
 }
 
-// choices returns which values a control takes.
-func choices(c capture.Control) string {
+// formatChoices returns which values a control takes.
+func formatChoices(c capture.Control) string {
 	var parts []string
 	def := capture.Setting{Value: c.Default}
 	switch c.Type {

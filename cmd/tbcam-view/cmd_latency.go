@@ -88,7 +88,7 @@ func newLatencyTest(log *slog.Logger) *latencyTest {
 	return t
 }
 
-func (t *latencyTest) close() {
+func (t *latencyTest) closeReceiver() {
 	for len(t.frames) > 0 {
 		(<-t.frames).Release()
 	}
@@ -130,8 +130,8 @@ func (t *latencyTest) Disconnected(err error) {
 	t.log.Info("lost the connection to the sender", "err", err)
 }
 
-// look reads the codes in the frames until the context ends.
-func (t *latencyTest) look(ctx context.Context) {
+// readCodes reads the codes in the frames until the context ends.
+func (t *latencyTest) readCodes(ctx context.Context) {
 	for {
 		select {
 		case f := <-t.frames:
@@ -161,9 +161,9 @@ func (t *latencyTest) lookAt(f *capture.Frame) {
 	}
 }
 
-// show changes the code in the window until enough changes were seen, the time is
+// showCodes changes the code in the window until enough changes were seen, the time is
 // over, or the window was closed.
-func (t *latencyTest) show(ctx context.Context, w *window.Window, flags latencyFlags) error {
+func (t *latencyTest) showCodes(ctx context.Context, w *window.Window, flags latencyFlags) error {
 	schedule := latencytest.NewSchedule(float64(t.fps.Load()), rand.New(rand.NewPCG(rand.Uint64(), 0)))
 	end := time.Now().Add(flags.duration)
 	for number := 1; time.Now().Before(end); number++ {
@@ -181,15 +181,15 @@ func (t *latencyTest) show(ctx context.Context, w *window.Window, flags latencyF
 			}
 			return err
 		}
-		if err := t.wait(ctx, schedule.Next()); err != nil {
+		if err := t.waitForCode(ctx, schedule.Next()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// wait lets a code stay, and the first one also until the window is there.
-func (t *latencyTest) wait(ctx context.Context, stay time.Duration) error {
+// waitForCode lets a code stay, and the first one also until the window is there.
+func (t *latencyTest) waitForCode(ctx context.Context, stay time.Duration) error {
 	select {
 	case <-t.visible:
 	case <-ctx.Done():
@@ -203,8 +203,8 @@ func (t *latencyTest) wait(ctx context.Context, stay time.Duration) error {
 	}
 }
 
-// follow notes when the window is visible, until it is gone.
-func (t *latencyTest) follow(w *window.Window) {
+// followWindow notes when the window is visible, until it is gone.
+func (t *latencyTest) followWindow(w *window.Window) {
 	var once sync.Once
 	visible := func() { once.Do(func() { close(t.visible) }) }
 	defer visible()
@@ -225,7 +225,7 @@ func (o *options) latencyTest(ctx context.Context, flags latencyFlags) error {
 	}
 	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
 	t := newLatencyTest(log)
-	defer t.close()
+	defer t.closeReceiver()
 	stream, err := o.openStream(t.pool, log)
 	if err != nil {
 		return err
@@ -239,17 +239,17 @@ func (o *options) latencyTest(ctx context.Context, flags latencyFlags) error {
 	if !flags.windowed {
 		w.SetFullscreen()
 	}
-	go t.follow(w)
+	go t.followWindow(w)
 	stream.Subscribe(t).Start(want)
 	log.Info("waiting for tbcam-send; point its camera at the window", "stream", o.stream)
-	if err := t.measure(ctx, stream, w, flags); err != nil {
+	if err := t.measureUntil(ctx, stream, w, flags); err != nil {
 		return err
 	}
-	return t.report(os.Stdout, flags.asJSON)
+	return t.printReport(os.Stdout, flags.asJSON)
 }
 
-// measure runs the test to its end.
-func (t *latencyTest) measure(ctx context.Context, stream *sharedStream, w *window.Window, flags latencyFlags) error {
+// measureUntil runs the test to its end.
+func (t *latencyTest) measureUntil(ctx context.Context, stream *sharedStream, w *window.Window, flags latencyFlags) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	var failed error
@@ -257,11 +257,11 @@ func (t *latencyTest) measure(ctx context.Context, stream *sharedStream, w *wind
 		defer cancel()
 		failed = stream.run(ctx)
 	})
-	running.Go(func() { t.look(ctx) })
+	running.Go(func() { t.readCodes(ctx) })
 	var err error
 	select {
 	case <-t.first:
-		err = cli.Mark(t.show(ctx, w, flags), cli.ErrSink)
+		err = cli.Mark(t.showCodes(ctx, w, flags), cli.ErrSink)
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -279,7 +279,7 @@ type latencyReport struct {
 
 var errNoCode = errors.New("no code was read: point the camera at the window so that the whole code is visible, sharp, and neither too bright nor too dark")
 
-func (t *latencyTest) report(out io.Writer, asJSON bool) error {
+func (t *latencyTest) printReport(out io.Writer, asJSON bool) error {
 	r := latencyReport{t.fps.Load(), t.glass.Report(), t.stages.Report(0).Latency}
 	if r.Glass.Samples == 0 {
 		return fmt.Errorf("%w (%d frames)", errNoCode, r.Glass.Frames)
@@ -287,10 +287,10 @@ func (t *latencyTest) report(out io.Writer, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(out).Encode(r)
 	}
-	return r.table(out)
+	return r.printTable(out)
 }
 
-func (r latencyReport) table(out io.Writer) error {
+func (r latencyReport) printTable(out io.Writer) error {
 	g := r.Glass
 	fmt.Fprintf(out, "%d changes seen in %d frames at %d fps, %d without a code, %d skipped\n\n", g.Samples, g.Frames, r.FPS, g.Unreadable, g.Skipped)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)

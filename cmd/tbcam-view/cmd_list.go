@@ -21,7 +21,7 @@ func listCommand(o *options) *cobra.Command {
 on. This works beside a tbcam-view that runs on the same stream, too.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cameras, err := o.list(c.Context())
+			cameras, err := o.listCameras(c.Context())
 			if err != nil {
 				return err
 			}
@@ -33,8 +33,8 @@ on. This works beside a tbcam-view that runs on the same stream, too.`,
 	return c
 }
 
-// list asks the sender for its cameras; none is turned on for that.
-func (o *options) list(ctx context.Context) ([]capture.Device, error) {
+// listCameras asks the sender for its cameras; none is turned on for that.
+func (o *options) listCameras(ctx context.Context) ([]capture.Device, error) {
 	ctx, stop := o.timeout.Context(ctx)
 	defer stop()
 	cameras, err := o.askCameras(ctx)

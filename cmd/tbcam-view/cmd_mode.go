@@ -30,7 +30,7 @@ not given remains unchanged. If several cameras run, --camera chooses one of the
 			if err != nil {
 				return err
 			}
-			return o.mode(c.Context(), want)
+			return o.changeMode(c.Context(), want)
 		},
 	}
 	flags.Register(c.Flags(), "camera to use: a device, part of a name, or pattern")
@@ -41,7 +41,7 @@ not given remains unchanged. If several cameras run, --camera chooses one of the
 // modePatience is how long a camera may take to start.
 const modePatience = 10 * time.Second
 
-func (o *options) mode(ctx context.Context, want capture.Want) error {
+func (o *options) changeMode(ctx context.Context, want capture.Want) error {
 	ctx, cancel := o.timeout.Context(ctx)
 	defer cancel()
 	m := &modeViewer{modes: newModes()}
@@ -79,7 +79,7 @@ func (m *modeViewer) Mode(mode transport.Mode) { m.modes.setMode(mode) }
 func (m *modeViewer) Status(status transport.Status) { m.modes.setStatus(status) }
 
 // Disconnected implements transport.Consumer.
-func (m *modeViewer) Disconnected(error) { m.modes.clear() }
+func (m *modeViewer) Disconnected(error) { m.modes.clearState() }
 
 // change joins the camera that runs and changes its mode, if anything is wanted of it.
 func (m *modeViewer) change(ctx context.Context, stream *transport.ReceiverStream, want capture.Want) (transport.Mode, error) {

@@ -30,13 +30,13 @@ be interrupted safely.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error { return repair(c.OutOrStdout(), args) },
+		RunE: func(c *cobra.Command, args []string) error { return repairFiles(c.OutOrStdout(), args) },
 	}
 }
 
-// repair continues after a file that it cannot repair. It prints all errors but the
+// repairFiles continues after a file that it cannot repair. It prints all errors but the
 // last, which it returns.
-func repair(out io.Writer, paths []string) (failed error) {
+func repairFiles(out io.Writer, paths []string) (failed error) {
 	for _, path := range paths {
 		report, err := container.Repair(path)
 		switch {

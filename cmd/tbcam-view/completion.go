@@ -38,8 +38,8 @@ func (c *completion) expectRecording() {
 
 func (c *completion) recordingIsComplete() { close(c.recorded) }
 
-// known returns what is known: a result that is not nil.
-func (c *completion) known() (recorded <-chan struct{}, result func() error) {
+// knownResult returns what is known: a result that is not nil.
+func (c *completion) knownResult() (recorded <-chan struct{}, result func() error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.result == nil {
@@ -61,7 +61,7 @@ func endInTime(signals context.Context, run func(*completion) error) error {
 	if ok, err := receiveWithin(ended, endWithin); ok {
 		return err
 	}
-	recorded, result := c.known()
+	recorded, result := c.knownResult()
 	if recorded == nil {
 		return result()
 	}

@@ -32,15 +32,15 @@ func (d *demand) join() {
 	}
 }
 
-// requested reports whether a request is the last one.
-func (d *demand) requested(request uint32) bool {
+// isRequested reports whether a request is the last one.
+func (d *demand) isRequested(request uint32) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return request == d.request
 }
 
-// need notes that one more sink needs frames, or one less.
-func (d *demand) need(yes bool) {
+// noteNeed notes that one more sink needs frames, or one less.
+func (d *demand) noteNeed(yes bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	before := d.needs

@@ -16,13 +16,13 @@ func (a *asked) Start(want capture.Want) uint32 {
 }
 func (a *asked) Stop() { *a = append(*a, "stop") }
 
-// TestDemand: the sender is asked when the first sink needs frames, and told when
+// TestDemand: the sender is asked when the first sink needs frames, and informed when
 // the last needs none.
 func TestDemand(t *testing.T) {
 	var a asked
 	d := &demand{stream: &a, want: capture.Want{Camera: "front"}}
 	for _, yes := range []bool{true, true, false, true, false, false, true, false} {
-		d.need(yes)
+		d.noteNeed(yes)
 	}
 	if got := fmt.Sprint(a); got != "[start front stop start front stop]" {
 		t.Errorf("the sender is asked %s", got)

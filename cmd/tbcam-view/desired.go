@@ -33,8 +33,8 @@ type desiredSetting struct {
 	capture.Setting
 }
 
-// connected takes note that a session has begun: its sender counts openings from the start.
-func (d *desiredControls) connected() {
+// noteConnected takes note that a session has begun: its sender counts openings from the start.
+func (d *desiredControls) noteConnected() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.opening = 0
@@ -99,9 +99,9 @@ func (d *desiredControls) settingsFor(c transport.Controls) []capture.Setting {
 	return settings
 }
 
-// remember remembers what was granted, in place of an older setting of that control. A
+// rememberSetting remembers what was granted, in place of an older setting of that control. A
 // button that was pressed once is not to be pressed again.
-func (d *desiredControls) remember(c transport.Controls, s capture.Setting) {
+func (d *desiredControls) rememberSetting(c transport.Controls, s capture.Setting) {
 	if slices.ContainsFunc(c.List, func(c capture.Control) bool { return c.ID == s.ID && c.Type == "button" }) {
 		return
 	}

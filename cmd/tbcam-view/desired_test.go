@@ -50,12 +50,12 @@ func TestDesiredControls(t *testing.T) {
 		}
 	}
 	expect("the same opening", 1)
-	d.remember(now, capture.Setting{ID: 1, Value: 20})
-	d.remember(now, capture.Setting{ID: 2})
-	d.remember(now, capture.Setting{ID: 1, Value: 30})
+	d.rememberSetting(now, capture.Setting{ID: 1, Value: 20})
+	d.rememberSetting(now, capture.Setting{ID: 2})
+	d.rememberSetting(now, capture.Setting{ID: 1, Value: 30})
 	made := append(fromPreset, capture.Setting{ID: 1, Value: 30})
 	expect("a replug", 2, made...)
-	d.connected()
+	d.noteConnected()
 	expect("another session", 2, made...)
 	now.Camera = "another"
 	expect("another camera", 3, fromPreset...)

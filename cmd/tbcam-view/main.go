@@ -19,7 +19,7 @@ import (
 // version is set by the Makefile.
 var version = "dev"
 
-func main() { cli.Main(command()) }
+func main() { cli.Main(newCommand()) }
 
 // options are the flags.
 type options struct {
@@ -65,7 +65,7 @@ In the panel of controls:
 
 ` + keysHelp(shm.PanelKeys)
 
-func command() *cobra.Command {
+func newCommand() *cobra.Command {
 	var o options
 	c := &cobra.Command{
 		Use:   "tbcam-view",
@@ -78,7 +78,7 @@ func command() *cobra.Command {
   tbcam-view --stream unix:$XDG_RUNTIME_DIR/tbcam.sock --snapshot now.png`,
 		Version: version,
 		Args:    cli.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return view(c.Context(), o) },
+		RunE:    func(c *cobra.Command, _ []string) error { return runView(c.Context(), o) },
 	}
 	f := c.Flags()
 	c.PersistentFlags().StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage+" (the viewer listens there)")
@@ -87,13 +87,13 @@ func command() *cobra.Command {
 	o.want.Register(f, "camera to use: auto, a device, part of a name, or pattern")
 	f.BoolVar(&o.window, "window", false, "show a window; default if there is a display and no other output")
 	o.virtualCamera.register(f)
-	o.record.register(f)
+	o.record.registerFlags(f)
 	o.registerSnapshots(f)
 	f.BoolVar(&o.force, "force", false, "overwrite existing files of --record and --snapshot")
 	o.transform.Register(f)
 	f.Uint64Var(&o.frames, "frames", 0, "stop after receiving `N` frames")
 	f.DurationVar(&o.duration, "duration", 0, "stop `DURATION` after the first frame, for example 90s or 10m")
-	o.controls.register(f)
+	o.controls.registerFlags(f)
 	o.stats.Register(f)
 	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "log more details")
 	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand())
@@ -103,12 +103,12 @@ func command() *cobra.Command {
 	return c
 }
 
-// check refuses flags that cannot work, and fills in the default sink.
-func (o *options) check() error {
+// checkFlags refuses flags that cannot work, and fills in the default sink.
+func (o *options) checkFlags() error {
 	if o.duration < 0 {
 		return cli.Mark(errors.New("--duration must not be negative"), cli.ErrUsage)
 	}
-	if err := cmp.Or(o.virtualCamera.check(), o.checkSnapshots(), o.checkTimeout(), o.record.check()); err != nil {
+	if err := cmp.Or(o.virtualCamera.check(), o.checkSnapshots(), o.checkTimeout(), o.record.checkFlags()); err != nil {
 		return cli.Mark(err, cli.ErrUsage)
 	}
 	if o.window || o.record.path != "" || o.snapshot != "" || len(o.virtualCamera.places) > 0 {

@@ -18,7 +18,7 @@ const otherMemory = 64 << 20
 // limitMemory bounds the memory of the process, and returns how much of that frames
 // may take.
 func (o *options) limitMemory() (frames int) {
-	frames = framesLimit + o.record.memory() + hub.ClientMemory
+	frames = framesLimit + o.record.bufferMemory() + hub.ClientMemory
 	debug.SetMemoryLimit(int64(frames + otherMemory))
 	return frames
 }
@@ -30,11 +30,11 @@ func (r *recordFlags) window() int {
 	if r.path == "" {
 		return 0
 	}
-	return max(r.memory()/usual, 3)
+	return max(r.bufferMemory()/usual, 3)
 }
 
-// memory returns how many bytes of frames a recorder may hold.
-func (r *recordFlags) memory() int {
+// bufferMemory returns how many bytes of frames a recorder may hold.
+func (r *recordFlags) bufferMemory() int {
 	size, err := record.ParseSize(r.buffer)
 	switch {
 	case err != nil || r.path == "": // reported elsewhere

@@ -18,8 +18,8 @@ type modes struct {
 
 func newModes() *modes { return &modes{changed: make(chan struct{})} }
 
-// update changes something under the lock and wakes those who wait.
-func (m *modes) update(what func()) {
+// updateState changes something under the lock and wakes those who wait.
+func (m *modes) updateState(what func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	what()
@@ -28,11 +28,11 @@ func (m *modes) update(what func()) {
 }
 
 // setMode takes note of the mode that the camera has.
-func (m *modes) setMode(mode transport.Mode) { m.update(func() { m.mode = &mode }) }
+func (m *modes) setMode(mode transport.Mode) { m.updateState(func() { m.mode = &mode }) }
 
 // setStatus takes note of a status: a refused request leaves the camera as it is.
 func (m *modes) setStatus(status transport.Status) {
-	m.update(func() {
+	m.updateState(func() {
 		m.status = status
 		if status.State != transport.Running && status.State != transport.Refused {
 			m.mode = nil
@@ -40,8 +40,8 @@ func (m *modes) setStatus(status transport.Status) {
 	})
 }
 
-// clear forgets the state of the last session.
-func (m *modes) clear() { m.update(func() { m.mode, m.status = nil, transport.Status{} }) }
+// clearState forgets the state of the last session.
+func (m *modes) clearState() { m.updateState(func() { m.mode, m.status = nil, transport.Status{} }) }
 
 // awaitMode waits for a mode that answers a request, or for the sender's word that there
 // will be none.

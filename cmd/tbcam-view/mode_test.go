@@ -27,7 +27,7 @@ func TestModes(t *testing.T) {
 		"not answered": {func(m *modes) { m.setMode(transport.Mode{Number: 3, Request: 2}) }, context.DeadlineExceeded},
 		"cleared": {func(m *modes) {
 			m.setMode(transport.Mode{Number: 3, Request: 1})
-			m.clear()
+			m.clearState()
 		}, context.DeadlineExceeded},
 	} {
 		synctest.Test(t, func(t *testing.T) {

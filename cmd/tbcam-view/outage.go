@@ -62,15 +62,15 @@ func (o *outage) reportLasting(number int) {
 	switch {
 	case number != o.begun || o.timer == nil || o.reported:
 	case o.damaged == 0 && time.Since(o.lostAt) > lossesPause:
-		o.end()
+		o.endOutage()
 	default:
 		o.reported = true
-		o.report(o.cause())
+		o.report(o.describeCause())
 	}
 }
 
-// cause returns what is wrong, for a person.
-func (o *outage) cause() string {
+// describeCause returns what is wrong, for a person.
+func (o *outage) describeCause() string {
 	if o.damaged > 0 {
 		return fmt.Sprintf("no frame can be decoded: %v", o.err)
 	}
@@ -101,7 +101,7 @@ func (o *outage) noteReceived() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.damaged == 0 {
-		o.end()
+		o.endOutage()
 	}
 }
 
@@ -110,7 +110,7 @@ func (o *outage) noteDecoded(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err == nil {
-		o.end()
+		o.endOutage()
 		return
 	}
 	o.damaged++
@@ -118,17 +118,17 @@ func (o *outage) noteDecoded(err error) {
 	o.startTimer()
 }
 
-// reset forgets the outage, if there is one: the stream stands, which has another
+// resetOutage forgets the outage, if there is one: the stream stands, which has another
 // reason, or begins again.
-func (o *outage) reset() {
+func (o *outage) resetOutage() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.reported = false
-	o.end()
+	o.endOutage()
 }
 
-// end ends the outage. o.mu is held.
-func (o *outage) end() {
+// endOutage ends the outage. o.mu is held.
+func (o *outage) endOutage() {
 	if o.timer == nil {
 		return
 	}
@@ -140,8 +140,8 @@ func (o *outage) end() {
 	}
 }
 
-// observe returns a decoder that reports the result for each frame to the outage.
-func (o *outage) observe(d sink.Decoder) sink.Decoder { return &observedDecoder{d, o} }
+// observeDecoder returns a decoder that reports the result for each frame to the outage.
+func (o *outage) observeDecoder(d sink.Decoder) sink.Decoder { return &observedDecoder{d, o} }
 
 type observedDecoder struct {
 	sink.Decoder

@@ -34,7 +34,7 @@ func TestOutage(t *testing.T) {
 		"lost":               {{lost, 7, nil}, {lost, 9, []string{"the sender drops all frames: 8 dropped by the camera, 16 damaged"}}, {recorded, 1, []string{""}}},
 		"lost at the start":  {{lost, 1, nil}, {nil, 20, nil}, {lost, 7, nil}, {recorded, 1, nil}},
 		"stated":             {{stated, 1, []string{"the lens is covered"}}, {nil, 20, nil}, {recorded, 1, []string{""}}},
-		"begins again":       {{damaged, 5, nil}, {(*outage).reset, 1, nil}, {damaged, 5, nil}, {damaged, 9, []string{undecodable}}, {(*outage).reset, 1, nil}, {shown, 1, nil}},
+		"begins again":       {{damaged, 5, nil}, {(*outage).resetOutage, 1, nil}, {damaged, 5, nil}, {damaged, 9, []string{undecodable}}, {(*outage).resetOutage, 1, nil}, {shown, 1, nil}},
 		"lost, then damaged": {{lost, 4, nil}, {recorded, 1, nil}, {damaged, 9, []string{undecodable}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -57,7 +57,7 @@ func TestOutage(t *testing.T) {
 						t.Errorf("step %d: reported %q, want %q", i, got, s.want)
 					}
 				}
-				o.reset()
+				o.resetOutage()
 			})
 		})
 	}

@@ -41,7 +41,7 @@ func (r *run) openOutputs() error {
 	for _, outputs := range outputKinds {
 		var measure func(*capture.Frame)
 		if len(r.outputs) == 0 {
-			measure = r.presented
+			measure = r.countPresented
 		}
 		more, err := outputs(r, measure)
 		if err != nil {
@@ -51,7 +51,7 @@ func (r *run) openOutputs() error {
 	}
 	for _, o := range r.outputs {
 		if o.Takes() != sink.Nothing {
-			r.bridge.demand.need(true)
+			r.bridge.demand.noteNeed(true)
 		}
 	}
 	if err := r.fanout.Add(r.outputs...); err != nil {

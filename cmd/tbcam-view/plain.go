@@ -5,17 +5,17 @@ import (
 	"github.com/tbcam/tbcam/codec"
 )
 
-// plainPictures makes frames of plain MJPEG what frames of a tbcam-send are.
-type plainPictures struct{ repair codec.Encoder }
+// plainFrames makes frames of plain MJPEG what frames of a tbcam-send are.
+type plainFrames struct{ repair codec.Encoder }
 
-func newPlainPictures(pool *capture.Pool) (*plainPictures, error) {
+func newPlainFrames(pool *capture.Pool) (*plainFrames, error) {
 	repair, err := codec.NewEncoder(codec.Copy, 0, pool)
-	return &plainPictures{repair}, err
+	return &plainFrames{repair}, err
 }
 
-// take implements transport.Receiver.Plain. The format is that of the JPEG's
+// takeFrame implements transport.Receiver.Plain. The format is that of the JPEG's
 // header.
-func (p *plainPictures) take(f *capture.Frame) (*capture.Frame, error) {
+func (p *plainFrames) takeFrame(f *capture.Frame) (*capture.Frame, error) {
 	f.Format = capture.Format{Pixel: capture.MJPEG}
 	return p.repair.Encode(f)
 }

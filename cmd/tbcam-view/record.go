@@ -34,23 +34,23 @@ type recordFlags struct {
 	sync, every            time.Duration
 }
 
-// register adds the flags.
-func (r *recordFlags) register(f *pflag.FlagSet) {
+// registerFlags adds the flags.
+func (r *recordFlags) registerFlags(f *pflag.FlagSet) {
 	f.StringVar(&r.path, "record", "", "record to `FILE` without re-encoding: .mkv, .mp4, .avi, .mjpeg, or DIR/ for JPEGs; "+
 		"%Y %m %d %H %M %S in the name make a series; - is standard output")
 	f.StringVar(&r.format, "record-format", "", "recording format, if the name does not give it: mkv, mp4, avi, mjpeg or jpg")
 	f.StringVar(&r.buffer, "record-buffer", humanize.IBytes(record.DefaultBuffer), "memory for frames that wait for the disk, as a `SIZE`; the same again for --pre-roll")
-	f.DurationVar(&r.sync, "sync-interval", record.DefaultSync, "maximum recording lost in a power failure")
+	f.DurationVar(&r.sync, "sync-interval", record.DefaultSync, "maximum recording lost in a power failure, as a `DURATION`")
 	f.StringVar(&r.segment, "segment", "", "start a new file after a time, a size, or whichever comes first: `10m`, 500MB or 10m,500MB")
 	f.StringVar(&r.keep, "keep", "", "delete the oldest files beyond a total size, an age, or both: `20GB`, 7d or 20GB,7d")
 	f.StringVar(&r.preRoll, "pre-roll", "", "record only on request (SIGUSR2, or start and stop on standard input), including the `DURATION` before it; 0s for none")
 	f.DurationVar(&r.every, "every", 0, "time-lapse: record one frame per `DURATION`, played back at 30 fps")
 }
 
-// check refuses flags that cannot work.
-func (r *recordFlags) check() error {
+// checkFlags refuses flags that cannot work.
+func (r *recordFlags) checkFlags() error {
 	if r.path != "" {
-		_, err := r.options(false)
+		_, err := r.recordOptions(false)
 		return err
 	}
 	for flag, given := range map[string]bool{
@@ -64,16 +64,16 @@ func (r *recordFlags) check() error {
 	return nil
 }
 
-// options returns what the flags ask for.
-func (r *recordFlags) options(force bool) (o record.Options, err error) {
+// recordOptions returns what the flags ask for.
+func (r *recordFlags) recordOptions(force bool) (o record.Options, err error) {
 	o = record.Options{Path: r.path, Force: force, Sync: r.sync, Every: r.every}
 	if o.Buffer, err = record.ParseSize(r.buffer); err != nil {
 		return o, fmt.Errorf("--record-buffer %w", err)
 	}
-	if o.Segment, err = limit("--segment", r.segment); err != nil {
+	if o.Segment, err = parseLimit("--segment", r.segment); err != nil {
 		return o, err
 	}
-	if o.Keep, err = limit("--keep", r.keep); err != nil {
+	if o.Keep, err = parseLimit("--keep", r.keep); err != nil {
 		return o, err
 	}
 	if r.preRoll != "" {
@@ -88,11 +88,11 @@ func (r *recordFlags) options(force bool) (o record.Options, err error) {
 	case o.Every < 0:
 		return o, errors.New("--every must not be negative")
 	}
-	return o, r.name(&o)
+	return o, r.nameKind(&o)
 }
 
-// limit reads a flag that may be empty.
-func limit(flag, text string) (l record.Limit, err error) {
+// parseLimit reads a flag that may be empty.
+func parseLimit(flag, text string) (l record.Limit, err error) {
 	if text == "" {
 		return l, nil
 	}
@@ -102,8 +102,8 @@ func limit(flag, text string) (l record.Limit, err error) {
 	return l, err
 }
 
-// name sets the kind of the recording and the names of its files.
-func (r *recordFlags) name(o *record.Options) (err error) {
+// nameKind sets the kind of the recording and the names of its files.
+func (r *recordFlags) nameKind(o *record.Options) (err error) {
 	kind, known := container.KindOf(r.path)
 	if r.format != "" {
 		if kind, err = container.ParseKind(r.format); err != nil {
@@ -156,11 +156,11 @@ func recordOutputs(r *run, measure func(*capture.Frame)) ([]sink.Output, error) 
 	if r.o.record.path == "" {
 		return nil, nil
 	}
-	o, err := r.o.record.options(r.o.force)
+	o, err := r.o.record.recordOptions(r.o.force)
 	if err != nil {
 		return nil, cli.Mark(err, cli.ErrUsage)
 	}
-	o.About, o.Changed, o.Log = r.bridge.about, r.recordingChanged, r.log
+	o.About, o.Changed, o.Log = r.bridge.describeSource, r.recordingChanged, r.log
 	return []sink.Output{&recordOutput{run: r, options: o, measure: measure}}, nil
 }
 
@@ -194,14 +194,14 @@ func (o *recordOutput) Open() (sink.Sink, error) {
 	o.recorder = recorder
 	o.mu.Unlock()
 	r.recordingChanged(recorder.Recording())
-	o.stop = o.accompany(r.ctx)
+	o.stop = o.acceptCommands(r.ctx)
 	return o, nil
 }
 
 // Present implements sink.Sink: it hands a frame over with what is missing before it.
 func (o *recordOutput) Present(f *capture.Frame) error {
 	o.reserveMemory(f)
-	return o.recorder.Write(f, o.gap())
+	return o.recorder.Write(f, o.takeGap())
 }
 
 // Presented implements sink.PresentedListener.
@@ -217,9 +217,9 @@ func (o *recordOutput) Close() error {
 	return o.recorder.Close()
 }
 
-// accompany acts on commands and shows how the recording goes, until the returned
+// acceptCommands acts on commands and shows how the recording goes, until the returned
 // function is called.
-func (o *recordOutput) accompany(ctx context.Context) (stop func()) {
+func (o *recordOutput) acceptCommands(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var commands io.Reader
 	if flags := o.run.o; flags.record.preRoll != "" && flags.stream != "-" {
@@ -246,15 +246,15 @@ func (o *recordOutput) reserveMemory(f *capture.Frame) {
 		return
 	}
 	o.format = f.Format
-	mode, _ := o.run.bridge.current()
+	mode, _ := o.run.bridge.currentMode()
 	size := len(f.Data) + len(f.Data)/4 // of others
 	frames := min(int(2*o.options.Sync.Seconds()*max(1, mode.Source.Rate.FPS())), reserved/size)
 	o.run.pool.Reserve(frames, size)
 	container.Reserve(frames * size)
 }
 
-// gap returns what is missing since the last call.
-func (o *recordOutput) gap() record.Gap {
+// takeGap returns what is missing since the last call.
+func (o *recordOutput) takeGap() record.Gap {
 	sessions := o.run.bridge.receiver.Stats().Sessions
 	now := record.Gap{Lost: o.run.bridge.totalLost(), Link: o.run.bridge.far.Stats().Lost}
 	gap := record.Gap{
@@ -270,17 +270,17 @@ func (o *recordOutput) gap() record.Gap {
 	return gap
 }
 
-// about names what is being received.
-func (b *bridge) about() (container.Tags, capture.Rate) {
-	mode, host := b.current()
+// describeSource names what is being received.
+func (b *bridge) describeSource() (container.Tags, capture.Rate) {
+	mode, host := b.currentMode()
 	return container.Tags{
 		Camera: mode.Camera, Host: host, Mode: mode.Source.String(), Program: "tbcam-view " + version,
 		Field: mode.Source.Field,
 	}, mode.Source.Rate
 }
 
-// opened returns the recorder, nil before Open.
-func (o *recordOutput) opened() *record.Recorder {
+// openedRecorder returns the recorder, nil before Open.
+func (o *recordOutput) openedRecorder() *record.Recorder {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.recorder
@@ -288,7 +288,7 @@ func (o *recordOutput) opened() *record.Recorder {
 
 // Report implements sink.Reporter.
 func (o *recordOutput) Report() []sink.Outcome {
-	r := o.opened()
+	r := o.openedRecorder()
 	if r == nil {
 		return nil
 	}
@@ -298,7 +298,7 @@ func (o *recordOutput) Report() []sink.Outcome {
 
 // describe implements describer.
 func (o *recordOutput) describe(summary *meter.Summary) {
-	r := o.opened()
+	r := o.openedRecorder()
 	if r == nil {
 		return
 	}
@@ -310,8 +310,8 @@ func (o *recordOutput) describe(summary *meter.Summary) {
 	}
 }
 
-// out returns where --stats prints: not into a recording or a frame.
-func (o *options) out() io.Writer {
+// statsOutput returns where --stats prints: not into a recording or a frame.
+func (o *options) statsOutput() io.Writer {
 	if isStdout(o.record.path) || isStdout(o.snapshot) {
 		return os.Stderr
 	}

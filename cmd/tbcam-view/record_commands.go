@@ -37,29 +37,29 @@ func (o *recordOutput) handleCommands(ctx context.Context, commands io.Reader) {
 
 func (o *recordOutput) handleSignal(s os.Signal) {
 	if s == syscall.SIGUSR1 {
-		_ = o.command("segment") // which logs
+		_ = o.runCommand("segment") // which logs
 	} else {
-		_ = o.toggle()
+		_ = o.toggleRecording()
 	}
 }
 
-// toggle starts the recording, or stops it, and returns what command does.
-func (o *recordOutput) toggle() string {
+// toggleRecording starts the recording, or stops it, and returns what command does.
+func (o *recordOutput) toggleRecording() string {
 	if o.recorder.Recording() {
-		return o.command("stop")
+		return o.runCommand("stop")
 	}
-	return o.command("start")
+	return o.runCommand("start")
 }
 
 // handleLines acts on lines until there are no more.
 func (o *recordOutput) handleLines(commands io.Reader) {
 	for lines := bufio.NewScanner(commands); lines.Scan(); {
-		_ = o.command(lines.Text())
+		_ = o.runCommand(lines.Text())
 	}
 }
 
-// command does what a command asks for, and logs and returns what it has done.
-func (o *recordOutput) command(command string) (done string) {
+// runCommand does what a command asks for, and logs and returns what it has done.
+func (o *recordOutput) runCommand(command string) (done string) {
 	switch command {
 	case "start":
 		o.recorder.Record(true)
@@ -86,8 +86,8 @@ func (o *recordOutput) command(command string) (done string) {
 // a recorder.
 func (r *run) toggleRecording() (string, error) {
 	for _, output := range r.outputs {
-		if o, ok := output.(*recordOutput); ok && o.opened() != nil {
-			return o.toggle(), nil
+		if o, ok := output.(*recordOutput); ok && o.openedRecorder() != nil {
+			return o.toggleRecording(), nil
 		}
 	}
 	return "", errors.New("recorder is not ready yet")

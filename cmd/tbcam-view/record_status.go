@@ -27,7 +27,7 @@ type screen struct {
 // clearLine goes to the start of the line and erases it (ECMA-48, EL).
 const clearLine = "\r\x1b[K"
 
-func (s *screen) terminal() bool { return term.IsTerminal(int(s.file.Fd())) }
+func (s *screen) isTerminal() bool { return term.IsTerminal(int(s.file.Fd())) }
 
 // Write implements io.Writer for whole lines.
 func (s *screen) Write(p []byte) (int, error) {
@@ -40,9 +40,9 @@ func (s *screen) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-// show replaces the line, an empty one by nothing. What is too wide is cut, since
+// showLine replaces the line, an empty one by nothing. What is too wide is cut, since
 // a line that wraps cannot be replaced.
-func (s *screen) show(line string) {
+func (s *screen) showLine(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if width, _, err := term.GetSize(int(s.file.Fd())); err == nil && width > 0 && utf8.RuneCountInString(line) >= width {
@@ -61,9 +61,9 @@ const logEvery = time.Minute
 // terminal that nothing else is printed on.
 func (o *recordOutput) showStatus(ctx context.Context, s *screen, quiet bool) {
 	every, show := logEvery, func(line string) { o.run.log.Info(line) }
-	if s.terminal() && !quiet {
-		every, show = time.Second, s.show
-		defer s.show("")
+	if s.isTerminal() && !quiet {
+		every, show = time.Second, s.showLine
+		defer s.showLine("")
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -71,7 +71,7 @@ func (o *recordOutput) showStatus(ctx context.Context, s *screen, quiet bool) {
 		select {
 		case now := <-ticker.C:
 			stats := o.recorder.Stats()
-			show(describe(stats, pace.rate(stats.Bytes, now)))
+			show(describeRecording(stats, pace.growthRate(stats.Bytes, now)))
 		case <-ctx.Done():
 			return
 		}
@@ -85,8 +85,8 @@ type pace struct {
 	mean  float64
 }
 
-// rate returns the growth per second.
-func (p *pace) rate(count uint64, now time.Time) float64 {
+// growthRate returns the growth per second.
+func (p *pace) growthRate(count uint64, now time.Time) float64 {
 	if seconds := now.Sub(p.at).Seconds(); !p.at.IsZero() && seconds > 0 {
 		latest := float64(count-p.count) / seconds
 		if p.mean == 0 {
@@ -98,8 +98,8 @@ func (p *pace) rate(count uint64, now time.Time) float64 {
 	return p.mean
 }
 
-// describe returns in a line how a recording goes; rate is in bytes per second.
-func describe(s record.Stats, rate float64) string {
+// describeRecording returns in a line how a recording goes; rate is in bytes per second.
+func describeRecording(s record.Stats, rate float64) string {
 	state := "recording"
 	switch {
 	case s.Problem != "":
@@ -107,7 +107,7 @@ func describe(s record.Stats, rate float64) string {
 	case !s.Recording:
 		state = "not recording"
 	}
-	line := fmt.Sprintf("%s %s, %d frames, %s", state, clock(s.Length), s.Frames, humanize.Bytes(s.Bytes))
+	line := fmt.Sprintf("%s %s, %d frames, %s", state, formatClock(s.Length), s.Frames, humanize.Bytes(s.Bytes))
 	if rate > 0 {
 		line += ", " + humanize.Bytes(uint64(rate)) + "/s"
 	}
@@ -118,19 +118,19 @@ func describe(s record.Stats, rate float64) string {
 		line += ", " + humanize.Bytes(s.Free) + " free"
 	}
 	if s.Free > 0 && rate > 0 {
-		line += " for " + roughly(time.Duration(math.Min(float64(s.Free)/rate, 1e9)*float64(time.Second)))
+		line += " for " + formatRoughly(time.Duration(math.Min(float64(s.Free)/rate, 1e9)*float64(time.Second)))
 	}
 	return line
 }
 
-// clock writes a length as hours, minutes and seconds.
-func clock(d time.Duration) string {
+// formatClock writes a length as hours, minutes and seconds.
+func formatClock(d time.Duration) string {
 	seconds := int(d.Seconds())
 	return fmt.Sprintf("%d:%02d:%02d", seconds/3600, seconds/60%60, seconds%60)
 }
 
-// roughly writes a long time in its largest unit.
-func roughly(d time.Duration) string {
+// formatRoughly writes a long time in its largest unit.
+func formatRoughly(d time.Duration) string {
 	switch hours := d.Hours(); {
 	case hours >= 48:
 		return fmt.Sprintf("%.0f days", hours/24)

@@ -54,7 +54,7 @@ func (r *recordFlags) checkStream(o *record.Options) error {
 	case isStdout(r.path) && term.IsTerminal(int(os.Stdout.Fd())):
 		return errors.New("--record -: standard output is a terminal; redirect it to a file or a pipe")
 	case o.Kind == container.AVI || o.Kind == container.Directory:
-		return fmt.Errorf("--record-format %v needs files; to standard output and pipes go mkv, mp4 and mjpeg", o.Kind)
+		return fmt.Errorf("--record-format %v needs files; mkv, mp4 and mjpeg can be written to standard output and pipes", o.Kind)
 	case o.Segment != (record.Limit{}) || o.Keep != (record.Limit{}):
 		return errors.New("--segment and --keep need files; standard output or a pipe is one stream")
 	}

@@ -37,13 +37,13 @@ func TestRecordFlags(t *testing.T) {
 	} {
 		var r recordFlags
 		f := pflag.NewFlagSet("", pflag.ContinueOnError)
-		r.register(f)
+		r.registerFlags(f)
 		if err := f.Parse(strings.Fields(args)); err != nil {
 			t.Fatal(err)
 		}
 		want := plain
 		change(&want)
-		if got, err := r.options(false); !reflect.DeepEqual(got, want) || err != nil {
+		if got, err := r.recordOptions(false); !reflect.DeepEqual(got, want) || err != nil {
 			t.Errorf("%s: %+v, %v; want %+v", args, got, err, want)
 		}
 	}
@@ -59,7 +59,7 @@ func TestDescribe(t *testing.T) {
 		"recording 0:00:59, 0 frames, 0 B, 10 MB/s, 90 TB free for 104 days":   {Recording: true, Length: 59999 * time.Millisecond, Free: 90e12},
 		"recording 0:00:00, 0 frames, 0 B, 10 MB/s, 18 EB free for 11574 days": {Recording: true, Free: 1<<64 - 1},
 	} {
-		if got := describe(stats, 1e7); got != want {
+		if got := describeRecording(stats, 1e7); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -68,17 +68,17 @@ func TestDescribe(t *testing.T) {
 func TestPace(t *testing.T) {
 	var p pace
 	start := time.Now()
-	if rate := p.rate(500, start); rate != 0 {
+	if rate := p.growthRate(500, start); rate != 0 {
 		t.Errorf("at first %v", rate)
 	}
 	for i := 1; i <= 60; i++ {
-		rate := p.rate(500+uint64(1000*i), start.Add(time.Duration(i)*time.Second))
+		rate := p.growthRate(500+uint64(1000*i), start.Add(time.Duration(i)*time.Second))
 		if rate != 1000 {
 			t.Fatalf("after %d s %v, want 1000", i, rate)
 		}
 	}
 	for i := 61; i <= 90; i++ {
-		p.rate(60500, start.Add(time.Duration(i)*time.Second))
+		p.growthRate(60500, start.Add(time.Duration(i)*time.Second))
 	}
 	if p.mean > 50 || p.mean < 1 {
 		t.Errorf("half a minute after the end %v", p.mean)

@@ -33,7 +33,7 @@ type remoteControls struct {
 	failed error // why they do not
 }
 
-func (o *options) dial(ctx context.Context) (*remoteControls, error) {
+func (o *options) dialStream(ctx context.Context) (*remoteControls, error) {
 	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
 	stream, err := o.openStream(&capture.Pool{}, log)
 	if err != nil {

@@ -36,13 +36,13 @@ type run struct {
 	snapshot bool  // the one of --snapshot was taken
 }
 
-// view is one run. It ends soon after a signal, whatever its parts do then.
-func view(ctx context.Context, o options) error {
+// runView is one run. It ends soon after a signal, whatever its parts do then.
+func runView(ctx context.Context, o options) error {
 	return endInTime(ctx, func(c *completion) error { return viewUntil(ctx, o, c) })
 }
 
 func viewUntil(ctx context.Context, o options, c *completion) error {
-	if err := o.check(); err != nil {
+	if err := o.checkFlags(); err != nil {
 		return err
 	}
 	limited, cancel := o.timeout.Context(ctx)
@@ -53,29 +53,29 @@ func viewUntil(ctx context.Context, o options, c *completion) error {
 	}
 	r := newRun(limited, o, c)
 	defer r.done()
-	c.setResult(func() error { return r.result(ctx, limited, nil) })
+	c.setResult(func() error { return r.runResult(ctx, limited, nil) })
 	if r.stream, err = o.openStream(r.pool, r.log); err != nil {
 		return err
 	}
 	defer r.stream.close()
-	if err := r.connect(config); err != nil {
+	if err := r.connectBridge(config); err != nil {
 		return err
 	}
-	defer o.stats.Start(o.out(), func() []meter.Summary { return []meter.Summary{r.summary()} })()
+	defer o.stats.Start(o.statsOutput(), func() []meter.Summary { return []meter.Summary{r.summarize()} })()
 	r.log.Info("waiting for tbcam-send", "stream", o.stream)
-	r.bridge.notify(sink.Notice{
+	r.bridge.showNotice(sink.Notice{
 		Heading: "Waiting for the camera", Brief: waitingForSender,
 		Detail: "Start tbcam-send on the other computer · stream “" + o.stream + "”\n\nH help, Q quit",
 	})
-	defer context.AfterFunc(ctx, r.hurry)()
-	return r.result(ctx, limited, r.receive())
+	defer context.AfterFunc(ctx, r.hurryDecoder)()
+	return r.runResult(ctx, limited, r.receiveFrames())
 }
 
 // decodeWait is how long decoding may go on after a signal.
 const decodeWait = 500 * time.Millisecond
 
-// hurry ends decoding if it takes long.
-func (r *run) hurry() { time.AfterFunc(decodeWait, r.fanout.Hurry) }
+// hurryDecoder ends decoding if it takes long.
+func (r *run) hurryDecoder() { time.AfterFunc(decodeWait, r.fanout.Hurry) }
 
 // newRun returns a run without a stream.
 func newRun(ctx context.Context, o options, c *completion) *run {
@@ -89,10 +89,10 @@ func newRun(ctx context.Context, o options, c *completion) *run {
 	return r
 }
 
-// connect makes the bridge to the stream, and opens the outputs.
-func (r *run) connect(c bridgeConfig) error {
+// connectBridge makes the bridge to the stream, and opens the outputs.
+func (r *run) connectBridge(c bridgeConfig) error {
 	outage := &outage{report: func(cause string) { r.bridge.reportOutage(cause) }}
-	r.fanout = sink.NewFanout(sink.Options{Decoder: outage.observe(r.newDecoder()), Log: r.log, Ended: r.outputEnded})
+	r.fanout = sink.NewFanout(sink.Options{Decoder: outage.observeDecoder(r.newDecoder()), Log: r.log, Ended: r.outputEnded})
 	c.log, c.ending, c.giveUp = r.log, r.ending, r.giveUp
 	limit := &frameLimit{Fanout: r.fanout, frames: r.o.frames, duration: r.o.duration, done: r.done}
 	bridge := newBridge(r.stream, limit, outage, c)
@@ -102,8 +102,8 @@ func (r *run) connect(c bridgeConfig) error {
 	return cli.Mark(r.openOutputs(), cli.ErrSink)
 }
 
-// receive receives until the run is to end, and then lets the outputs finish.
-func (r *run) receive() error {
+// receiveFrames receives until the run is to end, and then lets the outputs finish.
+func (r *run) receiveFrames() error {
 	var serving sync.WaitGroup
 	serving.Go(r.fanout.Run)
 	records := r.o.record.path != ""
@@ -120,9 +120,9 @@ func (r *run) receive() error {
 	return cmp.Or(err, closing)
 }
 
-// result returns what a run ends with: with err, what befell an output, or for want
+// runResult returns what a run ends with: with err, what befell an output, or for want
 // of a snapshot.
-func (r *run) result(signals, limited context.Context, err error) error {
+func (r *run) runResult(signals, limited context.Context, err error) error {
 	r.mu.Lock()
 	failed := r.failed
 	r.mu.Unlock()
@@ -138,7 +138,7 @@ func (r *run) noteFailure(err error) {
 
 // outputEnded implements sink.Options.Ended: the last output ends the run.
 func (r *run) outputEnded(o sink.Output, err error, left int) {
-	r.bridge.demand.need(false)
+	r.bridge.demand.noteNeed(false)
 	r.noteFailure(cli.Mark(err, cli.ErrSink))
 	switch {
 	case left == 0:
@@ -150,13 +150,13 @@ func (r *run) outputEnded(o sink.Output, err error, left int) {
 	}
 }
 
-// presented counts a frame that has reached the first output.
-func (r *run) presented(f *capture.Frame) { r.meter.Add(&f.At, time.Now()) }
+// countPresented counts a frame that has reached the first output.
+func (r *run) countPresented(f *capture.Frame) { r.meter.Add(&f.At, time.Now()) }
 
-// summary returns the figures so far.
-func (r *run) summary() meter.Summary {
+// summarize returns the figures so far.
+func (r *run) summarize() meter.Summary {
 	received, shared, lost := r.bridge.far.Stats(), r.fanout.Stats(), r.bridge.totalLost()
-	s := meter.Summary{Program: "tbcam-view", Counted: "received", Report: r.meter.Report(received.Bytes), Clock: r.bridge.clock()}
+	s := meter.Summary{Program: "tbcam-view", Counted: "received", Report: r.meter.Report(received.Bytes), Clock: r.bridge.clockQuality()}
 	s.Outcomes = append([]meter.Outcome{{Name: "sent", Count: received.Frames + received.Lost}}, meter.SenderOutcomes(lost)...)
 	s.Outcomes = append(s.Outcomes,
 		meter.Outcome{Name: "lost on the link", Count: received.Lost},

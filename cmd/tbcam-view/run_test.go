@@ -61,8 +61,8 @@ func TestLastOutputEndsTheRun(t *testing.T) {
 		if !windowFirst {
 			steps[0], steps[1] = steps[1], steps[0]
 		}
-		r.bridge.demand.need(true)
-		r.bridge.demand.need(true)
+		r.bridge.demand.noteNeed(true)
+		r.bridge.demand.noteNeed(true)
 		steps[0]()
 		if *ended != 0 {
 			t.Errorf("window first %v: the first end is the run's", windowFirst)
@@ -93,7 +93,7 @@ func TestRecordingThatFailed(t *testing.T) {
 	}}
 	r.outputs = []sink.Output{o}
 	r.screen = &screen{file: os.Stderr}
-	r.bridge.demand.need(true)
+	r.bridge.demand.noteNeed(true)
 	if err := r.fanout.Add(o); err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ type sharedStream struct {
 
 // openStream opens the stream, for frames of a pool.
 func (o *options) openStream(pool *capture.Pool, log *slog.Logger) (*sharedStream, error) {
-	plain, err := newPlainPictures(pool)
+	plain, err := newPlainFrames(pool)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (o *options) openStream(pool *capture.Pool, log *slog.Logger) (*sharedStrea
 		return nil, err
 	}
 	s.receiver = &transport.Receiver{
-		Link: s.link, Pool: pool, Program: "tbcam-view", Version: version, Log: log, Plain: plain.take,
+		Link: s.link, Pool: pool, Program: "tbcam-view", Version: version, Log: log, Plain: plain.takeFrame,
 	}
 	if err := o.guard(s.receiver, log); err != nil {
 		return nil, errors.Join(err, s.close())

@@ -132,7 +132,7 @@ func (s *snapshotOutput) Name() string { return "snapshot" }
 func (s *snapshotOutput) Takes() sink.Need { return sink.Decoded }
 
 // Open implements sink.Output.
-func (s *snapshotOutput) Open() (sink.Sink, error) { return s, s.check() }
+func (s *snapshotOutput) Open() (sink.Sink, error) { return s, s.checkPath() }
 
 // Presented implements sink.PresentedListener.
 func (s *snapshotOutput) Presented(f *capture.Frame) {
@@ -141,8 +141,8 @@ func (s *snapshotOutput) Presented(f *capture.Frame) {
 	}
 }
 
-// check reports what will keep a frame from being written.
-func (s *snapshotOutput) check() error {
+// checkPath reports what will keep a frame from being written.
+func (s *snapshotOutput) checkPath() error {
 	path := s.pathAt(time.Now())
 	if err := snapshot.Check(path, s.force); err != nil || path == snapshot.Stdout {
 		return err
@@ -266,7 +266,7 @@ func (s *snapshotOutput) Close() error {
 		s.takeNewest()
 	}
 	s.done = true
-	s.history.release()
+	s.history.releaseAll()
 	return nil
 }
 

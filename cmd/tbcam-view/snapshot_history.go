@@ -80,13 +80,13 @@ func (s *snapshotHistory) noteShown(sequence uint32, captured time.Time) {
 	}
 }
 
-// current returns the frame that is shown, which the caller releases. Both
+// currentPair returns the frame that is shown, which the caller releases. Both
 // frames are nil before the first one.
-func (s *snapshotHistory) current() pair { return s.shown.retain() }
+func (s *snapshotHistory) currentPair() pair { return s.shown.retain() }
 
-// newest returns the frame that was presented last, which the caller releases,
+// newestFrame returns the frame that was presented last, which the caller releases,
 // or nil.
-func (s *snapshotHistory) newest() *capture.Frame {
+func (s *snapshotHistory) newestFrame() *capture.Frame {
 	last := s.shown
 	if n := len(s.unseen); n > 0 {
 		last = s.unseen[n-1]
@@ -97,8 +97,8 @@ func (s *snapshotHistory) newest() *capture.Frame {
 	return last.raw.Retain()
 }
 
-// release gives everything back.
-func (s *snapshotHistory) release() {
+// releaseAll gives everything back.
+func (s *snapshotHistory) releaseAll() {
 	for _, j := range s.jpegs {
 		j.Release()
 	}

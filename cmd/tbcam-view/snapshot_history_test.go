@@ -17,7 +17,7 @@ type camera struct {
 func newCamera(t *testing.T) *camera {
 	c := &camera{begin: time.Now()}
 	t.Cleanup(func() {
-		c.history.release()
+		c.history.releaseAll()
 		if n := c.pool.Outstanding(); n != 0 {
 			t.Errorf("%d frames were not released", n)
 		}
@@ -38,7 +38,7 @@ func (c *camera) seen(n uint32) { c.history.noteShown(n, c.begin.Add(time.Durati
 // want checks which frame a snapshot would be of, 0 for none.
 func (c *camera) want(t *testing.T, raw, jpeg uint32) {
 	t.Helper()
-	got := c.history.current()
+	got := c.history.currentPair()
 	defer got.release()
 	number := func(f *capture.Frame) uint32 {
 		if f == nil {
@@ -54,8 +54,8 @@ func (c *camera) want(t *testing.T, raw, jpeg uint32) {
 func TestSnapshotHistory(t *testing.T) {
 	c := newCamera(t)
 	c.want(t, 0, 0)
-	if c.history.newest() != nil {
-		t.Error("there is a picture before the first one")
+	if c.history.newestFrame() != nil {
+		t.Error("there is a frame before the first one")
 	}
 	for n := range uint32(30) { // of which some are decoded, and fewer are shown
 		c.history.addReceived(c.frame(n+1, capture.MJPEG))
@@ -72,15 +72,15 @@ func TestSnapshotHistory(t *testing.T) {
 	c.want(t, 5, 5)
 	c.seen(26)
 	c.want(t, 26, 26)
-	if f := c.history.newest(); f.Sequence != 29 {
+	if f := c.history.newestFrame(); f.Sequence != 29 {
 		t.Errorf("the newest is %d", f.Sequence)
 	} else {
 		f.Release()
 	}
 }
 
-// TestSnapshotHistoryOfRawPictures have no JPEG.
-func TestSnapshotHistoryOfRawPictures(t *testing.T) {
+// TestSnapshotHistoryOfRawFrames have no JPEG.
+func TestSnapshotHistoryOfRawFrames(t *testing.T) {
 	c := newCamera(t)
 	for n := uint32(1); n < 30; n++ {
 		f := c.frame(n, capture.YUYV)
@@ -119,7 +119,7 @@ func TestSnapshotHistoryIsBounded(t *testing.T) {
 	if n := pool.Outstanding(); n > 4 {
 		t.Errorf("%d frames of 30 MiB are kept", n)
 	}
-	s.release()
+	s.releaseAll()
 	if n := pool.Outstanding(); n != 0 {
 		t.Errorf("%d frames are not released", n)
 	}

@@ -21,7 +21,7 @@ func (r *run) giveUp(status transport.Status) bool {
 	if status.Cause != hub.Conflict {
 		return r.giveUpSnapshot(status)
 	}
-	if mode, _ := r.bridge.current(); mode.Number > 0 || !r.stream.attached() {
+	if mode, _ := r.bridge.currentMode(); mode.Number > 0 || !r.stream.attached() {
 		return false
 	}
 	r.noteFailure(hub.ConflictError(status.Text))
@@ -33,7 +33,7 @@ func (r *run) giveUp(status transport.Status) bool {
 // and reports whether it did.
 func (r *run) giveUpSnapshot(status transport.Status) bool {
 	lacks := status.Cause == transport.NoCamera || status.Cause == transport.NoMode || status.State == transport.Failed
-	if !lacks || !r.onlySnapshot() || !r.bridge.demand.requested(status.Request) {
+	if !lacks || !r.onlySnapshot() || !r.bridge.demand.isRequested(status.Request) {
 		return false
 	}
 	r.noteFailure(status.Cause.Err(status.Text))

@@ -58,7 +58,7 @@ func TestSnapshotOfOneFrame(t *testing.T) {
 	})
 }
 
-// TestSnapshotsOfFarTimes: a frame that is said to be ten years ahead delays no
+// TestSnapshotsOfFarTimes: a frame that claims to be ten years ahead delays no
 // frame.
 func TestSnapshotsOfFarTimes(t *testing.T) {
 	dir := t.TempDir()
@@ -80,6 +80,6 @@ func TestSnapshotsOfFarTimes(t *testing.T) {
 	})
 	files, err := os.ReadDir(dir)
 	if err != nil || len(files) < 5 || len(files) > 7 {
-		t.Errorf("%d pictures of five minutes, %v", len(files), err)
+		t.Errorf("%d frames of five minutes, %v", len(files), err)
 	}
 }

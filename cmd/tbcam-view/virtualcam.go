@@ -157,12 +157,12 @@ func virtualCameraOutputs(r *run, measure func(*capture.Frame)) (all []sink.Outp
 		return nil, err
 	}
 	o.Explain, o.Shown = cli.Explain, measure
-	o.Pool, o.Log, o.Need, o.Decoded = r.pool, r.log, r.bridge.demand.need, r.bridge.outage.noteDecoded
+	o.Pool, o.Log, o.Need, o.Decoded = r.pool, r.log, r.bridge.demand.noteNeed, r.bridge.outage.noteDecoded
 	for _, place := range r.o.virtualCamera.places {
 		siblings := new([]*cameraOutput)
 		for _, n := range nodesAt(place) {
 			o.Driver, o.Node = n.driver, n.node
-			c := &cameraOutput{virtualcam.New(o), n.place, &r.o.transform, r.bridge.current, siblings}
+			c := &cameraOutput{virtualcam.New(o), n.place, &r.o.transform, r.bridge.currentMode, siblings}
 			*siblings, all = append(*siblings, c), append(all, c)
 			o.Shown = nil
 		}

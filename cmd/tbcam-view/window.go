@@ -88,7 +88,7 @@ func windowOutputs(r *run, _ func(*capture.Frame)) ([]sink.Output, error) {
 		return nil, nil
 	}
 	c := windowConfig{
-		log: r.log, pool: r.pool, shown: r.meter.Add, summary: r.summary, ending: r.ending,
+		log: r.log, pool: r.pool, shown: r.meter.Add, summary: r.summarize, ending: r.ending,
 		actions: windowActions{setControl: r.bridge.setControlFromWindow},
 		alone:   func() bool { return r.fanout.Left() == 1 },
 	}
@@ -148,7 +148,7 @@ func (s *windowOutput) openWindow() (opened, error) {
 	w.SetControls(s.controls)
 	w.SetRecording(s.recording)
 	s.stalled = false
-	if f := s.history.newest(); f != nil {
+	if f := s.history.newestFrame(); f != nil {
 		_ = w.Present(f) // keep logs the reason
 	}
 	s.window = w
@@ -230,7 +230,7 @@ func (s *windowOutput) handleEvents(w *window.Window) (started bool) {
 				return started
 			}
 			started = true
-			updater.count(e)
+			updater.countEvent(e)
 			s.handleEvent(w, e)
 		case <-status.C:
 			updater.updateFigures()
@@ -285,11 +285,11 @@ func (s *windowOutput) toggleRecording(w *window.Window) {
 		s.log.Warn(err.Error())
 		text = err.Error()
 	}
-	w.Notice(capitalize(text))
+	w.Notice(capitalizeFirst(text))
 }
 
 func (s *windowOutput) setControl(w *window.Window, e window.Event) {
-	s.actions.setControl(e.Control, e.Value, func(err error) { w.Notice(capitalize(err.Error())) })
+	s.actions.setControl(e.Control, e.Value, func(err error) { w.Notice(capitalizeFirst(err.Error())) })
 }
 
 // TakeReceived implements sink.ReceivedTaker: a snapshot may be of a JPEG as it came.
@@ -339,7 +339,7 @@ func (s *windowOutput) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.history.release()
+	s.history.releaseAll()
 	return nil
 }
 
@@ -347,7 +347,7 @@ func (s *windowOutput) Close() error {
 func (s *windowOutput) takeSnapshot(w *window.Window, e window.Event) {
 	s.mu.Lock()
 	s.history.noteShown(e.Sequence, e.At[capture.Captured])
-	shown, camera := s.history.current(), s.mode
+	shown, camera := s.history.currentPair(), s.mode
 	s.mu.Unlock()
 	if shown.raw == nil {
 		w.Notice("No frame for a snapshot yet")
@@ -359,7 +359,7 @@ func (s *windowOutput) takeSnapshot(w *window.Window, e window.Event) {
 	}
 	s.kept.Go(func() {
 		defer shown.release()
-		w.Notice(capitalize(s.saveSnapshot(shown.raw, jpeg)))
+		w.Notice(capitalizeFirst(s.saveSnapshot(shown.raw, jpeg)))
 	})
 }
 

@@ -49,7 +49,7 @@ func (f *far) actions() windowActions {
 	}
 }
 
-// is waits until the camera is as a condition says.
+// is waits until a condition holds for the camera.
 func (f *far) is(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	waitFor(t, what, func() bool {
@@ -115,10 +115,10 @@ func TestActions(t *testing.T) {
 		})
 	}
 	present(100)
-	shows("the picture", 300, 180, func(c color.RGBA) bool { return c == color.RGBA{100, 100, 100, 255} })
+	shows("the frame", 300, 180, func(c color.RGBA) bool { return c == color.RGBA{100, 100, 100, 255} })
 	shows("no signal", 300, 100, func(c color.RGBA) bool { return c == color.RGBA{30, 30, 30, 255} }) // nothing comes
 	present(200)
-	shows("the next picture", 300, 100, func(c color.RGBA) bool { return c == color.RGBA{200, 200, 200, 255} })
+	shows("the next frame", 300, 100, func(c color.RGBA) bool { return c == color.RGBA{200, 200, 200, 255} })
 
 	display.Xdotool(t, "key", "v")
 	f.is(t, "a recording", func() bool { return f.recording })
@@ -178,7 +178,7 @@ func TestLineOfStatistics(t *testing.T) {
 		return meter.Figures{MBps: rate, Latency: []meter.Latency{{Stage: meter.StageNames[meter.Total], P50: ms, P99: 2 * ms}}}
 	}
 	s := meter.Summary{Report: meter.Report{Figures: figures(100, 1), LastSecond: figures(40, 5)}}
-	if got, want := (&windowUpdater{fps: 30}).line(s), "30 fps · 40 ms, p99 80 ms · 5.0 MB/s"; got != want {
+	if got, want := (&windowUpdater{fps: 30}).summaryLine(s), "30 fps · 40 ms, p99 80 ms · 5.0 MB/s"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

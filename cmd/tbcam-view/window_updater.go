@@ -20,14 +20,14 @@ type windowUpdater struct {
 	fps        float64 // of those
 }
 
-// count notes what an event changes.
-func (u *windowUpdater) count(e window.Event) {
+// countEvent notes what an event changes.
+func (u *windowUpdater) countEvent(e window.Event) {
 	switch e.Kind {
 	case window.Shown:
 		u.shown[0]++
 	case window.Statistics:
 		if u.statistics = e.On; u.statistics {
-			u.window.SetStatus(u.table())
+			u.window.SetStatus(u.tableLines())
 		}
 	}
 }
@@ -39,7 +39,7 @@ func (u *windowUpdater) updateFigures() {
 	u.output.checkStall()
 	u.output.setRate(u.fps)
 	if u.statistics {
-		u.window.SetStatus(u.table())
+		u.window.SetStatus(u.tableLines())
 	}
 }
 
@@ -51,22 +51,22 @@ func (s *windowOutput) setRate(fps float64) {
 	s.updateTitle()
 }
 
-// table returns the figures of the last second as a line, and as another one
+// tableLines returns the figures of the last second as a line, and as another one
 // above the table of all, without the outcomes of no frame.
-func (u *windowUpdater) table() []string {
+func (u *windowUpdater) tableLines() []string {
 	summary := u.output.summary()
 	summary.Outcomes = slices.DeleteFunc(summary.Outcomes, func(f meter.Outcome) bool { return f.Count == 0 })
 	var table strings.Builder
 	_ = summary.Table(&table) // a Builder never fails
 	lines := strings.Split(strings.Trim(table.String(), "\n"), "\n")
 	lines[0] = lastSecond(summary) // in the place of the heading
-	return append([]string{u.line(summary)}, lines...)
+	return append([]string{u.summaryLine(summary)}, lines...)
 }
 
-// line returns what matters most of the last second.
-func (u *windowUpdater) line(s meter.Summary) string {
+// summaryLine returns what matters most of the last second.
+func (u *windowUpdater) summaryLine(s meter.Summary) string {
 	line := fmt.Sprintf("%.0f fps", u.fps)
-	if l, ok := total(s); ok {
+	if l, ok := totalLatency(s); ok {
 		line += fmt.Sprintf(" · %.0f ms, p99 %.0f ms", l.P50, l.P99)
 	}
 	return line + fmt.Sprintf(" · %.1f MB/s", s.LastSecond.MBps)
@@ -75,7 +75,7 @@ func (u *windowUpdater) line(s meter.Summary) string {
 // lastSecond returns how old frames were in the last second, and how well that
 // is known.
 func lastSecond(s meter.Summary) string {
-	l, ok := total(s)
+	l, ok := totalLatency(s)
 	if !ok {
 		return "last second: no frames"
 	}
@@ -86,8 +86,8 @@ func lastSecond(s meter.Summary) string {
 	return line
 }
 
-// total returns how old frames were in the last second when they were shown.
-func total(s meter.Summary) (meter.Latency, bool) {
+// totalLatency returns how old frames were in the last second when they were shown.
+func totalLatency(s meter.Summary) (meter.Latency, bool) {
 	for _, l := range s.LastSecond.Latency {
 		if l.Stage == meter.StageNames[meter.Total] {
 			return l, true

@@ -19,21 +19,21 @@ const (
 	arrowPan  = 40
 )
 
-// do acts on what the user did.
-func (g *game) do(d did) error {
+// actOn acts on what the user did.
+func (g *game) actOn(d did) error {
 	for _, key := range d.keys {
-		if err := g.key(key, d.shift); err != nil {
+		if err := g.handleKey(key, d.shift); err != nil {
 			return err
 		}
 	}
-	return g.point(d)
+	return g.handleMouse(d)
 }
 
-// key acts on a key.
-func (g *game) key(key string, shift bool) error {
+// handleKey acts on a key.
+func (g *game) handleKey(key string, shift bool) error {
 	if g.over.panel {
 		if changes, ok := g.over.list.Key(key, shift); ok {
-			return g.change(changes)
+			return g.sendChanges(changes)
 		}
 	}
 	if act, ok := acts[key]; ok {
@@ -46,35 +46,35 @@ func (g *game) key(key string, shift bool) error {
 // acts are what keys do, by their names.
 var acts = map[string]func(*game) error{
 	"f":      func(g *game) error { g.setFullscreen(!ebiten.IsFullscreen()); return nil },
-	"escape": (*game).escape,
+	"escape": (*game).leaveFront,
 	"m":      func(g *game) error { g.pose.Mirror(); return nil },
-	"r":      func(g *game) error { g.rotate(); return nil },
+	"r":      func(g *game) error { g.rotateFrame(); return nil },
 	"=":      func(g *game) error { g.zoomKey(keyZoom); return nil },
 	"+":      func(g *game) error { g.zoomKey(keyZoom); return nil },
 	"-":      func(g *game) error { g.zoomKey(1 / keyZoom); return nil },
-	"0":      func(g *game) error { g.pose.Whole(); g.zoomed(); return nil },
-	"space":  func(g *game) error { g.freeze(!g.over.frozen); return nil },
-	"s":      func(g *game) error { return g.report(shm.Report{Action: shm.Snapshot}) },
-	"v":      func(g *game) error { return g.report(shm.Report{Action: shm.Record}) },
+	"0":      func(g *game) error { g.pose.Whole(); g.showZoom(); return nil },
+	"space":  func(g *game) error { g.setFrozen(!g.over.frozen); return nil },
+	"s":      func(g *game) error { return g.sendReport(shm.Report{Action: shm.Snapshot}) },
+	"v":      func(g *game) error { return g.sendReport(shm.Report{Action: shm.Record}) },
 	"i":      (*game).nextStatistics,
 	"c":      func(g *game) error { g.setPanel(!g.over.panel); return nil },
 	"t":      func(g *game) error { g.keepOnTop(); return nil },
-	"b":      func(g *game) error { g.undecorate(); return nil },
+	"b":      func(g *game) error { g.toggleBorder(); return nil },
 	"h":      func(g *game) error { g.setHelp(!g.over.help); return nil },
 	"q":      (*game).quit,
 
-	"arrowleft":      func(g *game) error { g.pan(arrowPan, 0); return nil },
-	"arrowright":     func(g *game) error { g.pan(-arrowPan, 0); return nil },
-	"arrowup":        func(g *game) error { g.pan(0, arrowPan); return nil },
-	"arrowdown":      func(g *game) error { g.pan(0, -arrowPan); return nil },
+	"arrowleft":      func(g *game) error { g.panFrame(arrowPan, 0); return nil },
+	"arrowright":     func(g *game) error { g.panFrame(-arrowPan, 0); return nil },
+	"arrowup":        func(g *game) error { g.panFrame(0, arrowPan); return nil },
+	"arrowdown":      func(g *game) error { g.panFrame(0, -arrowPan); return nil },
 	"numpadadd":      func(g *game) error { g.zoomKey(keyZoom); return nil },
 	"numpadsubtract": func(g *game) error { g.zoomKey(1 / keyZoom); return nil },
 }
 
-func (g *game) report(r shm.Report) error { return g.conn.Send(r, nil) }
+func (g *game) sendReport(r shm.Report) error { return g.conn.Send(r, nil) }
 
-// escape leaves what is in front: the help, the panel, or full screen.
-func (g *game) escape() error {
+// leaveFront leaves what is in front: the help, the panel, or full screen.
+func (g *game) leaveFront() error {
 	switch {
 	case g.over.help:
 		g.setHelp(false)
@@ -86,8 +86,8 @@ func (g *game) escape() error {
 	return nil
 }
 
-// rotate turns the frame by a quarter, and the window with it.
-func (g *game) rotate() {
+// rotateFrame turns the frame by a quarter, and the window with it.
+func (g *game) rotateFrame() {
 	g.pose.Rotate()
 	if !g.hasFormat() || ebiten.IsFullscreen() || ebiten.IsWindowMaximized() {
 		return
@@ -95,7 +95,7 @@ func (g *game) rotate() {
 	w, h := ebiten.WindowSize()
 	x, y := ebiten.WindowPosition()
 	mw, mh := ebiten.Monitor().Size()
-	size := g.turning.next(image.Pt(w, h), image.Pt(mw, mh))
+	size := g.turning.nextSize(image.Pt(w, h), image.Pt(mw, mh))
 	ebiten.SetWindowSize(size.X, size.Y)
 	ebiten.SetWindowPosition(max(0, x+(w-size.X)/2), max(0, y+(h-size.Y)/2))
 }
@@ -105,8 +105,8 @@ func (g *game) rotate() {
 // as it was.
 type turning struct{ wanted, got image.Point }
 
-// next returns the size after another quarter.
-func (t *turning) next(window, monitor image.Point) image.Point {
+// nextSize returns the size after another quarter.
+func (t *turning) nextSize(window, monitor image.Point) image.Point {
 	if window != t.got { // its user changed it
 		t.wanted = window
 	}
@@ -116,47 +116,47 @@ func (t *turning) next(window, monitor image.Point) image.Point {
 	return t.got
 }
 
-// turned returns the size of the frame as it is seen, and the screen's.
-func (g *game) turned() (width, height int, screen image.Point) {
+// turnedSize returns the size of the frame as it is seen, and the screen's.
+func (g *game) turnedSize() (width, height int, screen image.Point) {
 	width, height = g.pose.Turned(g.format.Width, g.format.Height)
 	return width, height, image.Pt(g.over.width, g.over.height)
 }
 
-// magnify zooms at a point of the screen.
-func (g *game) magnify(factor float64, at image.Point) {
+// zoomAt zooms at a point of the screen.
+func (g *game) zoomAt(factor float64, at image.Point) {
 	if !g.hasFormat() {
 		return
 	}
-	w, h, screen := g.turned()
+	w, h, screen := g.turnedSize()
 	g.pose.Magnify(factor, float64(at.X), float64(at.Y), w, h, screen)
-	g.zoomed()
+	g.showZoom()
 }
 
 func (g *game) zoomKey(factor float64) {
-	g.magnify(factor, image.Pt(g.over.width/2, g.over.height/2))
+	g.zoomAt(factor, image.Pt(g.over.width/2, g.over.height/2))
 }
 
-// zoomed shows the new magnification.
-func (g *game) zoomed() {
+// showZoom shows the new magnification.
+func (g *game) showZoom() {
 	g.over.zoom, g.over.chips.stale, g.dirty = g.pose.Zoom(), true, true
 }
 
-// pan moves the frame by device-independent pixels.
-func (g *game) pan(dx, dy float64) {
-	g.drag(dx*g.over.style.Scale, dy*g.over.style.Scale)
+// panFrame moves the frame by device-independent pixels.
+func (g *game) panFrame(dx, dy float64) {
+	g.dragFrame(dx*g.over.style.Scale, dy*g.over.style.Scale)
 }
 
-// drag moves the frame by pixels of the screen.
-func (g *game) drag(dx, dy float64) {
+// dragFrame moves the frame by pixels of the screen.
+func (g *game) dragFrame(dx, dy float64) {
 	if !g.hasFormat() {
 		return
 	}
-	w, h, screen := g.turned()
+	w, h, screen := g.turnedSize()
 	g.pose.Pan(dx, dy, w, h, screen)
 	g.dirty = true
 }
 
-func (g *game) freeze(on bool) {
+func (g *game) setFrozen(on bool) {
 	g.over.frozen, g.over.chips.stale = on, true
 	g.skipFrames()
 	g.dirty = true
@@ -177,7 +177,7 @@ func (g *game) nextStatistics() error {
 	g.over.statistics.stale = true
 	g.skipFrames()
 	if before == graphOfStatistics || before == noStatistics {
-		return g.report(shm.Report{Action: shm.Statistics, On: before == noStatistics})
+		return g.sendReport(shm.Report{Action: shm.Statistics, On: before == noStatistics})
 	}
 	return nil
 }
@@ -188,7 +188,7 @@ func (g *game) setHelp(on bool) {
 
 func (g *game) setPanel(on bool) {
 	g.over.panel = on
-	g.over.refresh()
+	g.over.redrawAll()
 	g.setCursor()
 }
 
@@ -218,7 +218,7 @@ func (g *game) keepOnTop() {
 	}
 }
 
-func (g *game) undecorate() {
+func (g *game) toggleBorder() {
 	on := !ebiten.IsWindowDecorated()
 	ebiten.SetWindowDecorated(on)
 	if on {
@@ -231,26 +231,26 @@ func (g *game) undecorate() {
 // notify shows a notice of the window's own.
 func (g *game) notify(text string) {
 	g.over.setNotice(text)
-	g.inbox.nudge(noticeTime)
+	g.inbox.wakeAfter(noticeTime)
 }
 
-// change reports what is to be set at the camera.
-func (g *game) change(changes []controls.Change) error {
+// sendChanges reports what is to be set at the camera.
+func (g *game) sendChanges(changes []controls.Change) error {
 	g.over.controls.stale, g.dirty = true, true
 	if len(changes) > 0 {
 		// By then the camera has granted it, or not.
-		g.inbox.nudge(controls.Hold)
+		g.inbox.wakeAfter(controls.Hold)
 	}
 	for _, c := range changes {
-		if err := g.report(shm.Report{Action: shm.SetControl, Control: c.ID, Value: c.Value}); err != nil {
+		if err := g.sendReport(shm.Report{Action: shm.SetControl, Control: c.ID, Value: c.Value}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// point acts on the mouse.
-func (g *game) point(d did) error {
+// handleMouse acts on the mouse.
+func (g *game) handleMouse(d did) error {
 	inPanel := g.over.panel && d.mouse.X >= g.over.width-g.over.panelWidth()
 	if d.pressed {
 		g.grabbed = nothing
@@ -261,14 +261,14 @@ func (g *game) point(d did) error {
 		}
 	}
 	if d.wheel != 0 {
-		g.wheel(d, inPanel)
+		g.handleWheel(d, inPanel)
 	}
 	if d.double && !inPanel {
 		g.setFullscreen(!ebiten.IsFullscreen())
 		g.dirty = true
 	}
 	if g.grabbed == theFrame && (d.down || d.released) && !d.pressed && d.moved != (image.Point{}) {
-		g.drag(float64(d.moved.X), float64(d.moved.Y))
+		g.dragFrame(float64(d.moved.X), float64(d.moved.Y))
 	}
 	if g.grabbed == thePanel {
 		return g.pointPanel(d)
@@ -276,13 +276,13 @@ func (g *game) point(d did) error {
 	return nil
 }
 
-func (g *game) wheel(d did, inPanel bool) {
+func (g *game) handleWheel(d did, inPanel bool) {
 	if inPanel {
 		g.over.list.Wheel(-int(math.Round(d.wheel * float64(g.over.style.Px(40)))))
 		g.over.controls.stale, g.dirty = true, true
 		return
 	}
-	g.magnify(math.Pow(wheelZoom, d.wheel), d.mouse)
+	g.zoomAt(math.Pow(wheelZoom, d.wheel), d.mouse)
 }
 
 // pointPanel acts on the mouse, whose button went down in the panel.
@@ -302,5 +302,5 @@ func (g *game) pointPanel(d did) error {
 	case !d.pressed:
 		changes = g.over.list.Drag(g.over.style, at)
 	}
-	return g.change(changes)
+	return g.sendChanges(changes)
 }

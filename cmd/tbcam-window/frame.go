@@ -38,13 +38,13 @@ func newFrame(shader *ebiten.Shader, f capture.Format, layout shm.Layout) *frame
 		height:   f.Height,
 		rgb:      newTexture(w, h),
 		shader:   shader,
-		vertices: rectangle(w, h),
+		vertices: rectangleVertices(w, h),
 	}
 	for i, plane := range layout.Planes {
 		p.planes[i] = newTexture(plane.Stride/4, plane.Lines)
 	}
 	p.options.Blend = ebiten.BlendCopy
-	p.options.Uniforms = uniforms(f)
+	p.options.Uniforms = shaderUniforms(f)
 	copy(p.options.Images[:], p.planes[:])
 	if f.Pixel == capture.GREY {
 		p.options.Images[1], p.options.Images[2] = p.planes[0], p.planes[0]
@@ -58,12 +58,12 @@ func newTexture(width, height int) *ebiten.Image {
 	return ebiten.NewImageWithOptions(image.Rect(0, 0, width, height), &ebiten.NewImageOptions{Unmanaged: true})
 }
 
-func rectangle(width, height int) []ebiten.Vertex {
+func rectangleVertices(width, height int) []ebiten.Vertex {
 	w, h := float32(width), float32(height)
 	return []ebiten.Vertex{{}, {DstX: w}, {DstY: h}, {DstX: w, DstY: h}}
 }
 
-func uniforms(f capture.Format) map[string]any {
+func shaderUniforms(f capture.Format) map[string]any {
 	colour, chroma := view.ColourOf(f), view.ChromaOf(f)
 	return map[string]any{
 		"Black": colour.Black,
@@ -94,7 +94,7 @@ func (p *frame) convert() {
 	p.rgb.DrawTrianglesShader(p.vertices, []uint16{0, 1, 2, 1, 2, 3}, p.shader, &p.options)
 }
 
-// draw draws the frame where its pose says.
+// draw draws the frame where its pose puts it.
 func (p *frame) draw(screen *ebiten.Image, pose *view.Pose, brightness float32) {
 	size := screen.Bounds().Size()
 	w, h := pose.Turned(p.width, p.height)
@@ -102,7 +102,7 @@ func (p *frame) draw(screen *ebiten.Image, pose *view.Pose, brightness float32) 
 	m := pose.Matrix(box, p.width, p.height)
 	var o ebiten.DrawImageOptions
 	o.GeoM.Translate(-border, -border)
-	o.GeoM.Concat(geometry(m))
+	o.GeoM.Concat(geometryOf(m))
 	o.ColorScale.Scale(brightness, brightness, brightness, 1)
 	if box.W != float64(w) || box.H != float64(h) {
 		o.Filter = ebiten.FilterLinear
@@ -110,8 +110,8 @@ func (p *frame) draw(screen *ebiten.Image, pose *view.Pose, brightness float32) 
 	screen.SubImage(box.Rectangle()).(*ebiten.Image).DrawImage(p.rgb, &o)
 }
 
-// geometry returns a matrix as ebiten has it.
-func geometry(m [6]float64) (g ebiten.GeoM) {
+// geometryOf returns a matrix as ebiten has it.
+func geometryOf(m [6]float64) (g ebiten.GeoM) {
 	for i, v := range m {
 		g.SetElement(i/3, i%3, v)
 	}

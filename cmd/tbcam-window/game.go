@@ -77,7 +77,7 @@ func newGame(conn *shm.Conn) (*game, error) {
 func (g *game) LayoutF(width, height float64) (float64, float64) {
 	scale := ebiten.Monitor().DeviceScaleFactor()
 	w, h := math.Round(width*scale), math.Round(height*scale)
-	if g.over.resize(int(w), int(h), scale) {
+	if g.over.setScreen(int(w), int(h), scale) {
 		g.dirty = true
 	}
 	return w, h
@@ -91,29 +91,29 @@ func (g *game) Update() error {
 	if g.updates < settled {
 		g.updates++
 		if g.updates == settled {
-			return g.start()
+			return g.startListening()
 		}
 		return nil
 	}
 	if ebiten.IsWindowBeingClosed() {
 		return g.quit()
 	}
-	update, slots, got := g.inbox.take()
+	update, slots, got := g.inbox.takeAll()
 	if slots != nil {
-		g.adopt(slots)
+		g.adoptFormat(slots)
 	}
-	g.apply(update)
-	g.upload()
-	d := g.input.poll()
-	if !got && !d.something() {
+	g.applyUpdate(update)
+	g.uploadNewest()
+	d := g.input.pollInput()
+	if !got && !d.hasActed() {
 		// Perhaps another window was in front, which ebiten does not report.
 		g.dirty = g.dirty || g.painter == nil
 	}
 	if at := g.input.repeatAt; !at.IsZero() && at != g.repeatAt {
 		g.repeatAt = at
-		g.inbox.nudge(time.Until(at))
+		g.inbox.wakeAfter(time.Until(at))
 	}
-	return g.do(d)
+	return g.actOn(d)
 }
 
 // quit ends the window: its painter before ebiten destroys it.
@@ -124,8 +124,8 @@ func (g *game) quit() error {
 	return ebiten.Termination
 }
 
-// start begins to listen to tbcam-view.
-func (g *game) start() error {
+// startListening begins to listen to tbcam-view.
+func (g *game) startListening() error {
 	ebiten.SetTPS(ebiten.SyncWithFPS) // or ebiten may wake up without an Update
 	// Deprecated in favour of SetScreenClearedEveryFrame(false), with which an
 	// idle window still takes 5 % of a core instead of nothing.
@@ -134,8 +134,8 @@ func (g *game) start() error {
 	if g.isSoftware() {
 		g.startPainter()
 	}
-	err := g.report(shm.Report{Action: shm.Started})
-	go g.inbox.receive(g.conn)
+	err := g.sendReport(shm.Report{Action: shm.Started})
+	go g.inbox.receiveUpdates(g.conn)
 	return err
 }
 
@@ -150,12 +150,12 @@ func (g *game) startPainter() {
 	g.skipFrames()
 }
 
-// adopt changes over to frames of another format.
-func (g *game) adopt(slots *shm.Reader) {
+// adoptFormat changes over to frames of another format.
+func (g *game) adoptFormat(slots *shm.Reader) {
 	first := !g.hasFormat()
 	g.format = slots.Format
 	if g.over.frozen { // that frame is gone
-		g.freeze(false)
+		g.setFrozen(false)
 	}
 	if first {
 		g.fitWindow()
@@ -184,7 +184,7 @@ func (g *game) fitWindow() {
 	ebiten.SetWindowPosition((mw-w)/2, (mh-h)/2)
 }
 
-func (g *game) apply(u shm.Update) {
+func (g *game) applyUpdate(u shm.Update) {
 	if u.Fullscreen {
 		g.setFullscreen(true)
 	}
@@ -192,14 +192,14 @@ func (g *game) apply(u shm.Update) {
 		ebiten.SetWindowTitle(*u.Title)
 	}
 	if u.Notice != nil {
-		g.inbox.nudge(noticeTime)
+		g.inbox.wakeAfter(noticeTime)
 	}
-	seen, expired := g.over.apply(u), g.over.expire()
+	seen, expired := g.over.applyUpdate(u), g.over.expireNotices()
 	g.dirty = g.dirty || seen || expired
 }
 
-// upload takes the newest frame, if it is a new one.
-func (g *game) upload() {
+// uploadNewest takes the newest frame, if it is a new one.
+func (g *game) uploadNewest() {
 	if g.slots == nil || g.over.frozen {
 		return
 	}
@@ -217,7 +217,7 @@ func (g *game) scene() software.Scene {
 		Sprites: g.over.sprites(),
 	}
 	if g.hasFormat() {
-		w, h, screen := g.turned()
+		w, h, screen := g.turnedSize()
 		s.Pose.To = g.pose.Place(w, h, screen.X, screen.Y).Rectangle()
 		s.Pose.Mirrored, s.Pose.Quarters = g.pose.Turn()
 		s.Pose.Brightness = float64(g.brightness())
@@ -242,7 +242,7 @@ func (g *game) Draw(screen *ebiten.Image) {
 	if g.frame != nil {
 		g.frame.draw(screen, &g.pose, g.brightness())
 	}
-	g.over.draw(screen)
+	g.over.drawLayers(screen)
 }
 
 func (g *game) brightness() float32 {
@@ -264,6 +264,6 @@ func (g *game) DrawFinalScreen(screen ebiten.FinalScreen, offscreen *ebiten.Imag
 	}
 	g.waitForDrawing(offscreen)
 	// A failure means that tbcam-view is gone, which ends the process by itself.
-	_ = g.report(shm.Report{Action: shm.Shown, ID: g.drawn, At: shm.Monotonic()})
+	_ = g.sendReport(shm.Report{Action: shm.Shown, ID: g.drawn, At: shm.Monotonic()})
 	g.drawn = 0
 }

@@ -27,14 +27,14 @@ type inbox struct {
 // retryAfter is how long the window may take to look before it is woken again.
 const retryAfter = 50 * time.Millisecond
 
-// receive fills the inbox and wakes the window. It ends the process when
+// receiveUpdates fills the inbox and wakes the window. It ends the process when
 // tbcam-view is gone, even if the window hangs.
-func (in *inbox) receive(conn *shm.Conn) {
+func (in *inbox) receiveUpdates(conn *shm.Conn) {
 	for {
 		var u shm.Update
 		memory, err := conn.Receive(&u)
 		if err == nil {
-			err = in.put(u, memory)
+			err = in.putUpdate(u, memory)
 		}
 		if errors.Is(err, io.EOF) {
 			os.Exit(0)
@@ -46,7 +46,7 @@ func (in *inbox) receive(conn *shm.Conn) {
 	}
 }
 
-func (in *inbox) put(u shm.Update, memory *os.File) error {
+func (in *inbox) putUpdate(u shm.Update, memory *os.File) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if u.Format != nil {
@@ -64,7 +64,7 @@ func (in *inbox) put(u shm.Update, memory *os.File) error {
 		in.frame()
 	}
 	if !in.skip || !u.Quiet() {
-		in.wake()
+		in.wakeWindow()
 	}
 	return nil
 }
@@ -76,19 +76,19 @@ func (in *inbox) skipFrames(skip bool) {
 	in.skip = skip
 }
 
-// nudge wakes the window after some time.
-func (in *inbox) nudge(after time.Duration) {
+// wakeAfter wakes the window after some time.
+func (in *inbox) wakeAfter(after time.Duration) {
 	time.AfterFunc(after, func() {
 		in.mu.Lock()
 		defer in.mu.Unlock()
-		in.wake()
+		in.wakeWindow()
 	})
 }
 
-// wake wakes the window, again and again until it looks: a wake-up is lost while
+// wakeWindow wakes the window, again and again until it looks: a wake-up is lost while
 // ebiten waits for a change of the window's size.
-func (in *inbox) wake() {
-	//lint:ignore SA1019 see game.start
+func (in *inbox) wakeWindow() {
+	//lint:ignore SA1019 see game.startListening
 	ebiten.ScheduleFrame()
 	if in.retry == nil {
 		in.retry = time.AfterFunc(retryAfter, in.wakeAgain)
@@ -99,15 +99,15 @@ func (in *inbox) wakeAgain() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.retry != nil {
-		//lint:ignore SA1019 see game.start
+		//lint:ignore SA1019 see game.startListening
 		ebiten.ScheduleFrame()
 		in.retry.Reset(retryAfter)
 	}
 }
 
-// take empties the inbox, and reports whether anything was in it. The caller
+// takeAll empties the inbox, and reports whether anything was in it. The caller
 // owns the slots, if there are any.
-func (in *inbox) take() (u shm.Update, slots *shm.Reader, ok bool) {
+func (in *inbox) takeAll() (u shm.Update, slots *shm.Reader, ok bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.retry == nil {

@@ -52,13 +52,13 @@ type did struct {
 	pressed, down, released, double bool        // the left button
 }
 
-// something reports whether the user did anything at all.
-func (d *did) something() bool {
+// hasActed reports whether the user did anything at all.
+func (d *did) hasActed() bool {
 	return len(d.keys) > 0 || d.moved != image.Point{} || d.wheel != 0 || d.pressed || d.released
 }
 
-// poll returns what the user did since the last look.
-func (in *input) poll() (d did) {
+// pollInput returns what the user did since the last look.
+func (in *input) pollInput() (d did) {
 	d.keys = in.pollKeys()
 	d.shift = wasHeld(ebiten.KeyShiftLeft) || wasHeld(ebiten.KeyShiftRight)
 	d.mouse = image.Pt(ebiten.CursorPosition())

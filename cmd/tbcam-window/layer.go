@@ -27,8 +27,8 @@ type layer struct {
 	uploaded *image.RGBA
 }
 
-// refresh paints the layer if that is due.
-func (l *layer) refresh() {
+// redrawTexture paints the layer if that is due.
+func (l *layer) redrawTexture() {
 	if !l.stale {
 		return
 	}
@@ -41,7 +41,7 @@ func (l *layer) refresh() {
 
 // size returns how large the layer is where it is not made smaller.
 func (l *layer) size() image.Point {
-	l.refresh()
+	l.redrawTexture()
 	if l.painted == nil {
 		return image.Point{}
 	}
@@ -51,7 +51,7 @@ func (l *layer) size() image.Point {
 // sprite returns the layer in a part of the screen, smaller where it does not fit, and
 // false if there is nothing to be seen.
 func (l *layer) sprite(room image.Rectangle) (paint.Sprite, bool) {
-	l.refresh()
+	l.redrawTexture()
 	if l.painted == nil || room.Empty() {
 		return paint.Sprite{}, false
 	}
@@ -61,8 +61,8 @@ func (l *layer) sprite(room image.Rectangle) (paint.Sprite, bool) {
 	return paint.Align(l.fitted, room, l.x, l.y), true
 }
 
-// draw draws the layer's sprite with the graphics card.
-func (l *layer) draw(screen *ebiten.Image, s paint.Sprite) {
+// drawIn draws the layer's sprite with the graphics card.
+func (l *layer) drawIn(screen *ebiten.Image, s paint.Sprite) {
 	l.upload(s.Image)
 	var o ebiten.DrawImageOptions
 	o.GeoM.Translate(float64(s.At.X), float64(s.At.Y))

@@ -17,14 +17,14 @@ const heap = 64 << 20
 
 func main() {
 	debug.SetMemoryLimit(heap)
-	if err := run(); err != nil {
+	if err := runWindow(); err != nil {
 		fmt.Fprintln(os.Stderr, "tbcam-window:", err)
 		os.Exit(1)
 	}
 }
 
-// run shows the window until its user closes it.
-func run() error {
+// runWindow shows the window until its user closes it.
+func runWindow() error {
 	conn, err := shm.Child(inherited.Socket)
 	if err != nil {
 		return fmt.Errorf("take socket: %w", err)

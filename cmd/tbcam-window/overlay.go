@@ -66,9 +66,9 @@ func (o *overlay) layers() []*layer {
 	return []*layer{&o.controls, &o.statistics, &o.chips, &o.notice, &o.text, &o.keys}
 }
 
-// resize sets how large the screen is, and how many of its pixels make up a
+// setScreen sets how large the screen is, and how many of its pixels make up a
 // device-independent one. It reports whether that is new.
-func (o *overlay) resize(width, height int, scale float64) bool {
+func (o *overlay) setScreen(width, height int, scale float64) bool {
 	if width == o.width && height == o.height && scale == o.style.Scale {
 		return false
 	}
@@ -77,19 +77,19 @@ func (o *overlay) resize(width, height int, scale float64) bool {
 	}
 	o.width, o.height = width, height
 	o.list.Reveal()
-	o.refresh()
+	o.redrawAll()
 	return true
 }
 
-// refresh has everything painted again.
-func (o *overlay) refresh() {
+// redrawAll has everything painted again.
+func (o *overlay) redrawAll() {
 	for _, l := range o.layers() {
 		l.stale = true
 	}
 }
 
-// apply takes over an update, and reports whether that is seen.
-func (o *overlay) apply(u shm.Update) (seen bool) {
+// applyUpdate takes over an update, and reports whether that is seen.
+func (o *overlay) applyUpdate(u shm.Update) (seen bool) {
 	if u.Message != nil && *u.Message != o.message {
 		o.message = *u.Message
 		o.text.stale, seen = true, true
@@ -130,9 +130,9 @@ func (o *overlay) setNotice(text string) {
 	o.noticed, o.until, o.notice.stale = text, time.Now().Add(noticeTime), true
 }
 
-// expire ends what has had its time: the notice, and values that the camera did
+// expireNotices ends what has had its time: the notice, and values that the camera did
 // not grant. It reports whether anything ended.
-func (o *overlay) expire() bool {
+func (o *overlay) expireNotices() bool {
 	settled := o.list.Settle() && o.panel
 	o.controls.stale = o.controls.stale || settled
 	if o.noticed == "" || time.Now().Before(o.until) {
@@ -153,8 +153,8 @@ func (o *overlay) panelWidth() int {
 	return controls.Width(o.style, o.width)
 }
 
-// room returns the part of the screen that is for the boxes.
-func (o *overlay) room() image.Rectangle {
+// boxArea returns the part of the screen that is for the boxes.
+func (o *overlay) boxArea() image.Rectangle {
 	width := o.width - o.panelWidth()
 	if width < o.style.Px(120) { // too little: over the panel
 		width = o.width
@@ -162,9 +162,9 @@ func (o *overlay) room() image.Rectangle {
 	return image.Rect(0, 0, width, o.height).Inset(o.margin())
 }
 
-// draw draws everything with the graphics card.
-func (o *overlay) draw(screen *ebiten.Image) {
-	o.each(func(l *layer, s paint.Sprite) { l.draw(screen, s) })
+// drawLayers draws everything with the graphics card.
+func (o *overlay) drawLayers(screen *ebiten.Image) {
+	o.each(func(l *layer, s paint.Sprite) { l.drawIn(screen, s) })
 }
 
 // sprites returns everything, the lowest first.
@@ -180,7 +180,7 @@ func (o *overlay) each(f func(*layer, paint.Sprite)) {
 		layers = []*layer{&o.controls, &o.keys}
 	}
 	for _, l := range layers {
-		room := o.room()
+		room := o.boxArea()
 		switch {
 		case l.whole:
 			room = image.Rect(0, 0, o.width, o.height)
@@ -197,14 +197,14 @@ func (o *overlay) paintMessage() *image.RGBA {
 	if o.message == "" {
 		return nil
 	}
-	return o.style.Message(o.message, max(o.room().Dx(), 1))
+	return o.style.Message(o.message, max(o.boxArea().Dx(), 1))
 }
 
 func (o *overlay) paintNotice() *image.RGBA {
 	if o.noticed == "" {
 		return nil
 	}
-	return o.style.Pill(o.noticed, o.room().Dx(), color.RGBA{})
+	return o.style.Pill(o.noticed, o.boxArea().Dx(), color.RGBA{})
 }
 
 func (o *overlay) paintStatistics() *image.RGBA {
@@ -212,9 +212,9 @@ func (o *overlay) paintStatistics() *image.RGBA {
 	case o.level == noStatistics || len(o.status) == 0:
 		return nil
 	case o.level == lineOfStatistics:
-		return o.style.Pill(o.status[0], o.room().Dx(), color.RGBA{})
+		return o.style.Pill(o.status[0], o.boxArea().Dx(), color.RGBA{})
 	}
-	return o.style.Statistics(o.latency, o.status[1:], o.room().Dx())
+	return o.style.Statistics(o.latency, o.status[1:], o.boxArea().Dx())
 }
 
 // paintChips draws what is not as usual: a recording, a frozen or zoomed frame.
@@ -233,7 +233,7 @@ func (o *overlay) paintChips() *image.RGBA {
 	if texts == nil {
 		return nil
 	}
-	return o.style.Pill(strings.Join(texts, " · "), o.room().Dx(), dot)
+	return o.style.Pill(strings.Join(texts, " · "), o.boxArea().Dx(), dot)
 }
 
 // helpColumns is from which width of the screen on, in device-independent pixels,
@@ -253,10 +253,10 @@ func (o *overlay) paintHelp() *image.RGBA {
 		rows[i] = paint.Row{k.Name, k.Does}
 	}
 	columns := 1
-	if !o.panel && o.room().Dx() >= o.style.Px(helpColumns) {
+	if !o.panel && o.boxArea().Dx() >= o.style.Px(helpColumns) {
 		columns = 2
 	}
-	return o.style.Help(rows, columns, o.room().Dy())
+	return o.style.Help(rows, columns, o.boxArea().Dy())
 }
 
 func (o *overlay) paintControls() *image.RGBA {

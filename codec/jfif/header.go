@@ -58,7 +58,7 @@ func (h Header) Format() capture.Format {
 func ParseHeader(data []byte) (Header, error) {
 	h, err := readSegments(data)
 	if err == nil {
-		err = h.check()
+		err = h.checkShown()
 	}
 	if err != nil {
 		return Header{}, err
@@ -78,7 +78,7 @@ func readSegments(data []byte) (Header, error) {
 	for at := start + 2; h.Scan == 0; {
 		s, err := NextSegment(data, at)
 		if err == nil {
-			err = h.take(s, data)
+			err = h.takeSegment(s, data)
 		}
 		if err != nil {
 			return Header{}, err
@@ -88,8 +88,8 @@ func readSegments(data []byte) (Header, error) {
 	return h, nil
 }
 
-// check refuses frames that cannot be shown: in RGB, or too large.
-func (h *Header) check() error {
+// checkShown refuses frames that cannot be shown: in RGB, or too large.
+func (h *Header) checkShown() error {
 	if h.isRGB() {
 		return fmt.Errorf("%w: RGB, not Y'CbCr", Unsupported)
 	}
@@ -113,8 +113,8 @@ func (h *Header) isRGB() bool {
 	return h.ids == [3]byte{'R', 'G', 'B'}
 }
 
-// take keeps what one marker segment defines.
-func (h *Header) take(s Segment, data []byte) error {
+// takeSegment keeps what one marker segment defines.
+func (h *Header) takeSegment(s Segment, data []byte) error {
 	h.junk = h.junk || s.Junk
 	payload := data[s.Payload:s.End]
 	switch {

@@ -24,7 +24,7 @@ func readFixture(t testing.TB, name string) []byte {
 	return data
 }
 
-// TestFixtures keeps the sample files as the table says.
+// TestFixtures keeps the sample files as the table has them.
 func TestFixtures(t *testing.T) {
 	for _, s := range jpegsamples.All {
 		want := s.Make(readFixture(t, s.Base))
@@ -35,7 +35,7 @@ func TestFixtures(t *testing.T) {
 			}
 		}
 		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%s is not what the table says (%v); make it with -update", path, err)
+			t.Errorf("%s is not what the table has (%v); make it with -update", path, err)
 		}
 	}
 }

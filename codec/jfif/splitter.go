@@ -58,7 +58,7 @@ func (s *Splitter) Next() ([]byte, error) {
 		if frame != nil {
 			return frame, nil
 		}
-		if err := s.fill(); err != nil {
+		if err := s.fillBuffer(); err != nil {
 			return nil, err
 		}
 	}
@@ -146,9 +146,9 @@ func (s *Splitter) skipScan() (found bool) {
 	return found
 }
 
-// fill reads once. It makes room by moving what is left to the front, and by
+// fillBuffer reads once. It makes room by moving what is left to the front, and by
 // growing while a frame is larger than the buffer.
-func (s *Splitter) fill() error {
+func (s *Splitter) fillBuffer() error {
 	if len(s.buf)-s.end < chunk {
 		if s.end-s.start > len(s.buf)/2 {
 			s.buf = append(s.buf, make([]byte, len(s.buf))...)

@@ -22,7 +22,7 @@ const (
 	// applications open a camera several times before they use it.
 	grace = 3 * time.Second
 	// stale is how long the last frame is shown when no other comes and nobody
-	// says why.
+	// logs why.
 	stale = 3 * time.Second
 	// placeholderEvery is the time between two placeholders.
 	placeholderEvery = 250 * time.Millisecond
@@ -45,7 +45,7 @@ type Options struct {
 	// what is waited for and since when; "" for that.
 	Placeholder string
 	// OnDemand has Need called with false while no application reads the camera,
-	// where the driver can tell.
+	// where the driver can report it.
 	OnDemand bool
 	// Need, if not nil, is called with whether frames are needed, at each change.
 	Need func(bool)
@@ -130,9 +130,9 @@ func New(o Options) *Camera {
 // until Close.
 func (c *Camera) Start() error {
 	c.mu.Lock()
-	err := c.reopen(true)
+	err := c.reopenNode(true)
 	c.mu.Unlock()
-	go c.run()
+	go c.writeLoop()
 	return err
 }
 
@@ -217,7 +217,7 @@ func (c *Camera) Present(f *capture.Frame) error {
 		f.Release()
 		return nil
 	}
-	painted, err := c.painter.paint(f)
+	painted, err := c.painter.paintFrame(f)
 	if c.o.Decoded != nil && c.jpegs.Load() {
 		c.o.Decoded(err)
 	}
@@ -249,7 +249,7 @@ func (c *Camera) Close() error {
 		c.placeholder.Release()
 	}
 	if c.painter != nil {
-		c.painter.close()
+		c.painter.closeCodecs()
 	}
 	if c.output == nil {
 		return nil
@@ -257,8 +257,8 @@ func (c *Camera) Close() error {
 	return c.output.Close()
 }
 
-// run does what is due.
-func (c *Camera) run() {
+// writeLoop does what is due.
+func (c *Camera) writeLoop() {
 	defer close(c.done)
 	for {
 		c.mu.Lock()
@@ -282,7 +282,7 @@ func (c *Camera) writeDue() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.output == nil {
-		_ = c.reopen(false) // which logs why not, and tries again
+		_ = c.reopenNode(false) // which logs why not, and tries again
 		return
 	}
 	_ = c.writeLast()
@@ -308,7 +308,7 @@ func (c *Camera) dropLast() {
 
 func (c *Camera) showPlaceholder() error {
 	c.timer.Reset(placeholderEvery)
-	if lines := c.lines(); c.placeholder == nil || !slices.Equal(lines, c.text) {
+	if lines := c.placeholderLines(); c.placeholder == nil || !slices.Equal(lines, c.text) {
 		f, err := c.painter.drawText(lines)
 		if err != nil {
 			c.o.Log.Debug("draw the placeholder", "err", err)
@@ -322,8 +322,8 @@ func (c *Camera) showPlaceholder() error {
 	return c.writeFrame(c.placeholder)
 }
 
-// lines returns the text of the placeholder.
-func (c *Camera) lines() []string {
+// placeholderLines returns the text of the placeholder.
+func (c *Camera) placeholderLines() []string {
 	if c.o.Placeholder != "" {
 		return strings.Split(c.o.Placeholder, "\n")
 	}
@@ -406,8 +406,8 @@ func (c *Camera) turnOff() {
 	c.o.Need(false)
 }
 
-// reopen opens the node, or the first one that is free; create allows to make one.
-func (c *Camera) reopen(create bool) error {
+// reopenNode opens the node, or the first one that is free; create allows to make one.
+func (c *Camera) reopenNode(create bool) error {
 	err := c.openAny()
 	if create && c.needsAnother(err) {
 		err = c.openMade(err)
@@ -505,7 +505,7 @@ func (c *Camera) openFirst(n NodeInfo, format capture.Format) error {
 		return err
 	}
 	if err = c.openAs(n, painter); c.painter == nil {
-		painter.close() // another node may get another format
+		painter.closeCodecs() // another node may get another format
 	}
 	return err
 }

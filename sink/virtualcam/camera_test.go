@@ -44,7 +44,7 @@ func TestSteadyRate(t *testing.T) {
 						t.Fatalf("a placeholder after %v", w.at.Sub(begin))
 					}
 					if gap := w.at.Sub(last); gap > time.Second/30*3/2 {
-						t.Errorf("no picture for %v", gap)
+						t.Errorf("no frame for %v", gap)
 					}
 					last = w.at
 					if w.at.Sub(begin) < 10*time.Second && w.sequence > 0 {
@@ -52,17 +52,17 @@ func TestSteadyRate(t *testing.T) {
 					}
 				}
 				if count < tt.least || count > tt.most {
-					t.Errorf("%d pictures, want %d to %d", count, tt.least, tt.most)
+					t.Errorf("%d frames, want %d to %d", count, tt.least, tt.most)
 				}
 			})
 		})
 	}
 }
 
-// TestAlwaysAPicture: there is a placeholder before the first frame, at once when
+// TestAlwaysAFrame: there is a placeholder before the first frame, at once when
 // it is known that none comes, and after a while when it is not; and the frame
 // comes back by itself.
-func TestAlwaysAPicture(t *testing.T) {
+func TestAlwaysAFrame(t *testing.T) {
 	play(t, on(), new(fake), func(s *stage) {
 		s.start()
 		wantPlaceholders := func(when string, after time.Duration) {
@@ -82,14 +82,14 @@ func TestAlwaysAPicture(t *testing.T) {
 		wantPlaceholders("at first", 0)
 		s.film(tiny, time.Second/30, time.Second)
 		s.camera.Notice(sink.Notice{Brief: "waiting for tbcam-send"})
-		wantPlaceholders("told", 0)
+		wantPlaceholders("reported", 0)
 		s.film(capture.Format{Pixel: capture.YUYV, Width: 32, Height: 48}, time.Second/30, time.Second)
 		if last := s.last(); last.sequence == 0 || last.format != tiny {
-			t.Errorf("a picture of another size makes readers see %+v", last)
+			t.Errorf("a frame of another size makes readers see %+v", last)
 		}
 		s.wait(stale - time.Second/2)
 		if last := s.last(); last.sequence == 0 {
-			t.Error("the last picture is gone too early")
+			t.Error("the last frame is gone too early")
 		}
 		wantPlaceholders("without a word", time.Second)
 		s.film(tiny, time.Second/30, time.Second)
@@ -105,7 +105,7 @@ func TestAlwaysAPicture(t *testing.T) {
 func TestOnDemand(t *testing.T) {
 	o := on()
 	o.OnDemand = true
-	play(t, o, &fake{tells: true}, func(s *stage) {
+	play(t, o, &fake{reports: true}, func(s *stage) {
 		s.start()
 		s.users <- 0
 		s.wait(10 * time.Second)
@@ -119,7 +119,7 @@ func TestOnDemand(t *testing.T) {
 		s.film(tiny, time.Second/30, time.Second)
 		s.users <- 1 // newest of two
 		s.users <- 0
-		s.users <- 0 // said again, which is no new end
+		s.users <- 0 // repeated, which is no new end
 		s.wait(grace - time.Second)
 		s.users <- 0
 		s.users <- 1 // in time
@@ -143,8 +143,8 @@ func TestOnDemand(t *testing.T) {
 	})
 }
 
-// TestDriverThatCannotTell: the camera stays on, and that is said once.
-func TestDriverThatCannotTell(t *testing.T) {
+// TestDriverThatCannotReport: the camera stays on, and that is logged once.
+func TestDriverThatCannotReport(t *testing.T) {
 	o := on()
 	o.OnDemand = true
 	play(t, o, new(fake), func(s *stage) {
@@ -153,7 +153,7 @@ func TestDriverThatCannotTell(t *testing.T) {
 		s.wait(10 * time.Second)
 		s.wantNeeds(true)
 		if n := s.logged("the camera stays on without readers"); n != 1 || len(s.opened) != 2 {
-			t.Errorf("said %d times in %d openings", n, len(s.opened))
+			t.Errorf("logged %d times in %d openings", n, len(s.opened))
 		}
 	})
 }
@@ -177,12 +177,12 @@ func TestFaultsOfTheNode(t *testing.T) {
 			t.Errorf("readers see %+v", last)
 		}
 		if s.logged("no such device") != 1 || s.logged("another program writes") != 1 {
-			t.Errorf("it says %s", s.log.String())
+			t.Errorf("got %s", s.log.String())
 		}
 	})
 }
 
-// TestNodeThatIsRefused: Start says why, and it is taken when that is over.
+// TestNodeThatIsRefused: Start reports why, and it is taken when that is over.
 func TestNodeThatIsRefused(t *testing.T) {
 	play(t, on(), &fake{refuse: ErrInUse}, func(s *stage) {
 		if err := s.camera.Start(); !errors.Is(err, ErrInUse) {
@@ -194,13 +194,13 @@ func TestNodeThatIsRefused(t *testing.T) {
 		s.wait(retry)
 		s.wantNeeds(true)
 		if n := s.logged("another program"); n != 0 {
-			t.Errorf("what Start said is said %d times more", n)
+			t.Errorf("what Start reported is logged %d times more", n)
 		}
 	})
 }
 
 // TestNodeThatIsSmall: it is used at the size that it can have, unless another was
-// asked for: then the error names both. That a node is missing is not said.
+// asked for: then the error names both. That a node is missing is not logged.
 func TestNodeThatIsSmall(t *testing.T) {
 	for _, node := range []string{"/dev/video7", Auto} {
 		o := Options{Node: node, Want: capture.Format{Width: 640, Height: 360}}
@@ -208,7 +208,7 @@ func TestNodeThatIsSmall(t *testing.T) {
 			s.start()
 			want := capture.Format{Pixel: capture.YUYV, Width: 400, Height: 360}
 			if len(s.opened) != 1 || s.opened[0] != want || s.logged("cannot have the wanted size") != 1 {
-				t.Errorf("%s: opened as %v, it says %s", node, s.opened, s.log.String())
+				t.Errorf("%s: opened as %v, got %s", node, s.opened, s.log.String())
 			}
 			s.locked(func() { s.fail = errors.New("a fault") })
 			s.film(want, time.Second/30, 2*time.Second)
@@ -225,13 +225,13 @@ func TestNodeThatIsSmall(t *testing.T) {
 			}
 			s.wait(5 * retry)
 			if s.log.Len() > 0 {
-				t.Errorf("%s: what Start said is said again: %s", node, s.log.String())
+				t.Errorf("%s: what Start reported is logged again: %s", node, s.log.String())
 			}
 		})
 	}
 }
 
-// TestUndecodable: of a node that has JPEGs it is told what cannot be decoded; frames
+// TestUndecodable: for a node that has JPEGs it learns what cannot be decoded; frames
 // of other nodes were decoded before.
 func TestUndecodable(t *testing.T) {
 	for pixel, want := range map[capture.PixelFormat]int{capture.MJPEG: 5, capture.YUYV: 0} {
@@ -253,8 +253,8 @@ func TestUndecodable(t *testing.T) {
 	}
 }
 
-// TestPictureTooLarge costs only itself.
-func TestPictureTooLarge(t *testing.T) {
+// TestFrameTooLarge costs only itself.
+func TestFrameTooLarge(t *testing.T) {
 	play(t, on(), new(fake), func(s *stage) {
 		s.start()
 		s.locked(func() { s.fail = ErrFormat })
@@ -283,7 +283,7 @@ func TestAutoTakesWhatIsFree(t *testing.T) {
 		}
 		s.wait(5 * retry)
 		if n := s.logged("free"); n != 0 {
-			t.Errorf("what Start said is said %d times more", n)
+			t.Errorf("what Start reported is logged %d times more", n)
 		}
 	})
 }
@@ -332,7 +332,7 @@ func TestOwnPlaceholder(t *testing.T) {
 	o.Placeholder = "back soon\nI am having lunch"
 	play(t, o, new(fake), func(s *stage) {
 		s.start()
-		if got := s.camera.lines(); len(got) != 2 || got[1] != "I am having lunch" {
+		if got := s.camera.placeholderLines(); len(got) != 2 || got[1] != "I am having lunch" {
 			t.Errorf("it shows %q", got)
 		}
 	})

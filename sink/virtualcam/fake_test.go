@@ -29,10 +29,10 @@ var errMake = errors.New("run this command")
 // fake is a machine with a node, which is its own output, and perhaps one that
 // others use.
 type fake struct {
-	node  NodeInfo
-	taken string // path of a node that another program writes to
-	tells bool   // the driver tells who reads
-	most  int    // pixels of a line and lines that it can have, 0 for any
+	node    NodeInfo
+	taken   string // path of a node that another program writes to
+	reports bool   // the driver reports who reads
+	most    int    // pixels of a line and lines that it can have, 0 for any
 
 	mu      sync.Mutex
 	users   chan int
@@ -96,7 +96,7 @@ func (f *fake) Describe(text string) error {
 }
 
 func (f *fake) Users() (<-chan int, error) {
-	if !f.tells {
+	if !f.reports {
 		return nil, errors.ErrUnsupported
 	}
 	return f.users, nil
@@ -125,7 +125,7 @@ func (f *fake) since(begin time.Time) []written {
 	return slices.Clone(f.written[first:])
 }
 
-// stage is a camera on a fake machine, with what it asks for and says.
+// stage is a camera on a fake machine, with what it asks for and logs.
 type stage struct {
 	*fake
 	camera *Camera

@@ -21,10 +21,10 @@ import (
 // a camera that starts at once.
 const soon = 1500 * time.Millisecond
 
-// TestFirstPictureOnDemand measures, by this machine's clock, how long an
+// TestFirstFrameOnDemand measures, by this machine's clock, how long an
 // application waits for the first frame through a session, JPEGs and all. The
 // camera and the node are simulated.
-func TestFirstPictureOnDemand(t *testing.T) {
+func TestFirstFrameOnDemand(t *testing.T) {
 	var pool capture.Pool
 	log := slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -39,7 +39,7 @@ func TestFirstPictureOnDemand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := &fake{tells: true, users: make(chan int)}
+	node := &fake{reports: true, users: make(chan int)}
 	c := New(Options{
 		Driver: node,
 		Node:   "/dev/video7", OnDemand: true, Pool: &pool, Log: log,
@@ -66,11 +66,11 @@ func TestFirstPictureOnDemand(t *testing.T) {
 		node.users <- 1
 		for !node.showsCamera(begin) {
 			if time.Since(begin) > soon {
-				t.Fatalf("no picture %v after STREAMON", soon)
+				t.Fatalf("no frame %v after STREAMON", soon)
 			}
 			time.Sleep(time.Millisecond)
 		}
-		t.Logf("the first picture came %v after STREAMON", time.Since(begin))
+		t.Logf("the first frame came %v after STREAMON", time.Since(begin))
 		node.users <- 0
 		c.turnOff() // the grace is not the matter here
 	}

@@ -39,7 +39,7 @@ func newPainter(format capture.Format, fit codec.Fit, pool *capture.Pool) (*pain
 	return p, nil
 }
 
-func (p *painter) close() {
+func (p *painter) closeCodecs() {
 	p.converter.Close()
 	if p.encoder != nil {
 		p.decoder.Close()
@@ -47,26 +47,26 @@ func (p *painter) close() {
 	}
 }
 
-// paint takes over a frame, and returns it in the node's format, owned by the
+// paintFrame takes over a frame, and returns it in the node's format, owned by the
 // caller; it is the same one where nothing needs to change.
-func (p *painter) paint(f *capture.Frame) (*capture.Frame, error) {
+func (p *painter) paintFrame(f *capture.Frame) (*capture.Frame, error) {
 	if f.Format == p.format && (p.encoder == nil || isWhole(f)) {
 		return f, nil
 	}
 	if p.encoder == nil {
-		return p.convert(f, p.format)
+		return p.convertFrame(f, p.format)
 	}
 	raw, err := p.decoder.Decode(f)
 	if err != nil {
 		return nil, err
 	}
-	if raw, err = p.convert(raw, p.rawFormat()); err != nil {
+	if raw, err = p.convertFrame(raw, p.rawFormat()); err != nil {
 		return nil, err
 	}
 	return p.encoder.Encode(raw)
 }
 
-// isWhole reports whether a JPEG is what its frame says: it is the peer's, and
+// isWhole reports whether a JPEG agrees with its frame's format: it is the peer's, and
 // applications are going to decode it.
 func isWhole(f *capture.Frame) bool {
 	header, err := jfif.HeaderOf(f)
@@ -82,8 +82,8 @@ func (p *painter) rawFormat() capture.Format {
 	return raw
 }
 
-// convert takes over f.
-func (p *painter) convert(f *capture.Frame, to capture.Format) (*capture.Frame, error) {
+// convertFrame takes over f.
+func (p *painter) convertFrame(f *capture.Frame, to capture.Format) (*capture.Frame, error) {
 	defer f.Release()
 	if !p.pool.Room(to.Size()) {
 		return nil, fmt.Errorf("convert for a virtual camera: %w for %d bytes", codec.ErrNoRoom, to.Size())
@@ -103,5 +103,5 @@ func (p *painter) drawText(lines []string) (*capture.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.paint(f)
+	return p.paintFrame(f)
 }

@@ -17,7 +17,7 @@ func newTestPainter(t *testing.T, f capture.Format, pool *capture.Pool) *painter
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		p.close()
+		p.closeCodecs()
 		if n := pool.Outstanding(); n != 0 {
 			t.Errorf("%d frames are not released", n)
 		}
@@ -61,7 +61,7 @@ func TestJPEGsAreCopied(t *testing.T) {
 			p := newTestPainter(t, tt.to, &pool)
 			f := sample(t, &pool, tt.name)
 			defer f.Release()
-			g, err := p.paint(f.Retain())
+			g, err := p.paintFrame(f.Retain())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,24 +77,24 @@ func TestJPEGsAreCopied(t *testing.T) {
 	}
 }
 
-// TestLyingJPEG: what is not the frame that its frame says does not reach
+// TestLyingJPEG: what is not the frame that is announced does not reach
 // applications.
 func TestLyingJPEG(t *testing.T) {
 	var pool capture.Pool
 	f := sample(t, &pool, "good-422.jpg")
 	f.Format.Width *= 2
 	p := newTestPainter(t, f.Format, &pool)
-	if g, err := p.paint(f); err == nil {
+	if g, err := p.paintFrame(f); err == nil {
 		g.Release()
 		t.Error("it is passed on")
 	}
-	if g, err := p.paint(sample(t, &pool, "no-eoi.jpg")); err == nil {
+	if g, err := p.paintFrame(sample(t, &pool, "no-eoi.jpg")); err == nil {
 		g.Release()
 		t.Error("half of it is passed on")
 	}
 	junk := pool.Get(100)
 	junk.Format = p.format
-	if g, err := p.paint(junk); err == nil {
+	if g, err := p.paintFrame(junk); err == nil {
 		g.Release()
 		t.Error("junk is passed on")
 	}

@@ -71,45 +71,45 @@ func (w *Window) receiveReports() error {
 func (w *Window) handleReport(r shm.Report) error {
 	switch r.Action {
 	case shm.Shown:
-		w.shown(r)
+		w.deliverShown(r)
 	case shm.Started:
-		w.deliver(Event{Kind: Started})
+		w.deliverEvent(Event{Kind: Started})
 	case shm.Snapshot:
-		w.snapshot()
+		w.takeSnapshot()
 	case shm.Record:
-		w.deliver(Event{Kind: Record})
+		w.deliverEvent(Event{Kind: Record})
 	case shm.Statistics:
-		w.deliver(Event{Kind: Statistics, On: r.On})
+		w.deliverEvent(Event{Kind: Statistics, On: r.On})
 	case shm.SetControl:
-		w.deliver(Event{Kind: SetControl, Control: r.Control, Value: r.Value})
+		w.deliverEvent(Event{Kind: SetControl, Control: r.Control, Value: r.Value})
 	case shm.Quit:
 		w.noteEnd(ErrClosed)
-		w.deliver(Event{Kind: Quit})
+		w.deliverEvent(Event{Kind: Quit})
 	default:
 		return fmt.Errorf("unknown report %.20q", r.Action)
 	}
 	return nil
 }
 
-// deliver waits for a place in the queue, or for Close.
-func (w *Window) deliver(e Event) {
+// deliverEvent waits for a place in the queue, or for Close.
+func (w *Window) deliverEvent(e Event) {
 	select {
 	case w.events <- e:
 	case <-w.closing:
 	}
 }
 
-func (w *Window) snapshot() {
+func (w *Window) takeSnapshot() {
 	w.mu.Lock()
 	p := w.showing
 	w.mu.Unlock()
-	w.deliver(Event{Kind: Snapshot, Sequence: p.sequence, At: p.at})
+	w.deliverEvent(Event{Kind: Snapshot, Sequence: p.sequence, At: p.at})
 }
 
-// shown delivers that a frame was shown, if that can be true.
-func (w *Window) shown(r shm.Report) {
+// deliverShown delivers that a frame was shown, if that can be true.
+func (w *Window) deliverShown(r shm.Report) {
 	w.mu.Lock()
-	p, ok := w.pending.take(r)
+	p, ok := w.pending.takeFrame(r)
 	if ok {
 		w.stats.Shown++
 		w.showing = p
@@ -138,15 +138,15 @@ type pendingFrame struct {
 	at        [capture.NumStages]time.Time
 }
 
-// add returns the identity that it gave to the frame.
-func (p *pendingFrames) add(f *capture.Frame) uint64 {
+// addFrame returns the identity that it gave to the frame.
+func (p *pendingFrames) addFrame(f *capture.Frame) uint64 {
 	p.last++
 	p.recent[p.last%uint64(len(p.recent))] = pendingFrame{p.last, shm.Monotonic(), f.Sequence, f.At}
 	return p.last
 }
 
-// take forgets the frame of a report, and reports whether the report can be true.
-func (p *pendingFrames) take(r shm.Report) (pendingFrame, bool) {
+// takeFrame forgets the frame of a report, and reports whether the report can be true.
+func (p *pendingFrames) takeFrame(r shm.Report) (pendingFrame, bool) {
 	place := &p.recent[r.ID%uint64(len(p.recent))]
 	known := *place
 	if known.id == 0 || known.id != r.ID || r.At < known.presented || r.At > shm.Monotonic() {

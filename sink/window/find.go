@@ -10,8 +10,8 @@ import (
 
 const program = "tbcam-window"
 
-// find returns the path of the window's program.
-func find(override string) (string, error) {
+// findProgram returns the path of the window's program.
+func findProgram(override string) (string, error) {
 	if override != "" {
 		return override, nil
 	}

@@ -22,26 +22,26 @@ const (
 
 // SetTitle sets the text of the title bar.
 func (w *Window) SetTitle(title string) {
-	title = clip(title, maxText)
-	w.out.put(func(u *shm.Update) { u.Title = &title })
+	title = clipText(title, maxText)
+	w.out.putChange(func(u *shm.Update) { u.Title = &title })
 }
 
 // SetMessage shows a text over the dimmed frame: a heading, and below it lines
 // of detail; "" ends that.
 func (w *Window) SetMessage(message string) {
-	message = clip(message, maxText)
-	w.out.put(func(u *shm.Update) { u.Message = &message })
+	message = clipText(message, maxText)
+	w.out.putChange(func(u *shm.Update) { u.Message = &message })
 }
 
 // Notice shows a text for a moment.
 func (w *Window) Notice(text string) {
-	text = clip(text, maxText)
-	w.out.put(func(u *shm.Update) { u.Notice = &text })
+	text = clipText(text, maxText)
+	w.out.putChange(func(u *shm.Update) { u.Notice = &text })
 }
 
 // SetRecording shows whether there is a recording.
 func (w *Window) SetRecording(on bool) {
-	w.out.put(func(u *shm.Update) { u.Recording = &on })
+	w.out.putChange(func(u *shm.Update) { u.Recording = &on })
 }
 
 // SetStatus sets the statistics: a line for all, and the lines of a table.
@@ -49,17 +49,17 @@ func (w *Window) SetStatus(lines []string) {
 	clipped := make([]string, min(len(lines), maxStatus))
 	limit := maxText
 	for i := range clipped {
-		clipped[i] = clip(lines[i], limit)
+		clipped[i] = clipText(lines[i], limit)
 		limit = maxLine
 	}
-	w.out.put(func(u *shm.Update) { u.Status = &clipped })
+	w.out.putChange(func(u *shm.Update) { u.Status = &clipped })
 }
 
 // AddLatency adds to the graph how long the frame that was shown last was under
 // way. The window gets it with the next frame and is not woken for it.
 func (w *Window) AddLatency(d time.Duration) {
 	ms := float32(math.Round(d.Seconds()*1e4) / 10)
-	w.out.enclose(shm.Update{Latency: []float32{ms}})
+	w.out.encloseMore(shm.Update{Latency: []float32{ms}})
 }
 
 // SetControls sets the controls of the camera. The window gets changes alone,
@@ -73,7 +73,7 @@ func (w *Window) SetControls(all []capture.Control) {
 		return
 	}
 	fitting := fitControls(all, maxControls)
-	w.out.put(func(u *shm.Update) { u.Controls = &fitting })
+	w.out.putChange(func(u *shm.Update) { u.Controls = &fitting })
 }
 
 // fitControls returns the first of the controls, of which the JSON is no longer than room.
@@ -89,6 +89,6 @@ func fitControls(all []capture.Control, room int) []capture.Control {
 	return fitting
 }
 
-func clip(s string, limit int) string {
+func clipText(s string, limit int) string {
 	return strings.ToValidUTF8(s[:min(len(s), limit)], "")
 }

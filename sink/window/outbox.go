@@ -21,25 +21,25 @@ type outbox struct {
 
 func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
 
-// put changes the update that waits.
-func (o *outbox) put(change func(*shm.Update)) {
+// putChange changes the update that waits.
+func (o *outbox) putChange(change func(*shm.Update)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
 		return
 	}
 	change(&o.update)
-	o.announce()
+	o.announceUpdate()
 }
 
-// enclose adds to the update that waits, or to the next one: it makes none.
-func (o *outbox) enclose(more shm.Update) {
+// encloseMore adds to the update that waits, or to the next one: it makes none.
+func (o *outbox) encloseMore(more shm.Update) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.update.Merge(more)
 }
 
-func (o *outbox) announce() {
+func (o *outbox) announceUpdate() {
 	select {
 	case o.ready <- struct{}{}:
 	default:
@@ -48,7 +48,7 @@ func (o *outbox) announce() {
 
 // putFormat takes over the memory for frames of a new format.
 func (o *outbox) putFormat(format capture.Format, memory *os.File) {
-	o.put(func(u *shm.Update) {
+	o.putChange(func(u *shm.Update) {
 		o.dropMemory()
 		u.Format, o.memory = &format, memory
 		memory = nil
@@ -58,8 +58,8 @@ func (o *outbox) putFormat(format capture.Format, memory *os.File) {
 	}
 }
 
-// take returns the update and the memory, if any, which the caller closes.
-func (o *outbox) take() (shm.Update, *os.File) {
+// takeUpdate returns the update and the memory, if any, which the caller closes.
+func (o *outbox) takeUpdate() (shm.Update, *os.File) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	update, memory := o.update, o.memory
@@ -67,8 +67,8 @@ func (o *outbox) take() (shm.Update, *os.File) {
 	return update, memory
 }
 
-// close ends ready. Nothing is taken in any more.
-func (o *outbox) close() {
+// closeReady ends ready. Nothing is taken in any more.
+func (o *outbox) closeReady() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed = true

@@ -6,8 +6,8 @@ import (
 	"github.com/tbcam/tbcam/capture"
 )
 
-// planar is the default of Options.Planar.
-func planar(f capture.Format) capture.Format {
+// planarFormat is the default of Options.Planar.
+func planarFormat(f capture.Format) capture.Format {
 	if info := f.Pixel.Info(); info.Layout == capture.Planar {
 		f.Pixel = info.Planar
 	}

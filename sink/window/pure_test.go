@@ -37,7 +37,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("found %s, %v; want %s", got, err, want)
 		}
 	}
-	if got, err := find("/a/b"); got != "/a/b" || err != nil {
+	if got, err := findProgram("/a/b"); got != "/a/b" || err != nil {
 		t.Errorf("override: %s, %v", got, err)
 	}
 }
@@ -71,7 +71,7 @@ func TestStderr(t *testing.T) {
 					t.Fatal(n, err)
 				}
 			}
-			if got := s.cause(died); got != c.want {
+			if got := s.endCause(died); got != c.want {
 				t.Errorf("%q: %q", c.text, got)
 			}
 		}
@@ -99,7 +99,7 @@ func TestPlanes(t *testing.T) {
 		for i := range f.Data {
 			f.Data[i] = byte(i + 1)
 		}
-		layout, err := shm.NewLayout(planar(f.Format))
+		layout, err := shm.NewLayout(planarFormat(f.Format))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestPlanes(t *testing.T) {
 		if pixel == capture.YVU420 {
 			order = []int{0, 2, 1}
 		}
-		packed, _ := planar(f.Format).Planes()
+		packed, _ := planarFormat(f.Format).Planes()
 		for _, i := range order {
 			for y := range layout.Planes[i].Lines {
 				got = append(got, dst[i][y*layout.Planes[i].Stride:][:packed[i].Stride]...)
@@ -148,7 +148,7 @@ func TestTextsFit(t *testing.T) {
 		w.AddLatency(time.Duration(i) * 1234567 * time.Microsecond)
 	}
 	w.SetControls(slices.Repeat([]capture.Control{{Name: long[:40], Type: "menu", Max: 1 << 40}}, 1000))
-	u, _ := w.out.take()
+	u, _ := w.out.takeUpdate()
 	packet, err := json.Marshal(u)
 	if err != nil || len(packet) > shm.MaxMessage-500 { // there is also a format
 		t.Errorf("%d bytes, %v", len(packet), err)
@@ -156,7 +156,7 @@ func TestTextsFit(t *testing.T) {
 	if n := len(*u.Controls); n < 100 || n == 1000 {
 		t.Errorf("%d controls fit", n)
 	}
-	if got := clip("größer", 4); got != "gr\u00f6" || clip("größer", 3) != "gr" {
+	if got := clipText("größer", 4); got != "gr\u00f6" || clipText("größer", 3) != "gr" {
 		t.Errorf("clipped to %q", got)
 	}
 }
@@ -168,8 +168,8 @@ func TestOutbox(t *testing.T) {
 	first, second := newFile(t), newFile(t)
 	o.putFormat(width(1), first)
 	o.putFormat(width(2), second)
-	o.put(func(u *shm.Update) { u.Frame = true })
-	u, memory := o.take()
+	o.putChange(func(u *shm.Update) { u.Frame = true })
+	u, memory := o.takeUpdate()
 	if u.Format.Width != 2 || !u.Frame || memory != second {
 		t.Errorf("took %+v and %v", u, memory)
 	}
@@ -179,7 +179,7 @@ func TestOutbox(t *testing.T) {
 	memory.Close()
 
 	o.putFormat(width(3), newFile(t))
-	o.close()
+	o.closeReady()
 	late := newFile(t)
 	o.putFormat(width(4), late)
 	if late.Close() == nil {
@@ -189,7 +189,7 @@ func TestOutbox(t *testing.T) {
 	if _, more := <-o.ready; more {
 		t.Error("ready does not end")
 	}
-	if _, memory := o.take(); memory != nil {
+	if _, memory := o.takeUpdate(); memory != nil {
 		t.Error("there is still memory after the end")
 	}
 }
@@ -211,7 +211,7 @@ func TestPending(t *testing.T) {
 	var ids []uint64
 	for i := range uint32(20) {
 		f.Sequence = 100 + i
-		ids = append(ids, p.add(f))
+		ids = append(ids, p.addFrame(f))
 	}
 	now := shm.Monotonic()
 	for _, c := range []struct {
@@ -227,7 +227,7 @@ func TestPending(t *testing.T) {
 		{shm.Report{ID: 1 << 63, At: now}, false},
 		{shm.Report{ID: ids[18], At: now}, true},
 	} {
-		got, ok := p.take(c.report)
+		got, ok := p.takeFrame(c.report)
 		if ok != c.ok || ok && got.sequence != 100+uint32(c.report.ID-ids[0]) {
 			t.Errorf("%+v: %+v %v", c.report, got, ok)
 		}

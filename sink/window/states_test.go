@@ -71,7 +71,7 @@ var states = []struct {
 	{"mirrored-rotated", keys("m", "r"), keys("r", "r", "r", "m")},
 	{"zoomed", keys("plus", "plus", "Right", "Right", "Down"), keys("0")},
 	{"frozen", keys("space"), keys("space")},
-	{"no-signal", say("No signal\ntbcam-send was closed.\nWaiting for tbcam-send since 14:03:12"), say("")},
+	{"no-signal", notice("No signal\ntbcam-send was closed.\nWaiting for tbcam-send since 14:03:12"), notice("")},
 	{"statistics-line", keys("i"), nothing},
 	{"statistics-graph", keys("i"), keys("i")},
 	{"help", keys("h"), keys("h")},
@@ -81,7 +81,7 @@ var states = []struct {
 	{"controls-help", keys("h"), keys("Escape", "Escape")},
 	{"small-controls", both(size(240, 160), keys("c")), keys("c")},
 	{"small-statistics", keys("i", "i"), keys("i")},
-	{"small-no-signal", say("No signal\nThe camera is on but sends no frames\nsince 14:03:12"), both(say(""), size(640, 360))},
+	{"small-no-signal", notice("No signal\nThe camera is on but sends no frames\nsince 14:03:12"), both(notice(""), size(640, 360))},
 	{"controls-locked", both(lockControls, keys("c")), keys("c")},
 	{"controls-none", both(noControls, keys("c")), keys("c")},
 	{"recording", func(_ *testing.T, d *desk) { d.SetRecording(true) }, func(_ *testing.T, d *desk) { d.SetRecording(false) }},
@@ -105,7 +105,7 @@ func keys(names ...string) func(*testing.T, *desk) {
 	}
 }
 
-func say(text string) func(*testing.T, *desk) {
+func notice(text string) func(*testing.T, *desk) {
 	return func(_ *testing.T, d *desk) { d.SetMessage(text) }
 }
 

@@ -29,13 +29,13 @@ func (s *stderr) Write(p []byte) (int, error) {
 	for line := range bytes.Lines(p) {
 		s.line = append(s.line, line[:min(len(line), maxStderrLine-len(s.line))]...)
 		if bytes.HasSuffix(line, []byte("\n")) {
-			s.flush()
+			s.flushLine()
 		}
 	}
 	return len(p), nil
 }
 
-func (s *stderr) flush() {
+func (s *stderr) flushLine() {
 	line := capture.Printable(strings.TrimSpace(string(s.line)))
 	s.line = s.line[:0]
 	if line == "" || strings.HasPrefix(line, harmless) {
@@ -50,9 +50,9 @@ func (s *stderr) flush() {
 	}
 }
 
-// cause returns in one line why the process ended with an error of exec.Cmd.Wait.
-func (s *stderr) cause(err error) string {
-	s.flush()
+// endCause returns in one line why the process ended with an error of exec.Cmd.Wait.
+func (s *stderr) endCause(err error) string {
+	s.flushLine()
 	status := "it ended"
 	if err != nil {
 		status = err.Error()

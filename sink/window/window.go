@@ -21,7 +21,7 @@ var (
 	// ErrClosed: the user closed the window, or Close was called.
 	ErrClosed = errors.New("window is closed")
 	// ErrGone: the window's process ended by itself. It can be opened again.
-	ErrGone = errors.New("window is gone")
+	ErrGone = errors.New("window was closed")
 )
 
 // The window's process may take grace to end by itself, until it is killed: the
@@ -87,7 +87,7 @@ type Stats struct {
 // Open starts the window's process and returns immediately; the window appears a
 // moment later, or its Events end and Err returns why. The caller closes it.
 func Open(o Options) (*Window, error) {
-	path, err := find(o.Path)
+	path, err := findProgram(o.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func newWindow(o Options, conn *shm.Conn) *Window {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Planar == nil {
-		o.Planar = planar
+		o.Planar = planarFormat
 	}
 	if o.Convert == nil {
 		o.Convert = copyPlanes
@@ -157,7 +157,7 @@ func (w *Window) Present(f *capture.Frame) error {
 	if err := w.writeSlot(f); err != nil {
 		return fmt.Errorf("show %v: %w", f.Format, err)
 	}
-	superseded, err := w.slots.Publish(w.pending.add(f))
+	superseded, err := w.slots.Publish(w.pending.addFrame(f))
 	if err != nil {
 		w.endLocked(fmt.Errorf("%w: %w", ErrGone, err))
 		_ = w.cmd.Process.Kill() // fails only if it has ended already
@@ -167,7 +167,7 @@ func (w *Window) Present(f *capture.Frame) error {
 	if superseded {
 		w.stats.Superseded++
 	}
-	w.out.put(func(u *shm.Update) { u.Frame = true })
+	w.out.putChange(func(u *shm.Update) { u.Frame = true })
 	return nil
 }
 
@@ -254,14 +254,14 @@ func (w *Window) endLocked(reason error) {
 func (w *Window) sendUpdates() {
 	defer close(w.sent)
 	for range w.out.ready {
-		update, memory := w.out.take()
+		update, memory := w.out.takeUpdate()
 		err := w.conn.Send(update, memory)
 		if memory != nil {
 			memory.Close()
 		}
 		switch {
 		case err == nil:
-		case disconnected(err):
+		case isDisconnected(err):
 			return // watch finds out why, if it is not Close
 		default:
 			w.options.Log.Warn("window", "err", err)
@@ -271,9 +271,9 @@ func (w *Window) sendUpdates() {
 	}
 }
 
-// disconnected reports whether an error of Send means that either end of the
+// isDisconnected reports whether an error of Send means that either end of the
 // connection is closed.
-func disconnected(err error) bool {
+func isDisconnected(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed)
 }
 
@@ -288,10 +288,10 @@ func (w *Window) awaitEnd() {
 		limit = 0
 	}
 	w.conn.Close()
-	w.out.close()
+	w.out.closeReady()
 	<-w.sent
 	killer := time.AfterFunc(limit, func() { _ = w.cmd.Process.Kill() })
 	defer killer.Stop()
 	err := w.cmd.Wait()
-	w.noteEnd(fmt.Errorf("%w: %s", ErrGone, w.stderr.cause(err)))
+	w.noteEnd(fmt.Errorf("%w: %s", ErrGone, w.stderr.endCause(err)))
 }

@@ -36,10 +36,10 @@ func (c *counter) bytes() int {
 	return c.n
 }
 
-// TestPlayersShowEachPictureAtOnce: the kernel's recipe and FFmpeg show each
+// TestPlayersShowEachFrameAtOnce: the kernel's recipe and FFmpeg show each
 // frame before the next one is written; plain files they show one late. (With
 // -fflags nobuffer ffmpeg loses the first frame.)
-func TestPlayersShowEachPictureAtOnce(t *testing.T) {
+func TestPlayersShowEachFrameAtOnce(t *testing.T) {
 	const size, frames = 64, 20
 	for name, player := range map[string]string{
 		"ffmpeg":    "ffmpeg -v error -threads 1 -f mjpeg -probesize 20000 -analyzeduration 0 -i STREAM -threads 1 -fps_mode passthrough -f rawvideo -pix_fmt gray -flush_packets 1 -",

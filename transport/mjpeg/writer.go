@@ -42,15 +42,15 @@ func (w *Writer) Write(jpeg []byte) error {
 		jpeg = jpeg[2:]
 	}
 	w.begun = true
-	w.bufs = [...][]byte{jpeg, w.tail(len(jpeg))}
+	w.bufs = [...][]byte{jpeg, w.blockTail(len(jpeg))}
 	if err := w.write(w.bufs[:]); err != nil {
 		return fmt.Errorf("write mjpeg: %w", err)
 	}
 	return nil
 }
 
-// tail returns the next SOI and the comment that fills the block after n bytes.
-func (w *Writer) tail(n int) []byte {
+// blockTail returns the next SOI and the comment that fills the block after n bytes.
+func (w *Writer) blockTail(n int) []byte {
 	const least = 2 + comHead
 	size := least + (blockSize-(n+least)%blockSize)%blockSize
 	length := size - 2 - 2 // of the segment without its marker

@@ -29,7 +29,7 @@ type Link struct {
 func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 	again := l.opened.Swap(true)
 	if l.Path == "-" {
-		return l.standard(again)
+		return l.openStandard(again)
 	}
 	flags := os.O_RDONLY
 	if l.Out {
@@ -37,7 +37,7 @@ func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 	}
 	for waiting := again; ; waiting = true {
 		if waiting {
-			if err := sleep(ctx, reopenEvery); err != nil {
+			if err := sleepContext(ctx, reopenEvery); err != nil {
 				return nil, err
 			}
 		}
@@ -54,7 +54,7 @@ func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 	}
 }
 
-func (l *Link) standard(again bool) (transport.Conn, error) {
+func (l *Link) openStandard(again bool) (transport.Conn, error) {
 	switch {
 	case again:
 		return nil, fmt.Errorf("stream %v has ended: %w", l, io.EOF)
@@ -100,8 +100,8 @@ func (c *pipeConn) Close() error {
 // reopenEvery is how long it waits between two attempts to open, and two openings.
 const reopenEvery = 50 * time.Millisecond
 
-// sleep waits for a time, or returns the context's error.
-func sleep(ctx context.Context, d time.Duration) error {
+// sleepContext waits for a time, or returns the context's error.
+func sleepContext(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

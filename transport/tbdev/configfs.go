@@ -90,7 +90,7 @@ type Finder struct {
 func (f *Finder) Device() (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	service, err := f.find()
+	service, err := f.findService()
 	if err != nil {
 		return "", err
 	}
@@ -102,8 +102,8 @@ func (f *Finder) Device() (string, error) {
 	return fmt.Sprintf("/dev/tbstream%d", index), nil
 }
 
-// find returns the service of the stream.
-func (f *Finder) find() (string, error) {
+// findService returns the service of the stream.
+func (f *Finder) findService() (string, error) {
 	groups, err := filepath.Glob(filepath.Join(f.Root, Streams, "*", f.Selector.Name, "index"))
 	if err != nil {
 		return "", fmt.Errorf("find stream %q: %w", f.Selector, err)
@@ -115,18 +115,18 @@ func (f *Finder) find() (string, error) {
 	for _, group := range groups {
 		services = append(services, filepath.Base(filepath.Dir(filepath.Dir(group))))
 	}
-	return f.choose(services)
+	return f.chooseService(services)
 }
 
-// choose returns the one of the services that set the stream up which is meant.
-func (f *Finder) choose(services []string) (string, error) {
+// chooseService returns the one of the services that set the stream up which is meant.
+func (f *Finder) chooseService(services []string) (string, error) {
 	if f.Selector.Peer == "" && len(services) == 1 {
 		return services[0], nil // opening it shows whether it is connected
 	}
 	if slices.Contains(services, f.Selector.Peer) {
 		return f.Selector.Peer, nil
 	}
-	connected := slices.DeleteFunc(services, func(s string) bool { return !f.matches(s) })
+	connected := slices.DeleteFunc(services, func(s string) bool { return !f.matchesService(s) })
 	switch {
 	case len(connected) == 1:
 		return connected[0], nil
@@ -141,8 +141,8 @@ func (f *Finder) choose(services []string) (string, error) {
 	return "", fmt.Errorf("stream %q %w: %s", f.Selector.Name, ErrAmbiguous, strings.Join(connected, ", "))
 }
 
-// matches reports whether a service is connected, and of the peer that is meant.
-func (f *Finder) matches(service string) bool {
+// matchesService reports whether a service is connected, and of the peer that is meant.
+func (f *Finder) matchesService(service string) bool {
 	if f.Selector.Peer != "" {
 		return matchesPeer(f.Root, service, f.Selector.Peer)
 	}

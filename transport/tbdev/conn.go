@@ -47,7 +47,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		case err != unix.EAGAIN && err != unix.EINTR:
 			return 0, fmt.Errorf("read: %w", err)
 		}
-		if err := c.wait(unix.POLLIN); err != nil {
+		if err := c.waitReady(unix.POLLIN); err != nil {
 			return 0, err
 		}
 	}
@@ -58,7 +58,7 @@ func (c *conn) WriteBuffers(bufs [][]byte) error {
 	c.using.RLock()
 	defer c.using.RUnlock()
 	c.iovs = append(c.iovs[:0], bufs...)
-	rest := consume(c.iovs, 0)
+	rest := consumeBuffers(c.iovs, 0)
 	for len(rest) > 0 {
 		if c.closed.Load() {
 			return io.ErrClosedPipe
@@ -67,9 +67,9 @@ func (c *conn) WriteBuffers(bufs [][]byte) error {
 		if err != nil && err != unix.EAGAIN && err != unix.EINTR {
 			return fmt.Errorf("write: %w", err)
 		}
-		rest = consume(rest, max(n, 0))
+		rest = consumeBuffers(rest, max(n, 0))
 		if err == unix.EAGAIN {
-			if err := c.wait(unix.POLLOUT); err != nil {
+			if err := c.waitReady(unix.POLLOUT); err != nil {
 				return err
 			}
 		}
@@ -90,8 +90,8 @@ func (c *conn) Pad(n int) error {
 	return nil
 }
 
-// consume drops the first n bytes of the buffers, and empty ones before more.
-func consume(bufs [][]byte, n int) [][]byte {
+// consumeBuffers drops the first n bytes of the buffers, and empty ones before more.
+func consumeBuffers(bufs [][]byte, n int) [][]byte {
 	for len(bufs) > 0 && n >= len(bufs[0]) {
 		n -= len(bufs[0])
 		bufs = bufs[1:]
@@ -102,8 +102,8 @@ func consume(bufs [][]byte, n int) [][]byte {
 	return bufs
 }
 
-// wait returns when the device may be ready, or after pollTimeout.
-func (c *conn) wait(events int16) error {
+// waitReady returns when the device may be ready, or after pollTimeout.
+func (c *conn) waitReady(events int16) error {
 	got, err := c.file.Poll(events, pollTimeout)
 	switch {
 	case err != nil && err != unix.EINTR:

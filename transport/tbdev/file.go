@@ -31,7 +31,7 @@ type descriptor struct {
 func openDevice(path string, lowest int) (*descriptor, error) {
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 	if err == nil && fd < lowest {
-		fd, err = raise(fd, lowest)
+		fd, err = raiseDescriptor(fd, lowest)
 	}
 	if err != nil {
 		return nil, err
@@ -44,8 +44,8 @@ func openDevice(path string, lowest int) (*descriptor, error) {
 	return &descriptor{fd, wake}, nil
 }
 
-// raise moves a descriptor to a number of at least lowest.
-func raise(fd, lowest int) (int, error) {
+// raiseDescriptor moves a descriptor to a number of at least lowest.
+func raiseDescriptor(fd, lowest int) (int, error) {
 	raised, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, lowest)
 	return raised, errors.Join(err, unix.Close(fd))
 }

@@ -64,7 +64,7 @@ func TestFinder(t *testing.T) {
 		"second":       "/dev/tbstream5",
 		"tbcam@0-1.1":  "/dev/tbstream3",
 		"tbcam@1-1.1":  "/dev/tbstream4",
-		"tbcam@0-3.1":  "/dev/tbstream6", // opening it says that the cable is unplugged
+		"tbcam@0-3.1":  "/dev/tbstream6", // opening it reports that the cable is unplugged
 		"tbcam@laptop": "/dev/tbstream3",
 	} {
 		if path, err := twoHosts(t).find(stream).Device(); err != nil || path != want {
@@ -72,16 +72,16 @@ func TestFinder(t *testing.T) {
 		}
 	}
 	for stream, c := range map[string]struct {
-		err  error
-		says string
+		err     error
+		message string
 	}{
 		"tbcam":         {ErrAmbiguous, "tbcam@0-1.1 (laptop), tbcam@1-1.1 (desk\uFFFD[2J)"},
 		"tbcam@nowhere": {ErrNotConnected, "tbcam@nowhere"},
 		"gone":          {ErrNotConnected, "gone"},
 		"other":         {ErrNotSetUp, "other"},
 	} {
-		if path, err := twoHosts(t).find(stream).Device(); !errors.Is(err, c.err) || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s is %q, %v; want an error with %q", stream, path, err, c.says)
+		if path, err := twoHosts(t).find(stream).Device(); !errors.Is(err, c.err) || !strings.Contains(err.Error(), c.message) {
+			t.Errorf("%s is %q, %v; want an error with %q", stream, path, err, c.message)
 		}
 	}
 	if err := notSetUp(t); !errors.Is(err, ErrNotSetUp) || !errors.Is(err, ErrNoModule) {

@@ -51,29 +51,29 @@ type Link struct {
 // Open waits until the device can be opened and is ours alone.
 func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 	l.closing.Wait()
-	if err := sleep(ctx, time.Until(l.closed.Add(l.Pause))); err != nil {
+	if err := sleepContext(ctx, time.Until(l.closed.Add(l.Pause))); err != nil {
 		return nil, err
 	}
 	for logged := ""; ; {
-		c, err := l.open()
+		c, err := l.openDevice()
 		if err == nil {
 			return c, nil
 		}
-		why, transient := diagnose(err)
-		if !transient && !(l.opened && changing(err)) {
+		why, transient := diagnoseOpen(err)
+		if !transient && !(l.opened && mayChange(err)) {
 			return nil, err
 		}
 		if why != logged {
 			logged = why
 			l.Log.Info("waiting for the stream", "err", why)
 		}
-		if err := sleep(ctx, retry); err != nil {
+		if err := sleepContext(ctx, retry); err != nil {
 			return nil, err
 		}
 	}
 }
 
-func (l *Link) open() (transport.Conn, error) {
+func (l *Link) openDevice() (transport.Conn, error) {
 	path, err := l.Resolve()
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (l *Link) openFile(path string) (File, error) {
 	if l.OpenFile != nil {
 		return l.OpenFile()
 	}
-	if err := l.acquire(path); err != nil {
+	if err := l.acquireLock(path); err != nil {
 		return nil, err
 	}
 	number, err := descriptorOf(l.lock)
@@ -113,15 +113,15 @@ func descriptorOf(c syscall.Conn) (number int, err error) {
 	return number, err
 }
 
-// acquire takes the lock of the device, in place of the lock of another.
-func (l *Link) acquire(path string) error {
+// acquireLock takes the lock of the device, in place of the lock of another.
+func (l *Link) acquireLock(path string) error {
 	if l.lock != nil && l.locked == path {
 		return nil
 	}
-	if err := l.release(); err != nil {
+	if err := l.releaseLock(); err != nil {
 		return err
 	}
-	lock, err := acquire(path)
+	lock, err := acquireLock(path)
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func (l *Link) acquire(path string) error {
 	return nil
 }
 
-func (l *Link) release() error {
+func (l *Link) releaseLock() error {
 	if l.lock == nil {
 		return nil
 	}
@@ -147,7 +147,7 @@ func (l *Link) Properties() transport.Properties {
 // Close waits until the device is closed, and gives it up.
 func (l *Link) Close() error {
 	l.closing.Wait()
-	return l.release()
+	return l.releaseLock()
 }
 
 func (l *Link) String() string {
@@ -178,8 +178,8 @@ func (c *linkConn) Close() error {
 	return nil
 }
 
-// diagnose returns what an error of open waits for, and whether waiting may help.
-func diagnose(err error) (why string, transient bool) {
+// diagnoseOpen returns what an error of open waits for, and whether waiting may help.
+func diagnoseOpen(err error) (why string, transient bool) {
 	switch {
 	case errors.Is(err, unix.ENXIO), errors.Is(err, unix.EIO):
 		return "the cable is unplugged", true
@@ -191,14 +191,14 @@ func diagnose(err error) (why string, transient bool) {
 	return err.Error(), errors.Is(err, ErrNotConnected)
 }
 
-// changing reports whether the stream is not there, or no longer the only one. One
+// mayChange reports whether the stream is not there, or no longer the only one. One
 // that was there before may come back: setting it up once more removes it first, and
 // so does loading the module.
-func changing(err error) bool {
+func mayChange(err error) bool {
 	return errors.Is(err, ErrNotSetUp) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrAmbiguous)
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+func sleepContext(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -133,7 +133,7 @@ func TestDiagnose(t *testing.T) {
 	for _, c := range []struct {
 		err     error
 		curable bool
-		says    string
+		message string
 	}{
 		{unix.ENXIO, true, "unplugged"},
 		{unix.EIO, true, "unplugged"},
@@ -142,9 +142,9 @@ func TestDiagnose(t *testing.T) {
 		{unix.EACCES, false, "permission"},
 		{ErrLocked, false, "another process"},
 	} {
-		why, curable := diagnose(c.err)
-		if curable != c.curable || !strings.Contains(why, c.says) {
-			t.Errorf("%v: %q, curable %v; want %q, %v", c.err, why, curable, c.says, c.curable)
+		why, curable := diagnoseOpen(c.err)
+		if curable != c.curable || !strings.Contains(why, c.message) {
+			t.Errorf("%v: %q, curable %v; want %q, %v", c.err, why, curable, c.message, c.curable)
 		}
 	}
 }

@@ -28,11 +28,11 @@ const (
 	lockPause = 20 * time.Millisecond // and up to as much again
 )
 
-// acquire takes the lock of a device: an abstract Unix socket, which cannot be left
+// acquireLock takes the lock of a device: an abstract Unix socket, which cannot be left
 // behind, and whose peer credentials show who holds it. Its name ends in a random
 // number, so that no other user can take it first; all locks of the device are found
 // by what is before that.
-func acquire(path string) (*net.UnixListener, error) {
+func acquireLock(path string) (*net.UnixListener, error) {
 	prefix := "@tbcam" + filepath.Clean(path) + "@"
 	for try := 1; ; try++ {
 		lock, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: fmt.Sprintf("%s%08x", prefix, rand.Uint32())})
@@ -40,7 +40,7 @@ func acquire(path string) (*net.UnixListener, error) {
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
 		if err = checkOthers(prefix, path, lock.Addr().String()); err == nil {
-			go answer(lock)
+			go answerHolder(lock)
 			return lock, nil
 		}
 		lock.Close()
@@ -51,9 +51,9 @@ func acquire(path string) (*net.UnixListener, error) {
 	}
 }
 
-// answer takes the connections of those who ask for the holder, until the lock is
+// answerHolder takes the connections of those who ask for the holder, until the lock is
 // closed: a queue that is full would hide it.
-func answer(lock net.Listener) {
+func answerHolder(lock net.Listener) {
 	for {
 		conn, err := lock.Accept()
 		if err != nil {
@@ -66,7 +66,7 @@ func answer(lock net.Listener) {
 // checkOthers returns an error that wraps ErrLocked if another lock of the device
 // counts.
 func checkOthers(prefix, path, own string) error {
-	names, err := sockets(prefix)
+	names, err := listSockets(prefix)
 	if err != nil {
 		return err
 	}
@@ -74,16 +74,16 @@ func checkOthers(prefix, path, own string) error {
 		if name == own {
 			continue
 		}
-		if holder, err := holderOf(name); err == nil && counts(holder, path) {
+		if holder, err := holderOf(name); err == nil && countsAsHolder(holder, path) {
 			return fmt.Errorf("%w: process %d", ErrLocked, holder.PID)
 		}
 	}
 	return nil
 }
 
-// sockets lists the abstract sockets whose names begin so (/proc/net/unix in proc(5)).
+// listSockets lists the abstract sockets whose names begin so (/proc/net/unix in proc(5)).
 // A name may hold anything, also what looks like a line: who dials it finds out.
-func sockets(prefix string) ([]string, error) {
+func listSockets(prefix string) ([]string, error) {
 	table, err := os.ReadFile("/proc/net/unix")
 	if err != nil {
 		return nil, fmt.Errorf("find locks: %w", err)
@@ -107,10 +107,10 @@ func holderOf(name string) (unixsock.Cred, error) {
 	return unixsock.Of(conn.(*net.UnixConn))
 }
 
-// counts reports whether a lock keeps this process from a device: that of root, of the
+// countsAsHolder reports whether a lock keeps this process from a device: that of root, of the
 // same user, or of a user who may open the device, who would not need a lock to keep
 // others from it.
-func counts(holder unixsock.Cred, path string) bool {
+func countsAsHolder(holder unixsock.Cred, path string) bool {
 	return holder.Trusted() || mayOpen(holder, path)
 }
 

@@ -34,12 +34,12 @@ func TestLockOfStranger(t *testing.T) {
 			t.Cleanup(func() { l.Close() })
 		}
 	})
-	lock, err := acquire(path)
+	lock, err := acquireLock(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer lock.Close()
-	if _, err := acquire(path); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), fmt.Sprint("process ", os.Getpid())) {
+	if _, err := acquireLock(path); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), fmt.Sprint("process ", os.Getpid())) {
 		t.Errorf("our own lock: %v", err)
 	}
 }
@@ -53,17 +53,17 @@ func TestLockOfOtherUser(t *testing.T) {
 		}
 		var lock *net.UnixListener
 		var err error
-		otheruser.Do(t, func() { lock, err = acquire(device) })
+		otheruser.Do(t, func() { lock, err = acquireLock(device) })
 		if err != nil {
 			t.Fatal(err)
 		}
-		own, err := acquire(device)
+		own, err := acquireLock(device)
 		if errors.Is(err, ErrLocked) != counts {
 			t.Errorf("mode %v: %v", mode, err)
 		}
 		if own != nil {
 			otheruser.Do(t, func() {
-				if _, err := acquire(device); !errors.Is(err, ErrLocked) {
+				if _, err := acquireLock(device); !errors.Is(err, ErrLocked) {
 					t.Errorf("mode %v: root's lock: %v", mode, err)
 				}
 			})
@@ -81,7 +81,7 @@ func TestLockRace(t *testing.T) {
 	var starting sync.WaitGroup
 	for range 8 {
 		starting.Go(func() {
-			lock, err := acquire(device)
+			lock, err := acquireLock(device)
 			if err == nil {
 				got.Add(1)
 				t.Cleanup(func() { lock.Close() })
@@ -94,7 +94,7 @@ func TestLockRace(t *testing.T) {
 	if n := got.Load(); n > 1 {
 		t.Errorf("%d have the lock", n)
 	}
-	lock, err := acquire(filepath.Join(t.TempDir(), "other"))
+	lock, err := acquireLock(filepath.Join(t.TempDir(), "other"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,17 +59,17 @@ type Config struct {
 	rmdirFake func(string) error // tests' directories have files that rmdir(2) minds
 }
 
-func (c *Config) rmdir(path string) error {
+func (c *Config) removeDir(path string) error {
 	if c.rmdirFake != nil {
 		return c.rmdirFake(path)
 	}
 	return unix.Rmdir(path)
 }
 
-func (c *Config) streams() string { return filepath.Join(c.Root, Streams) }
+func (c *Config) streamsDir() string { return filepath.Join(c.Root, Streams) }
 
-func (c *Config) group(service string) string {
-	return filepath.Join(c.streams(), service, c.Selector.Name)
+func (c *Config) groupPath(service string) string {
+	return filepath.Join(c.streamsDir(), service, c.Selector.Name)
 }
 
 // Services lists the stream services that peers offer, as /sys names them.
@@ -94,24 +94,24 @@ func (c *Config) Setup(ctx context.Context) error {
 	if err := checkName(c.Selector.Name); err != nil {
 		return err
 	}
-	if _, err := os.Stat(c.streams()); err != nil {
+	if _, err := os.Stat(c.streamsDir()); err != nil {
 		return fmt.Errorf("set up stream %q: %w", c.Selector.Name, ErrNoModule)
 	}
-	service, err := c.service()
+	service, err := c.chooseService()
 	if err != nil {
 		return err
 	}
-	group := c.group(service)
+	group := c.groupPath(service)
 	if err := c.makeGroup(group); err != nil {
 		return err
 	}
-	if err := c.set(group, "ring_size", ringSize); err != nil {
+	if err := c.setAttribute(group, "ring_size", ringSize); err != nil {
 		return err
 	}
 	if c.Allocate {
-		return cmp.Or(c.allocate(group, "in_hopid"), c.allocate(group, "out_hopid"))
+		return cmp.Or(c.allocateHopID(group, "in_hopid"), c.allocateHopID(group, "out_hopid"))
 	}
-	return c.adopt(ctx, group)
+	return c.adoptHopIDs(ctx, group)
 }
 
 // Remove removes the stream from the peer that is chosen, or from every service.
@@ -119,12 +119,12 @@ func (c *Config) Remove() error {
 	if err := checkName(c.Selector.Name); err != nil {
 		return err
 	}
-	groups, err := filepath.Glob(c.group("*"))
+	groups, err := filepath.Glob(c.groupPath("*"))
 	if err != nil {
 		return fmt.Errorf("remove stream %q: %w", c.Selector, err)
 	}
 	for _, group := range groups {
-		if !c.chosen(filepath.Base(filepath.Dir(group))) {
+		if !c.isChosen(filepath.Base(filepath.Dir(group))) {
 			continue
 		}
 		if err := c.removeGroup(group); err != nil {
@@ -134,20 +134,20 @@ func (c *Config) Remove() error {
 	return nil
 }
 
-// chosen reports whether a service may be the one that is meant.
-func (c *Config) chosen(service string) bool {
+// isChosen reports whether a service may be the one that is meant.
+func (c *Config) isChosen(service string) bool {
 	return c.Selector.Peer == "" || matchesPeer(c.Root, service, c.Selector.Peer)
 }
 
-// service returns the service to use.
-func (c *Config) service() (string, error) {
+// chooseService returns the service to use.
+func (c *Config) chooseService() (string, error) {
 	all, err := c.Services()
 	if err != nil {
 		return "", err
 	}
 	var chosen []string
 	for _, service := range all {
-		if c.chosen(service) {
+		if c.isChosen(service) {
 			chosen = append(chosen, service)
 		}
 	}
@@ -185,15 +185,15 @@ func waitFor(path string) error {
 
 func (c *Config) removeGroup(group string) error {
 	return c.Run("rmdir "+group, func() error {
-		if err := c.rmdir(group); err != nil {
+		if err := c.removeDir(group); err != nil {
 			return fmt.Errorf("remove stream %s: %w", group, err)
 		}
 		return nil
 	})
 }
 
-// set writes an attribute unless it has that value.
-func (c *Config) set(group, attribute string, value int) error {
+// setAttribute writes an attribute unless it has that value.
+func (c *Config) setAttribute(group, attribute string, value int) error {
 	path := filepath.Join(group, attribute)
 	if now, err := readInt(path); err == nil && now == value {
 		return nil
@@ -207,8 +207,8 @@ func (c *Config) set(group, attribute string, value int) error {
 	})
 }
 
-// allocate gives an attribute the first free HopID, unless it has one.
-func (c *Config) allocate(group, attribute string) error {
+// allocateHopID gives an attribute the first free HopID, unless it has one.
+func (c *Config) allocateHopID(group, attribute string) error {
 	path := filepath.Join(group, attribute)
 	if now, err := readInt(path); err == nil && now > 0 {
 		return nil
@@ -224,9 +224,9 @@ func (c *Config) allocate(group, attribute string) error {
 	})
 }
 
-// adopt waits for the HopIDs that the peer chose, making the directory again as
+// adoptHopIDs waits for the HopIDs that the peer chose, making the directory again as
 // often as that takes.
-func (c *Config) adopt(ctx context.Context, group string) error {
+func (c *Config) adoptHopIDs(ctx context.Context, group string) error {
 	adopted := func() bool {
 		in, err := readInt(filepath.Join(group, "in_hopid"))
 		return err == nil && in > 0
@@ -236,10 +236,10 @@ func (c *Config) adopt(ctx context.Context, group string) error {
 	}
 	return c.Run(fmt.Sprintf("while grep -qx 0 %[1]s/in_hopid; do rmdir %[1]s; sleep 1; mkdir %[1]s; done", group), func() error {
 		for !adopted() {
-			if err := sleep(ctx, adoptEvery); err != nil {
+			if err := sleepContext(ctx, adoptEvery); err != nil {
 				return fmt.Errorf("%w: %w", ErrNoHopIDs, err)
 			}
-			if err := c.remake(group); err != nil {
+			if err := c.remakeGroup(group); err != nil {
 				return err
 			}
 		}
@@ -247,14 +247,14 @@ func (c *Config) adopt(ctx context.Context, group string) error {
 	})
 }
 
-// remake makes the directory again, for the driver to look at the peer again.
-func (c *Config) remake(group string) error {
-	if err := c.rmdir(group); err != nil && !errors.Is(err, fs.ErrNotExist) {
+// remakeGroup makes the directory again, for the driver to look at the peer again.
+func (c *Config) remakeGroup(group string) error {
+	if err := c.removeDir(group); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove stream %s: %w", group, err)
 	}
 	quietly := *c
 	quietly.Run = func(_ string, step func() error) error { return step() }
-	return cmp.Or(quietly.makeGroup(group), quietly.set(group, "ring_size", ringSize))
+	return cmp.Or(quietly.makeGroup(group), quietly.setAttribute(group, "ring_size", ringSize))
 }
 
 func readInt(path string) (int, error) {

@@ -165,9 +165,9 @@ func TestSetupRefuses(t *testing.T) {
 	other := newFakeHost(t, "0-1.1").config(true)
 	other.Selector.Peer = "1-1.1"
 	for name, c := range map[string]struct {
-		config *Config
-		err    error
-		says   string
+		config  *Config
+		err     error
+		message string
 	}{
 		"no module":     {bare.config(true), ErrNoModule, "thunderbolt_stream"},
 		"no service":    {newFakeHost(t).config(true), ErrNoService, "no peer"},
@@ -176,8 +176,8 @@ func TestSetupRefuses(t *testing.T) {
 		"long name":     {long, ErrName, "1 to 8"},
 	} {
 		err := c.config.Setup(t.Context())
-		if !errors.Is(err, c.err) || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %v; want %q", name, err, c.says)
+		if !errors.Is(err, c.err) || !strings.Contains(err.Error(), c.message) {
+			t.Errorf("%s: %v; want %q", name, err, c.message)
 		}
 	}
 }
@@ -197,7 +197,7 @@ func TestDryRunChangesNothing(t *testing.T) {
 	}
 }
 
-// FuzzConfigFS: whatever the files say, reading them ends without a panic, and a
+// FuzzConfigFS: whatever the files hold, reading them ends without a panic, and a
 // device path has no more than one component below /dev.
 func FuzzConfigFS(f *testing.F) {
 	for _, seed := range []string{"0\n", "3", "", "-1", "../../etc/passwd", "999999999999999999999"} {

@@ -98,11 +98,11 @@ func (c *Cable) End(i int) *End { return c.ends[i] }
 func (c *Cable) Unplug() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.unplug()
+	c.unplugCable()
 }
 
-// unplug leaves the rings as they are (tbstream_dev_detach_stream).
-func (c *Cable) unplug() {
+// unplugCable leaves the rings as they are (tbstream_dev_detach_stream).
+func (c *Cable) unplugCable() {
 	if !c.plugged {
 		return
 	}
@@ -111,7 +111,7 @@ func (c *Cable) unplug() {
 	for _, e := range c.ends {
 		e.cut = 0
 		e.loseSent()
-		e.wake(wakeAll)
+		e.wakeWaiters(wakeAll)
 	}
 }
 
@@ -121,12 +121,12 @@ func (c *Cable) Plug() {
 	defer c.mu.Unlock()
 	c.plugged = true
 	for _, e := range c.ends {
-		e.wake(wakeAll)
+		e.wakeWaiters(wakeAll)
 	}
 }
 
-// after runs f with the lock held, d from now.
-func (c *Cable) after(d time.Duration, f func()) {
+// runAfter runs f with the lock held, d from now.
+func (c *Cable) runAfter(d time.Duration, f func()) {
 	time.AfterFunc(d, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -154,11 +154,11 @@ func (c *Cable) newPacket(size int) *packet {
 	return p
 }
 
-func (c *Cable) free(p *packet) { c.spare = append(c.spare, p) }
+func (c *Cable) freePacket(p *packet) { c.spare = append(c.spare, p) }
 
 func (c *Cable) freeAll(q *queue[*packet]) {
 	for q.n > 0 {
-		c.free(q.pop())
+		c.freePacket(q.pop())
 	}
 }
 

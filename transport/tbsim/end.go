@@ -58,8 +58,8 @@ func newEnd(c *Cable, i int, k Kernel) *End {
 	}
 }
 
-// valid returns why the device cannot be used (tbstream_dev_valid).
-func (e *End) valid() error {
+// validError returns why the device cannot be used (tbstream_dev_valid).
+func (e *End) validError() error {
 	switch {
 	case !e.cable.plugged:
 		return syscall.ENXIO
@@ -69,20 +69,20 @@ func (e *End) valid() error {
 	return nil
 }
 
-// connected reports whether the paths lead to the cable as it is plugged now.
-func (e *End) connected() bool { return e.cable.plugged && e.paths == e.cable.unplugs }
+// isConnected reports whether the paths lead to the cable as it is plugged now.
+func (e *End) isConnected() bool { return e.cable.plugged && e.paths == e.cable.unplugs }
 
-// room is how many packets can be written.
-func (e *End) room() int {
+// freePackets is how many packets can be written.
+func (e *End) freePackets() int {
 	if !e.sending {
 		return 0
 	}
 	return e.cable.options.Ring - 1 - e.tx.n
 }
 
-// posted is how many packets can be received. A ring never posts all of its
+// postedBuffers is how many packets can be received. A ring never posts all of its
 // buffers; the last one follows when the first is taken from the ring.
-func (e *End) posted() int {
+func (e *End) postedBuffers() int {
 	ring := e.cable.options.Ring
 	return min(ring-1-e.landed, ring-e.rx.n)
 }
@@ -92,10 +92,10 @@ func (e *End) posted() int {
 func (e *End) Behind() int {
 	e.cable.mu.Lock()
 	defer e.cable.mu.Unlock()
-	return e.behind()
+	return e.laggingPackets()
 }
 
-func (e *End) behind() int { return e.rx.n - e.landed - e.count }
+func (e *End) laggingPackets() int { return e.rx.n - e.landed - e.count }
 
 // Open opens the device with O_NONBLOCK, as often as one likes
 // (tbstream_dev_fops_open). Its error is ENXIO without a cable, EINVAL without
@@ -109,7 +109,7 @@ func (e *End) Open() (*File, error) {
 	if e.removed {
 		return nil, syscall.ENOENT
 	}
-	if err := e.valid(); err != nil {
+	if err := e.validError(); err != nil {
 		return nil, err
 	}
 	if e.users == 0 {
@@ -126,40 +126,40 @@ func (e *End) firstOpen() (err error) {
 		return syscall.ENOMEM
 	}
 	started := false
-	e.start(func(failure error) {
+	e.startRings(func(failure error) {
 		err, started = failure, true
-		e.wake(wakeState)
+		e.wakeWaiters(wakeState)
 	})
-	e.await(wakeState, forever, func() bool { return started })
+	e.awaitCondition(wakeState, forever, func() bool { return started })
 	if err == nil {
 		e.closed, e.closeReceived = false, false
 	}
 	return err
 }
 
-// start enables the paths and posts the buffers (tbstream_dev_start). A packet
+// startRings enables the paths and posts the buffers (tbstream_dev_start). A packet
 // that comes while they are posted is received, but the count of these is reset
 // when all are.
-func (e *End) start(done func(error)) {
+func (e *End) startRings(done func(error)) {
 	unplugs := e.cable.unplugs
-	e.cable.after(pathsTime, func() {
+	e.cable.runAfter(pathsTime, func() {
 		if !e.cable.plugged || e.cable.unplugs != unplugs {
 			done(syscall.EIO)
 			return
 		}
 		e.paths, e.sending = unplugs, true
 		e.receiving = e.kernel.polls() || Chance(e.openLuck.Float64()) < e.cable.options.Behind
-		e.peer.pump()
-		e.cable.after(postTime, func() {
+		e.peer.pumpPackets()
+		e.cable.runAfter(postTime, func() {
 			e.receiving, e.counting = true, true
-			e.peer.pump()
+			e.peer.pumpPackets()
 			done(nil)
 		})
 	})
 }
 
-// stop frees the rings with what is in them.
-func (e *End) stop() {
+// stopRings frees the rings with what is in them.
+func (e *End) stopRings() {
 	e.sending, e.receiving, e.counting = false, false, false
 	e.leaving = false
 	e.cable.freeAll(&e.tx)
@@ -168,16 +168,16 @@ func (e *End) stop() {
 	e.landed, e.count = 0, 0
 }
 
-// close is the last close of the device (tbstream_dev_fops_release).
-func (e *End) close() {
-	sent := e.sendsClose() && e.room() > 0
+// closeDevice is the last close of the device (tbstream_dev_fops_release).
+func (e *End) closeDevice() {
+	sent := e.sendsClose() && e.freePackets() > 0
 	if sent {
 		p := e.cable.newPacket(closeSize)
 		p.isClose = true
 		e.tx.push(p)
-		e.pump()
+		e.pumpPackets()
 	}
-	e.await(wakeTx, flushTimeout, func() bool { return e.tx.n == 0 })
+	e.awaitCondition(wakeTx, flushTimeout, func() bool { return e.tx.n == 0 })
 	if last := e.tx.n - 1; !sent || last >= 0 && (*e.tx.at(last)).isClose {
 		e.peer.unseen++
 	}
@@ -185,9 +185,9 @@ func (e *End) close() {
 	e.cable.freeAll(&e.tx)
 	if !e.kernel.polls() {
 		// The flush waits until no buffer is posted: only a full ring is so.
-		e.await(wakeRx, flushTimeout, func() bool { return e.posted() == 0 })
+		e.awaitCondition(wakeRx, flushTimeout, func() bool { return e.postedBuffers() == 0 })
 	}
-	e.stop()
+	e.stopRings()
 }
 
 // sendsClose reports whether a CLOSE packet is to be sent, and waits for room.
@@ -195,39 +195,39 @@ func (e *End) sendsClose() bool {
 	if !e.kernel.polls() {
 		return true
 	}
-	e.advance()
-	if e.closeReceived || e.valid() != nil {
+	e.advanceReceived()
+	if e.closeReceived || e.validError() != nil {
 		return false
 	}
-	return e.await(wakeTx, flushTimeout, func() bool { return e.room() > 0 })
+	return e.awaitCondition(wakeTx, flushTimeout, func() bool { return e.freePackets() > 0 })
 }
 
-// advance takes the packets that have landed from the ring, from 7.4 on
+// advanceReceived takes the packets that have landed from the ring, from 7.4 on
 // (tbstream_dev_advance_rx).
-func (e *End) advance() {
+func (e *End) advanceReceived() {
 	for e.landed > 0 {
 		for i := e.rx.n - e.landed; i < e.rx.n; i++ {
 			if (*e.rx.at(i)).isClose {
 				e.closeReceived = true
-				e.wake(PollIn | PollHup)
+				e.wakeWaiters(PollIn | PollHup)
 			}
 		}
 		e.count += e.landed
 		e.landed = 0
-		e.peer.pump()
+		e.peer.pumpPackets()
 	}
 }
 
 // lock takes the mutex that open and close hold while they wait.
 func (e *End) lock() {
-	e.await(wakeState, forever, func() bool { return !e.locked })
+	e.awaitCondition(wakeState, forever, func() bool { return !e.locked })
 	e.locked = true
 }
 
 func (e *End) unlock() {
 	e.locked = false
-	e.wake(wakeAll)
-	e.peer.pump() // for a device that is closed now
+	e.wakeWaiters(wakeAll)
+	e.peer.pumpPackets() // for a device that is closed now
 }
 
 // Suspend puts the host to sleep for d: its rings are freed and started again
@@ -237,28 +237,28 @@ func (e *End) unlock() {
 func (e *End) Suspend(d time.Duration) {
 	e.cable.mu.Lock()
 	defer e.cable.mu.Unlock()
-	e.suspend(time.Now().Add(d))
+	e.suspendHost(time.Now().Add(d))
 }
 
-func (e *End) suspend(until time.Time) {
+func (e *End) suspendHost(until time.Time) {
 	left := time.Until(until)
 	switch {
 	case left <= 0:
 	case e.locked: // a call into the driver ends before the host sleeps
-		e.cable.after(time.Millisecond, func() { e.suspend(until) })
+		e.cable.runAfter(time.Millisecond, func() { e.suspendHost(until) })
 	default:
 		e.locked = true
-		e.stop()
-		e.cable.after(left, e.resume)
+		e.stopRings()
+		e.cable.runAfter(left, e.resumeHost)
 	}
 }
 
-func (e *End) resume() {
+func (e *End) resumeHost() {
 	if e.users == 0 {
 		e.unlock()
 		return
 	}
-	e.start(func(error) { e.unlock() })
+	e.startRings(func(error) { e.unlock() })
 }
 
 // SetHopIDs sets or clears the HopIDs. EBUSY: the device is open.
@@ -285,5 +285,5 @@ func (e *End) Remove() {
 	e.cable.mu.Lock()
 	defer e.cable.mu.Unlock()
 	e.removed = true
-	e.wake(wakeAll)
+	e.wakeWaiters(wakeAll)
 }

@@ -277,7 +277,7 @@ func (s *stage) steady() bool {
 // test runs a seed's schedule.
 func (s *stage) test(rng *rand.Rand) {
 	first := rng.IntN(2)
-	late := time.Duration(spread(rng, 1e3, 9e9))
+	late := time.Duration(drawSpread(rng, 1e3, 9e9))
 	fmt.Fprintf(&s.log, "program %d started, the other after %v\n", first, late)
 	s.start(first)
 	time.Sleep(late)
@@ -317,13 +317,13 @@ func (s *stage) draw(rng *rand.Rand) (troubles []trouble) {
 	kinds := s.line.kinds()
 	for range 1 + rng.IntN(7)/5 + rng.IntN(7)/6 {
 		x := trouble{Event: Event{
-			At:  time.Duration(spread(rng, 1e6, 1e9)),
-			For: time.Duration(spread(rng, 1e6, 6e9)),
+			At:  time.Duration(drawSpread(rng, 1e6, 1e9)),
+			For: time.Duration(drawSpread(rng, 1e6, 6e9)),
 			End: rng.IntN(2),
 		}}
 		if n := rng.IntN(len(kinds) + 4); n < len(kinds) {
 			x.Kind = kinds[n]
-			x.amount(rng)
+			x.drawAmount(rng)
 			if x.Kind == Suspend {
 				x.For += shortestSleep
 			}
@@ -418,7 +418,7 @@ func testSchedule(t *testing.T, number int, seed uint64, times tally) {
 	t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, uint64(number)))
-			period, size := time.Duration(spread(rng, 30e6, 120e6)), spread(rng, 1e3, 80e3)
+			period, size := time.Duration(drawSpread(rng, 30e6, 120e6)), drawSpread(rng, 1e3, 80e3)
 			s := &stage{T: t, line: layLine(number, rng, seed), times: times}
 			s.add(period, size)
 			for n := range moreStreams(number, seed) { // together as much as the first

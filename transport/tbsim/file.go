@@ -29,33 +29,33 @@ func (f *File) Read(p []byte) (int, error) {
 	e.cable.mu.Lock()
 	defer e.cable.mu.Unlock()
 	for {
-		if err := f.enter(e.readLuck); err != nil {
+		if err := f.enterCall(e.readLuck); err != nil {
 			return 0, err
 		}
-		e.advance()
+		e.advanceReceived()
 		switch {
-		case e.kernel.endsForGood() && e.over():
+		case e.kernel.endsForGood() && e.hasEnded():
 			return 0, nil
 		case e.count > 0:
-			return e.take(p)
+			return e.takeReceived(p)
 		case f.nonblock:
 			return 0, syscall.EAGAIN
 		}
-		e.await(wakeAll, forever, func() bool {
-			return f.closed || e.count > 0 || e.landed > 0 || e.valid() != nil || e.over()
+		e.awaitCondition(wakeAll, forever, func() bool {
+			return f.closed || e.count > 0 || e.landed > 0 || e.validError() != nil || e.hasEnded()
 		})
-		if e.valid() == nil && e.over() {
+		if e.validError() == nil && e.hasEnded() {
 			return 0, nil
 		}
 	}
 }
 
-// enter begins a read or write.
-func (f *File) enter(rng *rand.Rand) error {
+// enterCall begins a read or write.
+func (f *File) enterCall(rng *rand.Rand) error {
 	if f.closed {
 		return syscall.EBADF
 	}
-	if err := f.end.valid(); err != nil {
+	if err := f.end.validError(); err != nil {
 		return err
 	}
 	if f.nonblock && f.end.kernel.triesLock() && Chance(rng.Float64()) < f.end.cable.options.Busy {
@@ -64,14 +64,14 @@ func (f *File) enter(rng *rand.Rand) error {
 	return nil
 }
 
-// over reports whether nothing more will come.
-func (e *End) over() bool { return e.closed || e.removed }
+// hasEnded reports whether nothing more will come.
+func (e *End) hasEnded() bool { return e.closed || e.removed }
 
-// take copies received packets to p, whether or not they are counted.
-func (e *End) take(p []byte) (n int, err error) {
-	defer e.peer.pump()
+// takeReceived copies received packets to p, whether or not they are counted.
+func (e *End) takeReceived(p []byte) (n int, err error) {
+	defer e.peer.pumpPackets()
 	for e.rx.n > e.landed {
-		limit := e.kernel.share(len(p), n)
+		limit := e.kernel.shareOfCall(len(p), n)
 		if limit <= 0 {
 			break
 		}
@@ -85,7 +85,7 @@ func (e *End) take(p []byte) (n int, err error) {
 		m := copy(p[n:n+limit], first.data[first.read:first.size])
 		n += m
 		if first.read += m; first.read == first.size {
-			e.consume()
+			e.consumeOldest()
 		}
 	}
 	return n, err
@@ -93,7 +93,7 @@ func (e *End) take(p []byte) (n int, err error) {
 
 // takeLast takes a packet that a read never goes beyond.
 func (e *End) takeLast(p *packet) error {
-	defer e.consume()
+	defer e.consumeOldest()
 	if p.isClose {
 		e.closed = true
 		return nil
@@ -101,14 +101,14 @@ func (e *End) takeLast(p *packet) error {
 	return syscall.EIO
 }
 
-// consume posts the oldest buffer again (tbstream_dev_consume_rx).
-func (e *End) consume() {
-	e.cable.free(e.rx.pop())
+// consumeOldest posts the oldest buffer again (tbstream_dev_consume_rx).
+func (e *End) consumeOldest() {
+	e.cable.freePacket(e.rx.pop())
 	e.count--
 }
 
-// share is how many bytes of a call may follow those that are done.
-func (k Kernel) share(all, done int) int {
+// shareOfCall is how many bytes of a call may follow those that are done.
+func (k Kernel) shareOfCall(all, done int) int {
 	if k.stopsHalfWay() {
 		return all - 2*done
 	}
@@ -122,53 +122,53 @@ func (f *File) Writev(bufs [][]byte) (int, error) {
 	e.cable.mu.Lock()
 	defer e.cable.mu.Unlock()
 	for {
-		if err := f.enter(e.writeLuck); err != nil {
+		if err := f.enterCall(e.writeLuck); err != nil {
 			return 0, err
 		}
-		e.advance()
-		if err := e.refusal(); err != nil && e.kernel.endsForGood() {
+		e.advanceReceived()
+		if err := e.writeRefusal(); err != nil && e.kernel.endsForGood() {
 			return 0, err
 		}
-		if e.room() > 0 {
-			return e.put(bufs), nil
+		if e.freePackets() > 0 {
+			return e.putPackets(bufs), nil
 		}
 		if f.nonblock {
 			return 0, syscall.EAGAIN
 		}
-		e.await(wakeAll, forever, func() bool {
-			return f.closed || e.room() > 0 || e.landed > 0 || e.valid() != nil || e.over()
+		e.awaitCondition(wakeAll, forever, func() bool {
+			return f.closed || e.freePackets() > 0 || e.landed > 0 || e.validError() != nil || e.hasEnded()
 		})
-		if err := e.refusal(); err != nil && e.valid() == nil {
+		if err := e.writeRefusal(); err != nil && e.validError() == nil {
 			return 0, err
 		}
 	}
 }
 
-// refusal returns why nothing can be written after a CLOSE.
-func (e *End) refusal() error {
+// writeRefusal returns why nothing can be written after a CLOSE.
+func (e *End) writeRefusal() error {
 	switch {
 	case e.closeReceived:
 		return syscall.EPIPE
-	case e.over():
+	case e.hasEnded():
 		return syscall.ENXIO
 	}
 	return nil
 }
 
-// put copies the buffers into packets while there is room.
-func (e *End) put(bufs [][]byte) (n int) {
-	defer e.pump()
+// putPackets copies the buffers into packets while there is room.
+func (e *End) putPackets(bufs [][]byte) (n int) {
+	defer e.pumpPackets()
 	all := 0
 	for _, b := range bufs {
 		all += len(b)
 	}
-	for from := (scatter{bufs: bufs}); e.room() > 0; {
-		size := min(e.kernel.share(all, n), packetSize)
+	for from := (scatter{bufs: bufs}); e.freePackets() > 0; {
+		size := min(e.kernel.shareOfCall(all, n), packetSize)
 		if size <= 0 {
 			break
 		}
 		p := e.cable.newPacket(size)
-		from.read(p.data[:size])
+		from.readInto(p.data[:size])
 		e.tx.push(p)
 		n += size
 	}
@@ -181,8 +181,8 @@ type scatter struct {
 	done int // bytes of the first
 }
 
-// read fills p; there must be as much.
-func (s *scatter) read(p []byte) {
+// readInto fills p; there must be as much.
+func (s *scatter) readInto(p []byte) {
 	for len(p) > 0 {
 		n := copy(p, s.bufs[0][s.done:])
 		p = p[n:]
@@ -199,28 +199,28 @@ func (f *File) Poll(events int16, timeout time.Duration) (revents int16, err err
 	f.end.cable.mu.Lock()
 	defer f.end.cable.mu.Unlock()
 	events |= PollErr | PollHup | PollNval
-	f.end.await(events, timeout, func() bool {
-		revents = f.ready() & events
+	f.end.awaitCondition(events, timeout, func() bool {
+		revents = f.readyEvents() & events
 		return revents != 0 || f.woken
 	})
 	return revents, nil
 }
 
-func (f *File) ready() (events int16) {
+func (f *File) readyEvents() (events int16) {
 	e := f.end
 	switch {
 	case f.closed:
 		return PollNval
 	case e.cable.options.BusyPoll && e.kernel >= Linux73:
 		return PollErr
-	case e.valid() != nil:
+	case e.validError() != nil:
 		return PollErr | PollHup
 	}
-	e.advance()
+	e.advanceReceived()
 	if e.closeReceived {
 		events |= PollHup
 	}
-	if e.room() > 0 {
+	if e.freePackets() > 0 {
 		events |= PollOut
 	}
 	if e.count > 0 {
@@ -235,7 +235,7 @@ func (f *File) Wake() error {
 	f.end.cable.mu.Lock()
 	defer f.end.cable.mu.Unlock()
 	f.woken = true
-	f.end.wake(PollErr)
+	f.end.wakeWaiters(PollErr)
 	return nil
 }
 
@@ -249,11 +249,11 @@ func (f *File) Close() error {
 		return syscall.EBADF
 	}
 	f.closed = true
-	e.wake(wakeAll)
+	e.wakeWaiters(wakeAll)
 	e.lock()
 	defer e.unlock()
 	if e.users--; e.users == 0 {
-		e.close()
+		e.closeDevice()
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func newWire(rng *rand.Rand, seed uint64, k Kernel) wireLine {
 	o := Options{
 		Kernel:  k,
 		Ring:    32 << rng.IntN(4),
-		Rate:    int64(spread(rng, 2e6, 1e9)),
+		Rate:    int64(drawSpread(rng, 2e6, 1e9)),
 		Latency: time.Duration(rng.IntN(100)) * time.Microsecond,
 		Unheard: Unheard(rng.IntN(2)),
 		Seed:    seed,

@@ -40,7 +40,7 @@ func anyOptions(rng *rand.Rand, seed uint64) Options {
 		Kernel:  Kernels[rng.IntN(len(Kernels))],
 		Peer:    Kernels[rng.IntN(len(Kernels))],
 		Ring:    32 << rng.IntN(4),
-		Rate:    int64(spread(rng, 1e5, 1e9)),
+		Rate:    int64(drawSpread(rng, 1e5, 1e9)),
 		Latency: time.Duration(rng.IntN(100)) * time.Microsecond,
 		Unheard: Unheard(rng.IntN(2)),
 		Seed:    seed,
@@ -69,7 +69,7 @@ func TestAllThatIsAcceptedArrives(t *testing.T) {
 // send writes in pieces of any size, waits until all has left, and closes.
 func send(f *File, data []byte, rng *rand.Rand) {
 	for len(data) > 0 {
-		piece := data[:min(len(data), spread(rng, 1, 60e3))]
+		piece := data[:min(len(data), drawSpread(rng, 1, 60e3))]
 		half := rng.IntN(len(piece) + 1)
 		n, err := f.Writev([][]byte{piece[:half], piece[half:]})
 		if data = data[n:]; err != nil {
@@ -84,7 +84,7 @@ func send(f *File, data []byte, rng *rand.Rand) {
 func receive(t *testing.T, f *File, rng *rand.Rand) (got []byte) {
 	buf := make([]byte, 60e3)
 	for {
-		n, err := f.Read(buf[:spread(rng, 1, 60e3)])
+		n, err := f.Read(buf[:drawSpread(rng, 1, 60e3)])
 		got = append(got, buf[:n]...)
 		if n == 0 && err == nil {
 			return got
@@ -93,7 +93,7 @@ func receive(t *testing.T, f *File, rng *rand.Rand) (got []byte) {
 			f.Poll(PollIn, -1)
 		}
 		if rng.IntN(20) == 0 {
-			time.Sleep(time.Duration(spread(rng, 1e3, 1e9)))
+			time.Sleep(time.Duration(drawSpread(rng, 1e3, 1e9)))
 		}
 	}
 }
@@ -142,7 +142,7 @@ func (x *traffic) use(l transport.Link, rng *rand.Rand, trace *string, use func(
 			x.Error(err)
 			return
 		}
-		stop := time.AfterFunc(time.Duration(spread(rng, 1e6, 1e10)), func() { c.Close() })
+		stop := time.AfterFunc(time.Duration(drawSpread(rng, 1e6, 1e10)), func() { c.Close() })
 		*trace += fmt.Sprintf("%v: opened\n", time.Since(begun))
 		err = use(c)
 		*trace += fmt.Sprintf("%v: %v\n", time.Since(begun), err)
@@ -160,7 +160,7 @@ func (x *traffic) send(rng *rand.Rand) func(transport.Conn) error {
 				return err
 			}
 			x.sent.Add(1)
-			time.Sleep(time.Duration(spread(rng, 1e6, 3e8)))
+			time.Sleep(time.Duration(drawSpread(rng, 1e6, 3e8)))
 		}
 	}
 }

@@ -64,49 +64,49 @@ func (s Schedule) String() string {
 func Random(seed uint64, duration time.Duration) Schedule {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	var s Schedule
-	for at := spread(rng, 1e6, 8e9); at < int(duration); at += spread(rng, 1e6, 8e9) {
+	for at := drawSpread(rng, 1e6, 8e9); at < int(duration); at += drawSpread(rng, 1e6, 8e9) {
 		e := Event{At: time.Duration(at), Kind: Kind(rng.IntN(kinds)), End: rng.IntN(2)}
-		if e.For = time.Duration(spread(rng, 1e5, 5e9)); e.At+e.For > duration {
+		if e.For = time.Duration(drawSpread(rng, 1e5, 5e9)); e.At+e.For > duration {
 			e.For = time.Duration(rng.Int64N(int64(duration - e.At)))
 		}
-		e.amount(rng)
+		e.drawAmount(rng)
 		s = append(s, e)
 	}
 	return s
 }
 
-// amount draws N, where the kind has one.
-func (e *Event) amount(rng *rand.Rand) {
+// drawAmount draws N, where the kind has one.
+func (e *Event) drawAmount(rng *rand.Rand) {
 	switch {
 	case e.Kind == Damage:
-		e.N = spread(rng, 1, 1000)
+		e.N = drawSpread(rng, 1, 1000)
 	case e.Kind == Slow:
-		e.N = spread(rng, 1e4, 1e6)
+		e.N = drawSpread(rng, 1e4, 1e6)
 	case e.Kind == Unplug && rng.IntN(2) == 0:
-		e.N = spread(rng, 1, 4<<20)
+		e.N = drawSpread(rng, 1, 4<<20)
 	}
 }
 
-// spread draws a number from low to high that has any number of digits as likely
+// drawSpread draws a number from low to high that has any number of digits as likely
 // as any other.
-func spread(rng *rand.Rand, low, high float64) int {
+func drawSpread(rng *rand.Rand, low, high float64) int {
 	return int(low * math.Pow(high/low, rng.Float64()))
 }
 
 // Run begins a schedule and returns. What is to come when a test ends is
 // forgotten with its bubble.
-func (c *Cable) Run(s Schedule) { c.run(time.Now(), s) }
+func (c *Cable) Run(s Schedule) { c.runSchedule(time.Now(), s) }
 
-func (c *Cable) run(start time.Time, s Schedule) {
+func (c *Cable) runSchedule(start time.Time, s Schedule) {
 	if len(s) > 0 {
 		time.AfterFunc(time.Until(start.Add(s[0].At)), func() {
-			c.apply(s[0])
-			c.run(start, s[1:])
+			c.applyEvent(s[0])
+			c.runSchedule(start, s[1:])
 		})
 	}
 }
 
-func (c *Cable) apply(event Event) {
+func (c *Cable) applyEvent(event Event) {
 	e := c.ends[event.End]
 	end := func() {}
 	switch event.Kind {
@@ -124,16 +124,16 @@ func (c *Cable) apply(event Event) {
 		end = func() { e.SetRate(0) }
 	case NoHopIDs:
 		_ = e.SetHopIDs(false) // EBUSY: they stay
-		end = e.restore
+		end = e.restoreSetup
 	case NoRings:
 		e.SetRings(false)
-		end = e.restore
+		end = e.restoreSetup
 	}
 	time.AfterFunc(event.For, end)
 }
 
-// restore sets up what the device lacks.
-func (e *End) restore() {
+// restoreSetup sets up what the device lacks.
+func (e *End) restoreSetup() {
 	e.cable.mu.Lock()
 	defer e.cable.mu.Unlock()
 	e.unset, e.noRings = false, false

@@ -27,17 +27,17 @@ type waiter struct {
 	woken  chan struct{}
 }
 
-// await waits until holds does, for limit at most, and reports whether it does. It
+// awaitCondition waits until holds does, for limit at most, and reports whether it does. It
 // looks only at the start, at a wake-up of one of the events, and at the end: a
 // wake-up that the driver forgets is missed here, too. The cable's lock is held
 // except while it sleeps.
-func (e *End) await(events int16, limit time.Duration, holds func() bool) bool {
+func (e *End) awaitCondition(events int16, limit time.Duration, holds func() bool) bool {
 	if holds() || limit == 0 {
 		return holds()
 	}
 	w := &waiter{events, make(chan struct{}, 1)}
 	e.waiters = append(e.waiters, w)
-	defer e.forget(w)
+	defer e.forgetWaiter(w)
 	var expired <-chan time.Time
 	if limit > 0 {
 		timer := time.NewTimer(limit)
@@ -45,15 +45,15 @@ func (e *End) await(events int16, limit time.Duration, holds func() bool) bool {
 		expired = timer.C
 	}
 	for {
-		late := e.cable.sleep(w.woken, expired)
+		late := e.cable.sleepUnlocked(w.woken, expired)
 		if holds() || late {
 			return holds()
 		}
 	}
 }
 
-// sleep lets go of the lock until one of the channels is ready.
-func (c *Cable) sleep(woken <-chan struct{}, expired <-chan time.Time) (late bool) {
+// sleepUnlocked lets go of the lock until one of the channels is ready.
+func (c *Cable) sleepUnlocked(woken <-chan struct{}, expired <-chan time.Time) (late bool) {
 	c.mu.Unlock()
 	defer c.mu.Lock()
 	select {
@@ -64,7 +64,7 @@ func (c *Cable) sleep(woken <-chan struct{}, expired <-chan time.Time) (late boo
 	}
 }
 
-func (e *End) forget(w *waiter) {
+func (e *End) forgetWaiter(w *waiter) {
 	for i := range e.waiters {
 		if e.waiters[i] == w {
 			last := len(e.waiters) - 1
@@ -75,8 +75,8 @@ func (e *End) forget(w *waiter) {
 	}
 }
 
-// wake wakes the calls that wait for one of the events.
-func (e *End) wake(events int16) {
+// wakeWaiters wakes the calls that wait for one of the events.
+func (e *End) wakeWaiters(events int16) {
 	for _, w := range e.waiters {
 		if w.events&events != 0 {
 			select {

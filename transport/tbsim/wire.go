@@ -22,20 +22,20 @@ type flight struct {
 	lands time.Time
 }
 
-// pump moves the packets that can be moved, and comes back for those that will.
-func (e *End) pump() {
+// pumpPackets moves the packets that can be moved, and comes back for those that will.
+func (e *End) pumpPackets() {
 	now := time.Now()
 	for begins := now; ; {
 		switch {
 		case e.flying.n > 0 && !e.flying.at(0).lands.After(now):
-			e.peer.land(e.flying.pop().packet)
+			e.peer.completeReceive(e.flying.pop().packet)
 		case e.leaving && !e.left.After(now):
 			begins = e.left // not now: in real time a timer may be late
-			e.leave()
-		case !e.leaving && e.tx.n > 0 && e.passable():
-			e.leaving, e.left = true, begins.Add(e.duration(*e.tx.at(0)))
-		case !e.leaving && e.tx.n > 0 && e.unheard():
-			e.shout()
+			e.completeSend()
+		case !e.leaving && e.tx.n > 0 && e.canPass():
+			e.leaving, e.left = true, begins.Add(e.sendDuration(*e.tx.at(0)))
+		case !e.leaving && e.tx.n > 0 && e.isPeerClosed():
+			e.sendUnheard()
 		default:
 			e.comeBack(now)
 			return
@@ -43,16 +43,16 @@ func (e *End) pump() {
 	}
 }
 
-// passable reports whether a packet can leave: both ends have enabled their paths
+// canPass reports whether a packet can leave: both ends have enabled their paths
 // since the cable was plugged, and the peer has a posted buffer for it (end-to-end
 // flow control).
-func (e *End) passable() bool {
-	return e.connected() && e.peer.connected() && e.sending && e.peer.receiving &&
-		e.stalls == 0 && !e.wedged && e.peer.posted() > e.flying.n
+func (e *End) canPass() bool {
+	return e.isConnected() && e.peer.isConnected() && e.sending && e.peer.receiving &&
+		e.stalls == 0 && !e.wedged && e.peer.postedBuffers() > e.flying.n
 }
 
-// duration is how long the packet takes to be sent.
-func (e *End) duration(p *packet) time.Duration {
+// sendDuration is how long the packet takes to be sent.
+func (e *End) sendDuration(p *packet) time.Duration {
 	rate := e.rate
 	if rate == 0 {
 		rate = e.cable.options.Rate
@@ -63,17 +63,17 @@ func (e *End) duration(p *packet) time.Duration {
 	return time.Duration(int64(p.size) * int64(time.Second) / rate)
 }
 
-// leave completes a packet (tbstream_dev_tx_callback).
-func (e *End) leave() {
+// completeSend completes a packet (tbstream_dev_tx_callback).
+func (e *End) completeSend() {
 	e.leaving = false
 	p := e.tx.pop()
-	if e.wake(wakeTx); !p.isClose {
-		e.wake(PollOut)
+	if e.wakeWaiters(wakeTx); !p.isClose {
+		e.wakeWaiters(PollOut)
 	}
 	if e.cut > 0 {
 		if e.cut -= p.size; e.cut <= 0 {
-			e.cable.free(p)
-			e.cable.unplug()
+			e.cable.freePacket(p)
+			e.cable.unplugCable()
 			return
 		}
 	}
@@ -86,34 +86,34 @@ func (e *End) leave() {
 	e.flying.push(flight{p, e.left.Add(e.cable.options.Latency)})
 }
 
-// land completes a buffer of the RX ring (tbstream_dev_rx_callback).
-func (e *End) land(p *packet) {
+// completeReceive completes a buffer of the RX ring (tbstream_dev_rx_callback).
+func (e *End) completeReceive(p *packet) {
 	e.rx.push(p)
-	e.wake(wakeRx)
+	e.wakeWaiters(wakeRx)
 	if e.kernel.polls() {
 		e.landed++
 	} else if e.counting {
 		e.count++
 	}
-	if p.isClose && e.behind() > 0 {
+	if p.isClose && e.laggingPackets() > 0 {
 		e.unseen++
 	}
 	if e.kernel.polls() || !p.bad {
-		e.wake(PollIn)
+		e.wakeWaiters(PollIn)
 	}
 }
 
-// unheard reports whether the peer's device is closed.
-func (e *End) unheard() bool {
-	return e.cable.options.Unheard != Queued && e.connected() && e.sending && !e.wedged &&
+// isPeerClosed reports whether the peer's device is closed.
+func (e *End) isPeerClosed() bool {
+	return e.cable.options.Unheard != Queued && e.isConnected() && e.sending && !e.wedged &&
 		!e.peer.receiving && !e.peer.locked && e.peer.users == 0
 }
 
-// shout sends a packet to a device that is closed.
-func (e *End) shout() {
+// sendUnheard sends a packet to a device that is closed.
+func (e *End) sendUnheard() {
 	if p := *e.tx.at(0); e.cable.options.Unheard == Dropped || p.isClose {
-		e.cable.free(e.tx.pop())
-		e.wake(wakeTx | PollOut)
+		e.cable.freePacket(e.tx.pop())
+		e.wakeWaiters(wakeTx | PollOut)
 		return
 	}
 	e.wedged = true
@@ -140,7 +140,7 @@ func (e *End) comeBack(now time.Time) {
 func (e *End) pumpLater() {
 	e.cable.mu.Lock()
 	defer e.cable.mu.Unlock()
-	e.pump()
+	e.pumpPackets()
 }
 
 // loseSent drops what is on the way to the peer. The packet that was being sent
@@ -148,7 +148,7 @@ func (e *End) pumpLater() {
 func (e *End) loseSent() {
 	e.leaving = false
 	for e.flying.n > 0 {
-		e.cable.free(e.flying.pop().packet)
+		e.cable.freePacket(e.flying.pop().packet)
 	}
 }
 
@@ -181,8 +181,8 @@ func (e *End) Stall(d time.Duration) {
 	e.cable.mu.Lock()
 	defer e.cable.mu.Unlock()
 	e.stalls++
-	e.cable.after(d, func() {
+	e.cable.runAfter(d, func() {
 		e.stalls--
-		e.pump()
+		e.pumpPackets()
 	})
 }

@@ -57,13 +57,13 @@ type End struct {
 
 // Open implements transport.Link.
 func (e *End) Open(ctx context.Context) (transport.Conn, error) {
-	if e.opened > 0 && sleep(ctx, max(e.Pause, time.Millisecond)) != nil {
+	if e.opened > 0 && sleepContext(ctx, max(e.Pause, time.Millisecond)) != nil {
 		return nil, ctx.Err()
 	}
 	c := e.cable
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	defer context.AfterFunc(ctx, c.wake)()
+	defer context.AfterFunc(ctx, c.wakeReaders)()
 	e.opened++
 	if c.Device {
 		e.conn = &cableConn{end: e}
@@ -104,7 +104,7 @@ func (e *End) Close() error { return nil }
 
 func (e *End) String() string { return "cable" }
 
-func (c *Cable) wake() {
+func (c *Cable) wakeReaders() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.changed.Broadcast()
@@ -155,9 +155,9 @@ func (c *cableConn) Read(p []byte) (int, error) {
 		case c.closed:
 			return 0, io.ErrClosedPipe
 		case len(c.packets) > 0 && !time.Now().Before(c.packets[0].at):
-			return c.take(p), nil
+			return c.takeArrived(p), nil
 		case len(c.packets) > 0:
-			time.AfterFunc(time.Until(c.packets[0].at), cable.wake)
+			time.AfterFunc(time.Until(c.packets[0].at), cable.wakeReaders)
 		case c.eof:
 			return 0, io.EOF
 		}
@@ -165,8 +165,8 @@ func (c *cableConn) Read(p []byte) (int, error) {
 	}
 }
 
-// take returns the bytes that have come.
-func (c *cableConn) take(p []byte) (n int) {
+// takeArrived returns the bytes that have come.
+func (c *cableConn) takeArrived(p []byte) (n int) {
 	for now := time.Now(); len(c.packets) > 0 && n < len(p) && !now.Before(c.packets[0].at); {
 		first := &c.packets[0]
 		m := copy(p[n:], first.data)
@@ -190,7 +190,7 @@ func (c *cableConn) WriteBuffers(bufs [][]byte) error {
 	}
 	for len(data) > 0 {
 		n := min(len(data), wire.PacketSize)
-		if err := c.send(bytes.Clone(data[:n])); err != nil {
+		if err := c.sendData(bytes.Clone(data[:n])); err != nil {
 			return err
 		}
 		data = data[n:]
@@ -198,7 +198,7 @@ func (c *cableConn) WriteBuffers(bufs [][]byte) error {
 	return nil
 }
 
-func (c *cableConn) send(data []byte) error {
+func (c *cableConn) sendData(data []byte) error {
 	cable := c.end.cable
 	cable.mu.Lock()
 	defer cable.mu.Unlock()
@@ -215,14 +215,14 @@ func (c *cableConn) send(data []byte) error {
 		case to.closed || c.eof:
 			return syscall.EPIPE
 		case to.size < cable.Capacity:
-			to.put(cable.Damage(c.end, data), cable.Delay(c.end))
+			to.putDelayed(cable.Damage(c.end, data), cable.Delay(c.end))
 			return nil
 		}
 		cable.changed.Wait()
 	}
 }
 
-func (c *cableConn) put(data []byte, delay time.Duration) {
+func (c *cableConn) putDelayed(data []byte, delay time.Duration) {
 	if len(data) == 0 {
 		return
 	}
@@ -230,9 +230,9 @@ func (c *cableConn) put(data []byte, delay time.Duration) {
 	at := now.Add(delay)
 	if rate := c.end.cable.Rate; rate != 0 {
 		at = at.Add(time.Duration(len(data)) * time.Second / time.Duration(rate))
-		at = later(at, c.last.Add(time.Duration(len(data))*time.Second/time.Duration(rate)))
+		at = laterTime(at, c.last.Add(time.Duration(len(data))*time.Second/time.Duration(rate)))
 	}
-	c.last = later(at, c.last)
+	c.last = laterTime(at, c.last)
 	c.packets = append(c.packets, packet{data, c.last})
 	c.size += len(data)
 	c.end.cable.changed.Broadcast()
@@ -253,15 +253,15 @@ func (c *cableConn) Close() error {
 	return nil
 }
 
-func later(a, b time.Time) time.Time {
+func laterTime(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}
 	return b
 }
 
-// sleep waits for a time, or returns the context's error.
-func sleep(ctx context.Context, d time.Duration) error {
+// sleepContext waits for a time, or returns the context's error.
+func sleepContext(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

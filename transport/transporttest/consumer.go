@@ -46,7 +46,7 @@ func (c *Consumer) Frame(f *capture.Frame, lost capture.Lost) {
 		c.Seen(f)
 	}
 	time.Sleep(c.Slow)
-	c.note(func() {
+	c.noteEvent(func() {
 		if n := len(c.came.Numbers); n > 0 && f.Sequence <= c.came.Numbers[n-1] {
 			c.T.Errorf("frame %d comes after %d", f.Sequence, c.came.Numbers[n-1])
 		}
@@ -61,34 +61,38 @@ func (c *Consumer) sent(f *capture.Frame) bool {
 		return true
 	}
 	_, captured := c.Producer.CapturedAt(f.Sequence)
-	return captured && bytes.Equal(f.Data, c.Producer.content(f.Sequence))
+	return captured && bytes.Equal(f.Data, c.Producer.contentOf(f.Sequence))
 }
 
 // Connected implements transport.Consumer.
 func (c *Consumer) Connected(p transport.Peer) {
-	c.note(func() { c.came.Peers = append(c.came.Peers, p) })
+	c.noteEvent(func() { c.came.Peers = append(c.came.Peers, p) })
 }
 
 // Mode implements transport.Consumer.
-func (c *Consumer) Mode(m transport.Mode) { c.note(func() { c.came.Modes = append(c.came.Modes, m) }) }
+func (c *Consumer) Mode(m transport.Mode) {
+	c.noteEvent(func() { c.came.Modes = append(c.came.Modes, m) })
+}
 
 // Lost implements transport.Consumer.
-func (c *Consumer) Lost(lost capture.Lost) { c.note(func() { c.came.Totals = lost }) }
+func (c *Consumer) Lost(lost capture.Lost) { c.noteEvent(func() { c.came.Totals = lost }) }
 
 // Status implements transport.Consumer.
 func (c *Consumer) Status(s transport.Status) {
-	c.note(func() { c.came.Statuses = append(c.came.Statuses, s) })
+	c.noteEvent(func() { c.came.Statuses = append(c.came.Statuses, s) })
 }
 
 // ControlsChanged implements transport.Consumer.
 func (c *Consumer) ControlsChanged(controls transport.Controls) {
-	c.note(func() { c.came.Controls = append(c.came.Controls, controls) })
+	c.noteEvent(func() { c.came.Controls = append(c.came.Controls, controls) })
 }
 
 // Disconnected implements transport.Consumer.
-func (c *Consumer) Disconnected(err error) { c.note(func() { c.came.Ends = append(c.came.Ends, err) }) }
+func (c *Consumer) Disconnected(err error) {
+	c.noteEvent(func() { c.came.Ends = append(c.came.Ends, err) })
+}
 
-func (c *Consumer) note(what func()) {
+func (c *Consumer) noteEvent(what func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	what()

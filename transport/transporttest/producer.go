@@ -67,8 +67,8 @@ type Producer struct {
 	controls *transport.Controls     // likewise
 }
 
-// init fills in what was left out. The caller holds mu.
-func (p *Producer) init() {
+// initDefaults fills in what was not set. The caller holds mu.
+func (p *Producer) initDefaults() {
 	if p.box != nil {
 		return
 	}
@@ -85,11 +85,11 @@ func (p *Producer) init() {
 func (p *Producer) Start(_ uint32, want capture.Want) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.init()
+	p.initDefaults()
 	p.starts = append(p.starts, want)
 	if p.running == nil {
 		p.running = make(chan struct{})
-		go p.capture(p.running)
+		go p.captureFrames(p.running)
 	}
 }
 
@@ -97,7 +97,7 @@ func (p *Producer) Start(_ uint32, want capture.Want) {
 func (p *Producer) Stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.init()
+	p.initDefaults()
 	p.stops++
 	if p.running != nil {
 		close(p.running)
@@ -113,7 +113,7 @@ func (p *Producer) Requests() (starts []capture.Want, stops int) {
 	return slices.Clone(p.starts), p.stops
 }
 
-func (p *Producer) capture(stop chan struct{}) {
+func (p *Producer) captureFrames(stop chan struct{}) {
 	if p.Period == 0 {
 		return
 	}
@@ -141,7 +141,7 @@ func (p *Producer) captureFrame(stop chan struct{}) {
 // newFrame makes the next frame. The caller holds mu.
 func (p *Producer) newFrame() *capture.Frame {
 	p.number++
-	data := p.content(p.number)
+	data := p.contentOf(p.number)
 	f := p.Pool.Get(len(data))
 	copy(f.Data, data)
 	f.Format, f.Sequence, f.Time = p.Mode.Format, p.number, time.Now()
@@ -158,7 +158,7 @@ func (p *Producer) newFrame() *capture.Frame {
 // Next implements transport.Producer.
 func (p *Producer) Next(ctx context.Context) (transport.Unit, error) {
 	p.mu.Lock()
-	p.init()
+	p.initDefaults()
 	box := p.box
 	p.mu.Unlock()
 	if p.Period == 0 {
@@ -203,8 +203,8 @@ func (p *Producer) nextOfAll(ctx context.Context) (transport.Unit, error) {
 	return unit, nil
 }
 
-// content returns what the frame with a number was made of.
-func (p *Producer) content(number uint32) []byte {
+// contentOf returns what the frame with a number was made of.
+func (p *Producer) contentOf(number uint32) []byte {
 	if p.Content == nil {
 		return MixedSample(number)
 	}
@@ -261,8 +261,8 @@ func (p *Producer) ReportControls(c transport.Controls) {
 	}
 }
 
-// attach has the Producer serve a stream.
-func (p *Producer) attach(s *transport.SenderStream) {
+// attachStream has the Producer serve a stream.
+func (p *Producer) attachStream(s *transport.SenderStream) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stream = s
@@ -297,7 +297,7 @@ func (c *Catalogue) Open(s *transport.SenderStream) transport.Producer {
 	if n := s.Number(); n <= len(c.Producers) {
 		p = c.Producers[n-1]
 	}
-	p.attach(s)
+	p.attachStream(s)
 	return p
 }
 

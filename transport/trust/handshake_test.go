@@ -104,51 +104,54 @@ func TestPairing(t *testing.T) {
 	})
 }
 
+// strangers are ends that do not know each other, and what becomes of them.
+var strangers = []struct {
+	name  string
+	ready func(*testing.T, *world)
+	check func(*attempt) error
+}{
+	{"unknown viewer", func(t *testing.T, w *world) { w.viewer.Prompt = w.users }, func(a *attempt) error {
+		if a.viewer == nil || a.viewer.exchange.peer != (Fingerprint{}) {
+			return errors.New("the sender showed its key")
+		}
+		if !errors.As(a.err[true], new(*UnknownError)) {
+			return a.err[true]
+		}
+		return nil
+	}},
+	{"unknown sender", func(t *testing.T, w *world) {
+		w.paired(t)
+		_, _ = w.viewer.Store.Forget(RoleSender, "laptop")
+	}, func(a *attempt) error {
+		if !errors.As(a.err[false], new(*UnknownError)) || !errors.Is(a.err[true], ErrPeerRefused) {
+			return fmt.Errorf("%w, %w", a.err[false], a.err[true])
+		}
+		return nil
+	}},
+	{"pairing", func(t *testing.T, w *world) {
+		w.pairing()
+		w.users.delay = time.Hour
+	}, func(a *attempt) error {
+		if !errors.Is(a.err[true], ErrTimeout) && !errors.Is(a.err[true], ErrPeerRefused) {
+			return a.err[true]
+		}
+		return nil
+	}},
+	{"refused at the sender", func(t *testing.T, w *world) {
+		w.pairing()
+		w.users.mistakes = maxWrong
+	}, func(a *attempt) error {
+		if !errors.As(a.err[true], new(*PauseError)) {
+			return a.err[true]
+		}
+		return nil
+	}},
+}
+
 // TestUnpairedLearnsNothing: a stranger learns neither a name nor, from a sender that does not pair,
 // even its key.
 func TestUnpairedLearnsNothing(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		ready func(*testing.T, *world)
-		check func(*attempt) error
-	}{
-		{"unknown viewer", func(t *testing.T, w *world) { w.viewer.Prompt = w.users }, func(a *attempt) error {
-			if a.viewer == nil || a.viewer.exchange.peer != (Fingerprint{}) {
-				return errors.New("the sender showed its key")
-			}
-			if !errors.As(a.err[true], new(*UnknownError)) {
-				return a.err[true]
-			}
-			return nil
-		}},
-		{"unknown sender", func(t *testing.T, w *world) {
-			w.paired(t)
-			_, _ = w.viewer.Store.Forget(RoleSender, "laptop")
-		}, func(a *attempt) error {
-			if !errors.As(a.err[false], new(*UnknownError)) || !errors.Is(a.err[true], ErrPeerRefused) {
-				return fmt.Errorf("%w, %w", a.err[false], a.err[true])
-			}
-			return nil
-		}},
-		{"pairing", func(t *testing.T, w *world) {
-			w.pairing()
-			w.users.delay = time.Hour
-		}, func(a *attempt) error {
-			if !errors.Is(a.err[true], ErrTimeout) && !errors.Is(a.err[true], ErrPeerRefused) {
-				return a.err[true]
-			}
-			return nil
-		}},
-		{"refused at the sender", func(t *testing.T, w *world) {
-			w.pairing()
-			w.users.mistakes = maxWrong
-		}, func(a *attempt) error {
-			if !errors.As(a.err[true], new(*PauseError)) {
-				return a.err[true]
-			}
-			return nil
-		}},
-	} {
+	for _, c := range strangers {
 		bubble(t, c.name, func(t *testing.T) {
 			w := newWorld(t)
 			c.ready(t, w)

@@ -40,18 +40,18 @@ func (d *Dialer) Open(ctx context.Context) (transport.Conn, error) {
 	if err := checkPath(d.Path); err != nil {
 		return nil, fmt.Errorf("open stream %v: %w", d, err)
 	}
-	if d.dialled && sleep(ctx, redial) != nil {
+	if d.dialled && sleepContext(ctx, redial) != nil {
 		return nil, ctx.Err()
 	}
 	d.dialled = true
 	w := waiter{path: d.Path}
-	defer w.close()
+	defer w.closeWatch()
 	var dialer net.Dialer
 	for waiting := false; ; waiting = true {
 		conn, err := dialer.DialContext(ctx, "unix", d.Path)
 		switch {
 		case err == nil:
-			return d.checked(conn)
+			return d.checkPeer(conn)
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case !nobodyListens(err):
@@ -59,7 +59,7 @@ func (d *Dialer) Open(ctx context.Context) (transport.Conn, error) {
 		case !waiting && d.Log != nil:
 			d.Log.Info("waiting for a viewer", "stream", d.String())
 		}
-		if w.wait(ctx, errors.Is(err, syscall.EAGAIN)) != nil {
+		if w.waitRedial(ctx, errors.Is(err, syscall.EAGAIN)) != nil {
 			return nil, ctx.Err()
 		}
 	}
@@ -72,9 +72,9 @@ type waiter struct {
 	next  time.Duration
 }
 
-// wait waits until another attempt is due: where a viewer listens that is busy, there is
+// waitRedial waits until another attempt is due: where a viewer listens that is busy, there is
 // nothing to be learned of it. The error is that of the context.
-func (w *waiter) wait(ctx context.Context, busy bool) error {
+func (w *waiter) waitRedial(ctx context.Context, busy bool) error {
 	if w.next == 0 {
 		w.next = redial
 	}
@@ -84,25 +84,25 @@ func (w *waiter) wait(ctx context.Context, busy bool) error {
 	if w.watch == nil || busy {
 		d := min(w.next, unwatched)
 		w.next = 2 * d
-		return sleep(ctx, d)
+		return sleepContext(ctx, d)
 	}
 	d := min(w.next, watched)
 	w.next = 2 * d
-	switch err := w.watch.wait(ctx, d); {
+	switch err := w.watch.waitChange(ctx, d); {
 	case err == nil: // it is there: if nobody listens yet, that will not take long
 		w.next = redial
 	case !errors.Is(err, os.ErrDeadlineExceeded):
-		w.close()
+		w.closeWatch()
 	}
 	return ctx.Err()
 }
 
-func (w *waiter) close() {
-	w.watch.close()
+func (w *waiter) closeWatch() {
+	w.watch.closeWatch()
 	w.watch = nil
 }
 
-func (d *Dialer) checked(conn net.Conn) (transport.Conn, error) {
+func (d *Dialer) checkPeer(conn net.Conn) (transport.Conn, error) {
 	if err := d.Allow.Check(conn); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("open stream %v: %w", d, err)
@@ -245,7 +245,7 @@ func (l *Listener) Close() error {
 
 func (l *Listener) String() string { return "unix:" + l.path }
 
-func sleep(ctx context.Context, d time.Duration) error {
+func sleepContext(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -181,7 +181,7 @@ func TestUnixEitherOrder(t *testing.T) {
 				w.sending = start(w.sender.Run)
 			}
 			w.waitForFrames(50)
-			if said := strings.Contains(w.log.String(), "waiting for a viewer"); said != (first == "sender") {
+			if logged := strings.Contains(w.log.String(), "waiting for a viewer"); logged != (first == "sender") {
 				t.Errorf("log: %v", w.log.String())
 			}
 			info, err := os.Lstat(path)

@@ -37,16 +37,16 @@ func newWatch(path string) (*watch, error) {
 	return &watch{os.NewFile(uintptr(fd), "inotify"), filepath.Base(path)}, nil
 }
 
-// close ends the watch. A nil one has none.
-func (w *watch) close() {
+// closeWatch ends the watch. A nil one has none.
+func (w *watch) closeWatch() {
 	if w != nil {
 		w.file.Close()
 	}
 }
 
-// wait waits until the name appears. The error wraps os.ErrDeadlineExceeded after a
+// waitChange waits until the name appears. The error wraps os.ErrDeadlineExceeded after a
 // duration, or is errUnwatched or that of the context.
-func (w *watch) wait(ctx context.Context, d time.Duration) error {
+func (w *watch) waitChange(ctx context.Context, d time.Duration) error {
 	if err := w.file.SetReadDeadline(time.Now().Add(d)); err != nil {
 		return err
 	}
@@ -61,15 +61,15 @@ func (w *watch) wait(ctx context.Context, d time.Duration) error {
 		case err != nil:
 			return err
 		}
-		if found, err := w.find(events[:n]); found || err != nil {
+		if found, err := w.findName(events[:n]); found || err != nil {
 			return err
 		}
 	}
 }
 
-// find looks for the name in events, each of which is four words, of which the second
+// findName looks for the name in events, each of which is four words, of which the second
 // is what has happened and the last the length of the name that follows.
-func (w *watch) find(events []byte) (found bool, err error) {
+func (w *watch) findName(events []byte) (found bool, err error) {
 	for len(events) >= syscall.SizeofInotifyEvent {
 		mask := binary.NativeEndian.Uint32(events[4:])
 		length := int(binary.NativeEndian.Uint32(events[12:]))

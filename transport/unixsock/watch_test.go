@@ -20,35 +20,35 @@ func TestWatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.close()
+	defer w.closeWatch()
 	touch := func(name string) {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	touch("other")
-	if err := w.wait(t.Context(), 10*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := w.waitChange(t.Context(), 10*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("another name: %v", err)
 	}
 	touch("s")
-	if err := w.wait(t.Context(), patience); err != nil {
+	if err := w.waitChange(t.Context(), patience); err != nil {
 		t.Errorf("made: %v", err)
 	}
 	if err := os.Rename(filepath.Join(dir, "other"), path); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.wait(t.Context(), patience); err != nil {
+	if err := w.waitChange(t.Context(), patience); err != nil {
 		t.Errorf("moved there: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(10*time.Millisecond, cancel)
-	if err := w.wait(ctx, patience); err != context.Canceled {
+	if err := w.waitChange(ctx, patience); err != context.Canceled {
 		t.Errorf("cancelled: %v", err)
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.wait(t.Context(), patience); err != errUnwatched {
+	if err := w.waitChange(t.Context(), patience); err != errUnwatched {
 		t.Errorf("removed: %v", err)
 	}
 }
@@ -92,7 +92,7 @@ func TestAttempts(t *testing.T) {
 		w := waiter{path: "/proc/nowhere/s"} // which cannot be watched
 		attempts := 0
 		for begun := time.Now(); time.Since(begun) < time.Minute; attempts++ {
-			if err := w.wait(t.Context(), false); err != nil {
+			if err := w.waitRedial(t.Context(), false); err != nil {
 				t.Fatal(err)
 			}
 		}

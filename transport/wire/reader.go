@@ -76,12 +76,12 @@ func (r *Reader) Next() (Header, []byte, error) {
 			return h, payload, nil
 		case errors.Is(err, ErrVersion):
 			return Header{}, nil, err
-		case short && h.direct() && r.end-r.start >= HeaderSize+FrameHeaderSize:
+		case short && h.isDirect() && r.end-r.start >= HeaderSize+FrameHeaderSize:
 			payload = r.buf[r.start+HeaderSize : r.end]
 			r.start, r.rest = r.end, h.Length-len(payload)
 			return h, payload, nil
-		case short && r.err == nil && !r.interrupted():
-			r.fill()
+		case short && r.err == nil && !r.isInterrupted():
+			r.fillBuffer()
 		case short && r.start == r.end:
 			return Header{}, nil, r.err
 		default:
@@ -89,7 +89,7 @@ func (r *Reader) Next() (Header, []byte, error) {
 				r.damage.Records++
 			}
 			r.countVain(h, err)
-			r.resync()
+			r.resynchronise()
 		}
 	}
 }
@@ -100,7 +100,7 @@ func (r *Reader) Reject(h Header) {
 	r.start -= HeaderSize + h.Length
 	r.damage.Records++
 	r.countVain(h, ErrChecksum)
-	r.resync()
+	r.resynchronise()
 }
 
 // Rest returns how many bytes of the last payload Next did not return.
@@ -136,10 +136,10 @@ func (r *Reader) countVain(h Header, err error) {
 	}
 }
 
-// resync drops the byte at start, and all up to what may be the next record.
+// resynchronise drops the byte at start, and all up to what may be the next record.
 // A damaged payload is searched too: where bytes are missing from the middle of
 // it, its length covers records that are good.
-func (r *Reader) resync() {
+func (r *Reader) resynchronise() {
 	rest := r.buf[r.start+1 : r.end]
 	n := bytes.IndexByte(rest, magic[0])
 	if n < 0 {
@@ -149,12 +149,12 @@ func (r *Reader) resync() {
 	r.start += n + 1
 }
 
-// interrupted reports whether a whole record is among the last bytes of what
+// isInterrupted reports whether a whole record is among the last bytes of what
 // should be the payload of another, whose own end is therefore lost. Without
 // this a large record that lost its end would swallow the small ones after it
 // until they fill its length. It looks only after a small read, as when the line
 // falls silent: a busy one fills the length soon.
-func (r *Reader) interrupted() bool {
+func (r *Reader) isInterrupted() bool {
 	fresh, rest := r.fresh, r.buf[r.start:r.end]
 	r.fresh = 0
 	if fresh == 0 || fresh >= PacketSize || len(rest) < 2*HeaderSize {
@@ -174,8 +174,8 @@ func (r *Reader) interrupted() bool {
 	}
 }
 
-// fill reads once, after it made room for that.
-func (r *Reader) fill() {
+// fillBuffer reads once, after it made room for that.
+func (r *Reader) fillBuffer() {
 	switch {
 	case r.start == r.end:
 		r.start, r.end = 0, 0

@@ -345,7 +345,7 @@ func checkRead(t *testing.T, b []byte, got record) {
 	for at := range b {
 		if rest := b[at:]; bytes.HasPrefix(rest, again[:10]) && len(rest) >= len(again) {
 			copy(again[10:12], rest[10:12]) // reserved
-			if !got.header.checked() {
+			if !got.header.isChecked() {
 				copy(again[24:28], rest[24:28]) // ignored
 			}
 			sum(again[:HeaderSize])

@@ -98,10 +98,10 @@ type Header struct {
 	checksum uint32 // CRC32C of the payload, 0 if Unchecked or Sealed
 }
 
-func (h Header) checked() bool { return h.Flags&Sealed == 0 && !h.direct() }
+func (h Header) isChecked() bool { return h.Flags&Sealed == 0 && !h.isDirect() }
 
-// direct reports whether the payload can be used before all of it has come.
-func (h Header) direct() bool { return h.Type == Frame && h.Flags&(Unchecked|Sealed) == Unchecked }
+// isDirect reports whether the payload can be used before all of it has come.
+func (h Header) isDirect() bool { return h.Type == Frame && h.Flags&(Unchecked|Sealed) == Unchecked }
 
 // Errors of Parse.
 var (
@@ -120,7 +120,7 @@ func AppendHeader(b []byte, h Header, payload ...[]byte) []byte {
 	length, sum := 0, uint32(0)
 	for _, p := range payload {
 		length += len(p)
-		if h.checked() {
+		if h.isChecked() {
 			sum = crc32.Update(sum, castagnoli, p)
 		}
 	}
@@ -190,7 +190,7 @@ func Parse(b []byte) (Header, []byte, error) {
 		return h, nil, ErrShort
 	}
 	payload := b[HeaderSize : HeaderSize+h.Length]
-	if h.checked() && crc32.Checksum(payload, castagnoli) != h.checksum {
+	if h.isChecked() && crc32.Checksum(payload, castagnoli) != h.checksum {
 		return h, nil, ErrChecksum
 	}
 	return h, payload, nil

@@ -109,7 +109,7 @@ func TestParseDamaged(t *testing.T) {
 	for _, c := range cases {
 		b := Append(nil, c.header, c.payload)
 		counting := len(b)
-		if !c.header.checked() {
+		if !c.header.isChecked() {
 			counting = HeaderSize
 		}
 		for bit := range 8 * counting {
@@ -176,7 +176,7 @@ func FuzzParse(f *testing.F) {
 		}
 		again := Append(nil, h, payload)
 		copy(again[10:12], b[10:12]) // reserved
-		if !h.checked() {
+		if !h.isChecked() {
 			copy(again[24:28], b[24:28]) // ignored
 		}
 		if !bytes.Equal(sum(again[:HeaderSize]), b[:HeaderSize]) {

@@ -19,6 +19,7 @@ import (
 	"github.com/tbcam/tbcam/sink/record"
 	"github.com/tbcam/tbcam/sink/snapshot"
 	"github.com/tbcam/tbcam/sink/virtualcam"
+	"github.com/tbcam/tbcam/sink/virtualcam/v4l2node"
 	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/tbdev"
 	"github.com/tbcam/tbcam/transport/trust"
@@ -124,6 +125,9 @@ var remedies = []struct {
 		" (Debian 13, Ubuntu 24.04 or newer), dnf install pipewire-plugin-libcamera, or pacman -S pipewire-libcamera libcamera-ipa"},
 	{capture.ErrNotAllowed, "run: sudo usermod -aG video $USER, and log in again"},
 	{v4l2.ErrNoLoopback, "run: sudo modprobe v4l2loopback exclusive_caps=1"},
+	{v4l2node.ErrNotLoaded, "run: " + v4l2node.LoadCommand},
+	{v4l2node.ErrNoneFree, "run: " + v4l2node.AddCommand},
+	{v4l2node.ErrCannotAdd, "end what uses it, and run: " + v4l2node.MoreCommand},
 	{virtualcam.ErrFormat, "end what reads it, or leave --virtual-camera-size and --virtual-camera-format out"},
 	{virtualcam.ErrInUse, "end that, or use --virtual-camera auto"},
 	{pipewire.ErrNoLibrary, "install it: apt install pipewire libpipewire-0.3-0 (libpipewire-0.3-0t64 from Debian 13 and Ubuntu 24.04 on)," +

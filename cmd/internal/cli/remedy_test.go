@@ -12,6 +12,7 @@ import (
 	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/sink/container"
 	"github.com/tbcam/tbcam/sink/record"
+	"github.com/tbcam/tbcam/sink/virtualcam/v4l2node"
 	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/tbdev"
 	"github.com/tbcam/tbcam/transport/unixsock"
@@ -41,6 +42,9 @@ func TestRemedies(t *testing.T) {
 		{transport.ErrNoRemoteControl, "update tbcam-send"},
 		{capture.ErrNotAllowed, "usermod -aG video"},
 		{v4l2.ErrNoLoopback, "modprobe v4l2loopback"},
+		{v4l2node.ErrNotLoaded, "sudo modprobe v4l2loopback"},
+		{v4l2node.ErrNoneFree, "v4l2loopback-ctl add"},
+		{v4l2node.ErrCannotAdd, "devices=2"},
 		{capture.ErrNeedsLibcamera, "apt install pipewire-libcamera"},
 		{pipewire.ErrNoLibrary, "dnf install pipewire-libs"},
 		{pipewire.ErrNoSession, "not as root"},

@@ -18,7 +18,7 @@ type TimeoutFlag struct{ after time.Duration }
 
 // Register adds the flag.
 func (t *TimeoutFlag) Register(f *pflag.FlagSet) {
-	f.Var(t, "timeout", "give up after this long, for example 5s (default: wait indefinitely)")
+	f.Var(t, "timeout", "give up after `DURATION`, for example 5s (default: wait indefinitely)")
 }
 
 // Set, String and Type implement pflag.Value.

@@ -90,7 +90,7 @@ func (m Machine) browsers() []Finding {
 func (m Machine) hasBrowser(b browser) bool {
 	return slices.ContainsFunc(b.programs, func(name string) bool {
 		if strings.Contains(name, ".") {
-			return m.exists("/var/lib/flatpak/app/"+name) || m.exists(filepath.Join(m.Home, ".local/share/flatpak/app", name))
+			return m.existsFile("/var/lib/flatpak/app/"+name) || m.existsFile(filepath.Join(m.Home, ".local/share/flatpak/app", name))
 		}
 		return m.hasProgram(name)
 	})
@@ -119,7 +119,7 @@ func (m Machine) switchOf(b browser) Finding {
 // one that counts more.
 func (m Machine) isOn(b browser) bool {
 	for _, pattern := range b.settings {
-		text := m.texts(strings.Replace(pattern, "~", m.Home, 1))
+		text := m.readTexts(strings.Replace(pattern, "~", m.Home, 1))
 		switch {
 		case b.on.MatchString(text):
 			return true
@@ -134,7 +134,7 @@ func (m Machine) isOn(b browser) bool {
 // known.
 func (m Machine) newest(b browser) (newest int) {
 	for _, pattern := range b.versions {
-		for _, match := range number.FindAllStringSubmatch(m.texts(pattern), -1) {
+		for _, match := range number.FindAllStringSubmatch(m.readTexts(pattern), -1) {
 			if n, err := strconv.Atoi(match[1]); err == nil {
 				newest = max(newest, n)
 			}

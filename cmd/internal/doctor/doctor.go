@@ -47,7 +47,7 @@ type Machine struct {
 // two ways to applications, v4l2loopback and PipeWire: while one of them works, what is
 // bad about the other is a hint.
 func (m Machine) Examine() []Finding {
-	loopback := slices.Concat(m.module(), m.nodes(), m.boot())
+	loopback := slices.Concat(m.checkModule(), m.checkNodes(), m.checkBoot())
 	pipeWire := slices.Concat(m.pipeWire(), m.portal())
 	loopbackWorks, pipeWireWorks := Works(loopback), Works(pipeWire)
 	if pipeWireWorks {
@@ -56,7 +56,7 @@ func (m Machine) Examine() []Finding {
 	if loopbackWorks {
 		demote(pipeWire)
 	}
-	return slices.Concat(loopback, pipeWire, m.browsers(), m.sandboxes(loopbackWorks, pipeWireWorks))
+	return slices.Concat(loopback, pipeWire, m.browsers(), m.checkSandboxes(loopbackWorks, pipeWireWorks))
 }
 
 // demote makes what is bad a hint.
@@ -95,22 +95,22 @@ const (
 	mokUbuntu  = "/var/lib/shim-signed/mok/MOK.der"
 )
 
-func (m Machine) path(path string) string { return filepath.Join(m.Root, path) }
+func (m Machine) rootedPath(path string) string { return filepath.Join(m.Root, path) }
 
-func (m Machine) exists(path string) bool {
-	_, err := os.Stat(m.path(path))
+func (m Machine) existsFile(path string) bool {
+	_, err := os.Stat(m.rootedPath(path))
 	return err == nil
 }
 
-// text returns a file's, "" where it cannot be read.
-func (m Machine) text(path string) string {
-	b, _ := os.ReadFile(m.path(path))
+// readText returns a file's, "" where it cannot be read.
+func (m Machine) readText(path string) string {
+	b, _ := os.ReadFile(m.rootedPath(path))
 	return strings.TrimSpace(string(b))
 }
 
-// texts returns those of the files that match, joined.
-func (m Machine) texts(pattern string) string {
-	paths, _ := filepath.Glob(m.path(pattern)) // the patterns are well-formed
+// readTexts returns those of the files that match, joined.
+func (m Machine) readTexts(pattern string) string {
+	paths, _ := filepath.Glob(m.rootedPath(pattern)) // the patterns are well-formed
 	var all []string
 	for _, path := range paths {
 		b, _ := os.ReadFile(path)
@@ -119,18 +119,18 @@ func (m Machine) texts(pattern string) string {
 	return strings.Join(all, "\n")
 }
 
-func (m Machine) matches(pattern string) []string {
-	paths, _ := filepath.Glob(m.path(pattern))
+func (m Machine) globPaths(pattern string) []string {
+	paths, _ := filepath.Glob(m.rootedPath(pattern))
 	return paths
 }
 
-// module looks at the driver.
-func (m Machine) module() []Finding {
-	if !m.exists(moduleDir) {
-		return append([]Finding{m.missing()}, m.signature()...)
+// checkModule looks at the driver.
+func (m Machine) checkModule() []Finding {
+	if !m.existsFile(moduleDir) {
+		return append([]Finding{m.explainMissing()}, m.checkSignature()...)
 	}
-	version := m.text(moduleDir + "/version")
-	f := []Finding{{Good, fmt.Sprintf("v4l2loopback %s is loaded%s", version, m.options()), ""}}
+	version := m.readText(moduleDir + "/version")
+	f := []Finding{{Good, fmt.Sprintf("v4l2loopback %s is loaded%s", version, m.moduleOptions()), ""}}
 	var major, minor int
 	if n, _ := fmt.Sscanf(version, "%d.%d", &major, &minor); n == 2 && major == 0 && minor < 13 {
 		f = append(f, Finding{Hint, "v4l2loopback " + version + " cannot detect when an application reads the camera, which stays on",
@@ -139,11 +139,11 @@ func (m Machine) module() []Finding {
 	return f
 }
 
-// options returns those of the driver that matter.
-func (m Machine) options() string {
+// moduleOptions returns those of the driver that matter.
+func (m Machine) moduleOptions() string {
 	var all []string
 	for _, name := range []string{"exclusive_caps", "max_buffers", "max_openers"} {
-		if value := m.text(moduleDir + "/parameters/" + name); value != "" {
+		if value := m.readText(moduleDir + "/parameters/" + name); value != "" {
 			all = append(all, name+"="+value)
 		}
 	}
@@ -153,43 +153,43 @@ func (m Machine) options() string {
 	return " (" + strings.Join(all, ", ") + ")"
 }
 
-// missing returns why the driver is not loaded.
-func (m Machine) missing() Finding {
-	kernel := m.text("/proc/sys/kernel/osrelease")
+// explainMissing returns why the driver is not loaded.
+func (m Machine) explainMissing() Finding {
+	kernel := m.readText("/proc/sys/kernel/osrelease")
 	host := distro.Detect(m.Root)
 	switch {
-	case strings.Contains(m.text("/lib/modules/"+kernel+"/modules.dep"), "v4l2loopback.ko"):
+	case strings.Contains(m.readText("/lib/modules/"+kernel+"/modules.dep"), "v4l2loopback.ko"):
 		return Finding{Bad, "v4l2loopback is not loaded", v4l2node.LoadCommand}
-	case len(m.matches("/usr/src/v4l2loopback-*")) > 0:
+	case len(m.globPaths("/usr/src/v4l2loopback-*")) > 0:
 		return Finding{Bad, "v4l2loopback is not built for this kernel, " + kernel,
 			host.Install(distro.Headers) + " && " + host.Rebuild() + " && " + v4l2node.LoadCommand}
 	}
 	return Finding{Bad, "v4l2loopback is not installed", host.Install(distro.V4L2Loopback, distro.Headers) + " && " + v4l2node.LoadCommand}
 }
 
-// signature notes Secure Boot, under which the kernel takes signed modules only.
-func (m Machine) signature() []Finding {
-	if b, _ := os.ReadFile(m.path(secureBoot)); len(b) != 5 || b[4] != 1 {
+// checkSignature notes Secure Boot, under which the kernel takes signed modules only.
+func (m Machine) checkSignature() []Finding {
+	if b, _ := os.ReadFile(m.rootedPath(secureBoot)); len(b) != 5 || b[4] != 1 {
 		return nil
 	}
 	key := mokDKMS
-	if m.exists(mokUbuntu) {
+	if m.existsFile(mokUbuntu) {
 		key = mokUbuntu
 	}
 	return []Finding{{Hint, "Secure Boot is on: modules built by DKMS load only if their key is enrolled (else modprobe prints \"Key was rejected by service\")",
 		"sudo mokutil --import " + key + ", and confirm at the next boot"}}
 }
 
-// nodes looks at the virtual cameras. One that every application sees is enough.
-func (m Machine) nodes() []Finding {
-	if !m.exists(moduleDir) {
+// checkNodes looks at the virtual cameras. One that every application sees is enough.
+func (m Machine) checkNodes() []Finding {
+	if !m.existsFile(moduleDir) {
 		return nil
 	}
 	nodes, err := m.Nodes()
 	switch {
 	case err != nil:
 		return []Finding{{Bad, err.Error(), ""}}
-	case len(nodes) == 0 && m.exists(v4l2.LoopbackControl):
+	case len(nodes) == 0 && m.existsFile(v4l2.LoopbackControl):
 		return []Finding{{Bad, "no v4l2loopback node exists", v4l2node.AddCommand}}
 	case len(nodes) == 0:
 		return []Finding{{Bad, "no v4l2loopback node exists", "sudo modprobe -r v4l2loopback; " + v4l2node.LoadCommand}}
@@ -197,7 +197,7 @@ func (m Machine) nodes() []Finding {
 	works := slices.ContainsFunc(nodes, func(n v4l2.LoopbackNode) bool { return n.Err == nil && n.Exclusive })
 	var findings []Finding
 	for _, n := range nodes {
-		f := node(n)
+		f := checkNode(n)
 		if f.Grade == Bad && works {
 			f.Grade = Hint
 		}
@@ -206,7 +206,7 @@ func (m Machine) nodes() []Finding {
 	return findings
 }
 
-func node(n v4l2.LoopbackNode) Finding {
+func checkNode(n v4l2.LoopbackNode) Finding {
 	name := fmt.Sprintf("%s (%s)", n.Path, n.Name)
 	switch {
 	case errors.Is(n.Err, capture.ErrNotAllowed):
@@ -217,7 +217,7 @@ func node(n v4l2.LoopbackNode) Finding {
 		return Finding{Bad, name + " is an output as well: Chromium and others do not list it",
 			"sudo modprobe -r v4l2loopback; " + v4l2node.LoadCommand}
 	case n.MaxOpeners > 0 && n.MaxOpeners < 3:
-		return Finding{Hint, fmt.Sprintf("%s can be opened %d times at once; tbcam-view and a browser need more", name, n.MaxOpeners),
+		return Finding{Hint, fmt.Sprintf("%s can be opened by %d programs at a time; tbcam-view and a browser need more", name, n.MaxOpeners),
 			fmt.Sprintf("echo 10 | sudo tee /sys/class/video4linux/%s/max_openers", filepath.Base(n.Path))}
 	case n.KeepsFormat:
 		return Finding{Hint, fmt.Sprintf("%s has the format of another program, %v", name, n.Format),
@@ -228,10 +228,10 @@ func node(n v4l2.LoopbackNode) Finding {
 	return Finding{Good, name + " is free; it becomes a camera when tbcam-view starts", ""}
 }
 
-// boot looks at whether the driver comes back.
-func (m Machine) boot() []Finding {
-	loads := strings.Contains(m.texts("/etc/modules-load.d/*.conf")+m.text("/etc/modules"), "v4l2loopback")
-	options := m.texts("/etc/modprobe.d/*.conf")
+// checkBoot looks at whether the driver comes back.
+func (m Machine) checkBoot() []Finding {
+	loads := strings.Contains(m.readTexts("/etc/modules-load.d/*.conf")+m.readText("/etc/modules"), "v4l2loopback")
+	options := m.readTexts("/etc/modprobe.d/*.conf")
 	switch {
 	case strings.Contains(options, "blacklist v4l2loopback"):
 		return []Finding{{Hint, "v4l2loopback is blacklisted in /etc/modprobe.d: it is not loaded at boot", "grep -l v4l2loopback /etc/modprobe.d/*"}}

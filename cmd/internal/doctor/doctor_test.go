@@ -72,8 +72,8 @@ func TestFindings(t *testing.T) {
 		name    string
 		machine Machine
 		works   bool
-		grade   Grade // of the finding that says
-		says    string
+		grade   Grade // of the finding with the message
+		message string
 		remedy  string
 	}{
 		{"all is well", machine(t, healthy, free), true, Good, "v4l2loopback 0.15.4 is loaded (exclusive_caps=Y,N)", ""},
@@ -94,7 +94,7 @@ func TestFindings(t *testing.T) {
 		{"without exclusive_caps", machine(t, healthy, both), false, Bad, "Chromium and others do not list it", "exclusive_caps=1"},
 		{"another without exclusive_caps", machine(t, healthy, both, free), true, Hint, "Chromium and others do not list it", "exclusive_caps=1"},
 		{"no permission", machine(t, healthy, shut), false, Bad, "open /dev/video8: permission denied", "sudo usermod -aG video $USER, and log in again"},
-		{"few openers", machine(t, healthy, few), true, Hint, "2 times at once", "tee /sys/class/video4linux/video9/max_openers"},
+		{"few openers", machine(t, healthy, few), true, Hint, "2 programs at a time", "tee /sys/class/video4linux/video9/max_openers"},
 		{"kept format", machine(t, healthy, kept), true, Hint, "has the format of another program", "--virtual-camera-size"},
 		{"not at boot", machine(t, loaded, free), true, Hint, "not loaded at boot", "/etc/modules-load.d/v4l2loopback.conf"},
 		{"blacklisted", machine(t, with(healthy, files{"/etc/modprobe.d/b.conf": "blacklist v4l2loopback\n"}), free), true, Hint, "blacklisted", "grep"},
@@ -103,7 +103,7 @@ func TestFindings(t *testing.T) {
 		{"Flatpak", machine(t, flatpak("dri;"), free), true, Hint, "the Flatpak us.zoom.Zoom", "flatpak override --user --device=all us.zoom.Zoom"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			wantFinding(t, tt.machine, tt.works, Finding{tt.grade, tt.says, tt.remedy})
+			wantFinding(t, tt.machine, tt.works, Finding{tt.grade, tt.message, tt.remedy})
 		})
 	}
 }

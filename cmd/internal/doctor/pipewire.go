@@ -60,7 +60,7 @@ func (m Machine) noManager() (f Finding, lacking bool) {
 
 // hasProgram reports whether a program is installed.
 func (m Machine) hasProgram(name string) bool {
-	return m.exists("/usr/bin/"+name) || m.exists("/usr/local/bin/"+name)
+	return m.existsFile("/usr/bin/"+name) || m.existsFile("/usr/local/bin/"+name)
 }
 
 // clearCommand prints how to forget what the user has answered for an application: it

@@ -15,23 +15,23 @@ var callers = []string{
 	"brave", "chromium", "discord", "firefox", "obs-studio", "opera", "slack", "teams-for-linux", "zoom-client",
 }
 
-// sandboxes looks for what stands between applications and device nodes, where that
+// checkSandboxes looks for what stands between applications and device nodes, where that
 // matters.
-func (m Machine) sandboxes(loopbackWorks, pipeWireWorks bool) []Finding {
+func (m Machine) checkSandboxes(loopbackWorks, pipeWireWorks bool) []Finding {
 	if !pipeWireWorks {
-		return slices.Concat(m.flatpaks(flatpakNeedsDevices), m.snaps(), m.missedNodes())
+		return slices.Concat(m.checkFlatpaks(flatpakNeedsDevices), m.checkSnaps(), m.missedNodes())
 	}
 	if !loopbackWorks {
-		return m.flatpaks(flatpakHasPortal)
+		return m.checkFlatpaks(flatpakHasPortal)
 	}
-	return slices.Concat(m.flatpaks(flatpakHasPortal), m.snaps())
+	return slices.Concat(m.checkFlatpaks(flatpakHasPortal), m.checkSnaps())
 }
 
-// flatpaks notes those that may open no device nodes (flatpak-metadata(5)).
-func (m Machine) flatpaks(finding func(id string) Finding) []Finding {
+// checkFlatpaks notes those that may open no device nodes (flatpak-metadata(5)).
+func (m Machine) checkFlatpaks(finding func(id string) Finding) []Finding {
 	var findings []Finding
 	for _, base := range []string{"/var/lib/flatpak", filepath.Join(m.Home, ".local/share/flatpak")} {
-		for _, dir := range m.matches(base + "/app/*") {
+		for _, dir := range m.globPaths(base + "/app/*") {
 			id := filepath.Base(dir)
 			metadata, _ := os.ReadFile(filepath.Join(dir, "current/active/metadata"))
 			if slices.Contains(callers, id) && !mayOpenDevices(string(metadata)) {
@@ -62,10 +62,10 @@ func mayOpenDevices(metadata string) bool {
 	return false
 }
 
-// snaps notes those that need a connection to cameras.
-func (m Machine) snaps() []Finding {
+// checkSnaps notes those that need a connection to cameras.
+func (m Machine) checkSnaps() []Finding {
 	var findings []Finding
-	for _, dir := range m.matches("/snap/*") {
+	for _, dir := range m.globPaths("/snap/*") {
 		if name := filepath.Base(dir); slices.Contains(callers, name) {
 			findings = append(findings, Finding{Hint, "the Snap " + name + " opens cameras only if allowed",
 				"sudo snap connect " + name + ":camera"})
@@ -77,7 +77,7 @@ func (m Machine) snaps() []Finding {
 // missedNodes notes what lists cameras for portals, Firefox and GNOME: it does not
 // notice when a v4l2loopback node becomes a camera.
 func (m Machine) missedNodes() []Finding {
-	if !m.exists("/usr/bin/wireplumber") {
+	if !m.existsFile("/usr/bin/wireplumber") {
 		return nil
 	}
 	return []Finding{{Hint, "applications that use PipeWire and the portal may miss a camera of v4l2loopback that appears later",

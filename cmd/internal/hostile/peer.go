@@ -22,8 +22,8 @@ const patience = 2 * time.Minute
 const Stream = 1
 
 // Peer is one connection to a program. OpenSession and AcceptSession begin a
-// session; without them the Peer says nothing by itself. Write and what begins with
-// it may be called by any goroutine; their error says that the program hung up.
+// session; without them the Peer sends nothing by itself. Write and what begins with
+// it may be called by any goroutine; their error means that the program hung up.
 type Peer struct {
 	conn   net.Conn
 	reader *wire.Reader
@@ -88,7 +88,7 @@ func newPeer(t testing.TB, conn net.Conn) *Peer {
 // Close hangs up.
 func (p *Peer) Close() { p.conn.Close() }
 
-// Now returns the time on the clock that the Peer tells of.
+// Now returns the time on the clock that the Peer reports.
 func (p *Peer) Now() int64 { return int64(time.Since(p.begun)) }
 
 // OpenSession begins a session as a sender, up to the viewer's START and CREDIT.

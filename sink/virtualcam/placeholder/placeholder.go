@@ -49,13 +49,13 @@ func Draw(pool *capture.Pool, format capture.Format, lines []string) (*capture.F
 	for i := range f.Data {
 		f.Data[i] = ground
 	}
-	if err := write(f, lines); err != nil {
+	if err := writeLines(f, lines); err != nil {
 		return nil, fmt.Errorf("draw a placeholder: %w", err)
 	}
-	return convert(pool, format, f)
+	return convertFrame(pool, format, f)
 }
 
-func convert(pool *capture.Pool, format capture.Format, f *capture.Frame) (*capture.Frame, error) {
+func convertFrame(pool *capture.Pool, format capture.Format, f *capture.Frame) (*capture.Frame, error) {
 	c := codec.NewConverter()
 	defer c.Close()
 	g := pool.Get(format.Size())
@@ -85,23 +85,23 @@ type paragraph struct {
 // height returns the pixels between two lines.
 func (p paragraph) height() int { return p.face.Metrics().Height.Ceil() * 5 / 4 }
 
-// write writes the lines to the middle of a grey frame, as large as fits.
-func write(f *capture.Frame, lines []string) error {
+// writeLines writes the lines to the middle of a grey frame, as large as fits.
+func writeLines(f *capture.Frame, lines []string) error {
 	w, h := f.Format.Width, f.Format.Height
 	for size := max(comfortable, min(float64(w)*2/columns, float64(h)/10)); ; size = max(smallest, size*0.9) {
-		text, err := typeset(lines, size, w*9/10)
+		text, err := typesetLines(lines, size, w*9/10)
 		if err != nil {
 			return err
 		}
-		if size == smallest || height(text) <= h*9/10 {
-			draw(f, text)
+		if size == smallest || textHeight(text) <= h*9/10 {
+			drawText(f, text)
 			return nil
 		}
 	}
 }
 
-// typeset wraps lines into a width; the first line's type is half as large again.
-func typeset(lines []string, size float64, width int) ([]paragraph, error) {
+// typesetLines wraps lines into a width; the first line's type is half as large again.
+func typesetLines(lines []string, size float64, width int) ([]paragraph, error) {
 	var text []paragraph
 	for i, line := range lines {
 		o := opentype.FaceOptions{Size: size, DPI: 72, Hinting: font.HintingFull}
@@ -112,12 +112,12 @@ func typeset(lines []string, size float64, width int) ([]paragraph, error) {
 		if err != nil {
 			return nil, err
 		}
-		text = append(text, paragraph{face, wrap(face, clean(line), fixed.I(width))})
+		text = append(text, paragraph{face, wrapText(face, cleanText(line), fixed.I(width))})
 	}
 	return text, nil
 }
 
-func height(text []paragraph) int {
+func textHeight(text []paragraph) int {
 	h := 0
 	for _, p := range text {
 		h += len(p.lines) * p.height()
@@ -125,14 +125,14 @@ func height(text []paragraph) int {
 	return h
 }
 
-// clean makes a text harmless, and bounds it.
-func clean(text string) string {
+// cleanText makes a text harmless, and bounds it.
+func cleanText(text string) string {
 	runes := []rune(text)
-	return strings.Map(shown, string(runes[:min(len(runes), maxRunes)]))
+	return strings.Map(shownRune, string(runes[:min(len(runes), maxRunes)]))
 }
 
-// shown returns r if the font has it.
-func shown(r rune) rune {
+// shownRune returns r if the font has it.
+func shownRune(r rune) rune {
 	if unicode.IsSpace(r) {
 		return ' '
 	}
@@ -142,8 +142,8 @@ func shown(r rune) rune {
 	return r
 }
 
-// wrap breaks text between words, and words that are wider than a line.
-func wrap(face font.Face, text string, width fixed.Int26_6) []string {
+// wrapText breaks text between words, and words that are wider than a line.
+func wrapText(face font.Face, text string, width fixed.Int26_6) []string {
 	fits := func(s string) bool { return font.MeasureString(face, s) <= width }
 	var lines []string
 	line := ""
@@ -167,18 +167,18 @@ func wrap(face font.Face, text string, width fixed.Int26_6) []string {
 	return append(lines, line)
 }
 
-// draw draws the text, centred; what is too much is left out at the end.
-func draw(f *capture.Frame, text []paragraph) {
+// drawText draws the text, centred; what is too much is omitted at the end.
+func drawText(f *capture.Frame, text []paragraph) {
 	w, h := f.Format.Width, f.Format.Height
-	picture := &image.Gray{Pix: f.Data, Stride: w, Rect: image.Rect(0, 0, w, h)}
-	y := max(0, (h-height(text))/2)
+	frame := &image.Gray{Pix: f.Data, Stride: w, Rect: image.Rect(0, 0, w, h)}
+	y := max(0, (h-textHeight(text))/2)
 	for _, p := range text {
 		for _, line := range p.lines {
 			if y+p.height() > h {
 				return
 			}
 			x := (w - font.MeasureString(p.face, line).Ceil()) / 2
-			d := font.Drawer{Dst: picture, Src: image.NewUniform(color.Gray{Y: ink}), Face: p.face}
+			d := font.Drawer{Dst: frame, Src: image.NewUniform(color.Gray{Y: ink}), Face: p.face}
 			d.Dot = fixed.P(max(0, x), y+(p.height()+p.face.Metrics().CapHeight.Ceil())/2)
 			d.DrawString(line)
 			y += p.height()

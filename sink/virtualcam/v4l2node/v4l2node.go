@@ -23,7 +23,17 @@ const Label = "tbcam"
 const (
 	LoadCommand = "sudo modprobe v4l2loopback exclusive_caps=1 card_label=" + Label
 	AddCommand  = "sudo v4l2loopback-ctl add -n " + Label + " -x 1"
-	moreCommand = "sudo modprobe -r v4l2loopback; sudo modprobe v4l2loopback devices=2 exclusive_caps=1,1 card_label=" + Label + "," + Label + "2"
+	MoreCommand = "sudo modprobe -r v4l2loopback; sudo modprobe v4l2loopback devices=2 exclusive_caps=1,1 card_label=" + Label + "," + Label + "2"
+)
+
+// Errors of finding a node where none exists that could be taken.
+var (
+	// ErrNotLoaded: the driver is not loaded, and only root may load it: LoadCommand.
+	ErrNotLoaded = errors.New("v4l2loopback is not loaded")
+	// ErrNoneFree: only root may add a node: AddCommand.
+	ErrNoneFree = errors.New("no v4l2loopback node is free")
+	// ErrCannotAdd: this version of the driver adds none while it is loaded: MoreCommand.
+	ErrCannotAdd = errors.New("no v4l2loopback node is free, and this version cannot add one")
 )
 
 // Driver is that of v4l2loopback.
@@ -113,7 +123,7 @@ func findNodes(s system, name string) ([]v4l2.LoopbackNode, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find a virtual camera: %w", err)
 	}
-	slices.SortStableFunc(all, func(a, b v4l2.LoopbackNode) int { return cmp.Compare(rank(a), rank(b)) })
+	slices.SortStableFunc(all, func(a, b v4l2.LoopbackNode) int { return cmp.Compare(rankNode(a), rankNode(b)) })
 	usable := slices.DeleteFunc(slices.Clone(all), func(n v4l2.LoopbackNode) bool { return n.Err != nil })
 	if len(usable) == 0 && len(all) > 0 {
 		return nil, fmt.Errorf("find a virtual camera: %w", all[0].Err)
@@ -121,8 +131,8 @@ func findNodes(s system, name string) ([]v4l2.LoopbackNode, error) {
 	return usable, nil
 }
 
-// rank orders nodes: ours, those that every application sees, others.
-func rank(n v4l2.LoopbackNode) int {
+// rankNode orders nodes: ours, those that every application sees, others.
+func rankNode(n v4l2.LoopbackNode) int {
 	switch {
 	case strings.EqualFold(n.Name, Label):
 		return 0
@@ -132,22 +142,22 @@ func rank(n v4l2.LoopbackNode) int {
 	return 2
 }
 
-// makeNode makes a node where that is allowed; else its error has the command that
-// does.
+// makeNode makes a node where that is allowed; else its error is one of the three
+// that a command of root helps against.
 func makeNode(s system) error {
 	if !s.Loaded() {
 		err := s.Load()
 		if errors.Is(err, fs.ErrPermission) {
-			return errors.New("find a virtual camera: no v4l2loopback node exists; run: " + LoadCommand)
+			return fmt.Errorf("find a virtual camera: %w", ErrNotLoaded)
 		}
 		return err
 	}
 	_, err := s.Create(Label)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return errors.New("find a virtual camera: no v4l2loopback node is free; run: " + AddCommand)
+		return fmt.Errorf("find a virtual camera: %w", ErrNoneFree)
 	case errors.Is(err, fs.ErrNotExist):
-		return errors.New("find a virtual camera: no v4l2loopback node is free, and this version cannot add one; end what uses it, and run: " + moreCommand)
+		return fmt.Errorf("find a virtual camera: %w", ErrCannotAdd)
 	}
 	return err
 }

@@ -45,11 +45,11 @@ func NewLayout(f capture.Format) (Layout, error) {
 
 func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }
 
-// memory returns the bytes to share: a page of control and the slots.
-func (l Layout) memory() int { return pageSize + Slots*l.size }
+// totalSize returns the bytes to share: a page of control and the slots.
+func (l Layout) totalSize() int { return pageSize + Slots*l.size }
 
-// slot returns the planes of slot i of the memory.
-func (l Layout) slot(memory []byte, i int) (planes [3][]byte) {
+// slotPlanes returns the planes of slot i of the memory.
+func (l Layout) slotPlanes(memory []byte, i int) (planes [3][]byte) {
 	slot := memory[pageSize+i*l.size:][:l.size]
 	for n, p := range l.Planes {
 		planes[n] = slot[p.Offset:][:p.Stride*p.Lines]

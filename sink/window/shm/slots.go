@@ -45,11 +45,11 @@ func NewWriter(f capture.Format) (*Writer, *os.File, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("share frames: %w", err)
 	}
-	file, err := sealedMemory(int64(layout.memory()))
+	file, err := sealedMemory(int64(layout.totalSize()))
 	if err != nil {
-		return nil, nil, fmt.Errorf("share %d bytes of memory: %w", layout.memory(), err)
+		return nil, nil, fmt.Errorf("share %d bytes of memory: %w", layout.totalSize(), err)
 	}
-	memory, err := mapShared(file, layout.memory())
+	memory, err := mapShared(file, layout.totalSize())
 	if err != nil {
 		file.Close()
 		return nil, nil, err
@@ -91,7 +91,7 @@ func mapShared(file *os.File, size int) ([]byte, error) {
 }
 
 // Next returns the planes of a free slot, to be filled and then published.
-func (w *Writer) Next() [3][]byte { return w.slot(w.memory, int(w.mine)) }
+func (w *Writer) Next() [3][]byte { return w.slotPlanes(w.memory, int(w.mine)) }
 
 // Publish makes what was written the newest frame, with an identity of the
 // caller's choice, and reports whether it superseded one that was not taken.
@@ -130,10 +130,10 @@ func NewReader(f capture.Format, file *os.File) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map frames: %w", err)
 	}
-	if info.Size() < int64(layout.memory()) {
+	if info.Size() < int64(layout.totalSize()) {
 		return nil, fmt.Errorf("map frames: %d bytes are too few for %v", info.Size(), f)
 	}
-	memory, err := mapShared(file, layout.memory())
+	memory, err := mapShared(file, layout.totalSize())
 	if err != nil {
 		return nil, fmt.Errorf("map frames: %w", err)
 	}
@@ -153,7 +153,7 @@ func (r *Reader) Take() (planes [3][]byte, id uint64, ok bool) {
 		panic(ErrSlot) // the parent alone writes here, and it checks
 	}
 	r.mine = slot
-	return r.slot(r.memory, int(slot)), c.ids[slot].Load(), true
+	return r.slotPlanes(r.memory, int(slot)), c.ids[slot].Load(), true
 }
 
 // Close unmaps the memory. It must not be called twice.

@@ -33,7 +33,7 @@ func TestLayout(t *testing.T) {
 			t.Errorf("%v: %v", c.format, err)
 			continue
 		}
-		planes := l.slot(make([]byte, l.memory()), Slots-1)
+		planes := l.slotPlanes(make([]byte, l.totalSize()), Slots-1)
 		for i := range planes {
 			if l.Strides() != c.strides || len(planes[i]) != c.strides[i]*c.lines[i] {
 				t.Errorf("%v: plane %d has %d bytes, strides are %v", c.format, i, len(planes[i]), l.Strides())

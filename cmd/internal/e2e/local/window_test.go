@@ -170,7 +170,7 @@ func TestDisplayDies(t *testing.T) {
 		}
 		lines := strings.Split(strings.TrimSpace(w.Err.String()), "\n")
 		last := lines[len(lines)-1]
-		if !strings.Contains(last, "window is gone") || !strings.Contains(last, "--virtual-camera") {
+		if !strings.Contains(last, "window was closed") || !strings.Contains(last, "--virtual-camera") {
 			t.Errorf("it ended with %q", last)
 		}
 	})

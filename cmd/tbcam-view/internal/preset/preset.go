@@ -66,8 +66,8 @@ func CheckName(name string) error {
 	return nil
 }
 
-// path returns where a preset is kept.
-func path(name string) (string, error) {
+// presetPath returns where a preset is kept.
+func presetPath(name string) (string, error) {
 	if err := CheckName(name); err != nil {
 		return "", err
 	}
@@ -77,7 +77,7 @@ func path(name string) (string, error) {
 
 // Save writes the preset, over an older one of that name, and returns its path.
 func (p Preset) Save(name string) (string, error) {
-	file, err := path(name)
+	file, err := presetPath(name)
 	if err != nil {
 		return "", err
 	}
@@ -97,13 +97,13 @@ func (p Preset) Save(name string) (string, error) {
 
 // Load reads a preset.
 func Load(name string) (Preset, error) {
-	file, err := path(name)
+	file, err := presetPath(name)
 	if err != nil {
 		return Preset{}, err
 	}
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Preset{}, fmt.Errorf("load preset: there is no %s; %s", file, others(filepath.Dir(file)))
+		return Preset{}, fmt.Errorf("load preset: there is no %s; %s", file, nameOthers(filepath.Dir(file)))
 	}
 	if err != nil {
 		return Preset{}, fmt.Errorf("load preset: %w", err)
@@ -115,8 +115,8 @@ func Load(name string) (Preset, error) {
 	return p, nil
 }
 
-// others names the presets that there are.
-func others(dir string) string {
+// nameOthers names the presets that there are.
+func nameOthers(dir string) string {
 	files, _ := filepath.Glob(filepath.Join(dir, "*.json"))
 	if len(files) == 0 {
 		return "save one with tbcam-view control --save NAME"

@@ -55,22 +55,22 @@ func TestSettings(t *testing.T) {
 func TestLoadFails(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", dir)
-	says := func(name, want string) {
+	wantError := func(name, want string) {
 		t.Helper()
 		if _, err := Load(name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", name, err, want)
 		}
 	}
-	says("a", "control --save NAME")
+	wantError("a", "control --save NAME")
 	if _, err := Of("", nil).Save("day"); err != nil {
 		t.Fatal(err)
 	}
-	says("a", "there are day")
+	wantError("a", "there are day")
 	for _, name := range []string{"", "../x", ".hidden"} {
-		says(name, "no slash")
+		wantError(name, "no slash")
 	}
 	if err := os.WriteFile(filepath.Join(dir, "tbcam", "presets", "bad.json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	says("bad", "unexpected end")
+	wantError("bad", "unexpected end")
 }

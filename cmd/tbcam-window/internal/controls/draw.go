@@ -41,7 +41,7 @@ type layout struct {
 func (l *List) Draw(s *paint.Style, width, height int) *image.RGBA {
 	m := image.NewRGBA(image.Rect(0, 0, width, height))
 	paint.Fill(m, m.Rect, 0, paint.Back)
-	l.place(s, width, height)
+	l.layOut(s, width, height)
 	if len(l.all) == 0 {
 		for i, line := range s.Body.Wrap("The camera is off.", width-2*s.Px(margin)) {
 			s.Body.Write(m, line, s.Px(margin), s.Px(header)+i*s.Body.Line, paint.Muted)
@@ -61,8 +61,8 @@ func (l *List) Draw(s *paint.Style, width, height int) *image.RGBA {
 	return m
 }
 
-// place computes the layout.
-func (l *List) place(s *paint.Style, width, height int) {
+// layOut computes the layout.
+func (l *List) layOut(s *paint.Style, width, height int) {
 	p := &l.layout
 	p.rows = image.Rect(0, min(s.Px(header), height), width, max(s.Px(header), height-s.Px(footer)))
 	total := 0
@@ -106,7 +106,7 @@ func (l *List) placeWidget(s *paint.Style, c *capture.Control, row image.Rectang
 	case toggle:
 		r.Min.X = r.Max.X - s.Px(32)
 	case menu:
-		r.Min.X = r.Max.X - s.Body.Width(l.choice(s, c, row)) - s.Px(40)
+		r.Min.X = r.Max.X - s.Body.Width(l.choiceName(s, c, row)) - s.Px(40)
 	case button:
 		r.Min.X = r.Max.X - s.Px(60)
 	default:
@@ -115,11 +115,11 @@ func (l *List) placeWidget(s *paint.Style, c *capture.Control, row image.Rectang
 	return r
 }
 
-// choice returns the name of a menu's choice, cut to the room for it.
-func (l *List) choice(s *paint.Style, c *capture.Control, row image.Rectangle) string {
-	name := strconv.FormatInt(l.value(c), 10)
+// choiceName returns the name of a menu's choice, cut to the room for it.
+func (l *List) choiceName(s *paint.Style, c *capture.Control, row image.Rectangle) string {
+	name := strconv.FormatInt(l.shownValue(c), 10)
 	for _, m := range c.Menu {
-		if m.Index == l.value(c) {
+		if m.Index == l.shownValue(c) {
 			name = m.Name
 		}
 	}
@@ -135,10 +135,10 @@ func (l *List) ink(i int) ink {
 	if i == l.chosen {
 		k.name = paint.Bright
 	}
-	if l.altered(c) {
+	if l.isAltered(c) {
 		k.value, k.mark = paint.Text, paint.Accent
 	}
-	if !usable(c) {
+	if !isUsable(c) {
 		k = ink{paint.Dim, paint.Dim, paint.Faint}
 	}
 	return k
@@ -162,20 +162,20 @@ func (l *List) drawWidget(m *image.RGBA, s *paint.Style, i, y int, k ink) int {
 	switch kindOf(c) {
 	case slider:
 		l.drawSlider(m, s, c, w, k)
-		return drawRight(m, s, l.text(c), w.Max.X, y, k.value)
+		return drawRight(m, s, l.valueText(c), w.Max.X, y, k.value)
 	case toggle:
-		drawSwitch(m, s, w, l.value(c) != 0, k)
+		drawSwitch(m, s, w, l.shownValue(c) != 0, k)
 		return w.Min.X
 	case menu:
 		s.Body.Write(m, "‹", w.Min.X+s.Px(4), y, k.mark)
-		s.Body.Write(m, l.choice(s, c, l.layout.row[i]), w.Min.X+s.Px(20), y, k.value)
+		s.Body.Write(m, l.choiceName(s, c, l.layout.row[i]), w.Min.X+s.Px(20), y, k.value)
 		drawRight(m, s, "›", w.Max.X-s.Px(4), y, k.mark)
 		return w.Min.X
 	case button:
 		drawButton(m, s, w, "Press", k.name)
 		return w.Min.X
 	}
-	return drawRight(m, s, l.text(c), w.Max.X, y, k.value)
+	return drawRight(m, s, l.valueText(c), w.Max.X, y, k.value)
 }
 
 // drawRight writes a text that ends at x, and returns where it begins.
@@ -185,9 +185,9 @@ func drawRight(m *image.RGBA, s *paint.Style, text string, x, y int, c color.RGB
 	return x
 }
 
-// text returns the value of a slider, or of what is only shown.
-func (l *List) text(c *capture.Control) string {
-	switch v := l.value(c); c.Type {
+// valueText returns the value of a slider, or of what is only shown.
+func (l *List) valueText(c *capture.Control) string {
+	switch v := l.shownValue(c); c.Type {
 	case "bitmask":
 		return fmt.Sprintf("%#x", uint32(v))
 	case "string":
@@ -200,11 +200,11 @@ func (l *List) text(c *capture.Control) string {
 // drawSlider draws a track with a mark at the default and a knob at the value.
 func (l *List) drawSlider(m *image.RGBA, s *paint.Style, c *capture.Control, w image.Rectangle, k ink) {
 	middle, left, right := (w.Min.Y+w.Max.Y)/2, w.Min.X+s.Px(knob), w.Max.X-s.Px(knob)
-	at := func(v int64) int { return left + int(l.part(c, v)*float64(right-left)+0.5) }
-	x, d := at(l.value(c)), at(c.Default)
+	at := func(v int64) int { return left + int(l.partOfRange(c, v)*float64(right-left)+0.5) }
+	x, d := at(l.shownValue(c)), at(c.Default)
 	paint.Fill(m, image.Rect(left, middle-s.Px(1), right, middle+s.Px(1)), 0, paint.Faint)
 	paint.Fill(m, image.Rect(d, middle-s.Px(5), d+s.Px(1), middle+s.Px(5)), 0, paint.Faint)
-	if usable(c) {
+	if isUsable(c) {
 		paint.Fill(m, image.Rect(left, middle-s.Px(1), x, middle+s.Px(1)), 0, k.mark)
 	}
 	paint.Disc(m, x, middle, s.Px(knob), k.mark)
@@ -247,7 +247,7 @@ func (l *List) drawFooter(m *image.RGBA, s *paint.Style) {
 func (l *List) drawButtons(m *image.RGBA, s *paint.Style) {
 	one, all := paint.Dim, paint.Dim
 	for i := range l.all {
-		if l.altered(&l.all[i]) {
+		if l.isAltered(&l.all[i]) {
 			all = paint.Text
 			if i == l.chosen {
 				one = paint.Text

@@ -47,26 +47,26 @@ type held struct {
 // Set replaces the list by what the camera reports.
 func (l *List) Set(all []capture.Control) {
 	var id uint32
-	if c := l.current(); c != nil {
+	if c := l.currentControl(); c != nil {
 		id = c.ID
 	}
 	l.all = all
 	l.chosen = max(0, slices.IndexFunc(all, func(c capture.Control) bool { return c.ID == id }))
-	if c := l.current(); c == nil || c.ID != id {
+	if c := l.currentControl(); c == nil || c.ID != id {
 		l.dragged = false
 	}
 }
 
-func (l *List) current() *capture.Control {
+func (l *List) currentControl() *capture.Control {
 	if l.chosen >= len(l.all) {
 		return nil
 	}
 	return &l.all[l.chosen]
 }
 
-// value returns what is shown: what the user chose a moment ago, or else what
+// shownValue returns what is shown: what the user chose a moment ago, or else what
 // the camera has.
-func (l *List) value(c *capture.Control) int64 {
+func (l *List) shownValue(c *capture.Control) int64 {
 	if h, ok := l.held[c.ID]; ok {
 		return h.value
 	}
@@ -106,14 +106,14 @@ func kindOf(c *capture.Control) kind {
 	return plain
 }
 
-// usable reports whether a control can be changed now.
-func usable(c *capture.Control) bool {
+// isUsable reports whether a control can be changed now.
+func isUsable(c *capture.Control) bool {
 	return c != nil && !c.ReadOnly && !c.Inactive && kindOf(c) != plain
 }
 
-// altered reports whether a control that can be changed is not at its default.
-func (l *List) altered(c *capture.Control) bool {
-	return usable(c) && kindOf(c) != button && l.value(c) != c.Default
+// isAltered reports whether a control that can be changed is not at its default.
+func (l *List) isAltered(c *capture.Control) bool {
+	return isUsable(c) && kindOf(c) != button && l.shownValue(c) != c.Default
 }
 
 // Key acts on a key, by ebiten's name in lower case, and returns what is to be
@@ -123,31 +123,31 @@ func (l *List) Key(name string, shift bool) (changes []Change, ok bool) {
 	if shift {
 		steps = many
 	}
-	c := l.current()
+	c := l.currentControl()
 	switch name {
 	case "arrowup":
-		l.choose(l.chosen - 1)
+		l.chooseControl(l.chosen - 1)
 	case "arrowdown":
-		l.choose(l.chosen + 1)
+		l.chooseControl(l.chosen + 1)
 	case "pageup":
-		l.choose(l.chosen - 5)
+		l.chooseControl(l.chosen - 5)
 	case "pagedown":
-		l.choose(l.chosen + 5)
+		l.chooseControl(l.chosen + 5)
 	case "arrowleft":
-		changes = l.move(c, -steps)
+		changes = l.moveValue(c, -steps)
 	case "arrowright":
-		changes = l.move(c, steps)
+		changes = l.moveValue(c, steps)
 	case "home":
-		changes = l.extreme(c, false)
+		changes = l.setExtreme(c, false)
 	case "end":
-		changes = l.extreme(c, true)
+		changes = l.setExtreme(c, true)
 	case "enter", "numpadenter":
-		changes = l.press(c)
+		changes = l.pressControl(c)
 	case "backspace":
 		if shift {
 			changes = l.resetAll()
 		} else {
-			changes = l.reset(c)
+			changes = l.resetControl(c)
 		}
 	default:
 		return nil, false
@@ -155,8 +155,8 @@ func (l *List) Key(name string, shift bool) (changes []Change, ok bool) {
 	return changes, true
 }
 
-// choose makes the control with a number the chosen one, and brings it into view.
-func (l *List) choose(i int) {
+// chooseControl makes the control with a number the chosen one, and brings it into view.
+func (l *List) chooseControl(i int) {
 	l.chosen = max(0, min(i, len(l.all)-1))
 	l.Reveal()
 }
@@ -164,77 +164,77 @@ func (l *List) choose(i int) {
 // Reveal scrolls to the chosen control when the panel is drawn next.
 func (l *List) Reveal() { l.layout.reveal = true }
 
-// move changes a control by steps: of its own, of its menu, or off and on.
-func (l *List) move(c *capture.Control, steps int) []Change {
-	if !usable(c) {
+// moveValue changes a control by steps: of its own, of its menu, or off and on.
+func (l *List) moveValue(c *capture.Control, steps int) []Change {
+	if !isUsable(c) {
 		return nil
 	}
-	switch v := l.value(c); kindOf(c) {
+	switch v := l.shownValue(c); kindOf(c) {
 	case slider:
-		return l.set(c, snap(c, float64(v)+float64(steps)*step(c)))
+		return l.setValue(c, snapToStep(c, float64(v)+float64(steps)*stepOf(c)))
 	case toggle:
-		return l.set(c, int64(max(0, min(steps, 1))))
+		return l.setValue(c, int64(max(0, min(steps, 1))))
 	case menu:
-		return l.set(c, c.Menu[max(0, min(l.item(c)+steps, len(c.Menu)-1))].Index)
+		return l.setValue(c, c.Menu[max(0, min(l.currentItem(c)+steps, len(c.Menu)-1))].Index)
 	}
 	return nil
 }
 
-// item returns the number of the current choice of a menu; at least one is there.
-func (l *List) item(c *capture.Control) int {
-	v := l.value(c)
+// currentItem returns the number of the current choice of a menu; at least one is there.
+func (l *List) currentItem(c *capture.Control) int {
+	v := l.shownValue(c)
 	return max(0, slices.IndexFunc(c.Menu, func(m capture.ControlMenuItem) bool { return m.Index == v }))
 }
 
-func (l *List) extreme(c *capture.Control, most bool) []Change {
+func (l *List) setExtreme(c *capture.Control, most bool) []Change {
 	switch {
-	case !usable(c):
+	case !isUsable(c):
 		return nil
 	case kindOf(c) == slider && most:
-		return l.set(c, c.Max)
+		return l.setValue(c, c.Max)
 	case kindOf(c) == slider:
-		return l.set(c, c.Min)
+		return l.setValue(c, c.Min)
 	case most:
-		return l.move(c, len(c.Menu)+1)
+		return l.moveValue(c, len(c.Menu)+1)
 	}
-	return l.move(c, -len(c.Menu))
+	return l.moveValue(c, -len(c.Menu))
 }
 
-// press does what a click on a switch, menu or button does.
-func (l *List) press(c *capture.Control) []Change {
-	if !usable(c) {
+// pressControl does what a click on a switch, menu or button does.
+func (l *List) pressControl(c *capture.Control) []Change {
+	if !isUsable(c) {
 		return nil
 	}
 	switch kindOf(c) {
 	case toggle:
-		return l.set(c, 1-min(1, max(0, l.value(c))))
+		return l.setValue(c, 1-min(1, max(0, l.shownValue(c))))
 	case menu: // after the last choice comes the first
-		return l.set(c, c.Menu[(l.item(c)+1)%len(c.Menu)].Index)
+		return l.setValue(c, c.Menu[(l.currentItem(c)+1)%len(c.Menu)].Index)
 	case button:
 		return []Change{{ID: c.ID}}
 	}
 	return nil
 }
 
-func (l *List) reset(c *capture.Control) []Change {
-	if c == nil || !l.altered(c) {
+func (l *List) resetControl(c *capture.Control) []Change {
+	if c == nil || !l.isAltered(c) {
 		return nil
 	}
-	return l.set(c, c.Default)
+	return l.setValue(c, c.Default)
 }
 
 // resetAll returns every control to its default. What depends on another control
 // comes after it in a driver's order.
 func (l *List) resetAll() (changes []Change) {
 	for i := range l.all {
-		changes = append(changes, l.reset(&l.all[i])...)
+		changes = append(changes, l.resetControl(&l.all[i])...)
 	}
 	return changes
 }
 
-// set shows a value and returns the change, if it is one.
-func (l *List) set(c *capture.Control, v int64) []Change {
-	if v == l.value(c) {
+// setValue shows a value and returns the change, if it is one.
+func (l *List) setValue(c *capture.Control, v int64) []Change {
+	if v == l.shownValue(c) {
 		return nil
 	}
 	if l.held == nil {
@@ -244,12 +244,12 @@ func (l *List) set(c *capture.Control, v int64) []Change {
 	return []Change{{c.ID, v}}
 }
 
-func step(c *capture.Control) float64 { return float64(max(1, c.Step)) }
+func stepOf(c *capture.Control) float64 { return float64(max(1, c.Step)) }
 
-// snap returns the value nearest to v that the control can have.
-func snap(c *capture.Control, v float64) int64 {
-	steps := math.Round((v - float64(c.Min)) / step(c))
-	switch v = float64(c.Min) + steps*step(c); {
+// snapToStep returns the value nearest to v that the control can have.
+func snapToStep(c *capture.Control, v float64) int64 {
+	steps := math.Round((v - float64(c.Min)) / stepOf(c))
+	switch v = float64(c.Min) + steps*stepOf(c); {
 	case v >= float64(c.Max):
 		return c.Max
 	case v <= float64(c.Min):
@@ -258,8 +258,8 @@ func snap(c *capture.Control, v float64) int64 {
 	return int64(v)
 }
 
-// part returns where in its range the value of a slider lies, 0 to 1.
-func (l *List) part(c *capture.Control, v int64) float64 {
+// partOfRange returns where in its range the value of a slider lies, 0 to 1.
+func (l *List) partOfRange(c *capture.Control, v int64) float64 {
 	length := float64(c.Max) - float64(c.Min)
 	return min(1, max(0, (float64(v)-float64(c.Min))/cmp.Or(length, 1)))
 }

@@ -91,11 +91,11 @@ func TestHold(t *testing.T) {
 		granted := camera()
 		granted[0].Value = 4
 		l.Set(granted)
-		if v := l.value(&l.all[0]); v != 8 || l.Settle() {
+		if v := l.shownValue(&l.all[0]); v != 8 || l.Settle() {
 			t.Errorf("%d is shown, not what was chosen", v)
 		}
 		time.Sleep(Hold)
-		if settled, v := l.Settle(), l.value(&l.all[0]); !settled || v != 4 {
+		if settled, v := l.Settle(), l.shownValue(&l.all[0]); !settled || v != 4 {
 			t.Errorf("%d is shown, not what was granted", v)
 		}
 	})
@@ -107,15 +107,15 @@ func TestSetKeepsTheChoice(t *testing.T) {
 	l.Set(camera())
 	press(t, &l, "arrowdown")
 	l.Set(camera()[1:])
-	if c := l.current(); c.ID != 2 {
+	if c := l.currentControl(); c.ID != 2 {
 		t.Errorf("chosen is %+v", c)
 	}
 	l.Set(camera()[3:])
-	if c := l.current(); c.ID != 4 {
+	if c := l.currentControl(); c.ID != 4 {
 		t.Errorf("chosen is %+v", c)
 	}
 	l.Set(nil)
-	if c := l.current(); c != nil {
+	if c := l.currentControl(); c != nil {
 		t.Errorf("chosen is %+v", c)
 	}
 }
@@ -211,7 +211,7 @@ func TestOddSizes(t *testing.T) {
 	for _, size := range []image.Point{{1, 1}, {20, 20}, {340, 60}, {340, 2000}} {
 		l.Draw(paint.NewStyle(1.25), size.X, size.Y)
 		for i := range odd {
-			l.choose(i)
+			l.chooseControl(i)
 			press(t, &l, "arrowleft", "arrowright", "enter", "home", "end", "backspace")
 			l.Press(paint.NewStyle(1), l.middle(i, 0.5))
 			l.Release()

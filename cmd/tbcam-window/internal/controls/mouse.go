@@ -15,7 +15,7 @@ func (l *List) Wheel(pixels int) { l.layout.scroll += pixels }
 func (l *List) Press(s *paint.Style, at image.Point) []Change {
 	switch p := &l.layout; {
 	case at.In(p.one):
-		return l.reset(l.current())
+		return l.resetControl(l.currentControl())
 	case at.In(p.all):
 		return l.resetAll()
 	case at.In(p.rows):
@@ -29,18 +29,18 @@ func (l *List) pressRow(s *paint.Style, at image.Point) []Change {
 		if !at.In(row) {
 			continue
 		}
-		l.choose(i)
+		l.chooseControl(i)
 		c, w := &l.all[i], l.layout.widget[i]
 		switch {
-		case !usable(c) || !at.In(w):
+		case !isUsable(c) || !at.In(w):
 			return nil
 		case kindOf(c) == slider:
 			l.dragged = true
-			return l.drag(s, c, at.X)
+			return l.dragSlider(s, c, at.X)
 		case kindOf(c) == menu && at.X < w.Min.X+s.Px(18):
-			return l.move(c, -1)
+			return l.moveValue(c, -1)
 		}
-		return l.press(c)
+		return l.pressControl(c)
 	}
 	return nil
 }
@@ -48,19 +48,19 @@ func (l *List) pressRow(s *paint.Style, at image.Point) []Change {
 // Drag acts on a move of the mouse while its button is down. It need not return
 // where the mouse is: Release does in the end.
 func (l *List) Drag(s *paint.Style, at image.Point) []Change {
-	if c := l.current(); l.dragged && c != nil {
-		return l.drag(s, c, at.X)
+	if c := l.currentControl(); l.dragged && c != nil {
+		return l.dragSlider(s, c, at.X)
 	}
 	return nil
 }
 
-// drag shows the value at x, and returns it as a change if the last one is some
+// dragSlider shows the value at x, and returns it as a change if the last one is some
 // time ago: a camera takes milliseconds for each.
-func (l *List) drag(s *paint.Style, c *capture.Control, x int) []Change {
+func (l *List) dragSlider(s *paint.Style, c *capture.Control, x int) []Change {
 	w := l.layout.widget[l.chosen]
 	left, right := w.Min.X+s.Px(knob), w.Max.X-s.Px(knob)
 	part := min(1, max(0, float64(x-left)/float64(max(1, right-left))))
-	changes := l.set(c, snap(c, float64(c.Min)+part*(float64(c.Max)-float64(c.Min))))
+	changes := l.setValue(c, snapToStep(c, float64(c.Min)+part*(float64(c.Max)-float64(c.Min))))
 	if len(changes) == 0 || time.Since(l.sent) < pace {
 		return nil
 	}
@@ -70,10 +70,10 @@ func (l *List) drag(s *paint.Style, c *capture.Control, x int) []Change {
 
 // Release ends a drag, and returns where it ended.
 func (l *List) Release() []Change {
-	c := l.current()
+	c := l.currentControl()
 	if !l.dragged || c == nil {
 		return nil
 	}
 	l.dragged, l.sent = false, time.Time{}
-	return []Change{{c.ID, l.value(c)}}
+	return []Change{{c.ID, l.shownValue(c)}}
 }

@@ -16,7 +16,7 @@ const graphHeight = 64
 func (s *Style) Statistics(latency []float32, lines []string, width int) *image.RGBA {
 	pad, gap := s.Px(10), s.Px(24)
 	room := max(1, width-2*pad)
-	tables := s.tables(lines, room)
+	tables := s.splitTables(lines, room)
 	all, highest, high := -gap, 0, 0
 	for _, t := range tables {
 		all += t.width + gap
@@ -30,7 +30,7 @@ func (s *Style) Statistics(latency []float32, lines []string, width int) *image.
 	}
 	below := pad + s.Px(graphHeight) + s.Px(8)
 	m := s.newBox(widest+2*pad, below+high+pad)
-	s.graph(m, image.Rect(pad, pad, pad+widest, pad+s.Px(graphHeight)), latency)
+	s.drawGraph(m, image.Rect(pad, pad, pad+widest, pad+s.Px(graphHeight)), latency)
 	x, y := pad, below
 	for _, t := range tables {
 		s.drawTable(m, t, x, y)
@@ -43,15 +43,15 @@ func (s *Style) Statistics(latency []float32, lines []string, width int) *image.
 	return m
 }
 
-// graph draws a bar for each latency, and lines at round figures.
-func (s *Style) graph(m *image.RGBA, place image.Rectangle, latency []float32) {
+// drawGraph draws a bar for each latency, and lines at round figures.
+func (s *Style) drawGraph(m *image.RGBA, place image.Rectangle, latency []float32) {
 	label := s.Small.Width("0000 ms")
 	bars := place
 	bars.Max.X -= label
 	step := max(1, s.Px(1))
 	room := max(0, bars.Dx()/step)
 	latency = latency[max(0, len(latency)-room):]
-	top, mark := ceiling(latency)
+	top, mark := roundCeiling(latency)
 	height := func(ms float64) int { return int(min(1, ms/top)*float64(place.Dy()) + 0.5) }
 	for i, ms := range latency {
 		x, y := bars.Max.X-(len(latency)-i)*step, place.Max.Y-height(float64(ms))
@@ -67,10 +67,10 @@ func (s *Style) graph(m *image.RGBA, place image.Rectangle, latency []float32) {
 	Fill(m, image.Rect(bars.Min.X, place.Max.Y, bars.Max.X, place.Max.Y+1), 0, Faint)
 }
 
-// ceiling returns the round figures of milliseconds that the graph ends at and
+// roundCeiling returns the round figures of milliseconds that the graph ends at and
 // that its lines are apart. It has two lines, and room for all but the worst: one
 // hiccup must not flatten the rest.
-func ceiling(latency []float32) (top, mark float64) {
+func roundCeiling(latency []float32) (top, mark float64) {
 	most := 10.0
 	if n := len(latency); n > 0 {
 		sorted := slices.Sorted(slices.Values(latency))

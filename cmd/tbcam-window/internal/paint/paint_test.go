@@ -66,7 +66,7 @@ func TestCeiling(t *testing.T) {
 		{slices.Repeat([]float32{300}, 9), 400, 200},
 		{slices.Repeat([]float32{60000}, 9), 100000, 50000},
 	} {
-		if top, mark := ceiling(c.latency); top != c.top || mark != c.mark {
+		if top, mark := roundCeiling(c.latency); top != c.top || mark != c.mark {
 			t.Errorf("%v: %v and %v", c.latency, top, mark)
 		}
 	}

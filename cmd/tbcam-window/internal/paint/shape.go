@@ -14,26 +14,26 @@ func Fill(dst *image.RGBA, r image.Rectangle, radius int, c color.RGBA) {
 		inset := 0 // from where on the line is whole
 		if y < r.Min.Y+radius || y >= r.Max.Y-radius {
 			inset = radius
-			corner(dst, r, radius, y, c)
+			drawCorner(dst, r, radius, y, c)
 		}
 		line := image.Rect(r.Min.X+inset, y, r.Max.X-inset, y+1)
 		draw.Draw(dst, line, image.NewUniform(c), image.Point{}, draw.Over)
 	}
 }
 
-// corner draws what a line has of the corners.
-func corner(dst *image.RGBA, r image.Rectangle, radius, y int, c color.RGBA) {
+// drawCorner draws what a line has of the corners.
+func drawCorner(dst *image.RGBA, r image.Rectangle, radius, y int, c color.RGBA) {
 	dy := float64(radius) - 0.5 - float64(min(y-r.Min.Y, r.Max.Y-1-y))
 	for i := range radius {
 		dx := float64(radius) - 0.5 - float64(i)
 		cover := float64(radius) - math.Hypot(dx, dy) + 0.5
-		blend(dst, r.Min.X+i, y, c, cover)
-		blend(dst, r.Max.X-1-i, y, c, cover)
+		blendPixel(dst, r.Min.X+i, y, c, cover)
+		blendPixel(dst, r.Max.X-1-i, y, c, cover)
 	}
 }
 
-// blend draws a part, 0 to 1, of a pixel.
-func blend(dst *image.RGBA, x, y int, c color.RGBA, part float64) {
+// blendPixel draws a part, 0 to 1, of a pixel.
+func blendPixel(dst *image.RGBA, x, y int, c color.RGBA, part float64) {
 	part = min(1, max(0, part))
 	shade := func(v uint8) uint8 { return uint8(float64(v)*part + 0.5) }
 	source := color.RGBA{shade(c.R), shade(c.G), shade(c.B), shade(c.A)}

@@ -47,11 +47,11 @@ type Style struct {
 }
 
 var fonts = sync.OnceValue(func() (f struct{ regular, medium *opentype.Font }) {
-	f.regular, f.medium = parse(goregular.TTF), parse(gomedium.TTF)
+	f.regular, f.medium = parseFont(goregular.TTF), parseFont(gomedium.TTF)
 	return f
 })
 
-func parse(ttf []byte) *opentype.Font {
+func parseFont(ttf []byte) *opentype.Font {
 	f, err := opentype.Parse(ttf)
 	if err != nil {
 		panic(err) // it is part of the program

@@ -15,10 +15,10 @@ type table struct {
 // between separates the cells of a line.
 var between = regexp.MustCompile(`\s{2,}`)
 
-// tables returns lines as tables, one for each run of lines with as many cells.
+// splitTables returns lines as tables, one for each run of lines with as many cells.
 // Columns that a width in pixels has no room for are left out, those in the middle
 // first: the last one is a maximum.
-func (s *Style) tables(lines []string, room int) (all []table) {
+func (s *Style) splitTables(lines []string, room int) (all []table) {
 	for _, line := range lines {
 		cells := trimCells(between.Split(s.Small.Clean(line), -1))
 		if len(cells) == 0 {
@@ -31,7 +31,7 @@ func (s *Style) tables(lines []string, room int) (all []table) {
 		last.lines = append(last.lines, cells)
 	}
 	for i := range all {
-		s.fit(&all[i], room)
+		s.fitTable(&all[i], room)
 	}
 	return all
 }
@@ -47,10 +47,10 @@ func trimCells(cells []string) []string {
 	return cells
 }
 
-// fit computes the widths of a table, and removes columns until it fits.
-func (s *Style) fit(t *table, room int) {
+// fitTable computes the widths of a table, and removes columns until it fits.
+func (s *Style) fitTable(t *table, room int) {
 	for {
-		t.measure(s)
+		t.measureColumns(s)
 		last := len(t.columns) - 1
 		if t.width <= room || last < 2 {
 			break
@@ -68,8 +68,8 @@ func (s *Style) fit(t *table, room int) {
 	}
 }
 
-// measure computes the width of each column and of all.
-func (t *table) measure(s *Style) {
+// measureColumns computes the width of each column and of all.
+func (t *table) measureColumns(s *Style) {
 	t.columns, t.width = make([]int, len(t.lines[0])), -s.Px(columnGap)
 	for i := range t.columns {
 		for _, line := range t.lines {

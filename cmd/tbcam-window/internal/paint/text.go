@@ -83,18 +83,18 @@ func (s *Style) Help(rows []Row, columns, height int) *image.RGBA {
 	width := 2*pad - 2*gap
 	for part := range slices.Chunk(rows, lines) {
 		parts = append(parts, part)
-		width += s.widest(part, 0) + gap + s.widest(part, 1) + 2*gap
+		width += s.widestText(part, 0) + gap + s.widestText(part, 1) + 2*gap
 	}
 	m := s.newBox(width, lines*step+2*above)
 	x := pad
 	for _, part := range parts {
-		texts := x + s.widest(part, 0) + gap
+		texts := x + s.widestText(part, 0) + gap
 		for i, r := range part {
 			y := above + i*step - (s.Body.Line-step)/2
 			s.Body.Write(m, r[0], x, y, Accent)
 			s.Body.Write(m, r[1], texts, y, Text)
 		}
-		x = texts + s.widest(part, 1) + 2*gap
+		x = texts + s.widestText(part, 1) + 2*gap
 	}
 	return m
 }
@@ -103,8 +103,8 @@ func (s *Style) Help(rows []Row, columns, height int) *image.RGBA {
 // device-independent pixels: letters do not touch.
 const tightLine = 15
 
-// widest returns the width of the widest key, or of the widest text.
-func (s *Style) widest(rows []Row, of int) (width int) {
+// widestText returns the width of the widest key, or of the widest text.
+func (s *Style) widestText(rows []Row, of int) (width int) {
 	for _, r := range rows {
 		width = max(width, s.Body.Width(r[of]))
 	}

@@ -48,7 +48,7 @@ func ColourOf(f capture.Format) Colour {
 // the number of the last one.
 type Chroma struct{ Step, First, Last [2]float32 }
 
-// ChromaOf returns the siting for a format. Its range tells JPEG (full, samples
+// ChromaOf returns the siting for a format. Its range distinguishes JPEG (full, samples
 // in the middle of their pixels) from video (limited, on the left pixel).
 func ChromaOf(f capture.Format) Chroma {
 	x, y := f.Pixel.Info().Subsampling()

@@ -9,7 +9,7 @@ import (
 const MaxZoom = 16
 
 // Pose is how a frame is turned, and what part of it is seen. All of it is the
-// window's alone: nobody else sees a turned frame.
+// window's alone: no other output shows a turned frame.
 type Pose struct {
 	turns    int  // quarters, clockwise, after mirroring
 	mirrored bool // left and right
@@ -68,14 +68,14 @@ func (p *Pose) Place(width, height, screenWidth, screenHeight int) Box {
 		return Box{float64(x), float64(y), float64(w), float64(h)}
 	}
 	b := Box{W: float64(w) * p.zoom, H: float64(h) * p.zoom}
-	b.X = start(b.W, float64(screenWidth), p.centre[0])
-	b.Y = start(b.H, float64(screenHeight), p.centre[1])
+	b.X = startOf(b.W, float64(screenWidth), p.centre[0])
+	b.Y = startOf(b.H, float64(screenHeight), p.centre[1])
 	return b
 }
 
-// start returns where something of some length begins on a screen: in its middle,
+// startOf returns where something of some length begins on a screen: in its middle,
 // or so that the centre is there and the screen is covered.
-func start(length, screen, centre float64) float64 {
+func startOf(length, screen, centre float64) float64 {
 	if length <= screen {
 		return (screen - length) / 2
 	}
@@ -94,7 +94,7 @@ func (p *Pose) Magnify(factor float64, x, y float64, width, height int, screen i
 	}
 	after := p.Place(width, height, screen.X, screen.Y)
 	p.centre = [2]float64{u + (float64(screen.X)/2-x)/after.W, v + (float64(screen.Y)/2-y)/after.H}
-	p.settle(width, height, screen)
+	p.settleCentre(width, height, screen)
 }
 
 // Pan moves the frame by (dx, dy) pixels of the screen, as far as there is more.
@@ -102,11 +102,11 @@ func (p *Pose) Pan(dx, dy float64, width, height int, screen image.Point) {
 	b := p.Place(width, height, screen.X, screen.Y)
 	p.centre[0] -= dx / b.W
 	p.centre[1] -= dy / b.H
-	p.settle(width, height, screen)
+	p.settleCentre(width, height, screen)
 }
 
-// settle makes the centre the one of what is seen, after Place has kept to the edges.
-func (p *Pose) settle(width, height int, screen image.Point) {
+// settleCentre makes the centre the one of what is seen, after Place has kept to the edges.
+func (p *Pose) settleCentre(width, height int, screen image.Point) {
 	b := p.Place(width, height, screen.X, screen.Y)
 	p.centre = [2]float64{(float64(screen.X)/2 - b.X) / b.W, (float64(screen.Y)/2 - b.Y) / b.H}
 }

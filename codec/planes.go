@@ -19,12 +19,12 @@ func (p plane) lines(from, n int) plane {
 	return plane{p.data[from*p.stride:], p.stride, p.width, n}
 }
 
-// fits reports whether data holds every line.
-func (p plane) fits() bool {
+// fitsData reports whether data holds every line.
+func (p plane) fitsData() bool {
 	return p.stride >= p.width && len(p.data) >= p.stride*(p.height-1)+p.width
 }
 
-// frameView is Y', Cb and Cr; greyscale pictures lack the last two.
+// frameView is Y', Cb and Cr; greyscale frames lack the last two.
 type frameView [3]plane
 
 // PlanarFormat returns the planar format of 8 bits that holds frames of a raw
@@ -43,7 +43,7 @@ func PlanarFormat(in capture.Format) capture.Format {
 	return out
 }
 
-// planesOf returns the planes of a picture of a planar format that lies in data.
+// planesOf returns the planes of a frame of a planar format that lies in data.
 func planesOf(f capture.Format, data []byte) (p frameView) {
 	planes, n := f.Planes()
 	for i, l := range planes[:n] {
@@ -63,7 +63,7 @@ func growBuffer(b *[]byte, n int) []byte {
 	return (*b)[:n]
 }
 
-// unpacker makes planar pictures of raw frames. It is for one goroutine.
+// unpacker makes planar frames of raw frames. It is for one goroutine.
 type unpacker struct {
 	turbo    turbo // a compressor, for RGB
 	scratch  []byte
@@ -126,14 +126,14 @@ func (u *unpacker) expandRGB565(r rawRows) []byte {
 	return b
 }
 
-// chromaOf returns the interleaved chroma of a picture in data, in pairs.
+// chromaOf returns the interleaved chroma of a frame in data, in pairs.
 func chromaOf(f capture.Format, data []byte) plane {
 	planes, _ := f.Planes()
 	l := planes[1]
 	return plane{data[l.Offset:], l.Stride, l.Stride / 2, l.Lines}
 }
 
-// packedPlane returns the only plane of a packed picture in data.
+// packedPlane returns the only plane of a packed frame in data.
 func packedPlane(f capture.Format, data []byte) plane {
 	planes, _ := f.Planes()
 	return plane{data, planes[0].Stride, f.Width, f.Height}
@@ -159,7 +159,7 @@ func resamplePlanes(dst, src frameView) {
 // neutral is the chroma of grey.
 const neutral = 128
 
-// fillFrom fills p with src, scaled; without src it is the chroma of a grey picture.
+// fillFrom fills p with src, scaled; without src it is the chroma of a grey frame.
 func (p plane) fillFrom(src plane) {
 	if src.height > 0 {
 		scalePlane(p, src)
