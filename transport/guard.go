@@ -46,8 +46,8 @@ func (g *guard) close() {
 	}
 }
 
-// admits reports whether the peer may have more than the greeting.
-func (g *guard) admits() bool { return !g.needed || g.trusted.Load() }
+// admitsPeer reports whether the peer may have more than the greeting.
+func (g *guard) admitsPeer() bool { return !g.needed || g.trusted.Load() }
 
 // unsealed are the types that pass without a seal: those of a greeting. Once a sealed
 // record has come, only those of the next greeting do.
@@ -107,9 +107,9 @@ func (s *session) maxPiece() int {
 	return wire.MaxPayload
 }
 
-// meet begins to wait for the outcome of a handshake, in place of an older one. Only
+// startHandshake begins to wait for the outcome of a handshake, in place of an older one. Only
 // the reader may call it.
-func (s *session) meet(h *trust.Handshake) {
+func (s *session) startHandshake(h *trust.Handshake) {
 	g := &s.guard
 	if old := g.handshake.Swap(h); old != nil && old != h {
 		old.Close()
@@ -127,13 +127,13 @@ func (s *session) meet(h *trust.Handshake) {
 		if h.Message() == nil && errors.Is(err, trust.ErrTimeout) {
 			return fmt.Errorf("%w: it proved nothing", ErrPeerDead) // nobody is there to read why
 		}
-		return s.refuse(session, err)
+		return s.refusePeer(session, err)
 	})
 }
 
-// refuse ends the session with a peer that is not trusted. It learns no more than
+// refusePeer ends the session with a peer that is not trusted. It learns no more than
 // that.
-func (s *session) refuse(session context.Context, err error) error {
+func (s *session) refusePeer(session context.Context, err error) error {
 	s.guard.refusal.CompareAndSwap(nil, &err)
 	return s.sendBye(session, refusal, byeWait)
 }
@@ -202,8 +202,8 @@ func (s *session) writeAuth() error {
 	return s.writeRecord(wire.Header{Type: wire.Auth}, message)
 }
 
-// follow ends the session when the peer is forgotten, and reports other rights.
-func (s *session) follow(store *trust.Store, outcome trust.Outcome, changed func(trust.Outcome)) {
+// watchPeer ends the session when the peer is forgotten, and reports other rights.
+func (s *session) watchPeer(store *trust.Store, outcome trust.Outcome, changed func(trust.Outcome)) {
 	if outcome.Unpaired || outcome.Own {
 		return // nobody keeps it
 	}
@@ -215,7 +215,7 @@ func (s *session) follow(store *trust.Store, outcome trust.Outcome, changed func
 		if session.Err() != nil {
 			return nil
 		}
-		return s.refuse(session, err)
+		return s.refusePeer(session, err)
 	})
 }
 

@@ -285,8 +285,8 @@ func (rs *receiverSession) handleRecord(h wire.Header, payload []byte) error {
 	case h.Type == wire.Hello:
 		return rs.handleHello(h, payload)
 	case h.Type == wire.Auth && rs.guard.needed:
-		return rs.handleAuth(h, payload, rs.admit)
-	case !rs.guard.admits():
+		return rs.handleAuth(h, payload, rs.admitPeer)
+	case !rs.guard.admitsPeer():
 		return nil
 	case h.Type == wire.Pong:
 		return rs.handlePong(payload)
@@ -381,12 +381,12 @@ func (rs *receiverSession) answerProof(peer Peer) error {
 	g.sealer.Store(nil)
 	g.heard.Store(false)
 	g.trusted.Store(false)
-	rs.meet(h)
+	rs.startHandshake(h)
 	return nil
 }
 
-// admit begins a session with a sender that was proven.
-func (rs *receiverSession) admit(outcome trust.Outcome) error {
+// admitPeer begins a session with a sender that was proven.
+func (rs *receiverSession) admitPeer(outcome trust.Outcome) error {
 	peer, err := rs.provenPeer(outcome)
 	if err != nil {
 		return err
@@ -395,7 +395,7 @@ func (rs *receiverSession) admit(outcome trust.Outcome) error {
 	if trusted := rs.receiver.Trusted; trusted != nil {
 		trusted(outcome)
 	}
-	rs.follow(rs.store, outcome, func(trust.Outcome) {})
+	rs.watchPeer(rs.store, outcome, func(trust.Outcome) {})
 	rs.queueRecord(wire.Ping) // its answer begins the session
 	return nil
 }

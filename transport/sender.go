@@ -83,7 +83,7 @@ func (s *Sender) serveSession(ctx context.Context, conn Conn) error {
 func (s *Sender) logDisconnect(ss *senderSession, err error) {
 	peer := ss.peer.Load()
 	switch {
-	case peer != nil && (ss.older.Load() || !ss.guard.admits()): // that was logged
+	case peer != nil && (ss.older.Load() || !ss.guard.admitsPeer()): // that was logged
 		s.announced = false
 	case peer != nil:
 		s.announced = false
@@ -186,8 +186,8 @@ func (ss *senderSession) handleRecord(h wire.Header, payload []byte) error {
 	case h.Type == wire.Welcome:
 		return ss.handleWelcome(h, payload)
 	case h.Type == wire.Auth && ss.guard.needed:
-		return ss.handleAuth(h, payload, ss.admit)
-	case !ss.guard.admits() && h.Type != wire.Ping:
+		return ss.handleAuth(h, payload, ss.admitPeer)
+	case !ss.guard.admitsPeer() && h.Type != wire.Ping:
 		return nil
 	case ss.peer.Load() == nil || ss.older.Load() && h.Type != wire.Ping:
 		return nil
@@ -221,7 +221,7 @@ func (ss *senderSession) handleWelcome(h wire.Header, payload []byte) error {
 	case older:
 	case ss.guard.needed:
 		ss.handleFlight(peer.Auth)
-		ss.meet(ss.guard.handshake.Load())
+		ss.startHandshake(ss.guard.handshake.Load())
 		ss.queueRecord(wire.Auth)
 	default:
 		ss.sender.Log.Info(fmt.Sprintf("viewer connected: %v", peer))
@@ -250,8 +250,8 @@ func (ss *senderSession) offerProof() error {
 // proves implements side.
 func (ss *senderSession) proves() bool { return true }
 
-// admit begins to serve a viewer that was proven.
-func (ss *senderSession) admit(outcome trust.Outcome) error {
+// admitPeer begins to serve a viewer that was proven.
+func (ss *senderSession) admitPeer(outcome trust.Outcome) error {
 	peer, err := ss.provenPeer(outcome)
 	if err != nil {
 		return err
@@ -264,7 +264,7 @@ func (ss *senderSession) admit(outcome trust.Outcome) error {
 		}
 	}
 	report(outcome)
-	ss.follow(ss.store, outcome, report)
+	ss.watchPeer(ss.store, outcome, report)
 	return nil
 }
 

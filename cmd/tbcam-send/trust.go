@@ -50,24 +50,24 @@ func (o *options) guard(s *transport.Sender, c *catalogue, log *slog.Logger) (*w
 		return trust.SenderConfig{Config: config, Prompt: terminal.SenderPrompt(), Attempts: attempts}
 	}
 	s.Trusted = func(outcome trust.Outcome) {
-		witness.meet(outcome.Peer)
-		c.grant(outcome.Rights)
+		witness.setPeer(outcome.Peer)
+		c.applyRights(outcome.Rights)
 		// The session does not wait for a disk.
 		go cli.RecordOutcome(config.Store, log, outcome)
 	}
 	return witness, nil
 }
 
-// grant has the streams go by what a viewer may do.
-func (c *catalogue) grant(rights trust.Rights) {
+// applyRights has the streams go by what a viewer may do.
+func (c *catalogue) applyRights(rights trust.Rights) {
 	c.first.camera.offer.grants.rights.Store(&rights)
 	for _, f := range c.feeds() {
 		f.applyGrants()
 	}
 }
 
-// stop turns all cameras off, until the viewer asks again.
-func (c *catalogue) stop() {
+// stopCameras turns all cameras off, until the viewer asks again.
+func (c *catalogue) stopCameras() {
 	for _, f := range c.feeds() {
 		f.Stop()
 	}

@@ -40,7 +40,7 @@ func newWitness(c *catalogue, store *trust.Store, onCommand string, log *slog.Lo
 	w := &witness{store: store, log: log, peer: trust.Peer{Name: socketPeer, Role: trust.RoleViewer}}
 	config := sign.Config{
 		Log: log, Command: onCommand, Address: os.Getenv("DBUS_SESSION_BUS_ADDRESS"),
-		Stop:   func() { go c.stop() },
+		Stop:   func() { go c.stopCameras() },
 		Forget: func() { go w.forget(c) },
 	}
 	if term.IsTerminal(int(os.Stderr.Fd())) {
@@ -52,7 +52,7 @@ func newWitness(c *catalogue, store *trust.Store, onCommand string, log *slog.Lo
 
 // forget forgets the present viewer, and has no camera on meanwhile.
 func (w *witness) forget(c *catalogue) {
-	c.stop()
+	c.stopCameras()
 	w.mu.Lock()
 	peer := w.peer
 	w.mu.Unlock()
@@ -66,8 +66,8 @@ func (w *witness) forget(c *catalogue) {
 	w.record(trust.Event{Kind: trust.EventForgot, Detail: "in the notification"})
 }
 
-// meet takes note of the viewer of a new session.
-func (w *witness) meet(peer trust.Peer) {
+// setPeer takes note of the viewer of a new session.
+func (w *witness) setPeer(peer trust.Peer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.peer = peer

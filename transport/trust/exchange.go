@@ -91,7 +91,7 @@ func (e *exchange) start(params, flight []byte) error {
 		err = e.conn.HandleData(tls.QUICEncryptionLevelInitial, flight)
 	}
 	if err == nil {
-		err = e.collect()
+		err = e.collectEvents()
 	}
 	// A client with another group or version would need a flight more than there is.
 	if err == nil && e.server && !isServerHello(e.flight) {
@@ -106,14 +106,14 @@ func (e *exchange) start(params, flight []byte) error {
 
 // handle takes the peer's next flight, which completes the exchange on this end.
 func (e *exchange) handle(flight []byte) error {
-	if err := e.feed(flight); err != nil {
+	if err := e.feedFlight(flight); err != nil {
 		e.close()
 		return proofError(err)
 	}
 	return nil
 }
 
-func (e *exchange) feed(flight []byte) error {
+func (e *exchange) feedFlight(flight []byte) error {
 	e.flight = nil
 	if !e.server {
 		// The server's hello comes first, and has a level of its own.
@@ -126,7 +126,7 @@ func (e *exchange) feed(flight []byte) error {
 	if err := e.conn.HandleData(tls.QUICEncryptionLevelHandshake, flight); err != nil {
 		return err
 	}
-	if err := e.collect(); err != nil {
+	if err := e.collectEvents(); err != nil {
 		return err
 	}
 	if !e.done {
@@ -135,8 +135,8 @@ func (e *exchange) feed(flight []byte) error {
 	return nil
 }
 
-// collect handles what the handshake has produced.
-func (e *exchange) collect() error {
+// collectEvents handles what the handshake has produced.
+func (e *exchange) collectEvents() error {
 	for {
 		switch event := e.conn.NextEvent(); event.Kind {
 		case tls.QUICNoEvent:

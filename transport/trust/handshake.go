@@ -136,11 +136,11 @@ func (h *Handshake) HandleFlight(flight []byte) error {
 	if h.failure != nil || h.keys != nil {
 		return h.failure
 	}
-	return h.settle(h.prove(flight))
+	return h.applyResult(h.proveKeys(flight))
 }
 
-// prove completes the exchange, and decides about the peer.
-func (h *Handshake) prove(flight []byte) error {
+// proveKeys completes the exchange, and decides about the peer.
+func (h *Handshake) proveKeys(flight []byte) error {
 	if len(flight) > MaxFlight {
 		return fmt.Errorf("%w: a flight of %d bytes, allowed are %d", ErrProof, len(flight), MaxFlight)
 	}
@@ -154,7 +154,7 @@ func (h *Handshake) prove(flight []byte) error {
 	h.keys = keys
 	h.exchange.close()
 	if h.mine.Verdict == "" {
-		err = h.decide(h.exchange.peer)
+		err = h.decideOnKey(h.exchange.peer)
 	}
 	if err != nil {
 		return err
@@ -182,9 +182,9 @@ func (h *Handshake) deriveKeys() (*keys, error) {
 	return &k, nil
 }
 
-// decide states the verdict about a key. It refuses one that is not known and cannot
+// decideOnKey states the verdict about a key. It refuses one that is not known and cannot
 // become known now.
-func (h *Handshake) decide(key Fingerprint) error {
+func (h *Handshake) decideOnKey(key Fingerprint) error {
 	peer, found, err := h.config.Store.Find(h.role, key)
 	if h.isOwn(key) {
 		rights := Rights{Cameras: []string{AllCameras}, Microphone: true, Control: true}
@@ -196,7 +196,7 @@ func (h *Handshake) decide(key Fingerprint) error {
 	case found || h.config.AllowUnpaired:
 		peer.Key, peer.Role = key, h.role
 		h.known, h.isKnown, h.mine.Verdict = peer, found, verdictKnown
-		h.introduce()
+		h.addIntroduction()
 		return nil
 	}
 	if err := h.side.mayPair(); err != nil {
@@ -209,8 +209,8 @@ func (h *Handshake) decide(key Fingerprint) error {
 // isOwn reports whether a key is this end's own, so that the peer is of the same user.
 func (h *Handshake) isOwn(key Fingerprint) bool { return key == h.config.Identity.Fingerprint() }
 
-// introduce states what only a peer learns that is known or accepted.
-func (h *Handshake) introduce() {
+// addIntroduction states what only a peer learns that is known or accepted.
+func (h *Handshake) addIntroduction() {
 	h.mine.Name = h.config.Name
 	if h.role == RoleViewer {
 		rights := h.rights()
@@ -230,8 +230,8 @@ func (h *Handshake) rights() Rights {
 	return *granted
 }
 
-// settle reports a change, and ends the handshake with an error, if there is one.
-func (h *Handshake) settle(err error) error {
+// applyResult reports a change, and ends the handshake with an error, if there is one.
+func (h *Handshake) applyResult(err error) error {
 	if err != nil && h.failure == nil && !h.trusted {
 		h.failure = err
 		h.mine.Verdict, h.mine.Reason = verdictRefused, reasonFor(err)
@@ -292,15 +292,15 @@ func (h *Handshake) HandleMessage(payload []byte) error {
 		err = h.theirs.advance(m)
 	}
 	if err == nil {
-		err = h.weigh()
+		err = h.applyVerdicts()
 	}
-	return h.settle(err)
+	return h.applyResult(err)
 }
 
-// weigh acts on what both ends have stated.
-func (h *Handshake) weigh() error {
+// applyVerdicts acts on what both ends have stated.
+func (h *Handshake) applyVerdicts() error {
 	if h.theirs.Verdict == verdictRefused {
-		return errors.Join(fmt.Errorf("%w: %s", ErrPeerRefused, h.theirs.Reason), h.undo())
+		return errors.Join(fmt.Errorf("%w: %s", ErrPeerRefused, h.theirs.Reason), h.undoKeep())
 	}
 	if h.theirs.Verdict != verdictKnown && h.mine.Verdict == verdictKnown {
 		// The peer has forgotten this end: then both users are needed again.
@@ -317,8 +317,8 @@ func (h *Handshake) weigh() error {
 	return nil
 }
 
-// keep keeps the peer, by the name that it gives itself.
-func (h *Handshake) keep(rights *Rights) error {
+// keepPeer keeps the peer, by the name that it gives itself.
+func (h *Handshake) keepPeer(rights *Rights) error {
 	name := strings.TrimSpace(strings.ToValidUTF8(h.theirs.Name[:min(len(h.theirs.Name), maxName)], ""))
 	if name == "" {
 		name = h.exchange.peer.Short()
@@ -331,9 +331,9 @@ func (h *Handshake) keep(rights *Rights) error {
 	return nil
 }
 
-// undo removes a peer that was kept in this handshake, when the peer has not kept
+// undoKeep removes a peer that was kept in this handshake, when the peer has not kept
 // this end.
-func (h *Handshake) undo() error {
+func (h *Handshake) undoKeep() error {
 	if !h.stored {
 		return nil
 	}
@@ -345,7 +345,7 @@ func (h *Handshake) undo() error {
 func (h *Handshake) fail(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_ = h.settle(err)
+	_ = h.applyResult(err)
 }
 
 // Run waits until both ends want the session, and asks this end's user where that is

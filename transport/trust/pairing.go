@@ -63,7 +63,7 @@ type SenderConfig struct {
 func NewSender(c SenderConfig) (*Handshake, error) {
 	h := newHandshake(c.Config, RoleViewer, &senderSide{prompt: c.Prompt, attempts: c.Attempts})
 	// The viewer's key is looked up before this end shows its own.
-	exchange, err := startClient(c.Identity, c.Params, h.decide)
+	exchange, err := startClient(c.Identity, c.Params, h.decideOnKey)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (s *senderSide) complete(h *Handshake) error {
 	if h.mine.Verdict != verdictAccepted {
 		return fmt.Errorf("%w: paired without a number", ErrProtocol)
 	}
-	if err := h.keep(&s.rights); err != nil {
+	if err := h.keepPeer(&s.rights); err != nil {
 		return err
 	}
 	h.mine.Verdict = verdictPaired
@@ -151,7 +151,7 @@ func (s *senderSide) ask(ctx context.Context, h *Handshake) error {
 	return h.update(func() error {
 		s.rights, h.known.Rights = rights, &rights
 		h.mine.Verdict = verdictAccepted
-		h.introduce()
+		h.addIntroduction()
 		return nil
 	})
 }
@@ -247,11 +247,11 @@ func (v *viewerSide) ask(ctx context.Context, h *Handshake) error {
 		return errors.Join(ErrNotConfirmed, err)
 	}
 	return h.update(func() error {
-		if err := h.keep(nil); err != nil {
+		if err := h.keepPeer(nil); err != nil {
 			return err
 		}
 		h.mine.Verdict = verdictPaired
-		h.introduce()
+		h.addIntroduction()
 		return nil
 	})
 }
@@ -269,5 +269,5 @@ func (h *Handshake) update(change func() error) error {
 	if h.failure != nil {
 		return h.failure
 	}
-	return h.settle(change())
+	return h.applyResult(change())
 }
