@@ -241,6 +241,13 @@ func isRefusal(err error) bool {
 	return errors.As(err, new(*trust.UnknownError)) || errors.As(err, new(*trust.NameTakenError)) || errors.As(err, new(*trust.PauseError))
 }
 
+// reportRefusal reports to f, if that is set, what ended a session without trust.
+func reportRefusal(f func(error), err error) {
+	if f != nil && isRefusal(err) {
+		f(err)
+	}
+}
+
 // refusedEvery is how often refusals are logged: an end that waits meets the same
 // stranger every few seconds.
 const refusedEvery = time.Minute

@@ -45,6 +45,9 @@ type Receiver struct {
 	Trust func() trust.ViewerConfig
 	// Trusted, if set, is called when a sender was proven. It must not wait.
 	Trusted func(trust.Outcome)
+	// Refused, if set, is called with what ended a session since one end does not trust
+	// the other.
+	Refused func(error)
 
 	mu      sync.Mutex
 	streams [MaxStreams + 1]slot // by number
@@ -114,6 +117,7 @@ func (r *Receiver) serveSession(ctx context.Context, conn Conn) error {
 		},
 	)
 	rs.endSession(err)
+	reportRefusal(r.Refused, err)
 	return err
 }
 

@@ -48,6 +48,9 @@ type Sender struct {
 	// Trusted, if set, is called when a viewer was proven, before anything that it asks
 	// for is considered, and when its rights change. It must not wait.
 	Trusted func(trust.Outcome)
+	// Refused, if set, is called with what ended a session since one end does not trust
+	// the other.
+	Refused func(error)
 	// Sent, if set, is called with every frame that was written, before its release.
 	Sent func(stream int, f *capture.Frame)
 
@@ -76,6 +79,7 @@ func (s *Sender) serveSession(ctx context.Context, conn Conn) error {
 	)
 	ss.closeStreams()
 	s.logDisconnect(ss, err)
+	reportRefusal(s.Refused, err)
 	return ss.runError(err)
 }
 

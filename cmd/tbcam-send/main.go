@@ -86,7 +86,7 @@ stopped, through any number of viewers and unplugged cables.`,
 	o.controls.registerFlags(f)
 	o.stats.Register(f)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more details")
-	c.AddCommand(listCommand())
+	c.AddCommand(listCommand(), pairCommand(&o))
 	cli.AddSetup(c, false)
 	cli.AddPeers(c, trust.RoleViewer)
 	cli.AddLog(c)

@@ -45,17 +45,24 @@ func (o *options) guard(s *transport.Sender, c *catalogue, log *slog.Logger) (*w
 	if config.Store == nil {
 		return witness, nil
 	}
-	terminal, attempts := cli.OpenTerminal(), &trust.Attempts{}
-	s.Trust = func() trust.SenderConfig {
-		return trust.SenderConfig{Config: config, Prompt: terminal.SenderPrompt(), Attempts: attempts}
-	}
+	witness.pairing = proveSender(s, config, o.stream, log)
+	record := s.Trusted
 	s.Trusted = func(outcome trust.Outcome) {
 		witness.setPeer(outcome.Peer)
 		c.applyRights(outcome.Rights)
-		// The session does not wait for a disk.
-		go cli.RecordOutcome(config.Store, log, outcome)
+		record(outcome)
 	}
 	return witness, nil
+}
+
+// proveSender has a sender serve paired viewers only, and pair with others.
+func proveSender(s *transport.Sender, config trust.Config, stream string, log *slog.Logger) *cli.Pairing {
+	pairing, attempts := cli.OpenPairing(config.Store, trust.RoleViewer, stream, log), &trust.Attempts{}
+	s.Trust = func() trust.SenderConfig {
+		return trust.SenderConfig{Config: config, Prompt: pairing.SenderPrompt(), Attempts: attempts}
+	}
+	s.Trusted, s.Refused = pairing.HandleTrusted, pairing.HandleRefused
+	return pairing
 }
 
 // applyRights has the streams go by what a viewer may do.

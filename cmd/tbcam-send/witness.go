@@ -18,9 +18,10 @@ import (
 // witness shows this host's user which cameras are on, and for whom, and keeps it in
 // the audit log. A nil witness does nothing.
 type witness struct {
-	sign  *sign.Sign
-	store *trust.Store // nil over a socket: that is this user, or one that --allow-user names
-	log   *slog.Logger
+	sign    *sign.Sign
+	store   *trust.Store // nil over a socket: that is this user, or one that --allow-user names
+	pairing *cli.Pairing // nil likewise
+	log     *slog.Logger
 
 	mu   sync.Mutex
 	peer trust.Peer
@@ -136,4 +137,9 @@ func (w *witness) record(e trust.Event) {
 	}
 }
 
-func (w *witness) close() { w.sign.Close() }
+func (w *witness) close() {
+	w.sign.Close()
+	if err := w.pairing.Close(); err != nil {
+		w.log.Debug("remove the socket of the pair command", "err", err)
+	}
+}

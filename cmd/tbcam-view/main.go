@@ -96,7 +96,7 @@ func newCommand() *cobra.Command {
 	o.controls.registerFlags(f)
 	o.stats.Register(f)
 	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "log more details")
-	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand())
+	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand(), pairCommand(&o))
 	cli.AddSetup(c, true)
 	cli.AddPeers(c, trust.RoleSender)
 	cli.AddManual(c)

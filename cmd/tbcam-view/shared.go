@@ -24,6 +24,7 @@ type sharedStream struct {
 	receiver *transport.Receiver
 	line     *hub.Line // nil: a pipe, which is not shared
 	link     transport.Link
+	pairing  *cli.Pairing // nil: nobody is to be paired
 	closing  sync.Once
 	closed   error // what that ended with
 }
@@ -41,7 +42,7 @@ func (o *options) openStream(pool *capture.Pool, log *slog.Logger) (*sharedStrea
 	s.receiver = &transport.Receiver{
 		Link: s.link, Pool: pool, Program: "tbcam-view", Version: version, Log: log, Plain: plain.takeFrame,
 	}
-	if err := o.guard(s.receiver, log); err != nil {
+	if err := s.guard(o, log); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	s.Hub, err = hub.New(s.receiver, log)
@@ -56,19 +57,18 @@ func (o *options) openStream(pool *capture.Pool, log *slog.Logger) (*sharedStrea
 	return s, nil
 }
 
-// guard has a receiver take frames of paired senders only, where its link needs that.
-func (o *options) guard(r *transport.Receiver, log *slog.Logger) error {
+// guard has the receiver take frames of paired senders only, where its link needs that.
+func (s *sharedStream) guard(o *options, log *slog.Logger) error {
 	config, err := o.trust.Config(o.stream)
 	if err != nil || config.Store == nil {
 		return err
 	}
-	terminal := cli.OpenTerminal()
-	r.Trust = func() trust.ViewerConfig {
-		return trust.ViewerConfig{Config: config, Prompt: terminal.ViewerPrompt()}
+	pairing := cli.OpenPairing(config.Store, trust.RoleSender, o.stream, log)
+	s.pairing = pairing
+	s.receiver.Trust = func() trust.ViewerConfig {
+		return trust.ViewerConfig{Config: config, Prompt: pairing.ViewerPrompt()}
 	}
-	r.Trusted = func(outcome trust.Outcome) {
-		go cli.RecordOutcome(config.Store, log, outcome) // the session does not wait for a disk
-	}
+	s.receiver.Trusted, s.receiver.Refused = pairing.HandleTrusted, pairing.HandleRefused
 	return nil
 }
 
@@ -119,6 +119,6 @@ func (s *sharedStream) run(ctx context.Context) error {
 
 // close gives the stream up. It is idempotent.
 func (s *sharedStream) close() error {
-	s.closing.Do(func() { s.closed = s.link.Close() })
+	s.closing.Do(func() { s.closed = errors.Join(s.link.Close(), s.pairing.Close()) })
 	return s.closed
 }

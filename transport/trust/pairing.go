@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -134,7 +133,7 @@ func (s *senderSide) ask(ctx context.Context, h *Handshake) error {
 	for wrong := 0; ; wrong++ {
 		typed, err := s.prompt.EnterNumber(ctx, wrong)
 		if err != nil {
-			return errors.Join(ErrNotConfirmed, err)
+			return notConfirmed(err)
 		}
 		if isNumber(typed, s.number) {
 			break
@@ -146,7 +145,7 @@ func (s *senderSide) ask(ctx context.Context, h *Handshake) error {
 	s.attempts.succeed()
 	rights, err := s.prompt.GrantRights(ctx)
 	if err != nil {
-		return errors.Join(ErrNotConfirmed, err)
+		return notConfirmed(err)
 	}
 	return h.update(func() error {
 		s.rights, h.known.Rights = rights, &rights
@@ -154,6 +153,14 @@ func (s *senderSide) ask(ctx context.Context, h *Handshake) error {
 		h.addIntroduction()
 		return nil
 	})
+}
+
+// notConfirmed returns the error of a user who refused, or who could not be asked by err.
+func notConfirmed(err error) error {
+	if err == nil {
+		return ErrNotConfirmed
+	}
+	return fmt.Errorf("%w: %w", ErrNotConfirmed, err)
 }
 
 // isNumber compares digits; people write them with spaces, too.
@@ -244,7 +251,7 @@ func (v *viewerSide) ask(ctx context.Context, h *Handshake) error {
 	}
 	confirmed, err := v.prompt.ConfirmSender(ctx, h.peerName())
 	if err != nil || !confirmed {
-		return errors.Join(ErrNotConfirmed, err)
+		return notConfirmed(err)
 	}
 	return h.update(func() error {
 		if err := h.keepPeer(nil); err != nil {

@@ -158,6 +158,8 @@ var remedies = []struct {
 	{tbdev.ErrNoHopIDs, "run tbcam-view setup on the other host"},
 	{tbdev.ErrLocked, "end that process"},
 	{tbdev.ErrInUse, "end the programs that have the stream open"},
+	{trust.ErrNotPairing, pairBoth},
+	{trust.ErrPeerRefused, pairBoth},
 	{trust.ErrMode, "run: chmod go-rwx FILE"},
 	{trust.ErrOwner, "run it as that user, or run: sudo chown USER FILE"},
 	{trust.ErrDamaged, "restore it from a backup; or remove it, and pair again"},
@@ -169,6 +171,9 @@ var remedies = []struct {
 	{transport.ErrNoRemoteControl, "update tbcam-send on the other host"},
 	{transport.ErrOlderPeer, "update it"},
 }
+
+// pairBoth is what pairs two computers.
+const pairBoth = "run tbcam-send pair on the camera's host, and tbcam-view pair at the other end"
 
 // remedyOf returns the remedy of an error, behind a semicolon.
 func remedyOf(err error) string {

@@ -229,8 +229,8 @@ func (r *rightsFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&r.control, "control", false, "whether it may set the controls of cameras")
 }
 
-// apply changes those rights whose flags were given.
-func (r *rightsFlags) apply(f *pflag.FlagSet, rights *trust.Rights) {
+// apply changes those rights whose flags were given, and reports whether there are any.
+func (r *rightsFlags) apply(f *pflag.FlagSet, rights *trust.Rights) bool {
 	if f.Changed("camera") {
 		rights.Cameras = r.cameras
 	}
@@ -240,4 +240,5 @@ func (r *rightsFlags) apply(f *pflag.FlagSet, rights *trust.Rights) {
 	if f.Changed("control") {
 		rights.Control = r.control
 	}
+	return f.Changed("camera") || f.Changed("microphone") || f.Changed("control")
 }

@@ -13,8 +13,10 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport/trust"
 )
 
@@ -25,13 +27,21 @@ type Terminal struct {
 	reading  sync.Once
 	lines    chan string // closed at the end of in
 	declined atomic.Bool // the user does not want to be asked again
+	// granted are what flags grant a viewer; nil: the user is asked.
+	granted *trust.Rights
+
+	mu     sync.Mutex
+	stated string // the last state that was reported
 }
 
 // errDeclined is returned when a user pressed Enter only.
 var errDeclined = errors.New("declined")
 
-// OpenTerminal returns the terminal of the program, nil if it has none.
-func OpenTerminal() *Terminal {
+// OpenTerminal returns the terminal of the program, nil if it has none. There is one: what
+// is typed has one reader.
+var OpenTerminal = sync.OnceValue(openTerminal)
+
+func openTerminal() *Terminal {
 	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stderr.Fd())) {
 		return nil
 	}
@@ -77,10 +87,31 @@ func (t *Terminal) EnterNumber(ctx context.Context, wrong int) (string, error) {
 
 // GrantRights implements trust.SenderPrompt.
 func (t *Terminal) GrantRights(ctx context.Context) (trust.Rights, error) {
+	if t.granted != nil {
+		return *t.granted, nil
+	}
 	rights := trust.DefaultRights()
 	answer, err := t.ask(ctx, "May it also set the camera's controls? [y/N] ")
 	rights.Control = isYes(answer)
 	return rights, err
+}
+
+// grantFromFlags has GrantRights return what flags grant, if there are any.
+func (t *Terminal) grantFromFlags(c *cobra.Command, flags *rightsFlags) {
+	rights := trust.DefaultRights()
+	if flags.apply(c.Flags(), &rights) {
+		t.granted = &rights
+	}
+}
+
+// ReportState shows why there is no session with a peer, once.
+func (t *Terminal) ReportState(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if text = capture.Printable(text); text != t.stated {
+		t.stated = text
+		fmt.Fprintln(t.out, text)
+	}
 }
 
 // ShowNumber implements trust.ViewerPrompt.

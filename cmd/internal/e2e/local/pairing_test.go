@@ -188,6 +188,92 @@ func TestPairingInTerminals(t *testing.T) {
 	}
 }
 
+// pair runs the pair command of a host in a terminal.
+func (h *hosts) pair(state, program string, args ...string) (*screen, *harness.Program) {
+	s := newScreen(h.T)
+	p := harness.Prepare(h.T, program, append([]string{"pair"}, args...)...)
+	p.Env = append(p.Env, "XDG_STATE_HOME="+state)
+	s.connect(p)
+	p.Launch()
+	return s, p
+}
+
+// pairByNumber has two pair commands pair, by the number that the viewer's shows.
+func (h *hosts) pairByNumber(sender, viewer *screen, commands ...*harness.Program) {
+	h.Helper()
+	number := viewer.await(h.T, `on the camera's host: (\d{3} \d{3})`)
+	sender.await(h.T, `(Type the six digits)`)
+	sender.answer(h.T, number)
+	viewer.await(h.T, `(Did tbcam-send accept it)`)
+	viewer.answer(h.T, "y")
+	for _, p := range commands {
+		if code := p.WaitExit(); code != 0 || !strings.HasPrefix(p.Out.String(), "paired with ") {
+			h.Errorf("%v: exit code %d, %q", p.Args, code, p.Out.String())
+		}
+	}
+}
+
+// TestPairReachesServices: the pair commands pair two programs that run without a terminal, which
+// go on, with rights from flags.
+func TestPairReachesServices(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	file := filepath.Join(t.TempDir(), "a.mkv")
+	sender, viewer := h.start(file, "20")
+	harness.WaitUntil(t, "a refusal", func() bool { return strings.Contains(sender.Err.String(), "tbcam-send pair") })
+	senderScreen, senderPair := h.pair(h.senderState, "tbcam-send", "--control")
+	viewerScreen, viewerPair := h.pair(h.viewerState, "tbcam-view")
+	h.pairByNumber(senderScreen, viewerScreen, senderPair, viewerPair)
+	if code := viewer.WaitExit(); code != 0 {
+		t.Errorf("exit code %d of the viewer that was paired", code)
+	}
+	if peers := h.run(h.senderState, "tbcam-send", "peers"); !strings.HasSuffix(peers, "all cameras, control") {
+		t.Errorf("paired are %q", peers)
+	}
+}
+
+// TestPairAlone: where no program runs, the pair commands pair by themselves.
+func TestPairAlone(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	senderScreen, senderPair := h.pair(h.senderState, "tbcam-send", "--stream="+h.sender, "--camera=C920")
+	viewerScreen, viewerPair := h.pair(h.viewerState, "tbcam-view", "--stream="+h.viewer)
+	h.pairByNumber(senderScreen, viewerScreen, senderPair, viewerPair)
+	if peers := h.run(h.senderState, "tbcam-send", "peers"); !strings.Contains(peers, "C920") {
+		t.Errorf("paired are %q", peers)
+	}
+	if peers := h.run(h.viewerState, "tbcam-view", "peers"); peers == "" {
+		t.Error("the viewer has paired with nobody")
+	}
+}
+
+// TestPairIsRefused: a user who presses Enter ends the pair command, and the service goes on
+// without the peer. Without a terminal, and on a socket, there is nothing to pair.
+func TestPairIsRefused(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	sender, _ := h.start(filepath.Join(t.TempDir(), "a.mkv"), "20")
+	harness.WaitUntil(t, "a refusal", func() bool { return strings.Contains(sender.Err.String(), "tbcam-send pair") })
+	senderScreen, senderPair := h.pair(h.senderState, "tbcam-send")
+	_, _ = h.pair(h.viewerState, "tbcam-view")
+	senderScreen.await(t, `(Type the six digits)`)
+	senderScreen.answer(t, "")
+	if code := senderPair.WaitExit(); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	if peers := h.run(h.senderState, "tbcam-send", "peers"); peers != "" {
+		t.Errorf("paired are %q", peers)
+	}
+	if log := h.run(h.senderState, "tbcam-send", "log"); !strings.Contains(log, "not paired  (not confirmed by the user: declined)") {
+		t.Errorf("the audit log is %q", log)
+	}
+	for _, args := range [][]string{{"pair"}, {"pair", "--stream=unix:/x"}} {
+		if p := harness.Start(t, []string{"XDG_STATE_HOME=" + h.senderState}, "tbcam-send", args...); p.WaitExit() != 2 {
+			t.Errorf("%q: %s", args, p.Err.String())
+		}
+	}
+}
+
 // TestOnCamera: a command follows the camera, and learns whom it is on for.
 func TestOnCamera(t *testing.T) {
 	t.Parallel()
