@@ -25,6 +25,7 @@ type sharedStream struct {
 	line     *hub.Line // nil: a pipe, which is not shared
 	link     transport.Link
 	pairing  *cli.Pairing // nil: nobody is to be paired
+	screen   *pairingScreen
 	closing  sync.Once
 	closed   error // what that ended with
 }
@@ -66,7 +67,7 @@ func (s *sharedStream) guard(o *options, log *slog.Logger) error {
 	pairing := cli.OpenPairing(config.Store, trust.RoleSender, o.stream, log)
 	s.pairing = pairing
 	s.receiver.Trust = func() trust.ViewerConfig {
-		return trust.ViewerConfig{Config: config, Prompt: pairing.ViewerPrompt()}
+		return trust.ViewerConfig{Config: config, Prompt: s.screen.promptWith(pairing.ViewerPrompt())}
 	}
 	s.receiver.Trusted, s.receiver.Refused = pairing.HandleTrusted, pairing.HandleRefused
 	return nil
