@@ -12,6 +12,7 @@ import (
 
 	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
 	"github.com/tbcam/tbcam/fixtures/pty"
+	"github.com/tbcam/tbcam/fixtures/xvfb"
 )
 
 // hosts are two computers with a cable between them, each with keys of its own.
@@ -270,6 +271,32 @@ func TestPairIsRefused(t *testing.T) {
 	for _, args := range [][]string{{"pair"}, {"pair", "--stream=unix:/x"}} {
 		if p := harness.Start(t, []string{"XDG_STATE_HOME=" + h.senderState}, "tbcam-send", args...); p.WaitExit() != 2 {
 			t.Errorf("%q: %s", args, p.Err.String())
+		}
+	}
+}
+
+// TestPairingByTheWindow: the window's user confirms the sender by a key, also where a terminal
+// asks, too.
+func TestPairingByTheWindow(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	display := xvfb.Start(t)
+	h.viewerScreen = newScreen(t)
+	viewer := harness.Prepare(t, "tbcam-view", "--stream="+h.viewer, "--window", "--frames=20")
+	viewer.Env = append(viewer.Env, "XDG_STATE_HOME="+h.viewerState, "DISPLAY="+display.Name)
+	h.viewerScreen.connect(viewer)
+	viewer.Launch()
+	service := harness.Start(t, []string{"XDG_STATE_HOME=" + h.senderState}, "tbcam-send", append(harness.SmallPattern[:len(harness.SmallPattern):len(harness.SmallPattern)], "--stream="+h.sender)...)
+	harness.WaitUntil(t, "a refusal", func() bool { return strings.Contains(service.Err.String(), "tbcam-send pair") })
+	senderScreen, senderPair := h.pair(h.senderState, "tbcam-send", "--control=false")
+	number := h.viewerScreen.await(t, `on the camera's host: (\d{3} \d{3})`)
+	senderScreen.await(t, `(Type the six digits)`)
+	senderScreen.answer(t, number)
+	h.viewerScreen.await(t, `(Did tbcam-send accept it)`)
+	display.Xdotool(t, "key", "p")
+	for _, p := range []*harness.Program{senderPair, viewer} {
+		if code := p.WaitExit(); code != 0 {
+			t.Errorf("%v: exit code %d", p.Args, code)
 		}
 	}
 }
