@@ -317,18 +317,34 @@ func (h *Handshake) applyVerdicts() error {
 	return nil
 }
 
-// keepPeer keeps the peer, by the name that it gives itself.
+// keepPeer keeps the peer, and states that. Only Run calls it: a disk may be slow, and
+// the Handshake is not locked meanwhile, so that the session lives.
 func (h *Handshake) keepPeer(rights *Rights) error {
+	peer := h.peerToKeep(rights)
+	if err := h.config.Store.Add(peer); err != nil {
+		return err
+	}
+	err := h.update(func() error {
+		h.known, h.isKnown, h.stored = peer, true, true
+		h.mine.Verdict = verdictPaired
+		h.addIntroduction()
+		return nil
+	})
+	if err != nil { // the peer has refused meanwhile
+		return errors.Join(err, h.config.Store.remove(peer.Role, peer.Key))
+	}
+	return nil
+}
+
+// peerToKeep returns the peer, by the name that it gives itself.
+func (h *Handshake) peerToKeep(rights *Rights) Peer {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	name := strings.TrimSpace(strings.ToValidUTF8(h.theirs.Name[:min(len(h.theirs.Name), maxName)], ""))
 	if name == "" {
 		name = h.exchange.peer.Short()
 	}
-	peer := Peer{Key: h.exchange.peer, Name: name, Role: h.role, Rights: rights, Paired: time.Now().Round(0)}
-	if err := h.config.Store.Add(peer); err != nil {
-		return err
-	}
-	h.known, h.isKnown, h.stored = peer, true, true
-	return nil
+	return Peer{Key: h.exchange.peer, Name: name, Role: h.role, Rights: rights, Paired: time.Now().Round(0)}
 }
 
 // undoKeep removes a peer that was kept in this handshake, when the peer has not kept

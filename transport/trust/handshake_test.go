@@ -335,6 +335,47 @@ func TestFullDiskWhilePairing(t *testing.T) {
 }
 
 // TestWrongClocks: certificates count whatever the clock of the host shows.
+// TestSlowDiskWhilePairing: while an end waits for a disk, it states and takes messages, so
+// that the session lives; it is paired when the disk is done.
+func TestSlowDiskWhilePairing(t *testing.T) {
+	for _, slow := range []string{"sender", "viewer"} {
+		t.Run(slow, func(t *testing.T) {
+			w := newWorld(t).pairing()
+			store := w.sender.Store
+			if slow == "viewer" {
+				store = w.viewer.Store
+			}
+			unlock, err := lockDir(store.dir) // as another process that is slow
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, v := proveBoth(t, w)
+			errs := make(chan error, 2)
+			for _, h := range []*Handshake{s, v} {
+				go func() { _, err := h.Run(t.Context()); errs <- err }()
+			}
+			waiting := time.AfterFunc(500*time.Millisecond, unlock)
+			longest := time.Duration(0)
+			for end := time.Now().Add(10 * time.Second); !(s.Welcomes() && v.Welcomes()) && time.Now().Before(end); time.Sleep(time.Millisecond) {
+				begin := time.Now()
+				if err := errors.Join(v.HandleMessage(s.Message()), s.HandleMessage(v.Message())); err != nil {
+					t.Fatal(err)
+				}
+				longest = max(longest, time.Since(begin))
+				if _, trusted := s.Outcome(); trusted && waiting.Stop() {
+					t.Fatal("paired before the disk was done")
+				}
+			}
+			if err := errors.Join(v.HandleMessage(s.Message()), s.HandleMessage(v.Message()), <-errs, <-errs); err != nil {
+				t.Fatal(err)
+			}
+			if longest > 300*time.Millisecond {
+				t.Errorf("a message waited %v for the disk", longest)
+			}
+		})
+	}
+}
+
 func TestWrongClocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // it begins in the year 2000
 		w := newWorld(t).paired(t)

@@ -80,6 +80,7 @@ type senderSide struct {
 	nonce    []byte // revealed once the viewer's is known
 	number   string // from then on
 	rights   Rights // that the user granted
+	accepted bool   // the user typed the number; accessed only by ask
 }
 
 func (s *senderSide) mayPair() error {
@@ -109,27 +110,25 @@ func (s *senderSide) respond(h *Handshake) error {
 	return nil
 }
 
-// complete keeps the viewer, which has kept this sender.
+// complete checks that a viewer which has kept this sender may be kept; ask keeps it.
 func (s *senderSide) complete(h *Handshake) error {
-	if h.mine.Verdict == verdictPaired {
-		return nil
-	}
-	if h.mine.Verdict != verdictAccepted {
+	if h.mine.Verdict != verdictAccepted && h.mine.Verdict != verdictPaired {
 		return fmt.Errorf("%w: paired without a number", ErrProtocol)
 	}
-	if err := h.keepPeer(&s.rights); err != nil {
-		return err
-	}
-	h.mine.Verdict = verdictPaired
 	return nil
 }
 
 func (s *senderSide) asks(h *Handshake) bool {
-	return h.mine.Verdict == verdictPairing && s.number != ""
+	return h.mine.Verdict == verdictPairing && s.number != "" ||
+		h.mine.Verdict == verdictAccepted && h.theirs.Verdict == verdictPaired
 }
 
-// ask has the user type the number, a few times, and decide on the rights.
+// ask has the user type the number, a few times, and decide on the rights. Once the
+// viewer has kept this sender, it keeps the viewer.
 func (s *senderSide) ask(ctx context.Context, h *Handshake) error {
+	if s.accepted {
+		return h.keepPeer(&s.rights)
+	}
 	for wrong := 0; ; wrong++ {
 		typed, err := s.prompt.EnterNumber(ctx, wrong)
 		if err != nil {
@@ -147,6 +146,7 @@ func (s *senderSide) ask(ctx context.Context, h *Handshake) error {
 	if err != nil {
 		return notConfirmed(err)
 	}
+	s.accepted = true
 	return h.update(func() error {
 		s.rights, h.known.Rights = rights, &rights
 		h.mine.Verdict = verdictAccepted
@@ -253,14 +253,7 @@ func (v *viewerSide) ask(ctx context.Context, h *Handshake) error {
 	if err != nil || !confirmed {
 		return notConfirmed(err)
 	}
-	return h.update(func() error {
-		if err := h.keepPeer(nil); err != nil {
-			return err
-		}
-		h.mine.Verdict = verdictPaired
-		h.addIntroduction()
-		return nil
-	})
+	return h.keepPeer(nil)
 }
 
 func (h *Handshake) peerName() string {
