@@ -165,6 +165,11 @@ func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *s
 	defer link.Close()
 	log.Info("sending plain MJPEG of "+offer, "stream", o.stream)
 	figures := newMeter(feed)
+	witness, err := o.guardPlain(&catalogue{ctx: ctx, first: feed, log: log}, log)
+	if err != nil {
+		return err
+	}
+	defer witness.close() // which sees that the camera is turned off
 	feed.report = func(transport.Status) {}
 	feed.camera.startServing(ctx)
 	defer feed.closeCamera()

@@ -55,6 +55,22 @@ func (o *options) guard(s *transport.Sender, c *catalogue, log *slog.Logger) (*w
 	return witness, nil
 }
 
+// guardPlain has this host's user see that plain MJPEG is sent, and to a device also the
+// audit log: nobody knows who reads there.
+func (o *options) guardPlain(c *catalogue, log *slog.Logger) (*witness, error) {
+	config, err := o.trust.Config(o.stream)
+	if err != nil {
+		return nil, err
+	}
+	witness := newWitness(c, config.Store, o.onCamera, log)
+	witness.setPeer(trust.Peer{Name: plainReader, Role: trust.RoleViewer})
+	c.first.camera.cameras.witness = witness
+	return witness, nil
+}
+
+// plainReader stands for who reads plain MJPEG.
+const plainReader = "whoever reads plain MJPEG"
+
 // proveSender has a sender serve paired viewers only, and pair with others.
 func proveSender(s *transport.Sender, config trust.Config, stream string, log *slog.Logger) *cli.Pairing {
 	pairing, attempts := cli.OpenPairing(config.Store, trust.RoleViewer, stream, log), &trust.Attempts{}

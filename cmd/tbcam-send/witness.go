@@ -57,8 +57,8 @@ func (w *witness) forget(c *catalogue) {
 	w.mu.Lock()
 	peer := w.peer
 	w.mu.Unlock()
-	if w.store == nil {
-		return
+	if w.store == nil || peer.Key == (trust.Fingerprint{}) {
+		return // it is no paired computer
 	}
 	if _, err := w.store.Forget(peer.Role, peer.Name); err != nil {
 		w.log.Warn("forget the viewer", "err", cli.Explain(err))

@@ -321,3 +321,35 @@ func TestOnCamera(t *testing.T) {
 		t.Errorf("the lamp was %q", state())
 	}
 }
+
+// TestPlainMJPEGIsSeen: plain MJPEG to a device needs no proof, so a person has to ask for it, sees that
+// the camera is on, and finds it in the audit log.
+func TestPlainMJPEGIsSeen(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	args := append(harness.SmallPattern[:len(harness.SmallPattern):len(harness.SmallPattern)], "--wire=mjpeg", "--stream="+h.sender, "--frames=5")
+	state := []string{"XDG_STATE_HOME=" + h.senderState}
+	if p := harness.Start(t, state, "tbcam-send", args...); p.WaitExit() != 2 || !strings.Contains(p.Err.String(), "--allow-unpaired") {
+		t.Errorf("without a wish: %s", p.Err.String())
+	}
+	reader, err := os.OpenFile(h.viewer, os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	go func() { _, _ = io.Copy(io.Discard, reader) }()
+	lamp := filepath.Join(t.TempDir(), "lamp")
+	p := harness.Start(t, state, "tbcam-send", append(args, "--allow-unpaired", "--on-camera", `echo "$TBCAM_STATE $TBCAM_PEER" >>`+lamp)...)
+	if code := p.WaitExit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if text, _ := os.ReadFile(lamp); string(text) != "on whoever reads plain MJPEG\noff \n" {
+		t.Errorf("the lamp was %q", text)
+	}
+	log := h.run(h.senderState, "tbcam-send", "log")
+	for _, want := range []string{"camera on  whoever reads plain MJPEG", "camera off  whoever reads plain MJPEG"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the audit log lacks %q:\n%s", want, log)
+		}
+	}
+}
