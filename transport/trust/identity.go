@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
-	"path/filepath"
 	"time"
 )
 
@@ -55,7 +54,7 @@ func newIdentity(key ed25519.PrivateKey) (*Identity, error) {
 
 // Identity returns the user's identity. It is made when it is first needed.
 func (s *Store) Identity() (*Identity, error) {
-	path := filepath.Join(s.dir, "identity.pem")
+	path := s.identityFile()
 	id, err := loadIdentity(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return id, err

@@ -84,8 +84,36 @@ func Open(dir string) (*Store, error) {
 	return s, nil
 }
 
+// Inspect returns the peers that a directory has, and what is wrong with its files. It makes
+// and changes none.
+func Inspect(dir string) (peers []Peer, problems []error) {
+	info, err := os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil {
+		err = checkOwned(dir, info, 0o022)
+	}
+	if err != nil {
+		return nil, []error{err}
+	}
+	s := &Store{dir: dir}
+	s.audit.path = filepath.Join(dir, "audit.log")
+	_, badKey := loadIdentity(s.identityFile())
+	peers, badPeers := s.Peers()
+	_, badLog := s.Events()
+	for _, err := range []error{badKey, badPeers, badLog} {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			problems = append(problems, err)
+		}
+	}
+	return peers, problems
+}
+
 // Dir returns the directory.
 func (s *Store) Dir() string { return s.dir }
+
+func (s *Store) identityFile() string { return filepath.Join(s.dir, "identity.pem") }
 
 func (s *Store) peersFile() string { return filepath.Join(s.dir, "peers.json") }
 

@@ -185,6 +185,9 @@ func remedyOf(err error) string {
 	return ""
 }
 
+// Remedy returns what helps against an error, "" if nothing is known.
+func Remedy(err error) string { return strings.TrimPrefix(remedyOf(err), "; ") }
+
 // placeholders fills in what a remedy of a file needs: its path, and the user's name.
 func placeholders(err error) *strings.Replacer {
 	var file *trust.FileError

@@ -353,3 +353,29 @@ func TestPlainMJPEGIsSeen(t *testing.T) {
 		}
 	}
 }
+
+// TestDoctorExaminesKeys: a key file that others may read is named with the command that fixes it.
+func TestDoctorExaminesKeys(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	doctor := func() string {
+		p := harness.Start(t, []string{"XDG_STATE_HOME=" + state}, "tbcam-view", "doctor")
+		p.WaitExit() // its code depends on this host's modules, too
+		return p.Out.String()
+	}
+	if text := doctor(); !strings.Contains(text, "ok    the files of keys in "+state+"/tbcam are in order; paired senders: 0") {
+		t.Errorf("it finds\n%s", text)
+	}
+	if _, err := os.Stat(state + "/tbcam"); err == nil {
+		t.Error("it has made files")
+	}
+	h := &hosts{T: t}
+	h.run(state, "tbcam-view", "peers", "self")
+	file := state + "/tbcam/identity.pem"
+	if err := os.Chmod(file, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if text := doctor(); !strings.Contains(text, "WRONG senders at devices are refused: open "+file) || !strings.Contains(text, "-> run: chmod go-rwx "+file) {
+		t.Errorf("it finds\n%s", text)
+	}
+}
