@@ -59,12 +59,13 @@ func attack(t *testing.T, device string, attempts []attempt) (seen map[wire.Type
 	return seen
 }
 
-// clearLine completes the record that a stranger has begun. A pseudoterminal keeps that, where a
-// device that is closed does not.
+// clearLine completes the record that a stranger has begun, and reads what the program has written
+// since. A pseudoterminal keeps both, where a device that is closed does not.
 func clearLine(t *testing.T, device string) {
 	t.Helper()
 	p := hostile.OpenDevice(t, device, 20*time.Second)
 	defer p.Close()
+	go p.Drain()
 	if err := p.WriteRaw(make([]byte, 2*wire.MaxPayload)); err != nil {
 		t.Logf("clear the line: %v", err)
 	}
