@@ -51,6 +51,9 @@ type Sender struct {
 	// Refused, if set, is called with what ended a session since one end does not trust
 	// the other.
 	Refused func(error)
+	// Disconnected, if set, is called when a session with a viewer has ended, with the
+	// number of frames that were written.
+	Disconnected func(frames uint64)
 	// Sent, if set, is called with every frame that was written, before its release.
 	Sent func(stream int, f *capture.Frame)
 
@@ -83,7 +86,7 @@ func (s *Sender) serveSession(ctx context.Context, conn Conn) error {
 	return ss.runError(err)
 }
 
-// logDisconnect logs that a viewer left, or once that none is there.
+// logDisconnect logs and reports that a viewer left, or once that none is there.
 func (s *Sender) logDisconnect(ss *senderSession, err error) {
 	peer := ss.peer.Load()
 	switch {
@@ -91,7 +94,11 @@ func (s *Sender) logDisconnect(ss *senderSession, err error) {
 		s.announced = false
 	case peer != nil:
 		s.announced = false
-		s.Log.Info(fmt.Sprintf("viewer disconnected: %v", err), "frames", ss.framesSent())
+		frames := ss.framesSent()
+		s.Log.Info(fmt.Sprintf("viewer disconnected: %v", err), "frames", frames)
+		if s.Disconnected != nil {
+			s.Disconnected(frames)
+		}
 	case !s.announced && errors.Is(err, ErrPeerDead):
 		s.announced = true
 		s.Log.Info("waiting for a viewer: no answer", "stream", s.Link.String())

@@ -48,10 +48,12 @@ func (o *options) guard(s *transport.Sender, c *catalogue, log *slog.Logger) (*w
 	witness.pairing = proveSender(s, config, o.stream, log)
 	record := s.Trusted
 	s.Trusted = func(outcome trust.Outcome) {
-		witness.setPeer(outcome.Peer)
+		if witness.setPeer(outcome.Peer) {
+			record(outcome)
+		}
 		c.applyRights(outcome.Rights)
-		record(outcome)
 	}
+	s.Disconnected = witness.peerLeft
 	return witness, nil
 }
 

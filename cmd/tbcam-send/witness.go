@@ -23,9 +23,10 @@ type witness struct {
 	pairing *cli.Pairing // nil likewise
 	log     *slog.Logger
 
-	mu   sync.Mutex
-	peer trust.Peer
-	on   []onCamera
+	mu    sync.Mutex
+	peer  trust.Peer // of the last session
+	since time.Time  // when that began; zero: it has ended
+	on    []onCamera
 }
 
 // onCamera is a camera that a stream has open.
@@ -67,13 +68,30 @@ func (w *witness) forget(c *catalogue) {
 	w.record(trust.Event{Kind: trust.EventForgot, Detail: "in the notification"})
 }
 
-// setPeer takes note of the viewer of a new session.
-func (w *witness) setPeer(peer trust.Peer) {
+// setPeer takes note of the viewer of a session, and reports whether the session is a new
+// one: the viewer's rights may change meanwhile.
+func (w *witness) setPeer(peer trust.Peer) (fresh bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.peer = peer
 	if peer.Name == "" {
 		w.peer.Name = "an unpaired viewer"
+	}
+	fresh = w.since.IsZero()
+	if fresh {
+		w.since = time.Now()
+	}
+	return fresh
+}
+
+// peerLeft takes note that the session has ended.
+func (w *witness) peerLeft(frames uint64) {
+	w.mu.Lock()
+	since := w.since
+	w.since = time.Time{}
+	w.mu.Unlock()
+	if !since.IsZero() {
+		w.record(trust.Event{Kind: trust.EventEnded, Frames: frames, Seconds: time.Since(since).Seconds()})
 	}
 }
 
