@@ -43,7 +43,7 @@ func TestEachByteOfEachFlight(t *testing.T) {
 		"twice":   func(b []byte, at int) []byte { return slices.Insert(b, at, b[at]) },
 	} {
 		for _, flight := range flights {
-			for at := len(fault) % stride; at < length[flight]; at += stride * cost(fault) {
+			for at := len(fault) % stride; at < length[flight]; at += stride {
 				s, v := passFlights(t, w, func(f string, b []byte) []byte {
 					if f != flight || at >= len(b) {
 						return b
@@ -62,14 +62,6 @@ func TestEachByteOfEachFlight(t *testing.T) {
 	if s, v := passFlights(t, w, func(_ string, b []byte) []byte { return b }); !proven(s) || !proven(v) {
 		t.Error("the next session is none")
 	}
-}
-
-// cost thins out what differs little from a change.
-func cost(fault string) int {
-	if fault == "changed" {
-		return 1
-	}
-	return 7
 }
 
 // TestFlightsOfOthers: flights of another session, of the wrong direction or step, or a flood of
