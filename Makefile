@@ -1,13 +1,13 @@
 # Everything that is done with tbcam from a checkout: `make help`.
 PREFIX ?= /usr/local
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION ?= $(shell packaging/version)
 T ?= 30s
 N ?= 100000
 FIRST ?= 0
 D ?= 1h
 
 programs := tbcam-send tbcam-view tbcam-window
-rungs := test-lint test-unit test-cross test-programs test-pipewire test-recording test-vm test-calls test-cable
+rungs := test-lint test-unit test-cross test-programs test-pipewire test-recording test-vm test-calls test-cable test-packages
 # -v names the tests that are skipped: fixtures/ladder looks for them.
 gotest := go test -count=1 -v
 quiet := | { grep -vE '^( *--- PASS|=== (RUN|PAUSE|CONT|NAME)|PASS$$)' || true; }
@@ -18,17 +18,21 @@ SHELL := /bin/bash
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s '	'
 
+.PHONY: libraries
+libraries: ## check for what building needs; install it where apt is
+	@packaging/check-libraries
+
 .PHONY: deps
-deps: ## install the Debian packages that building, testing and the demo need
+deps: libraries ## install the Debian packages that building, testing and the demo need
 	@fixtures/install-packages fixtures/packages
 
 .PHONY: build
-build: deps ## build the three programs into bin/
+build: libraries ## build the three programs into bin/
 	@mkdir -p bin
 	@go build -ldflags '-X main.version=$(VERSION)' -o bin/ $(addprefix ./cmd/,$(programs))
 
 .PHONY: demo
-demo: build ## run sender, viewer and window on this machine; without a display, leave demo.png
+demo: build deps ## run sender, viewer and window on this machine; without a display, leave demo.png
 	@fixtures/demo
 
 .PHONY: test
@@ -42,7 +46,7 @@ test-lint: ## formatting, vet, static checks, scripts
 	@go vet ./... && go vet -tags vm,cable,power ./...
 	@go tool staticcheck ./... && go tool staticcheck -tags vm,cable,power ./...
 	@go mod tidy -diff
-	@shellcheck -S warning .ci/run $$(grep -rlE '^#!.*bash' fixtures)
+	@shellcheck -S warning .ci/run $$(grep -rlE '^#!.*(bash|/sh)' fixtures packaging)
 
 .PHONY: test-unit
 test-unit: ## unit tests, with the race detector but for the long simulations
@@ -67,25 +71,25 @@ test-cross: ## compile for arm64, with the layouts of the kernel's structs
 	@echo "arm64 compiles"
 
 .PHONY: test-programs
-test-programs: build ## the programs on this machine: sockets, window under Xvfb, kills
+test-programs: build deps ## the programs on this machine: sockets, window under Xvfb, kills
 	@TBCAM_BIN=$(CURDIR)/bin $(gotest) -skip '^TestRecording' ./cmd/internal/e2e/local $(quiet)
 
 .PHONY: test-pipewire
-test-pipewire: build ## cameras at PipeWire, published and read, in GStreamer, Chromium and Firefox, and doctor, in a desktop session of their own
+test-pipewire: build deps ## cameras at PipeWire, published and read, in GStreamer, Chromium and Firefox, and doctor, in a desktop session of their own
 	@TBCAM_BIN=$(CURDIR)/bin $(gotest) ./cmd/internal/e2e/desktop $(quiet)
 
 .PHONY: test-recording
-test-recording: build ## recordings: full and slow disks, signals, a minute of 1080p, lost power in a virtual machine
+test-recording: build deps ## recordings: full and slow disks, signals, a minute of 1080p, lost power in a virtual machine
 	@fixtures/install-packages fixtures/vm/packages
 	@fixtures/vm/vm build
 	@TBCAM_BIN=$(CURDIR)/bin $(gotest) -p 1 -run '^TestRecording' ./cmd/internal/e2e/local ./cmd/internal/e2e/power $(quiet)
 
 .PHONY: soak
-soak: build ## record 1080p30 for D (1h) and print what it took
+soak: build deps ## record 1080p30 for D (1h) and print what it took
 	@TBCAM_BIN=$(CURDIR)/bin TBCAM_SOAK=$(D) $(gotest) -timeout 0 -run '^TestRecordingSoak$$' ./cmd/internal/e2e/local $(quiet)
 
 .PHONY: test-vm
-test-vm: build ## the programs with real kernel drivers, in a virtual machine
+test-vm: build deps ## the programs with real kernel drivers, in a virtual machine
 	@fixtures/install-packages fixtures/vm/packages
 	@fixtures/vm/vm build
 	@fixtures/vm/selftest
@@ -93,7 +97,7 @@ test-vm: build ## the programs with real kernel drivers, in a virtual machine
 	@$(gotest) -tags power -run TestPowerCut ./sink/container $(quiet)
 
 .PHONY: test-calls
-test-calls: build ## the virtual camera and its applications, with v4l2loopback of Debian 12 and of Debian sid
+test-calls: build deps ## the virtual camera and its applications, with v4l2loopback of Debian 12 and of Debian sid
 	@fixtures/install-packages fixtures/vm/packages
 	@fixtures/vm/vm build
 	@TBCAM_BIN=$(CURDIR)/bin fixtures/vm/gotest -run '^TestCalls'
@@ -102,10 +106,15 @@ test-calls: build ## the virtual camera and its applications, with v4l2loopback 
 	  { [ $$? = 77 ] && echo "not run: test-calls: Debian sid has another kernel now"; }
 
 .PHONY: test-cable
-test-cable: build ## the kernel's own USB4STREAM driver, on a simulated cable in a virtual machine
+test-cable: build deps ## the kernel's own USB4STREAM driver, on a simulated cable in a virtual machine
 	@fixtures/install-packages fixtures/vm/packages
 	@fixtures/tbhost/selftest/run && TBCAM_BIN=$(CURDIR)/bin fixtures/vm/cabletest || \
 	  { [ $$? = 77 ] && echo "not run: test-cable: sid's kernel no longer fits fixtures/tbhost"; }
+
+.PHONY: test-packages
+test-packages: build ## packages in a clean tree of Debian 12: install, use, upgrade, purge; the rpm's content; uninstall
+	@fixtures/install-packages packaging/packages
+	@packaging/selftest
 
 .PHONY: soak-cable
 soak-cable: ## test-cable with each fault 1000 times: hours
@@ -125,11 +134,11 @@ bench-loops: deps ## benchmarks of single calls, with their yardsticks
 	@go test -run '^$$' -bench . -benchmem ./transport/... ./codec/... ./capture/... ./sink/record/... ./sink/hub
 
 .PHONY: bench-programs
-bench-programs: build ## whole programs at a camera's pace, beside GStreamer's, FFmpeg's and mpv's (15 min)
+bench-programs: build deps ## whole programs at a camera's pace, beside GStreamer's, FFmpeg's and mpv's (15 min)
 	@go build -o bin/ ./cmd/internal/bench && bin/bench
 
 .PHONY: bench-docs
-bench-docs: build ## bench-programs, which renews docs/performance.md and its graphs
+bench-docs: build deps ## bench-programs, which renews docs/performance.md and its graphs
 	@go build -o bin/ ./cmd/internal/bench && bin/bench -docs docs
 
 .PHONY: fuzz
@@ -140,20 +149,44 @@ fuzz: ## run each fuzz target for T (30s)
 	  done; \
 	done
 
+.PHONY: deb
+deb: build ## package the programs for this release of Debian or Ubuntu: bin/tbcam_*.deb
+	@fixtures/install-packages <(echo dpkg-dev)
+	@VERSION='$(VERSION)' packaging/build deb
+
+.PHONY: rpm
+rpm: build ## package the programs for Fedora: bin/tbcam-*.rpm
+	@VERSION='$(VERSION)' packaging/build rpm
+
+share := $(DESTDIR)$(PREFIX)/share
+completions := $(foreach p,tbcam-send tbcam-view,bash-completion/completions/$(p) zsh/site-functions/_$(p) fish/vendor_completions.d/$(p).fish)
+
 .PHONY: install
-install: ## install programs, man pages and completion below DESTDIR and PREFIX
+install: ## install programs, man pages, completion, menu entry and unit below DESTDIR and PREFIX
 	@test -x bin/tbcam-window || $(MAKE) --no-print-directory build
 	install -D -t $(DESTDIR)$(PREFIX)/bin $(addprefix bin/,tbcam-send tbcam-view)
 	install -D -t $(DESTDIR)$(PREFIX)/libexec/tbcam bin/tbcam-window
+	@install -d $(sort $(dir $(addprefix $(share)/,$(completions)))) $(share)/man/man1
 	@for p in tbcam-send tbcam-view; do \
-	  bin/$$p man $(DESTDIR)$(PREFIX)/share/man/man1 && \
-	  install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
-	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d && \
-	  bin/$$p completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$p && \
-	  bin/$$p completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$p && \
-	  bin/$$p completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$p.fish || exit 1; \
+	  bin/$$p man $(share)/man/man1 && \
+	  bin/$$p completion bash >$(share)/bash-completion/completions/$$p && \
+	  bin/$$p completion zsh >$(share)/zsh/site-functions/_$$p && \
+	  bin/$$p completion fish >$(share)/fish/vendor_completions.d/$$p.fish || exit 1; \
 	done
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/tbcam-window.1
+	install -D -m 644 -t $(share)/man/man1 docs/tbcam-window.1
+	install -D -m 644 -t $(share)/applications packaging/tbcam.desktop
+	install -D -m 644 -t $(share)/icons/hicolor/scalable/apps packaging/tbcam.svg
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed -e '1,/^# The files/{/^# The files/!d}' -e 's|/usr/local/bin|$(PREFIX)/bin|' docs/tbcam-record.service \
+	  >$(DESTDIR)$(PREFIX)/lib/systemd/system/tbcam-record.service
+
+.PHONY: uninstall
+uninstall: ## remove what install installed; `tbcam-view setup --remove` first, if --persist was used
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,tbcam-send tbcam-view) $(addprefix $(share)/,$(completions))
+	rm -rf $(DESTDIR)$(PREFIX)/libexec/tbcam
+	rm -f $(foreach p,$(programs),$(share)/man/man1/$(p).1 $(share)/man/man1/$(p)-*.1)
+	rm -f $(share)/applications/tbcam.desktop $(share)/icons/hicolor/scalable/apps/tbcam.svg
+	rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/tbcam-record.service
 
 .PHONY: clean
 clean: ## remove what was built here

@@ -54,6 +54,73 @@ func TestSequence(t *testing.T) {
 	}
 }
 
+// countingConn counts the calls that write, and keeps what they wrote.
+type countingConn struct {
+	nowhere
+	calls   int
+	written []byte
+}
+
+func (c *countingConn) WriteBuffers(bufs [][]byte) error {
+	c.calls++
+	c.written = append(c.written, bytes.Join(bufs, nil)...)
+	return nil
+}
+
+// All of a heartbeat, of any number of streams, is written in one call.
+func TestHeartbeatIsOneCall(t *testing.T) {
+	conn := &countingConn{}
+	r := &Receiver{Link: device{}}
+	rs := newReceiverSession(r, conn)
+	r.current = rs
+	for range MaxStreams {
+		stream, err := r.Open(NopConsumer{}, Policy{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream.Start(capture.Want{Camera: strings.Repeat("x", maxText)})
+	}
+	for range 2 { // what was due, and a repetition
+		conn.calls, conn.written = 0, nil
+		rs.queueRecord(wire.Ping)
+		if err := rs.writeDue(); err != nil {
+			t.Fatal(err)
+		}
+		records := 0
+		for b := conn.written; len(b) > 0; records++ {
+			_, payload, err := wire.Parse(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b = b[wire.HeaderSize+len(payload):]
+		}
+		if conn.calls != 1 || records != 1+2*MaxStreams {
+			t.Errorf("%d records in %d calls, want %d in 1", records, conn.calls, 1+2*MaxStreams)
+		}
+	}
+}
+
+// Control records that a batch has no room for come in order, too.
+func TestLargeControlRecord(t *testing.T) {
+	conn := &countingConn{}
+	s := newSession(conn, device{})
+	for _, size := range []int{100, batchSize, 100, batchSize - 200, 100} {
+		if err := s.writeRecord(wire.Header{Type: wire.Camera}, make([]byte, size)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.flushBatch(); err != nil {
+		t.Fatal(err)
+	}
+	for b, n := conn.written, uint32(0); len(b) > 0; n++ {
+		h, payload, err := wire.Parse(b)
+		if err != nil || h.Sequence != n {
+			t.Fatalf("record %d has sequence %d; %v", n, h.Sequence, err)
+		}
+		b = b[wire.HeaderSize+len(payload):]
+	}
+}
+
 // Counts never go back, and pass over the end of 32 bits.
 func TestLostTotals(t *testing.T) {
 	lost := capture.Lost{}

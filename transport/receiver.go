@@ -111,7 +111,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 // serveSession runs one session and returns why it ended.
 func (r *Receiver) serveSession(ctx context.Context, conn Conn) error {
 	rs := newReceiverSession(r, conn)
-	err := rs.runParts(rs.watchSender, rs.sendPings, rs.readRecords, rs.writeRecords,
+	err := rs.runParts(rs.watchSender, rs.readRecords, rs.writeRecords,
 		func(session context.Context) error {
 			return rs.leaveWhenDone(ctx, session, rs.helloRead, r.programName()+" was closed")
 		},
@@ -174,28 +174,13 @@ func (rs *receiverSession) watchSender(session context.Context) error {
 	return rs.watchLiveness(session)
 }
 
-// sendPings requests a Pong at an interval: it shows that the sender lives, and its time.
-func (rs *receiverSession) sendPings(session context.Context) error {
-	select {
-	case <-rs.helloRead:
-	case <-session.Done():
-		return nil
-	}
+// writeRecords writes control records as they become due, and at an interval a Ping:
+// its Pong shows that the sender lives, and its time.
+func (rs *receiverSession) writeRecords(session context.Context) error {
 	ticker := time.NewTicker(pingEvery)
 	defer ticker.Stop()
-	for {
-		rs.queueRecord(wire.Ping)
-		select {
-		case <-ticker.C:
-		case <-session.Done():
-			return nil
-		}
-	}
-}
-
-// writeRecords writes control records as they become due.
-func (rs *receiverSession) writeRecords(session context.Context) error {
-	for {
+	ticker.Stop() // nothing may be written before the greeting
+	for greeted := rs.helloRead; ; {
 		if err := rs.writeDue(); err != nil {
 			return err
 		}
@@ -204,6 +189,12 @@ func (rs *receiverSession) writeRecords(session context.Context) error {
 		}
 		select {
 		case <-rs.wake:
+		case <-greeted:
+			greeted = nil
+			ticker.Reset(pingEvery)
+			rs.queueRecord(wire.Ping)
+		case <-ticker.C:
+			rs.queueRecord(wire.Ping)
 		case <-session.Done():
 			return nil
 		}

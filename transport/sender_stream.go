@@ -79,11 +79,12 @@ func (s *SenderStream) Number() int { return s.number }
 func (s *SenderStream) Window() int { return int(min(s.window.Load(), maxWindow)) }
 
 // Report sends the stream's state to the viewer, now and in each session in which
-// the stream is started.
+// the stream is started. One that was reported last is not sent again, but with the
+// heartbeat.
 func (s *SenderStream) Report(status Status) {
 	status = status.boundToRecord()
-	s.status.Store(&status)
-	if o := s.current.Load(); o != nil {
+	last := s.status.Swap(&status)
+	if o := s.current.Load(); o != nil && (last == nil || *last != status) {
 		o.queueRecord(wire.Status)
 	}
 }
@@ -304,16 +305,24 @@ func (o *outgoing) pumpUnits(session context.Context) error {
 	}
 }
 
+// takeUnit waits for the viewer to have room, and then for the newest frame. Where the
+// room came together with the session's end, the producer is still asked: it may have
+// ended, too.
 func (o *outgoing) takeUnit(ctx context.Context, taken uint64) (Unit, error) {
-	for o.credit.Load() <= taken || !o.started.Load() {
+	for !o.hasRoom(taken) {
 		select {
 		case <-o.granted:
 		case <-ctx.Done():
-			return Unit{}, ctx.Err()
+			if !o.hasRoom(taken) {
+				return Unit{}, ctx.Err()
+			}
 		}
 	}
 	return o.producer.Next(ctx)
 }
+
+// hasRoom reports whether the viewer takes one more frame.
+func (o *outgoing) hasRoom(taken uint64) bool { return o.credit.Load() > taken && o.started.Load() }
 
 // noteEnd notes the end of a producer that came together with the session's: else
 // the sender would offer another session, in which there is nothing to send.

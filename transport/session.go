@@ -155,7 +155,8 @@ type session struct {
 	padded  bool                       // nothing was written since the last padding
 	header  [wire.HeaderSize]byte      // room for it
 	payload [wire.FrameHeaderSize]byte // room for one without text, or its beginning
-	pieces  [][]byte                   // what one record is made of
+	pieces  [][]byte                   // what one call writes
+	batch   []byte                     // control records for the next flush; never grows
 	side    side
 
 	// Of the reader.
@@ -178,7 +179,7 @@ type side interface {
 func newSession(conn Conn, link Link) *session {
 	s := &session{
 		conn: conn, reader: newReader(conn, link.Properties()), line: newTimeline(), link: link.Properties(), padded: true,
-		wake: make(chan struct{}, 1), pieces: make([][]byte, 0, 3),
+		wake: make(chan struct{}, 1), pieces: make([][]byte, 0, 3), batch: make([]byte, 0, batchSize),
 	}
 	s.parts, s.ctx = errgroup.WithContext(context.Background())
 	s.limit.Store(int64(liveness))
@@ -395,7 +396,7 @@ func (s *session) sendBye(session context.Context, reason string, wait time.Dura
 
 // writeDue writes the control records that are due: those of the session in the order
 // of their types, in which what must be first is first, then those of its streams, and
-// a Bye last.
+// a Bye last. They go in one call, since each call wakes the peer up.
 func (s *session) writeDue() error {
 	due := s.due.Swap(0)
 	// Without the proof the peer cannot open what follows.
@@ -412,7 +413,13 @@ func (s *session) writeDue() error {
 	if err := s.side.writeStreams(); err != nil {
 		return err
 	}
-	return s.writeFarewells(due)
+	if err := s.writeFarewells(due); err != nil {
+		return err
+	}
+	if err := s.flushBatch(); err != nil || due&(1<<wire.ByeAck) == 0 {
+		return err
+	}
+	return s.bye // which is answered now
 }
 
 // farewells are the records that come last.
@@ -425,12 +432,17 @@ func (s *session) writeFarewells(due uint32) error {
 		}
 	}
 	if due&(1<<wire.ByeAck) != 0 {
-		return errors.Join(s.writeRecord(wire.Header{Type: wire.ByeAck}), s.bye)
+		return s.writeRecord(wire.Header{Type: wire.ByeAck})
 	}
 	return nil
 }
 
-// writeRecord writes one record, whose payload is the given pieces, in one call.
+// batchSize is how many bytes of control records one call writes: more than a heartbeat of
+// MaxStreams streams has.
+const batchSize = 16 << 10
+
+// writeRecord writes one record, whose payload is the given pieces: a frame's in one call,
+// a control record with the next flush of the batch, if it fits in there.
 func (s *session) writeRecord(h wire.Header, payload ...[]byte) error {
 	h.Session, h.Sequence = s.id.Load(), s.out
 	if h.Type == wire.Frame && !s.link.Checksums {
@@ -447,8 +459,42 @@ func (s *session) writeRecord(h wire.Header, payload ...[]byte) error {
 	return s.writePlain(h, payload...)
 }
 
+// writePlain writes a record as it is: in the batch of control records, or behind it.
 func (s *session) writePlain(h wire.Header, payload ...[]byte) error {
-	s.pieces = append(append(s.pieces[:0], wire.AppendHeader(s.header[:0], h, payload...)), payload...)
+	head := wire.AppendHeader(s.header[:0], h, payload...)
+	if h.Type != wire.Frame && s.addToBatch(head, payload) {
+		return nil
+	}
+	if err := s.flushBatch(); err != nil {
+		return err
+	}
+	s.pieces = append(append(s.pieces[:0], head), payload...)
+	return s.conn.WriteBuffers(s.pieces)
+}
+
+// addToBatch copies a record into the batch, and reports whether there was room for it.
+func (s *session) addToBatch(head []byte, payload [][]byte) bool {
+	size := len(head)
+	for _, p := range payload {
+		size += len(p)
+	}
+	if size > cap(s.batch)-len(s.batch) {
+		return false
+	}
+	s.batch = append(s.batch, head...)
+	for _, p := range payload {
+		s.batch = append(s.batch, p...)
+	}
+	return true
+}
+
+// flushBatch writes the control records that wait for it.
+func (s *session) flushBatch() error {
+	if len(s.batch) == 0 {
+		return nil
+	}
+	s.pieces = append(s.pieces[:0], s.batch)
+	s.batch = s.batch[:0]
 	return s.conn.WriteBuffers(s.pieces)
 }
 

@@ -45,20 +45,67 @@ static void copy_text(char *to, size_t size, const struct spa_dict *props, const
 	snprintf(to, size, "%s", text ? text : "");
 }
 
-// add_node takes note of a camera.
+// on_info takes the properties that the registry does not have, as which API a device has.
+static void on_info(void *data, const struct pw_node_info *info)
+{
+	struct tb_bound *b = data;
+	for (uint32_t i = 0; info->props && i < b->c->n_nodes; i++) {
+		struct tb_node *n = &b->c->nodes[i];
+		if (b->c->bound[i] != b)
+			continue;
+		copy_text(n->api, sizeof(n->api), info->props, PW_KEY_DEVICE_API);
+		if (spa_dict_lookup(info->props, "api.v4l2.path")) // without a device that made it
+			snprintf(n->api, sizeof(n->api), "v4l2");
+		if (!b->known)
+			tb_wake(b->c);
+		b->known = true;
+	}
+}
+
+static const struct pw_node_events node_events = {
+	PW_VERSION_NODE_EVENTS,
+	.info = on_info,
+};
+
+// watch_node has the properties of a node come.
+static struct tb_bound *watch_node(struct tb_conn *c, uint32_t id)
+{
+	struct tb_bound *b = calloc(1, sizeof(*b));
+	if (!b)
+		return NULL;
+	b->c = c;
+	b->proxy = pw_registry_bind(c->registry, id, PW_TYPE_INTERFACE_Node, PW_VERSION_NODE, 0);
+	if (!b->proxy) {
+		free(b);
+		return NULL;
+	}
+	pw_node_add_listener((struct pw_node *)b->proxy, &b->listener, &node_events, b);
+	return b;
+}
+
+static void free_bound(struct tb_bound *b)
+{
+	spa_hook_remove(&b->listener);
+	tb_pw.pw_proxy_destroy_(b->proxy);
+	free(b);
+}
+
+// add_node takes note of a camera. It is listed once its properties are known.
 static void add_node(struct tb_conn *c, uint32_t id, const struct spa_dict *props)
 {
 	const char *class = spa_dict_lookup(props, PW_KEY_MEDIA_CLASS);
 	if (!class || strcmp(class, "Video/Source") != 0 || c->n_nodes == TB_NODES)
 		return;
+	struct tb_bound *b = watch_node(c, id);
+	if (!b)
+		return;
+	c->bound[c->n_nodes] = b;
 	struct tb_node *n = &c->nodes[c->n_nodes++];
 	memset(n, 0, sizeof(*n));
 	n->id = id;
 	copy_text(n->serial, sizeof(n->serial), props, PW_KEY_OBJECT_SERIAL);
 	copy_text(n->name, sizeof(n->name), props, PW_KEY_NODE_NAME);
 	copy_text(n->description, sizeof(n->description), props, PW_KEY_NODE_DESCRIPTION);
-	copy_text(n->api, sizeof(n->api), props, PW_KEY_DEVICE_API);
-	tb_wake(c);
 }
 
 // add_port takes note of an output of a node.
@@ -97,7 +144,9 @@ static void on_global_remove(void *data, uint32_t id)
 			c->ports[i] = c->ports[--c->n_ports];
 	for (uint32_t i = 0; i < c->n_nodes; i++) {
 		if (c->nodes[i].id == id) {
+			free_bound(c->bound[i]);
 			c->nodes[i] = c->nodes[--c->n_nodes];
+			c->bound[i] = c->bound[c->n_nodes];
 			tb_wake(c);
 			tb_pw.pw_thread_loop_signal_(c->loop, false);
 			return;
@@ -171,7 +220,9 @@ static int connect_core(struct tb_conn *c, int wait_ms)
 	if (!c->registry)
 		return -ENOMEM;
 	pw_registry_add_listener(c->registry, &c->registry_listener, &registry_events, c);
-	return tb_sync(c, wait_ms);
+	// The registry's objects come first, and then the properties of nodes.
+	int res = tb_sync(c, wait_ms);
+	return res < 0 ? res : tb_sync(c, wait_ms);
 }
 
 int tb_conn_open(struct tb_conn **out, int wait_ms)
@@ -201,6 +252,8 @@ void tb_conn_close(struct tb_conn *c)
 {
 	if (c->loop)
 		tb_lock(c);
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		free_bound(c->bound[i]);
 	if (c->registry)
 		tb_pw.pw_proxy_destroy_((struct pw_proxy *)c->registry);
 	if (c->core) {
@@ -237,9 +290,11 @@ bool tb_conn_managed(struct tb_conn *c)
 
 int tb_conn_nodes(struct tb_conn *c, struct tb_node *nodes)
 {
+	int n = 0;
 	tb_lock(c);
-	int n = c->n_nodes;
-	memcpy(nodes, c->nodes, n * sizeof(*nodes));
+	for (uint32_t i = 0; i < c->n_nodes; i++)
+		if (c->bound[i]->known)
+			nodes[n++] = c->nodes[i];
 	tb_unlock(c);
 	return n;
 }

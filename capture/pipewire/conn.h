@@ -18,9 +18,18 @@ struct tb_conn {
 	int asked, answered; // sequence numbers of the core
 	uint32_t manager;   // id of the object that only a session manager makes
 	struct tb_node nodes[TB_NODES];
+	struct tb_bound *bound[TB_NODES]; // of each node
 	uint32_t n_nodes;
 	struct tb_port { uint32_t id, node; } ports[TB_PORTS]; // outputs, of any node
 	uint32_t n_ports;
+};
+
+// tb_bound is what a node is watched by.
+struct tb_bound {
+	struct tb_conn *c;
+	struct pw_proxy *proxy;
+	struct spa_hook listener;
+	bool known; // its properties came
 };
 
 #define tb_lock(c) tb_pw.pw_thread_loop_lock_((c)->loop)

@@ -158,8 +158,12 @@ func (Driver) Open(d capture.Device, mode capture.Mode, pool *capture.Pool) (cap
 	return s, nil
 }
 
-// reconnect is the time between two attempts to reach a PipeWire that is gone.
-const reconnect = time.Second
+// reconnect is the time between two attempts to reach a PipeWire that is gone. It
+// doubles up to reconnectMost while there is none: most hosts that have none never will.
+const (
+	reconnect     = time.Second
+	reconnectMost = 4 * time.Second
+)
 
 // Watch returns a channel that receives when cameras came or went, with PipeWire itself
 // too; nil where its library is not installed.
@@ -170,22 +174,24 @@ func (Driver) Watch(ctx context.Context) (<-chan struct{}, error) {
 	changes := make(chan struct{}, 1)
 	go func() {
 		defer close(changes)
-		for ctx.Err() == nil {
-			watchOnce(ctx, changes)
+		for wait := reconnect; ctx.Err() == nil; wait = min(2*wait, reconnectMost) {
+			if watchOnce(ctx, changes) {
+				wait = reconnect
+			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(reconnect):
+			case <-time.After(wait):
 			}
 		}
 	}()
 	return changes, nil
 }
 
-// watchOnce reports changes until the connection is lost.
-func watchOnce(ctx context.Context, changes chan<- struct{}) {
+// watchOnce reports changes until the connection is lost, and whether there was one.
+func watchOnce(ctx context.Context, changes chan<- struct{}) (connected bool) {
 	c, err := connect()
 	if err != nil {
-		return
+		return false
 	}
 	defer c.close()
 	defer context.AfterFunc(ctx, c.interrupt)()
@@ -197,10 +203,11 @@ func watchOnce(ctx context.Context, changes chan<- struct{}) {
 		}
 		before = now
 		if !c.wait() {
-			return
+			return true
 		}
 	}
 	notify(changes) // all are gone
+	return true
 }
 
 func (c *conn) cameraSerials() (serials []string) {

@@ -158,10 +158,10 @@ static int connect_input(struct tb_input *i, const char *serial)
 		PW_STREAM_FLAG_NO_CONVERT, &format, 1);
 }
 
-static bool is_negotiated(void *data)
+static bool is_started(void *data)
 {
 	struct tb_input *i = data;
-	return i->has_format || i->state < 0 || !tb_has_node(i->c, i->node);
+	return (i->has_format && i->state == PW_STREAM_STATE_STREAMING) || i->state < 0 || !tb_has_node(i->c, i->node);
 }
 
 // state_of returns why the input has ended, or 0.
@@ -186,9 +186,13 @@ int tb_input_open(struct tb_input **out, struct tb_conn *c, uint32_t node, const
 	tb_lock(c);
 	int res = connect_input(i, serial);
 	if (res >= 0)
-		res = tb_wait(c, wait_ms, is_negotiated, i);
-	if (res >= 0 && !i->has_format)
+		res = tb_wait(c, wait_ms, is_started, i);
+	if (res >= 0)
 		res = state_of(i);
+	// A node that agreed to a format and then refuses it cannot have its device: PipeWire
+	// does not pass the node's EBUSY on.
+	if (res == -EIO && i->has_format)
+		res = -EBUSY;
 	*v = i->video;
 	tb_unlock(c);
 	if (res < 0) {

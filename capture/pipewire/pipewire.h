@@ -53,7 +53,7 @@ struct tb_node {
 // tb_conn is a connection to the daemon.
 struct tb_conn;
 
-// tb_conn_open connects, and waits until the daemon has listed its objects. Its eventfd is
+// tb_conn_open connects, and waits until the daemon has described its objects. Its eventfd is
 // written when a node has come or gone, and when the connection is lost.
 int tb_conn_open(struct tb_conn **c, int wait_ms);
 void tb_conn_close(struct tb_conn *c);
@@ -109,7 +109,9 @@ struct tb_input_state {
 
 struct tb_plane { size_t offset, row, lines, subsampling; }; // of a packed frame; row in bytes
 
-// tb_input_open starts to read, and waits for the format that the node grants, in v.
+// tb_input_open starts to read, and waits until the node has started in the format that it
+// grants, in v. It returns -EIO where they have no format in common, and -EBUSY where the
+// node does not start.
 int tb_input_open(struct tb_input **i, struct tb_conn *c, uint32_t node, const char *serial,
 		  struct tb_video *v, int wait_ms);
 // tb_input_take takes the newest frame, if any: it returns 1, and tb_input_copy is to follow.

@@ -96,6 +96,8 @@ func explainOpen(path string, mode capture.Mode, res int) error {
 	switch syscall.Errno(-res) {
 	case syscall.EIO: // the stream ended in an error: no format that both have
 		return fmt.Errorf("open %s: %w: %v", path, capture.ErrNoMode, mode)
+	case syscall.EBUSY:
+		return fmt.Errorf("open %s: %w", path, capture.ErrBusy)
 	case syscall.ENODEV:
 		return fmt.Errorf("open %s: %w", path, capture.ErrGone)
 	}

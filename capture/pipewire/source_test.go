@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,6 +51,31 @@ func TestDevices(t *testing.T) {
 	}
 	if _, err := (Driver{}).Find("tbcam"); !errors.Is(err, capture.ErrNoCamera) {
 		t.Errorf("our own: %v", err)
+	}
+}
+
+// v4l2Nodes are nodes of V4L2 devices: one that a session manager made, and one of a user's
+// configuration.
+const v4l2Nodes = `
+context.spa-libs = { videotestsrc = videotestsrc/libspa-videotestsrc }
+context.objects = [
+  { factory = spa-node-factory args = { factory.name = videotestsrc node.name = v4l2_input.a media.class = Video/Source media.role = Camera device.api = v4l2 } }
+  { factory = spa-node-factory args = { factory.name = videotestsrc node.name = v4l2_input.b media.class = Video/Source media.role = Camera api.v4l2.path = /dev/video9 } }
+  { factory = spa-node-factory args = { factory.name = videotestsrc node.name = other media.class = Video/Source media.role = Camera device.api = libcamera } }
+]
+`
+
+// TestV4L2Nodes: what the V4L2 driver has is not listed twice; cameras of another API are,
+// with that as their driver.
+func TestV4L2Nodes(t *testing.T) {
+	s := pwsession.Start(t, pwsession.Options{PipeWire: v4l2Nodes})
+	s.Enter(t)
+	if all, err := Names(); err != nil || len(all) != 3 {
+		t.Errorf("PipeWire has %v, %v", all, err)
+	}
+	devices, err := Driver{}.Devices()
+	if err != nil || len(devices) != 1 || devices[0].Path != "pipewire:other" || devices[0].Driver != "libcamera" {
+		t.Errorf("%+v, %v", devices, err)
 	}
 }
 
@@ -264,6 +290,18 @@ func TestControls(t *testing.T) {
 	}
 	if _, err := controls.List(); !errors.Is(err, capture.ErrClosed) {
 		t.Errorf("List after Close: %v", err)
+	}
+}
+
+// TestExplainOpen: what the end of an opening means.
+func TestExplainOpen(t *testing.T) {
+	for errno, want := range map[syscall.Errno]error{
+		syscall.EIO: capture.ErrNoMode, syscall.EBUSY: capture.ErrBusy, syscall.ENODEV: capture.ErrGone,
+		syscall.EPIPE: ErrLost, syscall.ETIMEDOUT: ErrTimeout,
+	} {
+		if err := explainOpen("pipewire:a", capture.Mode{}, -int(errno)); !errors.Is(err, want) {
+			t.Errorf("%v becomes %v", errno, err)
+		}
 	}
 }
 

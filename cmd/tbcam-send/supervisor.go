@@ -15,8 +15,11 @@ import (
 )
 
 const (
-	// retryCamera is how long a camera that could not be opened is left alone.
-	retryCamera = time.Second
+	// retryCamera is how long a camera that could not be opened is left alone; one that is
+	// missing twice as long each time, up to retryMissing: where drivers can be watched,
+	// a change ends the wait.
+	retryCamera  = time.Second
+	retryMissing = 4 * time.Second
 	// linger is how long a camera stays open after a STOP or a lost session, so that
 	// a viewer that comes back finds it open.
 	linger = 3 * time.Second
@@ -59,7 +62,8 @@ type supervisor struct {
 	lastError string    // the last one that was logged
 	offAt     time.Time // when the camera is turned off, zero: it is wanted
 	retryAt   time.Time
-	unusable  bool // reported that the camera delivers nothing usable
+	missed    time.Duration // the last wait for a camera that is missing, 0: it is not
+	unusable  bool          // reported that the camera delivers nothing usable
 }
 
 func newSupervisor(f *feed, offer *offer, cameras *openCameras, base capture.Want) *supervisor {
@@ -167,7 +171,7 @@ func (s *supervisor) awaitEvent(ctx context.Context, wait time.Duration, changes
 	case <-s.evicted:
 	case <-timer.C:
 	case <-changes:
-		s.retryAt = time.Time{}
+		s.retryAt, s.missed = time.Time{}, 0
 		s.offerCamera()
 	case err := <-s.open.endChannel():
 		s.handleLoss(err)
@@ -300,6 +304,7 @@ func (s *supervisor) resumeOpening(r *request) {
 // tryOpen opens the camera, unless err is why there is none.
 func (s *supervisor) tryOpen(r *request, camera hostCamera, mode capture.Mode, err error) time.Duration {
 	if err == nil {
+		s.missed = 0
 		err = s.turnOn(r, camera, mode)
 	}
 	if err == nil {
@@ -319,8 +324,13 @@ func (s *supervisor) handleFailure(r *request, err error) time.Duration {
 		return never
 	}
 	s.reportError(r, transport.Waiting, err)
-	s.retryAt = time.Now().Add(retryCamera)
-	return retryCamera
+	wait := retryCamera
+	if errors.Is(err, capture.ErrNoCamera) {
+		wait = min(max(2*s.missed, retryCamera), retryMissing)
+		s.missed = wait
+	}
+	s.retryAt = time.Now().Add(wait)
+	return wait
 }
 
 // logOnce logs an error unless it is the same as the last one.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -47,6 +48,7 @@ type bridge struct {
 	status transport.Status
 	mode   transport.Mode // of what is being received
 	host   string         // and its host
+	camera string         // that the sender would turn on, as far as it is known
 }
 
 // bridgeConfig is what a bridge is made for.
@@ -199,6 +201,9 @@ func (b *bridge) Disconnected(err error) {
 // ControlsChanged implements transport.Consumer.
 func (b *bridge) ControlsChanged(c transport.Controls) {
 	b.desired.controlsChanged(c)
+	b.mu.Lock()
+	b.camera = c.Camera
+	b.mu.Unlock()
 	b.out.ControlsChanged(listShown(c))
 }
 
@@ -290,6 +295,17 @@ func (b *bridge) currentMode() (mode transport.Mode, host string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.mode, b.host
+}
+
+// farCamera returns the name of the camera whose frames come or would come, "" before it is
+// known, and its host.
+func (b *bridge) farCamera() (camera, host string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if camera = b.want.Camera; camera == "" || camera == "auto" {
+		camera = b.camera
+	}
+	return cmp.Or(b.mode.Camera, camera), b.host
 }
 
 // totalLost returns what the senders of all sessions have lost.

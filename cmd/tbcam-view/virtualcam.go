@@ -15,7 +15,6 @@ import (
 	"github.com/tbcam/tbcam/sink/virtualcam"
 	"github.com/tbcam/tbcam/sink/virtualcam/pwnode"
 	"github.com/tbcam/tbcam/sink/virtualcam/v4l2node"
-	"github.com/tbcam/tbcam/transport"
 )
 
 // virtualCameraFlags are the flags of virtual cameras.
@@ -113,8 +112,8 @@ type cameraOutput struct {
 	*virtualcam.Camera
 	name      string
 	transform *transformFlags
-	current   func() (transport.Mode, string) // camera, and its host
-	siblings  *[]*cameraOutput                // of the same value of --virtual-camera
+	far       func() (camera, host string)
+	siblings  *[]*cameraOutput // of the same value of --virtual-camera
 }
 
 // Name implements sink.Output.
@@ -162,7 +161,7 @@ func virtualCameraOutputs(r *run, measure func(*capture.Frame)) (all []sink.Outp
 		siblings := new([]*cameraOutput)
 		for _, n := range nodesAt(place) {
 			o.Driver, o.Node = n.driver, n.node
-			c := &cameraOutput{virtualcam.New(o), n.place, &r.o.transform, r.bridge.currentMode, siblings}
+			c := &cameraOutput{virtualcam.New(o), n.place, &r.o.transform, r.bridge.farCamera, siblings}
 			*siblings, all = append(*siblings, c), append(all, c)
 			o.Shown = nil
 		}
@@ -172,9 +171,16 @@ func virtualCameraOutputs(r *run, measure func(*capture.Frame)) (all []sink.Outp
 
 // ModeChanged implements sink.ModeListener: applications show where the frames come
 // from.
-func (c *cameraOutput) ModeChanged(camera string, _ capture.Mode) {
-	_, host := c.current()
-	c.Describe(describeFar(camera, host))
+func (c *cameraOutput) ModeChanged(string, capture.Mode) { c.describeFar() }
+
+// ControlsChanged implements sink.ControlsListener: with its controls the far camera is
+// known before it is on.
+func (c *cameraOutput) ControlsChanged([]capture.Control) { c.describeFar() }
+
+func (c *cameraOutput) describeFar() {
+	if camera, host := c.far(); camera != "" {
+		c.Describe(describeFar(camera, host))
+	}
 }
 
 // describeFar returns the name of a far camera for applications.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -47,6 +48,8 @@ type Line struct {
 	server   *server        // likewise
 	places   []place
 	attached atomic.Bool // to the hub of another process
+	unshared sync.Once   // of warning
+	warning  error       // why nobody can attach, until it was logged
 }
 
 // place is an address that the owner of a line has taken.
@@ -79,6 +82,7 @@ func (l *Line) Open(ctx context.Context) (transport.Conn, error) {
 			return nil, err
 		}
 		if l.own != nil {
+			l.logUnshared()
 			return l.openOwn(ctx)
 		}
 		conn, err := l.attach(ctx)
@@ -154,7 +158,7 @@ func (l *Line) takePlaces() error {
 func (l *Line) takePlace(name string) (fresh bool, err error) {
 	a, err := addressOf(name)
 	if err != nil {
-		l.Log.Warn("share the stream: other viewers of this host cannot attach", "err", err)
+		l.noteUnshared(err)
 		return false, nil
 	}
 	if slices.ContainsFunc(l.places, func(p place) bool { return p.address == a }) {
@@ -186,7 +190,22 @@ func (l *Line) extend() {
 
 func (l *Line) listen(p place) {
 	if err := l.server.listen(p.socket); err != nil {
-		l.Log.Warn("share the stream: other viewers of this host cannot attach", "err", err)
+		l.noteUnshared(err)
+	}
+}
+
+// noteUnshared notes the first reason why nobody can attach. It costs this viewer
+// nothing, so it is logged only when the line is used: a program that ends before that,
+// for want of an output, reports only what it ends for.
+func (l *Line) noteUnshared(err error) {
+	l.unshared.Do(func() { l.warning = err })
+}
+
+// logUnshared logs that reason, once.
+func (l *Line) logUnshared() {
+	if l.warning != nil {
+		l.Log.Warn("share the stream: other viewers of this host cannot attach", "err", l.warning)
+		l.warning = nil
 	}
 }
 

@@ -288,7 +288,7 @@ func TestRemoved(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.roll(t, r, 60)
-		log.wantInOrder(t, "stalled", "is gone")
+		log.wantInOrder(t, "stalled", "file was removed")
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}

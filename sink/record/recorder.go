@@ -109,6 +109,7 @@ type Recorder struct {
 	idle    bool          // the last entry was not to be recorded
 	stuck   bool          // an error must be overcome first
 	period  time.Duration // of ticker
+	slow    bool          // ticker has lookEvery instead, since there is nothing to write
 	ticker  *time.Ticker
 	synced  time.Time
 	looked  time.Time
@@ -282,6 +283,7 @@ func (r *Recorder) takeEntry(e entry) {
 		r.roll = nil
 	}
 	r.tryWrite(r.writeWaiting)
+	r.paceTicker()
 }
 
 // trimPreRoll releases what is too old for the pre-roll.
@@ -309,6 +311,20 @@ func (r *Recorder) handleTick() {
 		r.tryWrite(r.writeWaiting)
 	}
 	r.checkDisk()
+	r.paceTicker()
+}
+
+// paceTicker has the ticker wake this goroutine seldom while there is nothing to write.
+func (r *Recorder) paceTicker() {
+	slow := r.file == nil && len(r.waiting) == 0 && !r.stuck
+	switch {
+	case slow == r.slow:
+	case slow:
+		r.ticker.Reset(max(lookEvery, r.period))
+	default:
+		r.ticker.Reset(r.period)
+	}
+	r.slow = slow
 }
 
 // saveWaiting writes what waits, and has it on the disk.

@@ -449,3 +449,32 @@ func BenchmarkWrite(b *testing.B) {
 }
 
 var _ container.Writer = (*failing)(nil)
+
+// A recorder wakes up seldom while there is nothing to write, and in time where there is.
+func TestIdleTicks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.mkv")
+	synctest.Test(t, func(t *testing.T) {
+		f := newFilm(yuyv)
+		r := begin(t, Options{Path: path}, nil)
+		wantSlow := func(when string, want bool) {
+			t.Helper()
+			if synctest.Wait(); r.slow != want {
+				t.Errorf("%s: the ticker is slow: %t, want %t", when, r.slow, want)
+			}
+		}
+		time.Sleep(2 * r.period)
+		wantSlow("before the first frame", true)
+		f.roll(t, r, 30)
+		wantSlow("recording", false)
+		if s := r.Stats(); s.Frames == 0 {
+			t.Error("no frame is on the disk after a second")
+		}
+		r.Record(false)
+		time.Sleep(3 * r.period)
+		wantSlow("stopped", true)
+		if s := r.Stats(); s.File != "" || s.Frames != 30 {
+			t.Errorf("stopped: %+v", s)
+		}
+		closed(t, r, f)
+	})
+}

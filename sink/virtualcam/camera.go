@@ -26,8 +26,11 @@ const (
 	stale = 3 * time.Second
 	// placeholderEvery is the time between two placeholders.
 	placeholderEvery = 250 * time.Millisecond
-	// retry is how long a node that could not be opened is left alone.
+	// retry is how long a node that could not be opened is left alone, at most.
 	retry = time.Second
+	// firstRetry is how long it is left alone at first: a PipeWire that was restarted
+	// serves before its session manager does, so the first attempts fail.
+	firstRetry = retry / 4
 )
 
 // defaultRate is that of a node where none is wanted.
@@ -86,6 +89,7 @@ type Camera struct {
 	looking int        // applications that look
 	painter *painter   // nil before the format is chosen
 	logged  string     // why the node could not be used
+	failing time.Time  // since when; zero while it can
 	warned  bool       // of what is not as it should be
 
 	last        *capture.Frame // that readers see; nil for the placeholder
@@ -348,13 +352,17 @@ func (c *Camera) writeFrame(f *capture.Frame) error {
 	return err
 }
 
-// retryAfter logs once why the node cannot be used, and has it tried again.
+// retryAfter logs once why the node cannot be used, and has it tried again: the later, the
+// longer that lasts.
 func (c *Camera) retryAfter(err error) {
 	if err.Error() != c.logged && !(c.logged != "" && errors.Is(err, ErrNoneFree)) {
 		c.logged = err.Error()
 		c.o.Log.Warn(c.o.Explain(err))
 	}
-	c.timer.Reset(retry)
+	if c.failing.IsZero() {
+		c.failing = time.Now()
+	}
+	c.timer.Reset(min(max(firstRetry, time.Since(c.failing)/4), retry))
 }
 
 // countUsers takes note of how many applications look; ok is false at the end of users.
@@ -419,7 +427,7 @@ func (c *Camera) reopenNode(create bool) error {
 		c.retryAfter(err)
 		return err
 	}
-	c.logged = ""
+	c.logged, c.failing = "", time.Time{}
 	return nil
 }
 

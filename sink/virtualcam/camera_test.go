@@ -199,6 +199,36 @@ func TestNodeThatIsRefused(t *testing.T) {
 	})
 }
 
+// TestRetries: a node that comes back soon is there again soon, and one that stays away is
+// not asked for all the time.
+func TestRetries(t *testing.T) {
+	for _, tt := range []struct {
+		away, within time.Duration
+		attempts     int // at most
+	}{
+		{1300 * time.Millisecond, firstRetry * 3 / 2, 5},
+		{time.Minute, retry, 70},
+	} {
+		play(t, on(), new(fake), func(s *stage) {
+			s.start()
+			s.locked(func() { s.fail, s.refuse = errors.New("PipeWire is gone"), ErrInUse })
+			s.wait(placeholderEvery + tt.away)
+			s.locked(func() {
+				if s.refused > tt.attempts {
+					t.Errorf("%d attempts in %v", s.refused, tt.away)
+				}
+				s.refuse = nil
+			})
+			s.wait(tt.within)
+			s.locked(func() {
+				if len(s.opened) != 2 {
+					t.Errorf("away for %v, it is not back after %v", tt.away, tt.within)
+				}
+			})
+		})
+	}
+}
+
 // TestNodeThatIsSmall: it is used at the size that it can have, unless another was
 // asked for: then the error names both. That a node is missing is not logged.
 func TestNodeThatIsSmall(t *testing.T) {

@@ -37,6 +37,7 @@ type fake struct {
 	mu      sync.Mutex
 	users   chan int
 	refuse  error // of opening
+	refused int   // openings
 	fail    error // of the next Write
 	opened  []capture.Format
 	closed  int
@@ -61,6 +62,7 @@ func (f *fake) Open(path string, format capture.Format, _ capture.Rate) (Node, e
 		return nil, ErrInUse
 	}
 	if f.refuse != nil {
+		f.refused++
 		return nil, f.refuse
 	}
 	if f.most > 0 && (format.Width > f.most || format.Height > f.most) {

@@ -27,7 +27,7 @@ var (
 	// ErrName is returned for what cannot be the name of a stream.
 	ErrName = errors.New("not a name of a stream")
 	// ErrNotSetUp is returned when there is no stream of that name, together with
-	// ErrNoModule when the kernel module is not loaded.
+	// ErrNoModule, and the reason of that, when the kernel module is not loaded.
 	ErrNotSetUp = errors.New("is not set up")
 	// ErrNotConnected is returned when the stream is set up, but not with a peer that
 	// is connected now.
@@ -184,7 +184,7 @@ func describePeers(root string, services []string) string {
 // notSetUp returns why there is no stream.
 func (f *Finder) notSetUp() error {
 	if _, err := os.Stat(filepath.Join(f.Root, Streams)); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("stream %q %w: %w", f.Selector, ErrNotSetUp, ErrNoModule)
+		return fmt.Errorf("stream %q %w: %w", f.Selector, ErrNotSetUp, MissingModule(f.Root))
 	}
 	return fmt.Errorf("stream %q %w", f.Selector, ErrNotSetUp)
 }

@@ -95,7 +95,7 @@ func (c *Config) Setup(ctx context.Context) error {
 		return err
 	}
 	if _, err := os.Stat(c.streamsDir()); err != nil {
-		return fmt.Errorf("set up stream %q: %w", c.Selector.Name, ErrNoModule)
+		return fmt.Errorf("set up stream %q: %w", c.Selector.Name, MissingModule(c.Root))
 	}
 	service, err := c.chooseService()
 	if err != nil {

@@ -184,9 +184,10 @@ func (c *cableConn) WriteBuffers(bufs [][]byte) error {
 	data := bytes.Join(bufs, nil)
 	var seen func(*End, wire.Header)
 	c.end.cable.Change(func() { seen = c.end.cable.Written })
-	if seen != nil {
-		h, _, _ := wire.Parse(data)
+	for rest := data; seen != nil && len(rest) > 0; {
+		h, payload, _ := wire.Parse(rest)
 		seen(c.end, h)
+		rest = rest[min(len(rest), wire.HeaderSize+len(payload)):]
 	}
 	for len(data) > 0 {
 		n := min(len(data), wire.PacketSize)

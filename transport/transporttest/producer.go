@@ -191,10 +191,10 @@ func (p *Producer) nextOfAll(ctx context.Context) (transport.Unit, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
+	case p.Count != 0 && p.number == p.Count: // also of a session that ends just now
+		return transport.Unit{}, p.Err
 	case ctx.Err() != nil:
 		return transport.Unit{}, ctx.Err()
-	case p.Count != 0 && p.number == p.Count:
-		return transport.Unit{}, p.Err
 	}
 	f := p.newFrame()
 	unit := p.units[p.number]

@@ -108,6 +108,9 @@ func Main(root *cobra.Command) {
 	os.Exit(ExitCode(err))
 }
 
+// withoutCable ends the remedies of a host that cannot use a cable.
+const withoutCable = "without a cable use --stream unix:PATH"
+
 // remedies are what helps against errors of packages that know no flags.
 var remedies = []struct {
 	err  error
@@ -150,8 +153,11 @@ var remedies = []struct {
 	{container.ErrNotRecording, "ffmpeg -i FILE -c copy may fix it"},
 	{container.ErrDamaged, "ffmpeg -i FILE -c copy may save more"},
 	{tbdev.ErrAmbiguous, "choose one with --stream NAME@PEER, for instance the PEER 0-1.1"},
-	{tbdev.ErrNoModule, "run: sudo modprobe thunderbolt_stream (it needs Linux 7.2 or newer with CONFIG_USB4_STREAM);" +
-		" without a cable use --stream unix:PATH"},
+	{tbdev.ErrKernelTooOld, "install a newer kernel; " + withoutCable},
+	{tbdev.ErrOptionOff, "install a kernel that has it; " + withoutCable},
+	{tbdev.ErrNotInstalled, "reboot if the kernel was updated, or install the rest of its modules:" +
+		" apt install linux-modules-extra-$(uname -r) (Ubuntu) or dnf install kernel-modules-extra; " + withoutCable},
+	{tbdev.ErrNoModule, "run: sudo modprobe thunderbolt_stream; " + withoutCable},
 	{tbdev.ErrNotSetUp, "run: sudo tbcam-view setup on the viewer's host, then sudo tbcam-send setup on the sender's"},
 	{tbdev.ErrNoService, "connect the cable, and load thunderbolt_stream on the other host too"},
 	{tbdev.ErrManyServices, "choose one with --service PEER"},

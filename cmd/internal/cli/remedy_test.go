@@ -28,6 +28,9 @@ func TestRemedies(t *testing.T) {
 	}{
 		{noModule, "sudo modprobe thunderbolt_stream"},
 		{noModule, "--stream unix:PATH"},
+		{fmt.Errorf("%w: %w", noModule, tbdev.ErrKernelTooOld), "install a newer kernel"},
+		{fmt.Errorf("%w: %w", noModule, tbdev.ErrOptionOff), "a kernel that has it"},
+		{fmt.Errorf("%w: %w", noModule, tbdev.ErrNotInstalled), "kernel-modules-extra"},
 		{tbdev.ErrNotSetUp, "sudo tbcam-view setup"},
 		{tbdev.ErrNoService, "connect the cable"},
 		{tbdev.ErrManyServices, "--service"},

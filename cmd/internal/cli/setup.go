@@ -130,7 +130,7 @@ func (s *setup) loadModule() error {
 		return nil
 	}
 	if err := s.runCommand("modprobe", "thunderbolt_stream"); err != nil {
-		return fmt.Errorf("%w; it needs root, and Linux 7.2 or newer with CONFIG_USB4_STREAM", err)
+		return fmt.Errorf("%w (%w)", tbdev.MissingModule(s.config.Root), err)
 	}
 	return nil
 }

@@ -111,14 +111,13 @@ func TestPipeWireRestarts(t *testing.T) {
 }
 
 // TestTwoVirtualCameras: each has a name of its own, and the far camera's as its
-// description.
+// description, before that is on.
 func TestTwoVirtualCameras(t *testing.T) {
 	s := pwsession.Start(t, pwsession.Options{})
 	s.Enter(t)
 	flag, _ := harness.NewSocket(t)
-	harness.StartSender(t, flag)
-	viewer := harness.StartViewer(t, flag, append(smallCamera, "--virtual-camera=pipewire", "--on-demand=false")...)
-	viewer.WaitText("camera is on")
+	sender := harness.StartSender(t, flag)
+	harness.StartViewer(t, flag, append(smallCamera, "--virtual-camera=pipewire")...)
 	harness.WaitUntil(t, "two nodes", func() bool { return s.HasNode("tbcam") && s.HasNode("tbcam-2") })
 	host, err := os.Hostname()
 	if err != nil {
@@ -127,6 +126,9 @@ func TestTwoVirtualCameras(t *testing.T) {
 	harness.WaitUntil(t, "their description", func() bool {
 		return strings.Count(s.Output("pw-dump"), "tbcam: Test pattern on "+host) >= 2
 	})
+	if countText(sender, "camera is on") > 0 {
+		t.Error("for that the camera was turned on")
+	}
 }
 
 // TestPipeWireCamera: tbcam-send takes a camera that only PipeWire has without a flag.

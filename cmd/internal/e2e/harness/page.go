@@ -17,7 +17,7 @@ import (
 // white, in the top quarter. A browser that has just started may not know the camera
 // yet. Once it is open, it is not opened again: a track that ends is an error.
 const pageText = `<!DOCTYPE html><video id=v autoplay muted playsinline></video><canvas id=c></canvas><script>
-const tell = (path, what) => fetch(path, {method: 'POST', body: JSON.stringify(what)});
+const post = (path, what) => fetch(path, {method: 'POST', body: JSON.stringify(what)});
 const pause = ms => new Promise(done => setTimeout(done, ms));
 async function open(attempts) {
 	for (;; await pause(500)) {
@@ -31,22 +31,24 @@ async function open(attempts) {
 async function run() {
 	const stream = await open(20);
 	const track = stream.getVideoTracks()[0];
-	track.onended = () => tell('/error', 'ended');
+	track.onended = () => post('/error', 'ended');
 	v.srcObject = stream;
 	await v.play();
 	const context = c.getContext('2d', {willReadFrequently: true});
-	for (;; await pause(100)) {
-		c.width = v.videoWidth, c.height = v.videoHeight;
+	for (;; await pause(200)) {
+		// A canvas that gets a size is allocated again, which costs an emulated machine much.
+		if (c.width != v.videoWidth) c.width = v.videoWidth;
+		if (c.height != v.videoHeight) c.height = v.videoHeight;
 		context.drawImage(v, 0, 0);
 		let code = '';
 		for (let i = 0; i < 96; i++) {
 			const x = (i % 16 + 0.5) * c.width / 16, y = (Math.floor(i / 16) + 0.5) * c.height / 24;
 			code += context.getImageData(x, y, 1, 1).data[1] < 128 ? '0' : '1';
 		}
-		await tell('/frame', {label: track.label, width: c.width, height: c.height, code: code});
+		await post('/frame', {label: track.label, width: c.width, height: c.height, code: code});
 	}
 }
-run().catch(error => tell('/error', String(error)));
+run().catch(error => post('/error', String(error)));
 </script>`
 
 // PageFrame is a frame that a page saw.

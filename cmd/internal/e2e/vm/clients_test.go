@@ -182,17 +182,32 @@ func checkStamps(t *testing.T, begin time.Time, all []pattern.Stamp) {
 }
 
 // chromiumPatience is for its start under emulation.
-const chromiumPatience = 4 * time.Minute
+const chromiumPatience = 150 * time.Second
 
+// testChromium tries twice: on a busy host Chromium's network service may not start in
+// the time that it gives it, and what the page sends then is lost.
 func testChromium(t *testing.T) {
-	page := harness.ServePage(t)
 	begin := time.Now()
-	browse(t, page.URL)
-	var all []pattern.Stamp
-	for end := begin.Add(chromiumPatience); len(all) < enough; time.Sleep(100 * time.Millisecond) {
+	all := watchInChromium(t)
+	if len(all) < enough {
+		t.Logf("retried once: the page saw %d frames in %v", len(all), chromiumPatience)
+		begin = time.Now()
+		all = watchInChromium(t)
+	}
+	t.Logf("seen after %v", time.Since(begin))
+	checkStamps(t, begin, all)
+}
+
+// watchInChromium returns the codes of the frames that a page saw, enough of them if it
+// saw them in time.
+func watchInChromium(t *testing.T) (all []pattern.Stamp) {
+	t.Helper()
+	page := harness.ServePage(t)
+	defer browse(t, page.URL)()
+	for end := time.Now().Add(chromiumPatience); len(all) < enough && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		frames, failed := page.Take()
-		if failed != "" || time.Now().After(end) {
-			t.Fatalf("the page saw %d pictures, then %q", len(all), failed)
+		if failed != "" {
+			t.Fatalf("the page saw %d frames, then %q", len(all), failed)
 		}
 		for _, f := range frames {
 			if f.Label != "tbcam" || f.Width != 320 || f.Height != 240 {
@@ -200,18 +215,17 @@ func testChromium(t *testing.T) {
 			}
 			stamp, err := f.Stamp()
 			if err != nil {
-				t.Logf("the page sees %s after %v", f.Code, time.Since(begin))
+				t.Logf("the page sees %s", f.Code)
 				continue
 			}
 			all = append(all, stamp)
 		}
 	}
-	t.Logf("seen after %v", time.Since(begin))
-	checkStamps(t, begin, all)
+	return all
 }
 
-// browse opens a page in Chromium until the test is over.
-func browse(t *testing.T, url string) {
+// browse opens a page in Chromium, which the caller ends.
+func browse(t *testing.T, url string) (end func()) {
 	t.Helper()
 	var log harness.Output
 	browser := exec.Command("chromium", "--headless", "--no-sandbox", "--use-fake-ui-for-media-stream", url)
@@ -219,14 +233,14 @@ func browse(t *testing.T, url string) {
 	if err := browser.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	return func() {
 		_ = browser.Process.Signal(syscall.SIGTERM) // it ends its children
 		_ = browser.Wait()
 		harness.WaitUntil(t, "Chromium's end", func() bool { return !runs("chromium") })
 		if t.Failed() {
 			t.Log(harness.Tail(log.String()))
 		}
-	})
+	}
 }
 
 // runs reports whether there is a process of that name.
