@@ -60,8 +60,9 @@ func (c *netConn) WriteBuffers(bufs [][]byte) error {
 	return err
 }
 
-// sleepContext waits for a time, or returns the context's error.
-func sleepContext(ctx context.Context, d time.Duration) error {
+// Sleep waits for a time, or returns the context's error. Links pause with it between two
+// openings.
+func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

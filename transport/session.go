@@ -113,7 +113,7 @@ func serveSessions(ctx context.Context, link Link, log *slog.Logger, serve func(
 			pause, logged = minPause, ""
 			continue
 		}
-		if sleepContext(ctx, pause) != nil {
+		if Sleep(ctx, pause) != nil {
 			return nil
 		}
 		pause = min(2*pause, maxPause)
@@ -244,7 +244,7 @@ func (s *session) watchLiveness(session context.Context) error {
 		if silent >= limit {
 			return fmt.Errorf("%w for %v", ErrPeerDead, limit)
 		}
-		if sleepContext(session, limit-silent) != nil {
+		if Sleep(session, limit-silent) != nil {
 			return nil
 		}
 	}
@@ -388,7 +388,7 @@ func (s *session) leaveWhenDone(ctx, session context.Context, met <-chan struct{
 func (s *session) sendBye(session context.Context, reason string, wait time.Duration) error {
 	s.farewell.CompareAndSwap(nil, &reason)
 	s.queueRecord(wire.Bye)
-	if sleepContext(session, wait) != nil {
+	if Sleep(session, wait) != nil {
 		return nil
 	}
 	return errByeUnanswered

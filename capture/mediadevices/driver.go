@@ -121,7 +121,7 @@ func (d *Driver) FindAgain(gone capture.Device) (capture.Device, error) {
 	return capture.FindAgain(gone, slices.DeleteFunc(devices, func(c capture.Device) bool { return c.Name != gone.Name }))
 }
 
-// Open starts a driver and waits for its first image, which tells its format.
+// Open starts a driver and waits for its first image, which has its format.
 func (d *Driver) Open(device capture.Device, mode capture.Mode, pool *capture.Pool) (capture.Source, error) {
 	p, media, err := d.start(device, mode)
 	if err != nil {

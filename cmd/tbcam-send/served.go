@@ -10,7 +10,7 @@ import (
 
 // servedStream is a stream of the sender: the transport.Producer of whichever feed it
 // has. A viewer that takes over a line may number its streams differently; a camera that
-// still lingers then goes on with the feed that has it, and is not opened anew.
+// still lingers then goes on with the feed that has it, and is not opened again.
 type servedStream struct {
 	catalogue *catalogue
 	out       *transport.SenderStream

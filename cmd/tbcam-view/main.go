@@ -44,7 +44,7 @@ type options struct {
 	verbose       bool
 }
 
-// about is what --help says before the flags.
+// about is the text of --help before the flags.
 var about = `tbcam-view receives the frames of tbcam-send at the other end of a USB4 or Thunderbolt
 cable, and shows them in a window, republishes them as a virtual camera for video
 calls (PipeWire, v4l2loopback), and records them; in any combination.

@@ -95,7 +95,7 @@ func (l *Line) Open(ctx context.Context) (transport.Conn, error) {
 		if tries == patience {
 			l.Log.Info("another viewer has the stream and shares it with nobody; waiting for its end")
 		}
-		if err := sleep(ctx, retry); err != nil {
+		if err := transport.Sleep(ctx, retry); err != nil {
 			return nil, err
 		}
 	}
@@ -106,7 +106,7 @@ func (l *Line) Open(ctx context.Context) (transport.Conn, error) {
 func (l *Line) openOwn(ctx context.Context) (transport.Conn, error) {
 	if l.attached.Swap(false) {
 		l.Log.Info("the viewer that had the stream has ended; taking it over")
-		if err := sleep(ctx, l.Pause); err != nil {
+		if err := transport.Sleep(ctx, l.Pause); err != nil {
 			return nil, err
 		}
 	}
@@ -276,16 +276,4 @@ func (l *Line) String() string {
 		return l.own.String()
 	}
 	return l.Names()[0]
-}
-
-// sleep waits for a time, or returns the context's error.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -37,7 +37,7 @@ func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 	}
 	for waiting := again; ; waiting = true {
 		if waiting {
-			if err := sleepContext(ctx, reopenEvery); err != nil {
+			if err := transport.Sleep(ctx, reopenEvery); err != nil {
 				return nil, err
 			}
 		}
@@ -99,15 +99,3 @@ func (c *pipeConn) Close() error {
 
 // reopenEvery is how long it waits between two attempts to open, and two openings.
 const reopenEvery = 50 * time.Millisecond
-
-// sleepContext waits for a time, or returns the context's error.
-func sleepContext(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

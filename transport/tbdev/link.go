@@ -51,7 +51,7 @@ type Link struct {
 // Open waits until the device can be opened and is ours alone.
 func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 	l.closing.Wait()
-	if err := sleepContext(ctx, time.Until(l.closed.Add(l.Pause))); err != nil {
+	if err := transport.Sleep(ctx, time.Until(l.closed.Add(l.Pause))); err != nil {
 		return nil, err
 	}
 	for logged := ""; ; {
@@ -67,7 +67,7 @@ func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 			logged = why
 			l.Log.Info("waiting for the stream", "err", why)
 		}
-		if err := sleepContext(ctx, retry); err != nil {
+		if err := transport.Sleep(ctx, retry); err != nil {
 			return nil, err
 		}
 	}
@@ -196,15 +196,4 @@ func diagnoseOpen(err error) (why string, transient bool) {
 // so does loading the module.
 func mayChange(err error) bool {
 	return errors.Is(err, ErrNotSetUp) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrAmbiguous)
-}
-
-func sleepContext(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

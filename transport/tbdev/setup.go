@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tbcam/tbcam/transport"
 )
 
 const (
@@ -236,7 +238,7 @@ func (c *Config) adoptHopIDs(ctx context.Context, group string) error {
 	}
 	return c.Run(fmt.Sprintf("while grep -qx 0 %[1]s/in_hopid; do rmdir %[1]s; sleep 1; mkdir %[1]s; done", group), func() error {
 		for !adopted() {
-			if err := sleepContext(ctx, adoptEvery); err != nil {
+			if err := transport.Sleep(ctx, adoptEvery); err != nil {
 				return fmt.Errorf("%w: %w", ErrNoHopIDs, err)
 			}
 			if err := c.remakeGroup(group); err != nil {

@@ -57,7 +57,7 @@ type End struct {
 
 // Open implements transport.Link.
 func (e *End) Open(ctx context.Context) (transport.Conn, error) {
-	if e.opened > 0 && sleepContext(ctx, max(e.Pause, time.Millisecond)) != nil {
+	if e.opened > 0 && transport.Sleep(ctx, max(e.Pause, time.Millisecond)) != nil {
 		return nil, ctx.Err()
 	}
 	c := e.cable
@@ -259,16 +259,4 @@ func laterTime(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-// sleepContext waits for a time, or returns the context's error.
-func sleepContext(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

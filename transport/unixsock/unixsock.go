@@ -40,7 +40,7 @@ func (d *Dialer) Open(ctx context.Context) (transport.Conn, error) {
 	if err := checkPath(d.Path); err != nil {
 		return nil, fmt.Errorf("open stream %v: %w", d, err)
 	}
-	if d.dialled && sleepContext(ctx, redial) != nil {
+	if d.dialled && transport.Sleep(ctx, redial) != nil {
 		return nil, ctx.Err()
 	}
 	d.dialled = true
@@ -84,7 +84,7 @@ func (w *waiter) waitRedial(ctx context.Context, busy bool) error {
 	if w.watch == nil || busy {
 		d := min(w.next, unwatched)
 		w.next = 2 * d
-		return sleepContext(ctx, d)
+		return transport.Sleep(ctx, d)
 	}
 	d := min(w.next, watched)
 	w.next = 2 * d
@@ -244,14 +244,3 @@ func (l *Listener) Close() error {
 }
 
 func (l *Listener) String() string { return "unix:" + l.path }
-
-func sleepContext(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

@@ -34,7 +34,7 @@ const (
 	top        = 64
 )
 
-// shades are the colours of bars, which can be told apart in grey, too.
+// shades are the colours of bars, which differ in grey, too.
 var shades = []string{"#1b6ca8", "#f2a541", "#3c9d7a", "#b9c4cc", "#8e5ea2", "#c94f4f", "#5b6770"}
 
 // svg draws the graph.
