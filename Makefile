@@ -54,6 +54,7 @@ test-unit: ## unit tests, with the race detector but for the long simulations
 	@$(gotest) -race $$(go list ./... | grep -vE '/cmd/internal/e2e/|/transport/tbsim') $(quiet)
 	@$(gotest) -race -run 'BackAfterFaults|FewLargeCalls' ./transport/tbsim -schedules 100 $(quiet)
 	@$(gotest) ./transport/tbsim -schedules 10000 $(quiet)
+	@$(gotest) -run 'Middleman|EachByte|ManyFaults' ./transport/trust $(quiet)
 
 .PHONY: soak-schedules
 soak-schedules: ## run N (100000) fault schedules in virtual time, from seed FIRST (0) on, some 10 ms of CPU each

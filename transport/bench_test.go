@@ -13,6 +13,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/transporttest"
 	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
@@ -23,6 +24,14 @@ func BenchmarkStream(b *testing.B) {
 		"pipe": func(*testing.B) (transport.Link, transport.Link) {
 			a, b := net.Pipe()
 			return &fixed{conn: transport.NewConn(a)}, &fixed{conn: transport.NewConn(b)}
+		},
+		"device": func(*testing.B) (transport.Link, transport.Link) {
+			a, b := net.Pipe()
+			return &fixed{transport.NewConn(a), checkedDevice}, &fixed{transport.NewConn(b), checkedDevice}
+		},
+		"sealed device": func(*testing.B) (transport.Link, transport.Link) {
+			a, b := net.Pipe()
+			return &fixed{transport.NewConn(a), sealedDevice}, &fixed{transport.NewConn(b), sealedDevice}
 		},
 		"unix": func(b *testing.B) (transport.Link, transport.Link) {
 			path := filepath.Join(b.TempDir(), "s")
@@ -41,8 +50,21 @@ func BenchmarkStream(b *testing.B) {
 	}
 }
 
+// guardPair has both ends know each other.
+func guardPair(t testing.TB, s *transport.Sender, r *transport.Receiver) {
+	t.Helper()
+	tr := transporttest.NewTrust(t)
+	if err := tr.Pair(); err != nil {
+		t.Fatal(err)
+	}
+	tr.Guard(s, r)
+}
+
 // fixed is a transport.Link that can be opened once.
-type fixed struct{ conn transport.Conn }
+type fixed struct {
+	conn transport.Conn
+	link transport.Properties
+}
 
 func (f *fixed) Open(ctx context.Context) (transport.Conn, error) {
 	if conn := f.conn; conn != nil {
@@ -52,7 +74,7 @@ func (f *fixed) Open(ctx context.Context) (transport.Conn, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
-func (f *fixed) Properties() transport.Properties { return transport.Properties{} }
+func (f *fixed) Properties() transport.Properties { return f.link }
 func (f *fixed) Close() error                     { return nil }
 func (f *fixed) String() string                   { return "fixed" }
 
@@ -97,15 +119,28 @@ func (r *reel) Next(ctx context.Context) (transport.Unit, error) {
 	return transport.Unit{Frame: f, Info: r.info}, nil
 }
 
+// A device has checksums or, where both ends prove themselves, seals.
+var (
+	checkedDevice = transport.Properties{Greets: true, Checksums: true}
+	sealedDevice  = transport.Properties{Greets: true, Checksums: true, Strangers: true}
+)
+
 // Once a session is under way, no frame allocates on either side. (Heartbeats do.)
 func TestStreamDoesNotAllocate(t *testing.T) {
+	for name, link := range map[string]transport.Properties{"socket": {}, "device": checkedDevice, "sealed device": sealedDevice} {
+		t.Run(name, func(t *testing.T) { testAllocations(t, link) })
+	}
+}
+
+func testAllocations(t *testing.T, link transport.Properties) {
 	const warm, count = 1000, 3000
 	var before, after runtime.MemStats
 	a, b := net.Pipe()
 	log := slog.New(slog.DiscardHandler)
 	film := &reel{size: 10_000, left: warm + count, info: mjpeg1080}
-	s := &transport.Sender{Link: &fixed{conn: transport.NewConn(a)}, Catalogue: &transport.Single{Producer: film}, Log: log}
-	r := &transport.Receiver{Link: &fixed{conn: transport.NewConn(b)}, Pool: &capture.Pool{}, Log: log}
+	s := &transport.Sender{Link: &fixed{transport.NewConn(a), link}, Catalogue: &transport.Single{Producer: film}, Log: log}
+	r := &transport.Receiver{Link: &fixed{transport.NewConn(b), link}, Pool: &capture.Pool{}, Log: log}
+	guardPair(t, s, r)
 	second := &counter{left: count, enough: func() { runtime.ReadMemStats(&after) }}
 	watchStream(t, r, &counter{left: warm, enough: func() { runtime.ReadMemStats(&before) }, then: second})
 	end := inBackground(r.Run)
@@ -134,6 +169,7 @@ func benchmarkStream(b *testing.B, sender, viewer transport.Link, size int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	r := &transport.Receiver{Link: viewer, Pool: &capture.Pool{}, Log: log}
+	guardPair(b, s, r)
 	watchStream(b, r, &counter{left: b.N, enough: b.StopTimer})
 	end := inBackground(r.Run)
 	b.SetBytes(int64(size))

@@ -42,6 +42,8 @@ type Properties struct {
 	// Stillness: where nothing came for longer than SPEC.md's "Suspend detection"
 	// allows, a host slept and the Conn cannot be used any more.
 	Stillness bool
+	// Strangers: anybody may have the other end, so that peers must prove who they are.
+	Strangers bool
 }
 
 // NewConn returns a Conn over a connection of package net.

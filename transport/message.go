@@ -28,10 +28,18 @@ type Peer struct {
 	Host     string   `json:"host"`
 	Protocol [2]int   `json:"protocol"` // the oldest and the newest that it has
 	Features []string `json:"features,omitempty"`
+	// Auth is a flight of trust.Handshake. An end that proves itself leaves out its host
+	// until the peer has done so, too.
+	Auth []byte `json:"auth,omitempty"`
 }
 
 // String returns for instance "tbcam-view on desktop".
-func (p Peer) String() string { return p.Program + " on " + p.Host }
+func (p Peer) String() string {
+	if p.Host == "" {
+		return p.Program
+	}
+	return p.Program + " on " + p.Host
+}
 
 // Mode describes the frames of a stream.
 type Mode struct {

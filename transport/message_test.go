@@ -23,8 +23,8 @@ var messages = []struct {
 	message any
 	parse   func(wire.Header, []byte) (any, error)
 }{
-	{"message-hello", wire.Header{Type: wire.Hello, Version: wire.GreetingVersion}, Peer{"tbcam-send", "1.0", "laptop", [2]int{1, 2}, nil}, parsed(parsePeer)},
-	{"message-welcome", wire.Header{Type: wire.Welcome}, Peer{"tbcam-view", "1.0", "desktop", [2]int{1, 2}, []string{"audio"}}, parsed(parsePeer)},
+	{"message-hello", wire.Header{Type: wire.Hello, Version: wire.GreetingVersion}, Peer{"tbcam-send", "1.0", "laptop", [2]int{1, 2}, nil, nil}, parsed(parsePeer)},
+	{"message-welcome", wire.Header{Type: wire.Welcome}, Peer{"tbcam-view", "1.0", "desktop", [2]int{1, 2}, []string{"audio"}, nil}, parsed(parsePeer)},
 	{"message-start", wire.Header{Type: wire.Start, Stream: 1}, request{Number: 1, Want: capture.Want{Camera: "auto", Pixel: capture.MJPEG, Width: 1280, Height: 720, FPS: 29.97}}, parsed(parseRequest)},
 	{"message-start-any", wire.Header{Type: wire.Start, Stream: 1}, request{Number: 2}, parsed(parseRequest)},
 	{"message-stop", wire.Header{Type: wire.Stop, Stream: 1}, request{Number: math.MaxUint32}, parsed(parseRequest)},

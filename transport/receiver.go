@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/trust"
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
@@ -38,6 +39,15 @@ type Receiver struct {
 	// where it must be. Its error costs only that image. Such images are of the first
 	// stream. Without it a peer that sends such is refused.
 	Plain func(*capture.Frame) (*capture.Frame, error)
+	// Trust, if set, returns what proves this end to a sender and the sender to it, for
+	// each greeting over a link that does not keep strangers away: of a sender that is not
+	// paired nothing is taken.
+	Trust func() trust.ViewerConfig
+	// Trusted, if set, is called when a sender was proven. It must not wait.
+	Trusted func(trust.Outcome)
+	// Refused, if set, is called with what ended a session since one end does not trust
+	// the other.
+	Refused func(error)
 
 	mu      sync.Mutex
 	streams [MaxStreams + 1]slot // by number
@@ -107,13 +117,20 @@ func (r *Receiver) serveSession(ctx context.Context, conn Conn) error {
 		},
 	)
 	rs.endSession(err)
+	reportRefusal(r.Refused, err)
 	return err
 }
 
 func (r *Receiver) programName() string { return cmp.Or(r.Program, "viewer") }
 
-// describeSelf describes this end to the sender.
-func (r *Receiver) describeSelf() Peer { return ownPeer(r.programName(), r.Version, FeatureControls) }
+// self describes this end to the sender.
+func (rs *receiverSession) describeSelf() Peer {
+	p := ownPeer(rs.receiver.programName(), rs.receiver.Version, FeatureControls)
+	if rs.guard.needed {
+		p.Host = ""
+	}
+	return p
+}
 
 // receiverSession is the viewer's side of one session.
 type receiverSession struct {
@@ -125,6 +142,7 @@ type receiverSession struct {
 
 	// Of the reader.
 	peer         *Peer        // nil before the first Hello
+	store        *trust.Store // of the proof
 	controllable bool         // the peer has remote control; fixed before it is current
 	begun        bool         // the sender has answered, and the time is known
 	times        sessionTimes // fixed then, so that Frame.Time keeps differences
@@ -139,6 +157,7 @@ func newReceiverSession(r *Receiver, conn Conn) *receiverSession {
 	}
 	rs.clock = &Clock{line: rs.line}
 	rs.side, rs.lag = rs, lagOfSender
+	rs.guard.needed = r.Trust != nil && rs.link.Strangers
 	return rs
 }
 
@@ -186,7 +205,7 @@ func (rs *receiverSession) writeRecords(session context.Context) error {
 func (rs *receiverSession) writeControl(t wire.Type) error {
 	switch t {
 	case wire.Welcome:
-		return rs.writeRecord(wire.Header{Type: t}, encodeMessage(rs.receiver.describeSelf()))
+		return rs.writeWelcome()
 	case wire.Ping:
 		return rs.writePing()
 	case wire.List:
@@ -196,6 +215,17 @@ func (rs *receiverSession) writeControl(t wire.Type) error {
 	}
 	return nil
 }
+
+func (rs *receiverSession) writeWelcome() error {
+	self := rs.describeSelf()
+	if h := rs.guard.handshake.Load(); h != nil {
+		self.Auth = h.Flight()
+	}
+	return rs.writeRecord(wire.Header{Type: wire.Welcome}, encodeMessage(self))
+}
+
+// proves implements side. A viewer's flight is in its answer.
+func (rs *receiverSession) proves() bool { return false }
 
 // writeStreams implements side.
 func (rs *receiverSession) writeStreams() error {
@@ -211,6 +241,9 @@ func (rs *receiverSession) writeStreams() error {
 // writePing requests a sign of life, and repeats what the sender must know once it has
 // shown the first one.
 func (rs *receiverSession) writePing() error {
+	if rs.guard.needed {
+		rs.queueRecord(wire.Auth)
+	}
 	if rs.receiver.isCurrent(rs) {
 		rs.queueRecord(wire.List)
 		for i := 1; i <= MaxStreams; i++ {
@@ -228,6 +261,8 @@ func (rs *receiverSession) readRecords(context.Context) error {
 	}
 	src := io.MultiReader(bytes.NewReader(head), rs.conn)
 	switch {
+	case plain && rs.guard.needed && !rs.receiver.Trust().AllowUnpaired:
+		return fmt.Errorf("%w: it sends plain MJPEG, and proves nothing", ErrProtocol)
 	case plain && rs.receiver.Plain == nil:
 		return fmt.Errorf("%w: it sends plain MJPEG", ErrProtocol)
 	case plain:
@@ -244,6 +279,10 @@ func (rs *receiverSession) handleRecord(h wire.Header, payload []byte) error {
 	switch {
 	case h.Type == wire.Hello:
 		return rs.handleHello(h, payload)
+	case h.Type == wire.Auth && rs.guard.needed:
+		return rs.handleAuth(h, payload, rs.admitPeer)
+	case !rs.guard.admitsPeer():
+		return nil
 	case h.Type == wire.Pong:
 		return rs.handlePong(payload)
 	case !rs.begun || rs.older.Load():
@@ -297,6 +336,9 @@ func (rs *receiverSession) handleHello(h wire.Header, payload []byte) error {
 		return errors.New("it offers another session")
 	}
 	rs.id.Store(h.Session)
+	if err := rs.answerProof(peer); err != nil {
+		return err
+	}
 	rs.queueRecord(wire.Welcome)
 	if rs.peer == nil {
 		if rs.link.Stale {
@@ -305,9 +347,51 @@ func (rs *receiverSession) handleHello(h wire.Header, payload []byte) error {
 		close(rs.helloRead)
 	}
 	if !rs.older.Load() && rs.noteOlder(peer) {
-		rs.partFromOlder(rs.receiver.describeSelf())
+		rs.partFromOlder(rs.describeSelf())
 	}
 	rs.peer = &peer
+	return nil
+}
+
+// answerProof answers the flight of a sender's greeting, which may come several times.
+func (rs *receiverSession) answerProof(peer Peer) error {
+	g := &rs.guard
+	if !g.needed || peer.Protocol[1] < Protocol {
+		return nil
+	}
+	if h := g.handshake.Load(); h != nil && h.Answers(peer.Auth) {
+		return nil
+	}
+	if g.greetings++; g.greetings > maxGreetings {
+		return errors.New("it greets too often")
+	}
+	config := rs.receiver.Trust()
+	config.Params = encodeMessage(rs.describeSelf())
+	h, err := trust.NewViewer(config, peer.Auth)
+	if err != nil {
+		return err
+	}
+	// What an older greeting has led to counts no more.
+	g.opener, rs.store = nil, config.Store
+	g.sealer.Store(nil)
+	g.heard.Store(false)
+	g.trusted.Store(false)
+	rs.startHandshake(h)
+	return nil
+}
+
+// admitPeer begins a session with a sender that was proven.
+func (rs *receiverSession) admitPeer(outcome trust.Outcome) error {
+	peer, err := rs.provenPeer(outcome)
+	if err != nil {
+		return err
+	}
+	rs.peer = &peer
+	if trusted := rs.receiver.Trusted; trusted != nil {
+		trusted(outcome)
+	}
+	rs.watchPeer(rs.store, outcome, func(trust.Outcome) {})
+	rs.queueRecord(wire.Ping) // its answer begins the session
 	return nil
 }
 

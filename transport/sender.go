@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/transport/trust"
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
@@ -40,6 +41,19 @@ type Sender struct {
 	// Skew, if set, returns what is added to the times of this host's clock, but for those
 	// of captures: who forwards frames sends the times of the clock that they come from.
 	Skew func() time.Duration
+	// Trust, if set, returns what proves this end to a viewer and the viewer to it, for
+	// each session over a link that does not keep strangers away: a viewer that is not
+	// paired gets nothing.
+	Trust func() trust.SenderConfig
+	// Trusted, if set, is called when a viewer was proven, before anything that it asks
+	// for is considered, and when its rights change. It must not wait.
+	Trusted func(trust.Outcome)
+	// Refused, if set, is called with what ended a session since one end does not trust
+	// the other.
+	Refused func(error)
+	// Disconnected, if set, is called when a session with a viewer has ended, with the
+	// number of frames that were written.
+	Disconnected func(frames uint64)
 	// Sent, if set, is called with every frame that was written, before its release.
 	Sent func(stream int, f *capture.Frame)
 
@@ -58,6 +72,9 @@ func (s *Sender) Run(ctx context.Context) error {
 // serveSession runs one session and returns why it ended.
 func (s *Sender) serveSession(ctx context.Context, conn Conn) error {
 	ss := newSenderSession(ctx, s, conn)
+	if err := ss.offerProof(); err != nil {
+		return &endedError{errors.Join(err, conn.Close())}
+	}
 	err := ss.runParts(ss.sendHellos, ss.readRecords, ss.writeRecords, ss.listCameras,
 		func(session context.Context) error {
 			return ss.leaveWhenDone(ctx, session, ss.welcome, s.programName()+" was closed")
@@ -65,15 +82,24 @@ func (s *Sender) serveSession(ctx context.Context, conn Conn) error {
 	)
 	ss.closeStreams()
 	s.logDisconnect(ss, err)
+	reportRefusal(s.Refused, err)
 	return ss.runError(err)
 }
 
-// logDisconnect logs that a viewer left, or once that none is there.
+// logDisconnect logs and reports that a viewer left, or once that none is there.
 func (s *Sender) logDisconnect(ss *senderSession, err error) {
-	if peer := ss.peer.Load(); peer != nil && !ss.older.Load() {
+	peer := ss.peer.Load()
+	switch {
+	case peer != nil && (ss.older.Load() || !ss.guard.admitsPeer()): // that was logged
 		s.announced = false
-		s.Log.Info(fmt.Sprintf("viewer disconnected: %v", err), "frames", ss.framesSent())
-	} else if !s.announced && errors.Is(err, ErrPeerDead) {
+	case peer != nil:
+		s.announced = false
+		frames := ss.framesSent()
+		s.Log.Info(fmt.Sprintf("viewer disconnected: %v", err), "frames", frames)
+		if s.Disconnected != nil {
+			s.Disconnected(frames)
+		}
+	case !s.announced && errors.Is(err, ErrPeerDead):
 		s.announced = true
 		s.Log.Info("waiting for a viewer: no answer", "stream", s.Link.String())
 	}
@@ -112,6 +138,9 @@ type senderSession struct {
 	ping    atomic.Pointer[wire.Clock] // the last one that was read
 	lists   chan struct{}              // the viewer asks for the cameras
 	cameras atomic.Pointer[[][]byte]   // a list for the writer to begin with
+
+	hello Peer // with the first flight of a proof
+	store *trust.Store
 
 	// Of the writer.
 	rest   [][]byte // cameras still to be sent
@@ -167,6 +196,10 @@ func (ss *senderSession) handleRecord(h wire.Header, payload []byte) error {
 		return errors.New("it is a sender, too")
 	case h.Type == wire.Welcome:
 		return ss.handleWelcome(h, payload)
+	case h.Type == wire.Auth && ss.guard.needed:
+		return ss.handleAuth(h, payload, ss.admitPeer)
+	case !ss.guard.admitsPeer() && h.Type != wire.Ping:
+		return nil
 	case ss.peer.Load() == nil || ss.older.Load() && h.Type != wire.Ping:
 		return nil
 	}
@@ -191,12 +224,58 @@ func (ss *senderSession) handleWelcome(h wire.Header, payload []byte) error {
 		return err
 	}
 	older := ss.noteOlder(peer)
-	if ss.peer.Swap(&peer) == nil { // or it answered one more Hello
-		close(ss.welcome)
-		if !older {
-			ss.sender.Log.Info(fmt.Sprintf("viewer connected: %v", peer))
+	if !ss.peer.CompareAndSwap(nil, &peer) { // it answered one more Hello
+		return nil
+	}
+	close(ss.welcome)
+	switch {
+	case older:
+	case ss.guard.needed:
+		ss.handleFlight(peer.Auth)
+		ss.startHandshake(ss.guard.handshake.Load())
+		ss.queueRecord(wire.Auth)
+	default:
+		ss.sender.Log.Info(fmt.Sprintf("viewer connected: %v", peer))
+	}
+	return nil
+}
+
+// offerProof prepares the greeting, and the proof that begins in it.
+func (ss *senderSession) offerProof() error {
+	ss.hello = ss.sender.describeSelf()
+	if ss.sender.Trust == nil || !ss.link.Strangers {
+		return nil
+	}
+	ss.hello.Host = ""
+	config := ss.sender.Trust()
+	config.Params = encodeMessage(ss.hello)
+	h, err := trust.NewSender(config)
+	if err != nil {
+		return err
+	}
+	ss.guard.needed, ss.store, ss.hello.Auth = true, config.Store, h.Flight()
+	ss.guard.handshake.Store(h)
+	return nil
+}
+
+// proves implements side.
+func (ss *senderSession) proves() bool { return true }
+
+// admitPeer begins to serve a viewer that was proven.
+func (ss *senderSession) admitPeer(outcome trust.Outcome) error {
+	peer, err := ss.provenPeer(outcome)
+	if err != nil {
+		return err
+	}
+	ss.peer.Store(&peer)
+	ss.sender.Log.Info(fmt.Sprintf("viewer connected: %v", peer))
+	report := func(o trust.Outcome) {
+		if ss.sender.Trusted != nil {
+			ss.sender.Trusted(o)
 		}
 	}
+	report(outcome)
+	ss.watchPeer(ss.store, outcome, report)
 	return nil
 }
 
@@ -206,9 +285,15 @@ func (ss *senderSession) handlePing(payload []byte) error {
 		return fmt.Errorf("read ping: %w", err)
 	}
 	first := ss.ping.Swap(&wire.Clock{Ping: sent, Received: ss.monotonicNow()}) == nil
-	ss.queueRecord(wire.Pong)
+	if ss.guard.needed {
+		ss.queueRecord(wire.Auth)
+	}
+	// A viewer that this end does not know learns no time either.
+	if !ss.guard.needed || ss.older.Load() || ss.guard.handshake.Load().Welcomes() {
+		ss.queueRecord(wire.Pong)
+	}
 	if first && ss.older.Load() {
-		ss.partFromOlder(ss.sender.describeSelf())
+		ss.partFromOlder(ss.hello)
 	}
 	return nil
 }
@@ -244,7 +329,7 @@ func (ss *senderSession) writeRecords(session context.Context) error {
 func (ss *senderSession) writeControl(t wire.Type) error {
 	switch t {
 	case wire.Hello:
-		return ss.writeRecord(wire.Header{Type: t}, encodeMessage(ss.sender.describeSelf()))
+		return ss.writeRecord(wire.Header{Type: t}, encodeMessage(ss.hello))
 	case wire.Pong:
 		return ss.writePong()
 	case wire.Camera:

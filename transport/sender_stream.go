@@ -406,7 +406,7 @@ func (o *outgoing) writePiece() error {
 		head, h.Flags, o.begun = meta.Append(o.session.payload[:0]), wire.First, true
 	}
 	data := o.unit.Frame.Data[o.offset:]
-	n := min(len(data), wire.MaxPayload-len(head))
+	n := min(len(data), o.session.maxPiece()-len(head))
 	if n == len(data) {
 		h.Flags |= wire.Last
 	}

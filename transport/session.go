@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tbcam/tbcam/transport/trust"
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
@@ -80,7 +81,7 @@ func (e *endedError) Error() string { return fmt.Sprintf("ended: %v", e.err) }
 // serveSessions opens the link and serves a session on it, repeatedly, until the
 // context ends or serve returns an endedError. serve closes the connection.
 func serveSessions(ctx context.Context, link Link, log *slog.Logger, serve func(context.Context, Conn) error) error {
-	pause, logged := minPause, ""
+	pause, logged, refused := minPause, "", time.Time{}
 	for {
 		conn, err := link.Open(ctx)
 		if ctx.Err() != nil {
@@ -97,13 +98,20 @@ func serveSessions(ctx context.Context, link Link, log *slog.Logger, serve func(
 			return end.err
 		}
 		log.Debug("session ended", "err", err)
-		if !errors.Is(err, ErrProtocol) && !errors.Is(err, ErrOlderPeer) {
+		switch {
+		case errors.Is(err, ErrProtocol), errors.Is(err, ErrOlderPeer):
+			if err.Error() != logged {
+				logged = err.Error()
+				log.Warn("session failed", "err", err)
+			}
+		case isRefusal(err):
+			if refused.IsZero() || time.Since(refused) >= refusedEvery {
+				refused = time.Now()
+				log.Warn("not paired", "err", err)
+			}
+		default:
 			pause, logged = minPause, ""
 			continue
-		}
-		if err.Error() != logged {
-			logged = err.Error()
-			log.Warn("session failed", "err", err)
 		}
 		if Sleep(ctx, pause) != nil {
 			return nil
@@ -128,6 +136,7 @@ type session struct {
 	line   timeline
 	id     atomic.Uint32 // 0 until known
 	link   Properties
+	guard  guard
 	plain  atomic.Bool // the peer sends plain MJPEG; nothing is written to it
 	older  atomic.Bool // the peer has only an older protocol
 	parts  *errgroup.Group
@@ -163,6 +172,8 @@ type side interface {
 	writeControl(t wire.Type) error
 	// writeStreams writes the control records of streams that are due.
 	writeStreams() error
+	// proves reports whether this end's Flight is for an Auth record.
+	proves() bool
 }
 
 func newSession(conn Conn, link Link) *session {
@@ -194,9 +205,14 @@ func (s *session) runParts(parts ...func(context.Context) error) error {
 		s.startPart(part)
 	}
 	err := s.parts.Wait()
-	switch {
+	s.guard.close()
+	switch refused := s.guard.refusal.Load(); {
+	case refused != nil:
+		return *refused // and not how the peer took it
 	case s.older.Load():
 		return ErrOlderPeer // however it took that
+	case s.bye != nil && s.bye.reason == refusal:
+		return fmt.Errorf("%w: %w", trust.ErrPeerRefused, s.bye)
 	case s.bye != nil:
 		return s.bye // also if the peer did not wait for its answer
 	}
@@ -300,6 +316,13 @@ func (s *session) readNext() (wire.Header, []byte, error) {
 			}
 			continue
 		}
+		payload, counts, err := s.unseal(h, payload, ours)
+		if err != nil {
+			return h, nil, err
+		}
+		if !counts {
+			continue
+		}
 		if s.link.Checksums && h.Flags&wire.Unchecked != 0 {
 			return h, nil, fmt.Errorf("%w: it sends %v without the checksum that this link needs", ErrProtocol, h.Type)
 		}
@@ -310,7 +333,7 @@ func (s *session) readNext() (wire.Header, []byte, error) {
 		s.gap = ours && h.Sequence != s.in
 		s.missed = s.missed || s.gap
 		s.in = h.Sequence + 1
-		if h.Type <= wire.Controls && (h.Version == 0 || !belongsToStream(h.Type)) { // or it is of another version
+		if h.Type <= wire.Auth && (h.Version == 0 || !belongsToStream(h.Type)) { // or it is of another version
 			return h, payload, checkStream(h)
 		}
 	}
@@ -376,7 +399,13 @@ func (s *session) sendBye(session context.Context, reason string, wait time.Dura
 // a Bye last. They go in one call, since each call wakes the peer up.
 func (s *session) writeDue() error {
 	due := s.due.Swap(0)
-	for part := due &^ farewells; part != 0; part &= part - 1 {
+	// Without the proof the peer cannot open what follows.
+	if due&(1<<wire.Auth) != 0 {
+		if err := s.writeAuth(); err != nil {
+			return err
+		}
+	}
+	for part := due &^ (farewells | 1<<wire.Auth); part != 0; part &= part - 1 {
 		if err := s.side.writeControl(wire.Type(bits.TrailingZeros32(part))); err != nil {
 			return err
 		}
@@ -424,6 +453,14 @@ func (s *session) writeRecord(h wire.Header, payload ...[]byte) error {
 	}
 	s.out++
 	s.padded = false
+	if sealer := s.guard.sealer.Load(); sealer != nil && unsealed&(1<<h.Type) == 0 {
+		return s.writeSealed(sealer, h, payload...)
+	}
+	return s.writePlain(h, payload...)
+}
+
+// writePlain writes a record as it is: in the batch of control records, or behind it.
+func (s *session) writePlain(h wire.Header, payload ...[]byte) error {
 	head := wire.AppendHeader(s.header[:0], h, payload...)
 	if h.Type != wire.Frame && s.addToBatch(head, payload) {
 		return nil

@@ -22,8 +22,9 @@ var errLocked = errors.New("the sender does not allow changing them (tbcam-send 
 // the camera is on, the viewer learns what anybody sets; while it is off, it is opened
 // for a moment to set one.
 type cameraControls struct {
-	locked   bool // --no-remote-control
-	keepRate bool // --keep-rate
+	locked   bool    // --no-remote-control
+	keepRate bool    // --keep-rate
+	grants   *grants // of the viewer
 	log      *slog.Logger
 	report   func(transport.Controls)
 
@@ -39,6 +40,38 @@ type controlFlags struct{ locked, keepRate bool }
 func (o *controlFlags) registerFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.locked, "no-remote-control", false, "make the camera's controls read-only for the viewer")
 	f.BoolVar(&o.keepRate, "keep-rate", false, "keep the frame rate in the dark, with darker frames (exposure_dynamic_framerate=0)")
+}
+
+// isLocked reports whether the viewer may set nothing.
+func (c *cameraControls) isLocked() bool { return c.locked || !c.grants.allowsControl() }
+
+// updateLock reports whether the viewer may set controls, if that has changed.
+func (c *cameraControls) updateLock() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if locked := c.isLocked(); locked != c.state.Locked {
+		c.state.Locked = locked
+		c.report(c.state)
+	}
+}
+
+// describe returns a setting as text, such as "brightness=5".
+func (c *cameraControls) describe(s capture.Setting) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, control := range c.state.List {
+		if control.ID == s.ID {
+			return control.Key() + "=" + control.Format(s)
+		}
+	}
+	return fmt.Sprintf("control %#x", s.ID)
+}
+
+// device returns the camera whose controls they are.
+func (c *cameraControls) device() capture.Device {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return capture.Device{Path: c.state.Path, Name: c.state.Camera}
 }
 
 // connectSender reports the controls to a stream's viewer.
@@ -68,7 +101,7 @@ func (c *cameraControls) announceControls(camera hostCamera) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.camera = camera
-	c.state = transport.Controls{Path: camera.Path, Camera: camera.Name, Opening: c.state.Opening, Locked: c.locked, List: lockOwners(camera.Controls)}
+	c.state = transport.Controls{Path: camera.Path, Camera: camera.Name, Opening: c.state.Opening, Locked: c.isLocked(), List: lockOwners(camera.Controls)}
 	c.report(c.state)
 }
 
@@ -83,7 +116,7 @@ func (c *cameraControls) attachCamera(camera hostCamera) (off func()) {
 	}
 	c.mu.Lock()
 	c.camera, c.controls = camera, controls
-	c.state = transport.Controls{Path: camera.Path, Camera: camera.Name, Opening: c.state.Opening + 1, Locked: c.locked}
+	c.state = transport.Controls{Path: camera.Path, Camera: camera.Name, Opening: c.state.Opening + 1, Locked: c.isLocked()}
 	c.guardRate()
 	c.reportList()
 	c.mu.Unlock()
@@ -104,7 +137,7 @@ func (c *cameraControls) attachCamera(camera hostCamera) (off func()) {
 func (c *cameraControls) forgetCamera() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.camera, c.state = hostCamera{}, transport.Controls{Opening: c.state.Opening, Locked: c.locked}
+	c.camera, c.state = hostCamera{}, transport.Controls{Opening: c.state.Opening, Locked: c.isLocked()}
 	c.report(c.state)
 }
 
@@ -178,6 +211,8 @@ func (c *cameraControls) permitSetting(id uint32) error {
 	switch {
 	case c.locked:
 		return errLocked
+	case c.isLocked():
+		return fmt.Errorf("%w: %w", capture.ErrControlLocked, errNotGranted)
 	case c.state.Path == "":
 		return fmt.Errorf("set control: %w; plug it in again", capture.ErrGone)
 	case control.IsOwners():

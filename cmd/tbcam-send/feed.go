@@ -54,7 +54,7 @@ type encoding struct {
 func newFeed(offer *offer, cameras *openCameras, base capture.Want, kind codec.Kind, quality int, log *slog.Logger) *feed {
 	f := &feed{
 		kind: kind, quality: quality, limit: &limit{}, log: log, box: capture.NewMailbox(),
-		controls: &cameraControls{log: log, report: func(transport.Controls) {}},
+		controls: &cameraControls{grants: &offer.grants, log: log, report: func(transport.Controls) {}},
 	}
 	f.camera = newSupervisor(f, offer, cameras, base)
 	return f
@@ -110,7 +110,11 @@ func (f *feed) closeCamera() {
 
 // SetControl implements transport.Producer.
 func (f *feed) SetControl(s capture.Setting) (capture.Setting, error) {
-	return f.controls.setControl(s)
+	granted, err := f.controls.setControl(s)
+	if err == nil {
+		f.camera.cameras.witness.controlSet(f.controls.cameraName(), f.controls.describe(granted))
+	}
+	return granted, err
 }
 
 // attachSource makes the encoder for a camera that was opened for a request.

@@ -18,6 +18,7 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/transport"
+	"github.com/tbcam/tbcam/transport/trust"
 )
 
 // version is set by the Makefile.
@@ -29,6 +30,8 @@ func main() { cli.Main(newCommand()) }
 type options struct {
 	stream   string
 	allow    cli.AllowFlag
+	trust    cli.TrustFlags
+	onCamera string
 	cameras  []string
 	want     cli.WantFlags
 	codec    string
@@ -68,7 +71,9 @@ stopped, through any number of viewers and unplugged cables.`,
 	f := c.Flags()
 	f.StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage)
 	o.allow.Register(f)
+	o.trust.Register(f, "send to any viewer, paired or not, at the other end of a device")
 	f.StringArrayVar(&o.cameras, "camera", nil, "`CAMERA` to offer: auto (all in colour), a device, part of a name, pattern, pattern2 or pattern-photo (repeatable)")
+	f.StringVar(&o.onCamera, "on-camera", "", "`COMMAND` for the shell when a camera is turned on or off (TBCAM_STATE=on or off, TBCAM_PEER), for instance for a lamp")
 	o.want.RegisterMode(f)
 	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber: a number or part of a name; list shows them")
 	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; see list")
@@ -81,8 +86,10 @@ stopped, through any number of viewers and unplugged cables.`,
 	o.controls.registerFlags(f)
 	o.stats.Register(f)
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more details")
-	c.AddCommand(listCommand())
+	c.AddCommand(listCommand(), pairCommand(&o))
 	cli.AddSetup(c, false)
+	cli.AddPeers(c, trust.RoleViewer)
+	cli.AddLog(c)
 	cli.AddManual(c)
 	return c
 }
@@ -124,8 +131,6 @@ func runSender(ctx context.Context, o options) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	c := &catalogue{ctx: ctx, first: feed, log: log}
-	c.launch(feed)
-	defer c.close()
 	feed.limit.timeUp = func() {
 		if c.isIdle() {
 			end()
@@ -134,6 +139,13 @@ func runSender(ctx context.Context, o options) error {
 	sender := &transport.Sender{
 		Link: link, Catalogue: c, Program: "tbcam-send", Version: version, Log: log, Sent: c.sent,
 	}
+	witness, err := o.guard(sender, c, log)
+	if err != nil {
+		return err
+	}
+	defer witness.close() // which sees that the cameras are turned off
+	c.launch(feed)
+	defer c.close()
 	defer o.stats.Start(os.Stdout, c.summaries)()
 	return cli.Mark(sender.Run(ctx), cli.ErrStream)
 }
@@ -142,6 +154,10 @@ func runSender(ctx context.Context, o options) error {
 const plainWire = "mjpeg"
 
 func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *slog.Logger) error {
+	// Nobody proves anything to it: so it is a person's explicit wish.
+	if cli.NeedsTrust(o.stream) && !o.trust.AllowUnpaired() && cli.OpenTerminal() == nil {
+		return cli.Mark(errors.New("--wire mjpeg to a device sends to whoever is there; confirm it with --allow-unpaired"), cli.ErrUsage)
+	}
 	link, err := cli.PlainLink(o.stream, o.allow, log)
 	if err != nil {
 		return err
@@ -149,6 +165,11 @@ func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *s
 	defer link.Close()
 	log.Info("sending plain MJPEG of "+offer, "stream", o.stream)
 	figures := newMeter(feed)
+	witness, err := o.guardPlain(&catalogue{ctx: ctx, first: feed, log: log}, log)
+	if err != nil {
+		return err
+	}
+	defer witness.close() // which sees that the camera is turned off
 	feed.report = func(transport.Status) {}
 	feed.camera.startServing(ctx)
 	defer feed.closeCamera()

@@ -14,6 +14,7 @@ import (
 type offer struct {
 	drivers []capture.Driver
 	names   []string // at least one; "" stands for all ordinary cameras
+	grants  grants   // of the present viewer
 }
 
 // newOffer takes the values of --camera.
@@ -37,6 +38,9 @@ func (o *offer) isOpen() bool { return slices.Contains(o.names, "") }
 // chooseMode finds a camera and its mode: the camera that was used last, if any.
 func (o *offer) chooseMode(want capture.Want, last hostCamera) (hostCamera, capture.Mode, error) {
 	c, err := o.findCamera(want.Camera, last)
+	if err == nil && !o.grants.allowsCamera(c.Device) {
+		err = &refusal{errNotGranted.Error()}
+	}
 	if err == nil {
 		c, err = c.selectInput(want.Input, want.Standard)
 	}
@@ -67,6 +71,9 @@ func (o *offer) findCamera(name string, last hostCamera) (hostCamera, error) {
 func (o *offer) findFirst() (c hostCamera, err error) {
 	for _, name := range o.names {
 		found, missing := o.findNamed(name)
+		if missing == nil && !o.grants.allowsCamera(found.Device) {
+			missing = o.findGranted(name, &found)
+		}
 		if missing == nil {
 			return found, nil
 		}
@@ -75,6 +82,21 @@ func (o *offer) findFirst() (c hostCamera, err error) {
 		}
 	}
 	return hostCamera{}, err
+}
+
+// findGranted finds another camera of a name, which the viewer may have.
+func (o *offer) findGranted(name string, found *hostCamera) error {
+	cameras, err := o.listNamed(name)
+	for _, c := range cameras {
+		if o.grants.allowsCamera(c.Device) {
+			*found = c
+			return nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return &refusal{errNotGranted.Error()}
 }
 
 // findNamed returns the camera that the owner of this host means. Any device may be
@@ -143,7 +165,7 @@ func (o *offer) listOffered() ([]hostCamera, error) {
 		cameras, err := o.listNamed(name)
 		errs = append(errs, err)
 		for _, c := range cameras {
-			if !slices.ContainsFunc(list, c.isSame) {
+			if o.grants.allowsCamera(c.Device) && !slices.ContainsFunc(list, c.isSame) {
 				list = append(list, c)
 			}
 		}

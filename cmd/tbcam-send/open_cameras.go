@@ -16,6 +16,7 @@ const freeWait = 5 * time.Second
 // openCameras is which stream has which camera open: a camera is open once, however
 // many streams ask for it.
 type openCameras struct {
+	witness  *witness          // of what is on; nil in tests
 	openings ratelimit.Limiter // what requests may cost, over all streams; a change of mode is none
 
 	mu    sync.Mutex

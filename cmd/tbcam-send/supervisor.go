@@ -352,6 +352,7 @@ func (s *supervisor) turnOn(r *request, camera hostCamera, mode capture.Mode) er
 	}
 	s.feed.log.Info("camera is on", "camera", camera.Name, "mode", source.Mode())
 	s.open = newOpening(camera, mode, source, s.feed.controls.attachCamera(camera), s.feed.putFrame)
+	s.cameras.witness.cameraOn(s, camera, source.Mode())
 	s.last, s.lastError = camera, ""
 	s.reportStatus(r, transport.Status{State: transport.Running})
 	return nil
@@ -384,6 +385,7 @@ func (s *supervisor) turnOff() {
 		s.feed.log.Warn("close camera", "err", err)
 	}
 	s.cameras.free(s)
+	s.cameras.witness.cameraOff(s)
 	s.feed.detachSource(o.source)
 	s.feed.health.noteFrame(nil)
 	s.feed.log.Info("camera is off", "camera", o.camera.Name)

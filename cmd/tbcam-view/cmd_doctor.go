@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/tbcam/tbcam/capture/v4l2"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/cmd/internal/doctor"
+	"github.com/tbcam/tbcam/transport/trust"
 )
 
 func doctorCommand() *cobra.Command {
@@ -19,21 +21,49 @@ func doctorCommand() *cobra.Command {
 		Long: `Looks at both ways to applications: the v4l2loopback module, its version and
 options, its device nodes and your permissions, Secure Boot and DKMS; and PipeWire,
 WirePlumber, the camera portal and its permissions, the switches of Chromium and
-Firefox; Flatpak and Snap. It prints what fixes each problem, and changes nothing.
-Exit code 7 means that video calls will work in neither way.`,
+Firefox; Flatpak and Snap; and at your key and paired computers. It prints what fixes each problem, and changes nothing.
+Exit code 7 means that video calls will work in neither way, or that no sender at a
+device can be proven.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			home, _ := os.UserHomeDir() // without one it has no Flatpaks
 			m := doctor.Machine{Root: cli.Root(), Home: home, Nodes: v4l2.Loopbacks, Session: doctor.ProbeSession(c.Context())}
-			findings := m.Examine()
+			findings := append(m.Examine(), examineKeys()...)
 			err := cli.WritePrintable(c.OutOrStdout(), func(w io.Writer) error { return doctor.Print(w, findings) })
 			if err != nil {
 				return err
 			}
 			if !doctor.Works(findings) {
-				return cli.Mark(errors.New("video calls will not work: fix the problems marked WRONG, of v4l2loopback or of PipeWire"), cli.ErrSink)
+				return cli.Mark(errors.New("video calls will not work: fix the problems marked WRONG"), cli.ErrSink)
 			}
 			return nil
 		},
 	}
+}
+
+// examineKeys looks at the user's key and paired senders.
+func examineKeys() []doctor.Finding {
+	dir, err := trust.DefaultDir()
+	if err != nil {
+		return []doctor.Finding{keyProblem(err)}
+	}
+	peers, problems := trust.Inspect(dir)
+	var findings []doctor.Finding
+	for _, err := range problems {
+		findings = append(findings, keyProblem(err))
+	}
+	if len(findings) > 0 {
+		return findings
+	}
+	senders := 0
+	for _, p := range peers {
+		if p.Role == trust.RoleSender {
+			senders++
+		}
+	}
+	return []doctor.Finding{{What: fmt.Sprintf("the files of keys in %s are in order; paired senders: %d", dir, senders)}}
+}
+
+func keyProblem(err error) doctor.Finding {
+	return doctor.Finding{Grade: doctor.Bad, What: "senders at devices are refused: " + err.Error(), Remedy: cli.Remedy(err)}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/sink/window"
 	"github.com/tbcam/tbcam/sink/window/shm"
+	"github.com/tbcam/tbcam/transport/trust"
 )
 
 // version is set by the Makefile.
@@ -24,6 +25,7 @@ func main() { cli.Main(newCommand()) }
 type options struct {
 	stream        string
 	allow         cli.AllowFlag
+	trust         cli.TrustFlags
 	want          cli.WantFlags
 	window        bool
 	virtualCamera virtualCameraFlags
@@ -81,6 +83,7 @@ func newCommand() *cobra.Command {
 	f := c.Flags()
 	c.PersistentFlags().StringVar(&o.stream, "stream", cli.DefaultStream, cli.StreamUsage+" (the viewer listens there)")
 	o.allow.Register(c.PersistentFlags())
+	o.trust.Register(c.PersistentFlags(), "take frames of any sender, paired or not, at the other end of a device")
 	o.want.Register(f, "camera to use: auto, a device, part of a name, or pattern")
 	f.BoolVar(&o.window, "window", false, "show a window; default if there is a display and no other output")
 	o.virtualCamera.register(f)
@@ -93,8 +96,9 @@ func newCommand() *cobra.Command {
 	o.controls.registerFlags(f)
 	o.stats.Register(f)
 	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "log more details")
-	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand())
+	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand(), pairCommand(&o))
 	cli.AddSetup(c, true)
+	cli.AddPeers(c, trust.RoleSender)
 	cli.AddManual(c)
 	return c
 }

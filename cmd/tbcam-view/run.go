@@ -63,12 +63,17 @@ func viewUntil(ctx context.Context, o options, c *completion) error {
 	}
 	defer o.stats.Start(o.statsOutput(), func() []meter.Summary { return []meter.Summary{r.summarize()} })()
 	r.log.Info("waiting for tbcam-send", "stream", o.stream)
-	r.bridge.showNotice(sink.Notice{
-		Heading: "Waiting for the camera", Brief: waitingForSender,
-		Detail: "Start tbcam-send on the other computer · stream “" + o.stream + "”\n\nH help, Q quit",
-	})
+	r.bridge.showNotice(r.waitingNotice())
 	defer context.AfterFunc(ctx, r.hurryDecoder)()
 	return r.runResult(ctx, limited, r.receiveFrames())
+}
+
+// waitingNotice returns what is shown until a sender is connected.
+func (r *run) waitingNotice() sink.Notice {
+	return sink.Notice{
+		Heading: "Waiting for the camera", Brief: waitingForSender,
+		Detail: "Start tbcam-send on the other computer · stream “" + r.o.stream + "”\n\nH help, Q quit",
+	}
 }
 
 // decodeWait is how long decoding may go on after a signal.
@@ -99,6 +104,7 @@ func (r *run) connectBridge(c bridgeConfig) error {
 	r.mu.Lock() // a run that is left may be asked for its result now
 	r.bridge = bridge
 	r.mu.Unlock()
+	r.stream.screen = newPairingScreen(bridge.showNotice, r.waitingNotice())
 	return cli.Mark(r.openOutputs(), cli.ErrSink)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/tbcam/tbcam/sink/hub"
 	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/tbdev"
+	"github.com/tbcam/tbcam/transport/trust"
 )
 
 // sharedStream is the stream of --stream, which the viewers of this host share: over the
@@ -23,6 +24,8 @@ type sharedStream struct {
 	receiver *transport.Receiver
 	line     *hub.Line // nil: a pipe, which is not shared
 	link     transport.Link
+	pairing  *cli.Pairing // nil: nobody is to be paired
+	screen   *pairingScreen
 	closing  sync.Once
 	closed   error // what that ended with
 }
@@ -40,6 +43,9 @@ func (o *options) openStream(pool *capture.Pool, log *slog.Logger) (*sharedStrea
 	s.receiver = &transport.Receiver{
 		Link: s.link, Pool: pool, Program: "tbcam-view", Version: version, Log: log, Plain: plain.takeFrame,
 	}
+	if err := s.guard(o, log); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
 	s.Hub, err = hub.New(s.receiver, log)
 	if err == nil && s.line != nil {
 		s.Window, s.Attached = func() int { return s.window(o) }, s.attached
@@ -50,6 +56,21 @@ func (o *options) openStream(pool *capture.Pool, log *slog.Logger) (*sharedStrea
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
+}
+
+// guard has the receiver take frames of paired senders only, where its link needs that.
+func (s *sharedStream) guard(o *options, log *slog.Logger) error {
+	config, err := o.trust.Config(o.stream)
+	if err != nil || config.Store == nil {
+		return err
+	}
+	pairing := cli.OpenPairing(config.Store, trust.RoleSender, o.stream, log)
+	s.pairing = pairing
+	s.receiver.Trust = func() trust.ViewerConfig {
+		return trust.ViewerConfig{Config: config, Prompt: s.screen.promptWith(pairing.ViewerPrompt())}
+	}
+	s.receiver.Trusted, s.receiver.Refused = pairing.HandleTrusted, pairing.HandleRefused
+	return nil
 }
 
 func (s *sharedStream) openLink(o *options, log *slog.Logger) (err error) {
@@ -99,6 +120,6 @@ func (s *sharedStream) run(ctx context.Context) error {
 
 // close gives the stream up. It is idempotent.
 func (s *sharedStream) close() error {
-	s.closing.Do(func() { s.closed = s.link.Close() })
+	s.closing.Do(func() { s.closed = errors.Join(s.link.Close(), s.pairing.Close()) })
 	return s.closed
 }

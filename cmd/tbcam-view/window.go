@@ -38,6 +38,9 @@ type windowActions struct {
 	toggleRecording func() (string, error)
 	// setControl has a control set. failed may be called later, from any goroutine.
 	setControl func(id uint32, value int64, failed func(error))
+	// confirmPairing confirms the sender that is being paired, and reports whether there is
+	// one.
+	confirmPairing func() bool
 }
 
 // windowOutput keeps a window open: it acts on its keys, and opens it again, with
@@ -89,14 +92,18 @@ func windowOutputs(r *run, _ func(*capture.Frame)) ([]sink.Output, error) {
 	}
 	c := windowConfig{
 		log: r.log, pool: r.pool, shown: r.meter.Add, summary: r.summarize, ending: r.ending,
-		actions: windowActions{setControl: r.bridge.setControlFromWindow},
+		actions: windowActions{setControl: r.bridge.setControlFromWindow, confirmPairing: r.stream.screen.confirm},
 		alone:   func() bool { return r.fanout.Left() == 1 },
 	}
 	if r.o.record.path != "" {
 		c.actions.toggleRecording = r.toggleRecording
 	}
 	var s *windowOutput
-	c.end = func(err error) { r.fanout.End(s, err) }
+	c.end = func(err error) {
+		r.stream.screen.setWindow(false)
+		r.fanout.End(s, err)
+	}
+	r.stream.screen.setWindow(true)
 	s = newWindowOutput(c)
 	return []sink.Output{s}, nil
 }
@@ -251,6 +258,8 @@ func (s *windowOutput) handleEvent(w *window.Window, e window.Event) {
 		s.toggleRecording(w)
 	case window.SetControl:
 		s.setControl(w, e)
+	case window.Confirm:
+		s.confirmPairing(w)
 	case window.Quit:
 		s.handleQuit()
 	}
@@ -286,6 +295,13 @@ func (s *windowOutput) toggleRecording(w *window.Window) {
 		text = err.Error()
 	}
 	w.Notice(capitalizeFirst(text))
+}
+
+// confirmPairing confirms the sender that is being paired.
+func (s *windowOutput) confirmPairing(w *window.Window) {
+	if !s.actions.confirmPairing() {
+		w.Notice("No sender waits to be confirmed")
+	}
 }
 
 func (s *windowOutput) setControl(w *window.Window, e window.Event) {

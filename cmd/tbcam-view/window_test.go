@@ -25,10 +25,17 @@ type far struct {
 	control   capture.Control
 	recording bool
 	refuses   bool
+	confirmed bool
 }
 
 func (f *far) actions() windowActions {
 	return windowActions{
+		confirmPairing: func() bool {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.confirmed = true
+			return true
+		},
 		toggleRecording: func() (string, error) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
@@ -123,6 +130,9 @@ func TestActions(t *testing.T) {
 	display.Xdotool(t, "key", "v")
 	f.is(t, "a recording", func() bool { return f.recording })
 	shows("the red dot", 584, 22, func(c color.RGBA) bool { return c.R > 200 && c.G < 120 })
+
+	display.Xdotool(t, "key", "p")
+	f.is(t, "a confirmed sender", func() bool { return f.confirmed })
 
 	display.Xdotool(t, "key", "c")
 	display.Xdotool(t, "key", "End")

@@ -56,6 +56,7 @@ var acts = map[string]func(*game) error{
 	"space":  func(g *game) error { g.setFrozen(!g.over.frozen); return nil },
 	"s":      func(g *game) error { return g.sendReport(shm.Report{Action: shm.Snapshot}) },
 	"v":      func(g *game) error { return g.sendReport(shm.Report{Action: shm.Record}) },
+	"p":      func(g *game) error { return g.sendReport(shm.Report{Action: shm.Confirm}) },
 	"i":      (*game).nextStatistics,
 	"c":      func(g *game) error { g.setPanel(!g.over.panel); return nil },
 	"t":      func(g *game) error { g.keepOnTop(); return nil },

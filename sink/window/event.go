@@ -40,6 +40,7 @@ const (
 	Record
 	Statistics
 	SetControl
+	Confirm
 	Quit
 )
 
@@ -82,6 +83,8 @@ func (w *Window) handleReport(r shm.Report) error {
 		w.deliverEvent(Event{Kind: Statistics, On: r.On})
 	case shm.SetControl:
 		w.deliverEvent(Event{Kind: SetControl, Control: r.Control, Value: r.Value})
+	case shm.Confirm:
+		w.deliverEvent(Event{Kind: Confirm})
 	case shm.Quit:
 		w.noteEnd(ErrClosed)
 		w.deliverEvent(Event{Kind: Quit})

@@ -34,6 +34,7 @@ func TestKeys(t *testing.T) {
 	}{
 		{"s", Event{Kind: Snapshot, Sequence: shown.Sequence, At: shown.At}},
 		{"v", Event{Kind: Record}},
+		{"p", Event{Kind: Confirm}},
 		{"i", Event{Kind: Statistics, On: true}},
 		{"i", Event{}}, // more of them
 		{"i", Event{Kind: Statistics}},

@@ -141,7 +141,7 @@ func (l *Link) releaseLock() error {
 // Properties returns all of them: a device opens whether or not the peer did, and its
 // driver may lose packets, repeat old ones, and lose count of them in a suspend.
 func (l *Link) Properties() transport.Properties {
-	return transport.Properties{Greets: true, Checksums: true, Stale: true, Stillness: true}
+	return transport.Properties{Greets: true, Checksums: true, Stale: true, Stillness: true, Strangers: true}
 }
 
 // Close waits until the device is closed, and gives it up.

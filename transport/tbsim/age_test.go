@@ -144,6 +144,7 @@ func runSession(ctx context.Context, t *testing.T, l []transport.Link, c *camera
 	log := slog.New(slog.DiscardHandler)
 	sender := &transport.Sender{Link: l[0], Catalogue: &transport.Single{Producer: c}, Log: log}
 	receiver := &transport.Receiver{Link: l[1], Pool: &pool, Log: log}
+	paired.Guard(sender, receiver)
 	watchStream(t, receiver, s)
 	var programs sync.WaitGroup
 	for _, run := range []func(context.Context) error{sender.Run, receiver.Run} {

@@ -58,6 +58,7 @@ func TestFewLargeCalls(t *testing.T) {
 		l := []*tbdev.Link{link(theSender, &writes, &answers), link(theViewer, &control, &reads)}
 		sender := &transport.Sender{Link: l[theSender], Catalogue: &transport.Single{Producer: film}, Log: log}
 		receiver := &transport.Receiver{Link: l[theViewer], Pool: &pool, Log: log}
+		paired.Guard(sender, receiver)
 		watchStream(t, receiver, a)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()

@@ -155,9 +155,12 @@ func (s *stage) runner(i int, link transport.Link) func(context.Context) error {
 		for _, stream := range s.streams {
 			catalogue.Producers = append(catalogue.Producers, &stream.film.Producer)
 		}
-		return (&transport.Sender{Link: link, Catalogue: catalogue, Log: log}).Run
+		sender := &transport.Sender{Link: link, Catalogue: catalogue, Log: log}
+		paired.Guard(sender, nil)
+		return sender.Run
 	}
 	receiver := &transport.Receiver{Link: link, Pool: &s.pool, Log: log}
+	paired.Guard(nil, receiver)
 	for _, stream := range s.streams {
 		watchStream(s.T, receiver, stream.audience)
 	}

@@ -139,6 +139,7 @@ func show(t *testing.T, c *Cable, late time.Duration, during func(*audience)) {
 	var pool capture.Pool
 	sender := &transport.Sender{Link: l[0], Catalogue: &transport.Single{Producer: film}, Log: slog.New(slog.DiscardHandler)}
 	receiver := &transport.Receiver{Link: l[1], Pool: &pool, Log: slog.New(slog.DiscardHandler)}
+	paired.Guard(sender, receiver)
 	watchStream(t, receiver, a)
 	ctx, cancel := context.WithCancel(t.Context())
 	var programs sync.WaitGroup

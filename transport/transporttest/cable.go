@@ -90,7 +90,7 @@ func (e *End) Open(ctx context.Context) (transport.Conn, error) {
 // Properties implements transport.Link: none, or all where the cable is a Device.
 func (e *End) Properties() transport.Properties {
 	device := e.cable.Device
-	return transport.Properties{Greets: device, Checksums: device, Stale: device, Stillness: device}
+	return transport.Properties{Greets: device, Checksums: device, Stale: device, Stillness: device, Strangers: device}
 }
 
 // Opened returns how often the end was opened.

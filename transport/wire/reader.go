@@ -76,7 +76,7 @@ func (r *Reader) Next() (Header, []byte, error) {
 			return h, payload, nil
 		case errors.Is(err, ErrVersion):
 			return Header{}, nil, err
-		case short && !h.isChecked() && r.end-r.start >= HeaderSize+FrameHeaderSize:
+		case short && h.isDirect() && r.end-r.start >= HeaderSize+FrameHeaderSize:
 			payload = r.buf[r.start+HeaderSize : r.end]
 			r.start, r.rest = r.end, h.Length-len(payload)
 			return h, payload, nil
@@ -92,6 +92,15 @@ func (r *Reader) Next() (Header, []byte, error) {
 			r.resynchronise()
 		}
 	}
+}
+
+// Reject takes back the last record, whose seal is wrong: it counts as damaged, and the
+// next good record may be inside of what seemed to be its payload.
+func (r *Reader) Reject(h Header) {
+	r.start -= HeaderSize + h.Length
+	r.damage.Records++
+	r.countVain(h, ErrChecksum)
+	r.resynchronise()
 }
 
 // Rest returns how many bytes of the last payload Next did not return.

@@ -58,10 +58,11 @@ const (
 	ByeAck                   // both: the end was read
 	Set                      // V: settings of the camera's controls
 	Controls                 // S: the camera's controls, and answers to settings
+	Auth                     // both: proof of a key, and what an end has decided of the peer
 )
 
 var typeNames = [...]string{"", "hello", "welcome", "ping", "pong", "start", "stop", "credit",
-	"mode", "frame", "status", "list", "camera", "bye", "bye-ack", "set", "controls"}
+	"mode", "frame", "status", "list", "camera", "bye", "bye-ack", "set", "controls", "auth"}
 
 // String returns the name of the type in SPEC.md.
 func (t Type) String() string {
@@ -76,11 +77,13 @@ type Flags uint16
 
 // First and Last mark the pieces of a frame, and Last the last camera of a list.
 // Unchecked marks a Frame whose payload has no checksum, since the link keeps bytes whole,
-// as sockets do and cables do not.
+// as sockets do and cables do not. Sealed marks a record whose payload is sealed: that
+// has no checksum either, since its seal is one.
 const (
 	First Flags = 1 << iota
 	Last
 	Unchecked
+	Sealed
 )
 
 // Header is the header of a record, all but the parts that Append computes.
@@ -92,10 +95,13 @@ type Header struct {
 	Session  uint32 // chosen by the sender, never 0
 	Sequence uint32 // counts the records of one direction since the line was opened
 	Length   int    // of the payload, in bytes
-	checksum uint32 // CRC32C of the payload, 0 if Unchecked
+	checksum uint32 // CRC32C of the payload, 0 if Unchecked or Sealed
 }
 
-func (h Header) isChecked() bool { return h.Type != Frame || h.Flags&Unchecked == 0 }
+func (h Header) isChecked() bool { return h.Flags&Sealed == 0 && !h.isDirect() }
+
+// isDirect reports whether the payload can be used before all of it has come.
+func (h Header) isDirect() bool { return h.Type == Frame && h.Flags&(Unchecked|Sealed) == Unchecked }
 
 // Errors of Parse.
 var (
@@ -119,6 +125,15 @@ func AppendHeader(b []byte, h Header, payload ...[]byte) []byte {
 		}
 	}
 	start := len(b)
+	h.Length = length
+	b = h.AppendBound(b)
+	b = binary.LittleEndian.AppendUint32(b, sum)
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
+}
+
+// AppendBound appends the beginning of the header, up to the checksums: what of it a
+// seal is bound to.
+func (h Header) AppendBound(b []byte) []byte {
 	b = append(b, magic...)
 	b = append(b, cmp.Or(h.Version, Version), byte(h.Type))
 	b = binary.LittleEndian.AppendUint16(b, uint16(h.Flags))
@@ -126,9 +141,7 @@ func AppendHeader(b []byte, h Header, payload ...[]byte) []byte {
 	b = binary.LittleEndian.AppendUint16(b, 0)
 	b = binary.LittleEndian.AppendUint32(b, h.Session)
 	b = binary.LittleEndian.AppendUint32(b, h.Sequence)
-	b = binary.LittleEndian.AppendUint32(b, uint32(length))
-	b = binary.LittleEndian.AppendUint32(b, sum)
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
+	return binary.LittleEndian.AppendUint32(b, uint32(h.Length))
 }
 
 // Append appends a whole record.

@@ -38,7 +38,7 @@ var cases = []struct {
 	{"bye-ack", Header{Type: ByeAck, Session: 7, Sequence: 12}, nil},
 	{"set", Header{Type: Set, Stream: 1, Session: 7, Sequence: 13}, []byte(`{"have":1,"set":[{"number":1,"id":9963776,"value":5}]}`)},
 	{"controls", Header{Type: Controls, Stream: 1, Session: 7, Sequence: 14}, []byte(`{"number":2,"camera":"HD Webcam","opening":1,"answers":[{"number":1,"granted":{"id":9963776,"value":5}}]}`)},
-	{"unknown", Header{Type: 255, Flags: 0xffff, Stream: 0xffff, Session: math.MaxUint32, Sequence: math.MaxUint32}, []byte{0}},
+	{"unknown", Header{Type: 255, Flags: ^Sealed, Stream: 0xffff, Session: math.MaxUint32, Sequence: math.MaxUint32}, []byte{0}},
 }
 
 var frameHeader = FrameHeader{
@@ -151,7 +151,7 @@ func TestParseHostile(t *testing.T) {
 }
 
 func TestTypeString(t *testing.T) {
-	for typ, want := range map[Type]string{Hello: "hello", ByeAck: "bye-ack", 0: "type 0", Controls: "controls", Controls + 1: "type 17", 255: "type 255"} {
+	for typ, want := range map[Type]string{Hello: "hello", ByeAck: "bye-ack", 0: "type 0", Controls: "controls", Auth: "auth", Auth + 1: "type 18", 255: "type 255"} {
 		if got := typ.String(); got != want {
 			t.Errorf("%d: got %q, want %q", uint8(typ), got, want)
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/tbcam/tbcam/sink/virtualcam/v4l2node"
 	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/tbdev"
+	"github.com/tbcam/tbcam/transport/trust"
 	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
@@ -163,19 +164,51 @@ var remedies = []struct {
 	{tbdev.ErrNoHopIDs, "run tbcam-view setup on the other host"},
 	{tbdev.ErrLocked, "end that process"},
 	{tbdev.ErrInUse, "end the programs that have the stream open"},
+	{trust.ErrNotPairing, pairBoth},
+	{trust.ErrPeerRefused, pairBoth},
+	{trust.ErrMode, "run: chmod go-rwx FILE"},
+	{trust.ErrOwner, "run it as that user, or run: sudo chown USER FILE"},
+	{trust.ErrDamaged, "restore it from a backup; or remove it, and pair again"},
+	{trust.ErrNoDir, "set XDG_STATE_HOME"},
+	{trust.ErrNoPeer, "the command peers lists them"},
+	{trust.ErrFingerprint, "the command peers self prints it on the other computer"},
+	{trust.ErrNameTaken, "if that computer has a new key, run the command peers forget, and pair again"},
 	{hub.ErrConflict, "leave --size, --fps and --format out, or change it for all viewers with tbcam-view mode"},
 	{transport.ErrNoRemoteControl, "update tbcam-send on the other host"},
 	{transport.ErrOlderPeer, "update it"},
 }
 
+// pairBoth is what pairs two computers.
+const pairBoth = "run tbcam-send pair on the camera's host, and tbcam-view pair at the other end"
+
 // remedyOf returns the remedy of an error, behind a semicolon.
 func remedyOf(err error) string {
 	for _, r := range remedies {
 		if errors.Is(err, r.err) {
-			return "; " + r.text
+			return "; " + placeholders(err).Replace(r.text)
 		}
 	}
 	return ""
+}
+
+// Remedy returns what helps against an error, "" if nothing is known.
+func Remedy(err error) string { return strings.TrimPrefix(remedyOf(err), "; ") }
+
+// placeholders fills in what a remedy of a file needs: its path, and the user's name.
+func placeholders(err error) *strings.Replacer {
+	var file *trust.FileError
+	if !errors.As(err, &file) {
+		return strings.NewReplacer()
+	}
+	return strings.NewReplacer("FILE", quoteShell(file.Path), "USER", unixsock.UserName(uint32(os.Geteuid())))
+}
+
+// quoteShell writes a path so that a shell takes it as one word.
+func quoteShell(path string) string {
+	if !strings.ContainsAny(path, " \t\n'\"\\$`&;|<>()*?[]#~!{}") {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
 // PrintError prints an error with its remedy in one line.

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,7 +27,7 @@ const Stream = 1
 // session; without them the Peer sends nothing by itself. Write and what begins with
 // it may be called by any goroutine; their error means that the program hung up.
 type Peer struct {
-	conn   net.Conn
+	conn   conn
 	reader *wire.Reader
 	begun  time.Time
 	credit atomic.Uint64 // the last one that was read
@@ -36,13 +38,30 @@ type Peer struct {
 	sequence uint32 // of the next record
 }
 
+// conn is a socket, or a device.
+type conn interface {
+	io.ReadWriteCloser
+	SetDeadline(time.Time) error
+}
+
+// OpenDevice opens one end of a stream device, for a time: the program at the other end
+// does not notice when a Peer closes it.
+func OpenDevice(t testing.TB, path string, patience time.Duration) *Peer {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newPeer(t, file, patience)
+}
+
 // Dial connects to the tbcam-view that listens at path, for which it waits.
 func Dial(t testing.TB, path string) *Peer {
 	t.Helper()
 	for end := time.Now().Add(patience / 4); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.Dial("unix", path)
 		if err == nil {
-			return newPeer(t, conn)
+			return newPeer(t, conn, patience)
 		}
 		if time.Now().After(end) {
 			t.Fatalf("connect to tbcam-view: %v", err)
@@ -74,10 +93,10 @@ func (l *Listener) Accept() *Peer {
 	if err != nil {
 		l.t.Fatalf("wait for tbcam-send: %v", err)
 	}
-	return newPeer(l.t, conn)
+	return newPeer(l.t, conn, patience)
 }
 
-func newPeer(t testing.TB, conn net.Conn) *Peer {
+func newPeer(t testing.TB, conn conn, patience time.Duration) *Peer {
 	t.Cleanup(func() { conn.Close() })
 	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)

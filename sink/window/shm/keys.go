@@ -18,6 +18,7 @@ var Keys = []Key{
 	{"V", "start or stop recording"},
 	{"I", "statistics: line, graph, off"},
 	{"C", "camera controls"},
+	{"P", "confirm a new sender"},
 	{"T", "always on top"},
 	{"B", "hide border"},
 	{"H", "this help"},

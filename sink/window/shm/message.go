@@ -73,5 +73,6 @@ const (
 	Record     Action = "record"     // begin or end it
 	Statistics Action = "statistics" // On: they are looked at
 	SetControl Action = "control"
+	Confirm    Action = "confirm" // confirm the sender that is being paired
 	Quit       Action = "quit"
 )

@@ -22,6 +22,7 @@ import (
 	"github.com/tbcam/tbcam/fixtures/vm"
 	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/tbdev"
+	"github.com/tbcam/tbcam/transport/trust"
 )
 
 // A camera and a viewer that is three times slower, both slow enough that the
@@ -90,13 +91,28 @@ func setRings(t *testing.T, packets int) {
 	}
 }
 
+// strangerTrust proves a key that nobody knows, and takes any sender.
+func strangerTrust(t *testing.T) func() trust.ViewerConfig {
+	store, err := trust.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := store.Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() trust.ViewerConfig {
+		return trust.ViewerConfig{Config: trust.Config{Identity: id, Store: store, AllowUnpaired: true}}
+	}
+}
+
 // ageOfOurs has tbcam-send send to a slow viewer for a while.
 func ageOfOurs(t *testing.T, period time.Duration) []time.Duration {
-	s := theCable.send(t)
+	s := theCable.send(t, "--allow-unpaired")
 	v := &slowViewer{period: period}
 	var pool capture.Pool
 	link := &tbdev.Link{Resolve: func() (string, error) { return theCable.viewer, nil }, Pause: tbdev.ViewerPause, Log: slog.New(slog.DiscardHandler)}
-	r := &transport.Receiver{Link: link, Pool: &pool, Log: link.Log}
+	r := &transport.Receiver{Link: link, Pool: &pool, Log: link.Log, Trust: strangerTrust(t)}
 	stream, err := r.Open(v, transport.Policy{})
 	if err != nil {
 		t.Fatal(err)

@@ -57,14 +57,14 @@ func TestPlayersOverTheCable(t *testing.T) {
 			reader := play(t, fmt.Sprintf(player, theCable.viewer), g)
 			// Packets that come during its open(2) would hold back others indefinitely.
 			harness.WaitUntil(t, "the player to open the stream", func() bool { return holds(reader, theCable.viewer) })
-			harness.Start(t, nil, "tbcam-send", "--wire=mjpeg", "--camera="+camera.path, "--stream="+theCable.sender)
+			harness.Start(t, nil, "tbcam-send", "--wire=mjpeg", "--allow-unpaired", "--camera="+camera.path, "--stream="+theCable.sender)
 			wantInStep(t, camera, g)
 		})
 	}
 	t.Run("from gstreamer", func(t *testing.T) {
 		nodes := vm.Load(t, "v4l2loopback", "devices=2", "exclusive_caps=1,1")
 		camera := newPatternCamera(t, nodes[0])
-		v := harness.StartViewer(t, "--stream="+theCable.viewer, "--virtual-camera="+nodes[1], "--virtual-camera-size=160x120")
+		v := harness.StartViewer(t, "--stream="+theCable.viewer, "--allow-unpaired", "--virtual-camera="+nodes[1], "--virtual-camera-size=160x120")
 		harness.WaitUntil(t, "the viewer to open the stream", func() bool { return holds(v.Cmd, theCable.viewer) })
 		play(t, fmt.Sprintf(gstSender, camera.path, theCable.sender), nil)
 		wantInStep(t, camera, watchCamera(t, nodes[1]))

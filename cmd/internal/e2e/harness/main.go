@@ -30,7 +30,25 @@ func Main(m *testing.M) int {
 		defer os.RemoveAll(dir)
 		Bin = dir
 	}
+	state, err := isolateState()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(state)
 	return m.Run()
+}
+
+// isolateState keeps the keys and peers of this user out of tests: what they pair is in a
+// temporary directory. A guest has a home of its own, which all its tests share.
+func isolateState() (dir string, err error) {
+	if os.Getenv("TBCAM_VM") != "" {
+		return "", nil
+	}
+	if dir, err = os.MkdirTemp("", "tbcam-state-"); err == nil {
+		err = os.Setenv("XDG_STATE_HOME", dir)
+	}
+	return dir, err
 }
 
 // buildPrograms builds the programs into a temporary directory.

@@ -1,0 +1,381 @@
+package local
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
+	"github.com/tbcam/tbcam/fixtures/pty"
+	"github.com/tbcam/tbcam/fixtures/xvfb"
+)
+
+// hosts are two computers with a cable between them, each with keys of its own.
+type hosts struct {
+	*testing.T
+	sender, viewer             string // ends of the cable
+	senderState, viewerState   string
+	senderScreen, viewerScreen *screen // nil: the program has no terminal
+}
+
+func newHosts(t *testing.T) *hosts {
+	h := &hosts{T: t, senderState: t.TempDir(), viewerState: t.TempDir()}
+	h.viewer, h.sender, _ = pty.Pair(t)
+	return h
+}
+
+// run runs a command of a host to its end, and returns what it prints.
+func (h *hosts) run(state, program string, args ...string) string {
+	h.Helper()
+	p := harness.Start(h.T, []string{"XDG_STATE_HOME=" + state}, program, args...)
+	if code := p.WaitExit(); code != 0 {
+		h.Fatalf("%s %q: exit code %d: %s", program, args, code, p.Err.String())
+	}
+	return strings.TrimSpace(p.Out.String())
+}
+
+// start starts both programs. The viewer records so many frames.
+func (h *hosts) start(file, frames string) (sender, viewer *harness.Program) {
+	viewer = harness.Prepare(h.T, "tbcam-view", "--stream="+h.viewer, "--record="+file, "--frames="+frames)
+	viewer.Env = append(viewer.Env, "XDG_STATE_HOME="+h.viewerState)
+	h.viewerScreen.connect(viewer)
+	viewer.Launch()
+	args := append(harness.SmallPattern[:len(harness.SmallPattern):len(harness.SmallPattern)], "--stream="+h.sender)
+	sender = harness.Prepare(h.T, "tbcam-send", args...)
+	sender.Env = append(sender.Env, "XDG_STATE_HOME="+h.senderState)
+	h.senderScreen.connect(sender)
+	sender.Launch()
+	return sender, viewer
+}
+
+// TestStrangersOverADevice: without a terminal both programs refuse a stranger, and name what helps;
+// once each knows the other's key, frames come; who is forgotten is disconnected.
+func TestStrangersOverADevice(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	file := filepath.Join(t.TempDir(), "a.mkv")
+	sender, viewer := h.start(file, "40")
+	for _, p := range []*harness.Program{sender, viewer} {
+		harness.WaitUntil(t, "a refusal", func() bool { return strings.Contains(p.Err.String(), "not paired") })
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("something was recorded")
+	}
+	viewerKey := h.run(h.viewerState, "tbcam-view", "peers", "self")
+	h.run(h.senderState, "tbcam-send", "peers", "add", viewerKey, "desktop")
+	h.run(h.viewerState, "tbcam-view", "peers", "add", h.run(h.senderState, "tbcam-send", "peers", "self"), "laptop")
+	if code := viewer.WaitExit(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	viewer = h.view(file+".2.mkv", "100000")
+	harness.WaitUntil(t, "a recording", func() bool { info, err := os.Stat(file + ".2.mkv"); return err == nil && info.Size() > 50_000 })
+	h.run(h.senderState, "tbcam-send", "peers", "forget", "desktop")
+	harness.WaitUntil(t, "the end of the session", func() bool { return strings.Contains(viewer.Err.String(), "not paired") })
+	log := h.run(h.senderState, "tbcam-send", "log")
+	for want, times := range map[string]int{"refused  key": 1, "paired  desktop": 1, "connected  desktop": 2, "ended  desktop": 2, "forgot  desktop": 1} {
+		if got := strings.Count(log, want); got < times {
+			t.Errorf("the audit log has %q %d times:\n%s", want, got, log)
+		}
+	}
+}
+
+// view starts another viewer, without a terminal.
+func (h *hosts) view(file, frames string) *harness.Program {
+	return harness.Start(h.T, []string{"XDG_STATE_HOME=" + h.viewerState}, "tbcam-view", "--stream="+h.viewer, "--record="+file, "--frames="+frames)
+}
+
+// screen is a terminal with a person in front of it.
+type screen struct {
+	file *os.File // the person's end
+	path string   // the program's end
+
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func newScreen(t *testing.T) *screen {
+	t.Helper()
+	ours, theirs, _ := pty.Pair(t)
+	file, err := os.OpenFile(ours, os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &screen{file: file, path: theirs}
+	go func() { _, _ = io.Copy(s, file) }()
+	t.Cleanup(func() { file.Close() })
+	return s
+}
+
+// Write takes what the program prints.
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+// find returns what a pattern captures of what was printed, "" if it is not there.
+func (s *screen) find(pattern string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := regexp.MustCompile(pattern).FindStringSubmatch(s.text.String())
+	if found == nil {
+		return ""
+	}
+	return found[len(found)-1]
+}
+
+// await waits until a pattern was printed, and returns what it captures.
+func (s *screen) await(t *testing.T, pattern string) string {
+	t.Helper()
+	harness.WaitUntil(t, pattern, func() bool { return s.find(pattern) != "" })
+	return s.find(pattern)
+}
+
+// answer types a line.
+func (s *screen) answer(t *testing.T, line string) {
+	t.Helper()
+	if _, err := s.file.WriteString(line + "\n"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// connect makes it the terminal of a program.
+func (s *screen) connect(p *harness.Program) {
+	if s == nil {
+		return
+	}
+	file, err := os.OpenFile(s.path, os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		panic(err)
+	}
+	p.Stdin, p.Stderr = file, file
+}
+
+// TestPairingInTerminals: the first session asks for the six digits that the viewer shows, the next one
+// for nothing.
+func TestPairingInTerminals(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	h.senderScreen, h.viewerScreen = newScreen(t), newScreen(t)
+	file := filepath.Join(t.TempDir(), "a.mkv")
+	_, viewer := h.start(file, "20")
+	number := h.viewerScreen.await(t, `on the camera's host: (\d{3} \d{3})`)
+	h.senderScreen.await(t, `(Type the six digits)`)
+	wrong := "000000"
+	if number == "000 000" {
+		wrong = "000001"
+	}
+	h.senderScreen.answer(t, wrong)
+	h.senderScreen.await(t, `(another number)`)
+	h.senderScreen.answer(t, number)
+	h.senderScreen.await(t, `(set the camera's controls)`)
+	h.senderScreen.answer(t, "y")
+	h.viewerScreen.await(t, `(Did tbcam-send accept it)`)
+	h.viewerScreen.answer(t, "y")
+	if code := viewer.WaitExit(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	if peers := h.run(h.senderState, "tbcam-send", "peers"); !strings.HasSuffix(peers, "all cameras, control") {
+		t.Errorf("paired are %q", peers)
+	}
+	viewer = h.view(file+".2.mkv", "20")
+	if code := viewer.WaitExit(); code != 0 {
+		t.Errorf("exit code %d afterwards", code)
+	}
+}
+
+// pair runs the pair command of a host in a terminal.
+func (h *hosts) pair(state, program string, args ...string) (*screen, *harness.Program) {
+	s := newScreen(h.T)
+	p := harness.Prepare(h.T, program, append([]string{"pair"}, args...)...)
+	p.Env = append(p.Env, "XDG_STATE_HOME="+state)
+	s.connect(p)
+	p.Launch()
+	return s, p
+}
+
+// pairByNumber has two pair commands pair, by the number that the viewer's shows.
+func (h *hosts) pairByNumber(sender, viewer *screen, commands ...*harness.Program) {
+	h.Helper()
+	number := viewer.await(h.T, `on the camera's host: (\d{3} \d{3})`)
+	sender.await(h.T, `(Type the six digits)`)
+	sender.answer(h.T, number)
+	viewer.await(h.T, `(Did tbcam-send accept it)`)
+	viewer.answer(h.T, "y")
+	for _, p := range commands {
+		if code := p.WaitExit(); code != 0 || !strings.HasPrefix(p.Out.String(), "paired with ") {
+			h.Errorf("%v: exit code %d, %q", p.Args, code, p.Out.String())
+		}
+	}
+}
+
+// TestPairReachesServices: the pair commands pair two programs that run without a terminal, which
+// go on, with rights from flags.
+func TestPairReachesServices(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	file := filepath.Join(t.TempDir(), "a.mkv")
+	sender, viewer := h.start(file, "20")
+	harness.WaitUntil(t, "a refusal", func() bool { return strings.Contains(sender.Err.String(), "tbcam-send pair") })
+	senderScreen, senderPair := h.pair(h.senderState, "tbcam-send", "--control")
+	viewerScreen, viewerPair := h.pair(h.viewerState, "tbcam-view")
+	h.pairByNumber(senderScreen, viewerScreen, senderPair, viewerPair)
+	if code := viewer.WaitExit(); code != 0 {
+		t.Errorf("exit code %d of the viewer that was paired", code)
+	}
+	if peers := h.run(h.senderState, "tbcam-send", "peers"); !strings.HasSuffix(peers, "all cameras, control") {
+		t.Errorf("paired are %q", peers)
+	}
+}
+
+// TestPairAlone: where no program runs, the pair commands pair by themselves.
+func TestPairAlone(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	senderScreen, senderPair := h.pair(h.senderState, "tbcam-send", "--stream="+h.sender, "--camera=C920")
+	viewerScreen, viewerPair := h.pair(h.viewerState, "tbcam-view", "--stream="+h.viewer)
+	h.pairByNumber(senderScreen, viewerScreen, senderPair, viewerPair)
+	if peers := h.run(h.senderState, "tbcam-send", "peers"); !strings.Contains(peers, "C920") {
+		t.Errorf("paired are %q", peers)
+	}
+	if peers := h.run(h.viewerState, "tbcam-view", "peers"); peers == "" {
+		t.Error("the viewer has paired with nobody")
+	}
+}
+
+// TestPairIsRefused: a user who presses Enter ends the pair command, and the service goes on
+// without the peer. Without a terminal, and on a socket, there is nothing to pair.
+func TestPairIsRefused(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	sender, _ := h.start(filepath.Join(t.TempDir(), "a.mkv"), "20")
+	harness.WaitUntil(t, "a refusal", func() bool { return strings.Contains(sender.Err.String(), "tbcam-send pair") })
+	senderScreen, senderPair := h.pair(h.senderState, "tbcam-send")
+	_, _ = h.pair(h.viewerState, "tbcam-view")
+	senderScreen.await(t, `(Type the six digits)`)
+	senderScreen.answer(t, "")
+	if code := senderPair.WaitExit(); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	if peers := h.run(h.senderState, "tbcam-send", "peers"); peers != "" {
+		t.Errorf("paired are %q", peers)
+	}
+	if log := h.run(h.senderState, "tbcam-send", "log"); !strings.Contains(log, "not paired  (not confirmed by the user: declined)") {
+		t.Errorf("the audit log is %q", log)
+	}
+	for _, args := range [][]string{{"pair"}, {"pair", "--stream=unix:/x"}} {
+		if p := harness.Start(t, []string{"XDG_STATE_HOME=" + h.senderState}, "tbcam-send", args...); p.WaitExit() != 2 {
+			t.Errorf("%q: %s", args, p.Err.String())
+		}
+	}
+}
+
+// TestPairingByTheWindow: the window's user confirms the sender by a key, also where a terminal
+// asks, too.
+func TestPairingByTheWindow(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	display := xvfb.Start(t)
+	h.viewerScreen = newScreen(t)
+	viewer := harness.Prepare(t, "tbcam-view", "--stream="+h.viewer, "--window", "--frames=20")
+	viewer.Env = append(viewer.Env, "XDG_STATE_HOME="+h.viewerState, "DISPLAY="+display.Name)
+	h.viewerScreen.connect(viewer)
+	viewer.Launch()
+	service := harness.Start(t, []string{"XDG_STATE_HOME=" + h.senderState}, "tbcam-send", append(harness.SmallPattern[:len(harness.SmallPattern):len(harness.SmallPattern)], "--stream="+h.sender)...)
+	harness.WaitUntil(t, "a refusal", func() bool { return strings.Contains(service.Err.String(), "tbcam-send pair") })
+	senderScreen, senderPair := h.pair(h.senderState, "tbcam-send", "--control=false")
+	number := h.viewerScreen.await(t, `on the camera's host: (\d{3} \d{3})`)
+	senderScreen.await(t, `(Type the six digits)`)
+	senderScreen.answer(t, number)
+	h.viewerScreen.await(t, `(Did tbcam-send accept it)`)
+	display.Xdotool(t, "key", "p")
+	for _, p := range []*harness.Program{senderPair, viewer} {
+		if code := p.WaitExit(); code != 0 {
+			t.Errorf("%v: exit code %d", p.Args, code)
+		}
+	}
+}
+
+// TestOnCamera: a command follows the camera, and learns whom it is on for.
+func TestOnCamera(t *testing.T) {
+	t.Parallel()
+	flag, _ := harness.NewSocket(t)
+	lamp := filepath.Join(t.TempDir(), "lamp")
+	viewer := harness.StartViewer(t, flag, "--record="+t.TempDir()+"/a.mkv", "--frames=5")
+	sender := harness.StartSender(t, flag, "--on-camera", `echo "$TBCAM_STATE $TBCAM_PEER" >>`+lamp)
+	if code := viewer.WaitExit(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	state := func() string { text, _ := os.ReadFile(lamp); return string(text) }
+	harness.WaitUntil(t, "the lamp to go off", func() bool { return state() == "on a viewer on this host\noff \n" })
+	if err := sender.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	sender.WaitExit()
+	if state() != "on a viewer on this host\noff \n" {
+		t.Errorf("the lamp was %q", state())
+	}
+}
+
+// TestPlainMJPEGIsSeen: plain MJPEG to a device needs no proof, so a person has to ask for it, sees that
+// the camera is on, and finds it in the audit log.
+func TestPlainMJPEGIsSeen(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	args := append(harness.SmallPattern[:len(harness.SmallPattern):len(harness.SmallPattern)], "--wire=mjpeg", "--stream="+h.sender, "--frames=5")
+	state := []string{"XDG_STATE_HOME=" + h.senderState}
+	if p := harness.Start(t, state, "tbcam-send", args...); p.WaitExit() != 2 || !strings.Contains(p.Err.String(), "--allow-unpaired") {
+		t.Errorf("without a wish: %s", p.Err.String())
+	}
+	reader, err := os.OpenFile(h.viewer, os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	go func() { _, _ = io.Copy(io.Discard, reader) }()
+	lamp := filepath.Join(t.TempDir(), "lamp")
+	p := harness.Start(t, state, "tbcam-send", append(args, "--allow-unpaired", "--on-camera", `echo "$TBCAM_STATE $TBCAM_PEER" >>`+lamp)...)
+	if code := p.WaitExit(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if text, _ := os.ReadFile(lamp); string(text) != "on whoever reads plain MJPEG\noff \n" {
+		t.Errorf("the lamp was %q", text)
+	}
+	log := h.run(h.senderState, "tbcam-send", "log")
+	for _, want := range []string{"camera on  whoever reads plain MJPEG", "camera off  whoever reads plain MJPEG"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the audit log lacks %q:\n%s", want, log)
+		}
+	}
+}
+
+// TestDoctorExaminesKeys: a key file that others may read is named with the command that fixes it.
+func TestDoctorExaminesKeys(t *testing.T) {
+	t.Parallel()
+	state := t.TempDir()
+	doctor := func() string {
+		p := harness.Start(t, []string{"XDG_STATE_HOME=" + state}, "tbcam-view", "doctor")
+		p.WaitExit() // its code depends on this host's modules, too
+		return p.Out.String()
+	}
+	if text := doctor(); !strings.Contains(text, "ok    the files of keys in "+state+"/tbcam are in order; paired senders: 0") {
+		t.Errorf("it finds\n%s", text)
+	}
+	if _, err := os.Stat(state + "/tbcam"); err == nil {
+		t.Error("it has made files")
+	}
+	h := &hosts{T: t}
+	h.run(state, "tbcam-view", "peers", "self")
+	file := state + "/tbcam/identity.pem"
+	if err := os.Chmod(file, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if text := doctor(); !strings.Contains(text, "WRONG senders at devices are refused: open "+file) || !strings.Contains(text, "-> run: chmod go-rwx "+file) {
+		t.Errorf("it finds\n%s", text)
+	}
+}

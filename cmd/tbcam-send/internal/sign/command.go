@@ -1,0 +1,63 @@
+package sign
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// commandTimeout is how long a command may run; then it is killed, with all that it
+// has started.
+const commandTimeout = 5 * time.Second
+
+// runCommands runs the command for each new state, one after the other. A state that
+// lasted only while a command ran is left out.
+func runCommands(ctx context.Context, c Config, states mailbox) {
+	shown := []Use{}
+	for {
+		select {
+		case uses := <-states:
+			if slices.Equal(uses, shown) || len(uses)+len(shown) == 0 {
+				continue
+			}
+			shown = uses
+			if err := runCommand(c.Command, uses); err != nil {
+				c.Log.Warn("command for the camera's state failed", "err", err)
+			}
+		case <-ctx.Done():
+			// The lamp does not stay on behind the program.
+			if len(shown) > 0 {
+				_ = runCommand(c.Command, nil)
+			}
+			return
+		}
+	}
+}
+
+// runCommand runs a command with TBCAM_STATE and TBCAM_PEER set.
+func runCommand(command string, uses []Use) error {
+	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
+	defer cancel()
+	state := "off"
+	if len(uses) > 0 {
+		state = "on"
+	}
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
+	cmd.Env = append(os.Environ(), "TBCAM_STATE="+state, "TBCAM_PEER="+peersOf(uses))
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	err := cmd.Run()
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("run %q: killed after %v", command, commandTimeout)
+	}
+	if err != nil {
+		return fmt.Errorf("run %q: %w", command, err)
+	}
+	return nil
+}
