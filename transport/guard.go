@@ -204,7 +204,7 @@ func (s *session) writeAuth() error {
 
 // watchPeer ends the session when the peer is forgotten, and reports other rights.
 func (s *session) watchPeer(store *trust.Store, outcome trust.Outcome, changed func(trust.Outcome)) {
-	if outcome.Unpaired || outcome.Own {
+	if outcome.Unpaired || outcome.Own || outcome.Once {
 		return // nobody keeps it
 	}
 	s.startPart(func(session context.Context) error {

@@ -69,7 +69,11 @@ func RecordOutcome(store *trust.Store, log *slog.Logger, o trust.Outcome) {
 	}
 	events := []trust.Event{{Kind: trust.EventConnected, Role: o.Peer.Role, Peer: o.Peer.Name, Key: o.Peer.Key}}
 	if o.Paired {
-		events = append([]trust.Event{{Kind: trust.EventPaired, Role: o.Peer.Role, Peer: o.Peer.Name, Key: o.Peer.Key, Detail: "by its number"}}, events...)
+		detail := "by its number"
+		if o.Once {
+			detail = "by its number, for one session"
+		}
+		events = append([]trust.Event{{Kind: trust.EventPaired, Role: o.Peer.Role, Peer: o.Peer.Name, Key: o.Peer.Key, Detail: detail}}, events...)
 	}
 	var failed error
 	for _, e := range events {
