@@ -146,7 +146,7 @@ func runSender(ctx context.Context, o options) error {
 	defer witness.close() // which sees that the cameras are turned off
 	c.launch(feed)
 	defer c.close()
-	defer o.stats.Start(os.Stdout, c.summaries)()
+	defer o.stats.Start(os.Stdout, func() []meter.Summary { return c.summaries(sender.Served() != nil) })()
 	return cli.Mark(sender.Run(ctx), cli.ErrStream)
 }
 
@@ -170,7 +170,7 @@ func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *s
 		return err
 	}
 	defer witness.close() // which sees that the camera is turned off
-	feed.report = func(transport.Status) {}
+	feed.report = feed.reportToStream
 	feed.camera.startServing(ctx)
 	defer feed.closeCamera()
 	statistics := os.Stdout

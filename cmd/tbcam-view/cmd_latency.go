@@ -127,7 +127,7 @@ func (t *latencyTest) Status(status transport.Status) {
 
 // Disconnected implements transport.Consumer.
 func (t *latencyTest) Disconnected(err error) {
-	t.log.Info("lost the connection to the sender", "err", err)
+	logLost(t.log, err)
 }
 
 // readCodes reads the codes in the frames until the context ends.

@@ -304,7 +304,7 @@ func (o *recordOutput) describe(summary *meter.Summary) {
 	}
 	s := r.Stats()
 	summary.Recorder = &meter.Recorder{
-		Recording: s.Recording, File: s.File, Files: s.Files, Seconds: s.Length.Seconds(),
+		Recording: s.Recording && o.run.bridge.isConnected(), File: s.File, Files: s.Files, Seconds: s.Length.Seconds(),
 		Frames: s.Frames, Bytes: s.Bytes, Waiting: s.Waiting, WaitingBytes: s.Held, WaitingMax: s.Most, Dropped: s.Dropped,
 		FreeBytes: s.Free, Problem: s.Problem,
 	}

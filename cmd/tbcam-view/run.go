@@ -162,7 +162,11 @@ func (r *run) countPresented(f *capture.Frame) { r.meter.Add(&f.At, time.Now()) 
 // summarize returns the figures so far.
 func (r *run) summarize() meter.Summary {
 	received, shared, lost := r.bridge.far.Stats(), r.fanout.Stats(), r.bridge.totalLost()
-	s := meter.Summary{Program: "tbcam-view", Counted: "received", Report: r.meter.Report(received.Bytes), Clock: r.bridge.clockQuality()}
+	s := meter.Summary{
+		Time: time.Now(), Program: "tbcam-view", Counted: "received",
+		Report: r.meter.Report(received.Bytes), Clock: r.bridge.clockQuality(),
+	}
+	r.bridge.describeState(&s)
 	s.Outcomes = append([]meter.Outcome{{Name: "sent", Count: received.Frames + received.Lost}}, meter.SenderOutcomes(lost)...)
 	s.Outcomes = append(s.Outcomes,
 		meter.Outcome{Name: "lost on the link", Count: received.Lost},
