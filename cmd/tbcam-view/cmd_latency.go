@@ -223,7 +223,7 @@ func (o *options) latencyTest(ctx context.Context, flags latencyFlags) error {
 	if err != nil {
 		return err
 	}
-	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
+	log := o.log.New(os.Stderr, "tbcam-view")
 	t := newLatencyTest(log)
 	defer t.closeReceiver()
 	stream, err := o.openStream(t.pool, log)

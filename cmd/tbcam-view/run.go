@@ -42,15 +42,15 @@ func runView(ctx context.Context, o options) error {
 }
 
 func viewUntil(ctx context.Context, o options, c *completion) error {
+	config, err := o.bridgeConfig()
+	if err != nil {
+		return err
+	}
 	if err := o.checkFlags(); err != nil {
 		return err
 	}
 	limited, cancel := o.timeout.Context(ctx)
 	defer cancel()
-	config, err := o.bridgeConfig()
-	if err != nil {
-		return err
-	}
 	r := newRun(limited, o, c)
 	defer r.done()
 	c.setResult(func() error { return r.runResult(ctx, limited, nil) })
@@ -86,7 +86,7 @@ func (r *run) hurryDecoder() { time.AfterFunc(decodeWait, r.fanout.Hurry) }
 func newRun(ctx context.Context, o options, c *completion) *run {
 	screen := &screen{file: os.Stderr}
 	r := &run{
-		o: o, log: cli.NewLog(screen, "tbcam-view", cli.Level(o.verbose)), screen: screen,
+		o: o, log: o.log.New(screen, "tbcam-view"), screen: screen,
 		completion: c, pool: &capture.Pool{Limit: o.limitMemory()}, meter: meter.New(),
 	}
 	r.ctx, r.done = context.WithCancel(ctx)

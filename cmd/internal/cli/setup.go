@@ -61,7 +61,7 @@ Safe to repeat: it changes only what is missing.`,
 	f.BoolVar(&s.remove, "remove", false, "remove the stream and the files that --persist wrote")
 	f.BoolVar(&s.persist, "persist", false, "also set up the stream whenever the cable is plugged in (modules-load.d, udev rule, systemd unit)")
 	f.BoolVar(&s.dryRun, "dry-run", false, "print the steps without performing them")
-	f.DurationVar(&s.wait, "wait", 30*time.Second, "maximum wait for the other host")
+	f.DurationVar(&s.wait, "wait", 30*time.Second, "maximum wait for the other host, a `DURATION`")
 	root.AddCommand(c)
 }
 

@@ -66,6 +66,7 @@ var importRules = []importRule{
 	{"cmd/internal/cli", []string{"cmd/internal/meter", "cmd/internal/pairsock", "sink", "transport", "codec", "capture"}},
 	{"cmd/internal/doctor", []string{"cmd/internal/distro", "sink", "capture"}},
 	{"cmd/internal/bench", []string{"cmd/internal/meter", "capture"}},
+	{"cmd/internal/clitest", nil},
 	{"cmd/internal/hostile", []string{"transport", "capture"}},
 	{"cmd/internal/e2e", []string{"cmd/internal/meter", "transport", "capture"}},
 	{"cmd/tbcam-window/internal/xscreen", []string{"codec"}},
