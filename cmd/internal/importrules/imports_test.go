@@ -67,6 +67,7 @@ var importRules = []importRule{
 	{"cmd/internal/doctor", []string{"cmd/internal/distro", "sink", "capture"}},
 	{"cmd/internal/setup", []string{"cmd/internal/cli", "cmd/internal/doctor", "cmd/internal/distro", "sink/virtualcam/v4l2node", "transport/tbdev"}},
 	{"cmd/internal/bench", []string{"cmd/internal/meter", "capture"}},
+	{"cmd/internal/clitest", nil},
 	{"cmd/internal/hostile", []string{"transport", "capture"}},
 	{"cmd/internal/e2e", []string{"cmd/internal/meter", "transport", "capture"}},
 	{"cmd/tbcam-window/internal/xscreen", []string{"codec"}},

@@ -64,10 +64,7 @@ func wantSummary(t *testing.T, lines string) {
 			Stage string
 			P50   float64 `json:"p50_ms"`
 		}
-		Outcomes []struct {
-			Outcome string
-			Frames  int
-		}
+		Outcomes map[string]int
 	}
 	if err := json.Unmarshal([]byte(all[len(all)-1]), &last); err != nil {
 		t.Fatal(err)
