@@ -108,12 +108,18 @@ func (c *catalogue) isIdle() bool {
 	return c.microphone.isIdle() && !slices.ContainsFunc(c.served, func(s *servedStream) bool { return !s.feed.isIdle() })
 }
 
-// summaries returns the figures of each stream, and the camera of each where there are
-// several.
-func (c *catalogue) summaries() []meter.Summary {
+// summaries returns the figures of each stream, and those of the microphone last; without a
+// viewer all of them wait.
+func (c *catalogue) summaries(connected bool) []meter.Summary {
 	all := c.cameraSummaries()
 	if c.microphone != nil {
 		all = append(all, c.microphone.summarize())
+	}
+	for i := range all {
+		all[i].Several = len(all) > 1
+		if !connected {
+			all[i].State, all[i].Reason, all[i].Mode = meter.Waiting, "waiting for a viewer", nil
+		}
 	}
 	return all
 }
@@ -121,16 +127,13 @@ func (c *catalogue) summaries() []meter.Summary {
 func (c *catalogue) cameraSummaries() (all []meter.Summary) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	watched := slices.DeleteFunc(slices.Clone(c.served), (*servedStream).listens)
-	if len(watched) == 0 {
-		return []meter.Summary{newMeter(c.first).summarize()}
-	}
-	for _, s := range watched {
-		summary := s.meter.summarize()
-		if len(watched) > 1 || c.microphone != nil {
-			summary.Camera = s.feed.controls.cameraName()
+	for _, s := range c.served {
+		if !s.listens() {
+			all = append(all, s.meter.summarize())
 		}
-		all = append(all, summary)
+	}
+	if len(all) == 0 {
+		all = append(all, newMeter(c.first).summarize())
 	}
 	return all
 }

@@ -515,8 +515,17 @@ func (m *microphone) countSent(f *capture.Frame) {
 
 // summarize returns the figures so far.
 func (m *microphone) summarize() meter.Summary {
-	return meter.Summary{
-		Program: "tbcam-send", Camera: "microphone", Counted: "sent", Report: m.meter.Report(m.bytes.Load()),
-		Outcomes: meter.SenderOutcomes(m.lostNow()),
+	s := meter.Summary{
+		Time: time.Now(), Program: "tbcam-send", Camera: "microphone", Counted: "sent", Report: m.meter.Report(m.bytes.Load()),
+		Outcomes: meter.SenderOutcomes(m.lostNow()), State: meter.Connected,
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.listener != nil && m.source != nil:
+		s.State = meter.Streaming
+	case m.listener != nil:
+		s.State, s.Reason = meter.NoSignal, "no microphone"
+	}
+	return s
 }

@@ -206,7 +206,7 @@ func TestMicrophoneOnDemand(t *testing.T) {
 		if n := len(l.numbers); n < 680 || n > 710 || l.silent > 0 || l.modes[0].Camera != "desk" || l.last().State != transport.Idle {
 			t.Errorf("%d blocks, %d silent, modes %+v, %+v", n, l.silent, l.modes, l.last())
 		}
-		if summaries := s.catalog.summaries(); len(summaries) != 2 || summaries[1].Camera != "microphone" || summaries[1].Frames != uint64(len(l.numbers)) {
+		if summaries := s.catalog.summaries(true); len(summaries) != 2 || summaries[1].Camera != "microphone" || summaries[1].Frames != uint64(len(l.numbers)) {
 			t.Errorf("figures %+v", summaries)
 		}
 	})
