@@ -63,7 +63,11 @@ type Sender struct {
 	streams   [MaxStreams + 1]atomic.Pointer[SenderStream] // by number; nil until opened
 	pace      *pace                                        // of applySettings, of all streams
 	announced bool                                         // it was logged that no viewer answers
+	served    atomic.Pointer[Peer]                         // nil: no viewer
 }
+
+// Served returns the viewer of the present session, nil if there is none.
+func (s *Sender) Served() *Peer { return s.served.Load() }
 
 // Run serves until the context or a producer ends, and then closes the session. Its
 // error is the producer's, unless that is io.EOF, or one that waiting cannot fix.
@@ -84,6 +88,7 @@ func (s *Sender) serveSession(ctx context.Context, conn Conn) error {
 		},
 	)
 	ss.closeStreams()
+	s.served.Store(nil)
 	s.logDisconnect(ss, err)
 	reportRefusal(s.Refused, err)
 	return ss.runError(err)
@@ -239,6 +244,7 @@ func (ss *senderSession) handleWelcome(h wire.Header, payload []byte) error {
 		ss.startHandshake(ss.guard.handshake.Load())
 		ss.queueRecord(wire.Auth)
 	default:
+		ss.sender.served.Store(&peer)
 		ss.sender.Log.Info(fmt.Sprintf("viewer connected: %v", peer))
 	}
 	return nil
@@ -276,6 +282,7 @@ func (ss *senderSession) admitPeer(outcome trust.Outcome) error {
 		return err
 	}
 	ss.peer.Store(&peer)
+	ss.sender.served.Store(&peer)
 	ss.sender.Log.Info(fmt.Sprintf("viewer connected: %v", peer))
 	ss.agreeOnFrames(peer, ss.sender.Log)
 	report := func(o trust.Outcome) {

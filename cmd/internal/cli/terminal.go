@@ -129,6 +129,12 @@ func (t *Terminal) ConfirmSender(ctx context.Context, name string) (bool, error)
 	return isYes(answer), err
 }
 
+// Confirm asks a question to which Enter alone means yes.
+func (t *Terminal) Confirm(ctx context.Context, question string) bool {
+	answer, err := t.ask(ctx, question+" [Y/n] ")
+	return err == nil && (answer == "" || isYes(answer))
+}
+
 func isYes(answer string) bool { return strings.HasPrefix(strings.ToLower(answer), "y") }
 
 // ask returns the line that the user types after a question. What was typed before it

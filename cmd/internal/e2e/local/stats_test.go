@@ -21,11 +21,8 @@ func TestStatistics(t *testing.T) {
 	}
 	all := harness.ParseStats(t, v)
 	last := all[len(all)-1]
-	outcome := map[string]int{}
-	for _, f := range last.Outcomes {
-		outcome[f.Outcome] = f.Frames
-	}
-	ended := last.Frames + outcome["lost on the link"] + outcome["not decodable"] + outcome["superseded before showing"]
+	outcome := last.Outcomes
+	ended := last.Frames + outcome["lost_on_the_link"] + outcome["not_decodable"] + outcome["superseded_before_showing"]
 	if onTheWay := outcome["sent"] - ended; onTheWay < 0 || onTheWay > 6 {
 		t.Errorf("of %d frames sent %d have an outcome: %+v", outcome["sent"], ended, last)
 	}
