@@ -118,7 +118,7 @@ func (s *Sender) programName() string { return cmp.Or(s.Program, "sender") }
 // describeSelf describes this end to the viewer.
 func (ss *senderSession) describeSelf() Peer {
 	s := ss.sender
-	p := ownPeer(s.programName(), s.Version, ss.guard.features(FeatureControls)...)
+	p := ownPeer(s.programName(), s.Version, ss.guard.features(FeatureControls, FeatureAudio)...)
 	p.Host = cmp.Or(s.Host, p.Host)
 	return p
 }
