@@ -182,7 +182,7 @@ install: ## install programs, man pages, completion, menu entry and unit below D
 	  >$(DESTDIR)$(PREFIX)/lib/systemd/system/tbcam-record.service
 
 .PHONY: uninstall
-uninstall: ## remove what install installed; `tbcam-view setup --remove` first, if --persist was used
+uninstall: ## remove what install installed; `tbcam-view setup --remove` first
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,tbcam-send tbcam-view) $(addprefix $(share)/,$(completions))
 	rm -rf $(DESTDIR)$(PREFIX)/libexec/tbcam
 	rm -f $(foreach p,$(programs),$(share)/man/man1/$(p).1 $(share)/man/man1/$(p)-*.1)

@@ -16,6 +16,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
+	"github.com/tbcam/tbcam/cmd/internal/setup"
 	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/trust"
@@ -87,7 +88,7 @@ stopped, through any number of viewers and unplugged cables.`,
 	o.stats.Register(f)
 	o.log.Register(f)
 	c.AddCommand(listCommand(), pairCommand(&o))
-	cli.AddSetup(c, false)
+	setup.Add(c, setup.Sender)
 	cli.AddPeers(c, trust.RoleViewer)
 	cli.AddLog(c)
 	cli.Finish(c, flagGroups, manual)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/cmd/internal/setup"
 	"github.com/tbcam/tbcam/sink/window"
 	"github.com/tbcam/tbcam/sink/window/shm"
 	"github.com/tbcam/tbcam/transport/trust"
@@ -97,7 +98,7 @@ func newCommand() *cobra.Command {
 	o.stats.Register(f)
 	o.log.Register(c.PersistentFlags())
 	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand(), pairCommand(&o))
-	cli.AddSetup(c, true)
+	setup.Add(c, setup.Viewer)
 	cli.AddPeers(c, trust.RoleSender)
 	cli.Finish(c, o.flagGroups(), manual)
 	return c

@@ -33,7 +33,7 @@ func captureTime(f *capture.Frame) time.Time { return cmp.Or(f.Time, f.At[captur
 // openFile begins the file that e is the first frame of.
 func (r *Recorder) openFile(e entry) error {
 	start := captureTime(e.frame)
-	o := container.Options{Kind: r.o.Kind, Format: e.frame.Format, Force: r.o.Force}
+	o := container.Options{Kind: r.o.Kind, Format: e.frame.Format, Audio: r.sound.format, Force: r.o.Force}
 	if r.o.About != nil {
 		o.Tags, o.Rate = r.o.About()
 	}
@@ -50,6 +50,7 @@ func (r *Recorder) openFile(e entry) error {
 	}
 	if err == nil {
 		r.file, r.newest = f, f.path
+		r.sound.beginFile(start)
 		r.noteFile(f.path)
 	}
 	return err

@@ -39,6 +39,13 @@ func (r Rights) check() error {
 // ErrCameras is returned for cameras that cannot be granted.
 var ErrCameras = errors.New("cannot grant these cameras")
 
+// Grant is what a sender's user decides about a viewer while pairing.
+type Grant struct {
+	Rights Rights `json:"rights"`
+	// Once admits the viewer to this session only: neither end keeps the other.
+	Once bool `json:"once,omitempty"`
+}
+
 // DefaultRights returns what pairing grants unless the owner decides otherwise: to
 // see, not to listen, and not to change anything.
 func DefaultRights() Rights { return Rights{Cameras: []string{AllCameras}} }

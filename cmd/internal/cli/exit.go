@@ -157,7 +157,7 @@ var remedies = []struct {
 	{tbdev.ErrNoModule, "run: sudo modprobe thunderbolt_stream; " + withoutCable},
 	{tbdev.ErrNotSetUp, "run: sudo tbcam-view setup on the viewer's host, then sudo tbcam-send setup on the sender's"},
 	{tbdev.ErrNoService, "connect the cable, and load thunderbolt_stream on the other host too"},
-	{tbdev.ErrManyServices, "choose one with --service PEER"},
+	{tbdev.ErrManyServices, "choose one with --stream NAME@PEER"},
 	{tbdev.ErrNoHopIDs, "run tbcam-view setup on the other host"},
 	{tbdev.ErrLocked, "end that process"},
 	{tbdev.ErrInUse, "end the programs that have the stream open"},

@@ -33,7 +33,7 @@ func TestRemedies(t *testing.T) {
 		{fmt.Errorf("%w: %w", noModule, tbdev.ErrNotInstalled), "kernel-modules-extra"},
 		{tbdev.ErrNotSetUp, "sudo tbcam-view setup"},
 		{tbdev.ErrNoService, "connect the cable"},
-		{tbdev.ErrManyServices, "--service"},
+		{tbdev.ErrManyServices, "--stream NAME@PEER"},
 		{tbdev.ErrNoHopIDs, "tbcam-view setup"},
 		{tbdev.ErrAmbiguous, "--stream NAME@PEER"},
 		{tbdev.ErrName, "unix:PATH"},

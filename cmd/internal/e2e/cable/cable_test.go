@@ -175,7 +175,7 @@ func secondStream(t *testing.T) ends {
 	const streams = "/sys/kernel/config/thunderbolt/stream/"
 	sides := []struct{ program, host string }{{"tbcam-view", "1"}, {"tbcam-send", "0"}}
 	run := func(name, host string, more ...string) *harness.Program {
-		p := harness.Start(t, nil, name, append([]string{"setup", "--stream=second", "--service=" + service(t, host)}, more...)...)
+		p := harness.Start(t, nil, name, append([]string{"setup", "--once", "--stream=second@" + service(t, host)}, more...)...)
 		if code := p.WaitExit(); code != 0 {
 			t.Fatalf("%s setup: exit code %d", name, code)
 		}
