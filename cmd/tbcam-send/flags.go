@@ -13,6 +13,7 @@ var flagGroups = []cli.FlagGroup{
 		{Name: "stream", Complete: cli.CompleteStreams},
 		{Name: "allow-user"},
 		{Name: "allow-unpaired"},
+		{Name: "no-seal-frames"},
 		{Name: "wire", Value: "PROTOCOL", Choices: []string{"tbcam", "mjpeg"}},
 	}},
 	{Title: "Camera", Flags: append([]cli.FlagInfo{

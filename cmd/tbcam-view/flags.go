@@ -20,6 +20,7 @@ func (o *options) flagGroups() []cli.FlagGroup {
 			{Name: "stream", Complete: cli.CompleteStreams},
 			{Name: "allow-user"},
 			{Name: "allow-unpaired"},
+			{Name: "no-seal-frames"},
 		}},
 		{Title: "Camera", Flags: append([]cli.FlagInfo{
 			{Name: "camera", Value: "CAMERA", Complete: cli.CompleteCameras(o.farCameras, "auto")},
