@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -132,7 +133,7 @@ func locateError(c *cobra.Command, err error) error {
 // readConfig reads a configuration file; one that does not exist has no settings.
 func readConfig(path string) ([]fileSetting, error) {
 	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) { // a home may be /dev/null
 		return nil, nil
 	}
 	if err != nil {
