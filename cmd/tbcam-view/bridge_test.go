@@ -3,6 +3,9 @@ package main
 import (
 	"testing"
 
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/meter"
+	"github.com/tbcam/tbcam/sink"
 	"github.com/tbcam/tbcam/transport"
 )
 
@@ -27,4 +30,25 @@ func TestFarCamera(t *testing.T) {
 	want("when it is on", "USB camera")
 	b.ControlsChanged(transport.Controls{})
 	want("when it is off", "USB camera")
+}
+
+// TestDescribeState: a viewer that is connected does not watch before somebody asks for frames.
+func TestDescribeState(t *testing.T) {
+	mode := transport.Mode{Camera: "C920", Source: capture.Mode{Pixel: capture.YUYV, Width: 640, Height: 480, Rate: capture.Rate{Num: 30, Den: 1}}}
+	for _, c := range []struct {
+		want meter.Summary
+		b    *bridge
+	}{
+		{meter.Summary{State: meter.Waiting, Reason: "waiting for tbcam-send"}, &bridge{notice: sink.Notice{Brief: waitingForSender}}},
+		{meter.Summary{State: meter.Connected}, &bridge{there: true, status: transport.Status{State: transport.Idle}}},
+		{meter.Summary{State: meter.Connected, Camera: "C920"}, &bridge{there: true, status: transport.Status{State: transport.Idle}, mode: mode}},
+		{meter.Summary{State: meter.Streaming, Camera: "C920"}, &bridge{there: true, status: transport.Status{State: transport.Running}, mode: mode}},
+		{meter.Summary{State: meter.NoSignal, Camera: "C920", Reason: "gone"}, &bridge{there: true, status: transport.Status{State: transport.Waiting}, mode: mode, notice: sink.Notice{Heading: "No signal", Brief: "gone"}}},
+	} {
+		var got meter.Summary
+		c.b.describeState(&got)
+		if got.State != c.want.State || got.Reason != c.want.Reason || got.Camera != c.want.Camera || (got.Mode != nil) != (c.want.State == meter.Streaming) {
+			t.Errorf("%+v, want %+v", got, c.want)
+		}
+	}
 }
