@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"testing"
 
 	"github.com/tbcam/tbcam/capture"
@@ -49,6 +50,33 @@ func TestDescribeState(t *testing.T) {
 		c.b.describeState(&got)
 		if got.State != c.want.State || got.Reason != c.want.Reason || got.Camera != c.want.Camera || (got.Mode != nil) != (c.want.State == meter.Streaming) {
 			t.Errorf("%+v, want %+v", got, c.want)
+		}
+	}
+}
+
+// TestStateBySession: plain MJPEG, which reports no status, streams with its mode; a camera that
+// nobody asks for does not.
+func TestStateBySession(t *testing.T) {
+	r, _, _ := newTestRun(t, options{})
+	state := func() meter.State {
+		var s meter.Summary
+		r.bridge.describeState(&s)
+		return s.State
+	}
+	for _, step := range []struct {
+		do   func()
+		want meter.State
+	}{
+		{func() {}, meter.Waiting},
+		{func() { r.bridge.Connected(transport.Peer{}) }, meter.Connected},
+		{func() { r.bridge.Mode(transport.Mode{Camera: "C920"}) }, meter.Streaming},
+		{func() { r.bridge.Status(transport.Status{State: transport.Waiting, Text: "unplugged"}) }, meter.NoSignal},
+		{func() { r.bridge.Status(transport.Status{State: transport.Running}) }, meter.Streaming},
+		{func() { r.bridge.Status(transport.Status{State: transport.Idle}) }, meter.Connected},
+		{func() { r.bridge.Disconnected(io.EOF) }, meter.Waiting},
+	} {
+		if step.do(); state() != step.want {
+			t.Errorf("it is %s, want %s", state(), step.want)
 		}
 	}
 }
