@@ -36,6 +36,7 @@ type program struct {
 func Finish(root *cobra.Command, groups []FlagGroup, manual Manual) {
 	p := &program{root: root, groups: groups, manual: manual}
 	root.AddCommand(p.manualCommand())
+	root.SetHelpCommand(p.helpCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { fmt.Fprint(c.OutOrStdout(), p.helpText(c)) })
 	root.SetFlagErrorFunc(p.explainFlagError)

@@ -337,3 +337,53 @@ func TestDoctorExaminesKeys(t *testing.T) {
 		t.Errorf("it finds\n%s", text)
 	}
 }
+
+// shown replaces what README.md shows as an example by what it stands for here.
+var shown = strings.NewReplacer(
+	`482 913`, `\d{3} \d{3}`, `482913`, ``, `"anna@laptop"`, `"[^"]+"`, `on laptop`, `on \S+`, `on desktop`, `on \S+`,
+	`Integrated Camera`, `Test pattern`, `/dev/video0`, `pattern`, `mjpeg 1280x720 30 fps`, `\S+ 320x240 30 fps`, `stream: tbcam\)`, `stream: \S+\)`,
+	`\[y/N\] y`, `\[y/N\] `, `\[y/N\] n`, `\[y/N\] `,
+)
+
+// printedAt returns patterns of the lines that README.md shows behind a prompt.
+func printedAt(t *testing.T, prompt string) (patterns []string) {
+	t.Helper()
+	page, err := os.ReadFile("../../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(page), "\n"+prompt+"\n")
+	lines, _, ends := strings.Cut(after, "\n\n")
+	lines, _, _ = strings.Cut(lines, "\n```")
+	if !found || !ends {
+		t.Fatalf("README.md has no lines behind %q", prompt)
+	}
+	for _, line := range strings.Split(lines, "\n") {
+		patterns = append(patterns, "("+shown.Replace(regexp.QuoteMeta(line))+")")
+	}
+	return patterns
+}
+
+// TestFirstMinute: two computers that meet for the first time print what README.md shows.
+func TestFirstMinute(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	h.senderScreen, h.viewerScreen = newScreen(t), newScreen(t)
+	_, viewer := h.start(filepath.Join(t.TempDir(), "a.mkv"), "60")
+	h.senderScreen.await(t, `(Type the six digits)`)
+	h.senderScreen.answer(t, h.viewerScreen.await(t, `on the camera's host: (\d{3} \d{3})`))
+	h.senderScreen.await(t, `(set the camera's controls)`)
+	h.senderScreen.answer(t, "n")
+	h.viewerScreen.await(t, `(Did tbcam-send accept it)`)
+	h.viewerScreen.answer(t, "y")
+	if code := viewer.WaitExit(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	for prompt, s := range map[string]*screen{"desktop$ tbcam-view": h.viewerScreen, "laptop$ tbcam-send": h.senderScreen} {
+		for _, pattern := range printedAt(t, prompt) {
+			if s.find(pattern) == "" {
+				t.Errorf("%s does not print %s, but:\n%s", prompt, pattern, s.text.String())
+			}
+		}
+	}
+}
