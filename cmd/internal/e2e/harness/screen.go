@@ -42,11 +42,16 @@ func (s *Screen) Write(p []byte) (int, error) {
 	return s.text.Write(p)
 }
 
-// Find returns what a pattern captures of what was printed, "" if it is not there.
-func (s *Screen) Find(pattern string) string {
+// Text returns all that was printed.
+func (s *Screen) Text() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found := regexp.MustCompile(pattern).FindStringSubmatch(s.text.String())
+	return s.text.String()
+}
+
+// Find returns what a pattern captures of what was printed, "" if it is not there.
+func (s *Screen) Find(pattern string) string {
+	found := regexp.MustCompile(pattern).FindStringSubmatch(s.Text())
 	if found == nil {
 		return ""
 	}

@@ -369,21 +369,21 @@ func printedAt(t *testing.T, prompt string) (patterns []string) {
 func TestFirstMinute(t *testing.T) {
 	t.Parallel()
 	h := newHosts(t)
-	h.senderScreen, h.viewerScreen = newScreen(t), newScreen(t)
+	h.senderScreen, h.viewerScreen = harness.NewScreen(t), harness.NewScreen(t)
 	_, viewer := h.start(filepath.Join(t.TempDir(), "a.mkv"), "60")
-	h.senderScreen.await(t, `(Type the six digits)`)
-	h.senderScreen.answer(t, h.viewerScreen.await(t, `on the camera's host: (\d{3} \d{3})`))
-	h.senderScreen.await(t, `(set the camera's controls)`)
-	h.senderScreen.answer(t, "n")
-	h.viewerScreen.await(t, `(Did tbcam-send accept it)`)
-	h.viewerScreen.answer(t, "y")
+	h.senderScreen.Await(t, `(Type the six digits)`)
+	h.senderScreen.Answer(t, h.viewerScreen.Await(t, `on the camera's host: (\d{3} \d{3})`))
+	h.senderScreen.Await(t, `(set the camera's controls)`)
+	h.senderScreen.Answer(t, "n")
+	h.viewerScreen.Await(t, `(Did tbcam-send accept it)`)
+	h.viewerScreen.Answer(t, "y")
 	if code := viewer.WaitExit(); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
-	for prompt, s := range map[string]*screen{"desktop$ tbcam-view": h.viewerScreen, "laptop$ tbcam-send": h.senderScreen} {
+	for prompt, s := range map[string]*harness.Screen{"desktop$ tbcam-view": h.viewerScreen, "laptop$ tbcam-send": h.senderScreen} {
 		for _, pattern := range printedAt(t, prompt) {
-			if s.find(pattern) == "" {
-				t.Errorf("%s does not print %s, but:\n%s", prompt, pattern, s.text.String())
+			if s.Find(pattern) == "" {
+				t.Errorf("%s does not print %s, but:\n%s", prompt, pattern, s.Text())
 			}
 		}
 	}
