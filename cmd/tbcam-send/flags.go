@@ -30,15 +30,7 @@ var flagGroups = []cli.FlagGroup{
 		{Name: "codec", Value: "CODEC", Choices: []string{"auto", "copy", "jpeg", "raw"}},
 		{Name: "quality", Value: "QUALITY"},
 	}},
-	{Title: "Running", Flags: []cli.FlagInfo{
-		{Name: "frames"},
-		{Name: "duration"},
-		{Name: "stats", Choices: []string{"text", "json"}},
-		{Name: "log", Choices: []string{"text", "json"}},
-		{Name: "verbose"},
-		{Name: "help"},
-		{Name: "version"},
-	}},
+	cli.RunningFlags,
 }
 
 // localCameras returns this host's cameras, to complete flags.

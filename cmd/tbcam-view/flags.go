@@ -61,15 +61,7 @@ func (o *options) flagGroups() []cli.FlagGroup {
 			{Name: "timeout"},
 			{Name: "force"},
 		}},
-		{Title: "Running", Flags: []cli.FlagInfo{
-			{Name: "frames"},
-			{Name: "duration"},
-			{Name: "stats", Choices: []string{"text", "json"}},
-			{Name: "log", Choices: []string{"text", "json"}},
-			{Name: "verbose"},
-			{Name: "help"},
-			{Name: "version"},
-		}},
+		cli.RunningFlags,
 	}
 }
 

@@ -14,6 +14,17 @@ type FlagGroup struct {
 	Flags []FlagInfo
 }
 
+// RunningFlags is the group of flags that both programs have about how they run.
+var RunningFlags = FlagGroup{Title: "Running", Flags: []FlagInfo{
+	{Name: "frames"},
+	{Name: "duration"},
+	{Name: "stats", Choices: []string{"text", "json"}},
+	{Name: "log", Choices: []string{"text", "json"}},
+	{Name: "verbose"},
+	{Name: "help"},
+	{Name: "version"},
+}}
+
 // FlagInfo is what --help, completion and the manual have of a flag beside its usage. It
 // holds for the flag of that name in each command.
 type FlagInfo struct {
