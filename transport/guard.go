@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -225,7 +224,7 @@ func (s *session) handleAuth(h wire.Header, payload []byte, trusted func(trust.O
 // agreeOnFrames takes note whether frames are sealed: not where this end or the peer has asked
 // for that in what it has proven.
 func (s *session) agreeOnFrames(peer Peer, log *slog.Logger) {
-	theirs := slices.Contains(peer.Features, FeatureUnsealedFrames)
+	theirs := peer.has(FeatureUnsealedFrames)
 	s.guard.unsealed.Store(s.guard.wantsUnsealed || theirs)
 	if theirs && !s.guard.wantsUnsealed {
 		log.Warn("frames are not sealed: the peer has asked for that", "peer", peer.String())

@@ -3,6 +3,7 @@ package transport_test
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -357,6 +358,47 @@ var forgeries = map[string]func(own, other [][]byte) [][]byte{
 		h.Stream = 1
 		return [][]byte{wire.Append(nil, h, payload)}
 	},
+}
+
+// TestRecordsOfAnOlderSession: what the same two computers have sealed before counts for nothing,
+// whatever session and place a middleman gives it.
+func TestRecordsOfAnOlderSession(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.paired()
+		w.sizes(func(uint32) int { return 500 })
+		var session uint32
+		var older, inject [][]byte
+		w.cable.Change(func() {
+			w.cable.Damage = func(from *transporttest.End, packet []byte) []byte {
+				h, _, err := wire.Parse(packet)
+				if err != nil || from != w.cable.Sender || h.Flags&wire.Sealed == 0 {
+					return packet
+				}
+				session = h.Session
+				whole := slices.Concat(append(inject, packet)...)
+				inject, older = nil, append(older, bytes.Clone(packet))
+				return whole
+			}
+		})
+		w.startBoth()
+		w.waitForFrames(30, 5*time.Second)
+		w.stop(w.sending)
+		var last uint32
+		w.cable.Change(func() { last = session })
+		w.sending = start(w.sender.Run)
+		w.waitForFrames(30, 5*time.Second)
+		w.cable.Change(func() {
+			for _, record := range older[:20] {
+				h, payload, _ := wire.Parse(record)
+				h.Session, h.Sequence = session, h.Sequence+1000
+				inject = append(inject, wire.Append(nil, h, payload))
+			}
+		})
+		w.waitForFrames(30, 3*time.Second)
+		if s := w.receiver.Stats(); s.Sessions != 2 || session == last || s.Damage.Records < 20 {
+			t.Errorf("%+v, session %d after %d", s, session, last)
+		}
+	})
 }
 
 // renumbered moves records in their sequence.

@@ -13,6 +13,7 @@ var flagGroups = []cli.FlagGroup{
 		{Name: "stream", Complete: cli.CompleteStreams},
 		{Name: "allow-user"},
 		{Name: "allow-unpaired"},
+		{Name: "no-seal-frames"},
 		{Name: "wire", Value: "PROTOCOL", Choices: []string{"tbcam", "mjpeg"}},
 	}},
 	{Title: "Camera and microphone", Flags: append([]cli.FlagInfo{
@@ -30,15 +31,7 @@ var flagGroups = []cli.FlagGroup{
 		{Name: "codec", Value: "CODEC", Choices: []string{"auto", "copy", "jpeg", "raw"}},
 		{Name: "quality", Value: "QUALITY"},
 	}},
-	{Title: "Running", Flags: []cli.FlagInfo{
-		{Name: "frames"},
-		{Name: "duration"},
-		{Name: "stats", Choices: []string{"text", "json"}},
-		{Name: "log", Choices: []string{"text", "json"}},
-		{Name: "verbose"},
-		{Name: "help"},
-		{Name: "version"},
-	}},
+	cli.RunningFlags,
 }
 
 // localCameras returns this host's cameras, to complete flags.

@@ -31,6 +31,7 @@ func TestMistakes(t *testing.T) {
 	clitest.CheckErrors(t, newCommand, []clitest.Case{
 		{Args: "--sise 640x480", Want: "unknown flag --sise; did you mean --size?; see tbcam-send --help"},
 		{Args: "lst", Want: `unknown argument "lst"; did you mean list?`},
+		{Args: "help lis", Want: `unknown argument "lis"; did you mean list`},
 		{Args: "--fps many", Want: `--fps "many": want a number`},
 		{Args: "--fps -1", Want: "--fps -1"},
 		{Args: "--quality", Want: "--quality needs a value: QUALITY"},

@@ -101,6 +101,9 @@ func (b *bridge) Mode(mode transport.Mode) {
 	b.showNotice(sink.Notice{})
 	b.mu.Lock()
 	b.mode = mode
+	if b.status.State == transport.Idle { // plain MJPEG has no status
+		b.status = transport.Status{State: transport.Running}
+	}
 	b.mu.Unlock()
 	b.out.ModeChanged(mode.Camera, mode.Source)
 }

@@ -20,6 +20,7 @@ func (o *options) flagGroups() []cli.FlagGroup {
 			{Name: "stream", Complete: cli.CompleteStreams},
 			{Name: "allow-user"},
 			{Name: "allow-unpaired"},
+			{Name: "no-seal-frames"},
 		}},
 		{Title: "Camera", Flags: append([]cli.FlagInfo{
 			{Name: "camera", Value: "CAMERA", Complete: cli.CompleteCameras(o.farCameras, "auto")},
@@ -60,15 +61,7 @@ func (o *options) flagGroups() []cli.FlagGroup {
 			{Name: "timeout"},
 			{Name: "force"},
 		}},
-		{Title: "Running", Flags: []cli.FlagInfo{
-			{Name: "frames"},
-			{Name: "duration"},
-			{Name: "stats", Choices: []string{"text", "json"}},
-			{Name: "log", Choices: []string{"text", "json"}},
-			{Name: "verbose"},
-			{Name: "help"},
-			{Name: "version"},
-		}},
+		cli.RunningFlags,
 	}
 }
 

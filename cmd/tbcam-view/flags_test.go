@@ -21,6 +21,7 @@ func TestMistakes(t *testing.T) {
 		{Args: "--virtual-camra auto", Want: "unknown flag --virtual-camra; did you mean --virtual-camera?"},
 		{Args: "controll", Want: `unknown argument "controll"; did you mean`},
 		{Args: "--size 640", Want: "--size"},
+		{Args: "help lis", Want: `unknown argument "lis"; did you mean list`},
 		{Args: "--fps many", Want: `--fps "many": want a number`},
 		{Args: "--fps -1", Want: "--fps -1"},
 		{Args: "--format h265", Want: "--format"},

@@ -254,9 +254,9 @@ func (h *Handshake) applyResult(err error) error {
 
 // reasonFor returns what the peer learns of an error: nothing of this host.
 func reasonFor(err error) string {
-	for _, told := range []error{ErrTimeout, ErrNotConfirmed, ErrProtocol, ErrNotPairing} {
-		if errors.Is(err, told) {
-			return told.Error()
+	for _, known := range []error{ErrTimeout, ErrNotConfirmed, ErrProtocol, ErrNotPairing} {
+		if errors.Is(err, known) {
+			return known.Error()
 		}
 	}
 	switch {

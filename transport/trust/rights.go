@@ -50,9 +50,10 @@ type Grant struct {
 // see, not to listen, and not to change anything.
 func DefaultRights() Rights { return Rights{Cameras: []string{AllCameras}} }
 
-// AllowsCamera reports whether the viewer may have a camera.
+// AllowsCamera reports whether the viewer may have a camera. A microphone is none, whatever
+// its name: Microphone decides.
 func (r Rights) AllowsCamera(d capture.Device) bool {
-	return slices.ContainsFunc(r.Cameras, func(camera string) bool {
+	return d.Kind == capture.Video && slices.ContainsFunc(r.Cameras, func(camera string) bool {
 		return camera == AllCameras || camera == d.Path ||
 			strings.Contains(strings.ToLower(d.Name), strings.ToLower(camera))
 	})

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -129,12 +128,13 @@ func locateError(c *cobra.Command, err error) error {
 	return Mark(fmt.Errorf("%s%w", place, err), ErrUsage)
 }
 
-// readConfig reads a configuration file; one that does not exist has no settings.
+// readConfig reads a configuration file. One that does not exist has no settings; neither has
+// one where this user may not look: a home may be another one's, or /dev/null.
 func readConfig(path string) ([]fileSetting, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(path); err != nil {
 		return nil, nil
 	}
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}

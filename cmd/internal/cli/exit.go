@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -219,7 +220,21 @@ func PrintError(c *cobra.Command, err error) {
 }
 
 // Explain returns the text of an error with its remedy, if there is one.
-func Explain(err error) string { return err.Error() + remedyOf(err) }
+func Explain(err error) string { return plainWords(err.Error()) + remedyOf(err) }
+
+// goWords are words of errors of Go's own packages, and what they mean here.
+var goWords = strings.NewReplacer(
+	context.DeadlineExceeded.Error(), "the time is up", context.Canceled.Error(), "interrupted",
+	io.ErrUnexpectedEOF.Error(), "it ended too early", ": "+io.EOF.Error(), ": it ended",
+)
+
+// plainWords returns the text of an error without words of Go's own.
+func plainWords(text string) string {
+	if text == io.EOF.Error() {
+		return "the other end was closed"
+	}
+	return goWords.Replace(text)
+}
 
 // untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP ends. The
 // second SIGINT or SIGTERM ends the process immediately. A terminal that closes may

@@ -14,6 +14,17 @@ type FlagGroup struct {
 	Flags []FlagInfo
 }
 
+// RunningFlags is the group of flags that both programs have about how they run.
+var RunningFlags = FlagGroup{Title: "Running", Flags: []FlagInfo{
+	{Name: "frames"},
+	{Name: "duration"},
+	{Name: "stats", Choices: []string{"text", "json"}},
+	{Name: "log", Choices: []string{"text", "json"}},
+	{Name: "verbose"},
+	{Name: "help"},
+	{Name: "version"},
+}}
+
 // FlagInfo is what --help, completion and the manual have of a flag beside its usage. It
 // holds for the flag of that name in each command.
 type FlagInfo struct {
@@ -36,6 +47,7 @@ type program struct {
 func Finish(root *cobra.Command, groups []FlagGroup, manual Manual) {
 	p := &program{root: root, groups: groups, manual: manual}
 	root.AddCommand(p.manualCommand())
+	root.SetHelpCommand(p.helpCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { fmt.Fprint(c.OutOrStdout(), p.helpText(c)) })
 	root.SetFlagErrorFunc(p.explainFlagError)

@@ -47,11 +47,29 @@ func (p *program) helpText(c *cobra.Command) string {
 			h.writeEntry(strings.TrimRight(label+"--"+f.Name+" "+p.placeholder(f), " "), describeFlag(f), flagColumn)
 		}
 	}
+	if c == p.root {
+		h.WriteString("\n" + reflow("Flags can also be in ~/.config/tbcam/"+p.configName()+", and --stream in "+streamVariable+": see man "+c.Name()+"."))
+	}
 	if text := c.Annotations[AfterText]; text != "" {
 		h.startSection(c.Annotations[AfterTitle])
 		h.WriteString(text)
 	}
 	return h.String()
+}
+
+// helpCommand returns the command that prints the help of another one.
+func (p *program) helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Print the help of a command",
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := p.root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return NoArgs(cmp.Or(about, p.root), append(rest, args...))
+			}
+			return about.Help()
+		},
+		PersistentPreRunE: func(*cobra.Command, []string) error { return nil }, // whatever the configuration has
+	}
 }
 
 // helpWriter gathers the text of a help.

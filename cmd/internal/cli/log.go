@@ -92,11 +92,10 @@ func eachAttr(r slog.Record, attrs []slog.Attr, do func(slog.Attr)) {
 
 // describeAttr returns the value of an attribute as text, an error with its remedy.
 func describeAttr(a slog.Attr) string {
-	text := a.Value.String()
 	if err, ok := a.Value.Any().(error); ok {
-		text += remedyOf(err)
+		return Explain(err)
 	}
-	return text
+	return a.Value.String()
 }
 
 func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {

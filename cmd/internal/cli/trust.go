@@ -16,7 +16,7 @@ import (
 // TrustFlags are the flags that decide which peers are served.
 type TrustFlags struct{ allowUnpaired, unsealedFrames bool }
 
-// Register adds the flags. what says what an unpaired peer gets.
+// Register adds the flags. what is the help on --allow-unpaired: what an unpaired peer gets.
 func (t *TrustFlags) Register(f *pflag.FlagSet, what string) {
 	f.BoolVar(&t.allowUnpaired, "allow-unpaired", false, what)
 	f.BoolVar(&t.unsealedFrames, "no-seal-frames", false, "leave frames readable on the cable, for raw video at its full rate; controls stay sealed")

@@ -110,7 +110,7 @@ func Load(name string) (Preset, error) {
 	}
 	var p Preset
 	if err := json.Unmarshal(text, &p); err != nil {
-		return Preset{}, fmt.Errorf("load preset %s: %w", file, err)
+		return Preset{}, fmt.Errorf("load preset %s: it is not a preset in JSON; remove it, and save it again", file)
 	}
 	return p, nil
 }
