@@ -9,11 +9,12 @@ import (
 	"github.com/tbcam/tbcam/transport"
 )
 
-// camera is a far stream with those who look at it. It implements transport.Consumer:
-// the receiver's goroutine calls it.
+// camera is a far stream with those who look at it, or listen to it where it is of a
+// microphone. It implements transport.Consumer: the receiver's goroutine calls it.
 type camera struct {
-	hub *Hub
-	far *transport.ReceiverStream
+	hub  *Hub
+	kind capture.Kind // of all that it ever has
+	far  *transport.ReceiverStream
 
 	// Under hub.mu.
 	want     *capture.Want // what is asked, nil: nothing
@@ -29,7 +30,7 @@ type camera struct {
 
 func (c *camera) state() cameraState {
 	s := cameraState{
-		want: c.want, mode: c.mode, name: c.controls.Camera, path: c.controls.Path,
+		kind: c.kind, want: c.want, mode: c.mode, name: c.controls.Camera, path: c.controls.Path,
 		failed: c.status.State == transport.Failed,
 	}
 	if c.mode != nil {
@@ -86,7 +87,7 @@ func (c *camera) forget() {
 func (c *camera) Connected(peer transport.Peer) {
 	c.hub.mu.Lock()
 	defer c.hub.flushNow()
-	if c.hub.Window != nil {
+	if c.hub.Window != nil && c.kind == capture.Video {
 		c.far.SetWindow(c.hub.Window())
 	}
 	c.hub.begin(peer)
@@ -203,7 +204,7 @@ func (c *camera) refuse(status transport.Status) {
 func (c *camera) joinOthers() bool {
 	name := nameOf(c.want.Camera)
 	i := slices.IndexFunc(c.hub.cameras, func(other *camera) bool {
-		return other != c && other.want != nil && other.state().contains(name)
+		return other != c && other.kind == c.kind && other.want != nil && other.state().contains(name)
 	})
 	if i < 0 {
 		return false
@@ -225,8 +226,12 @@ func (c *camera) joinOthers() bool {
 	return true
 }
 
-// ControlsChanged implements transport.Consumer.
+// ControlsChanged implements transport.Consumer. A sender may report the controls of a camera
+// in a stream before it knows that a microphone is asked for there.
 func (c *camera) ControlsChanged(controls transport.Controls) {
+	if c.kind != capture.Video {
+		return
+	}
 	c.hub.mu.Lock()
 	defer c.hub.flushNow()
 	c.controls = controls

@@ -9,7 +9,7 @@ import (
 	"github.com/tbcam/tbcam/transport"
 )
 
-// Subscription is one viewer of a hub. It has the methods of a
+// Subscription is one viewer of a hub, or one listener. It has the methods of a
 // transport.ReceiverStream but for Keep: a hub keeps what ran before a refused change.
 type Subscription struct {
 	hub      *Hub
@@ -27,7 +27,7 @@ type Subscription struct {
 	linkNow uint64 // frames that the camera's link had lost when it joined
 }
 
-// Start requests frames, or other ones. The first request joins a camera that runs, if it
+// Start requests frames, or other ones, or blocks of audio by the kind of the want. The first request joins a camera that runs, if it
 // asks for no other mode; a later one changes it for all.
 func (s *Subscription) Start(want capture.Want) (request uint32) {
 	s.hub.mu.Lock()
@@ -51,7 +51,10 @@ func (s *Subscription) place(request uint32, want capture.Want) {
 	}
 	h := s.hub
 	s.request = request
-	if !s.started {
+	if s.started && s.camera.kind != want.Kind {
+		s.leave()
+	}
+	if !s.started && s.changed.Kind == want.Kind {
 		want = s.changed.WithDefaults(want)
 	}
 	states, now := h.states(), slices.Index(h.cameras, s.camera)
@@ -62,10 +65,10 @@ func (s *Subscription) place(request uint32, want capture.Want) {
 		p = placeNewcomer(states, want)
 	}
 	if p.err == errNotRunning && h.Attached != nil && h.Attached() { // it may run for the owner of the line
-		p = placement{index: idleCamera(states, ""), want: &want}
+		p = placement{index: idleCamera(states, want.Kind, ""), want: &want}
 	}
 	if p.err == nil && p.index == len(h.cameras) {
-		_, p.err = h.openCamera()
+		_, p.err = h.openCamera(want.Kind)
 	}
 	if p.err != nil {
 		s.reject(p.err)
