@@ -28,6 +28,7 @@ type options struct {
 	allow         cli.AllowFlag
 	trust         cli.TrustFlags
 	want          cli.WantFlags
+	microphone    string
 	window        bool
 	virtualCamera virtualCameraFlags
 	record        recordFlags
@@ -74,7 +75,7 @@ func newCommand() *cobra.Command {
 		Annotations: map[string]string{cli.AfterTitle: "Keys in the window (H shows them too)", cli.AfterText: keys},
 		Example: `  tbcam-view
   tbcam-view --virtual-camera auto
-  tbcam-view --record call.mkv --window
+  tbcam-view --record call.mkv --microphone auto --window
   tbcam-view --record '/video/%F/%H%M%S.mkv' --segment 10m --keep 200GB,30d
   tbcam-view --stream unix:$XDG_RUNTIME_DIR/tbcam.sock --snapshot now.png`,
 		Version: version,
@@ -86,6 +87,7 @@ func newCommand() *cobra.Command {
 	o.allow.Register(c.PersistentFlags())
 	o.trust.Register(c.PersistentFlags(), "take frames of any sender, paired or not, at the other end of a device")
 	o.want.Register(f, "camera to use: auto, a device, part of a name, or pattern")
+	o.registerMicrophone(f)
 	f.BoolVar(&o.window, "window", false, "show a window; default if there is a display and no other output")
 	o.virtualCamera.register(f)
 	o.record.registerFlags(f)
@@ -109,7 +111,7 @@ func (o *options) checkFlags() error {
 	if o.duration < 0 {
 		return cli.Mark(errors.New("--duration must not be negative"), cli.ErrUsage)
 	}
-	if err := cmp.Or(o.virtualCamera.check(), o.checkSnapshots(), o.checkTimeout(), o.record.checkFlags()); err != nil {
+	if err := cmp.Or(o.virtualCamera.check(), o.checkSnapshots(), o.checkTimeout(), o.record.checkFlags(), o.checkMicrophone()); err != nil {
 		return cli.Mark(err, cli.ErrUsage)
 	}
 	if o.window || o.record.path != "" || o.snapshot != "" || len(o.virtualCamera.places) > 0 {

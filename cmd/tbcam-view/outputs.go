@@ -50,9 +50,7 @@ func (r *run) openOutputs() error {
 		r.outputs = append(r.outputs, more...)
 	}
 	for _, o := range r.outputs {
-		if o.Takes() != sink.Nothing {
-			r.bridge.demand.noteNeed(true)
-		}
+		r.noteNeeds(o, true)
 	}
 	if err := r.fanout.Add(r.outputs...); err != nil {
 		return err

@@ -100,7 +100,7 @@ func (r *remoteControls) controls(ctx context.Context) (transport.Controls, erro
 	if err != nil {
 		return transport.Controls{}, cmp.Or(r.reason(), err)
 	}
-	if len(cameras) == 0 {
+	if len(capture.OfKind(cameras, capture.Video)) == 0 {
 		return transport.Controls{}, fmt.Errorf("%w at the sender's host", capture.ErrNoCamera)
 	}
 	c, err := r.awaitControls(ctx)

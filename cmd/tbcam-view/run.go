@@ -28,6 +28,7 @@ type run struct {
 	meter      *meter.Meter
 	stream     *sharedStream
 	bridge     *bridge
+	microphone *farMicrophone // nil: nobody is to listen
 	fanout     *sink.Fanout
 	outputs    []sink.Output // in the fan-out
 
@@ -61,7 +62,7 @@ func viewUntil(ctx context.Context, o options, c *completion) error {
 	if err := r.connectBridge(config); err != nil {
 		return err
 	}
-	defer o.stats.Start(o.statsOutput(), func() []meter.Summary { return []meter.Summary{r.summarize()} })()
+	defer o.stats.Start(o.statsOutput(), r.summaries)()
 	r.log.Info("waiting for tbcam-send", "stream", o.stream)
 	r.bridge.showNotice(r.waitingNotice())
 	defer context.AfterFunc(ctx, r.hurryDecoder)()
@@ -105,6 +106,9 @@ func (r *run) connectBridge(c bridgeConfig) error {
 	r.bridge = bridge
 	r.mu.Unlock()
 	r.stream.screen = newPairingScreen(bridge.showNotice, r.waitingNotice())
+	if r.o.microphone != "" {
+		r.microphone = newFarMicrophone(r.stream.Hub, r.o.microphone, r.fanout.Frame, r.log)
+	}
 	return cli.Mark(r.openOutputs(), cli.ErrSink)
 }
 
@@ -144,7 +148,7 @@ func (r *run) noteFailure(err error) {
 
 // outputEnded implements sink.Options.Ended: the last output ends the run.
 func (r *run) outputEnded(o sink.Output, err error, left int) {
-	r.bridge.demand.noteNeed(false)
+	r.noteNeeds(o, false)
 	r.noteFailure(cli.Mark(err, cli.ErrSink))
 	switch {
 	case left == 0:
@@ -159,11 +163,21 @@ func (r *run) outputEnded(o sink.Output, err error, left int) {
 // countPresented counts a frame that has reached the first output.
 func (r *run) countPresented(f *capture.Frame) { r.meter.Add(&f.At, time.Now()) }
 
-// summarize returns the figures so far.
+// summaries returns the figures of the camera, and those of the microphone if there is one.
+func (r *run) summaries() []meter.Summary {
+	camera := r.summarize()
+	if r.microphone == nil {
+		return []meter.Summary{camera}
+	}
+	camera.Several = true
+	return []meter.Summary{camera, r.microphone.summarize(r.fanout.Stats().Unheard)}
+}
+
+// summarize returns the figures of the camera so far.
 func (r *run) summarize() meter.Summary {
 	received, shared, lost := r.bridge.far.Stats(), r.fanout.Stats(), r.bridge.totalLost()
 	s := meter.Summary{
-		Time: time.Now(), Program: "tbcam-view", Counted: "received",
+		Time: time.Now(), Program: "tbcam-view", Kind: meter.Camera, Counted: "received",
 		Report: r.meter.Report(received.Bytes), Clock: r.bridge.clockQuality(),
 	}
 	r.bridge.describeState(&s)

@@ -19,11 +19,11 @@ import (
 	"github.com/tbcam/tbcam/transport"
 )
 
-// fakeOutput is an output that takes nothing.
+// fakeOutput is an output that takes frames and shows none.
 type fakeOutput struct{ _ int } // so that two are not the same
 
 func (fakeOutput) Name() string                       { return "fake" }
-func (fakeOutput) Takes() sink.Need                   { return sink.Nothing }
+func (fakeOutput) Takes() sink.Need                   { return sink.Received }
 func (o fakeOutput) Open() (sink.Sink, error)         { return o, nil }
 func (fakeOutput) Present(f *capture.Frame) (_ error) { f.Release(); return nil }
 func (fakeOutput) Close() error                       { return nil }
