@@ -19,8 +19,7 @@ type Reason int
 const (
 	Unmeasured Reason = iota
 	OutputWantsJPEG
-	NoRoom
-	Settling // it had no room a moment ago
+	NoRoom // or it had none a moment ago
 	Room
 )
 
@@ -28,7 +27,6 @@ var reasonTexts = [...]string{
 	Unmeasured:      "line is not measured yet",
 	OutputWantsJPEG: "an output wants JPEG",
 	NoRoom:          "line has no room for raw frames",
-	Settling:        "line had no room for raw frames a moment ago",
 	Room:            "line has room for raw frames",
 }
 
@@ -74,10 +72,8 @@ func (a *AutoChoice) reason(now time.Time, needed float64, line Line) Reason {
 		return OutputWantsJPEG
 	case line.Rate == 0:
 		return Unmeasured
-	case line.Rate < room || needed == 0: // of unknown formats and rates
+	case line.Rate < room || needed == 0 || now.Before(a.settled): // 0 of unknown formats and rates
 		return NoRoom
-	case now.Before(a.settled):
-		return Settling
 	}
 	return Room
 }

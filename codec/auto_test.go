@@ -26,7 +26,7 @@ func TestAutoChoice(t *testing.T) {
 			{time.Second, 2.5, false, JPEG, NoRoom},
 		},
 		"settles": {
-			{0, 4, false, Raw, Room}, {0, 1, false, JPEG, NoRoom}, {9 * time.Second, 9, false, JPEG, Settling},
+			{0, 4, false, Raw, Room}, {0, 1, false, JPEG, NoRoom}, {9 * time.Second, 9, false, JPEG, NoRoom},
 			{time.Second, 9, false, Raw, Room},
 		},
 		"narrow lines need not settle": {{0, 1, false, JPEG, NoRoom}, {0, 3, false, Raw, Room}},

@@ -56,6 +56,8 @@ var messages = []struct {
 	{"message-mode-interlaced", wire.Header{Type: wire.Mode, Stream: 1}, Mode{Number: 2, Camera: "Grabber", Source: capture.Mode{
 		Pixel: capture.UYVY, Width: 720, Height: 576, Rate: capture.Rate{Num: 25, Den: 1}, Field: capture.TopFirst,
 	}, Format: capture.Format{Pixel: capture.MJPEG, Width: 720, Height: 576}}, parsed(parseMode)},
+	{"message-start-raw", wire.Header{Type: wire.Start, Stream: 1}, request{Number: 3, Want: capture.Want{FPS: 30}, Raw: true}, parsed(parseRequest)},
+	{"message-mode-reason", wire.Header{Type: wire.Mode, Stream: 1}, Mode{Number: 3, Camera: "HD Webcam", Source: mjpeg720.Source, Format: mjpeg720.Format, Reason: "an output wants JPEG"}, parsed(parseMode)},
 }
 
 func parsed[T any](parse func(wire.Header, []byte) (T, error)) func(wire.Header, []byte) (any, error) {

@@ -170,6 +170,9 @@ func (o *recordOutput) Name() string { return "recording" }
 // Takes implements sink.Output.
 func (o *recordOutput) Takes() sink.Need { return sink.Every }
 
+// takesJPEGs implements jpegTaker.
+func (o *recordOutput) takesJPEGs() bool { return true }
+
 // Open implements sink.Output. It waits for the reader of a FIFO.
 func (o *recordOutput) Open() (sink.Sink, error) {
 	r, err := o.run, error(nil)

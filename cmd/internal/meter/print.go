@@ -20,6 +20,10 @@ type Summary struct {
 	Program string `json:"program"`
 	Camera  string `json:"camera,omitempty"` // of tbcam-send, where it serves several
 	Counted string `json:"counted"`          // what happened to Report.Frames: sent, shown, received
+	// Codec is what the frames are sent as: copy, jpeg or raw; "" before the first. Its
+	// reason is given where the sender had the choice.
+	Codec       string `json:"codec,omitempty"`
+	CodecReason string `json:"codec_reason,omitempty"`
 	Report
 	// Clock is how far the sender's times can be off, nil where there are none.
 	Clock    *Clock    `json:"clock,omitempty"`
@@ -63,12 +67,23 @@ func (s Summary) describeNow() string {
 			}
 		}
 	}
+	if s.Codec != "" {
+		text += ", " + s.describeCodec()
+	}
 	for _, f := range s.Outcomes {
 		if f.Count > 0 {
 			text += fmt.Sprintf(", %s %d", f.Name, f.Count)
 		}
 	}
 	return text
+}
+
+// describeCodec returns what the frames are sent as, and why.
+func (s Summary) describeCodec() string {
+	if s.CodecReason == "" {
+		return s.Codec
+	}
+	return s.Codec + " (" + s.CodecReason + ")"
 }
 
 // Table writes the summary as a table.
@@ -80,6 +95,9 @@ func (s Summary) Table(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%d\t\n", f.Name, f.Count)
 	}
 	fmt.Fprintf(t, "fps\t%.1f\t\nMB/s\t%.1f\t\nCPU %% of a core\t%.0f\t\n", s.FPS, s.MBps, s.CPU)
+	if s.Codec != "" {
+		fmt.Fprintf(t, "codec\t%s\t\n", s.describeCodec())
+	}
 	if err := t.Flush(); err != nil || len(s.Latency) == 0 {
 		return err
 	}
