@@ -56,6 +56,11 @@ var messages = []struct {
 	{"message-mode-interlaced", wire.Header{Type: wire.Mode, Stream: 1}, Mode{Number: 2, Camera: "Grabber", Source: capture.Mode{
 		Pixel: capture.UYVY, Width: 720, Height: 576, Rate: capture.Rate{Num: 25, Den: 1}, Field: capture.TopFirst,
 	}, Format: capture.Format{Pixel: capture.MJPEG, Width: 720, Height: 576}}, parsed(parseMode)},
+	{"message-start-audio", wire.Header{Type: wire.Start, Stream: 2}, request{Number: 3, Want: capture.Want{Kind: capture.Audio, Camera: "auto"}}, parsed(parseRequest)},
+	{"message-mode-audio", wire.Header{Type: wire.Mode, Stream: 2}, Mode{Number: 1, Camera: "Built-in Audio", Format: capture.Format{Audio: capture.Stereo}, Request: 3}, parsed(parseMode)},
+	{"message-camera-audio", wire.Header{Type: wire.Camera}, capture.Device{
+		Kind: capture.Audio, Path: "pipewire:alsa_input.pci-0000_00_1f.3.analog-stereo", Name: "Built-in Audio", Driver: "pipewire",
+	}, parsed(parseCamera)},
 	{"message-start-raw", wire.Header{Type: wire.Start, Stream: 1}, request{Number: 3, Want: capture.Want{FPS: 30}, Raw: true}, parsed(parseRequest)},
 	{"message-mode-reason", wire.Header{Type: wire.Mode, Stream: 1}, Mode{Number: 3, Camera: "HD Webcam", Source: mjpeg720.Source, Format: mjpeg720.Format, Reason: "an output wants JPEG"}, parsed(parseMode)},
 }

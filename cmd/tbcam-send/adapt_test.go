@@ -60,7 +60,7 @@ func (a *adapting) codec() (compressed bool, statistics string) {
 	if len(formats) == 0 {
 		return true, "no frame"
 	}
-	s := a.catalogue.summaries()[0]
+	s := a.catalogue.summaries(true)[0]
 	return formats[len(formats)-1].Pixel.Compressed(), s.Codec + ": " + s.CodecReason
 }
 

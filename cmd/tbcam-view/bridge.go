@@ -49,6 +49,7 @@ type bridge struct {
 	status transport.Status
 	mode   transport.Mode // of what is being received
 	host   string         // and its host
+	there  bool           // the sender is connected
 	camera string         // that the sender would turn on, as far as it is known
 }
 
@@ -92,7 +93,7 @@ func (b *bridge) Connected(peer transport.Peer) {
 	})
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.status, b.host = transport.Status{}, peer.Host
+	b.status, b.host, b.there = transport.Status{State: transport.Idle}, peer.Host, true
 	b.desired.noteConnected()
 }
 
@@ -101,6 +102,9 @@ func (b *bridge) Mode(mode transport.Mode) {
 	b.mu.Lock()
 	same := mode.Camera == b.mode.Camera && mode.Source == b.mode.Source && b.notice == (sink.Notice{})
 	b.mode = mode
+	if b.status.State == transport.Idle { // plain MJPEG has no status
+		b.status = transport.Status{State: transport.Running}
+	}
 	b.mu.Unlock()
 	if same {
 		b.log.Debug("codec changed", "format", mode.Format, "reason", mode.Reason)
@@ -195,7 +199,7 @@ func (b *bridge) Disconnected(err error) {
 	select {
 	case <-b.ending: // it is this side that goes
 	default:
-		b.log.Info("lost the connection to the sender", "err", err)
+		logLost(b.log, err)
 	}
 	b.outage.resetOutage()
 	b.showNotice(senderGone(err))
@@ -203,7 +207,7 @@ func (b *bridge) Disconnected(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.before.Add(b.lost)
-	b.lost = capture.Lost{}
+	b.lost, b.there = capture.Lost{}, false
 }
 
 // ControlsChanged implements transport.Consumer.
@@ -262,6 +266,14 @@ func senderGone(err error) sink.Notice {
 	cause := capitalizeFirst(disconnectCause(err).Error())
 	since := time.Now().Format(time.TimeOnly)
 	return sink.Notice{Heading: "No signal", Detail: cause + ".\nWaiting for tbcam-send since " + since, Brief: waitingForSender}
+}
+
+// logLost logs that a session with the sender has ended.
+func logLost(log *slog.Logger, err error) {
+	if errors.Is(err, io.EOF) { // which is no reason
+		err = nil
+	}
+	log.Info("lost the connection to the sender", "err", err)
 }
 
 // disconnectCause returns the reason for the end of a session, for a person.
@@ -329,6 +341,30 @@ func (b *bridge) codecNow() (name, reason string) {
 		return codec.JPEG.String(), mode.Reason
 	}
 	return codec.Raw.String(), mode.Reason
+}
+
+// describeState adds to a summary what flows, or why nothing does.
+func (b *bridge) describeState(s *meter.Summary) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s.Camera = b.mode.Camera
+	switch {
+	case !b.there:
+		s.State, s.Reason = meter.Waiting, b.notice.Brief
+	case b.notice == (sink.Notice{}) && b.status.State != transport.Idle:
+		s.State, s.Mode = meter.Streaming, meter.NewMode(b.mode.Source)
+	case b.status.State == transport.Idle:
+		s.State = meter.Connected
+	default:
+		s.State, s.Reason = meter.NoSignal, b.notice.Brief
+	}
+}
+
+// isConnected reports whether the sender is connected.
+func (b *bridge) isConnected() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.there
 }
 
 // totalLost returns what the senders of all sessions have lost.

@@ -48,13 +48,13 @@ func measureLine(t *testing.T, o Options, frame int) (rate float64) {
 	film.Mode.Format.Width, film.Mode.Format.Height = film.size/500, 500
 	image := make([]byte, film.size)
 	film.Content = func(uint32) []byte { return image }
-	showRated(t, New(o), film, func(s *transport.SenderStream, _ *transport.ReceiverStream) { rate = s.LineRate() })
+	showRated(t, New(o), film, capture.Video, func(s *transport.SenderStream, _ *transport.ReceiverStream) { rate = s.LineRate() })
 	return rate
 }
 
 // showRated runs a movie over a cable, and calls during with its stream at the sender after
-// three seconds, and with another one of the viewer.
-func showRated(t *testing.T, c *Cable, film *movie, during func(*transport.SenderStream, *transport.ReceiverStream)) {
+// three seconds, and with another one of the viewer, of a kind.
+func showRated(t *testing.T, c *Cable, film *movie, kind capture.Kind, during func(*transport.SenderStream, *transport.ReceiverStream)) {
 	link := links(c)
 	var stream *transport.SenderStream
 	sender := &transport.Sender{Link: link[0], Catalogue: &transport.Single{
@@ -62,7 +62,7 @@ func showRated(t *testing.T, c *Cable, film *movie, during func(*transport.Sende
 	}}
 	receiver := &transport.Receiver{Link: link[1]}
 	watchStream(t, receiver, transport.NopConsumer{})
-	other, err := receiver.Open(transport.NopConsumer{}, transport.Policy{})
+	other, err := receiver.Open(transport.NopConsumer{}, transport.Policy{Kind: kind})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,17 +85,20 @@ func showRated(t *testing.T, c *Cable, film *movie, during func(*transport.Sende
 	}
 }
 
-// TestLineRateOfSeveral: each of several streams that are started has a share of the line.
+// TestLineRateOfSeveral: each of several streams of video that are started has a share of
+// the line; one of audio takes none of it.
 func TestLineRateOfSeveral(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		cable := New(Options{Kernel: Linux72y, Rate: 10 * gigabit, Latency: 30 * time.Microsecond})
-		showRated(t, cable, newMovie(), func(s *transport.SenderStream, other *transport.ReceiverStream) {
-			alone := s.LineRate()
-			other.Start(capture.Want{})
-			time.Sleep(time.Second)
-			if shared := s.LineRate(); alone == 0 || shared != alone/2 {
-				t.Errorf("%.0f bytes/s beside another stream, %.0f alone", shared, alone)
-			}
+	for kind, share := range map[capture.Kind]float64{capture.Video: 2, capture.Audio: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			cable := New(Options{Kernel: Linux72y, Rate: 10 * gigabit, Latency: 30 * time.Microsecond})
+			showRated(t, cable, newMovie(), kind, func(s *transport.SenderStream, other *transport.ReceiverStream) {
+				alone := s.LineRate()
+				other.Start(capture.Want{})
+				time.Sleep(time.Second)
+				if shared := s.LineRate(); alone == 0 || shared != alone/share {
+					t.Errorf("%.0f bytes/s beside a stream of kind %v, %.0f alone", shared, kind, alone)
+				}
+			})
 		})
-	})
+	}
 }
