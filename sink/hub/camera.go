@@ -214,7 +214,15 @@ func (c *camera) refuse(status transport.Status) {
 		c.mode.Request = c.request
 	}
 	c.before, c.changer = nil, nil
-	c.viewers(func(s *Subscription) { s.finishJoining() })
+	if c.hasJoining() { // no mode answers the request that they made together with the change
+		c.request = c.far.Start(*c.want)
+	}
+}
+
+// hasJoining reports whether somebody waits for frames other than those that come.
+func (c *camera) hasJoining() (joining bool) {
+	c.viewers(func(s *Subscription) { joining = joining || s.joining })
+	return joining
 }
 
 // joinOthers moves those who asked for a camera by a part of its name to the stream that

@@ -57,9 +57,10 @@ func (s *Subscription) start(request uint32, want capture.Want, raw bool) {
 	}
 }
 
-// SetRaw says whether the viewer has no use for JPEGs, as that of a
-// transport.ReceiverStream: a viewer of the same camera that wants some gets them. Who
-// joins a camera of raw frames without it gets none but those that answer its request.
+// SetRaw sets whether the viewer has no use for JPEGs, as that of a
+// transport.ReceiverStream does: where one viewer of a camera wants JPEGs, all get them.
+// Who joins a camera of raw frames and wants JPEGs gets no frame before the mode that
+// answers its request.
 func (s *Subscription) SetRaw(raw bool) {
 	s.hub.mu.Lock()
 	defer s.hub.flush()
@@ -248,16 +249,8 @@ func (s *Subscription) Close() {
 	s.hub.subscriptions = slices.DeleteFunc(s.hub.subscriptions, func(other *Subscription) bool { return other == s })
 }
 
-// finishJoining has what comes be the subscription's.
-func (s *Subscription) finishJoining() {
-	if s.joining {
-		s.joining = false
-		s.postMode()
-	}
-}
-
-// postMode reports the camera's mode, if its frames are the subscription's, as the answer to the subscription's request where
-// it is one to the camera's.
+// postMode reports the camera's mode, if its frames are the subscription's, as the answer
+// to the subscription's request where it is one to the camera's.
 func (s *Subscription) postMode() {
 	if s.camera.mode == nil || s.joining {
 		return
