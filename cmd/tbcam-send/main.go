@@ -81,7 +81,7 @@ stopped, through any number of viewers and unplugged cables.`,
 	o.want.RegisterMode(f)
 	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber: a number or part of a name; list shows them")
 	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; see list")
-	f.StringVar(&o.codec, "codec", "auto", "encoding of frames: auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
+	f.StringVar(&o.codec, "codec", "auto", "encoding of frames: auto (the camera's own JPEGs; else raw where the line has room and no output wants JPEG, or jpeg), copy (the camera's own JPEGs), jpeg, or raw (lossless)")
 	f.StringVar(&o.wire, "wire", "tbcam", "protocol: tbcam, or mjpeg (plain MJPEG for GStreamer, FFmpeg and others; --stream may then be a FIFO or -)")
 	f.IntVar(&o.quality, "quality", 85, "JPEG quality (1-100)")
 	f.IntVar(&o.frames, "frames", 0, "stop after sending `N` frames")

@@ -99,7 +99,7 @@ func newRun(ctx context.Context, o options, c *completion) *run {
 func (r *run) connectBridge(c bridgeConfig) error {
 	outage := &outage{report: func(cause string) { r.bridge.reportOutage(cause) }}
 	r.fanout = sink.NewFanout(sink.Options{Decoder: outage.observeDecoder(r.newDecoder()), Log: r.log, Ended: r.outputEnded})
-	c.log, c.ending, c.giveUp = r.log, r.ending, r.giveUp
+	c.log, c.ending, c.giveUp, c.takesRaw = r.log, r.ending, r.giveUp, r.takesRaw
 	limit := &frameLimit{Fanout: r.fanout, frames: r.o.frames, duration: r.o.duration, done: r.done}
 	bridge := newBridge(r.stream, limit, outage, c)
 	r.mu.Lock() // a run that is left may be asked for its result now
@@ -181,6 +181,7 @@ func (r *run) summarize() meter.Summary {
 		Report: r.meter.Report(received.Bytes), Clock: r.bridge.clockQuality(),
 	}
 	r.bridge.describeState(&s)
+	s.Codec, s.CodecReason = r.bridge.codecNow()
 	s.Outcomes = append([]meter.Outcome{{Name: "sent", Count: received.Frames + received.Lost}}, meter.SenderOutcomes(lost)...)
 	s.Outcomes = append(s.Outcomes,
 		meter.Outcome{Name: "lost on the link", Count: received.Lost},
