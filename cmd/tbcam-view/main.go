@@ -99,7 +99,7 @@ func newCommand() *cobra.Command {
 	o.controls.registerFlags(f)
 	o.stats.Register(f)
 	o.log.Register(c.PersistentFlags())
-	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand(), pairCommand(&o))
+	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand(&o), pairCommand(&o))
 	setup.Add(c, setup.Viewer)
 	cli.AddPeers(c, trust.RoleSender)
 	cli.Finish(c, o.flagGroups(), manual)

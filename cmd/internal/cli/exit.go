@@ -173,6 +173,7 @@ var remedies = []struct {
 	{trust.ErrNameTaken, "if that computer has a new key, run the command peers forget, and pair again"},
 	{hub.ErrConflict, "leave --size, --fps and --format out, or change it for all viewers with tbcam-view mode"},
 	{transport.ErrNoRemoteControl, "update tbcam-send on the other host"},
+	{transport.ErrNoProbe, "update tbcam-send on the other host"},
 	{transport.ErrOlderPeer, "update it"},
 }
 
