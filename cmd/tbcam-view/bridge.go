@@ -48,6 +48,7 @@ type bridge struct {
 	status transport.Status
 	mode   transport.Mode // of what is being received
 	host   string         // and its host
+	joined bool           // a session has begun and not ended
 	camera string         // that the sender would turn on, as far as it is known
 }
 
@@ -89,7 +90,7 @@ func (b *bridge) Connected(peer transport.Peer) {
 	})
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.status, b.host = transport.Status{}, peer.Host
+	b.status, b.host, b.joined = transport.Status{}, peer.Host, true
 	b.desired.noteConnected()
 }
 
@@ -195,7 +196,7 @@ func (b *bridge) Disconnected(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.before.Add(b.lost)
-	b.lost = capture.Lost{}
+	b.lost, b.joined = capture.Lost{}, false
 }
 
 // ControlsChanged implements transport.Consumer.
@@ -288,6 +289,20 @@ func (b *bridge) waitingFor() (brief string, status transport.Status) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.notice.Brief, b.status
+}
+
+// describeState returns whether the far camera is on, and who sends.
+func (b *bridge) describeState() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	camera := "camera off; "
+	switch {
+	case !b.joined:
+		return camera + waitingForSender
+	case b.status.State == transport.Running:
+		camera = "camera on; "
+	}
+	return camera + capture.Printable(b.host) + " connected"
 }
 
 // currentMode returns the mode of what is being received, and the sender's host.

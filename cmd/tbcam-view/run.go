@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -62,6 +64,7 @@ func viewUntil(ctx context.Context, o options, c *completion) error {
 		return err
 	}
 	defer o.stats.Start(o.statsOutput(), func() []meter.Summary { return []meter.Summary{r.summarize()} })()
+	defer cli.KeepStatus(r.describeState)()
 	r.log.Info("waiting for tbcam-send", "stream", o.stream)
 	r.bridge.showNotice(r.waitingNotice())
 	defer context.AfterFunc(ctx, r.hurryDecoder)()
@@ -181,6 +184,21 @@ func (r *run) summarize() meter.Summary {
 		}
 	}
 	return s
+}
+
+// describeState returns what the run does, for the service manager.
+func (r *run) describeState() string {
+	parts := []string{r.bridge.describeState()}
+	users, counts := 0, false
+	for _, o := range r.outputs {
+		if c, ok := o.(*cameraOutput); ok {
+			users, counts = users+c.Users(), true
+		}
+	}
+	if counts {
+		parts = append(parts, fmt.Sprintf("%d applications", users))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // frameLimit is the fan-out of a run that may end after some frames, or some time

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -162,6 +163,7 @@ var remedies = []struct {
 	{tbdev.ErrNoService, "connect the cable, and load thunderbolt_stream on the other host too"},
 	{tbdev.ErrManyServices, "choose one with --stream NAME@PEER"},
 	{tbdev.ErrNoHopIDs, "run tbcam-view setup on the other host"},
+	{tbdev.ErrNotAllowed, "run: sudo tbcam-view setup (at the camera's end: sudo tbcam-send setup)"},
 	{tbdev.ErrLocked, "end that process"},
 	{tbdev.ErrInUse, "end the programs that have the stream open"},
 	{trust.ErrNotPairing, pairBoth},
@@ -213,7 +215,11 @@ func quoteShell(path string) string {
 
 // PrintError prints an error with its remedy in one line.
 func PrintError(program string, err error) {
-	fmt.Fprintf(os.Stderr, "%s: %s\n", program, oneLine(Explain(err)))
+	prefix := ""
+	if isJournal(os.Stderr) {
+		prefix = levelPrefix(slog.LevelError)
+	}
+	fmt.Fprintf(os.Stderr, "%s%s: %s\n", prefix, program, oneLine(Explain(err)))
 }
 
 // Explain returns the text of an error with its remedy, if there is one.

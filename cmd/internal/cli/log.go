@@ -29,7 +29,7 @@ const maxLine = 4096
 // name, the message, and the attributes in brackets, errors with remedies. What
 // others wrote is made printable, and lines that come too often are counted instead.
 func NewLog(w io.Writer, program string, level slog.Level) *slog.Logger {
-	lines := &lineWriter{w: w, program: program, floods: map[uintptr]*flood{}}
+	lines := &lineWriter{w: w, program: program, journal: isJournal(w), floods: map[uintptr]*flood{}}
 	return slog.New(&lineHandler{lines: lines, level: level})
 }
 
@@ -42,7 +42,7 @@ type lineHandler struct {
 func (h *lineHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
 
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
-	return h.lines.writeLine(r.PC, r.Message, func() string { return h.formatLine(r) })
+	return h.lines.writeLine(r.PC, r.Level, r.Message, func() string { return h.formatLine(r) })
 }
 
 func (h *lineHandler) formatLine(r slog.Record) string {
@@ -78,6 +78,7 @@ func (h *lineHandler) WithGroup(string) slog.Handler { return h }
 // lineWriter writes the lines of a program, at most maxRate from each place.
 type lineWriter struct {
 	program string
+	journal bool // lines begin with their level
 
 	mu     sync.Mutex
 	w      io.Writer
@@ -89,6 +90,7 @@ type flood struct {
 	spent      time.Duration // of maxBurst/maxRate; a line costs 1/maxRate
 	at         time.Time     // when spent was so much
 	suppressed int           // lines that no line has counted
+	level      slog.Level    // of these
 	last       string        // message of these
 }
 
@@ -105,7 +107,7 @@ func (f *flood) takeToken(now time.Time) bool {
 }
 
 // writeLine writes the line of a record that was logged at place, or counts it.
-func (l *lineWriter) writeLine(place uintptr, message string, line func() string) error {
+func (l *lineWriter) writeLine(place uintptr, level slog.Level, message string, line func() string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.floods[place]
@@ -114,12 +116,12 @@ func (l *lineWriter) writeLine(place uintptr, message string, line func() string
 		l.floods[place] = f
 	}
 	if f.takeToken(time.Now()) {
-		return l.printText(line())
+		return l.printText(level, line())
 	}
 	if f.suppressed++; f.suppressed == 1 {
 		time.AfterFunc(countEvery, func() { l.writeSuppressed(f) })
 	}
-	f.last = message
+	f.level, f.last = level, message
 	return nil
 }
 
@@ -127,12 +129,16 @@ func (l *lineWriter) writeLine(place uintptr, message string, line func() string
 func (l *lineWriter) writeSuppressed(f *flood) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_ = l.printText(fmt.Sprintf("%s ... %s more suppressed", f.last, formatThousands(f.suppressed)))
+	_ = l.printText(f.level, fmt.Sprintf("%s ... %s more suppressed", f.last, formatThousands(f.suppressed)))
 	f.suppressed = 0
 }
 
-func (l *lineWriter) printText(text string) error {
-	_, err := fmt.Fprintf(l.w, "%s: %s\n", l.program, oneLine(text))
+func (l *lineWriter) printText(level slog.Level, text string) error {
+	prefix := ""
+	if l.journal {
+		prefix = levelPrefix(level)
+	}
+	_, err := fmt.Fprintf(l.w, "%s%s: %s\n", prefix, l.program, oneLine(text))
 	return err
 }
 
