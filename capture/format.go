@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 )
@@ -23,7 +24,7 @@ const (
 	Full
 )
 
-// Format describes the frames of a stream. Raw frames are packed: a line
+// Format describes the frames of a stream, video or audio. Raw video is packed: a line
 // follows the last directly, without the padding that a driver may add.
 type Format struct {
 	Pixel  PixelFormat `json:"format"`
@@ -31,10 +32,31 @@ type Format struct {
 	Height int         `json:"height"` // pixels
 	Matrix Matrix      `json:"matrix"`
 	Range  Range       `json:"range"`
+	// Audio is the format of audio, of which all other fields are zero.
+	Audio AudioFormat `json:"audio,omitzero"`
 }
 
-// String returns for instance "mjpeg 1920x1080".
-func (f Format) String() string { return fmt.Sprintf("%v %dx%d", f.Pixel, f.Width, f.Height) }
+// IsAudio reports whether the frames are blocks of audio.
+func (f Format) IsAudio() bool { return f.Audio != AudioFormat{} }
+
+// String returns for instance "mjpeg 1920x1080", or "48000 Hz mono".
+func (f Format) String() string {
+	if f.IsAudio() {
+		return f.Audio.String()
+	}
+	return fmt.Sprintf("%v %dx%d", f.Pixel, f.Width, f.Height)
+}
+
+// MarshalJSON leaves out of audio what only video has.
+func (f Format) MarshalJSON() ([]byte, error) {
+	if f.IsAudio() {
+		return json.Marshal(struct {
+			Audio AudioFormat `json:"audio"`
+		}{f.Audio})
+	}
+	type plain Format
+	return json.Marshal(plain(f))
+}
 
 // Plane is one plane of a raw frame.
 type Plane struct {
@@ -57,8 +79,11 @@ func (f Format) Planes() (planes [3]Plane, n int) {
 	return planes, n
 }
 
-// Size returns the bytes of a raw frame, 0 for a compressed format.
+// Size returns the bytes of a raw frame or a block of audio, 0 for a compressed format.
 func (f Format) Size() int {
+	if f.IsAudio() {
+		return f.Audio.BlockSize()
+	}
 	planes, n := f.Planes()
 	if n == 0 {
 		return 0
@@ -70,9 +95,12 @@ func (f Format) Size() int {
 // MaxDimension is the largest width and height accepted anywhere.
 const MaxDimension = 8192
 
-// Check reports what makes the format unusable, if anything.
+// Check reports what makes the format unusable for video, if anything. Audio has
+// AudioFormat.Check.
 func (f Format) Check() error {
 	switch {
+	case f.IsAudio():
+		return fmt.Errorf("%v is no video", f.Audio)
 	case !f.Pixel.Supported():
 		return fmt.Errorf("pixel format %s is not supported", f.Pixel.FourCC())
 	case f.Width < 1 || f.Height < 1 || f.Width > MaxDimension || f.Height > MaxDimension:

@@ -34,18 +34,20 @@ func (s Stage) String() string {
 // enough for 8192x4096 in 4:2:2.
 const MaxFrame = 64 << 20
 
-// Frame is one unit of video, raw or JPEG by its format, on its whole way.
+// Frame is one unit of video, raw or JPEG by its format, or a block of audio, on its
+// whole way.
 //
 // It has one owner, who passes it on or calls Release once. After the fan-out,
 // where more than one holder exists, each holds a reference made by Retain and
 // no goroutine writes to it any more.
 type Frame struct {
 	Format Format
-	// Data is Format.Size() bytes of a raw frame, or one JPEG file.
+	// Data is Format.Size() bytes of a raw frame, one JPEG file, or the samples of a
+	// block of audio.
 	Data []byte
 	// Sequence is the driver's count of frames; a gap is what it dropped.
 	Sequence uint32
-	// Time is when the frame was captured. Within one session it differs from
+	// Time is when the frame was captured, or the first sample of a block. Within one session it differs from
 	// that of another frame by exactly what the driver reported; At[Captured] is the
 	// better guess of the moment on a viewer, as its estimate of the sender's
 	// clock improves.

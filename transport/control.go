@@ -18,6 +18,9 @@ import (
 // FeatureControls is the feature of peers that know Set and Controls.
 const FeatureControls = "controls"
 
+// FeatureUnsealedFrames is the feature of peers that ask for frames without seals.
+const FeatureUnsealedFrames = "unsealed-frames"
+
 // Bounds of Set and Controls.
 const (
 	maxSettings   = 32       // in one Set, and so answers in one Controls
@@ -163,7 +166,7 @@ func (r *remote) notifyChanged(o *outgoing) {
 // meanwhile takes the place of what came before.
 func (ss *senderSession) handleSet(h wire.Header, payload []byte) error {
 	m, err := parseSet(h, payload)
-	if err != nil || !slices.Contains(ss.peer.Load().Features, FeatureControls) {
+	if err != nil || !ss.peer.Load().has(FeatureControls) {
 		return err
 	}
 	o := ss.findOutgoing(h)

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +44,8 @@ type Receiver struct {
 	Trust func() trust.ViewerConfig
 	// Trusted, if set, is called when a sender was proven. It must not wait.
 	Trusted func(trust.Outcome)
+	// UnsealedFrames asks for frames without a seal, as Sender.UnsealedFrames.
+	UnsealedFrames bool
 	// Refused, if set, is called with what ended a session since one end does not trust
 	// the other.
 	Refused func(error)
@@ -125,7 +126,7 @@ func (r *Receiver) programName() string { return cmp.Or(r.Program, "viewer") }
 
 // self describes this end to the sender.
 func (rs *receiverSession) describeSelf() Peer {
-	p := ownPeer(rs.receiver.programName(), rs.receiver.Version, FeatureControls)
+	p := ownPeer(rs.receiver.programName(), rs.receiver.Version, rs.guard.features(FeatureControls, FeatureAudio)...)
 	if rs.guard.needed {
 		p.Host = ""
 	}
@@ -144,6 +145,7 @@ type receiverSession struct {
 	peer         *Peer        // nil before the first Hello
 	store        *trust.Store // of the proof
 	controllable bool         // the peer has remote control; fixed before it is current
+	audible      bool         // the peer has audio; likewise
 	begun        bool         // the sender has answered, and the time is known
 	times        sessionTimes // fixed then, so that Frame.Time keeps differences
 	damage       wire.Damage
@@ -158,6 +160,7 @@ func newReceiverSession(r *Receiver, conn Conn) *receiverSession {
 	rs.clock = &Clock{line: rs.line}
 	rs.side, rs.lag = rs, lagOfSender
 	rs.guard.needed = r.Trust != nil && rs.link.Strangers
+	rs.guard.wantsUnsealed = rs.guard.needed && r.UnsealedFrames
 	return rs
 }
 
@@ -226,6 +229,14 @@ func (rs *receiverSession) writeWelcome() error {
 
 // proves implements side. A viewer's flight is in its answer.
 func (rs *receiverSession) proves() bool { return false }
+
+// placeOf implements side.
+func (rs *receiverSession) placeOf(h wire.Header, n int) []byte {
+	if h.Stream == 0 || h.Stream > MaxStreams {
+		return nil
+	}
+	return rs.streams[h.Stream].placeOf(n)
+}
 
 // writeStreams implements side.
 func (rs *receiverSession) writeStreams() error {
@@ -387,6 +398,7 @@ func (rs *receiverSession) admitPeer(outcome trust.Outcome) error {
 		return err
 	}
 	rs.peer = &peer
+	rs.agreeOnFrames(peer, rs.receiver.Log)
 	if trusted := rs.receiver.Trusted; trusted != nil {
 		trusted(outcome)
 	}
@@ -436,7 +448,7 @@ func (rs *receiverSession) beginSession(times sessionTimes) {
 	r.clock.Store(rs.clock)
 	r.offset.Store(int64(times.offset))
 	r.restartList()
-	rs.controllable = slices.Contains(rs.peer.Features, FeatureControls)
+	rs.controllable, rs.audible = rs.peer.has(FeatureControls), rs.peer.has(FeatureAudio)
 	r.mu.Lock()
 	r.stats.Sessions++
 	r.current = rs

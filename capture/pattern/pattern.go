@@ -104,13 +104,15 @@ func cameraOf(d capture.Device) (*camera, error) {
 }
 
 // Source draws frames at a steady rate. The frame with counter n is captured
-// n periods after the source was opened, whether or not anybody reads it.
+// n periods after the source was opened, whether or not anybody reads it. It is opened
+// so that one frame lies on each full second of the wall clock, in which the camera
+// flashes.
 type Source struct {
 	camera *camera
 	mode   capture.Mode
 	pool   *capture.Pool
 	period time.Duration
-	start  time.Time
+	clock  clock
 	blank  []byte // a frame without the parts that move
 	timer  *time.Timer
 	code   [codeBytes]byte // of Read
@@ -134,7 +136,7 @@ func openCamera(c *camera, mode capture.Mode, pool *capture.Pool) (*Source, erro
 	s := &Source{
 		camera: c, mode: mode, pool: pool,
 		period: time.Second * time.Duration(mode.Rate.Den) / time.Duration(mode.Rate.Num),
-		start:  time.Now(),
+		clock:  newClock(time.Now(), mode.Rate),
 		timer:  time.NewTimer(0),
 		closed: make(chan struct{}),
 	}
@@ -172,13 +174,13 @@ func (s *Source) Read() (*capture.Frame, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if newest := int(time.Since(s.start) / s.period); newest > s.next {
+	if newest := s.clock.newest(time.Now()); newest > s.next {
 		s.lost.Superseded += uint64(newest - s.next)
 		s.next = newest
 	}
 	f := s.pool.Get(len(s.blank))
 	f.Format, f.Sequence = s.Format(), uint32(s.next)
-	f.Time = s.start.Add(time.Duration(s.next) * s.period)
+	f.Time = s.clock.timeOf(s.next)
 	f.At[capture.Captured], f.At[capture.Dequeued] = f.Time, time.Now()
 	s.drawFrame(f)
 	s.next++
@@ -188,7 +190,7 @@ func (s *Source) Read() (*capture.Frame, error) {
 func (s *Source) nextDue() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.start.Add(time.Duration(s.next) * s.period)
+	return s.clock.timeOf(s.next)
 }
 
 // Close wakes Read. The timer and the buffers need no freeing.
@@ -199,7 +201,7 @@ func (s *Source) Close() error {
 
 const black, white = 16, 235 // of limited range
 
-// drawFrame paints a frame: the blank one, the code, and a block that moves.
+// drawFrame paints a frame: the blank one, the code, a block that moves, and the flash.
 func (s *Source) drawFrame(f *capture.Frame) {
 	copy(f.Data, s.blank)
 	code := &s.code
@@ -215,6 +217,7 @@ func (s *Source) drawFrame(f *capture.Frame) {
 			y*h/(codeRows*codeShare), (y+1)*h/(codeRows*codeShare), value)
 	}
 	s.drawBlock(f)
+	s.drawFlash(f)
 }
 
 // drawBlock paints the block, once for each number that the camera has, and the

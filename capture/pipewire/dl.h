@@ -21,7 +21,8 @@
 	f(pw_context_new) f(pw_context_connect) f(pw_context_destroy) f(pw_core_disconnect) \
 	f(pw_stream_new) f(pw_stream_destroy) f(pw_stream_add_listener) f(pw_stream_connect) \
 	f(pw_stream_get_node_id) f(pw_stream_update_params) f(pw_stream_update_properties) \
-	f(pw_stream_dequeue_buffer) f(pw_stream_queue_buffer) f(pw_stream_trigger_process)
+	f(pw_stream_dequeue_buffer) f(pw_stream_queue_buffer) f(pw_stream_trigger_process) \
+	f(pw_stream_get_time_n)
 
 struct tb_functions {
 #define TB_MEMBER(f) __typeof__(&f) f##_;

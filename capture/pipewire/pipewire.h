@@ -122,4 +122,30 @@ int tb_input_copy(struct tb_input *i, void *to, size_t size, const struct tb_pla
 void tb_input_state(struct tb_input *i, struct tb_input_state *s);
 void tb_input_close(struct tb_input *i); // before its connection
 
+// tb_mic reads a microphone: S16LE, 48 kHz.
+struct tb_mic;
+
+#define TB_BLOCK 480 // samples per channel that are read together
+
+// tb_stamp is when a sample was captured, on CLOCK_MONOTONIC, in nanoseconds.
+struct tb_stamp {
+	uint64_t sample;
+	int64_t time;
+};
+
+struct tb_mic_state {
+	int error;      // a negative errno once it has ended
+	uint64_t lost;  // blocks that were not read in time
+	char text[128]; // of the error
+};
+
+// tb_mic_open starts to read the node of a name, or the default source for "", which it
+// then follows. It does not wait: there may be no microphone yet.
+int tb_mic_open(struct tb_mic **m, struct tb_conn *c, const char *target, uint32_t channels);
+// tb_mic_read copies a block, if there is one: it returns 1, and which sample it begins
+// with, and the newest stamp, which is of any sample.
+int tb_mic_read(struct tb_mic *m, void *to, uint64_t *sample, struct tb_stamp *stamp);
+void tb_mic_state(struct tb_mic *m, struct tb_mic_state *s);
+void tb_mic_close(struct tb_mic *m); // before its connection
+
 #endif

@@ -100,19 +100,21 @@ func (c *catalogue) isIdle() bool {
 	return !slices.ContainsFunc(c.served, func(s *servedStream) bool { return !s.feed.isIdle() })
 }
 
-// summaries returns the figures of each stream, and the camera of each where there are
-// several.
-func (c *catalogue) summaries() []meter.Summary {
+// summaries returns the figures of each stream; without a viewer all of them wait.
+func (c *catalogue) summaries(connected bool) []meter.Summary {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.served) == 0 {
-		return []meter.Summary{newMeter(c.first).summarize()}
+	var all []meter.Summary
+	for _, s := range c.served {
+		all = append(all, s.meter.summarize())
 	}
-	all := make([]meter.Summary, len(c.served))
-	for i, s := range c.served {
-		all[i] = s.meter.summarize()
-		if len(c.served) > 1 {
-			all[i].Camera = s.feed.controls.cameraName()
+	if len(all) == 0 {
+		all = append(all, newMeter(c.first).summarize())
+	}
+	for i := range all {
+		all[i].Several = len(all) > 1
+		if !connected {
+			all[i].State, all[i].Reason, all[i].Mode = meter.Waiting, "waiting for a viewer", nil
 		}
 	}
 	return all

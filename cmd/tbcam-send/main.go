@@ -41,7 +41,7 @@ type options struct {
 	frames   int
 	duration time.Duration
 	stats    cli.StatsFlag
-	verbose  bool
+	log      cli.LogFlags
 	controls controlFlags
 	wait     bool
 	input    string
@@ -86,12 +86,12 @@ stopped, through any number of viewers and unplugged cables.`,
 	f.BoolVar(&o.wait, "wait", false, "wait for a camera or stream that is missing or busy at the start")
 	o.controls.registerFlags(f)
 	o.stats.Register(f)
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more details")
+	o.log.Register(f)
 	c.AddCommand(listCommand(), pairCommand(&o))
 	setup.Add(c, setup.Sender)
 	cli.AddPeers(c, trust.RoleViewer)
 	cli.AddLog(c)
-	cli.AddManual(c)
+	cli.Finish(c, flagGroups, manual)
 	return c
 }
 
@@ -115,7 +115,7 @@ const heap = 192 << 20
 
 func runSender(ctx context.Context, o options) error {
 	debug.SetMemoryLimit(heap)
-	log := cli.NewLog(os.Stderr, "tbcam-send", cli.Level(o.verbose))
+	log := o.log.New(os.Stderr, "tbcam-send")
 	feed, offer, err := o.newFeed(log)
 	if err != nil {
 		return err
@@ -147,7 +147,7 @@ func runSender(ctx context.Context, o options) error {
 	defer witness.close() // which sees that the cameras are turned off
 	c.launch(feed)
 	defer c.close()
-	defer o.stats.Start(os.Stdout, c.summaries)()
+	defer o.stats.Start(os.Stdout, func() []meter.Summary { return c.summaries(sender.Served() != nil) })()
 	defer cli.KeepStatus(witness.describe)()
 	return cli.Mark(sender.Run(ctx), cli.ErrStream)
 }
@@ -172,7 +172,7 @@ func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *s
 		return err
 	}
 	defer witness.close() // which sees that the camera is turned off
-	feed.report = func(transport.Status) {}
+	feed.report = feed.reportToStream
 	feed.camera.startServing(ctx)
 	defer feed.closeCamera()
 	statistics := os.Stdout
@@ -196,6 +196,7 @@ func (o options) newFeed(log *slog.Logger) (f *feed, text string, err error) {
 	kind, err := codec.ParseKind(o.codec)
 	switch {
 	case err != nil:
+		err = fmt.Errorf("--codec: %w", err)
 	case o.quality < 1 || o.quality > 100:
 		err = fmt.Errorf("--quality %d: must be 1 to 100", o.quality)
 	case o.wire != "tbcam" && o.wire != plainWire:

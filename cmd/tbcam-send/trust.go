@@ -46,6 +46,7 @@ func (o *options) guard(s *transport.Sender, c *catalogue, log *slog.Logger) (*w
 		return witness, nil
 	}
 	witness.pairing = proveSender(s, config, o.stream, log)
+	s.UnsealedFrames = o.trust.UnsealedFrames()
 	record := s.Trusted
 	s.Trusted = func(outcome trust.Outcome) {
 		if witness.setPeer(outcome.Peer) {

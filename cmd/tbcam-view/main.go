@@ -43,11 +43,11 @@ type options struct {
 	controls      controlFlags
 	controlled    string // the camera of control and controls
 	stats         cli.StatsFlag
-	verbose       bool
+	log           cli.LogFlags
 }
 
 // about is the text of --help before the flags.
-var about = `tbcam-view receives the frames of tbcam-send at the other end of a USB4 or Thunderbolt
+const about = `tbcam-view receives the frames of tbcam-send at the other end of a USB4 or Thunderbolt
 cable, and shows them in a window, republishes them as a virtual camera for video
 calls (PipeWire, v4l2loopback), and records them; in any combination.
 
@@ -58,11 +58,10 @@ Any number of them may run on one stream, also for different cameras: the first 
 has the cable, and the others share it. A camera has one mode at a time, which
 tbcam-view mode changes for all.
 
-While recording, SIGUSR1 starts a new file, and SIGUSR2 stops and restarts.
+While recording, SIGUSR1 starts a new file, and SIGUSR2 stops and restarts.`
 
-Keys in the window (H shows them too):
-
-` + keysHelp(shm.Keys) + `
+// keys is the text of --help after the flags.
+var keys = keysHelp(shm.Keys) + `
 In the panel of controls:
 
 ` + keysHelp(shm.PanelKeys)
@@ -70,13 +69,14 @@ In the panel of controls:
 func newCommand() *cobra.Command {
 	var o options
 	c := &cobra.Command{
-		Use:   "tbcam-view",
-		Short: "Show, republish and record the camera of the host at the other end of the cable",
-		Long:  about,
+		Use:         "tbcam-view",
+		Short:       "Show, republish and record the camera of the host at the other end of the cable",
+		Long:        about,
+		Annotations: map[string]string{cli.AfterTitle: "Keys in the window (H shows them too)", cli.AfterText: keys},
 		Example: `  tbcam-view
   tbcam-view --virtual-camera auto
   tbcam-view --record call.mkv --window
-  tbcam-view --record '/video/%Y-%m-%d/%H%M%S.mkv' --segment 10m --keep 200GB,30d
+  tbcam-view --record '/video/%F/%H%M%S.mkv' --segment 10m --keep 200GB,30d
   tbcam-view --stream unix:$XDG_RUNTIME_DIR/tbcam.sock --snapshot now.png`,
 		Version: version,
 		Args:    cli.NoArgs,
@@ -98,11 +98,11 @@ func newCommand() *cobra.Command {
 	f.BoolVar(&o.wait, "wait", false, "wait for a stream that is missing at the start")
 	o.controls.registerFlags(f)
 	o.stats.Register(f)
-	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "log more details")
+	o.log.Register(c.PersistentFlags())
 	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand(), pairCommand(&o))
 	setup.Add(c, setup.Viewer)
 	cli.AddPeers(c, trust.RoleSender)
-	cli.AddManual(c)
+	cli.Finish(c, o.flagGroups(), manual)
 	return c
 }
 

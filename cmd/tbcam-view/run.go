@@ -44,15 +44,15 @@ func runView(ctx context.Context, o options) error {
 }
 
 func viewUntil(ctx context.Context, o options, c *completion) error {
+	config, err := o.bridgeConfig()
+	if err != nil {
+		return err
+	}
 	if err := o.checkFlags(); err != nil {
 		return err
 	}
 	limited, cancel := o.timeout.Context(ctx)
 	defer cancel()
-	config, err := o.bridgeConfig()
-	if err != nil {
-		return err
-	}
 	r := newRun(limited, o, c)
 	defer r.done()
 	c.setResult(func() error { return r.runResult(ctx, limited, nil) })
@@ -64,7 +64,7 @@ func viewUntil(ctx context.Context, o options, c *completion) error {
 		return err
 	}
 	defer o.stats.Start(o.statsOutput(), func() []meter.Summary { return []meter.Summary{r.summarize()} })()
-	defer cli.KeepStatus(r.describeState)()
+	defer cli.KeepStatus(r.describeStatus)()
 	r.log.Info("waiting for tbcam-send", "stream", o.stream)
 	r.bridge.showNotice(r.waitingNotice())
 	defer context.AfterFunc(ctx, r.hurryDecoder)()
@@ -89,7 +89,7 @@ func (r *run) hurryDecoder() { time.AfterFunc(decodeWait, r.fanout.Hurry) }
 func newRun(ctx context.Context, o options, c *completion) *run {
 	screen := &screen{file: os.Stderr}
 	r := &run{
-		o: o, log: cli.NewLog(screen, "tbcam-view", cli.Level(o.verbose)), screen: screen,
+		o: o, log: o.log.New(screen, "tbcam-view"), screen: screen,
 		completion: c, pool: &capture.Pool{Limit: o.limitMemory()}, meter: meter.New(),
 	}
 	r.ctx, r.done = context.WithCancel(ctx)
@@ -165,7 +165,11 @@ func (r *run) countPresented(f *capture.Frame) { r.meter.Add(&f.At, time.Now()) 
 // summarize returns the figures so far.
 func (r *run) summarize() meter.Summary {
 	received, shared, lost := r.bridge.far.Stats(), r.fanout.Stats(), r.bridge.totalLost()
-	s := meter.Summary{Program: "tbcam-view", Counted: "received", Report: r.meter.Report(received.Bytes), Clock: r.bridge.clockQuality()}
+	s := meter.Summary{
+		Time: time.Now(), Program: "tbcam-view", Counted: "received",
+		Report: r.meter.Report(received.Bytes), Clock: r.bridge.clockQuality(),
+	}
+	r.bridge.describeState(&s)
 	s.Outcomes = append([]meter.Outcome{{Name: "sent", Count: received.Frames + received.Lost}}, meter.SenderOutcomes(lost)...)
 	s.Outcomes = append(s.Outcomes,
 		meter.Outcome{Name: "lost on the link", Count: received.Lost},
@@ -186,16 +190,20 @@ func (r *run) summarize() meter.Summary {
 	return s
 }
 
-// describeState returns what the run does, for the service manager.
-func (r *run) describeState() string {
-	parts := []string{r.bridge.describeState()}
+// describeStatus returns what the run does, for the service manager.
+func (r *run) describeStatus() string {
+	parts := []string{r.bridge.describeStatus()}
 	users, counts := 0, false
 	for _, o := range r.outputs {
 		if c, ok := o.(*cameraOutput); ok {
 			users, counts = users+c.Users(), true
 		}
 	}
-	if counts {
+	switch {
+	case !counts:
+	case users == 1:
+		parts = append(parts, "1 application")
+	default:
 		parts = append(parts, fmt.Sprintf("%d applications", users))
 	}
 	return strings.Join(parts, "; ")

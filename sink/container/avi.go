@@ -35,10 +35,18 @@ type avi struct {
 	largest int   // frame, bytes
 	parts   []part
 	index   []entry // of the last part, in the file
+	audio   aviAudio
 
 	chunks []byte  // being gathered, for the last part
-	news   []entry // of them, from the beginning of chunks
+	news   []entry // of the frames in them, from the beginning of chunks
 	stale  bool    // the headers in the file are not of now
+}
+
+// aviAudio is the second stream.
+type aviAudio struct {
+	audioTrack
+	index []entry // of the last part, in the file
+	news  []entry // of what is being gathered, from the beginning of avi.chunks
 }
 
 // part is one RIFF chunk of the file. The last one may lack its index.
@@ -47,6 +55,9 @@ type part struct {
 	moviEnd, riffEnd int64
 	ix, ixEnd        int64 // where its index is
 	frames           int64 // in the file, repetitions too
+
+	audioIx, audioIxEnd int64 // where the index of its audio is
+	samples             int64 // of audio per channel, in the file
 }
 
 // entry is the place of a frame's data, from the beginning of its part.
@@ -58,7 +69,8 @@ func newAVI(f *file, o Options) (*avi, error) {
 	if fps := rate.FPS(); fps < 1.0/maxRate || fps > maxRate {
 		rate = capture.Rate{Num: 30, Den: 1}
 	}
-	a := &avi{file: f, head: aviHead(o.Format, rate, o.Tags), rate: rate.FPS()}
+	a := &avi{file: f, head: aviHead(o, rate), rate: rate.FPS()}
+	a.audio.format = o.Audio
 	a.parts = []part{{movi: int64(len(a.head) - listHead)}}
 	return a, f.appendParts(a.head)
 }
@@ -87,15 +99,8 @@ func (a *avi) slotOf(t time.Duration) int64 {
 
 // addChunk takes a frame, nil for a repetition.
 func (a *avi) addChunk(data []byte) error {
-	if len(a.chunks) > 0 && len(a.chunks)+len(data) > chunkSize {
-		if err := a.Flush(); err != nil {
-			return err
-		}
-	}
-	if a.isPartFull(len(data)) {
-		if err := a.nextPart(); err != nil {
-			return err
-		}
+	if err := a.makeRoom(len(data)); err != nil {
+		return err
 	}
 	a.news = append(a.news, entry{uint32(len(a.chunks) + chunkHead), uint32(len(data))})
 	a.chunks = appendChunk(a.chunks, frameID, data)
@@ -104,12 +109,39 @@ func (a *avi) addChunk(data []byte) error {
 	return nil
 }
 
-// isPartFull reports whether a frame of size bytes belongs to the next part, as this
-// one has enough of them, or needs room for its indexes, too.
+func (a *avi) WriteAudio(samples []byte) error {
+	// Room for all of it at once, so that none is taken where there is an error.
+	if err := a.makeRoom(len(samples)); err != nil {
+		return err
+	}
+	for block := range a.audio.blocksOf(samples) {
+		a.audio.news = append(a.audio.news, entry{uint32(len(a.chunks) + chunkHead), uint32(len(block))})
+		a.chunks = appendChunk(a.chunks, audioID, block)
+		a.audio.add(len(block))
+	}
+	return nil
+}
+
+// makeRoom writes what was gathered, or begins another part, where so many bytes more
+// would be too much.
+func (a *avi) makeRoom(size int) error {
+	if len(a.chunks) > 0 && len(a.chunks)+size > chunkSize {
+		if err := a.Flush(); err != nil {
+			return err
+		}
+	}
+	if a.isPartFull(size) {
+		return a.nextPart()
+	}
+	return nil
+}
+
+// isPartFull reports whether size bytes belong to the next part, as this one has enough
+// chunks, or needs room for its indexes, too.
 func (a *avi) isPartFull(size int) bool {
-	frames := int64(len(a.index) + len(a.news))
-	after := a.size + int64(len(a.chunks)+chunkHead+size+1) + indexSize(frames+1)
-	return frames >= maxFrames || frames > 0 && after-a.lastPart().riff > riffSize
+	chunks := int64(len(a.index) + len(a.news) + len(a.audio.index) + len(a.audio.news))
+	after := a.size + int64(len(a.chunks)+chunkHead+size+1) + indexSize(chunks+1)
+	return chunks >= maxFrames || chunks > 0 && after-a.lastPart().riff > riffSize
 }
 
 func (a *avi) lastPart() *part { return &a.parts[len(a.parts)-1] }
@@ -128,24 +160,32 @@ func (a *avi) nextPart() error {
 	}
 	at := a.size - int64(len(empty))
 	a.parts = append(a.parts, part{riff: at, movi: at + riffHead, moviEnd: a.size, riffEnd: a.size})
-	a.index = a.index[:0]
+	a.index, a.audio.index = a.index[:0], a.audio.index[:0]
 	return nil
 }
 
 // completePart appends the indexes of the last part, and what comes after it.
 func (a *avi) completePart(next []byte) error {
 	p := a.lastPart()
-	ix, legacy := standardIndex(*p, a.index), []byte(nil)
+	ix := standardIndex(indexID, frameID, *p, a.index)
+	var audioIndex, legacy []byte
+	if a.audio.exists() {
+		audioIndex = standardIndex(audioIx, audioID, *p, a.audio.index)
+	}
 	if len(a.parts) == 1 {
 		// Players of AVI 1.0 know the first part only, and its idx1.
-		legacy = legacyIndex(*p, a.index)
+		legacy = legacyIndex(*p, a.index, a.audio.index)
 	}
 	at := a.size
-	if err := a.appendParts(ix, legacy, next); err != nil {
+	if err := a.appendParts(ix, audioIndex, legacy, next); err != nil {
 		return err
 	}
 	p.ix, p.ixEnd = at, at+int64(len(ix))
-	p.moviEnd, p.riffEnd = p.ixEnd, p.ixEnd+int64(len(legacy))
+	p.moviEnd = p.ixEnd + int64(len(audioIndex))
+	if a.audio.exists() {
+		p.audioIx, p.audioIxEnd = p.ixEnd, p.moviEnd
+	}
+	p.riffEnd = p.moviEnd + int64(len(legacy))
 	a.stale = true
 	return nil
 }
@@ -156,7 +196,7 @@ func (a *avi) Gap(capture.Lost, string) error { return nil }
 func (a *avi) Size() int64 { return a.size + int64(len(a.chunks)) }
 
 func (a *avi) Flush() error {
-	if len(a.news) > 0 {
+	if len(a.chunks) > 0 {
 		p := a.lastPart()
 		base := uint32(a.size - p.riff)
 		if err := a.appendParts(a.chunks); err != nil {
@@ -165,9 +205,13 @@ func (a *avi) Flush() error {
 		for _, e := range a.news {
 			a.index = append(a.index, entry{base + e.offset, e.size})
 		}
+		for _, e := range a.audio.news {
+			a.audio.index = append(a.audio.index, entry{base + e.offset, e.size})
+			p.samples += int64(e.size) / int64(a.audio.format.SampleSize())
+		}
 		p.frames = int64(len(a.index))
 		p.moviEnd, p.riffEnd = a.size, a.size
-		a.chunks, a.news, a.stale = a.chunks[:0], a.news[:0], true
+		a.chunks, a.news, a.audio.news, a.stale = a.chunks[:0], a.news[:0], a.audio.news[:0], true
 	}
 	return a.settleHeaders()
 }
@@ -197,7 +241,7 @@ func (a *avi) Sync() error { return cmp.Or(a.Flush(), a.syncWithName()) }
 
 func (a *avi) Close() error {
 	err := a.Flush()
-	if len(a.parts) == 1 && len(a.index) == 0 {
+	if len(a.parts) == 1 && len(a.index)+len(a.audio.index) == 0 {
 		return cmp.Or(err, a.discardFile())
 	}
 	return cmp.Or(err, a.finishLastPart(), a.syncWithName(), a.file.Close())

@@ -52,29 +52,71 @@ var identity = u32(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
 // mp4Head returns the file's beginning. Its length never changes: what is known
 // only at the end has its room, see finishHead.
-func mp4Head(f capture.Format, t Tags) []byte {
-	created := uint64(max(t.Start.Sub(epoch1904)/time.Second, 0))
+func mp4Head(o Options) []byte {
+	created := uint64(max(o.Tags.Start.Sub(epoch1904)/time.Second, 0))
+	f := o.Format
+	next := uint32(trackNumber + 1)
+	extends := makeBox("trex", versionAndFlags(0, 0), u32(trackNumber, 1, 0, 0, keyFrame))
+	var audio []byte
+	if a := o.Audio; a.Channels > 0 {
+		next = audioNumber + 1
+		extends = append(extends, makeBox("trex", versionAndFlags(0, 0), u32(audioNumber, 1, 0, 0, keyFrame))...)
+		audio = trackBox(created, mp4Track{
+			number: audioNumber, volume: 0x100, timescale: uint32(a.Rate), handler: "soun", name: "audio\x00",
+			media: makeBox("smhd", versionAndFlags(0, 0), u32(0)), entry: audioEntry(a),
+		})
+	}
 	moov := makeBox("moov",
 		makeBox("mvhd", versionAndFlags(1, 0), u64(created, created), u32(timescale), u64(0),
-			u32(0x10000), u16(0x100), make([]byte, 10), identity, make([]byte, 24), u32(trackNumber+1)),
-		makeBox("trak",
-			makeBox("tkhd", versionAndFlags(1, 3), u64(created, created), u32(trackNumber, 0), u64(0), // enabled, in the movie
-				make([]byte, 16), identity, u32(uint32(f.Width)<<16, uint32(f.Height)<<16)),
-			makeBox("mdia",
-				makeBox("mdhd", versionAndFlags(1, 0), u64(created, created), u32(timescale), u64(0), u16(undetermined, 0)),
-				makeBox("hdlr", versionAndFlags(0, 0), u32(0), []byte("vide"), make([]byte, 12), []byte("video\x00")),
-				makeBox("minf",
-					makeBox("vmhd", versionAndFlags(0, 1), make([]byte, 8)),
-					makeBox("dinf", makeBox("dref", versionAndFlags(0, 0), u32(1), makeBox("url ", versionAndFlags(0, 1)))), // in this file
-					makeBox("stbl",
-						makeBox("stsd", versionAndFlags(0, 0), u32(1), sampleEntry(f, t.Field)),
-						makeBox("stts", versionAndFlags(0, 0), u32(0)),
-						makeBox("stsc", versionAndFlags(0, 0), u32(0)),
-						makeBox("stsz", versionAndFlags(0, 0), u32(0, 0)),
-						makeBox("stco", versionAndFlags(0, 0), u32(0)))))),
-		makeBox("mvex", freeBox(extendsSize), makeBox("trex", versionAndFlags(0, 0), u32(trackNumber, 1, 0, 0, keyFrame))),
-		makeBox("udta", metadataBox(t), freeBox(chaptersSize)))
+			u32(0x10000), u16(0x100), make([]byte, 10), identity, make([]byte, 24), u32(next)),
+		trackBox(created, mp4Track{
+			number: trackNumber, width: uint32(f.Width), height: uint32(f.Height), timescale: timescale, handler: "vide", name: "video\x00",
+			media: makeBox("vmhd", versionAndFlags(0, 1), make([]byte, 8)), entry: sampleEntry(f, o.Tags.Field),
+		}),
+		audio,
+		makeBox("mvex", freeBox(extendsSize), extends),
+		makeBox("udta", metadataBox(o.Tags), freeBox(chaptersSize)))
 	return append(makeBox("ftyp", []byte("iso5"), u32(0x200), []byte("iso5iso6mp41")), moov...)
+}
+
+// mp4Track is what tracks differ in.
+type mp4Track struct {
+	number        uint32
+	volume        uint16 // 8.8, of audio
+	width, height uint32 // pixels, of video
+	timescale     uint32
+	handler, name string
+	media         []byte // media header
+	entry         []byte // sample entry
+}
+
+// trackBox returns the trak box of a track.
+func trackBox(created uint64, t mp4Track) []byte {
+	return makeBox("trak",
+		makeBox("tkhd", versionAndFlags(1, 3), u64(created, created), u32(t.number, 0), u64(0), // enabled, in the movie
+			make([]byte, 12), u16(t.volume, 0), identity, u32(t.width<<16, t.height<<16)),
+		makeBox("mdia",
+			makeBox("mdhd", versionAndFlags(1, 0), u64(created, created), u32(t.timescale), u64(0), u16(undetermined, 0)),
+			makeBox("hdlr", versionAndFlags(0, 0), u32(0), []byte(t.handler), make([]byte, 12), []byte(t.name)),
+			makeBox("minf",
+				t.media,
+				makeBox("dinf", makeBox("dref", versionAndFlags(0, 0), u32(1), makeBox("url ", versionAndFlags(0, 1)))), // in this file
+				makeBox("stbl",
+					makeBox("stsd", versionAndFlags(0, 0), u32(1), t.entry),
+					makeBox("stts", versionAndFlags(0, 0), u32(0)),
+					makeBox("stsc", versionAndFlags(0, 0), u32(0)),
+					makeBox("stsz", versionAndFlags(0, 0), u32(0, 0)),
+					makeBox("stco", versionAndFlags(0, 0), u32(0))))))
+}
+
+// audioEntry describes the audio (FLAC in ISOBMFF: https://github.com/xiph/flac,
+// doc/isoflac.txt).
+func audioEntry(a capture.AudioFormat) []byte {
+	const lastInfo = 0x80000000 // the only metadata block, of type 0
+	info := streamInfo(a)
+	return makeBox("fLaC", make([]byte, 6), u16(1), make([]byte, 8),
+		u16(uint16(a.Channels), 8*sampleBytes), u32(0, uint32(a.Rate)<<16),
+		makeBox("dfLa", versionAndFlags(0, 0), u32(lastInfo|uint32(len(info))), info))
 }
 
 const (
@@ -134,7 +176,7 @@ func freeBox(size int) []byte { return makeBox("free", make([]byte, size-8)) }
 
 // movieFragment returns the moof box of samples whose mdat box follows. The last
 // sampleSize bytes are the last sample's.
-func movieFragment(number uint32, start int64, samples []sample) []byte {
+func movieFragment(track, number uint32, start int64, samples []sample) []byte {
 	run := make([]byte, 0, len(samples)*sampleSize)
 	for _, s := range samples {
 		run = append(run, u32(s.duration, s.size)...)
@@ -143,7 +185,7 @@ func movieFragment(number uint32, start int64, samples []sample) []byte {
 		return makeBox("moof",
 			makeBox("mfhd", versionAndFlags(0, 0), u32(number)),
 			makeBox("traf",
-				makeBox("tfhd", versionAndFlags(0, 0x20000), u32(trackNumber)), // offsets are from moof
+				makeBox("tfhd", versionAndFlags(0, 0x20000), u32(track)), // offsets are from moof
 				makeBox("tfdt", versionAndFlags(1, 0), u64(uint64(start))),
 				makeBox("trun", versionAndFlags(0, trunFields), u32(uint32(len(samples)), uint32(data)), run)))
 	}
@@ -175,12 +217,24 @@ func randomAccess(index []fragment) []byte {
 	return makeBox("mfra", tfra, makeBox("mfro", versionAndFlags(0, 0), u32(size)))
 }
 
-// finishHead puts duration (µs) and chapters into a head.
-func finishHead(head []byte, duration int64, gaps []gap) {
-	d := u64(uint64(duration))
+// finishHead puts the duration of the frames (µs) and of the audio (samples), and
+// chapters, into a head.
+func finishHead(head []byte, video, samples int64, gaps []gap) {
+	audio := capture.AudioDuration(samples).Microseconds()
+	d := u64(uint64(max(video, audio)))
 	copy(findBox(head, "moov", "mvhd")[24:], d)
-	copy(findBox(head, "moov", "trak", "tkhd")[28:], d)
-	copy(findBox(head, "moov", "trak", "mdia", "mdhd")[24:], d)
+	for _, t := range []struct {
+		trak            []byte
+		duration, media int64
+	}{
+		{findBox(head, "moov", "trak"), video, video},
+		{audioTrak(head), audio, samples},
+	} {
+		if t.trak != nil {
+			copy(findBox(t.trak, "tkhd")[28:], u64(uint64(t.duration)))
+			copy(findBox(t.trak, "mdia", "mdhd")[24:], u64(uint64(t.media)))
+		}
+	}
 	copy(findBox(head, "moov", "mvex"), makeBox("mehd", versionAndFlags(1, 0), d))
 	if room := chapterRoom(head); len(gaps) > 0 {
 		copy(room, chapterList(gaps, len(room)))
@@ -209,6 +263,16 @@ func chapterList(gaps []gap, room int) []byte {
 	}
 	chpl := makeBox("chpl", versionAndFlags(1, 0), u32(0), []byte{byte(n)}, list)
 	return append(chpl, freeBox(room-len(chpl))...)
+}
+
+// audioTrak returns the content of the trak box of the audio, nil where there is none.
+func audioTrak(head []byte) []byte {
+	moov, video := findBox(head, "moov"), findBox(head, "moov", "trak")
+	if video == nil {
+		return nil
+	}
+	// video is a slice of moov, so the difference of their capacities is its offset.
+	return findBox(moov[cap(moov)-cap(video)+len(video):], "trak")
 }
 
 // findBox returns the content of the box at a path, nil where there is none.

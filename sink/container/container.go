@@ -90,16 +90,36 @@ type Tags struct {
 	Field   capture.Field
 }
 
+// CheckAudio reports what keeps audio of a format out of the kind, if anything.
+func (k Kind) CheckAudio(a capture.AudioFormat) error {
+	if err := a.Check(); err != nil {
+		return err
+	}
+	if k == MJPEG {
+		return fmt.Errorf("%v %w", k, ErrNoAudio)
+	}
+	return nil
+}
+
 // Options are what a recording begins with.
 type Options struct {
 	Kind   Kind
-	Format capture.Format // of all its frames
-	Rate   capture.Rate   // of an AVI, where it is constant; 30 frames a second where not known
+	Format capture.Format      // of all its frames
+	Audio  capture.AudioFormat // of a second track; zero is none
+	Rate   capture.Rate        // of an AVI, where it is constant; 30 frames a second where not known
 	Tags   Tags
 	Force  bool // overwrite what exists
 }
 
-// Writer writes the frames of one recording. It is not safe for concurrent use.
+// check reports what the kind cannot hold.
+func (o Options) check() error {
+	if err := o.Kind.Check(o.Format); err != nil || o.Audio == (capture.AudioFormat{}) {
+		return err
+	}
+	return o.Kind.CheckAudio(o.Audio)
+}
+
+// Writer writes the frames and the audio of one recording. It is not safe for concurrent use.
 //
 // After an error of Write, Flush or Sync no frame that was taken is lost: what
 // the error kept from the file is tried again by the next call.
@@ -108,6 +128,11 @@ type Writer interface {
 	// grow; one that does not is put as little as can be after the last. f is not
 	// kept. After an error it was not taken.
 	Write(f *capture.Frame, t time.Duration) error
+	// WriteAudio takes samples, which follow those of before without a gap: the first
+	// ones belong to the time of the first frame, and sample n is played n/48000 s later.
+	// The two tracks should come within a second of each other. samples is not kept. After
+	// an error none of them were taken.
+	WriteAudio(samples []byte) error
 	// Gap notes that frames are missing before the next one, and why, where the
 	// container has a place for it: a chapter, or a line of frames.csv. Counts in
 	// lost are of frames, text is any other cause; both may be empty.
@@ -126,7 +151,7 @@ type Writer interface {
 // Create makes the file, or the directory, and locks it. The error for one that
 // exists wraps fs.ErrExist, for one that is being recorded ErrBusy.
 func Create(path string, o Options) (Writer, error) {
-	if err := o.Kind.Check(o.Format); err != nil {
+	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if o.Kind == Directory {
@@ -150,7 +175,7 @@ func Stream(w io.Writer, o Options) (Writer, error) {
 	case AVI, Directory:
 		return nil, fmt.Errorf("%v %w", o.Kind, ErrNotStreamable)
 	}
-	if err := o.Kind.Check(o.Format); err != nil {
+	if err := o.check(); err != nil {
 		return nil, err
 	}
 	return openKind(&file{disk: &pipe{w: w}}, o)

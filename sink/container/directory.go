@@ -35,6 +35,7 @@ type directory struct {
 	path     string
 	made     bool  // it was not there
 	times    *file // frames.csv
+	audio    *wav  // nil where there is none
 	lines    bytes.Buffer
 	start    time.Time
 	stamps   stamps
@@ -58,17 +59,25 @@ func createDirectory(path string, o Options) (Writer, error) {
 	if d.times, err = createFile(filepath.Join(path, timesFile), o.Force); err != nil {
 		return nil, errors.Join(err, d.removeMade())
 	}
-	if err := d.beginRecording(); err != nil {
+	if err := d.beginRecording(o); err != nil {
 		return nil, errors.Join(err, d.discardFiles())
 	}
 	return d, nil
 }
 
-// beginRecording removes frames of before, once the lock is held.
-func (d *directory) beginRecording() error {
+// beginRecording removes frames of before, once the lock is held, and begins the audio.
+func (d *directory) beginRecording(o Options) error {
 	old, err := listFrames(d.path)
 	for _, name := range old {
 		err = cmp.Or(err, os.Remove(filepath.Join(d.path, name)))
+	}
+	if err != nil {
+		return err
+	}
+	if o.Audio.Channels > 0 {
+		d.audio, err = createWAV(filepath.Join(d.path, audioFile), o.Audio, o.Force)
+	} else if err = os.Remove(filepath.Join(d.path, audioFile)); errors.Is(err, fs.ErrNotExist) || !o.Force {
+		err = nil
 	}
 	if err != nil {
 		return err
@@ -131,15 +140,34 @@ func writeFrameFile(path string, data []byte) error {
 	return err
 }
 
+// WriteAudio writes to a file beside the frames.
+func (d *directory) WriteAudio(samples []byte) error {
+	if d.audio == nil {
+		return ErrNoAudio
+	}
+	return d.audio.addSamples(samples)
+}
+
 func (d *directory) Gap(lost capture.Lost, text string) error {
 	d.gap = describeGap(d.gap, lost, text)
 	return nil
 }
 
-func (d *directory) Size() int64 { return d.size + d.times.size + int64(d.lines.Len()) }
+func (d *directory) Size() int64 {
+	size := d.size + d.times.size + int64(d.lines.Len())
+	if d.audio != nil {
+		size += d.audio.size + int64(len(d.audio.gathered))
+	}
+	return size
+}
 
-// Flush writes the lines: the frames are written already.
+// Flush writes the lines and the audio: the frames are written already.
 func (d *directory) Flush() error {
+	if d.audio != nil {
+		if err := d.audio.Flush(); err != nil {
+			return err
+		}
+	}
 	if err := d.times.appendParts(d.lines.Bytes()); err != nil {
 		return err
 	}
@@ -155,6 +183,11 @@ func (d *directory) Sync() error {
 		return err
 	}
 	d.unsynced = d.unsynced[:0]
+	if d.audio != nil {
+		if err := d.audio.Sync(); err != nil {
+			return err
+		}
+	}
 	return cmp.Or(d.times.Sync(), syncDir(d.path), d.syncName())
 }
 
@@ -193,11 +226,20 @@ func (d *directory) Close() error {
 	if d.number == 0 {
 		return d.discardFiles()
 	}
-	return cmp.Or(d.Sync(), d.times.Close())
+	err := d.Sync()
+	if d.audio != nil {
+		err = cmp.Or(err, d.audio.Close())
+	}
+	return cmp.Or(err, d.times.Close())
 }
 
 // discardFiles removes what Create has made.
 func (d *directory) discardFiles() error {
+	if d.audio != nil {
+		if err := d.audio.discardFile(); err != nil {
+			return err
+		}
+	}
 	return cmp.Or(d.times.discardFile(), d.removeMade())
 }
 

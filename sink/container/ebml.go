@@ -24,6 +24,8 @@ var (
 	idTracks      = idOf(ebml.ElementTracks)
 	idTrack       = idOf(ebml.ElementTrackEntry)
 	idCodec       = idOf(ebml.ElementCodecID)
+	idAudio       = idOf(ebml.ElementAudio)
+	idChannels    = idOf(ebml.ElementChannels)
 	idTags        = idOf(ebml.ElementTags)
 	idTag         = idOf(ebml.ElementTag)
 	idTargets     = idOf(ebml.ElementTargets)

@@ -39,7 +39,7 @@ type (
 		Duration      float64   // the last, see durationSize
 	}
 
-	tracks     struct{ TrackEntry trackEntry }
+	tracks     struct{ TrackEntry []trackEntry }
 	trackEntry struct {
 		TrackNumber uint64
 		TrackUID    uint64
@@ -47,7 +47,8 @@ type (
 		FlagLacing  uint64
 		Language    string
 		CodecID     string
-		Video       video
+		Video       *video
+		Audio       *audio
 	}
 	video struct {
 		FlagInterlaced uint64
@@ -60,6 +61,12 @@ type (
 	colour struct {
 		MatrixCoefficients uint64
 		Range              uint64
+	}
+
+	audio struct {
+		SamplingFrequency float64
+		Channels          uint64
+		BitDepth          uint64
 	}
 
 	tags struct{ Tag tag }
@@ -100,7 +107,8 @@ type (
 
 // Numbers that RFC 9559 gives a meaning.
 const (
-	videoTrack = 1
+	videoTrackType = 1
+	audioTrackType = 2
 
 	// FlagInterlaced and FieldOrder. Lines of the two fields take turns in a frame,
 	// which the values of "interleaved" state.
@@ -149,8 +157,11 @@ func chaptersOf(gaps []gap) []byte {
 	return marshalElements(&struct{ Chapters chapters }{chapters{edition}})
 }
 
-// trackNumber is the number of the only track.
-const trackNumber = 1
+// trackNumber is the number of the track of frames, audioNumber that of the audio.
+const (
+	trackNumber = 1
+	audioNumber = 2
+)
 
 func videoOf(f capture.Format, field capture.Field) video {
 	v := video{
@@ -216,7 +227,8 @@ func tagsOf(t Tags) tags {
 // length never changes, so the end of the recording can write it once more.
 type header struct{ ebml, info, tracks, tags []byte }
 
-func newHeader(f capture.Format, t Tags) header {
+func newHeader(o Options) header {
+	t := o.Tags
 	return header{
 		ebml: marshalElements(&struct{ EBML ebmlHeader }{ebmlHeader{1, 1, 4, 8, "matroska", 4, 2}}),
 		info: marshalElements(&struct{ Info info }{info{
@@ -225,16 +237,26 @@ func newHeader(f capture.Format, t Tags) header {
 			WritingApp:    cmp.Or(t.Program, "tbcam"),
 			DateUTC:       t.Start,
 		}}),
-		tracks: marshalElements(&struct{ Tracks tracks }{tracks{trackEntry{
-			TrackNumber: trackNumber,
-			TrackUID:    trackNumber,
-			TrackType:   videoTrack,
-			Language:    "und",
-			CodecID:     codecID(f.Pixel),
-			Video:       videoOf(f, t.Field),
-		}}}),
-		tags: marshalElements(&struct{ Tags tags }{tagsOf(t)}),
+		tracks: marshalElements(&struct{ Tracks tracks }{tracks{trackEntries(o)}}),
+		tags:   marshalElements(&struct{ Tags tags }{tagsOf(t)}),
 	}
+}
+
+// trackEntries describes the frames, and the audio if there is some.
+func trackEntries(o Options) []trackEntry {
+	v := videoOf(o.Format, o.Tags.Field)
+	entries := []trackEntry{{
+		TrackNumber: trackNumber, TrackUID: trackNumber, TrackType: videoTrackType,
+		Language: "und", CodecID: codecID(o.Format.Pixel), Video: &v,
+	}}
+	if o.Audio.Channels == 0 {
+		return entries
+	}
+	return append(entries, trackEntry{
+		TrackNumber: audioNumber, TrackUID: audioNumber, TrackType: audioTrackType,
+		Language: "und", CodecID: "A_PCM/INT/LIT",
+		Audio: &audio{float64(o.Audio.Rate), uint64(o.Audio.Channels), 8 * sampleBytes},
+	})
 }
 
 // ending is what is known only at the end; zeros leave it open.

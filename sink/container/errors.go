@@ -9,6 +9,8 @@ var (
 	ErrJPEGOnly = errors.New("holds JPEGs only")
 	// ErrNoCode is returned for a pixel format for which players know no code.
 	ErrNoCode = errors.New("has no code that players know")
+	// ErrNoAudio is returned for audio and a kind that holds frames only.
+	ErrNoAudio = errors.New("has no place for audio")
 	// ErrNotStreamable is returned by Stream for a kind that has to seek.
 	ErrNotStreamable = errors.New("cannot be written to a stream")
 )

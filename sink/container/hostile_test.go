@@ -65,7 +65,7 @@ func TestRepairIsBounded(t *testing.T) {
 		"AVI, names of chunks":       {AVI, falsely("00dc")},
 		"AVI, names of indexes":      {AVI, append(falsely("ix00"), riffChunk(frameID, sampleJPEG())...)},
 		"AVI, repetitions":           {AVI, bytes.Repeat(riffChunk(frameID), maxFrames+1)},
-		"AVI, wrong indexes":         {AVI, append(standardIndex(part{}, nil), bytes.Repeat(wrongPart(maxFrames), 12)...)},
+		"AVI, wrong indexes":         {AVI, append(standardIndex(indexID, frameID, part{}, nil), bytes.Repeat(wrongPart(maxFrames), 12)...)},
 		"AVI, torn":                  {AVI, bytes.Repeat(riffChunk(frameID, make([]byte, 2)), size/10)},
 		"Matroska, names of cluster": {Matroska, falsely("\x1F\x43\xB6\x75\x01")},
 		"MP4, names of fragments":    {MP4, falsely("moof")},

@@ -32,13 +32,16 @@ type matroska struct {
 	gap     string // text of the gap before the next frame
 	cluster []byte // the one being gathered
 	notes   []byte // Tags of the gaps in it
-	start   int64  // ms, its first frame
+	start   int64  // ms, its first block
+	seek    int64  // ms, its first frame; -1 for none
 	end     int64  // ms, when the last frame is taken to end
+	audio   audioTrack
 }
 
 // newMatroska begins a file, which is the caller's to discard after an error.
 func newMatroska(f *file, o Options) (*matroska, error) {
-	m := &matroska{file: f, head: newHeader(o.Format, o.Tags), stamps: newStamps(time.Millisecond), index: newMatroskaIndex(), cluster: takeBuffer()}
+	m := &matroska{file: f, head: newHeader(o), stamps: newStamps(time.Millisecond), index: newMatroskaIndex(), cluster: takeBuffer()}
+	m.audio.format = o.Audio
 	return m, f.appendParts(m.head.encodeHeader(ending{}))
 }
 
@@ -54,14 +57,40 @@ func (m *matroska) Write(f *capture.Frame, t time.Duration) error {
 	}
 	m.noteGap(at)
 	m.end = m.endOf(at)
-	// SimpleBlock: track, time since the cluster's, flags (a key frame).
+	if m.seek < 0 {
+		m.seek = at
+	}
+	m.appendBlock(trackNumber, at, f.Data)
+	return nil
+}
+
+func (m *matroska) WriteAudio(samples []byte) error {
+	at := m.audio.milliseconds()
+	if m.isClusterFull(at, len(samples)) {
+		if err := m.Flush(); err != nil {
+			return err
+		}
+	}
+	for block := range m.audio.blocksOf(samples) {
+		at = m.audio.milliseconds()
+		if len(m.cluster) == 0 {
+			m.beginCluster(at)
+		}
+		m.appendBlock(audioNumber, at, block)
+		m.audio.add(len(block))
+	}
+	return nil
+}
+
+// appendBlock appends a SimpleBlock: track, time since the cluster's, flags (a key
+// frame), and data.
+func (m *matroska) appendBlock(track byte, at int64, data []byte) {
 	m.cluster = append(m.cluster, ebml.ElementSimpleBlock.Bytes()...)
-	m.cluster = appendSize(m.cluster, int64(4+len(f.Data)))
-	m.cluster = append(m.cluster, 0x80|trackNumber)
+	m.cluster = appendSize(m.cluster, int64(4+len(data)))
+	m.cluster = append(m.cluster, 0x80|track)
 	m.cluster = binary.BigEndian.AppendUint16(m.cluster, uint16(at-m.start))
 	m.cluster = append(m.cluster, 0x80)
-	m.cluster = append(m.cluster, f.Data...)
-	return nil
+	m.cluster = append(m.cluster, data...)
 }
 
 // endOf takes the time of a frame, and returns until when (ms) it lasts. Of the
@@ -70,14 +99,19 @@ func (m *matroska) endOf(at int64) int64 {
 	return at + min(m.stamps.stepTo(at), chunkSpan.Milliseconds())
 }
 
-// isClusterFull reports whether a frame of this time (ms) and size (bytes) belongs to
-// the next cluster. The span keeps its blocks' times within their 16 bits, too.
+// endOfTracks returns when (ms) the longer of the tracks ends.
+func (m *matroska) endOfTracks() int64 { return max(m.end, m.audio.milliseconds()) }
+
+// isClusterFull reports whether a block of this time (ms) and size (bytes) belongs to
+// the next cluster. The span keeps its blocks' times within their 16 bits, too. One track
+// may be a bit behind the other.
 func (m *matroska) isClusterFull(at int64, size int) bool {
-	return len(m.cluster) > 0 && (at-m.start >= chunkSpan.Milliseconds() || len(m.cluster)+size > chunkSize)
+	span := chunkSpan.Milliseconds()
+	return len(m.cluster) > 0 && (at-m.start >= span || m.start-at > span || len(m.cluster)+size > chunkSize)
 }
 
 func (m *matroska) beginCluster(at int64) {
-	m.start = at
+	m.start, m.seek = at, -1
 	m.cluster = append(m.cluster, ebml.ElementCluster.Bytes()...)
 	m.cluster = appendSize(m.cluster, unknownSize)
 	m.cluster = append(m.cluster, ebml.ElementTimecode.Bytes()...)
@@ -116,8 +150,10 @@ func (m *matroska) Flush() error {
 	if err := m.appendParts(m.cluster, m.notes); err != nil {
 		return err
 	}
-	m.index.addFragment(fragment{m.start, at})
-	m.length = m.end
+	if m.seek >= 0 {
+		m.index.addFragment(fragment{m.seek, at})
+	}
+	m.length = m.endOfTracks()
 	m.cluster, m.notes = m.cluster[:0], m.notes[:0]
 	return nil
 }

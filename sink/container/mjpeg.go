@@ -23,6 +23,9 @@ func (m *plain) Write(f *capture.Frame, _ time.Duration) error {
 	return nil
 }
 
+// WriteAudio returns ErrNoAudio: Create has refused audio.
+func (m *plain) WriteAudio([]byte) error { return ErrNoAudio }
+
 // Gap has no place to be noted.
 func (m *plain) Gap(capture.Lost, string) error { return nil }
 

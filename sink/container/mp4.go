@@ -10,7 +10,7 @@ import (
 )
 
 // mp4 is a Writer. Each flush makes a fragment: a moof box that describes the
-// frames in the mdat box behind it.
+// frames in the mdat box behind it; and one more of the audio, if there is some.
 type mp4 struct {
 	*file
 	head   []byte // ftyp and moov
@@ -30,16 +30,38 @@ type mp4 struct {
 	start   int64  // µs, its first frame
 	end     int64  // µs, when its last frame is taken to end
 	number  uint32 // of the fragment
+	audio   mp4Audio
 }
 
-// sample is a frame in a fragment.
-type sample struct{ duration, size uint32 } // µs, bytes
+// mp4Audio is the second track. What is gathered is encoded only once, when it is
+// flushed.
+type mp4Audio struct {
+	audioTrack
+	encoder *flacEncoder
+	written int64    // samples per channel in the file
+	pending []byte   // samples that are not encoded yet
+	data    []byte   // mdat box of the FLAC frames that wait to be written
+	frames  []sample // of these
+}
+
+// audioSpan bounds the audio that is gathered where no frames come, by which fragments
+// are flushed.
+const audioSpan = 2 * capture.AudioRate
+
+// sample is a frame in a fragment, or a FLAC frame.
+type sample struct{ duration, size uint32 } // µs or samples of audio, bytes
 
 func newMP4Index() seekIndex { return seekIndex{span: chunkSpan.Microseconds()} }
 
 // newMP4 begins a file, which is the caller's to discard after an error.
 func newMP4(f *file, o Options) (*mp4, error) {
-	m := &mp4{file: f, head: mp4Head(o.Format, o.Tags), stamps: newStamps(time.Microsecond), index: newMP4Index(), data: takeBuffer()}
+	m := &mp4{file: f, head: mp4Head(o), stamps: newStamps(time.Microsecond), index: newMP4Index(), data: takeBuffer()}
+	if m.audio.format = o.Audio; m.audio.exists() {
+		var err error
+		if m.audio.encoder, err = newFLACEncoder(o.Audio); err != nil {
+			return nil, err
+		}
+	}
 	return m, f.appendParts(m.head)
 }
 
@@ -73,6 +95,67 @@ func (m *mp4) isFragmentFull(at int64, size int) bool {
 	return len(m.samples) > 0 && (at-m.start >= chunkSpan.Microseconds() || len(m.data)+size > chunkSize)
 }
 
+func (m *mp4) WriteAudio(samples []byte) error {
+	if m.audio.samples-m.audio.written >= audioSpan {
+		if err := m.Flush(); err != nil {
+			return err
+		}
+	}
+	for block := range m.audio.blocksOf(samples) {
+		m.audio.pending = append(m.audio.pending, block...)
+		m.audio.add(len(block))
+	}
+	return nil
+}
+
+// encodePending makes FLAC frames of what is pending. A rest that is too small for one
+// stays, unless it is the last.
+func (a *mp4Audio) encodePending(last bool) error {
+	for n := a.nextFrame(last); n > 0; n = a.nextFrame(last) {
+		data, err := a.encoder.encode(a.pending[:n])
+		if err != nil {
+			return err
+		}
+		if len(a.data) == 0 {
+			a.data = append(a.data, makeBox("mdat")...)
+		}
+		a.data = append(a.data, data...)
+		a.frames = append(a.frames, sample{uint32(n / a.format.SampleSize()), uint32(len(data))})
+		a.pending = append(a.pending[:0], a.pending[n:]...)
+	}
+	return nil
+}
+
+// nextFrame returns how many bytes of what is pending make the next FLAC frame.
+func (a *mp4Audio) nextFrame(last bool) int {
+	smallest, largest := smallestFLAC*a.format.SampleSize(), largestFLAC*a.format.SampleSize()
+	n := min(len(a.pending), largest)
+	switch rest := len(a.pending) - n; {
+	case n < smallest && !last:
+		return 0
+	case rest > 0 && rest < smallest:
+		return n - smallest // for the next one
+	}
+	return n
+}
+
+// fragment returns the boxes of the audio that was encoded.
+func (a *mp4Audio) fragment(number uint32) (moof, mdat []byte) {
+	if len(a.frames) == 0 {
+		return nil, nil
+	}
+	binary.BigEndian.PutUint32(a.data, uint32(len(a.data)))
+	return movieFragment(audioNumber, number, a.written, a.frames), a.data
+}
+
+// noteWritten notes that the fragment is in the file.
+func (a *mp4Audio) noteWritten() {
+	for _, f := range a.frames {
+		a.written += int64(f.duration)
+	}
+	a.data, a.frames = a.data[:0], a.frames[:0]
+}
+
 func (m *mp4) Gap(lost capture.Lost, text string) error {
 	m.gap = describeGap(m.gap, lost, text)
 	return nil
@@ -90,37 +173,61 @@ func (m *mp4) noteGap(at int64) {
 	m.gap = ""
 }
 
-func (m *mp4) Size() int64 { return m.size + int64(len(m.data)+len(m.notes)) }
+func (m *mp4) Size() int64 {
+	return m.size + int64(len(m.data)+len(m.notes)+len(m.audio.pending)+len(m.audio.data))
+}
 
-func (m *mp4) Flush() error {
-	if len(m.samples) == 0 {
-		return nil
+func (m *mp4) Flush() error { return m.flushTracks(false) }
+
+// flushTracks writes the fragments that were gathered; last is for the end of the
+// recording.
+func (m *mp4) flushTracks(last bool) error {
+	if err := m.audio.encodePending(last); err != nil {
+		return err
 	}
-	// data begins with the head of its mdat box, whose size is known now.
-	binary.BigEndian.PutUint32(m.data, uint32(len(m.data)))
-	moof := movieFragment(m.number+1, m.start, m.samples)
 	// Before the fragment is appended: where this fails, Flush can be repeated as a
 	// whole.
 	if err := m.correctDuration(); err != nil {
 		return err
 	}
+	var moof []byte
+	number := m.number
+	if len(m.samples) > 0 {
+		// data begins with the head of its mdat box, whose size is known now.
+		binary.BigEndian.PutUint32(m.data, uint32(len(m.data)))
+		number++
+		moof = movieFragment(trackNumber, number, m.start, m.samples)
+	}
+	audio, frames := m.audio.fragment(number + 1)
 	at := m.size + int64(len(m.notes))
-	if err := m.appendParts(m.notes, moof, m.data); err != nil {
+	if err := m.appendParts(m.notes, moof, m.data, audio, frames); err != nil {
 		return err
 	}
-	m.number++
+	m.noteVideo(at, len(moof))
+	if m.number = number; len(frames) > 0 {
+		m.number++
+	}
+	m.audio.noteWritten()
+	return nil
+}
+
+// noteVideo notes that a fragment of frames is in the file, with a moof box of so many
+// bytes at a place; of none there is nothing to note.
+func (m *mp4) noteVideo(at int64, moof int) {
+	if len(m.samples) == 0 {
+		return
+	}
 	m.index.addFragment(fragment{m.start, at})
 	m.length = m.end
 	// The run of samples ends the moof box, and the last entry begins with its duration.
-	m.last.at, m.last.duration = m.stamps.last, at+int64(len(moof)-sampleSize)
+	m.last.at, m.last.duration = m.stamps.last, at+int64(moof-sampleSize)
 	m.notes, m.data, m.samples = m.notes[:0], m.data[:0], m.samples[:0]
-	return nil
 }
 
 // correctDuration writes how long the last frame of the fragment before lasted.
 // FFmpeg goes by the start of each fragment, but GStreamer adds durations up.
 func (m *mp4) correctDuration() error {
-	if m.last.duration == 0 || !m.seekable {
+	if m.last.duration == 0 || len(m.samples) == 0 || !m.seekable {
 		return nil
 	}
 	duration := min(m.start-m.last.at, math.MaxUint32)
@@ -132,8 +239,8 @@ func (m *mp4) Sync() error { return cmp.Or(m.Flush(), m.syncWithName()) }
 
 func (m *mp4) Close() error {
 	defer giveBuffer(&m.data)
-	err := m.Flush()
-	if m.length == 0 {
+	err := m.flushTracks(true)
+	if m.length == 0 && m.audio.written == 0 {
 		return cmp.Or(err, m.discardFile())
 	}
 	return cmp.Or(err, m.finishFile(), m.syncWithName(), m.file.Close())
@@ -147,7 +254,7 @@ func (m *mp4) finishFile() error {
 	}
 	// On the disk before the moov box counts on it, as in matroska.finishFile.
 	err := cmp.Or(m.appendParts(randomAccess(m.index.entries)), m.syncWithName())
-	finishHead(m.head, m.length, m.gaps)
+	finishHead(m.head, m.length, m.audio.written, m.gaps)
 	_, headErr := m.WriteAt(m.head, 0)
 	return cmp.Or(err, headErr)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/tbcam/tbcam/codec/jfif"
@@ -79,6 +80,7 @@ type storage interface {
 type survey struct {
 	*file    // its size is behind the last frame
 	report   Report
+	units    int     // frames, and blocks of audio
 	known    int64   // behind an index, if there is one
 	tail     []span  // the last frames
 	patches  []patch // make what is before size consistent
@@ -86,9 +88,12 @@ type survey struct {
 	complete func() error
 }
 
-// span is where a frame lies: from start with what belongs to it, from data
-// itself.
-type span struct{ start, data, end int64 }
+// span is where a frame or a block of audio lies: from start with what belongs to it,
+// from data itself. torn reports whether its data is not all there; nil where that cannot be known.
+type span struct {
+	start, data, end int64
+	torn             func(data []byte) bool
+}
 
 type patch struct {
 	at   int64
@@ -106,9 +111,16 @@ func newSurvey(kind Kind, f storage) *survey {
 // maxTail bounds how many frames are looked at for having been torn.
 const maxTail = 256
 
-// addFrame counts a frame.
+// addFrame counts a frame, which is a JPEG.
 func (s *survey) addFrame(p span) {
 	s.report.Frames++
+	p.torn = tornJPEG
+	s.addUnit(p)
+}
+
+// addUnit counts a frame or a block of audio.
+func (s *survey) addUnit(p span) {
+	s.units++
 	s.size, s.known = p.end, p.end
 	if len(s.tail) == maxTail {
 		s.tail = append(s.tail[:0], s.tail[maxTail/2:]...)
@@ -233,8 +245,14 @@ func (c *comparer) Sync() error { return nil }
 // begin: after a loss of power a file may have its length, but not all its data.
 func (s *survey) findTorn(f io.ReaderAt, end *int64) bool {
 	torn := false
-	for i := len(s.tail) - 1; i >= 0 && isTorn(f, s.tail[i]); i-- {
-		*end, torn = s.tail[i].start, true
+	for _, p := range slices.Backward(s.tail) {
+		switch {
+		case p.torn == nil: // of what may be zeros nothing is known
+		case !isTorn(f, p):
+			return torn
+		default:
+			*end, torn = p.start, true
+		}
 	}
 	return torn
 }
@@ -242,8 +260,7 @@ func (s *survey) findTorn(f io.ReaderAt, end *int64) bool {
 // maxFrameSize bounds the frames that are looked into, in bytes.
 const maxFrameSize = 64 << 20
 
-// isTorn reports whether a JPEG lacks its beginning or its end, and zeros, which
-// file systems give for what was not written, are in its place.
+// isTorn reports whether the data of a span is not all there.
 func isTorn(f io.ReaderAt, p span) bool {
 	if p.end-p.data > maxFrameSize || p.end == p.data {
 		return false
@@ -252,9 +269,11 @@ func isTorn(f io.ReaderAt, p span) bool {
 	if _, err := f.ReadAt(data, p.data); err != nil {
 		return false
 	}
-	return tornJPEG(data)
+	return p.torn(data)
 }
 
+// tornJPEG reports whether a JPEG lacks its beginning or its end, and zeros, which
+// file systems give for what was not written, are in its place.
 func tornJPEG(data []byte) bool {
 	if data[0] != 0 && data[len(data)-1] != 0 {
 		return false

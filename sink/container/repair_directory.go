@@ -144,6 +144,11 @@ func (s *directorySurvey) fixLines() error {
 	if s.report.Frames == 0 {
 		return fmt.Errorf("%s: %w", s.path, ErrNoFrame)
 	}
+	changed, err := repairWAV(s.path)
+	if err != nil {
+		return err
+	}
+	s.changed = s.changed || changed
 	s.report.Whole = !s.changed && s.times.size == s.length
 	if s.report.Whole {
 		return nil

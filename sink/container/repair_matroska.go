@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/at-wat/ebml-go"
+
+	"github.com/tbcam/tbcam/capture"
 )
 
 // Limits of what is read into memory from a file, which may be anybody's.
@@ -31,6 +33,7 @@ func surveyMatroska(f storage, end int64) (*survey, error) {
 	s := newSurvey(Matroska, f)
 	s.size, s.known = at, at
 	v := &matroskaSurvey{s, f, end, &matroska{file: s.file, head: head, stamps: newStamps(time.Millisecond), index: newMatroskaIndex()}}
+	v.m.audio.format = head.audioFormat()
 	for ok := true; ok; {
 		if at, ok = v.takeElement(at); !ok {
 			at, ok = v.goOn()
@@ -80,7 +83,7 @@ func (v *matroskaSurvey) takeElement(at int64) (next int64, ok bool) {
 // It returns where the element behind that cluster is, if there is one.
 func (v *matroskaSurvey) goOn() (next int64, ok bool) {
 	const smallest = 2
-	from, frames := v.size, v.report.Frames
+	from, units := v.size, v.units
 	if v.known > from { // that is the index
 		return 0, false
 	}
@@ -93,7 +96,7 @@ func (v *matroskaSurvey) goOn() (next int64, ok bool) {
 		}
 		v.size = at
 		e, _ := elementAt(v.f, at, v.end)
-		if next, _ = v.takeCluster(at, e); v.report.Frames > frames {
+		if next, _ = v.takeCluster(at, e); v.units > units {
 			v.passOver(from, at, voidHead(at-from))
 			return next, true
 		}
@@ -121,7 +124,7 @@ func (v *matroskaSurvey) takeCluster(at int64, e element) (next int64, ok bool) 
 		return at, false
 	}
 	first := content + int64(len(b))
-	next = first
+	next, v.m.seek = first, -1
 	end := min(content+e.size, v.end)
 	for ok := true; ok && next < end; {
 		next, ok = v.takeBlock(next, end, start)
@@ -129,8 +132,10 @@ func (v *matroskaSurvey) takeCluster(at int64, e element) (next int64, ok bool) 
 	if next == first {
 		return at, false
 	}
-	v.m.index.addFragment(fragment{start, at})
-	v.m.length = v.m.end
+	if v.m.seek >= 0 {
+		v.m.index.addFragment(fragment{v.m.seek, at})
+	}
+	v.m.length = v.m.endOfTracks()
 	if next != content+e.size {
 		// A block is not whole, or the size was never written: the cluster ends
 		// behind the last whole block.
@@ -143,7 +148,7 @@ func (v *matroskaSurvey) takeCluster(at int64, e element) (next int64, ok bool) 
 // maxTime bounds times in milliseconds, so that sums do not overflow.
 const maxTime = 1 << 48
 
-// takeBlock takes a frame that ends before end, in a cluster of a time (ms).
+// takeBlock takes a frame or audio that ends before end, in a cluster of a time (ms).
 func (v *matroskaSurvey) takeBlock(at, end, cluster int64) (next int64, ok bool) {
 	const head = 1 + 8
 	var b [head + 4]byte
@@ -155,9 +160,27 @@ func (v *matroskaSurvey) takeBlock(at, end, cluster int64) (next int64, ok bool)
 	if !ok || e.id != idSimpleBlock || e.head != head || e.size < 4 || next > end {
 		return at, false
 	}
-	v.m.end = v.m.endOf(cluster + int64(int16(binary.BigEndian.Uint16(b[head+1:]))))
-	v.addFrame(span{at, at + int64(len(b)), next})
+	p := span{start: at, data: at + int64(len(b)), end: next}
+	if b[head] == 0x80|audioNumber {
+		return next, v.takeAudio(p)
+	}
+	time := cluster + int64(int16(binary.BigEndian.Uint16(b[head+1:])))
+	if v.m.seek < 0 {
+		v.m.seek = max(time, 0)
+	}
+	v.m.end = v.m.endOf(time)
+	v.addFrame(p)
 	return next, true
+}
+
+// takeAudio takes a block of audio, and reports whether it can be one.
+func (v *matroskaSurvey) takeAudio(p span) bool {
+	if !v.m.audio.exists() || p.end == p.data || (p.end-p.data)%int64(v.m.audio.format.SampleSize()) != 0 {
+		return false
+	}
+	v.m.audio.add(int(p.end - p.data))
+	v.addUnit(p)
+	return true
 }
 
 // takeTags takes the text of a gap.
@@ -215,6 +238,19 @@ func (h header) isComplete() bool {
 	}
 	e, ok := parseElement(h.info[len(h.info)-durationSize:])
 	return ok && (e.id == idVoid || e.id == idDuration) && e.head+e.size == durationSize
+}
+
+// audioFormat returns the format of the second track, zero for none.
+func (h header) audioFormat() capture.AudioFormat {
+	list := findElement(h.tracks, idTracks)
+	if e, ok := parseElement(list); ok && e.id == idTrack && e.size <= int64(len(list))-e.head {
+		list = list[e.head+e.size:]
+	}
+	a := capture.AudioFormat{Rate: capture.AudioRate, Channels: int(bigEndian(findElement(list, idTrack, idAudio, idChannels)))}
+	if a.Check() != nil {
+		return capture.AudioFormat{}
+	}
+	return a
 }
 
 // holdsJPEG reports whether the frames are JPEGs.

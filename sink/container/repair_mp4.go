@@ -6,6 +6,8 @@ import (
 	"io"
 	"math"
 	"time"
+
+	"github.com/tbcam/tbcam/capture"
 )
 
 // mp4Survey reads a file that newMP4 has begun.
@@ -33,7 +35,7 @@ func surveyMP4(f storage, end int64) (*survey, error) {
 		}
 	}
 	s.complete = v.m.finishFile
-	s.report.Duration = time.Duration(v.m.length) * time.Microsecond
+	s.report.Duration = max(time.Duration(v.m.length)*time.Microsecond, capture.AudioDuration(v.m.audio.written))
 	return s, nil
 }
 
@@ -57,6 +59,12 @@ func readMP4Head(f io.ReaderAt, end int64) ([]byte, error) {
 		!bytes.HasPrefix(findBox(head, "moov", "mvex"), u32(extendsSize)),
 		findBox(room, "free") == nil && findBox(room, "chpl") == nil:
 		return nil, ErrNotRecording
+	}
+	if audio := audioTrak(head); audio != nil {
+		mdhd := findBox(audio, "mdia", "mdhd")
+		if len(findBox(audio, "tkhd")) != 96 || len(mdhd) != 36 || binary.BigEndian.Uint32(mdhd[20:]) != capture.AudioRate {
+			return nil, ErrNotRecording
+		}
 	}
 	return head, nil
 }
@@ -102,7 +110,7 @@ func (v *mp4Survey) takeBox(at int64) (next int64, ok bool) {
 // It returns where the box behind that fragment is, if there is one.
 func (v *mp4Survey) goOn() (next int64, ok bool) {
 	const smallest, nameAt = 8, 4
-	from, frames := v.size, v.report.Frames
+	from, units := v.size, v.units
 	if v.known > from { // that is the index
 		return 0, false
 	}
@@ -117,7 +125,7 @@ func (v *mp4Survey) goOn() (next int64, ok bool) {
 		if !ok {
 			continue
 		}
-		if next, _ = v.takeFragment(at, size); v.report.Frames > frames {
+		if next, _ = v.takeFragment(at, size); v.units > units {
 			v.passOver(from, at, append(u32(uint32(at-from)), "free"...))
 			return next, true
 		}
@@ -151,23 +159,23 @@ func (v *mp4Survey) takeFragment(at, size int64) (next int64, ok bool) {
 	if _, err := v.f.ReadAt(moof, at); err != nil {
 		return at, false
 	}
-	start, run, count := parseFragment(moof)
-	if run == nil {
+	track, start, run, count := parseFragment(moof)
+	if run == nil || track == audioNumber && audioTrak(v.m.head) == nil {
 		return at, false
 	}
-	data := at + size + 8
-	taken := v.takeSamples(run[:min(count*sampleSize, len(run))], data, min(at+size+mdat, v.end), start)
+	data, dataEnd := at+size+8, min(at+size+mdat, v.end)
+	// run is a slice of moof, so the difference of their capacities is its offset.
+	runAt := at + int64(cap(moof)-cap(run))
+	listed := run[:min(count*sampleSize, len(run))]
+	taken := 0
+	if track == audioNumber {
+		taken = v.takeAudio(listed, data, dataEnd, start)
+	} else if taken = v.takeSamples(listed, data, dataEnd, start); taken > 0 {
+		v.noteFragment(start, at, runAt+int64(taken-sampleSize), run[taken-sampleSize:])
+	}
 	if taken == 0 {
 		return at, false
 	}
-	// run is a slice of moof, so the difference of their capacities is its offset.
-	runAt := at + int64(cap(moof)-cap(run))
-	v.correctDuration(start)
-	v.m.index.addFragment(fragment{start, at})
-	v.m.last.at, v.m.last.duration = v.m.stamps.last, runAt+int64(taken-sampleSize)
-	v.lasts = binary.BigEndian.Uint32(run[taken-sampleSize:])
-	v.m.gaps = append(v.m.gaps, v.notes...)
-	v.notes = nil
 	// The mdat box ends behind the last whole frame.
 	whole := v.size == at+size+mdat
 	if !whole {
@@ -181,27 +189,54 @@ func (v *mp4Survey) takeFragment(at, size int64) (next int64, ok bool) {
 	return v.size, whole
 }
 
+// noteFragment notes a fragment of frames, whose last one has its entry at a place.
+func (v *mp4Survey) noteFragment(start, at, entryAt int64, entry []byte) {
+	v.correctDuration(start)
+	v.m.index.addFragment(fragment{start, at})
+	v.m.last.at, v.m.last.duration = v.m.stamps.last, entryAt
+	v.lasts = binary.BigEndian.Uint32(entry)
+	v.m.gaps = append(v.m.gaps, v.notes...)
+	v.notes = nil
+}
+
+// takeAudio takes the FLAC frames of a run that lie before end, from data and a time in
+// samples on. It returns how many bytes of the run they are.
+func (v *mp4Survey) takeAudio(run []byte, data, end, time int64) (taken int) {
+	for ; taken < len(run); taken += sampleSize {
+		next := data + int64(binary.BigEndian.Uint32(run[taken+4:]))
+		if next > end {
+			break
+		}
+		v.addUnit(span{start: data, data: data, end: next, torn: tornFLAC})
+		data, time = next, time+int64(binary.BigEndian.Uint32(run[taken:]))
+		v.m.audio.written = time
+	}
+	return taken
+}
+
 // isFree reports whether b is a free box or nothing.
 func isFree(b []byte) bool {
 	return len(b) == 0 || len(b) >= 8 && bytes.HasPrefix(b, freeBox(len(b))[:8])
 }
 
-// parseFragment returns the time of a fragment (µs), its run of samples, and how
-// many it claims to have, which differs where a repair was interrupted. The run
+// parseFragment returns the track of a fragment and its time there, its run of samples,
+// and how many it claims to have, which differs where a repair was interrupted. The run
 // is nil where the fragment is not one of ours.
-func parseFragment(moof []byte) (start int64, run []byte, count int) {
+func parseFragment(moof []byte) (track uint32, start int64, run []byte, count int) {
+	tfhd := findBox(moof, "moof", "traf", "tfhd")
 	tfdt, trun := findBox(moof, "moof", "traf", "tfdt"), findBox(moof, "moof", "traf", "trun")
 	const fields = 4 + 4 + 4
-	if len(tfdt) != 12 || !bytes.HasPrefix(tfdt, versionAndFlags(1, 0)) || len(trun) < fields {
-		return 0, nil, 0
+	if len(tfhd) != 8 || len(tfdt) != 12 || !bytes.HasPrefix(tfdt, versionAndFlags(1, 0)) || len(trun) < fields {
+		return 0, 0, nil, 0
 	}
 	run = trun[fields:]
 	time := binary.BigEndian.Uint64(tfdt[4:])
 	data := binary.BigEndian.Uint32(trun[8:])
-	if time > maxTime || !bytes.HasPrefix(trun, versionAndFlags(0, trunFields)) || int(data) != len(moof)+8 || len(run)%sampleSize != 0 {
-		return 0, nil, 0
+	track = binary.BigEndian.Uint32(tfhd[4:])
+	if track > audioNumber || time > maxTime || !bytes.HasPrefix(trun, versionAndFlags(0, trunFields)) || int(data) != len(moof)+8 || len(run)%sampleSize != 0 {
+		return 0, 0, nil, 0
 	}
-	return int64(time), run, int(binary.BigEndian.Uint32(trun[4:]))
+	return track, int64(time), run, int(binary.BigEndian.Uint32(trun[4:]))
 }
 
 // takeSamples takes the frames of a run that lie before end, from data and a time
@@ -212,7 +247,7 @@ func (v *mp4Survey) takeSamples(run []byte, data, end, time int64) (taken int) {
 		if next > end {
 			break
 		}
-		v.addFrame(span{data, data, next})
+		v.addFrame(span{start: data, data: data, end: next})
 		v.m.stamps.last = time
 		data, time = next, time+int64(binary.BigEndian.Uint32(run[taken:]))
 		v.m.length = time

@@ -156,7 +156,7 @@ func sizeOnDisk(path string, info fs.FileInfo) int64 {
 	return total
 }
 
-// removeSegment removes a file, or a directory and the frames in it; one that
+// removeSegment removes a file, or a directory and the frames and audio in it; one that
 // holds anything else stays.
 func removeSegment(s segment) error {
 	if s.dir {
@@ -164,7 +164,7 @@ func removeSegment(s segment) error {
 		if err != nil {
 			return err
 		}
-		for _, p := range append(frames, filepath.Join(s.path, "frames.csv")) {
+		for _, p := range append(frames, filepath.Join(s.path, "frames.csv"), filepath.Join(s.path, "audio.wav")) {
 			if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}

@@ -63,8 +63,10 @@ func (q *queue) putEntry(e entry) {
 		q.dropEntry(e)
 		return
 	}
-	e.gap.Disk += q.missing
-	q.missing = 0
+	if !e.frame.Format.IsAudio() {
+		e.gap.Disk += q.missing
+		q.missing = 0
+	}
 	q.held += e.cost()
 	q.most = max(q.most, q.held)
 	q.count++
@@ -77,9 +79,10 @@ func (q *queue) putEntry(e entry) {
 }
 
 func (q *queue) dropEntry(e entry) {
+	if q.dropped++; !e.frame.Format.IsAudio() {
+		q.missing++ // of audio the file shows it
+	}
 	e.frame.Release()
-	q.dropped++
-	q.missing++
 	if q.logged != diskTooSlow {
 		q.logged = diskTooSlow
 		q.log.Warn("disk is too slow: frames are missing from the recording",

@@ -30,6 +30,8 @@ const (
 	syncShare = 8
 	// lookEvery is how often old segments are looked for.
 	lookEvery = 10 * time.Second
+	// maxBlock bounds a block of audio, in samples per channel.
+	maxBlock = 10 * capture.AudioBlock
 )
 
 // Options configure a Recorder. Only Path, or Out, is required.
@@ -50,6 +52,9 @@ type Options struct {
 	Waiting bool          // start only when Record is called; by default immediately
 	PreRoll time.Duration // recorded from before each start; 0 is none
 	Every   time.Duration // time-lapse: record one frame per Every; 0 records all
+	// Audio is the format of the blocks that Write gets beside the frames; zero records
+	// none. A time-lapse has no audio.
+	Audio capture.AudioFormat
 	// About returns the camera, its host and its rate, as far as known. It is called
 	// when the first frame of a file has come. By default they are omitted.
 	About func() (container.Tags, capture.Rate)
@@ -114,6 +119,7 @@ type Recorder struct {
 	synced  time.Time
 	looked  time.Time
 	before  time.Duration // the length of the files that are complete
+	sound   soundtrack
 }
 
 // New starts a recorder. The error of a file that exists wraps fs.ErrExist; it is
@@ -136,6 +142,12 @@ func newRecorder(o Options) (*Recorder, error) {
 		names: names{path: cleanPath(o.Path), pattern: isPattern(o.Path), force: o.Force},
 		queue: newQueue(o.Buffer, o.Log), closing: make(chan struct{}), done: make(chan struct{}),
 	}
+	if o.Audio.Channels > 0 && o.Every == 0 {
+		if err := o.Kind.CheckAudio(o.Audio); err != nil {
+			return nil, err
+		}
+		r.sound.format = o.Audio
+	}
 	r.keeper = newKeeper(&r.names, o.Keep, o.Log)
 	if o.Out == nil {
 		if err := r.names.checkWritable(); err != nil {
@@ -147,8 +159,8 @@ func newRecorder(o Options) (*Recorder, error) {
 	return r, nil
 }
 
-// Write takes over the reference of a received frame and never waits. gap is what
-// is missing since the last one. The error is that which ended the recording for
+// Write takes over the reference of a received frame or block of audio and never waits.
+// gap is what is missing since the last frame; of audio, numbers and times show that. The error is that which ended the recording for
 // good, or wraps fs.ErrClosed.
 func (r *Recorder) Write(f *capture.Frame, gap Gap) error {
 	r.mu.Lock()
@@ -157,6 +169,9 @@ func (r *Recorder) Write(f *capture.Frame, gap Gap) error {
 	case r.err != nil || r.closed:
 		f.Release()
 		return cmp.Or(r.err, fs.ErrClosed)
+	case f.Format.IsAudio():
+		r.putBlock(f)
+		return nil
 	case f.Format.Check() != nil: // no file is for this one
 		r.missed.Damaged++
 		fallthrough
@@ -168,6 +183,15 @@ func (r *Recorder) Write(f *capture.Frame, gap Gap) error {
 	r.queue.putEntry(entry{frame: f, gap: r.missed, on: r.on, part: r.part})
 	r.missed = Gap{}
 	return nil
+}
+
+// putBlock puts a block of audio into the queue, if there is a track for it. r.mu is held.
+func (r *Recorder) putBlock(f *capture.Frame) {
+	if a := f.Format.Audio; a != r.sound.format || len(f.Data) > maxBlock*a.SampleSize() {
+		f.Release()
+		return
+	}
+	r.queue.putEntry(entry{frame: f, on: r.on, part: r.part})
 }
 
 // Present implements sink.Sink, where nothing is known of missing frames.
@@ -335,6 +359,19 @@ func (r *Recorder) saveWaiting() error {
 	return r.syncFile()
 }
 
+// saveAll is saveWaiting at the end, when no frame comes for the audio that waits.
+func (r *Recorder) saveAll() error {
+	if err := r.writeWaiting(); err != nil {
+		return err
+	}
+	if r.file != nil {
+		if err := r.sound.writeRest(r.file); err != nil {
+			return err
+		}
+	}
+	return r.syncFile()
+}
+
 // tryWrite does something, and keeps what waits if that fails.
 func (r *Recorder) tryWrite(do func() error) {
 	if err := r.retryWithRoom(do); err != nil {
@@ -372,15 +409,42 @@ func (r *Recorder) writeWaiting() error {
 		}
 	}
 	if r.idle && r.o.Out == nil {
-		return r.endFile()
+		return r.endPart()
+	}
+	if r.file != nil {
+		return r.sound.writeExcess(r.file)
 	}
 	return nil
 }
 
-// putFrame writes a frame to the file it belongs to.
+// endPart ends the file where no other follows.
+func (r *Recorder) endPart() error {
+	if r.file != nil {
+		if err := r.sound.writeRest(r.file); err != nil {
+			return err
+		}
+	}
+	if err := r.endFile(); err != nil {
+		return err
+	}
+	r.sound.reset()
+	return nil
+}
+
+// putFrame writes a frame to the file it belongs to, after the audio of before it. A block
+// of audio waits for the next frame, which shows what file it is for.
 func (r *Recorder) putFrame(e entry) error {
+	if e.frame.Format.IsAudio() {
+		r.sound.takeBlock(e.frame)
+		return nil
+	}
 	if err := r.o.Kind.Check(e.frame.Format); err != nil {
 		return fatal{err}
+	}
+	if r.file != nil {
+		if err := r.sound.writeUntil(r.file, captureTime(e.frame)); err != nil {
+			return err
+		}
 	}
 	if r.file != nil && r.file.endsBefore(e, r.o.Segment) && r.o.Out == nil {
 		if err := r.endFile(); err != nil {
@@ -427,7 +491,9 @@ func (r *Recorder) releaseWritten() {
 	done := r.waiting[:r.written]
 	r.mu.Lock()
 	for _, e := range done {
-		r.stats.Frames++
+		if !e.frame.Format.IsAudio() {
+			r.stats.Frames++
+		}
 		r.stats.Bytes += uint64(len(e.frame.Data))
 	}
 	r.stats.Length = r.before + r.file.end.Sub(r.file.start)
@@ -453,8 +519,13 @@ func (r *Recorder) completeFile(err error) {
 	if r.file == nil {
 		return
 	}
-	// The error of a pipe was returned already, and no pipe can be repaired.
-	if closing := r.file.Close(); closing != nil && err == nil && r.o.Out == nil {
+	about := r.describeFile()
+	closing := r.file.Close()
+	switch {
+	case err != nil:
+	case closing == nil:
+		r.o.Log.Info(about)
+	case r.o.Out == nil: // the error of a pipe was returned already, and no pipe can be repaired
 		r.o.Log.Warn("recording was not finalized", "file", r.newest, "err", notFinalized{closing})
 	}
 	r.leaveFile()
@@ -488,6 +559,7 @@ func (r *Recorder) noteFailure(err error) {
 		_ = r.file.Close() // its error is no better than err
 		r.leaveFile()
 		r.written, r.fresh = 0, 0
+		r.sound.reset()
 	}
 	if first := !r.stuck; first && !errors.As(err, new(fatal)) && r.o.Out == nil {
 		r.o.Log.Error("recording stalled; it resumes when possible", "err", err)
@@ -545,9 +617,10 @@ func (r *Recorder) noteFile(path string) {
 func (r *Recorder) finishRecording() {
 	var err error
 	if r.err == nil {
-		err = r.retryWithRoom(r.saveWaiting)
+		err = r.retryWithRoom(r.saveAll)
 	}
 	r.completeFile(err)
+	r.sound.reset()
 	r.queue.releaseEntries(r.waiting, true)
 	r.queue.releaseEntries(r.roll, false)
 	if err != nil {

@@ -62,6 +62,7 @@ type film struct {
 	size   int // bytes of a frame
 	start  time.Time
 	shown  int
+	blocks int // of audio that came
 }
 
 func newFilm(format capture.Format) *film {

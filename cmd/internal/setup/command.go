@@ -75,7 +75,7 @@ missing. What belongs to a user is done as the one who ran sudo.`,
 	f.BoolVar(&s.once, "once", false, "set up the stream only, until the next boot")
 	f.BoolVar(&s.service, "service", false, "start "+s.program+" at login without asking: "+side.Service)
 	f.BoolVar(&s.buildModule, "build-module", false, "build thunderbolt_stream for a kernel without it, with DKMS (Debian, Ubuntu)")
-	f.DurationVar(&s.wait, "wait", 30*time.Second, "maximum wait for the other host")
+	f.DurationVar(&s.wait, "wait", 30*time.Second, "maximum wait for the other host, a `DURATION`")
 	root.AddCommand(c)
 }
 

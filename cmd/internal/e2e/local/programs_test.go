@@ -64,10 +64,7 @@ func wantSummary(t *testing.T, lines string) {
 			Stage string
 			P50   float64 `json:"p50_ms"`
 		}
-		Outcomes []struct {
-			Outcome string
-			Frames  int
-		}
+		Outcomes map[string]int
 	}
 	if err := json.Unmarshal([]byte(all[len(all)-1]), &last); err != nil {
 		t.Fatal(err)
@@ -551,7 +548,7 @@ var mistakes = []struct {
 	{"tbcam-view man", 2, "directory"},
 	{"tbcam-view --snapshot-every=1s $unix", 2, "--snapshot"},
 	{"tbcam-view --record=a.mkv --timeout=5s $unix", 2, "--timeout needs --snapshot"},
-	{"tbcam-view list --timeout=soon $unix", 2, "want a duration such as 5s"},
+	{"tbcam-view list --timeout=soon $unix", 2, "want a time such as 90s or 10m"},
 	{"tbcam-view --snapshot=a.bmp $unix", 2, "snapshots are .png, .jpg or .jpeg"},
 	{"tbcam-view --snapshot=a $unix", 2, "snapshots are .png, .jpg or .jpeg"},
 	{"tbcam-view --snapshot=- --snapshot-every=1s $unix", 2, "standard output takes one image"},
