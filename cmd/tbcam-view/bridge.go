@@ -310,6 +310,20 @@ func (b *bridge) waitingFor() (brief string, status transport.Status) {
 	return b.notice.Brief, b.status
 }
 
+// describeStatus returns whether the far camera is on, and who sends.
+func (b *bridge) describeStatus() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	camera := "camera off; "
+	switch {
+	case !b.there:
+		return camera + waitingForSender
+	case b.status.State == transport.Running:
+		camera = "camera on; "
+	}
+	return camera + capture.Printable(b.host) + " connected"
+}
+
 // currentMode returns the mode of what is being received, and the sender's host.
 func (b *bridge) currentMode() (mode transport.Mode, host string) {
 	b.mu.Lock()

@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,6 +65,7 @@ func viewUntil(ctx context.Context, o options, c *completion) error {
 		return err
 	}
 	defer o.stats.Start(o.statsOutput(), r.summaries)()
+	defer cli.KeepStatus(r.describeStatus)()
 	r.log.Info("waiting for tbcam-send", "stream", o.stream)
 	r.bridge.showNotice(r.waitingNotice())
 	defer context.AfterFunc(ctx, r.hurryDecoder)()
@@ -200,6 +203,25 @@ func (r *run) summarize() meter.Summary {
 		}
 	}
 	return s
+}
+
+// describeStatus returns what the run does, for the service manager.
+func (r *run) describeStatus() string {
+	parts := []string{r.bridge.describeStatus()}
+	users, counts := 0, false
+	for _, o := range r.outputs {
+		if c, ok := o.(*cameraOutput); ok {
+			users, counts = users+c.Users(), true
+		}
+	}
+	switch {
+	case !counts:
+	case users == 1:
+		parts = append(parts, "1 application")
+	default:
+		parts = append(parts, fmt.Sprintf("%d applications", users))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // frameLimit is the fan-out of a run that may end after some frames, or some time
