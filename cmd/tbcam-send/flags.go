@@ -22,7 +22,6 @@ var flagGroups = []cli.FlagGroup{
 	}, append(cli.ModeFlags(localCameras), []cli.FlagInfo{
 		{Name: "input"},
 		{Name: "standard", Choices: []string{"pal", "ntsc", "secam"}},
-		{Name: "wait"},
 		{Name: "keep-rate"},
 		{Name: "no-remote-control"},
 		{Name: "on-camera"},

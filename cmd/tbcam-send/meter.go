@@ -35,5 +35,6 @@ func (m *sendMeter) summarize() meter.Summary {
 	}
 	s := meter.Summary{Time: time.Now(), Program: "tbcam-send", Kind: meter.Camera, Counted: "sent", Report: m.meter.Report(m.bytes.Load()), Outcomes: outcomes}
 	m.feed.describeState(&s)
+	s.Codec, s.CodecReason = m.feed.codecNow()
 	return s
 }

@@ -39,6 +39,7 @@ type options struct {
 	force         bool
 	frames        uint64
 	duration      time.Duration
+	wait          bool            // for the stream
 	timeout       cli.TimeoutFlag // of --snapshot, and of the commands that have it
 	controls      controlFlags
 	controlled    string // the camera of control and controls
@@ -96,10 +97,11 @@ func newCommand() *cobra.Command {
 	o.transform.Register(f)
 	f.Uint64Var(&o.frames, "frames", 0, "stop after receiving `N` frames")
 	f.DurationVar(&o.duration, "duration", 0, "stop `DURATION` after the first frame, for example 90s or 10m")
+	f.BoolVar(&o.wait, "wait", false, "wait for a stream that is missing at the start")
 	o.controls.registerFlags(f)
 	o.stats.Register(f)
 	o.log.Register(c.PersistentFlags())
-	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand(), pairCommand(&o))
+	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand(&o), pairCommand(&o))
 	setup.Add(c, setup.Viewer)
 	cli.AddPeers(c, trust.RoleSender)
 	cli.Finish(c, o.flagGroups(), manual)

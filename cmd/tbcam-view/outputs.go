@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"slices"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
@@ -31,6 +32,18 @@ type starter interface{ Trouble() error }
 
 // spare is an Output that may do without starting, as another one of its flag has.
 type spare interface{ isSpare() bool }
+
+// jpegTaker is an Output that may have a use for JPEGs as they came: then raw frames are
+// encoded by their sender, once for all.
+type jpegTaker interface{ takesJPEGs() bool }
+
+// takesRaw reports whether no output that is left has a use for JPEGs.
+func (r *run) takesRaw() bool {
+	return !slices.ContainsFunc(r.outputs, func(o sink.Output) bool {
+		t, ok := o.(jpegTaker)
+		return ok && t.takesJPEGs() && !r.fanout.HasEnded(o)
+	})
+}
 
 // recordingListener is an Output that shows whether there is a recording.
 type recordingListener interface{ recordingChanged(on bool) }

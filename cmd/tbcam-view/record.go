@@ -176,6 +176,9 @@ func (o *recordOutput) Takes() sink.Need { return sink.Every }
 // Listens implements sink.Listener: also before a recording starts, for its pre-roll.
 func (o *recordOutput) Listens() bool { return o.options.Audio.Channels > 0 }
 
+// takesJPEGs implements jpegTaker.
+func (o *recordOutput) takesJPEGs() bool { return true }
+
 // Open implements sink.Output. It waits for the reader of a FIFO.
 func (o *recordOutput) Open() (sink.Sink, error) {
 	r, err := o.run, error(nil)

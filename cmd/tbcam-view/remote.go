@@ -41,6 +41,7 @@ func (o *options) dialStream(ctx context.Context) (*remoteControls, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &remoteControls{camera: o.controlled, stream: stream, cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{}, 1)}
 	r.subscription = stream.Subscribe(r)
+	r.subscription.SetRaw(true) // it takes no frames
 	go func() {
 		defer close(r.ended)
 		r.err = stream.run(ctx)

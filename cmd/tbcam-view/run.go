@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,6 +65,7 @@ func viewUntil(ctx context.Context, o options, c *completion) error {
 		return err
 	}
 	defer o.stats.Start(o.statsOutput(), r.summaries)()
+	defer cli.KeepStatus(r.describeStatus)()
 	r.log.Info("waiting for tbcam-send", "stream", o.stream)
 	r.bridge.showNotice(r.waitingNotice())
 	defer context.AfterFunc(ctx, r.hurryDecoder)()
@@ -99,7 +102,7 @@ func newRun(ctx context.Context, o options, c *completion) *run {
 func (r *run) connectBridge(c bridgeConfig) error {
 	outage := &outage{report: func(cause string) { r.bridge.reportOutage(cause) }}
 	r.fanout = sink.NewFanout(sink.Options{Decoder: outage.observeDecoder(r.newDecoder()), Log: r.log, Ended: r.outputEnded})
-	c.log, c.ending, c.giveUp = r.log, r.ending, r.giveUp
+	c.log, c.ending, c.giveUp, c.takesRaw = r.log, r.ending, r.giveUp, r.takesRaw
 	limit := &frameLimit{Fanout: r.fanout, frames: r.o.frames, duration: r.o.duration, done: r.done}
 	bridge := newBridge(r.stream, limit, outage, c)
 	r.mu.Lock() // a run that is left may be asked for its result now
@@ -181,6 +184,7 @@ func (r *run) summarize() meter.Summary {
 		Report: r.meter.Report(received.Bytes), Clock: r.bridge.clockQuality(),
 	}
 	r.bridge.describeState(&s)
+	s.Codec, s.CodecReason = r.bridge.codecNow()
 	s.Outcomes = append([]meter.Outcome{{Name: "sent", Count: received.Frames + received.Lost}}, meter.SenderOutcomes(lost)...)
 	s.Outcomes = append(s.Outcomes,
 		meter.Outcome{Name: "lost on the link", Count: received.Lost},
@@ -199,6 +203,25 @@ func (r *run) summarize() meter.Summary {
 		}
 	}
 	return s
+}
+
+// describeStatus returns what the run does, for the service manager.
+func (r *run) describeStatus() string {
+	parts := []string{r.bridge.describeStatus()}
+	users, counts := 0, false
+	for _, o := range r.outputs {
+		if c, ok := o.(*cameraOutput); ok {
+			users, counts = users+c.Users(), true
+		}
+	}
+	switch {
+	case !counts:
+	case users == 1:
+		parts = append(parts, "1 application")
+	default:
+		parts = append(parts, fmt.Sprintf("%d applications", users))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // frameLimit is the fan-out of a run that may end after some frames, or some time

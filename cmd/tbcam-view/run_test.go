@@ -41,7 +41,7 @@ func newTestRun(t *testing.T, o options) (r *run, a *asked, ended *int) {
 	if r.stream.Hub, err = hub.New(r.stream.receiver, nil); err != nil {
 		t.Fatal(err)
 	}
-	r.bridge = newBridge(r.stream, r.fanout, outage, bridgeConfig{log: r.log, giveUp: r.giveUp})
+	r.bridge = newBridge(r.stream, r.fanout, outage, bridgeConfig{log: r.log, giveUp: r.giveUp, takesRaw: func() bool { return false }})
 	r.bridge.demand.stream = a
 	return r, a, ended
 }

@@ -21,6 +21,7 @@ type camera struct {
 	before   *capture.Want // what was asked before a change that is not answered
 	request  uint32        // number of the last request, of the far stream
 	pinned   bool          // want names the camera though nobody chose it
+	raw      bool          // nobody who looks has a use for JPEGs
 	changer  *Subscription // whose change of a running camera that was, nil: it was none
 	mode     *transport.Mode
 	status   transport.Status
@@ -54,6 +55,19 @@ func (c *camera) ask(want capture.Want, changer *Subscription) {
 	c.want = &want
 	c.request = c.far.Start(want)
 }
+
+// updateRaw has the sender send JPEGs if anybody who looks wants them.
+func (c *camera) updateRaw() {
+	raw := true
+	c.viewers(func(s *Subscription) { raw = raw && s.raw })
+	if raw != c.raw {
+		c.raw = raw
+		c.request = c.far.SetRaw(raw)
+	}
+}
+
+// isSettled reports whether the mode answers all that was asked so far.
+func (c *camera) isSettled() bool { return c.mode != nil && c.mode.Request == c.request }
 
 // stop asks for no more frames.
 func (c *camera) stop() {
@@ -108,8 +122,9 @@ func (c *camera) Mode(mode transport.Mode) {
 		return // it crossed a stop
 	}
 	c.mode = &mode
-	if mode.Request == c.request {
+	if c.isSettled() {
 		c.settleChange()
+		c.viewers(func(s *Subscription) { s.joining = false })
 	}
 	c.viewers(func(s *Subscription) { s.postMode() })
 }
@@ -124,6 +139,9 @@ func (c *camera) Frame(f *capture.Frame, lost capture.Lost) {
 	defer c.hub.flushNow()
 	c.lost = lost
 	c.viewers(func(s *Subscription) {
+		if s.joining {
+			return
+		}
 		s.stats.Frames++
 		s.stats.Bytes += uint64(len(f.Data))
 		c.hub.events = append(c.hub.events, event{to: s, frame: f.Retain(), lost: s.lost()})
@@ -197,6 +215,15 @@ func (c *camera) refuse(status transport.Status) {
 		c.mode.Request = c.request
 	}
 	c.before, c.changer = nil, nil
+	if c.hasJoining() { // no mode answers the request that they made together with the change
+		c.request = c.far.Start(*c.want)
+	}
+}
+
+// hasJoining reports whether somebody waits for frames other than those that come.
+func (c *camera) hasJoining() (joining bool) {
+	c.viewers(func(s *Subscription) { joining = joining || s.joining })
+	return joining
 }
 
 // joinOthers moves those who asked for a camera by a part of its name to the stream that

@@ -213,7 +213,9 @@ type clientStream struct {
 }
 
 // Start implements transport.Producer.
-func (s *clientStream) Start(number uint32, want capture.Want) { s.subscription.start(number, want) }
+func (s *clientStream) Start(number uint32, want capture.Want) {
+	s.subscription.start(number, want, s.out.AcceptsRaw())
+}
 
 // Stop implements transport.Producer.
 func (s *clientStream) Stop() {

@@ -18,6 +18,8 @@ import (
 // farCameras is a sender that has a camera and a microphone of any name, each open once. It
 // lacks 7 frames per second.
 type farCameras struct {
+	auto bool // frames are raw for who has no use for JPEGs
+
 	mu      sync.Mutex
 	streams []*farStream
 }
@@ -36,6 +38,9 @@ type farStream struct {
 func (s *farCameras) Open(out *transport.SenderStream) transport.Producer {
 	f := &farStream{sender: s, out: out, chosen: make(chan struct{})}
 	f.Period = time.Second / 30
+	if s.auto {
+		f.Content = tinySample
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.streams = append(s.streams, f)
@@ -118,8 +123,15 @@ func (f *farStream) start(number uint32, name string, want capture.Want) {
 		mode.Source.Rate = capture.Rate{Num: uint32(cmp.Or(want.FPS, 30)), Den: 1}
 	}
 	mode.Camera, mode.Request = name, number
+	if f.sender.auto && f.out.AcceptsRaw() {
+		mode.Format = tiny
+	}
+	if f.sender.auto && f.camera == name { // some frames are on their way
+		time.AfterFunc(100*time.Millisecond, func() { f.SetMode(&mode) })
+	} else {
+		f.SetMode(&mode)
+	}
 	f.camera = name
-	f.SetMode(&mode)
 	f.Producer.Start(number, want)
 	f.out.ReportControls(transport.Controls{Camera: name, Path: "/dev/" + name, Opening: number})
 }
@@ -199,14 +211,18 @@ type viewer struct {
 	cable    *transporttest.Cable // to the hub, nil in its process
 	renumber bool                 // frames come from several streams of the sender
 	number   uint32               // of the last one then
+	sample   func(uint32) []byte  // what frames hold, nil: MixedSample
 	receiver *transport.Receiver
 }
 
 // Frame implements transport.Consumer: it checks each byte of a frame.
 func (v *viewer) Frame(f *capture.Frame, lost capture.Lost) {
 	sample := transporttest.MixedSample
-	if f.Format.IsAudio() {
+	switch {
+	case f.Format.IsAudio():
 		sample = blockSample
+	case v.sample != nil:
+		sample = v.sample
 	}
 	if !bytes.Equal(f.Data, sample(f.Sequence)) {
 		v.T.Errorf("frame %d was not sent like this", f.Sequence)

@@ -55,6 +55,10 @@ type Summary struct {
 	Mode    *Mode     `json:"mode"`    // of what flows, nil: nothing
 	Several bool      `json:"-"`       // the program serves several cameras
 	Counted string    `json:"counted"` // what happened to Report.Frames: sent, shown, received
+	// Codec is what the frames are sent as: copy, jpeg or raw; "" before the first. Its
+	// reason is given where the sender had the choice.
+	Codec       string `json:"codec"`
+	CodecReason string `json:"codec_reason"`
 	Report
 	// Clock is how far the sender's times can be off, nil where there are none.
 	Clock    *Clock    `json:"clock"`
@@ -123,12 +127,23 @@ func (s Summary) describeNow() string {
 			}
 		}
 	}
+	if s.Codec != "" {
+		text += ", " + s.describeCodec()
+	}
 	for _, f := range s.Outcomes {
 		if f.Count > 0 {
 			text += fmt.Sprintf(", %s %d", f.Name, f.Count)
 		}
 	}
 	return text
+}
+
+// describeCodec returns what the frames are sent as, and why.
+func (s Summary) describeCodec() string {
+	if s.CodecReason == "" {
+		return s.Codec
+	}
+	return s.Codec + " (" + s.CodecReason + ")"
 }
 
 // Table writes the summary as a table.
@@ -140,6 +155,9 @@ func (s Summary) Table(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%d\t\n", f.Name, f.Count)
 	}
 	fmt.Fprintf(t, "%s\t%.1f\t\nMB/s\t%.1f\t\nCPU %% of a core\t%.0f\t\n", s.rate(), s.FPS, s.MBps, s.CPU)
+	if s.Codec != "" {
+		fmt.Fprintf(t, "codec\t%s\t\n", s.describeCodec())
+	}
 	if err := t.Flush(); err != nil || len(s.Latency) == 0 {
 		return err
 	}
