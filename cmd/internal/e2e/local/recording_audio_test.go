@@ -212,12 +212,28 @@ func TestRecordingAudio(t *testing.T) {
 			r.wantCopied()
 		}
 	}
-	for _, p := range []*harness.Program{owner, sender} {
+	wantNoneLost(t, owner)
+	heir := record(finished + "heir.mkv")
+	wantTakeover(t, owner, heir)
+	for _, p := range []*harness.Program{heir, sender} {
 		if code := p.Stop(syscall.SIGINT); code != 0 {
 			t.Errorf("%s: exit code %d", p.Path, code)
 		}
 	}
-	wantNoneLost(t, owner)
+	readTake(t, finished+"heir.mkv").wantInStep(4, 0)
+}
+
+// wantTakeover kills the viewer that has the line: the other one, which takes it, hears the
+// microphone again.
+func wantTakeover(t *testing.T, owner, heir *harness.Program) {
+	t.Helper()
+	heard := func(least uint64) func() bool {
+		return func() bool { return harness.ParseMicrophone(heir.Out.String()).Frames >= least }
+	}
+	harness.WaitUntil(t, "sound", heard(300))
+	owner.Stop(syscall.SIGKILL)
+	heir.WaitText("taking it over")
+	harness.WaitUntil(t, "sound after a takeover", heard(harness.ParseMicrophone(heir.Out.String()).Frames+300))
 }
 
 // killWhenRecorded kills a viewer that has recorded some seconds, and repairs the recording:
