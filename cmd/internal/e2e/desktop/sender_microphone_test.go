@@ -32,7 +32,7 @@ func TestPipeWireMicrophone(t *testing.T) {
 	viewer := harness.StartViewer(t, flag, "--microphone=auto", "--record="+file, "--stats=json")
 	viewer.WaitText("microphone is on (microphone: Fake microphone")
 	waitBlocks(t, viewer)
-	if list := harness.RunTool(t, filepath.Join(harness.Bin, "tbcam-send"), "list"); !strings.Contains(list, "Fake microphone (driver pipewire") {
+	if list := harness.RunTool(t, filepath.Join(harness.Bin, "tbcam-send"), "list"); !strings.Contains(list, "Fake microphone (microphone, driver pipewire") {
 		t.Errorf("list prints %q", list)
 	}
 	begin := time.Now()
