@@ -2,6 +2,7 @@ package capture
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -10,9 +11,10 @@ import (
 	"github.com/pion/mediadevices/pkg/prop"
 )
 
-// Want is what a user asked of a camera; zero values leave the choice open.
+// Want is what a user asked of a camera or a microphone; zero values leave the choice open.
 type Want struct {
-	Camera string      `json:"camera,omitempty"` // "auto" or "": the first one
+	Kind   Kind        `json:"kind,omitempty"`   // Audio has no format, size and rate
+	Camera string      `json:"camera,omitempty"` // or microphone; "auto" or "": the first one
 	Pixel  PixelFormat `json:"format,omitzero"`
 	Width  int         `json:"width,omitempty"`  // pixels; both or none
 	Height int         `json:"height,omitempty"` // pixels
@@ -40,6 +42,10 @@ const maxFPS = 10000
 // Check reports what no camera can have, if anything.
 func (w Want) Check() error {
 	switch {
+	case w.Kind != Video && w.Kind != Audio:
+		return errors.New("kind is unknown")
+	case w.Kind == Audio && (w.Pixel != 0 || w.Width != 0 || w.Height != 0 || w.FPS != 0):
+		return fmt.Errorf("a microphone has no %v", w)
 	case (w.Width == 0) != (w.Height == 0) || min(w.Width, w.Height) < 0 || max(w.Width, w.Height) > MaxDimension:
 		return fmt.Errorf("size %dx%d: must be 1x1 to %dx%d", w.Width, w.Height, MaxDimension, MaxDimension)
 	case !(w.FPS >= 0 && w.FPS <= maxFPS): // nor is it NaN

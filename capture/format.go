@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 )
@@ -46,6 +47,17 @@ func (f Format) String() string {
 	return fmt.Sprintf("%v %dx%d", f.Pixel, f.Width, f.Height)
 }
 
+// MarshalJSON leaves out of audio what only video has.
+func (f Format) MarshalJSON() ([]byte, error) {
+	if f.IsAudio() {
+		return json.Marshal(struct {
+			Audio AudioFormat `json:"audio"`
+		}{f.Audio})
+	}
+	type plain Format
+	return json.Marshal(plain(f))
+}
+
 // Plane is one plane of a raw frame.
 type Plane struct {
 	Offset int // of its first byte in the frame
@@ -67,8 +79,11 @@ func (f Format) Planes() (planes [3]Plane, n int) {
 	return planes, n
 }
 
-// Size returns the bytes of a raw frame, 0 for a compressed format.
+// Size returns the bytes of a raw frame or a block of audio, 0 for a compressed format.
 func (f Format) Size() int {
+	if f.IsAudio() {
+		return f.Audio.BlockSize()
+	}
 	planes, n := f.Planes()
 	if n == 0 {
 		return 0

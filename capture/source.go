@@ -130,13 +130,23 @@ func (m Mode) String() string {
 	return s
 }
 
-// Device describes a camera, open or not.
+// Kind is what a device delivers.
+type Kind string
+
+// The kinds of devices.
+const (
+	Video Kind = "" // a camera
+	Audio Kind = "audio"
+)
+
+// Device describes a camera or a microphone, open or not.
 type Device struct {
+	Kind     Kind      `json:"kind,omitempty"`
 	Path     string    `json:"path"` // of the device node, or another word that no other device has
 	Name     string    `json:"name"`
 	Driver   string    `json:"driver"`
-	Bus      string    `json:"bus"` // stays the same when the same port is used again
-	Modes    []Mode    `json:"modes"`
+	Bus      string    `json:"bus"`   // stays the same when the same port is used again
+	Modes    []Mode    `json:"modes"` // a microphone has none
 	Controls []Control `json:"controls"`
 	Inputs   []Input   `json:"inputs,omitempty"` // of a grabber; its modes are those of the current one
 

@@ -13,8 +13,12 @@ import (
 	"github.com/tbcam/tbcam/codec"
 )
 
-// reopen is how long a sink that failed is left alone.
-const reopen = time.Second
+const (
+	// reopen is how long a sink that failed is left alone.
+	reopen = time.Second
+	// maxBlocks bounds the blocks of audio that wait for a sink: a second.
+	maxBlocks = int(time.Second / capture.AudioPeriod)
+)
 
 // Decoder turns received frames into raw ones; codec.Decoder is one.
 type Decoder interface {
@@ -34,7 +38,7 @@ type Options struct {
 }
 
 // Fanout hands each received frame, and the newest of them, decoded once, to its
-// outputs. The goroutine that calls Frame is never held up.
+// outputs, and each block of audio. The goroutine that calls Frame is never held up.
 type Fanout struct {
 	options Options
 	decoder Decoder
@@ -44,6 +48,7 @@ type Fanout struct {
 	received   *capture.Mailbox // to decode
 	damaged    atomic.Uint64
 	superseded atomic.Uint64 // not decoded, since a newer one was there
+	unheard    atomic.Uint64 // blocks of audio that sinks were too slow for
 	closing    chan struct{}
 }
 
@@ -51,10 +56,24 @@ type Fanout struct {
 type outlet struct {
 	Output
 	every      bool             // it takes Every
+	listener   Listener         // nil: it takes no audio
 	sink       Sink             // nil while it is closed
 	box        *capture.Mailbox // what waits for the sink
+	blocks     *capture.Queue   // audio that does
 	done       atomic.Bool      // it wants no more frames
 	superseded atomic.Uint64
+}
+
+func newOutlet(o Output) *outlet {
+	out := &outlet{Output: o, every: o.Takes() == Every, box: capture.NewMailbox(), blocks: capture.NewQueue(maxBlocks)}
+	out.listener, _ = o.(Listener)
+	return out
+}
+
+// closeQueues has the sink closed once it was presented what waits.
+func (out *outlet) closeQueues() {
+	out.box.Close()
+	out.blocks.Close()
 }
 
 // takesNow reports whether the output takes such frames.
@@ -78,7 +97,7 @@ func NewFanout(o Options) *Fanout {
 // then the number of those that are left is not known.
 func (o *Fanout) Add(outputs ...Output) error {
 	for _, output := range outputs {
-		o.outlets = append(o.outlets, &outlet{Output: output, every: output.Takes() == Every, box: capture.NewMailbox()})
+		o.outlets = append(o.outlets, newOutlet(output))
 	}
 	for _, out := range o.outlets {
 		s, err := out.Open()
@@ -90,8 +109,12 @@ func (o *Fanout) Add(outputs ...Output) error {
 	return nil
 }
 
-// Frame takes over the reference of a received frame.
+// Frame takes over the reference of a received frame or block of audio.
 func (o *Fanout) Frame(f *capture.Frame) {
+	if f.Format.IsAudio() {
+		o.shareBlock(f)
+		return
+	}
 	for _, out := range o.outlets {
 		if taker, ok := out.Output.(ReceivedTaker); ok && !out.done.Load() {
 			taker.TakeReceived(f.Retain())
@@ -106,6 +129,20 @@ func (o *Fanout) Frame(f *capture.Frame) {
 		f.Release()
 	case o.received.Put(f):
 		o.superseded.Add(1)
+	}
+}
+
+// shareBlock gives each output that takes audio a reference of its own.
+func (o *Fanout) shareBlock(f *capture.Frame) {
+	defer f.Release()
+	for _, out := range o.outlets {
+		switch {
+		case out.listener == nil || out.done.Load() || !out.listener.Listens():
+		case out.every:
+			o.presentEvery(out, f)
+		case !out.blocks.Put(f.Retain()):
+			o.unheard.Add(1)
+		}
 	}
 }
 
@@ -131,7 +168,7 @@ func (o *Fanout) endOutlet(out *outlet, err error) {
 	if out.done.Swap(true) {
 		return
 	}
-	out.box.Close() // which has its sink closed
+	out.closeQueues()
 	if o.options.Ended != nil {
 		o.options.Ended(out.Output, err, o.Left())
 	}
@@ -174,12 +211,13 @@ func (o *Fanout) Run() {
 	}
 	o.decoder.Close()
 	for _, out := range o.outlets {
-		out.box.Close()
+		out.closeQueues()
 	}
 	sinks.Wait()
 	// A frame may wait whose sink had failed and was not reopened in time.
 	for _, out := range o.outlets {
 		out.box.Discard()
+		out.blocks.Discard()
 	}
 }
 
@@ -230,11 +268,12 @@ func (o *Fanout) shareFrame(f *capture.Frame, n Need) {
 type Stats struct {
 	Damaged    uint64 // not decodable
 	Superseded uint64 // older than another when the decoder or the first output was ready
+	Unheard    uint64 // blocks of audio that an output was too slow for
 }
 
 // Stats returns the totals so far.
 func (o *Fanout) Stats() Stats {
-	s := Stats{Damaged: o.damaged.Load(), Superseded: o.superseded.Load()}
+	s := Stats{Damaged: o.damaged.Load(), Superseded: o.superseded.Load(), Unheard: o.unheard.Load()}
 	if len(o.outlets) > 0 {
 		first := o.outlets[0]
 		s.Superseded += first.superseded.Load()
@@ -267,10 +306,11 @@ func (o *Fanout) serveOutlet(out *outlet) {
 		case <-time.After(reopen):
 		}
 	}
-	// The output has ended and its mailbox is closed, but a frame may wait in it.
+	// The output has ended and its queues are closed, but a frame may wait there.
 	for f := range out.box.Frames() {
 		f.Release()
 	}
+	out.blocks.Discard()
 }
 
 // presentAll opens the sink and presents frames; nil means that there are no more.
@@ -281,17 +321,38 @@ func (out *outlet) presentAll() error {
 			return err
 		}
 		out.sink = s
+		out.blocks.Discard() // what is said must not come late
 	}
 	// The first sink was opened by Add, which reports its error to the user; later ones
 	// are opened here.
 	s := out.sink
 	out.sink = nil
-	for f := range out.box.Frames() {
+	frames, blocks := out.box.Frames(), out.blocks.Frames()
+	for f := nextFrame(&frames, &blocks); f != nil; f = nextFrame(&frames, &blocks) {
 		if err := out.presentFrame(s, f); err != nil {
 			return cmp.Or(err, s.Close())
 		}
 	}
 	return s.Close()
+}
+
+// nextFrame waits for a frame or a block of audio, nil once both channels are closed.
+func nextFrame(frames, blocks *<-chan *capture.Frame) *capture.Frame {
+	for *frames != nil || *blocks != nil {
+		select {
+		case f, ok := <-*frames:
+			if ok {
+				return f
+			}
+			*frames = nil
+		case f, ok := <-*blocks:
+			if ok {
+				return f
+			}
+			*blocks = nil
+		}
+	}
+	return nil
 }
 
 // presentFrame takes over the reference of a frame.
@@ -300,7 +361,7 @@ func (out *outlet) presentFrame(s Sink, f *capture.Frame) error {
 	if err := s.Present(f.Retain()); err != nil {
 		return err
 	}
-	if l, ok := out.Output.(PresentedListener); ok {
+	if l, ok := out.Output.(PresentedListener); ok && !f.Format.IsAudio() {
 		l.Presented(f)
 	}
 	return nil

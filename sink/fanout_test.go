@@ -253,3 +253,79 @@ func TestEnds(t *testing.T) {
 		t.Errorf("window %+v, recorder %+v, camera %+v", window.got, recorder.got, camera.got)
 	}
 }
+
+// hearing is an output that listens, too.
+type hearing struct {
+	*recorded
+	muted bool
+}
+
+func (h *hearing) Listens() bool { return !h.muted }
+
+// speak sends blocks of audio to a fan-out, as fast as they are captured.
+func speak(o *Fanout, pool *capture.Pool, from, to uint32) {
+	for n := from; n <= to; n++ {
+		f := pool.Get(capture.Mono.BlockSize())
+		f.Format, f.Sequence = capture.Format{Audio: capture.Mono}, n
+		o.Frame(f)
+		time.Sleep(capture.AudioPeriod)
+	}
+}
+
+// Outputs get each block of audio, in order, whatever frames they take; those that do not
+// listen get none.
+func TestAudio(t *testing.T) {
+	var blocks capture.Pool
+	shown, saved, deaf := &hearing{recorded: &recorded{}}, &hearing{recorded: every()}, &recorded{}
+	heard := &hearing{recorded: &recorded{need: func() Need { return Nothing }}}
+	muted := &hearing{recorded: &recorded{}, muted: true}
+	stats := play(t, 1, nil, func(o *Fanout) {
+		addTo(t, o, shown, saved, deaf, heard, muted)
+		go speak(o, &blocks, 1001, 1009)
+	})
+	if stats.Damaged+stats.Superseded+stats.Unheard != 0 {
+		t.Errorf("%+v", stats)
+	}
+	audio := []uint32{1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 1009}
+	for name, c := range map[string]struct {
+		got    []uint32
+		frames int
+		blocks int
+	}{"shown": {shown.got, 1, 9}, "saved": {saved.got, 1, 9}, "deaf": {deaf.got, 1, 0}, "heard": {heard.got, 0, 9}, "muted": {muted.got, 1, 0}} {
+		slices.Sort(c.got)
+		if want := slices.Concat([]uint32{1}[:c.frames], audio[:c.blocks]); !slices.Equal(c.got, want) {
+			t.Errorf("%s: got %v, want %v", name, c.got, want)
+		}
+	}
+	if n := blocks.Outstanding(); n != 0 {
+		t.Errorf("%d blocks were not released", n)
+	}
+}
+
+// A sink that is slow for a second loses blocks, and one that failed hears nothing old.
+func TestSlowListener(t *testing.T) {
+	var pool capture.Pool
+	slow := &hearing{recorded: &recorded{takes: 3 * time.Second}}
+	failing := &hearing{recorded: &recorded{fail: errDamaged, at: 10}}
+	synctest.Test(t, func(t *testing.T) {
+		o := NewFanout(Options{Decoder: passing{}})
+		addTo(t, o, slow, failing)
+		done := make(chan struct{})
+		go func() { defer close(done); o.Run() }()
+		speak(o, &pool, 1, 250)
+		_ = o.Close()
+		<-done
+		if n := o.Stats().Unheard; n != 250-1-uint64(maxBlocks) {
+			t.Errorf("%d blocks were dropped", n)
+		}
+	})
+	if len(slow.got) != 1+maxBlocks || slow.got[1] != 2 {
+		t.Errorf("the slow one got %v", slow.got)
+	}
+	if n := len(failing.got); n < 9+135 || failing.got[8] != 9 || failing.got[9] < 105 || failing.opened != 2 {
+		t.Errorf("the failing one got %v", failing.got)
+	}
+	if n := pool.Outstanding(); n != 0 {
+		t.Errorf("%d blocks were not released", n)
+	}
+}

@@ -44,6 +44,12 @@ type Sink interface {
 	Close() error
 }
 
+// Listener is an Output of audio, beside the frames that it Takes: while Listens returns
+// true, its sink is presented each block, in order. One that takes Every frame gets blocks
+// from the caller of Fanout.Frame too. Others have a queue, in which a sink that is slow for
+// a second loses blocks. Listens is called for each block, by any goroutine.
+type Listener interface{ Listens() bool }
+
 // ErrDone is returned by a sink that wants no more frames, for instance a
 // snapshot that was taken: its output is not opened again.
 var ErrDone = errors.New("sink is done")
@@ -76,7 +82,7 @@ type ControlsListener interface {
 type ReceivedTaker interface{ TakeReceived(f *capture.Frame) }
 
 // PresentedListener is an Output that is called after its sink has presented a
-// frame, which the fan-out still owns.
+// frame of video, which the fan-out still owns.
 type PresentedListener interface{ Presented(f *capture.Frame) }
 
 // Superseder is an Output that counts frames which were presented to its sink, and

@@ -3,12 +3,16 @@ package transport
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
-// Catalogue is what a Sender serves: the cameras of this host.
+// FeatureAudio is the feature of peers that know devices and streams of capture.Audio.
+const FeatureAudio = "audio"
+
+// Catalogue is what a Sender serves: the cameras and microphones of this host.
 type Catalogue interface {
 	// Cameras lists what there is, and may take a while, until the context ends with the
 	// session.
@@ -39,6 +43,9 @@ func (ss *senderSession) listCameras(session context.Context) error {
 
 // encodeCameras returns the payloads of the Camera records, the last of them empty.
 func (ss *senderSession) encodeCameras(cameras []capture.Device) [][]byte {
+	if !ss.peer.Load().has(FeatureAudio) {
+		cameras = slices.DeleteFunc(slices.Clone(cameras), func(d capture.Device) bool { return d.Kind != capture.Video })
+	}
 	var payloads [][]byte
 	for _, c := range cameras[:min(len(cameras), maxCameras)] {
 		payload := encodeMessage(c)

@@ -163,7 +163,7 @@ func (r *remote) notifyChanged(o *outgoing) {
 // meanwhile takes the place of what came before.
 func (ss *senderSession) handleSet(h wire.Header, payload []byte) error {
 	m, err := parseSet(h, payload)
-	if err != nil || !slices.Contains(ss.peer.Load().Features, FeatureControls) {
+	if err != nil || !ss.peer.Load().has(FeatureControls) {
 		return err
 	}
 	o := ss.findOutgoing(h)

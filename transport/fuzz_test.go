@@ -54,26 +54,29 @@ func addSeeds(f *testing.F) {
 	first := line(nil, wire.Frame, 1, append(head.Append(nil), make([]byte, 50)...))
 	f.Add(bytes.Join([][]byte{mode, inStream2(bytes.Clone(mode)), first, inStream2(bytes.Clone(first)), line(nil, wire.Frame, 2, make([]byte, 50))}, nil))
 	f.Add(append(line(nil, wire.Start, 0, encodeMessage(request{Number: 1})), inStream2(line(nil, wire.Credit, 0, wire.AppendCredit(nil, 5)))...))
+	block := wire.FrameHeader{Mode: 1, Size: 960, Captured: 1}
+	audio := line(nil, wire.Mode, 0, encodeMessage(Mode{Number: 1, Format: capture.Format{Audio: capture.Mono}}))
+	f.Add(append(inStream2(audio), inStream2(line(nil, wire.Frame, 3, append(block.Append(nil), make([]byte, 960)...)))...))
 	for _, m := range messages {
 		f.Add(line(nil, m.header.Type, byte(m.header.Flags), encodeMessage(m.message)))
 	}
 }
 
-// FuzzReceiverHandle: whatever a sender writes in two streams, no frame is kept and
-// what is granted stays within the window.
+// FuzzReceiverHandle: whatever a sender writes in two streams, the second one of audio, no
+// frame is kept and what is granted stays within the window.
 func FuzzReceiverHandle(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		pool := &capture.Pool{}
 		r := &Receiver{Link: device{}, Pool: pool, Log: slog.New(slog.DiscardHandler), Plain: repaired}
 		opening := [][]byte{
-			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 7}, encodeMessage(ownPeer("", "", FeatureControls))),
+			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 7}, encodeMessage(ownPeer("", "", FeatureControls, FeatureAudio))),
 			wire.Append(nil, wire.Header{Type: wire.Pong, Session: 7, Sequence: 1}, wire.AppendPong(nil, wire.Clock{Received: 1, Pong: 1})),
 		}
 		rs := newReceiverSession(r, nowhere{bytes.NewReader(bytes.Join(append(opening, script(b)...), nil))})
 		r.listing = &cameraList{done: make(chan struct{})}
 		for number := 1; number <= 2; number++ {
-			stream, err := r.Open(NopConsumer{}, Policy{})
+			stream, err := r.Open(NopConsumer{}, Policy{Kind: []capture.Kind{capture.Video, capture.Audio}[number-1]})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -71,11 +71,11 @@ func (w *world) asSender() *impostor {
 }
 
 // asSenderAt is one whose clock shows that time.
-func (w *world) asSenderAt(clock time.Duration) *impostor {
+func (w *world) asSenderAt(clock time.Duration, features ...string) *impostor {
 	w.Helper()
 	i := w.impostor(w.cable.Sender)
 	w.screen.Producer = nil // what comes is the impostor's
-	i.write(wire.Hello, transport.Encode(transport.OwnPeer("tbcam-send", "evil")))
+	i.write(wire.Hello, transport.Encode(transport.OwnPeer("tbcam-send", "evil", features...)))
 	i.read(wire.Welcome)
 	ping, _ := wire.ParsePing(i.read(wire.Ping))
 	i.write(wire.Pong, wire.AppendPong(nil, wire.Clock{Ping: ping, Received: int64(clock), Pong: int64(clock)}))

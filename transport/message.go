@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport/wire"
@@ -41,12 +42,15 @@ func (p Peer) String() string {
 	return p.Program + " on " + p.Host
 }
 
-// Mode describes the frames of a stream.
+// has reports whether the peer knows a feature.
+func (p *Peer) has(feature string) bool { return slices.Contains(p.Features, feature) }
+
+// Mode describes the frames of a stream, or its blocks of audio.
 type Mode struct {
-	Number uint32         `json:"number"` // frames name it
-	Camera string         `json:"camera"`
-	Source capture.Mode   `json:"source"` // what the camera's driver granted
-	Format capture.Format `json:"format"` // of the frames on the wire
+	Number uint32         `json:"number"`          // frames name it
+	Camera string         `json:"camera"`          // or microphone
+	Source capture.Mode   `json:"source,omitzero"` // what the camera's driver granted
+	Format capture.Format `json:"format"`          // of the frames on the wire
 	// Request is the number of the request that this answers, 0 if none.
 	Request uint32 `json:"request,omitempty"`
 }
@@ -166,7 +170,7 @@ func parseMode(h wire.Header, payload []byte) (Mode, error) {
 	if m.Number == 0 {
 		return Mode{}, errors.New("read mode: it has no number")
 	}
-	if err := m.Format.Check(); err != nil {
+	if err := checkFormat(m.Format); err != nil {
 		return Mode{}, fmt.Errorf("read mode: %w", err)
 	}
 	// A source's pixel format may be one that only the sender knows.
@@ -178,6 +182,25 @@ func parseMode(h wire.Header, payload []byte) (Mode, error) {
 		return Mode{}, fmt.Errorf("read mode: %v has more than %d bytes per frame", m.Format, MaxFrame)
 	}
 	return m, nil
+}
+
+// checkFormat reports what makes a format unusable on the wire, if anything.
+func checkFormat(f capture.Format) error {
+	switch {
+	case !f.IsAudio():
+		return f.Check()
+	case f != capture.Format{Audio: f.Audio}:
+		return errors.New("it is of audio and of video")
+	}
+	return f.Audio.Check()
+}
+
+// kindOf returns the kind of device that delivers a format.
+func kindOf(f capture.Format) capture.Kind {
+	if f.IsAudio() {
+		return capture.Audio
+	}
+	return capture.Video
 }
 
 func parseStatus(h wire.Header, payload []byte) (statusMessage, error) {
@@ -218,6 +241,17 @@ func tidyInputs(inputs []capture.Input) {
 	}
 }
 
+// checkKind reports what is listed that no device of its kind has, if anything.
+func checkKind(d capture.Device) error {
+	switch {
+	case d.Kind != capture.Video && d.Kind != capture.Audio:
+		return errors.New("kind is unknown")
+	case d.Kind == capture.Audio && len(d.Modes)+len(d.Controls)+len(d.Inputs) > 0:
+		return errors.New("a microphone has no modes, controls and inputs")
+	}
+	return nil
+}
+
 func parseCamera(h wire.Header, payload []byte) (capture.Device, error) {
 	c, err := decodeMessage[capture.Device](h, payload, wire.MaxPayload)
 	if err != nil {
@@ -232,6 +266,9 @@ func parseCamera(h wire.Header, payload []byte) (capture.Device, error) {
 	}
 	if len(c.Inputs) > maxInputs {
 		return capture.Device{}, fmt.Errorf("read camera: %d inputs are too many", len(c.Inputs))
+	}
+	if err := checkKind(c); err != nil {
+		return capture.Device{}, fmt.Errorf("read camera: %w", err)
 	}
 	return c, nil
 }

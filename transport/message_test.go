@@ -56,6 +56,11 @@ var messages = []struct {
 	{"message-mode-interlaced", wire.Header{Type: wire.Mode, Stream: 1}, Mode{Number: 2, Camera: "Grabber", Source: capture.Mode{
 		Pixel: capture.UYVY, Width: 720, Height: 576, Rate: capture.Rate{Num: 25, Den: 1}, Field: capture.TopFirst,
 	}, Format: capture.Format{Pixel: capture.MJPEG, Width: 720, Height: 576}}, parsed(parseMode)},
+	{"message-start-audio", wire.Header{Type: wire.Start, Stream: 2}, request{Number: 3, Want: capture.Want{Kind: capture.Audio, Camera: "auto"}}, parsed(parseRequest)},
+	{"message-mode-audio", wire.Header{Type: wire.Mode, Stream: 2}, Mode{Number: 1, Camera: "Built-in Audio", Format: capture.Format{Audio: capture.Stereo}, Request: 3}, parsed(parseMode)},
+	{"message-camera-audio", wire.Header{Type: wire.Camera}, capture.Device{
+		Kind: capture.Audio, Path: "pipewire:alsa_input.pci-0000_00_1f.3.analog-stereo", Name: "Built-in Audio", Driver: "pipewire",
+	}, parsed(parseCamera)},
 }
 
 func parsed[T any](parse func(wire.Header, []byte) (T, error)) func(wire.Header, []byte) (any, error) {

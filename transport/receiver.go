@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,7 +124,7 @@ func (r *Receiver) programName() string { return cmp.Or(r.Program, "viewer") }
 
 // self describes this end to the sender.
 func (rs *receiverSession) describeSelf() Peer {
-	p := ownPeer(rs.receiver.programName(), rs.receiver.Version, FeatureControls)
+	p := ownPeer(rs.receiver.programName(), rs.receiver.Version, FeatureControls, FeatureAudio)
 	if rs.guard.needed {
 		p.Host = ""
 	}
@@ -144,6 +143,7 @@ type receiverSession struct {
 	peer         *Peer        // nil before the first Hello
 	store        *trust.Store // of the proof
 	controllable bool         // the peer has remote control; fixed before it is current
+	audible      bool         // the peer has audio; likewise
 	begun        bool         // the sender has answered, and the time is known
 	times        sessionTimes // fixed then, so that Frame.Time keeps differences
 	damage       wire.Damage
@@ -436,7 +436,7 @@ func (rs *receiverSession) beginSession(times sessionTimes) {
 	r.clock.Store(rs.clock)
 	r.offset.Store(int64(times.offset))
 	r.restartList()
-	rs.controllable = slices.Contains(rs.peer.Features, FeatureControls)
+	rs.controllable, rs.audible = rs.peer.has(FeatureControls), rs.peer.has(FeatureAudio)
 	r.mu.Lock()
 	r.stats.Sessions++
 	r.current = rs

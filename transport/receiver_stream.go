@@ -55,14 +55,25 @@ func (NopConsumer) Disconnected(error) {}
 
 // Policy is how a stream flows.
 type Policy struct {
+	// Kind is what flows, of whichever device.
+	Kind capture.Kind
 	// Window is how many frames may be on their way, at most 64; 0 stands for 2: one that
-	// is written while the one before it is read.
+	// is written while the one before it is read. Of audio, it stands for 32: every block
+	// counts, and one whose credit was lost is replaced with the next Ping only.
 	Window int
 }
 
 const (
-	defaultWindow = 2
-	maxWindow     = 64
+	defaultWindow      = 2
+	defaultAudioWindow = 32
+	maxWindow          = 64
+)
+
+// How many blocks of audio may come in a row, and how often then: a little faster than they
+// are captured, since clocks differ.
+const (
+	blockBurst = 200
+	blockEvery = capture.AudioPeriod * 19 / 20
 )
 
 // How often a sender may announce a mode and a status in a stream, and how many more for
@@ -86,6 +97,7 @@ type StreamStats struct {
 // ReceiverStream is a stream that a Receiver asks of every sender.
 type ReceiverStream struct {
 	receiver *Receiver
+	kind     capture.Kind
 	number   int
 	consumer Consumer
 	window   atomic.Uint64
@@ -100,6 +112,7 @@ type ReceiverStream struct {
 
 	// Of all sessions: each may begin with a mode and a status.
 	modes, statuses ratelimit.Limiter
+	blocks          ratelimit.Limiter // of audio
 }
 
 // Open opens a stream, with the lowest number that is free. Its consumer is connected to
@@ -109,7 +122,7 @@ func (r *Receiver) Open(c Consumer, p Policy) (*ReceiverStream, error) {
 	defer r.mu.Unlock()
 	for number := 1; number <= MaxStreams; number++ {
 		if place := &r.streams[number]; *place == (slot{}) {
-			place.stream = newReceiverStream(r, number, c)
+			place.stream = newReceiverStream(r, number, c, p.Kind)
 			place.stream.SetWindow(p.Window)
 			if r.current != nil {
 				r.current.queueRecord(wire.Ping) // its Pong has the stream met
@@ -120,33 +133,40 @@ func (r *Receiver) Open(c Consumer, p Policy) (*ReceiverStream, error) {
 	return nil, ErrTooManyStreams
 }
 
-func newReceiverStream(r *Receiver, number int, c Consumer) *ReceiverStream {
+func newReceiverStream(r *Receiver, number int, c Consumer, kind capture.Kind) *ReceiverStream {
 	return &ReceiverStream{
-		receiver: r, number: number, consumer: c,
+		receiver: r, number: number, consumer: c, kind: kind,
 		modes:    ratelimit.Limiter{Burst: modeBurst, Every: modeEvery},
 		statuses: ratelimit.Limiter{Burst: statusBurst, Every: statusEvery},
+		blocks:   ratelimit.Limiter{Burst: blockBurst, Every: blockEvery},
 	}
 }
 
 // SetWindow changes Policy.Window for the sessions to come: it is called by
 // Consumer.Connected at the latest.
-func (s *ReceiverStream) SetWindow(frames int) { s.window.Store(windowOf(frames)) }
+func (s *ReceiverStream) SetWindow(frames int) { s.window.Store(windowOf(frames, s.kind)) }
 
 // windowOf returns a window within its bounds.
-func windowOf(frames int) uint64 {
-	if frames <= 0 {
-		return defaultWindow
+func windowOf(frames int, kind capture.Kind) uint64 {
+	switch {
+	case frames > 0:
+		return uint64(min(frames, maxWindow))
+	case kind == capture.Audio:
+		return defaultAudioWindow
 	}
-	return uint64(min(frames, maxWindow))
+	return defaultWindow
 }
 
 // Number returns the number of the stream in the protocol.
 func (s *ReceiverStream) Number() int { return s.number }
 
 // Start requests frames, now and in every session to come, until Stop. The
-// want must pass its Check. It returns the number of the request, which a Mode and a
-// Status that answer it carry.
-func (s *ReceiverStream) Start(want capture.Want) (request uint32) { return s.sendRequest(&want) }
+// want is of the stream's kind, and must pass its Check. It returns the number of the
+// request, which a Mode and a Status that answer it carry.
+func (s *ReceiverStream) Start(want capture.Want) (request uint32) {
+	want.Kind = s.kind
+	return s.sendRequest(&want)
+}
 
 // Stop requests no more frames; the session goes on.
 func (s *ReceiverStream) Stop() { s.sendRequest(nil) }
@@ -237,6 +257,7 @@ type incoming struct {
 	lost    capture.Lost // the sender's totals
 	before  capture.Lost // of these, what the streams before had there
 	mode    Mode
+	heard   int64            // when the last block of audio was captured, on the sender's clock
 	index   uint64           // of the next frame
 	meta    wire.FrameHeader // of partial
 	partial *capture.Frame
@@ -292,7 +313,7 @@ func (in *incoming) takeRequest() bool {
 	message, start := request{Number: place.leaving}, false
 	if s := place.stream; s != nil {
 		message.Number = s.request
-		if s.want != nil {
+		if s.want != nil && in.session.serves(s.kind) {
 			message.Want, start = *s.want, true
 		}
 	}
@@ -330,6 +351,9 @@ func (in *incoming) handleRecord(h wire.Header, payload []byte) error {
 	return nil
 }
 
+// serves reports whether the sender knows streams of a kind.
+func (rs *receiverSession) serves(kind capture.Kind) bool { return kind == capture.Video || rs.audible }
+
 func (in *incoming) checkOpened() error {
 	return fmt.Errorf("stream %d was not started", in.id)
 }
@@ -354,6 +378,9 @@ func (in *incoming) reportSession() {
 		user.refuseSettings(ErrNoRemoteControl)
 	}
 	user.consumer.Connected(*in.session.peer)
+	if !in.session.serves(user.kind) {
+		user.consumer.Status(Status{State: Failed, Text: "the sender has no audio", Cause: NoCamera})
+	}
 	in.grantCredit(in.index)
 }
 
@@ -364,6 +391,9 @@ func (in *incoming) handleMode(h wire.Header, payload []byte) error {
 	}
 	if in.user.modes.Take() > 0 {
 		return errors.New("it changes its mode too often")
+	}
+	if kindOf(mode.Format) != in.user.kind {
+		return fmt.Errorf("it sends %v, which was not asked for", mode.Format)
 	}
 	in.mode = mode
 	in.user.consumer.Mode(mode)
@@ -464,6 +494,9 @@ func (in *incoming) completeFrame() error {
 		return fmt.Errorf("read frame: it has %d bytes of %d", in.filled, len(f.Data))
 	}
 	captured, err := rs.times.captureTime(meta.Captured, time.Now())
+	if err == nil && f.Format.IsAudio() {
+		err = in.checkBlock(meta.Captured)
+	}
 	if err != nil {
 		return fmt.Errorf("read frame: %w", err)
 	}
@@ -481,6 +514,19 @@ func (in *incoming) completeFrame() error {
 	lostTotals{meta.LostDriver, meta.LostDamaged, meta.LostSuperseded}.advanceTo(&in.lost)
 	in.user.consumer.Frame(f, in.lost.Since(in.before))
 	in.grantCredit(meta.Index + 1)
+	return nil
+}
+
+// checkBlock refuses blocks of audio that come faster than they can be captured, or were
+// not captured after those before: else a sender could have a recording grow as it likes.
+func (in *incoming) checkBlock(captured int64) error {
+	if captured <= in.heard {
+		return errors.New("the block of audio was not captured after the one before")
+	}
+	in.heard = captured
+	if in.user.blocks.Take() > 0 {
+		return errors.New("blocks of audio come too fast")
+	}
 	return nil
 }
 

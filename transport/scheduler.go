@@ -5,9 +5,10 @@ import (
 	"sync"
 )
 
-// scheduler decides which stream's frame the next record is of: the one whose record
-// has waited longest. So a small frame waits for one record of each other stream, and
-// never for the rest of a large frame.
+// scheduler decides which stream's frame the next record is of: one of audio before those
+// of video, and of these the one whose record has waited longest. So a block of audio waits
+// for one record at most, and a small frame for one of each other stream, never for the
+// rest of a large frame.
 type scheduler struct {
 	mu      sync.Mutex
 	waiting []*outgoing   // with a frame to be written, the first is next
@@ -40,8 +41,9 @@ func (s *scheduler) nextStream() *outgoing {
 	if len(s.waiting) == 0 {
 		return nil
 	}
-	o := s.waiting[0]
-	copy(s.waiting, s.waiting[1:])
+	i := max(0, slices.IndexFunc(s.waiting, func(o *outgoing) bool { return o.unit.Frame.Format.IsAudio() }))
+	o := s.waiting[i]
+	copy(s.waiting[i:], s.waiting[i+1:])
 	s.waiting[len(s.waiting)-1] = o
 	return o
 }

@@ -109,7 +109,7 @@ func (s *Sender) programName() string { return cmp.Or(s.Program, "sender") }
 
 // describeSelf describes this end to the viewer.
 func (s *Sender) describeSelf() Peer {
-	p := ownPeer(s.programName(), s.Version, FeatureControls)
+	p := ownPeer(s.programName(), s.Version, FeatureControls, FeatureAudio)
 	p.Host = cmp.Or(s.Host, p.Host)
 	return p
 }

@@ -22,6 +22,12 @@ const (
 	ownModeRefund = requestRefund / 2
 )
 
+// How often it sends blocks of audio: a little less often than a viewer bears, too.
+const (
+	ownBlockBurst = blockBurst / 2
+	ownBlockEvery = capture.AudioPeriod * 97 / 100
+)
+
 // Unit is a frame ready for the wire, with what describes it.
 type Unit struct {
 	Frame *capture.Frame
@@ -67,6 +73,7 @@ type SenderStream struct {
 	status   atomic.Pointer[Status]
 	controls atomic.Pointer[Controls]
 	modes    ratelimit.Limiter        // of all sessions: each begins with a mode
+	blocks   ratelimit.Limiter        // of audio, likewise
 	current  atomic.Pointer[outgoing] // the stream in the present session, nil if not opened there
 	window   atomic.Uint64            // frames that the viewer granted first in that session
 }
@@ -104,7 +111,11 @@ func (s *Sender) openStream(number int) *SenderStream {
 	if stream := s.streams[number].Load(); stream != nil {
 		return stream
 	}
-	stream := &SenderStream{sender: s, number: number, modes: ratelimit.Limiter{Burst: ownModeBurst, Every: ownModeEvery}}
+	stream := &SenderStream{
+		sender: s, number: number,
+		modes:  ratelimit.Limiter{Burst: ownModeBurst, Every: ownModeEvery},
+		blocks: ratelimit.Limiter{Burst: ownBlockBurst, Every: ownBlockEvery},
+	}
 	stream.producer = s.Catalogue.Open(stream)
 	s.streams[number].Store(stream)
 	return stream
@@ -132,9 +143,10 @@ type outgoing struct {
 
 	// Of the writer.
 	sent   uint64      // frames that were completely written
-	fast   uint32      // frames that were dropped, since their mode changed too often
+	fast   uint32      // frames that were dropped, since the viewer would not accept them
 	mode   Mode        // the last one that was announced
 	info   *Mode       // what that was made from; nil: it holds no more
+	heard  time.Time   // of the last block of audio
 	forget atomic.Bool // a Stop came: no mode holds any more
 	offset int         // bytes of the unit that were written
 	begun  bool        // the unit's First record was written
@@ -435,14 +447,17 @@ func (o *outgoing) finishUnit(written bool) {
 }
 
 // writeMode announces the mode of the unit if it is new, and reports whether the unit
-// is to be written: not after a Stop, nor if its mode changes more often than the
-// viewer accepts.
+// is to be written: not after a Stop, nor what the viewer does not accept.
 func (o *outgoing) writeMode() (wanted bool, err error) {
 	if !o.started.Load() {
 		return false, nil
 	}
 	if o.forget.Swap(false) {
 		o.info = nil
+	}
+	if f := o.unit.Frame; f.Format.IsAudio() && !o.mayFollow(f) {
+		o.fast++
+		return false, nil
 	}
 	if o.unit.Info == o.info {
 		return true, nil
@@ -455,6 +470,16 @@ func (o *outgoing) writeMode() (wanted bool, err error) {
 	o.info, o.mode = o.unit.Info, *o.unit.Info
 	o.mode.Number = number
 	return true, o.writeMessage(wire.Mode, encodeMessage(o.mode))
+}
+
+// mayFollow reports whether a block of audio was captured later than the one before, which
+// may be of another microphone, and does not come too soon.
+func (o *outgoing) mayFollow(f *capture.Frame) bool {
+	if !f.Time.After(o.heard) || o.blocks.Take() > 0 {
+		return false
+	}
+	o.heard = f.Time
+	return true
 }
 
 // microsBetween returns the microseconds between two times, at least 1, or 0 where one is

@@ -123,7 +123,12 @@ func (a *audience) seen() (frames int, last time.Time, gap time.Duration) {
 
 // watchStream asks for the frames of one more stream.
 func watchStream(t *testing.T, r *transport.Receiver, c transport.Consumer) {
-	stream, err := r.Open(c, transport.Policy{})
+	watchKind(t, r, c, capture.Video)
+}
+
+// watchKind asks for the frames of a device of a kind.
+func watchKind(t *testing.T, r *transport.Receiver, c transport.Consumer, kind capture.Kind) {
+	stream, err := r.Open(c, transport.Policy{Kind: kind})
 	if err != nil {
 		t.Fatal(err)
 	}
