@@ -44,8 +44,8 @@ test: deps ## run every rung that needs no second host, and print how long each 
 .PHONY: test-lint
 test-lint: ## formatting, vet, static checks, scripts
 	@test -z "$$(gofmt -l . | tee /dev/stderr)"
-	@go vet ./... && go vet -tags vm,cable,power ./...
-	@go tool staticcheck ./... && go tool staticcheck -tags vm,cable,power ./...
+	@go vet ./... && go vet -tags vm,cable,power,base ./...
+	@go tool staticcheck ./... && go tool staticcheck -tags vm,cable,power,base ./...
 	@go mod tidy -diff
 	@shellcheck -S warning .ci/run $$(grep -rlE '^#!.*(bash|/sh)' fixtures packaging)
 
@@ -182,7 +182,7 @@ install: ## install programs, man pages, completion, menu entry and unit below D
 	  >$(DESTDIR)$(PREFIX)/lib/systemd/system/tbcam-record.service
 
 .PHONY: uninstall
-uninstall: ## remove what install installed; `tbcam-view setup --remove` first, if --persist was used
+uninstall: ## remove what install installed; `tbcam-view setup --remove` first
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,tbcam-send tbcam-view) $(addprefix $(share)/,$(completions))
 	rm -rf $(DESTDIR)$(PREFIX)/libexec/tbcam
 	rm -f $(foreach p,$(programs),$(share)/man/man1/$(p).1 $(share)/man/man1/$(p)-*.1)

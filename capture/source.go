@@ -27,6 +27,8 @@ var (
 	ErrNotNamed = fmt.Errorf("%w: none in colour", ErrNoCamera)
 	// ErrAmbiguous: several cameras have the name that was asked for.
 	ErrAmbiguous = fmt.Errorf("%w: several have that name", ErrNoCamera)
+	// ErrNoMicrophone: there is no such microphone, or none at all.
+	ErrNoMicrophone = errors.New("no such microphone")
 	// ErrNoMode: the camera has no such mode.
 	ErrNoMode = errors.New("camera has no such mode")
 	// ErrBandwidth: the camera's bus has no room for the mode now.
@@ -145,8 +147,9 @@ type Device struct {
 	Path     string    `json:"path"` // of the device node, or another word that no other device has
 	Name     string    `json:"name"`
 	Driver   string    `json:"driver"`
-	Bus      string    `json:"bus"`   // stays the same when the same port is used again
-	Modes    []Mode    `json:"modes"` // a microphone has none
+	Bus      string    `json:"bus"`                // stays the same when the same port is used again
+	Modes    []Mode    `json:"modes"`              // a microphone has none
+	Channels int       `json:"channels,omitempty"` // of a microphone, where that is known
 	Controls []Control `json:"controls"`
 	Inputs   []Input   `json:"inputs,omitempty"` // of a grabber; its modes are those of the current one
 

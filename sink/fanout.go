@@ -321,7 +321,7 @@ func (out *outlet) presentAll() error {
 			return err
 		}
 		out.sink = s
-		out.blocks.Discard() // what is said must not come late
+		out.blocks.Discard() // audio must not come late
 	}
 	// The first sink was opened by Add, which reports its error to the user; later ones
 	// are opened here.

@@ -18,6 +18,9 @@ import (
 // FeatureControls is the feature of peers that know Set and Controls.
 const FeatureControls = "controls"
 
+// FeatureUnsealedFrames is the feature of peers that ask for frames without seals.
+const FeatureUnsealedFrames = "unsealed-frames"
+
 // Bounds of Set and Controls.
 const (
 	maxSettings   = 32       // in one Set, and so answers in one Controls

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -19,9 +20,11 @@ const maxGreetings = 16
 // but the greeting and Auth records, and then nothing that is not sealed. The zero value is that of a link
 // which keeps strangers away itself.
 type guard struct {
-	needed  bool
-	refusal atomic.Pointer[error] // why this end refuses the peer, nil if it does not
-	trusted atomic.Bool           // both ends want the session
+	needed        bool
+	wantsUnsealed bool                  // this end asks for frames without seals
+	refusal       atomic.Pointer[error] // why this end refuses the peer, nil if it does not
+	trusted       atomic.Bool           // both ends want the session
+	unsealed      atomic.Bool           // frames have no seals, as one end asks; set before trusted
 
 	handshake atomic.Pointer[trust.Handshake] // nil before a viewer's first Hello
 	sealer    atomic.Pointer[trust.Sealer]    // of the writer, from the reader; nil until the peer is proven
@@ -46,15 +49,36 @@ func (g *guard) close() {
 	}
 }
 
+// features adds to the features of this end what it asks for.
+func (g *guard) features(others ...string) []string {
+	if g.wantsUnsealed {
+		others = append(others, FeatureUnsealedFrames)
+	}
+	return others
+}
+
 // admitsPeer reports whether the peer may have more than the greeting.
 func (g *guard) admitsPeer() bool { return !g.needed || g.trusted.Load() }
 
-// unsealed are the types that pass without a seal: those of a greeting. Once a sealed
-// record has come, only those of the next greeting do.
-const unsealed = 1<<wire.Hello | 1<<wire.Welcome
+// greeting are the types that pass without a seal. Once a sealed record has come, only
+// those of the next greeting do, and frames where one end has asked for that.
+const greeting = 1<<wire.Hello | 1<<wire.Welcome
+
+// seals reports whether records of a type are sealed, once the keys are there.
+func (g *guard) seals(t wire.Type) bool {
+	return greeting&(1<<t) == 0 && !(t == wire.Frame && g.unsealed.Load())
+}
+
+// passesUnsealed reports whether a record without a seal counts.
+func (g *guard) passesUnsealed(h wire.Header, ours bool) bool {
+	if h.Type == wire.Frame {
+		return ours && g.trusted.Load() && g.unsealed.Load()
+	}
+	return h.Type <= wire.Auth && beforeSeals&(1<<h.Type) != 0 && !(ours && g.heard.Load())
+}
 
 // beforeSeals are the types that a peer may send before it has the keys.
-const beforeSeals = unsealed | 1<<wire.Ping | 1<<wire.Auth | 1<<wire.Bye | 1<<wire.ByeAck
+const beforeSeals = greeting | 1<<wire.Ping | 1<<wire.Auth | 1<<wire.Bye | 1<<wire.ByeAck
 
 // unseal returns the payload of a record as it was before it was sealed, and whether
 // the record counts. Only the reader may call it.
@@ -66,12 +90,13 @@ func (s *session) unseal(h wire.Header, payload []byte, ours bool) (plain []byte
 	case !g.needed:
 		return payload, true, nil
 	case !sealed:
-		return payload, h.Type <= wire.Auth && beforeSeals&(1<<h.Type) != 0 && !(ours && g.heard.Load()), nil
+		return payload, g.passesUnsealed(h, ours), nil
 	case g.opener == nil:
 		return nil, false, nil // its keys come with the proof, which is repeated
 	}
 	g.bound = h.AppendBound(g.bound[:0])
-	plain, err = g.opener.Open(g.plain[:0], g.bound, h.Sequence, payload)
+	room := s.roomForPlain(h, len(payload)-trust.Overhead)
+	plain, err = g.opener.Open(room, g.bound, h.Sequence, payload)
 	switch {
 	case errors.Is(err, trust.ErrReplayed):
 		s.stale++
@@ -80,9 +105,23 @@ func (s *session) unseal(h wire.Header, payload []byte, ours bool) (plain []byte
 		s.reader.Reject(h)
 		return nil, false, nil
 	}
-	g.plain = plain
 	g.heard.Store(true)
 	return plain, true, nil
+}
+
+// roomForPlain returns where a record's plain payload of n bytes is written: to its place,
+// if it has one, so that it need not be copied there.
+func (s *session) roomForPlain(h wire.Header, n int) []byte {
+	if h.Type == wire.Frame && h.Flags&wire.First == 0 && h.Sequence == s.in {
+		if place := s.side.placeOf(h, n); place != nil {
+			return place
+		}
+	}
+	g := &s.guard
+	if n > cap(g.plain) {
+		g.plain = make([]byte, n)
+	}
+	return g.plain[:0]
 }
 
 // writeSealed writes a sealed record.
@@ -98,10 +137,10 @@ func (s *session) writeSealed(sealer *trust.Sealer, h wire.Header, payload ...[]
 	return s.writePlain(h, g.sealed)
 }
 
-// maxPiece returns how many bytes the payload of a record may have. Only the writer may
+// maxPiece returns how many bytes the payload of a FRAME may have. Only the writer may
 // call it.
 func (s *session) maxPiece() int {
-	if s.guard.sealer.Load() != nil {
+	if s.guard.sealer.Load() != nil && s.guard.seals(wire.Frame) {
 		return wire.MaxPayload - trust.Overhead
 	}
 	return wire.MaxPayload
@@ -182,6 +221,16 @@ func (s *session) handleAuth(h wire.Header, payload []byte, trusted func(trust.O
 	return nil
 }
 
+// agreeOnFrames takes note whether frames are sealed: not where this end or the peer has asked
+// for that in what it has proven.
+func (s *session) agreeOnFrames(peer Peer, log *slog.Logger) {
+	theirs := peer.has(FeatureUnsealedFrames)
+	s.guard.unsealed.Store(s.guard.wantsUnsealed || theirs)
+	if theirs && !s.guard.wantsUnsealed {
+		log.Warn("frames are not sealed: the peer has asked for that", "peer", peer.String())
+	}
+}
+
 // writeAuth writes what the peer must know of the handshake.
 func (s *session) writeAuth() error {
 	h := s.guard.handshake.Load()
@@ -204,7 +253,7 @@ func (s *session) writeAuth() error {
 
 // watchPeer ends the session when the peer is forgotten, and reports other rights.
 func (s *session) watchPeer(store *trust.Store, outcome trust.Outcome, changed func(trust.Outcome)) {
-	if outcome.Unpaired || outcome.Own {
+	if outcome.Unpaired || outcome.Own || outcome.Once {
 		return // nobody keeps it
 	}
 	s.startPart(func(session context.Context) error {

@@ -3,6 +3,7 @@ package transport_test
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -76,6 +77,69 @@ func TestKnownPeersAreServed(t *testing.T) {
 	if first[true] > first[false]+time.Millisecond {
 		t.Errorf("the first frame came after %v, without a proof after %v", first[true], first[false])
 	}
+}
+
+// TestUnsealedFrames: whichever end asks for it, frames go without a seal, with a checksum, and
+// nothing else does. The other end logs that. A frame without a seal counts only where one
+// end has asked.
+func TestUnsealedFrames(t *testing.T) {
+	for name, ask := range map[string]func(*world){
+		"sender": func(w *world) { w.sender.UnsealedFrames = true },
+		"viewer": func(w *world) { w.receiver.UnsealedFrames = true },
+		"none":   func(*world) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.paired()
+				ask(w)
+				sealed, clear := map[wire.Type]int{}, map[wire.Type]int{}
+				w.watchRecords(func(_ *transporttest.End, h wire.Header) {
+					counts := clear
+					if h.Flags&wire.Sealed != 0 {
+						counts = sealed
+					} else if h.Flags&wire.Unchecked != 0 {
+						t.Errorf("%v goes without a checksum", h.Type)
+					}
+					w.cable.Change(func() { counts[h.Type]++ })
+				})
+				w.startBoth()
+				w.waitForFrames(60, 5*time.Second)
+				want := name != "none"
+				w.cable.Change(func() {
+					if (clear[wire.Frame] > 0) != want || (sealed[wire.Frame] > 0) == want || clear[wire.Mode] > 0 || clear[wire.Credit] > 0 {
+						t.Errorf("sealed are %v, unsealed %v", sealed, clear)
+					}
+				})
+				if strings.Contains(w.log.String(), "frames are not sealed") != want {
+					t.Errorf("the log is\n%v", w.log)
+				}
+			})
+		})
+	}
+}
+
+// TestForgedFrames: where frames are sealed, one without a seal counts for nothing, also before
+// the peer has proven itself.
+func TestForgedFrames(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.paired()
+		w.cable.Change(func() {
+			w.cable.Damage = func(from *transporttest.End, packet []byte) []byte {
+				h, _, err := wire.Parse(packet)
+				if err != nil || from != w.cable.Sender || h.Type != wire.Auth && h.Flags&wire.Sealed == 0 {
+					return packet
+				}
+				forged := wire.Header{Type: wire.Frame, Flags: wire.First | wire.Last, Stream: 1, Session: h.Session, Sequence: h.Sequence}
+				meta := wire.FrameHeader{Mode: 1, Size: 5}
+				return append(wire.Append(nil, forged, append(meta.Append(nil), "false"...)), packet...)
+			}
+		})
+		w.startBoth()
+		w.waitForFrames(30, 5*time.Second) // the screen checks each
+		if s := w.receiver.Stats(); s.Sessions != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
 }
 
 // TestPairingOverALine: strangers have frames once a user has typed the number, and the
@@ -294,6 +358,47 @@ var forgeries = map[string]func(own, other [][]byte) [][]byte{
 		h.Stream = 1
 		return [][]byte{wire.Append(nil, h, payload)}
 	},
+}
+
+// TestRecordsOfAnOlderSession: what the same two computers have sealed before counts for nothing,
+// whatever session and place a middleman gives it.
+func TestRecordsOfAnOlderSession(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.paired()
+		w.sizes(func(uint32) int { return 500 })
+		var session uint32
+		var older, inject [][]byte
+		w.cable.Change(func() {
+			w.cable.Damage = func(from *transporttest.End, packet []byte) []byte {
+				h, _, err := wire.Parse(packet)
+				if err != nil || from != w.cable.Sender || h.Flags&wire.Sealed == 0 {
+					return packet
+				}
+				session = h.Session
+				whole := slices.Concat(append(inject, packet)...)
+				inject, older = nil, append(older, bytes.Clone(packet))
+				return whole
+			}
+		})
+		w.startBoth()
+		w.waitForFrames(30, 5*time.Second)
+		w.stop(w.sending)
+		var last uint32
+		w.cable.Change(func() { last = session })
+		w.sending = start(w.sender.Run)
+		w.waitForFrames(30, 5*time.Second)
+		w.cable.Change(func() {
+			for _, record := range older[:20] {
+				h, payload, _ := wire.Parse(record)
+				h.Session, h.Sequence = session, h.Sequence+1000
+				inject = append(inject, wire.Append(nil, h, payload))
+			}
+		})
+		w.waitForFrames(30, 3*time.Second)
+		if s := w.receiver.Stats(); s.Sessions != 2 || session == last || s.Damage.Records < 20 {
+			t.Errorf("%+v, session %d after %d", s, session, last)
+		}
+	})
 }
 
 // renumbered moves records in their sequence.

@@ -227,6 +227,7 @@ const (
 	maxModes    = 4096 // of one camera
 	maxControls = 1024 // of one camera; the choices of its menus count, too
 	maxInputs   = 64   // of one camera
+	maxChannels = 64   // of one microphone, of which two are sent at most
 )
 
 // tidyInputs makes a camera's inputs safe to show.
@@ -248,6 +249,8 @@ func checkKind(d capture.Device) error {
 		return errors.New("kind is unknown")
 	case d.Kind == capture.Audio && len(d.Modes)+len(d.Controls)+len(d.Inputs) > 0:
 		return errors.New("a microphone has no modes, controls and inputs")
+	case d.Channels < 0 || d.Channels > maxChannels:
+		return fmt.Errorf("%d channels: must be 0 to %d", d.Channels, maxChannels)
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ var messages = []struct {
 	{"message-start-audio", wire.Header{Type: wire.Start, Stream: 2}, request{Number: 3, Want: capture.Want{Kind: capture.Audio, Camera: "auto"}}, parsed(parseRequest)},
 	{"message-mode-audio", wire.Header{Type: wire.Mode, Stream: 2}, Mode{Number: 1, Camera: "Built-in Audio", Format: capture.Format{Audio: capture.Stereo}, Request: 3}, parsed(parseMode)},
 	{"message-camera-audio", wire.Header{Type: wire.Camera}, capture.Device{
-		Kind: capture.Audio, Path: "pipewire:alsa_input.pci-0000_00_1f.3.analog-stereo", Name: "Built-in Audio", Driver: "pipewire",
+		Kind: capture.Audio, Path: "pipewire:alsa_input.pci-0000_00_1f.3.analog-stereo", Name: "Built-in Audio", Driver: "alsa", Channels: 2,
 	}, parsed(parseCamera)},
 }
 

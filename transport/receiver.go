@@ -44,6 +44,8 @@ type Receiver struct {
 	Trust func() trust.ViewerConfig
 	// Trusted, if set, is called when a sender was proven. It must not wait.
 	Trusted func(trust.Outcome)
+	// UnsealedFrames asks for frames without a seal, as Sender.UnsealedFrames.
+	UnsealedFrames bool
 	// Refused, if set, is called with what ended a session since one end does not trust
 	// the other.
 	Refused func(error)
@@ -124,7 +126,7 @@ func (r *Receiver) programName() string { return cmp.Or(r.Program, "viewer") }
 
 // self describes this end to the sender.
 func (rs *receiverSession) describeSelf() Peer {
-	p := ownPeer(rs.receiver.programName(), rs.receiver.Version, FeatureControls, FeatureAudio)
+	p := ownPeer(rs.receiver.programName(), rs.receiver.Version, rs.guard.features(FeatureControls, FeatureAudio)...)
 	if rs.guard.needed {
 		p.Host = ""
 	}
@@ -158,6 +160,7 @@ func newReceiverSession(r *Receiver, conn Conn) *receiverSession {
 	rs.clock = &Clock{line: rs.line}
 	rs.side, rs.lag = rs, lagOfSender
 	rs.guard.needed = r.Trust != nil && rs.link.Strangers
+	rs.guard.wantsUnsealed = rs.guard.needed && r.UnsealedFrames
 	return rs
 }
 
@@ -226,6 +229,14 @@ func (rs *receiverSession) writeWelcome() error {
 
 // proves implements side. A viewer's flight is in its answer.
 func (rs *receiverSession) proves() bool { return false }
+
+// placeOf implements side.
+func (rs *receiverSession) placeOf(h wire.Header, n int) []byte {
+	if h.Stream == 0 || h.Stream > MaxStreams {
+		return nil
+	}
+	return rs.streams[h.Stream].placeOf(n)
+}
 
 // writeStreams implements side.
 func (rs *receiverSession) writeStreams() error {
@@ -387,6 +398,7 @@ func (rs *receiverSession) admitPeer(outcome trust.Outcome) error {
 		return err
 	}
 	rs.peer = &peer
+	rs.agreeOnFrames(peer, rs.receiver.Log)
 	if trusted := rs.receiver.Trusted; trusted != nil {
 		trusted(outcome)
 	}

@@ -438,13 +438,22 @@ func (in *incoming) handlePiece(h wire.Header, payload []byte) error {
 	if len(payload)+rest > len(in.partial.Data)-in.filled {
 		return fmt.Errorf("read frame: it has more than the %d bytes it should have", len(in.partial.Data))
 	}
-	in.filled += copy(in.partial.Data[in.filled:], payload)
+	in.filled += copy(in.partial.Data[in.filled:], payload) // nothing where it was opened in its place
 	n := reader.ReadRest(in.partial.Data[in.filled : in.filled+rest])
 	in.filled += n
 	if h.Flags&wire.Last != 0 && n == rest {
 		return in.completeFrame()
 	}
 	return nil
+}
+
+// placeOf returns the place of the next n bytes of the frame that is being received, nil if it
+// has none for so many.
+func (in *incoming) placeOf(n int) []byte {
+	if in.partial == nil || n > len(in.partial.Data)-in.filled {
+		return nil
+	}
+	return in.partial.Data[in.filled:in.filled]
 }
 
 // beginFrame reads the header of a frame, makes room for its data, and

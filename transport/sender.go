@@ -48,6 +48,9 @@ type Sender struct {
 	// Trusted, if set, is called when a viewer was proven, before anything that it asks
 	// for is considered, and when its rights change. It must not wait.
 	Trusted func(trust.Outcome)
+	// UnsealedFrames has frames go without a seal, with a checksum: for lines of which nobody
+	// can read along, where CPU time counts. A viewer may ask for it, too.
+	UnsealedFrames bool
 	// Refused, if set, is called with what ended a session since one end does not trust
 	// the other.
 	Refused func(error)
@@ -60,7 +63,11 @@ type Sender struct {
 	streams   [MaxStreams + 1]atomic.Pointer[SenderStream] // by number; nil until opened
 	pace      *pace                                        // of applySettings, of all streams
 	announced bool                                         // it was logged that no viewer answers
+	served    atomic.Pointer[Peer]                         // nil: no viewer
 }
+
+// Served returns the viewer of the present session, nil if there is none.
+func (s *Sender) Served() *Peer { return s.served.Load() }
 
 // Run serves until the context or a producer ends, and then closes the session. Its
 // error is the producer's, unless that is io.EOF, or one that waiting cannot fix.
@@ -81,6 +88,7 @@ func (s *Sender) serveSession(ctx context.Context, conn Conn) error {
 		},
 	)
 	ss.closeStreams()
+	s.served.Store(nil)
 	s.logDisconnect(ss, err)
 	reportRefusal(s.Refused, err)
 	return ss.runError(err)
@@ -108,8 +116,9 @@ func (s *Sender) logDisconnect(ss *senderSession, err error) {
 func (s *Sender) programName() string { return cmp.Or(s.Program, "sender") }
 
 // describeSelf describes this end to the viewer.
-func (s *Sender) describeSelf() Peer {
-	p := ownPeer(s.programName(), s.Version, FeatureControls, FeatureAudio)
+func (ss *senderSession) describeSelf() Peer {
+	s := ss.sender
+	p := ownPeer(s.programName(), s.Version, ss.guard.features(FeatureControls, FeatureAudio)...)
 	p.Host = cmp.Or(s.Host, p.Host)
 	return p
 }
@@ -235,6 +244,7 @@ func (ss *senderSession) handleWelcome(h wire.Header, payload []byte) error {
 		ss.startHandshake(ss.guard.handshake.Load())
 		ss.queueRecord(wire.Auth)
 	default:
+		ss.sender.served.Store(&peer)
 		ss.sender.Log.Info(fmt.Sprintf("viewer connected: %v", peer))
 	}
 	return nil
@@ -242,8 +252,9 @@ func (ss *senderSession) handleWelcome(h wire.Header, payload []byte) error {
 
 // offerProof prepares the greeting, and the proof that begins in it.
 func (ss *senderSession) offerProof() error {
-	ss.hello = ss.sender.describeSelf()
-	if ss.sender.Trust == nil || !ss.link.Strangers {
+	ss.guard.needed = ss.sender.Trust != nil && ss.link.Strangers
+	ss.guard.wantsUnsealed = ss.guard.needed && ss.sender.UnsealedFrames
+	if ss.hello = ss.describeSelf(); !ss.guard.needed {
 		return nil
 	}
 	ss.hello.Host = ""
@@ -253,13 +264,16 @@ func (ss *senderSession) offerProof() error {
 	if err != nil {
 		return err
 	}
-	ss.guard.needed, ss.store, ss.hello.Auth = true, config.Store, h.Flight()
+	ss.store, ss.hello.Auth = config.Store, h.Flight()
 	ss.guard.handshake.Store(h)
 	return nil
 }
 
 // proves implements side.
 func (ss *senderSession) proves() bool { return true }
+
+// placeOf implements side. A sender reads no frames.
+func (ss *senderSession) placeOf(wire.Header, int) []byte { return nil }
 
 // admitPeer begins to serve a viewer that was proven.
 func (ss *senderSession) admitPeer(outcome trust.Outcome) error {
@@ -268,7 +282,9 @@ func (ss *senderSession) admitPeer(outcome trust.Outcome) error {
 		return err
 	}
 	ss.peer.Store(&peer)
+	ss.sender.served.Store(&peer)
 	ss.sender.Log.Info(fmt.Sprintf("viewer connected: %v", peer))
+	ss.agreeOnFrames(peer, ss.sender.Log)
 	report := func(o trust.Outcome) {
 		if ss.sender.Trusted != nil {
 			ss.sender.Trusted(o)

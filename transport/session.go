@@ -174,6 +174,9 @@ type side interface {
 	writeStreams() error
 	// proves reports whether this end's Flight is for an Auth record.
 	proves() bool
+	// placeOf returns room for n bytes of a frame's piece, where they belong; nil if
+	// there is none. The reader calls it.
+	placeOf(h wire.Header, n int) []byte
 }
 
 func newSession(conn Conn, link Link) *session {
@@ -453,7 +456,7 @@ func (s *session) writeRecord(h wire.Header, payload ...[]byte) error {
 	}
 	s.out++
 	s.padded = false
-	if sealer := s.guard.sealer.Load(); sealer != nil && unsealed&(1<<h.Type) == 0 {
+	if sealer := s.guard.sealer.Load(); sealer != nil && s.guard.seals(h.Type) {
 		return s.writeSealed(sealer, h, payload...)
 	}
 	return s.writePlain(h, payload...)

@@ -14,6 +14,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/transporttest"
+	"github.com/tbcam/tbcam/transport/trust"
 	"github.com/tbcam/tbcam/transport/wire"
 )
 
@@ -250,18 +251,27 @@ func TestControlPassesBetweenPieces(t *testing.T) {
 // What is lost or changed on the way costs the frames that were hit, and never
 // the session, a credit or a word of control.
 func TestDamage(t *testing.T) {
-	for name, damage := range map[string]func(r *rand.Rand, p []byte) []byte{
-		"flip":   func(r *rand.Rand, p []byte) []byte { p[r.IntN(len(p))] ^= 1 << r.IntN(8); return p },
-		"lose":   func(*rand.Rand, []byte) []byte { return nil },
-		"cut":    func(r *rand.Rand, p []byte) []byte { return p[:r.IntN(len(p))] },
-		"repeat": func(_ *rand.Rand, p []byte) []byte { return append(p, p...) },
-		"zero":   func(_ *rand.Rand, p []byte) []byte { clear(p); return p },
-	} {
+	for name, damage := range damages {
 		for _, oneIn := range []int{5, 50, 500} {
 			for seed := range uint64(2) {
 				t.Run(fmt.Sprintf("%s/1 in %d/seed=%d", name, oneIn, seed), func(t *testing.T) {
+					inWorld(t, func(w *world) { testDamage(w, oneIn, seed, damage) })
+				})
+			}
+		}
+	}
+}
+
+// TestDamageOfSeals: a record that was hit costs no more where its seal shows that.
+func TestDamageOfSeals(t *testing.T) {
+	for name, damage := range damages {
+		for _, oneIn := range []int{5, 50, 500} {
+			for _, unsealed := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/1 in %d/unsealed frames=%v", name, oneIn, unsealed), func(t *testing.T) {
 					inWorld(t, func(w *world) {
-						testDamage(w, oneIn, rand.New(rand.NewPCG(seed, uint64(oneIn))), damage)
+						w.paired()
+						w.receiver.UnsealedFrames = unsealed
+						testDamage(w, oneIn, 0, damage)
 					})
 				})
 			}
@@ -269,8 +279,17 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-func testDamage(w *world, oneIn int, r *rand.Rand, damage func(*rand.Rand, []byte) []byte) {
-	hits := 0
+// damages are what may become of a packet.
+var damages = map[string]func(r *rand.Rand, p []byte) []byte{
+	"flip":   func(r *rand.Rand, p []byte) []byte { p[r.IntN(len(p))] ^= 1 << r.IntN(8); return p },
+	"lose":   func(*rand.Rand, []byte) []byte { return nil },
+	"cut":    func(r *rand.Rand, p []byte) []byte { return p[:r.IntN(len(p))] },
+	"repeat": func(_ *rand.Rand, p []byte) []byte { return append(p, p...) },
+	"zero":   func(_ *rand.Rand, p []byte) []byte { clear(p); return p },
+}
+
+func testDamage(w *world, oneIn int, seed uint64, damage func(*rand.Rand, []byte) []byte) {
+	r, hits := rand.New(rand.NewPCG(seed, uint64(oneIn))), 0
 	w.cable.Damage = func(from *transporttest.End, packet []byte) []byte {
 		if r.IntN(oneIn) != 0 {
 			return packet
@@ -383,33 +402,53 @@ func TestReconnect(t *testing.T) {
 
 // Records that an older session left on a device are passed over.
 func TestStaleRecords(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.cable.Device, w.cable.Sender.Pause, w.cable.Viewer.Pause = true, 2*time.Second, 1200*time.Millisecond
-		w.stream.Start(capture.Want{})
-		w.viewing = start(w.receiver.Run)
-		time.Sleep(time.Second)
-		w.cable.Sender.Pause = 0
-		old, err := w.cable.Sender.Open(context.Background())
-		if err != nil {
-			t.Fatal(err)
-		}
-		hello := transport.Encode(transport.OwnPeer("tbcam-send", "old"))
-		for i, r := range [][]byte{
-			wire.Append(nil, wire.Header{Type: wire.Hello, Session: 5}, hello),
-			wire.Append(nil, wire.Header{Type: wire.Mode, Session: 4, Stream: 1}, transport.Encode(transport.Mode{Number: 1, Format: transporttest.MJPEG720.Format})),
-			wire.Append(nil, wire.Header{Type: wire.Frame, Session: 5, Stream: 1, Sequence: 1}, []byte("of no use")),
-		} {
-			if err := old.WriteBuffers([][]byte{r}); err != nil {
-				t.Fatal(i, err)
-			}
-		}
-		w.sending = start(w.sender.Run) // opens while the old one is open: nobody saw it close
-		w.waitForFrames(10, 5*time.Second)
-		w.stop(w.viewing)
-		if s := w.receiver.Stats(); s.Sessions != 1 || s.Stale == 0 {
-			t.Errorf("%+v", s)
-		}
+	t.Run("checked", func(t *testing.T) { inWorld(t, testStaleRecords) })
+	t.Run("sealed", func(t *testing.T) {
+		inWorld(t, func(w *world) { w.paired(); testStaleRecords(w) })
 	})
+}
+
+func testStaleRecords(w *world) {
+	w.cable.Device, w.cable.Sender.Pause, w.cable.Viewer.Pause = true, 2*time.Second, 1200*time.Millisecond
+	w.stream.Start(capture.Want{})
+	w.viewing = start(w.receiver.Run)
+	time.Sleep(time.Second)
+	w.cable.Sender.Pause = 0
+	old, err := w.cable.Sender.Open(context.Background())
+	if err != nil {
+		w.Fatal(err)
+	}
+	hello := transport.Encode(w.oldHello())
+	for i, r := range [][]byte{
+		wire.Append(nil, wire.Header{Type: wire.Hello, Session: 5}, hello),
+		wire.Append(nil, wire.Header{Type: wire.Mode, Session: 4, Stream: 1}, transport.Encode(transport.Mode{Number: 1, Format: transporttest.MJPEG720.Format})),
+		wire.Append(nil, wire.Header{Type: wire.Frame, Session: 5, Stream: 1, Sequence: 1}, []byte("of no use")),
+	} {
+		if err := old.WriteBuffers([][]byte{r}); err != nil {
+			w.Fatal(i, err)
+		}
+	}
+	w.sending = start(w.sender.Run) // opens while the old one is open: nobody saw it close
+	w.waitForFrames(10, 5*time.Second)
+	w.stop(w.viewing)
+	if s := w.receiver.Stats(); s.Sessions != 1 || s.Stale == 0 {
+		w.Errorf("%+v", s)
+	}
+}
+
+// oldHello is the greeting of a sender that has gone; with a proof where there are proofs.
+func (w *world) oldHello() transport.Peer {
+	p := transport.OwnPeer("tbcam-send", "old")
+	if w.sender.Trust == nil {
+		return p
+	}
+	s, err := trust.NewSender(w.sender.Trust())
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer s.Close()
+	p.Auth = s.Flight()
+	return p
 }
 
 func TestGoodbye(t *testing.T) {

@@ -85,7 +85,7 @@ func (c *conn) close() {
 	c.wake.Close()
 }
 
-// nodes returns the cameras that PipeWire has now.
+// nodes returns the cameras and microphones that PipeWire has now.
 func (c *conn) nodes() []node {
 	var raw [C.TB_NODES]C.struct_tb_node
 	n := int(C.tb_conn_nodes(c.c, &raw[0]))

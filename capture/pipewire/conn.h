@@ -17,6 +17,9 @@ struct tb_conn {
 	int error;          // negative errno
 	int asked, answered; // sequence numbers of the core
 	uint32_t manager;   // id of the object that only a session manager makes
+	struct pw_proxy *metadata; // that object
+	struct spa_hook metadata_listener;
+	char source[320];   // what it has of the default source, as JSON
 	struct tb_node nodes[TB_NODES];
 	struct tb_bound *bound[TB_NODES]; // of each node
 	uint32_t n_nodes;

@@ -80,7 +80,7 @@ static const struct pw_stream_events events = {
 };
 
 // connect_mic asks for small buffers. Without a target the session manager links the
-// default source, and follows it.
+// default source, and follows it; it links no other one in the place of a target.
 static int connect_mic(struct tb_mic *m, const char *target)
 {
 	struct pw_properties *p = tb_pw.pw_properties_new_(
@@ -96,7 +96,7 @@ static int connect_mic(struct tb_mic *m, const char *target)
 	struct spa_pod_builder b = SPA_POD_BUILDER_INIT(space, sizeof(space));
 	const struct spa_pod *format = tb_audio_format(&b, m->channels);
 	return tb_pw.pw_stream_connect_(m->stream, PW_DIRECTION_INPUT, PW_ID_ANY,
-		PW_STREAM_FLAG_AUTOCONNECT | PW_STREAM_FLAG_MAP_BUFFERS, &format, 1);
+		PW_STREAM_FLAG_AUTOCONNECT | PW_STREAM_FLAG_MAP_BUFFERS | (target[0] ? PW_STREAM_FLAG_DONT_RECONNECT : 0), &format, 1);
 }
 
 int tb_mic_open(struct tb_mic **out, struct tb_conn *c, const char *target, uint32_t channels)

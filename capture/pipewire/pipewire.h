@@ -38,8 +38,8 @@ struct tb_control {
 	char labels[TB_LABELS][32];
 };
 
-// tb_node describes a node of class Video/Source.
-#define TB_NODES 64
+// tb_node describes a node of class Video/Source, or Audio/Source.
+#define TB_NODES 128
 #define TB_MODES 256
 #define TB_CONTROLS 64
 struct tb_node {
@@ -48,6 +48,8 @@ struct tb_node {
 	struct tb_mode *modes;
 	struct tb_control *controls;
 	uint32_t n_modes, n_controls;
+	bool audio;
+	uint32_t channels; // of audio, 0 where that is not known
 };
 
 // tb_conn is a connection to the daemon.
@@ -63,6 +65,8 @@ int tb_conn_error(struct tb_conn *c);      // 0, or a negative errno once it is 
 bool tb_conn_managed(struct tb_conn *c);   // a session manager runs
 // tb_conn_nodes copies up to TB_NODES nodes, without modes and controls.
 int tb_conn_nodes(struct tb_conn *c, struct tb_node *nodes);
+// tb_conn_default copies what the session manager has of the default source, as JSON.
+void tb_conn_default(struct tb_conn *c, char *text, size_t size);
 // tb_conn_describe asks a node for its modes and controls; free them with tb_node_free.
 int tb_conn_describe(struct tb_conn *c, struct tb_node *n, int wait_ms);
 int tb_conn_set_control(struct tb_conn *c, uint32_t node, uint32_t id, uint32_t type, double value, int wait_ms);

@@ -67,7 +67,7 @@ func TestCamerasStayOpen(t *testing.T) {
 		if on, off := log.count("camera is on"), log.count("camera is off"); on != 2 || off != 0 {
 			t.Errorf("cameras were on %d and off %d times", on, off)
 		}
-		for _, s := range c.summaries() {
+		for _, s := range c.summaries(true) {
 			if s.Frames < 300 || s.Camera == "" {
 				t.Errorf("%d frames of %q are counted", s.Frames, s.Camera)
 			}

@@ -20,7 +20,7 @@ func pairCommand(o *options) *cobra.Command {
 // pairAlone pairs with a viewer while no tbcam-send runs on the stream. It offers no
 // camera.
 func (o *options) pairAlone(ctx context.Context) (name string, err error) {
-	log := cli.NewLog(os.Stderr, "tbcam-send", cli.Level(o.verbose))
+	log := o.log.New(os.Stderr, "tbcam-send")
 	config, err := o.trust.Config(o.stream)
 	if err != nil {
 		return "", err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/codec/jfif"
 	"github.com/tbcam/tbcam/transport"
@@ -28,6 +29,7 @@ type feed struct {
 	controls *cameraControls
 	camera   *supervisor
 	stream   atomic.Pointer[transport.SenderStream] // nil until the viewer uses it
+	status   atomic.Pointer[transport.Status]       // that was reported last; nil before
 
 	pool   capture.Pool
 	box    *capture.Mailbox
@@ -79,8 +81,27 @@ func (f *feed) lingering() (device capture.Device, ok bool) {
 	return f.camera.cameras.opened(f.camera)
 }
 
+// describeState adds to a summary what flows, or why nothing does.
+func (f *feed) describeState(s *meter.Summary) {
+	status := transport.Status{State: transport.Idle}
+	if reported := f.status.Load(); reported != nil {
+		status = *reported
+	}
+	s.Camera, s.State = f.controls.cameraName(), meter.Connected
+	idle := f.isIdle()
+	f.mu.Lock()
+	if f.source != nil && !idle {
+		s.State, s.Mode = meter.Streaming, meter.NewMode(f.source.Mode())
+	}
+	f.mu.Unlock()
+	if status.State != transport.Idle && (s.Mode == nil || status.Text != "" && status.State != transport.Refused) {
+		s.State, s.Reason = meter.NoSignal, status.Text
+	}
+}
+
 // reportToStream reports a status to the viewer that uses the stream.
 func (f *feed) reportToStream(status transport.Status) {
+	f.status.Store(&status)
 	if s := f.stream.Load(); s != nil {
 		s.Report(status)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
+	"github.com/tbcam/tbcam/cmd/internal/setup"
 	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/trust"
@@ -28,23 +29,24 @@ func main() { cli.Main(newCommand()) }
 
 // options are the flags.
 type options struct {
-	stream   string
-	allow    cli.AllowFlag
-	trust    cli.TrustFlags
-	onCamera string
-	cameras  []string
-	want     cli.WantFlags
-	codec    string
-	quality  int
-	wire     string
-	frames   int
-	duration time.Duration
-	stats    cli.StatsFlag
-	verbose  bool
-	controls controlFlags
-	wait     bool
-	input    string
-	standard string
+	stream     string
+	allow      cli.AllowFlag
+	trust      cli.TrustFlags
+	onCamera   string
+	cameras    []string
+	microphone string
+	want       cli.WantFlags
+	codec      string
+	quality    int
+	wire       string
+	frames     int
+	duration   time.Duration
+	stats      cli.StatsFlag
+	log        cli.LogFlags
+	controls   controlFlags
+	wait       bool
+	input      string
+	standard   string
 }
 
 func newCommand() *cobra.Command {
@@ -63,6 +65,7 @@ stopped, through any number of viewers and unplugged cables.`,
 		Example: `  tbcam-send
   tbcam-send --camera /dev/video2 --size 1280x720 --fps 30
   tbcam-send --camera C920 --camera infrared
+  tbcam-send --microphone auto
   tbcam-send --camera pattern --stream unix:$XDG_RUNTIME_DIR/tbcam.sock`,
 		Version: version,
 		Args:    cli.NoArgs,
@@ -73,7 +76,8 @@ stopped, through any number of viewers and unplugged cables.`,
 	o.allow.Register(f)
 	o.trust.Register(f, "send to any viewer, paired or not, at the other end of a device")
 	f.StringArrayVar(&o.cameras, "camera", nil, "`CAMERA` to offer: auto (all in colour), a device, part of a name, pattern, pattern2 or pattern-photo (repeatable)")
-	f.StringVar(&o.onCamera, "on-camera", "", "`COMMAND` for the shell when a camera is turned on or off (TBCAM_STATE=on or off, TBCAM_PEER), for instance for a lamp")
+	f.StringVar(&o.microphone, "microphone", "", "`MICROPHONE` to offer: auto (the one chosen on this host), part of a name, or pattern; default is none")
+	f.StringVar(&o.onCamera, "on-camera", "", "`COMMAND` for the shell when a camera or microphone is turned on or off (TBCAM_STATE=on or off, TBCAM_PEER, TBCAM_DEVICES), for instance for a lamp")
 	o.want.RegisterMode(f)
 	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber: a number or part of a name; list shows them")
 	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; see list")
@@ -85,12 +89,12 @@ stopped, through any number of viewers and unplugged cables.`,
 	f.BoolVar(&o.wait, "wait", false, "wait for a camera that is missing or busy at the start")
 	o.controls.registerFlags(f)
 	o.stats.Register(f)
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "log more details")
+	o.log.Register(f)
 	c.AddCommand(listCommand(), pairCommand(&o))
-	cli.AddSetup(c, false)
+	setup.Add(c, setup.Sender)
 	cli.AddPeers(c, trust.RoleViewer)
 	cli.AddLog(c)
-	cli.AddManual(c)
+	cli.Finish(c, flagGroups, manual)
 	return c
 }
 
@@ -98,10 +102,10 @@ func listCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "list",
-		Short: "List this host's cameras with their modes and controls",
+		Short: "List this host's cameras with their modes and controls, and its microphones",
 		Args:  cli.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return printList(drivers, asJSON)
+			return printList(drivers, microphoneDrivers, asJSON)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -114,7 +118,7 @@ const heap = 192 << 20
 
 func runSender(ctx context.Context, o options) error {
 	debug.SetMemoryLimit(heap)
-	log := cli.NewLog(os.Stderr, "tbcam-send", cli.Level(o.verbose))
+	log := o.log.New(os.Stderr, "tbcam-send")
 	feed, offer, err := o.newFeed(log)
 	if err != nil {
 		return err
@@ -131,6 +135,7 @@ func runSender(ctx context.Context, o options) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	c := &catalogue{ctx: ctx, first: feed, log: log}
+	c.microphone = newMicrophone(microphoneDrivers, o.microphone, &feed.camera.offer.grants, log)
 	feed.limit.timeUp = func() {
 		if c.isIdle() {
 			end()
@@ -145,8 +150,9 @@ func runSender(ctx context.Context, o options) error {
 	}
 	defer witness.close() // which sees that the cameras are turned off
 	c.launch(feed)
+	c.microphone.launch(ctx)
 	defer c.close()
-	defer o.stats.Start(os.Stdout, c.summaries)()
+	defer o.stats.Start(os.Stdout, func() []meter.Summary { return c.summaries(sender.Served() != nil) })()
 	return cli.Mark(sender.Run(ctx), cli.ErrStream)
 }
 
@@ -170,7 +176,7 @@ func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *s
 		return err
 	}
 	defer witness.close() // which sees that the camera is turned off
-	feed.report = func(transport.Status) {}
+	feed.report = feed.reportToStream
 	feed.camera.startServing(ctx)
 	defer feed.closeCamera()
 	statistics := os.Stdout
@@ -193,12 +199,15 @@ func (o options) newFeed(log *slog.Logger) (f *feed, text string, err error) {
 	kind, err := codec.ParseKind(o.codec)
 	switch {
 	case err != nil:
+		err = fmt.Errorf("--codec: %w", err)
 	case o.quality < 1 || o.quality > 100:
 		err = fmt.Errorf("--quality %d: must be 1 to 100", o.quality)
 	case o.wire != "tbcam" && o.wire != plainWire:
 		err = fmt.Errorf("--wire %q: want tbcam or mjpeg", o.wire)
 	case o.wire == plainWire && kind == codec.Raw:
 		err = fmt.Errorf("--wire mjpeg cannot carry raw frames; use --codec auto")
+	case o.wire == plainWire && o.microphone != "":
+		err = fmt.Errorf("--wire mjpeg cannot carry audio; leave out --microphone")
 	case o.frames < 0 || o.duration < 0:
 		err = fmt.Errorf("--frames and --duration must not be negative")
 	}

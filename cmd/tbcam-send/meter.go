@@ -33,5 +33,7 @@ func (m *sendMeter) summarize() meter.Summary {
 			outcomes = append(outcomes, meter.Outcome{Name: jfif.Cause(cause).String(), Count: n})
 		}
 	}
-	return meter.Summary{Program: "tbcam-send", Counted: "sent", Report: m.meter.Report(m.bytes.Load()), Outcomes: outcomes}
+	s := meter.Summary{Time: time.Now(), Program: "tbcam-send", Counted: "sent", Report: m.meter.Report(m.bytes.Load()), Outcomes: outcomes}
+	m.feed.describeState(&s)
+	return s
 }

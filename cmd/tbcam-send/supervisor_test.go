@@ -215,7 +215,7 @@ func TestFloodOfRequests(t *testing.T) {
 		s.next()
 		before := runtime.NumGoroutine()
 		for n := range uint32(200_000) {
-			s.Start(n, capture.Want{FPS: 61 + float64(n)/100}) // which it lacks
+			s.Start(n, capture.Want{FPS: 100 + float64(n)/100}) // which it lacks
 		}
 		if more := runtime.NumGoroutine() - before; more > 2 {
 			t.Errorf("%d more goroutines", more)

@@ -48,6 +48,7 @@ type bridge struct {
 	status transport.Status
 	mode   transport.Mode // of what is being received
 	host   string         // and its host
+	there  bool           // the sender is connected
 	camera string         // that the sender would turn on, as far as it is known
 }
 
@@ -89,7 +90,7 @@ func (b *bridge) Connected(peer transport.Peer) {
 	})
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.status, b.host = transport.Status{}, peer.Host
+	b.status, b.host, b.there = transport.Status{State: transport.Idle}, peer.Host, true
 	b.desired.noteConnected()
 }
 
@@ -100,6 +101,9 @@ func (b *bridge) Mode(mode transport.Mode) {
 	b.showNotice(sink.Notice{})
 	b.mu.Lock()
 	b.mode = mode
+	if b.status.State == transport.Idle { // plain MJPEG has no status
+		b.status = transport.Status{State: transport.Running}
+	}
 	b.mu.Unlock()
 	b.out.ModeChanged(mode.Camera, mode.Source)
 }
@@ -187,7 +191,7 @@ func (b *bridge) Disconnected(err error) {
 	select {
 	case <-b.ending: // it is this side that goes
 	default:
-		b.log.Info("lost the connection to the sender", "err", err)
+		logLost(b.log, err)
 	}
 	b.outage.resetOutage()
 	b.showNotice(senderGone(err))
@@ -195,7 +199,7 @@ func (b *bridge) Disconnected(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.before.Add(b.lost)
-	b.lost = capture.Lost{}
+	b.lost, b.there = capture.Lost{}, false
 }
 
 // ControlsChanged implements transport.Consumer.
@@ -256,6 +260,14 @@ func senderGone(err error) sink.Notice {
 	return sink.Notice{Heading: "No signal", Detail: cause + ".\nWaiting for tbcam-send since " + since, Brief: waitingForSender}
 }
 
+// logLost logs that a session with the sender has ended.
+func logLost(log *slog.Logger, err error) {
+	if errors.Is(err, io.EOF) { // which is no reason
+		err = nil
+	}
+	log.Info("lost the connection to the sender", "err", err)
+}
+
 // disconnectCause returns the reason for the end of a session, for a person.
 func disconnectCause(err error) error {
 	if errors.Is(err, io.EOF) {
@@ -306,6 +318,30 @@ func (b *bridge) farCamera() (camera, host string) {
 		camera = b.camera
 	}
 	return cmp.Or(b.mode.Camera, camera), b.host
+}
+
+// describeState adds to a summary what flows, or why nothing does.
+func (b *bridge) describeState(s *meter.Summary) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s.Camera = b.mode.Camera
+	switch {
+	case !b.there:
+		s.State, s.Reason = meter.Waiting, b.notice.Brief
+	case b.notice == (sink.Notice{}) && b.status.State != transport.Idle:
+		s.State, s.Mode = meter.Streaming, meter.NewMode(b.mode.Source)
+	case b.status.State == transport.Idle:
+		s.State = meter.Connected
+	default:
+		s.State, s.Reason = meter.NoSignal, b.notice.Brief
+	}
+}
+
+// isConnected reports whether the sender is connected.
+func (b *bridge) isConnected() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.there
 }
 
 // totalLost returns what the senders of all sessions have lost.

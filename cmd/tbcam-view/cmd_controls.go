@@ -33,8 +33,11 @@ func (o *controlFlags) registerFlags(f *pflag.FlagSet) {
 
 // loadPreset returns the preset that the flags name.
 func (o *controlFlags) loadPreset() (p preset.Preset, err error) {
-	if o.preset != "" {
-		p, err = preset.Load(o.preset)
+	if o.preset == "" {
+		return p, nil
+	}
+	if p, err = preset.Load(o.preset); err != nil {
+		err = fmt.Errorf("--preset %s: %w", o.preset, err)
 	}
 	return p, cli.Mark(err, cli.ErrUsage)
 }
@@ -109,7 +112,7 @@ A button accepts any.`,
 func (o *options) completeControls(ctx context.Context) []string {
 	v := &controlsViewer{known: make(chan transport.Controls, 1)}
 	var controls transport.Controls
-	_ = o.withHub(ctx, v, func(ctx context.Context, _ *transport.ReceiverStream) error { // without one there are none
+	_ = o.withHub(ctx, v, func(ctx context.Context, _ *transport.Receiver, _ *transport.ReceiverStream) error { // without one there are none
 		ctx, cancel := context.WithTimeout(ctx, completionWait)
 		defer cancel()
 		select {

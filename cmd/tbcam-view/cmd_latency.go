@@ -127,7 +127,7 @@ func (t *latencyTest) Status(status transport.Status) {
 
 // Disconnected implements transport.Consumer.
 func (t *latencyTest) Disconnected(err error) {
-	t.log.Info("lost the connection to the sender", "err", err)
+	logLost(t.log, err)
 }
 
 // readCodes reads the codes in the frames until the context ends.
@@ -223,7 +223,7 @@ func (o *options) latencyTest(ctx context.Context, flags latencyFlags) error {
 	if err != nil {
 		return err
 	}
-	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
+	log := o.log.New(os.Stderr, "tbcam-view")
 	t := newLatencyTest(log)
 	defer t.closeReceiver()
 	stream, err := o.openStream(t.pool, log)

@@ -48,7 +48,7 @@ func (o *options) listCameras(ctx context.Context) ([]capture.Device, error) {
 }
 
 func (o *options) askCameras(ctx context.Context) ([]capture.Device, error) {
-	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
+	log := o.log.New(os.Stderr, "tbcam-view")
 	stream, err := o.openStream(&capture.Pool{}, log)
 	if err != nil {
 		return nil, err

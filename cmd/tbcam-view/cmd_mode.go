@@ -46,7 +46,7 @@ func (o *options) changeMode(ctx context.Context, want capture.Want) error {
 	defer cancel()
 	m := &modeViewer{modes: newModes()}
 	var mode transport.Mode
-	err := o.withHub(ctx, m, func(ctx context.Context, stream *transport.ReceiverStream) (err error) {
+	err := o.withHub(ctx, m, func(ctx context.Context, _ *transport.Receiver, stream *transport.ReceiverStream) (err error) {
 		ctx, cancel := context.WithTimeout(ctx, modePatience)
 		defer cancel()
 		mode, err = m.change(ctx, stream, want)
@@ -102,8 +102,8 @@ func (m *modeViewer) join(ctx context.Context, stream *transport.ReceiverStream,
 
 // withHub runs do with a stream of the tbcam-view that runs. The error is hub.ErrNobody
 // where there is none.
-func (o *options) withHub(ctx context.Context, c transport.Consumer, do func(context.Context, *transport.ReceiverStream) error) error {
-	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
+func (o *options) withHub(ctx context.Context, c transport.Consumer, do func(context.Context, *transport.Receiver, *transport.ReceiverStream) error) error {
+	log := o.log.New(os.Stderr, "tbcam-view")
 	line := o.line(log)
 	line.AttachOnly = true
 	receiver := &transport.Receiver{Link: line, Program: "tbcam-view", Version: version, Log: log}
@@ -118,7 +118,7 @@ func (o *options) withHub(ctx context.Context, c transport.Consumer, do func(con
 		defer cancel()
 		ended <- receiver.Run(ctx)
 	}()
-	err = do(ctx, stream)
+	err = do(ctx, receiver, stream)
 	cancel()
 	if failed := <-ended; failed != nil {
 		return failed

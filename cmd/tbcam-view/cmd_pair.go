@@ -20,7 +20,7 @@ func pairCommand(o *options) *cobra.Command {
 // pairAlone pairs with a sender while no tbcam-view runs on the stream. It asks for no
 // frames.
 func (o *options) pairAlone(ctx context.Context) (name string, err error) {
-	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
+	log := o.log.New(os.Stderr, "tbcam-view")
 	stream, err := o.openStream(&capture.Pool{}, log)
 	if err != nil {
 		return "", err

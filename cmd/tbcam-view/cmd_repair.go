@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,20 +29,20 @@ be interrupted safely.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error { return repairFiles(c.OutOrStdout(), args) },
+		RunE: func(c *cobra.Command, args []string) error { return repairFiles(c, args) },
 	}
 }
 
 // repairFiles continues after a file that it cannot repair. It prints all errors but the
 // last, which it returns.
-func repairFiles(out io.Writer, paths []string) (failed error) {
+func repairFiles(c *cobra.Command, paths []string) (failed error) {
 	for _, path := range paths {
 		report, err := container.Repair(path)
 		switch {
 		case err == nil:
-			fmt.Fprintf(out, "%s: %s\n", path, describeRepair(report))
+			fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", path, describeRepair(report))
 		case failed != nil:
-			cli.PrintError("tbcam-view", failed)
+			cli.PrintError(c, failed)
 			fallthrough
 		default:
 			failed = fmt.Errorf("repair: %w", err)

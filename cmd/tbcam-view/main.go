@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/cmd/internal/setup"
 	"github.com/tbcam/tbcam/sink/window"
 	"github.com/tbcam/tbcam/sink/window/shm"
 	"github.com/tbcam/tbcam/transport/trust"
@@ -41,11 +42,11 @@ type options struct {
 	controls      controlFlags
 	controlled    string // the camera of control and controls
 	stats         cli.StatsFlag
-	verbose       bool
+	log           cli.LogFlags
 }
 
 // about is the text of --help before the flags.
-var about = `tbcam-view receives the frames of tbcam-send at the other end of a USB4 or Thunderbolt
+const about = `tbcam-view receives the frames of tbcam-send at the other end of a USB4 or Thunderbolt
 cable, and shows them in a window, republishes them as a virtual camera for video
 calls (PipeWire, v4l2loopback), and records them; in any combination.
 
@@ -56,11 +57,10 @@ Any number of them may run on one stream, also for different cameras: the first 
 has the cable, and the others share it. A camera has one mode at a time, which
 tbcam-view mode changes for all.
 
-While recording, SIGUSR1 starts a new file, and SIGUSR2 stops and restarts.
+While recording, SIGUSR1 starts a new file, and SIGUSR2 stops and restarts.`
 
-Keys in the window (H shows them too):
-
-` + keysHelp(shm.Keys) + `
+// keys is the text of --help after the flags.
+var keys = keysHelp(shm.Keys) + `
 In the panel of controls:
 
 ` + keysHelp(shm.PanelKeys)
@@ -68,13 +68,14 @@ In the panel of controls:
 func newCommand() *cobra.Command {
 	var o options
 	c := &cobra.Command{
-		Use:   "tbcam-view",
-		Short: "Show, republish and record the camera of the host at the other end of the cable",
-		Long:  about,
+		Use:         "tbcam-view",
+		Short:       "Show, republish and record the camera of the host at the other end of the cable",
+		Long:        about,
+		Annotations: map[string]string{cli.AfterTitle: "Keys in the window (H shows them too)", cli.AfterText: keys},
 		Example: `  tbcam-view
   tbcam-view --virtual-camera auto
   tbcam-view --record call.mkv --window
-  tbcam-view --record '/video/%Y-%m-%d/%H%M%S.mkv' --segment 10m --keep 200GB,30d
+  tbcam-view --record '/video/%F/%H%M%S.mkv' --segment 10m --keep 200GB,30d
   tbcam-view --stream unix:$XDG_RUNTIME_DIR/tbcam.sock --snapshot now.png`,
 		Version: version,
 		Args:    cli.NoArgs,
@@ -95,11 +96,11 @@ func newCommand() *cobra.Command {
 	f.DurationVar(&o.duration, "duration", 0, "stop `DURATION` after the first frame, for example 90s or 10m")
 	o.controls.registerFlags(f)
 	o.stats.Register(f)
-	c.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "log more details")
+	o.log.Register(c.PersistentFlags())
 	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand(), pairCommand(&o))
-	cli.AddSetup(c, true)
+	setup.Add(c, setup.Viewer)
 	cli.AddPeers(c, trust.RoleSender)
-	cli.AddManual(c)
+	cli.Finish(c, o.flagGroups(), manual)
 	return c
 }
 

@@ -41,8 +41,8 @@ func (r *recordFlags) registerFlags(f *pflag.FlagSet) {
 	f.StringVar(&r.format, "record-format", "", "recording format, if the name does not give it: mkv, mp4, avi, mjpeg or jpg")
 	f.StringVar(&r.buffer, "record-buffer", humanize.IBytes(record.DefaultBuffer), "memory for frames that wait for the disk, as a `SIZE`; the same again for --pre-roll")
 	f.DurationVar(&r.sync, "sync-interval", record.DefaultSync, "maximum recording lost in a power failure, as a `DURATION`")
-	f.StringVar(&r.segment, "segment", "", "start a new file after a time, a size, or whichever comes first: `10m`, 500MB or 10m,500MB")
-	f.StringVar(&r.keep, "keep", "", "delete the oldest files beyond a total size, an age, or both: `20GB`, 7d or 20GB,7d")
+	f.StringVar(&r.segment, "segment", "", "start a new file after a `LIMIT`: a time, a size, or whichever comes first: 10m, 500MB or 10m,500MB")
+	f.StringVar(&r.keep, "keep", "", "delete the oldest files beyond a `LIMIT`: a total size, an age, or both: 20GB, 7d or 20GB,7d")
 	f.StringVar(&r.preRoll, "pre-roll", "", "record only on request (SIGUSR2, or start and stop on standard input), including the `DURATION` before it; 0s for none")
 	f.DurationVar(&r.every, "every", 0, "time-lapse: record one frame per `DURATION`, played back at 30 fps")
 }
@@ -304,7 +304,7 @@ func (o *recordOutput) describe(summary *meter.Summary) {
 	}
 	s := r.Stats()
 	summary.Recorder = &meter.Recorder{
-		Recording: s.Recording, File: s.File, Files: s.Files, Seconds: s.Length.Seconds(),
+		Recording: s.Recording && o.run.bridge.isConnected(), File: s.File, Files: s.Files, Seconds: s.Length.Seconds(),
 		Frames: s.Frames, Bytes: s.Bytes, Waiting: s.Waiting, WaitingBytes: s.Held, WaitingMax: s.Most, Dropped: s.Dropped,
 		FreeBytes: s.Free, Problem: s.Problem,
 	}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -68,8 +70,8 @@ func (o *recordOutput) runCommand(command string) (done string) {
 			done = "recording failed: " + o.recorder.Stats().Problem
 		}
 	case "stop":
+		done = strings.TrimSuffix("recording stopped: "+filepath.Base(o.recorder.Stats().File), ": .")
 		o.recorder.Record(false)
-		done = "recording stopped"
 	case "segment":
 		o.recorder.Segment()
 		done = "the next frame begins a new file"

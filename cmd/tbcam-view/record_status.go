@@ -71,7 +71,7 @@ func (o *recordOutput) showStatus(ctx context.Context, s *screen, quiet bool) {
 		select {
 		case now := <-ticker.C:
 			stats := o.recorder.Stats()
-			show(describeRecording(stats, pace.growthRate(stats.Bytes, now)))
+			show(describeRecording(stats, pace.growthRate(stats.Bytes, now), o.run.bridge.isConnected()))
 		case <-ctx.Done():
 			return
 		}
@@ -99,13 +99,15 @@ func (p *pace) growthRate(count uint64, now time.Time) float64 {
 }
 
 // describeRecording returns in a line how a recording goes; rate is in bytes per second.
-func describeRecording(s record.Stats, rate float64) string {
+func describeRecording(s record.Stats, rate float64, connected bool) string {
 	state := "recording"
 	switch {
 	case s.Problem != "":
 		state = "stalled: " + s.Problem
 	case !s.Recording:
 		state = "not recording"
+	case !connected:
+		state = "recording is waiting for tbcam-send:"
 	}
 	line := fmt.Sprintf("%s %s, %d frames, %s", state, formatClock(s.Length), s.Frames, humanize.Bytes(s.Bytes))
 	if rate > 0 {

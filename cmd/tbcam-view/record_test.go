@@ -59,9 +59,13 @@ func TestDescribe(t *testing.T) {
 		"recording 0:00:59, 0 frames, 0 B, 10 MB/s, 90 TB free for 104 days":   {Recording: true, Length: 59999 * time.Millisecond, Free: 90e12},
 		"recording 0:00:00, 0 frames, 0 B, 10 MB/s, 18 EB free for 11574 days": {Recording: true, Free: 1<<64 - 1},
 	} {
-		if got := describeRecording(stats, 1e7); got != want {
+		if got := describeRecording(stats, 1e7, true); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+	const waiting = "recording is waiting for tbcam-send: 0:00:00, 0 frames, 0 B"
+	if got := describeRecording(record.Stats{Recording: true}, 0, false); got != waiting {
+		t.Errorf("%q, want %q", got, waiting)
 	}
 }
 

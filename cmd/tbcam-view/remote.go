@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
-	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/sink/hub"
 	"github.com/tbcam/tbcam/transport"
 )
@@ -34,7 +33,7 @@ type remoteControls struct {
 }
 
 func (o *options) dialStream(ctx context.Context) (*remoteControls, error) {
-	log := cli.NewLog(os.Stderr, "tbcam-view", cli.Level(o.verbose))
+	log := o.log.New(os.Stderr, "tbcam-view")
 	stream, err := o.openStream(&capture.Pool{}, log)
 	if err != nil {
 		return nil, err

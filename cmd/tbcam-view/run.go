@@ -42,15 +42,15 @@ func runView(ctx context.Context, o options) error {
 }
 
 func viewUntil(ctx context.Context, o options, c *completion) error {
+	config, err := o.bridgeConfig()
+	if err != nil {
+		return err
+	}
 	if err := o.checkFlags(); err != nil {
 		return err
 	}
 	limited, cancel := o.timeout.Context(ctx)
 	defer cancel()
-	config, err := o.bridgeConfig()
-	if err != nil {
-		return err
-	}
 	r := newRun(limited, o, c)
 	defer r.done()
 	c.setResult(func() error { return r.runResult(ctx, limited, nil) })
@@ -86,7 +86,7 @@ func (r *run) hurryDecoder() { time.AfterFunc(decodeWait, r.fanout.Hurry) }
 func newRun(ctx context.Context, o options, c *completion) *run {
 	screen := &screen{file: os.Stderr}
 	r := &run{
-		o: o, log: cli.NewLog(screen, "tbcam-view", cli.Level(o.verbose)), screen: screen,
+		o: o, log: o.log.New(screen, "tbcam-view"), screen: screen,
 		completion: c, pool: &capture.Pool{Limit: o.limitMemory()}, meter: meter.New(),
 	}
 	r.ctx, r.done = context.WithCancel(ctx)
@@ -162,7 +162,11 @@ func (r *run) countPresented(f *capture.Frame) { r.meter.Add(&f.At, time.Now()) 
 // summarize returns the figures so far.
 func (r *run) summarize() meter.Summary {
 	received, shared, lost := r.bridge.far.Stats(), r.fanout.Stats(), r.bridge.totalLost()
-	s := meter.Summary{Program: "tbcam-view", Counted: "received", Report: r.meter.Report(received.Bytes), Clock: r.bridge.clockQuality()}
+	s := meter.Summary{
+		Time: time.Now(), Program: "tbcam-view", Counted: "received",
+		Report: r.meter.Report(received.Bytes), Clock: r.bridge.clockQuality(),
+	}
+	r.bridge.describeState(&s)
 	s.Outcomes = append([]meter.Outcome{{Name: "sent", Count: received.Frames + received.Lost}}, meter.SenderOutcomes(lost)...)
 	s.Outcomes = append(s.Outcomes,
 		meter.Outcome{Name: "lost on the link", Count: received.Lost},

@@ -69,6 +69,7 @@ func (s *sharedStream) guard(o *options, log *slog.Logger) error {
 	s.receiver.Trust = func() trust.ViewerConfig {
 		return trust.ViewerConfig{Config: config, Prompt: s.screen.promptWith(pairing.ViewerPrompt())}
 	}
+	s.receiver.UnsealedFrames = o.trust.UnsealedFrames()
 	s.receiver.Trusted, s.receiver.Refused = pairing.HandleTrusted, pairing.HandleRefused
 	return nil
 }

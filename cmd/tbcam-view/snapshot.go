@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -244,7 +245,15 @@ func (s *snapshotOutput) writeFrame(f *capture.Frame) error {
 	if jpeg != nil {
 		defer jpeg.Release()
 	}
-	return snapshot.Write(path, f, jpeg)
+	err := snapshot.Write(path, f, jpeg)
+	if err == nil {
+		level := slog.LevelInfo
+		if s.every > 0 { // of which there are many
+			level = slog.LevelDebug
+		}
+		s.log.Log(context.Background(), level, fmt.Sprintf("saved %s: %dx%d", path, f.Format.Width, f.Format.Height))
+	}
+	return err
 }
 
 // logMissing notes whether a frame is missing, and logs that once.

@@ -84,7 +84,7 @@ func (l *virtualCameraFlags) options(want capture.Want) (o virtualcam.Options, e
 		OnDemand:    l.onDemand,
 	}
 	if l.format != "auto" {
-		o.Format.Pixel, err = capture.ParsePixelFormat(l.format)
+		o.Format.Pixel, err = cli.ParsePixelFormat("--virtual-camera-format", l.format)
 		if err == nil && !slices.Contains(virtualcam.Formats, o.Format.Pixel) {
 			err = fmt.Errorf("--virtual-camera-format %s: want auto, %s", l.format, strings.Join(virtualcam.FormatNames(), ", "))
 		}
@@ -93,7 +93,9 @@ func (l *virtualCameraFlags) options(want capture.Want) (o virtualcam.Options, e
 		o.Format.Width, o.Format.Height, err = cli.ParseSize("--virtual-camera-size", l.size)
 	}
 	if err == nil {
-		o.Fit, err = codec.ParseFit(l.fit)
+		if o.Fit, err = codec.ParseFit(l.fit); err != nil {
+			err = fmt.Errorf("--fit: %w", err)
+		}
 	}
 	return o, cli.Mark(err, cli.ErrUsage)
 }

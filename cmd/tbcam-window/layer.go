@@ -61,6 +61,12 @@ func (l *layer) sprite(room image.Rectangle) (paint.Sprite, bool) {
 	return paint.Align(l.fitted, room, l.x, l.y), true
 }
 
+// isLegible reports whether a sprite of the layer is hardly smaller than it was painted.
+func (l *layer) isLegible(s paint.Sprite) bool {
+	const least = 0.75
+	return float64(s.Image.Rect.Dy()) >= least*float64(l.painted.Rect.Dy())
+}
+
 // drawIn draws the layer's sprite with the graphics card.
 func (l *layer) drawIn(screen *ebiten.Image, s paint.Sprite) {
 	l.upload(s.Image)

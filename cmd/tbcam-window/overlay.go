@@ -47,7 +47,6 @@ type overlay struct {
 	frozen    bool
 	zoom      float64
 
-	// In the order in which they are drawn.
 	controls, statistics, chips, notice, text, keys layer
 }
 
@@ -128,6 +127,7 @@ func (o *overlay) setControls(all []capture.Control) {
 // setNotice shows a notice.
 func (o *overlay) setNotice(text string) {
 	o.noticed, o.until, o.notice.stale = text, time.Now().Add(noticeTime), true
+	o.controls.stale = true // it may have to make room
 }
 
 // expireNotices ends what has had its time: the notice, and values that the camera did
@@ -138,7 +138,7 @@ func (o *overlay) expireNotices() bool {
 	if o.noticed == "" || time.Now().Before(o.until) {
 		return settled
 	}
-	o.noticed, o.notice.stale = "", true
+	o.noticed, o.notice.stale, o.controls.stale = "", true, true
 	return true
 }
 
@@ -153,13 +153,26 @@ func (o *overlay) panelWidth() int {
 	return controls.Width(o.style, o.width)
 }
 
-// boxArea returns the part of the screen that is for the boxes.
+// boxArea returns the part of the screen that is for the boxes: beside the panel or, where
+// that takes all, what it leaves for a notice.
 func (o *overlay) boxArea() image.Rectangle {
-	width := o.width - o.panelWidth()
-	if width < o.style.Px(120) { // too little: over the panel
-		width = o.width
+	if o.isPanelOnly() {
+		return image.Rect(0, o.panelHeight(), o.width, o.height).Inset(o.margin())
 	}
-	return image.Rect(0, 0, width, o.height).Inset(o.margin())
+	return image.Rect(0, 0, o.width-o.panelWidth(), o.height).Inset(o.margin())
+}
+
+// isPanelOnly reports whether the panel leaves nothing beside it.
+func (o *overlay) isPanelOnly() bool { return o.panel && o.width-o.panelWidth() < o.style.Px(120) }
+
+// panelHeight returns the height of the panel: all, but for a notice that has no room
+// beside it.
+func (o *overlay) panelHeight() int {
+	if o.noticed == "" || !o.isPanelOnly() {
+		return o.height
+	}
+	notice := o.style.Pill(o.noticed, o.width-2*o.margin(), color.RGBA{})
+	return max(0, o.height-notice.Rect.Dy()-2*o.margin())
 }
 
 // drawLayers draws everything with the graphics card.
@@ -167,30 +180,41 @@ func (o *overlay) drawLayers(screen *ebiten.Image) {
 	o.each(func(l *layer, s paint.Sprite) { l.drawIn(screen, s) })
 }
 
-// sprites returns everything, the lowest first.
+// sprites returns everything.
 func (o *overlay) sprites() (all []paint.Sprite) {
 	o.each(func(_ *layer, s paint.Sprite) { all = append(all, s) })
 	return all
 }
 
-// each calls f for every layer that is seen, the lowest first.
+// each calls f for every layer that is seen. None of them is over another one: the more
+// important ones come first, and what would be over one of these is moved below it, made
+// a little smaller or, where there is no room, left out.
 func (o *overlay) each(f func(*layer, paint.Sprite)) {
-	layers := o.layers()
-	if o.help { // beside it the others would be read through each other
-		layers = []*layer{&o.controls, &o.keys}
+	layers := []*layer{&o.controls, &o.text, &o.notice, &o.chips, &o.statistics}
+	if o.help { // beside it nothing else would be looked at
+		layers = []*layer{&o.keys, &o.controls}
 	}
+	arrangement := paint.Arrangement{Margin: o.margin()}
 	for _, l := range layers {
-		room := o.boxArea()
-		switch {
-		case l.whole:
-			room = image.Rect(0, 0, o.width, o.height)
-		case l == &o.keys && l.size().X > room.Dx(): // rather over the panel than tiny
-			room = image.Rect(0, 0, o.width, o.height).Inset(o.margin())
+		room := o.room(l)
+		if l.redrawTexture(); l.painted != nil && l.y == 0 {
+			room = arrangement.Free(paint.Align(l.painted, room, l.x, l.y).Place(), room)
 		}
-		if s, ok := l.sprite(room); ok {
+		if s, ok := l.sprite(room); ok && (room == o.room(l) || l.isLegible(s)) && arrangement.Place(s) {
 			f(l, s)
 		}
 	}
+}
+
+// room returns the part of the screen that a layer may be in.
+func (o *overlay) room(l *layer) image.Rectangle {
+	switch whole := image.Rect(0, 0, o.width, o.height); {
+	case l.whole:
+		return whole
+	case l == &o.keys && l.size().X > o.boxArea().Dx(): // rather in the panel's place than tiny
+		return whole.Inset(o.margin())
+	}
+	return o.boxArea()
 }
 
 func (o *overlay) paintMessage() *image.RGBA {
@@ -260,8 +284,8 @@ func (o *overlay) paintHelp() *image.RGBA {
 }
 
 func (o *overlay) paintControls() *image.RGBA {
-	if !o.panel || o.height == 0 {
+	if !o.panel || o.panelHeight() == 0 {
 		return nil
 	}
-	return o.list.Draw(o.style, o.panelWidth(), o.height)
+	return o.list.Draw(o.style, o.panelWidth(), o.panelHeight())
 }

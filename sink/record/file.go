@@ -8,6 +8,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/sink/container"
 )
@@ -52,6 +54,18 @@ func (r *Recorder) openFile(e entry) error {
 		r.noteFile(f.path)
 	}
 	return err
+}
+
+// describeFile returns in a line what the file has, such as "recorded a.mkv: 0:04, 60 frames,
+// 570 kB".
+func (r *Recorder) describeFile() string {
+	length := r.file.end.Sub(r.file.start)
+	if r.o.Every > 0 {
+		length = time.Duration(r.file.frames) * time.Second / filmRate
+	}
+	seconds := int(length.Round(time.Second).Seconds())
+	return fmt.Sprintf("recorded %s: %d:%02d, %d frames, %s", cmp.Or(r.file.path, r.o.Path), seconds/60, seconds%60,
+		r.file.frames, humanize.Bytes(uint64(r.file.Size())))
 }
 
 // createFile makes the file that comes next.

@@ -519,8 +519,13 @@ func (r *Recorder) completeFile(err error) {
 	if r.file == nil {
 		return
 	}
-	// The error of a pipe was returned already, and no pipe can be repaired.
-	if closing := r.file.Close(); closing != nil && err == nil && r.o.Out == nil {
+	about := r.describeFile()
+	closing := r.file.Close()
+	switch {
+	case err != nil:
+	case closing == nil:
+		r.o.Log.Info(about)
+	case r.o.Out == nil: // the error of a pipe was returned already, and no pipe can be repaired
 		r.o.Log.Warn("recording was not finalized", "file", r.newest, "err", notFinalized{closing})
 	}
 	r.leaveFile()

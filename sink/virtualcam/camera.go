@@ -332,9 +332,9 @@ func (c *Camera) placeholderLines() []string {
 		return strings.Split(c.o.Placeholder, "\n")
 	}
 	if !c.needed.Load() {
-		return []string{"the camera is off", "until an application looks"}
+		return []string{"The camera is off", "until an application looks"}
 	}
-	return []string{"no signal", cmp.Or(c.notice.Load().(string), "waiting for the camera"), "since " + c.since.Format(time.TimeOnly)}
+	return []string{"No signal", cmp.Or(c.notice.Load().(string), "waiting for the camera"), "since " + c.since.Format(time.TimeOnly)}
 }
 
 // writeFrame gives a frame to the readers. After most errors the node is closed, to

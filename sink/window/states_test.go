@@ -82,15 +82,27 @@ var states = []struct {
 	{"small-controls", both(size(240, 160), keys("c")), keys("c")},
 	{"small-statistics", keys("i", "i"), keys("i")},
 	{"small-no-signal", notice("No signal\nThe camera is on but sends no frames\nsince 14:03:12"), both(notice(""), size(640, 360))},
+	{"crowded-statistics", both(size(320, 240), both(record(true), keys("i", "i"))), nothing},
+	{"crowded", longNotice, keys("i")},
+	{"crowded-controls", both(keys("c"), longNotice), nothing},
+	{"crowded-help", keys("h"), both(keys("Escape", "Escape"), both(record(false), size(640, 360)))},
 	{"controls-locked", both(lockControls, keys("c")), keys("c")},
 	{"controls-none", both(noControls, keys("c")), keys("c")},
-	{"recording", func(_ *testing.T, d *desk) { d.SetRecording(true) }, func(_ *testing.T, d *desk) { d.SetRecording(false) }},
+	{"recording", record(true), record(false)},
 	{"notice", func(_ *testing.T, d *desk) {
 		d.Notice("Saved tbcam-20260102-150405.000.png and .jpg")
 	}, nothing},
 }
 
 func nothing(*testing.T, *desk) {}
+
+func record(on bool) func(*testing.T, *desk) {
+	return func(_ *testing.T, d *desk) { d.SetRecording(on) }
+}
+
+func longNotice(_ *testing.T, d *desk) {
+	d.Notice("Exposure Time, Absolute: 5000 is out of range (3 to 2047)")
+}
 
 // keys presses keys as fast as people do: of two presses of a key while the
 // window draws it sees one.

@@ -87,4 +87,6 @@ func (u *User) EnterNumber(ctx context.Context, _ int) (string, error) {
 }
 
 // GrantRights implements trust.SenderPrompt.
-func (u *User) GrantRights(context.Context) (trust.Rights, error) { return trust.DefaultRights(), nil }
+func (u *User) GrantRights(context.Context) (trust.Grant, error) {
+	return trust.Grant{Rights: trust.DefaultRights()}, nil
+}

@@ -44,6 +44,7 @@ type Outcome struct {
 	Own      bool   // it has this end's own key: it is a program of this user
 	Unpaired bool   // it is unknown, and came by Config.AllowUnpaired
 	Paired   bool   // in this handshake
+	Once     bool   // it was paired for this session only: nobody keeps it
 	Rights   Rights // of the viewer, as the sender grants them
 }
 
@@ -77,6 +78,7 @@ type Handshake struct {
 	known    Peer
 	isKnown  bool // known comes from the Store
 	stored   bool // known was kept in this handshake
+	once     bool // known was accepted in this handshake, and is not kept
 	trusted  bool // both ends want the session
 	failure  error
 	changed  func() // there is a new Flight or Message; may be nil
@@ -252,9 +254,9 @@ func (h *Handshake) applyResult(err error) error {
 
 // reasonFor returns what the peer learns of an error: nothing of this host.
 func reasonFor(err error) string {
-	for _, told := range []error{ErrTimeout, ErrNotConfirmed, ErrProtocol, ErrNotPairing} {
-		if errors.Is(err, told) {
-			return told.Error()
+	for _, known := range []error{ErrTimeout, ErrNotConfirmed, ErrProtocol, ErrNotPairing} {
+		if errors.Is(err, known) {
+			return known.Error()
 		}
 	}
 	switch {
@@ -320,31 +322,37 @@ func (h *Handshake) applyVerdicts() error {
 // keepPeer keeps the peer, and states that. Only Run calls it: a disk may be slow, and
 // the Handshake is not locked meanwhile, so that the session lives.
 func (h *Handshake) keepPeer(rights *Rights) error {
-	peer := h.peerToKeep(rights)
-	if err := h.config.Store.Add(peer); err != nil {
+	peer, once := h.peerToKeep(rights)
+	keep := h.config.Store.Add
+	if once {
+		keep = h.config.Store.checkNew
+	}
+	if err := keep(peer); err != nil {
 		return err
 	}
 	err := h.update(func() error {
-		h.known, h.isKnown, h.stored = peer, true, true
+		h.known, h.isKnown, h.stored, h.once = peer, true, !once, once
 		h.mine.Verdict = verdictPaired
 		h.addIntroduction()
 		return nil
 	})
-	if err != nil { // the peer has refused meanwhile
-		return errors.Join(err, h.config.Store.remove(peer.Role, peer.Key))
+	if err != nil && !once { // the peer has refused meanwhile
+		err = errors.Join(err, h.config.Store.remove(peer.Role, peer.Key))
 	}
-	return nil
+	return err
 }
 
-// peerToKeep returns the peer, by the name that it gives itself.
-func (h *Handshake) peerToKeep(rights *Rights) Peer {
+// peerToKeep returns the peer, by the name that it gives itself, and whether the sender wants
+// it for this session only.
+func (h *Handshake) peerToKeep(rights *Rights) (peer Peer, once bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	name := strings.TrimSpace(strings.ToValidUTF8(h.theirs.Name[:min(len(h.theirs.Name), maxName)], ""))
 	if name == "" {
 		name = h.exchange.peer.Short()
 	}
-	return Peer{Key: h.exchange.peer, Name: name, Role: h.role, Rights: rights, Paired: time.Now().Round(0)}
+	peer = Peer{Key: h.exchange.peer, Name: name, Role: h.role, Rights: rights, Paired: time.Now().Round(0)}
+	return peer, h.mine.Once || h.theirs.Once
 }
 
 // undoKeep removes a peer that was kept in this handshake, when the peer has not kept
@@ -435,7 +443,7 @@ func (h *Handshake) result() (Outcome, error) {
 }
 
 func (h *Handshake) outcome() Outcome {
-	return Outcome{Peer: h.known, Own: h.isOwn(h.known.Key), Unpaired: !h.isKnown, Paired: h.stored, Rights: h.rights()}
+	return Outcome{Peer: h.known, Own: h.isOwn(h.known.Key), Unpaired: !h.isKnown, Paired: h.stored || h.once, Once: h.once, Rights: h.rights()}
 }
 
 // Outcome returns what Run will return, as soon as both ends want the session.

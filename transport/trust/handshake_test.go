@@ -104,6 +104,68 @@ func TestPairing(t *testing.T) {
 	})
 }
 
+// TestPairingOnce: neither end keeps the other, and the next session asks again; a name that
+// another key has is refused all the same.
+func TestPairingOnce(t *testing.T) {
+	bubble(t, "once", func(t *testing.T) {
+		w := newWorld(t).pairing()
+		w.users.once, w.users.rights = true, &Rights{Cameras: []string{"C920"}}
+		for n := 1; n <= 2; n++ {
+			a := w.run(t, nil)
+			if s, v := a.outcome[true], a.outcome[false]; !a.both() || !s.Once || !v.Once || !s.Paired || !v.Paired || s.Unpaired || !v.Rights.Equal(*w.users.rights) {
+				t.Errorf("sender: %+v, %v, viewer: %+v, %v", s, a.err[true], v, a.err[false])
+			}
+			if len(w.users.typed) != n {
+				t.Errorf("in session %d typed are %q", n, w.users.typed)
+			}
+			w.checkNotPaired(t)
+		}
+	})
+	bubble(t, "another key", func(t *testing.T) {
+		w := newWorld(t).pairing()
+		w.users.once = true
+		if err := w.sender.Store.Add(Peer{Key: Fingerprint{1}, Name: "anna@desktop", Role: RoleViewer, Rights: &Rights{}}); err != nil {
+			t.Fatal(err)
+		}
+		if a := w.run(t, nil); !errors.As(a.err[true], new(*NameTakenError)) || !errors.Is(a.err[false], ErrPeerRefused) {
+			t.Errorf("sender: %v, viewer: %v", a.err[true], a.err[false])
+		}
+	})
+}
+
+// TestLineLostWhilePairing: where the line is lost after the viewer has kept the sender, and before
+// that keeps the viewer, the camera's side is closed, and both pair again.
+func TestLineLostWhilePairing(t *testing.T) {
+	bubble(t, "lost", func(t *testing.T) {
+		w := newWorld(t).pairing()
+		lost := false
+		a := w.run(t, func(p packet) []packet {
+			lost = lost || !p.sender && p.sealed && len(peersOf(t, w.viewer.Store)) > 0
+			if lost {
+				return nil
+			}
+			return []packet{p}
+		})
+		if a.both() || len(peersOf(t, w.viewer.Store)) != 1 || len(peersOf(t, w.sender.Store)) != 0 {
+			t.Fatalf("sender: %v, viewer: %v; kept are %v, %v", a.err[true], a.err[false], peersOf(t, w.sender.Store), peersOf(t, w.viewer.Store))
+		}
+		w.users.number = make(chan string, 1) // what was shown before counts no more
+		if a = w.run(t, nil); !a.both() || !a.outcome[true].Paired || len(w.users.typed) != 2 {
+			t.Errorf("again: sender: %v, viewer: %v, typed %q", a.err[true], a.err[false], w.users.typed)
+		}
+	})
+}
+
+// peersOf returns whom a store keeps.
+func peersOf(t *testing.T, s *Store) []Peer {
+	t.Helper()
+	peers, err := s.Peers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return peers
+}
+
 // strangers are ends that do not know each other, and what becomes of them.
 var strangers = []struct {
 	name  string
@@ -334,7 +396,6 @@ func TestFullDiskWhilePairing(t *testing.T) {
 	}
 }
 
-// TestWrongClocks: certificates count whatever the clock of the host shows.
 // TestSlowDiskWhilePairing: while an end waits for a disk, it states and takes messages, so
 // that the session lives; it is paired when the disk is done.
 func TestSlowDiskWhilePairing(t *testing.T) {
@@ -376,6 +437,7 @@ func TestSlowDiskWhilePairing(t *testing.T) {
 	}
 }
 
+// TestWrongClocks: certificates count whatever the clock of the host shows.
 func TestWrongClocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // it begins in the year 2000
 		w := newWorld(t).paired(t)

@@ -52,6 +52,7 @@ type message struct {
 	// Name of this end's user and host, from the moment this end accepts the peer.
 	Name   string  `json:"name,omitempty"`
 	Rights *Rights `json:"rights,omitempty"` // of a sender: what the viewer may do
+	Once   bool    `json:"once,omitempty"`   // of a sender that keeps the viewer for this session only
 	Reason string  `json:"reason,omitempty"` // of a refusal, for people
 	// The sender commits itself to its nonce before it learns the viewer's, and
 	// reveals it after that.
@@ -106,7 +107,7 @@ func (m *message) advance(next message) error {
 		}
 	}
 	if next.Verdict.rank() > m.Verdict.rank() {
-		m.Verdict, m.Name, m.Rights, m.Reason = next.Verdict, next.Name, next.Rights, next.Reason
+		m.Verdict, m.Name, m.Rights, m.Once, m.Reason = next.Verdict, next.Name, next.Rights, next.Once, next.Reason
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ func (nopPrompt) EnterNumber(ctx context.Context, _ int) (string, error) {
 	<-ctx.Done()
 	return "", ctx.Err()
 }
-func (nopPrompt) GrantRights(context.Context) (Rights, error)         { return Rights{}, nil }
+func (nopPrompt) GrantRights(context.Context) (Grant, error)          { return Grant{}, nil }
 func (nopPrompt) ShowNumber(context.Context, string)                  {}
 func (nopPrompt) ConfirmSender(context.Context, string) (bool, error) { return true, nil }
 
@@ -100,9 +100,9 @@ type truthful struct {
 	accepted bool
 }
 
-func (u *truthful) GrantRights(context.Context) (Rights, error) {
+func (u *truthful) GrantRights(context.Context) (Grant, error) {
 	u.accepted = true
-	return DefaultRights(), nil
+	return Grant{Rights: DefaultRights()}, nil
 }
 
 func (u *truthful) ConfirmSender(context.Context, string) (bool, error) { return u.accepted, nil }

@@ -48,7 +48,7 @@ type SenderPrompt interface {
 	// before it. An error refuses the viewer.
 	EnterNumber(ctx context.Context, wrong int) (string, error)
 	// GrantRights returns what the viewer may do. It is asked after the right number.
-	GrantRights(ctx context.Context) (Rights, error)
+	GrantRights(ctx context.Context) (Grant, error)
 }
 
 // SenderConfig is what a sender's handshake needs.
@@ -142,14 +142,14 @@ func (s *senderSide) ask(ctx context.Context, h *Handshake) error {
 		}
 	}
 	s.attempts.succeed()
-	rights, err := s.prompt.GrantRights(ctx)
+	grant, err := s.prompt.GrantRights(ctx)
 	if err != nil {
 		return notConfirmed(err)
 	}
 	s.accepted = true
 	return h.update(func() error {
-		s.rights, h.known.Rights = rights, &rights
-		h.mine.Verdict = verdictAccepted
+		s.rights, h.known.Rights = grant.Rights, &grant.Rights
+		h.mine.Verdict, h.mine.Once = verdictAccepted, grant.Once
 		h.addIntroduction()
 		return nil
 	})

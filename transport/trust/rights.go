@@ -39,13 +39,21 @@ func (r Rights) check() error {
 // ErrCameras is returned for cameras that cannot be granted.
 var ErrCameras = errors.New("cannot grant these cameras")
 
+// Grant is what a sender's user decides about a viewer while pairing.
+type Grant struct {
+	Rights Rights `json:"rights"`
+	// Once admits the viewer to this session only: neither end keeps the other.
+	Once bool `json:"once,omitempty"`
+}
+
 // DefaultRights returns what pairing grants unless the owner decides otherwise: to
 // see, not to listen, and not to change anything.
 func DefaultRights() Rights { return Rights{Cameras: []string{AllCameras}} }
 
-// AllowsCamera reports whether the viewer may have a camera.
+// AllowsCamera reports whether the viewer may have a camera. A microphone is none, whatever
+// its name: Microphone decides.
 func (r Rights) AllowsCamera(d capture.Device) bool {
-	return slices.ContainsFunc(r.Cameras, func(camera string) bool {
+	return d.Kind == capture.Video && slices.ContainsFunc(r.Cameras, func(camera string) bool {
 		return camera == AllCameras || camera == d.Path ||
 			strings.Contains(strings.ToLower(d.Name), strings.ToLower(camera))
 	})

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -174,16 +175,30 @@ func (s *Store) Add(p Peer) error {
 	}
 	return s.change(func(peers []Peer) ([]Peer, error) {
 		peers = slices.DeleteFunc(peers, func(old Peer) bool { return old.Role == p.Role && old.Key == p.Key })
-		for _, old := range peers {
-			if old.Role == p.Role && old.Name == p.Name {
-				return nil, &NameTakenError{p.Name, old.Key, p.Key}
-			}
+		if err := p.checkName(peers); err != nil {
+			return nil, err
 		}
 		if len(peers) >= maxPeers {
 			return nil, ErrTooManyPeers
 		}
 		return append(peers, p), nil
 	})
+}
+
+// checkNew refuses a peer that Add would refuse, and keeps none.
+func (s *Store) checkNew(p Peer) error {
+	peers, err := s.Peers()
+	return cmp.Or(err, p.check(), p.checkName(peers))
+}
+
+// checkName refuses a peer whose name another key has.
+func (p Peer) checkName(peers []Peer) error {
+	for _, old := range peers {
+		if old.Role == p.Role && old.Name == p.Name && old.Key != p.Key {
+			return &NameTakenError{p.Name, old.Key, p.Key}
+		}
+	}
+	return nil
 }
 
 // Forget removes the peer of a name.

@@ -388,6 +388,10 @@ func TestAllowsCamera(t *testing.T) {
 			t.Errorf("%q: %v", c.cameras, got)
 		}
 	}
+	microphone := capture.Device{Kind: capture.Audio, Path: "/dev/video2", Name: "HD Pro Webcam C920"}
+	if (Rights{Cameras: []string{AllCameras, "C920", "/dev/video2"}}).AllowsCamera(microphone) {
+		t.Error("a microphone is allowed as a camera")
+	}
 	for _, c := range []struct {
 		rights Rights
 		text   string

@@ -58,6 +58,7 @@ type users struct {
 	refuses   bool // does not confirm
 	confirmed int
 	rights    *Rights
+	once      bool
 	delay     time.Duration // before each answer
 }
 
@@ -97,11 +98,12 @@ func (u *users) note(number string) string {
 	return number
 }
 
-func (u *users) GrantRights(context.Context) (Rights, error) {
+func (u *users) GrantRights(context.Context) (Grant, error) {
+	rights := DefaultRights()
 	if u.rights != nil {
-		return *u.rights, nil
+		rights = *u.rights
 	}
-	return DefaultRights(), nil
+	return Grant{Rights: rights, Once: u.once}, nil
 }
 
 func (u *users) ConfirmSender(context.Context, string) (bool, error) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -26,7 +28,7 @@ import (
 	"github.com/tbcam/tbcam/transport/unixsock"
 )
 
-// Exit codes, as README.md lists them.
+// Exit codes, as docs/exit-codes.md lists them.
 const (
 	ExitOK          = 0
 	ExitFailure     = 1 // anything not listed
@@ -87,23 +89,19 @@ func ExitCode(err error) int {
 	return ExitFailure
 }
 
-// Main runs a command until it is done or a signal ends it, prints what went
-// wrong in one line, and exits.
+// Main runs a command that Finish has completed until it is done or a signal ends it,
+// prints what went wrong in one line, and exits.
 func Main(root *cobra.Command) {
 	ctx := untilSignal()
-	root.SilenceErrors, root.SilenceUsage = true, true
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return Mark(fmt.Errorf("%w; see %s --help", err, c.CommandPath()), ErrUsage)
-	})
-	err := root.ExecuteContext(ctx)
-	if err != nil && strings.HasPrefix(err.Error(), "unknown command") {
-		err = Mark(errors.New(strings.ReplaceAll(err.Error(), "\n", " ")), ErrUsage)
+	c, err := root.ExecuteContextC(ctx)
+	if err != nil && strings.HasPrefix(err.Error(), "unknown command") { // cobra's own
+		err = Mark(err, ErrUsage)
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		os.Exit(ExitInterrupted) // the user knows
 	}
 	if err != nil {
-		PrintError(root.Name(), err)
+		PrintError(c, locateError(c, err))
 	}
 	os.Exit(ExitCode(err))
 }
@@ -160,7 +158,7 @@ var remedies = []struct {
 	{tbdev.ErrNoModule, "run: sudo modprobe thunderbolt_stream; " + withoutCable},
 	{tbdev.ErrNotSetUp, "run: sudo tbcam-view setup on the viewer's host, then sudo tbcam-send setup on the sender's"},
 	{tbdev.ErrNoService, "connect the cable, and load thunderbolt_stream on the other host too"},
-	{tbdev.ErrManyServices, "choose one with --service PEER"},
+	{tbdev.ErrManyServices, "choose one with --stream NAME@PEER"},
 	{tbdev.ErrNoHopIDs, "run tbcam-view setup on the other host"},
 	{tbdev.ErrLocked, "end that process"},
 	{tbdev.ErrInUse, "end the programs that have the stream open"},
@@ -211,13 +209,32 @@ func quoteShell(path string) string {
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
 
-// PrintError prints an error with its remedy in one line.
-func PrintError(program string, err error) {
+// PrintError prints an error of a command with its remedy in one line, as its --log wants.
+func PrintError(c *cobra.Command, err error) {
+	program := c.Root().Name()
+	if f := c.Flag("log"); f != nil && f.Value.String() == logJSON {
+		newLog(os.Stderr, jsonFormat(program), slog.LevelInfo).Error(Explain(err), "exit_code", ExitCode(err))
+		return
+	}
 	fmt.Fprintf(os.Stderr, "%s: %s\n", program, oneLine(Explain(err)))
 }
 
 // Explain returns the text of an error with its remedy, if there is one.
-func Explain(err error) string { return err.Error() + remedyOf(err) }
+func Explain(err error) string { return plainWords(err.Error()) + remedyOf(err) }
+
+// goWords are words of errors of Go's own packages, and what they mean here.
+var goWords = strings.NewReplacer(
+	context.DeadlineExceeded.Error(), "the time is up", context.Canceled.Error(), "interrupted",
+	io.ErrUnexpectedEOF.Error(), "it ended too early", ": "+io.EOF.Error(), ": it ended",
+)
+
+// plainWords returns the text of an error without words of Go's own.
+func plainWords(text string) string {
+	if text == io.EOF.Error() {
+		return "the other end was closed"
+	}
+	return goWords.Replace(text)
+}
 
 // untilSignal returns a context that the first SIGINT, SIGTERM or SIGHUP ends. The
 // second SIGINT or SIGTERM ends the process immediately. A terminal that closes may
@@ -241,12 +258,4 @@ func untilSignal() context.Context {
 		}
 	}()
 	return ctx
-}
-
-// NoArgs refuses arguments in the way flags are refused.
-func NoArgs(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return Mark(fmt.Errorf("unknown argument %q; see %s --help", args[0], c.CommandPath()), ErrUsage)
-	}
-	return nil
 }

@@ -4,28 +4,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
 
-	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 	"github.com/spf13/pflag"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
 )
-
-// Level returns the level of log lines that are printed.
-func Level(verbose bool) slog.Level {
-	if verbose {
-		return slog.LevelDebug
-	}
-	return slog.LevelInfo
-}
 
 // WantFlags are the flags that choose a camera and its mode.
 type WantFlags struct {
@@ -54,15 +42,24 @@ func (w *WantFlags) Want() (capture.Want, error) {
 	}
 	var err error
 	if w.format != "auto" {
-		want.Pixel, err = capture.ParsePixelFormat(w.format)
+		want.Pixel, err = ParsePixelFormat("--format", w.format)
 	}
 	if err == nil && w.size != "" {
 		want.Width, want.Height, err = ParseSize("--size", w.size)
 	}
-	if err == nil {
-		err = want.Check()
+	if err == nil && want.Check() != nil {
+		err = fmt.Errorf("--fps %w", want.Check()) // the size was checked
 	}
 	return want, Mark(err, ErrUsage)
+}
+
+// ParsePixelFormat reads the value of a flag.
+func ParsePixelFormat(flag, s string) (capture.PixelFormat, error) {
+	pixel, err := capture.ParsePixelFormat(s)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", flag, err)
+	}
+	return pixel, err
 }
 
 // ParseSize reads WxH, the value of a flag, in pixels.
@@ -198,31 +195,4 @@ func modeLines(modes []capture.Mode) []string {
 		}
 	}
 	return lines
-}
-
-// hideCommand leaves a command out of help and manual.
-func hideCommand(root *cobra.Command, name string) {
-	for _, c := range root.Commands() {
-		c.Hidden = c.Hidden || c.Name() == name
-	}
-}
-
-// AddManual adds a hidden command that writes the man pages, for make install.
-func AddManual(root *cobra.Command) {
-	root.AddCommand(&cobra.Command{
-		Use:    "man DIR",
-		Hidden: true,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) != 1 {
-				return Mark(fmt.Errorf("name one directory; see %s --help", c.CommandPath()), ErrUsage)
-			}
-			if err := os.MkdirAll(args[0], 0o755); err != nil {
-				return err
-			}
-			header := &doc.GenManHeader{Section: "1", Source: "tbcam"} // of today, or of SOURCE_DATE_EPOCH
-			root.DisableAutoGenTag = true
-			hideCommand(root, "completion")
-			return doc.GenManTree(root, header, args[0])
-		},
-	})
 }

@@ -11,7 +11,7 @@ import (
 // those of two peers have none.
 func TestStreamNames(t *testing.T) {
 	root := t.TempDir()
-	t.Setenv(rootVariable, root)
+	t.Setenv(RootVariable, root)
 	write := func(path, text string) {
 		t.Helper()
 		path = filepath.Join(root, path)

@@ -29,8 +29,19 @@ const maxLine = 4096
 // name, the message, and the attributes in brackets, errors with remedies. What
 // others wrote is made printable, and lines that come too often are counted instead.
 func NewLog(w io.Writer, program string, level slog.Level) *slog.Logger {
-	lines := &lineWriter{w: w, program: program, floods: map[uintptr]*flood{}}
+	return newLog(w, textFormat(program), level)
+}
+
+func newLog(w io.Writer, format lineFormat, level slog.Level) *slog.Logger {
+	lines := &lineWriter{w: w, format: format, floods: map[uintptr]*flood{}}
 	return slog.New(&lineHandler{lines: lines, level: level})
+}
+
+// lineFormat writes records as lines.
+type lineFormat interface {
+	formatRecord(r slog.Record, attrs []slog.Attr) string
+	// formatSuppressed returns the line that counts lines which came too often.
+	formatSuppressed(message string, n int) string
 }
 
 type lineHandler struct {
@@ -42,29 +53,49 @@ type lineHandler struct {
 func (h *lineHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
 
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
-	return h.lines.writeLine(r.PC, r.Message, func() string { return h.formatLine(r) })
+	return h.lines.writeLine(r.PC, r.Message, func() string { return h.lines.format.formatRecord(r, h.attrs) })
 }
 
-func (h *lineHandler) formatLine(r slog.Record) string {
+// textFormat is lines for a person, which begin with the name of a program.
+type textFormat string
+
+func (t textFormat) formatRecord(r slog.Record, attrs []slog.Attr) string {
 	var parts []string
-	add := func(a slog.Attr) bool {
-		text := a.Value.String()
-		if err, ok := a.Value.Any().(error); ok {
-			text += remedyOf(err)
-		}
-		if text != "" && text != "<nil>" {
+	eachAttr(r, attrs, func(a slog.Attr) {
+		if text := describeAttr(a); text != "" && text != "<nil>" {
 			parts = append(parts, a.Key+": "+text)
 		}
+	})
+	text := r.Message
+	if len(parts) > 0 {
+		text += " (" + strings.Join(parts, ", ") + ")"
+	}
+	return t.formatLine(text)
+}
+
+func (t textFormat) formatSuppressed(message string, n int) string {
+	return t.formatLine(fmt.Sprintf("%s ... %s more suppressed", message, formatThousands(n)))
+}
+
+func (t textFormat) formatLine(text string) string { return string(t) + ": " + oneLine(text) }
+
+// eachAttr calls do for the attributes of a logger and of a record.
+func eachAttr(r slog.Record, attrs []slog.Attr, do func(slog.Attr)) {
+	for _, a := range attrs {
+		do(a)
+	}
+	r.Attrs(func(a slog.Attr) bool {
+		do(a)
 		return true
+	})
+}
+
+// describeAttr returns the value of an attribute as text, an error with its remedy.
+func describeAttr(a slog.Attr) string {
+	if err, ok := a.Value.Any().(error); ok {
+		return Explain(err)
 	}
-	for _, a := range h.attrs {
-		add(a)
-	}
-	r.Attrs(add)
-	if len(parts) == 0 {
-		return r.Message
-	}
-	return r.Message + " (" + strings.Join(parts, ", ") + ")"
+	return a.Value.String()
 }
 
 func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -77,7 +108,7 @@ func (h *lineHandler) WithGroup(string) slog.Handler { return h }
 
 // lineWriter writes the lines of a program, at most maxRate from each place.
 type lineWriter struct {
-	program string
+	format lineFormat
 
 	mu     sync.Mutex
 	w      io.Writer
@@ -114,7 +145,7 @@ func (l *lineWriter) writeLine(place uintptr, message string, line func() string
 		l.floods[place] = f
 	}
 	if f.takeToken(time.Now()) {
-		return l.printText(line())
+		return l.printLine(line())
 	}
 	if f.suppressed++; f.suppressed == 1 {
 		time.AfterFunc(countEvery, func() { l.writeSuppressed(f) })
@@ -127,12 +158,12 @@ func (l *lineWriter) writeLine(place uintptr, message string, line func() string
 func (l *lineWriter) writeSuppressed(f *flood) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_ = l.printText(fmt.Sprintf("%s ... %s more suppressed", f.last, formatThousands(f.suppressed)))
+	_ = l.printLine(l.format.formatSuppressed(f.last, f.suppressed))
 	f.suppressed = 0
 }
 
-func (l *lineWriter) printText(text string) error {
-	_, err := fmt.Fprintf(l.w, "%s: %s\n", l.program, oneLine(text))
+func (l *lineWriter) printLine(line string) error {
+	_, err := fmt.Fprintln(l.w, line)
 	return err
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/sink/record"
 )
 
 func logLines(b *bytes.Buffer) []string { return strings.Split(strings.TrimSpace(b.String()), "\n") }
@@ -22,6 +26,35 @@ func TestLogLine(t *testing.T) {
 	want := "tbcam-view: camera is \uFFFD[2J\uFFFDCam (stream: tbcam, err: a; b\uFFFD)"
 	if got := logLines(&b); got[0] != want || len(got) != 2 || len(got[1]) > maxLine+20 {
 		t.Errorf("%q, want %q and a short line", got, want)
+	}
+}
+
+// TestLogJSON: each line is an object with plain values, whatever a peer wrote.
+func TestLogJSON(t *testing.T) {
+	var b bytes.Buffer
+	flags := LogFlags{format: logJSON}
+	log := flags.New(&b, "tbcam-view").With("stream", "tbcam")
+	log.Debug("not shown")
+	log.Warn("camera is \x1b[2J\u202eCam", "err", record.ErrExist, "frames", 3, "mode", capture.Mode{Width: 640, Height: 480}, "on", true)
+	log.Info(strings.Repeat("\u00e9", 2*maxLine), "text", strings.Repeat("x", 2*maxLine))
+	lines := logLines(&b)
+	if len(lines) != 2 {
+		t.Fatalf("%d lines: %q", len(lines), lines)
+	}
+	var object map[string]any
+	if err := json.Unmarshal([]byte(lines[0]), &object); err != nil || capture.Printable(lines[0]) != lines[0] {
+		t.Fatalf("%v: %q", err, lines[0])
+	}
+	for key, want := range map[string]any{
+		"level": "warn", "msg": "camera is \uFFFD[2J\uFFFDCam", "program": "tbcam-view", "stream": "tbcam",
+		"err": record.ErrExist.Error() + "; --force overwrites it", "frames": 3.0, "on": true,
+	} {
+		if object[key] != want {
+			t.Errorf("%s is %v, want %v", key, object[key], want)
+		}
+	}
+	if err := json.Unmarshal([]byte(lines[1]), &object); err != nil || len(lines[1]) > maxLine {
+		t.Errorf("%d bytes: %v", len(lines[1]), err)
 	}
 }
 

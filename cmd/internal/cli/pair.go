@@ -26,6 +26,7 @@ type PairCommand struct {
 	Alone func(ctx context.Context) (name string, err error)
 
 	rights rightsFlags
+	once   bool
 }
 
 // Command returns the command. Its peer is the other program.
@@ -47,6 +48,7 @@ terminal there. It waits for ` + fmt.Sprint(pairWait.Minutes()) + ` minutes.`,
 	}
 	if p.Role == trust.RoleViewer {
 		p.rights.register(c.Flags())
+		c.Flags().BoolVar(&p.once, "once", false, "for one session of the tbcam-send that runs: neither computer keeps the other")
 		c.Flags().StringVar(p.Stream, "stream", DefaultStream, StreamUsage)
 	}
 	return c
@@ -68,6 +70,7 @@ func (p *PairCommand) run(c *cobra.Command, _ []string) error {
 		return err
 	}
 	terminal.grantFromFlags(c, &p.rights)
+	terminal.once = p.once
 	only := ""
 	if c.Flags().Changed("stream") {
 		only = *p.Stream
@@ -76,7 +79,11 @@ func (p *PairCommand) run(c *cobra.Command, _ []string) error {
 	defer cancel()
 	terminal.ReportState("waiting for the other computer; run pair there too")
 	name, err := joinPrograms(ctx, pairsock.Find(store.Dir(), p.Role), only, &pairUser{Terminal: terminal})
-	if errors.Is(err, errNoProgram) {
+	switch {
+	case !errors.Is(err, errNoProgram):
+	case p.once:
+		err = errNothingForOnce
+	default:
 		name, err = p.Alone(ctx)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -93,6 +100,9 @@ func (p *PairCommand) run(c *cobra.Command, _ []string) error {
 
 // errNoProgram is returned when no program runs that could be paired.
 var errNoProgram = errors.New("no program runs")
+
+// errNothingForOnce is returned when there is no program that has a session.
+var errNothingForOnce = errors.New("pair --once: no tbcam-send of this user runs on a device; start it first")
 
 // joinPrograms has a user answer the questions of the programs at some sockets, until one
 // of them is paired, and returns with whom.
@@ -166,7 +176,7 @@ func (u *pairUser) EnterNumber(ctx context.Context, wrong int) (string, error) {
 }
 
 // GrantRights implements trust.SenderPrompt.
-func (u *pairUser) GrantRights(ctx context.Context) (trust.Rights, error) {
+func (u *pairUser) GrantRights(ctx context.Context) (trust.Grant, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.Terminal.GrantRights(ctx)

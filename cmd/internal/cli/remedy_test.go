@@ -2,7 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -33,7 +35,7 @@ func TestRemedies(t *testing.T) {
 		{fmt.Errorf("%w: %w", noModule, tbdev.ErrNotInstalled), "kernel-modules-extra"},
 		{tbdev.ErrNotSetUp, "sudo tbcam-view setup"},
 		{tbdev.ErrNoService, "connect the cable"},
-		{tbdev.ErrManyServices, "--service"},
+		{tbdev.ErrManyServices, "--stream NAME@PEER"},
 		{tbdev.ErrNoHopIDs, "tbcam-view setup"},
 		{tbdev.ErrAmbiguous, "--stream NAME@PEER"},
 		{tbdev.ErrName, "unix:PATH"},
@@ -69,6 +71,14 @@ func TestRemedies(t *testing.T) {
 		NewLog(&b, "tbcam", slog.LevelInfo).Warn("failed", "err", c.err)
 		if !strings.Contains(b.String(), c.text) {
 			t.Errorf("the log has %q, want %q in it", b.String(), c.text)
+		}
+	}
+	for want, err := range map[string]error{
+		"list cameras: the time is up": fmt.Errorf("list cameras: %w", context.DeadlineExceeded), "read: it ended": fmt.Errorf("read: %w", io.EOF),
+		"the other end was closed": io.EOF, "interrupted": context.Canceled, "read: it ended too early": fmt.Errorf("read: %w", io.ErrUnexpectedEOF),
+	} {
+		if got := Explain(err); got != want {
+			t.Errorf("%v is explained as %q, want %q", err, got, want)
 		}
 	}
 	if got := remedyOf(fmt.Errorf("anything")); got != "" {

@@ -2,5 +2,8 @@ package cli
 
 import "os"
 
-// Root returns a directory in front of /sys, /etc and so on, which only tests set.
-func Root() string { return os.Getenv(rootVariable) }
+// RootVariable names a directory in front of /sys, /etc and so on, for tests.
+const RootVariable = "TBCAM_ROOT"
+
+// Root returns that directory, "" but in tests.
+func Root() string { return os.Getenv(RootVariable) }

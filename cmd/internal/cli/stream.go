@@ -19,7 +19,7 @@ import (
 const DefaultStream = "tbcam"
 
 // StreamUsage describes --stream.
-const StreamUsage = "connection to the other computer: NAME or NAME@PEER of a USB4STREAM, the `PATH` of a device such as /dev/tbstream0, or unix:PATH"
+const StreamUsage = "connection to the other computer, a `STREAM`: NAME or NAME@PEER of a USB4STREAM, a device such as /dev/tbstream0, or unix:PATH"
 
 // SenderLink returns the sender's end of what --stream names.
 func SenderLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Link, error) {

@@ -29,6 +29,7 @@ type Terminal struct {
 	declined atomic.Bool // the user does not want to be asked again
 	// granted are what flags grant a viewer; nil: the user is asked.
 	granted *trust.Rights
+	once    bool // for one session only
 
 	mu     sync.Mutex
 	stated string // the last state that was reported
@@ -86,14 +87,14 @@ func (t *Terminal) EnterNumber(ctx context.Context, wrong int) (string, error) {
 }
 
 // GrantRights implements trust.SenderPrompt.
-func (t *Terminal) GrantRights(ctx context.Context) (trust.Rights, error) {
+func (t *Terminal) GrantRights(ctx context.Context) (trust.Grant, error) {
 	if t.granted != nil {
-		return *t.granted, nil
+		return trust.Grant{Rights: *t.granted, Once: t.once}, nil
 	}
 	rights := trust.DefaultRights()
 	answer, err := t.ask(ctx, "May it also set the camera's controls? [y/N] ")
 	rights.Control = isYes(answer)
-	return rights, err
+	return trust.Grant{Rights: rights, Once: t.once}, err
 }
 
 // grantFromFlags has GrantRights return what flags grant, if there are any.
@@ -126,6 +127,12 @@ func (t *Terminal) ConfirmSender(ctx context.Context, name string) (bool, error)
 		t.declined.Store(true)
 	}
 	return isYes(answer), err
+}
+
+// Confirm asks a question to which Enter alone means yes.
+func (t *Terminal) Confirm(ctx context.Context, question string) bool {
+	answer, err := t.ask(ctx, question+" [Y/n] ")
+	return err == nil && (answer == "" || isYes(answer))
 }
 
 func isYes(answer string) bool { return strings.HasPrefix(strings.ToLower(answer), "y") }

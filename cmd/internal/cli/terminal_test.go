@@ -41,11 +41,11 @@ func TestTerminal(t *testing.T) {
 				t.Errorf("got %q, %v, want %q", got, err, want)
 			}
 		}
-		if rights, err := terminal.GrantRights(ctx); rights.Control || err != nil {
-			t.Errorf("Enter grants %v, %v", rights, err)
+		if grant, err := terminal.GrantRights(ctx); grant.Rights.Control || err != nil {
+			t.Errorf("Enter grants %v, %v", grant, err)
 		}
-		if rights, err := terminal.GrantRights(ctx); !rights.Control || rights.Microphone || err != nil {
-			t.Errorf("Yes grants %v, %v", rights, err)
+		if grant, err := terminal.GrantRights(ctx); !grant.Rights.Control || grant.Rights.Microphone || grant.Once || err != nil {
+			t.Errorf("Yes grants %v, %v", grant, err)
 		}
 		terminal.ShowNumber(ctx, "012345")
 		if !strings.Contains(printed.String(), "012 345") {

@@ -25,7 +25,7 @@ func (t *TimeoutFlag) Register(f *pflag.FlagSet) {
 func (t *TimeoutFlag) Set(text string) error {
 	after, err := time.ParseDuration(text)
 	if err != nil || after <= 0 {
-		return errors.New("want a duration such as 5s")
+		return errors.New(wanted["duration"])
 	}
 	t.after = after
 	return nil

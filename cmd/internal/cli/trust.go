@@ -14,12 +14,16 @@ import (
 )
 
 // TrustFlags are the flags that decide which peers are served.
-type TrustFlags struct{ allowUnpaired bool }
+type TrustFlags struct{ allowUnpaired, unsealedFrames bool }
 
-// Register adds the flags. what says what an unpaired peer gets.
+// Register adds the flags. what is the help on --allow-unpaired: what an unpaired peer gets.
 func (t *TrustFlags) Register(f *pflag.FlagSet, what string) {
 	f.BoolVar(&t.allowUnpaired, "allow-unpaired", false, what)
+	f.BoolVar(&t.unsealedFrames, "no-seal-frames", false, "leave frames readable on the cable, for raw video at its full rate; controls stay sealed")
 }
+
+// UnsealedFrames reports whether frames go without a seal.
+func (t *TrustFlags) UnsealedFrames() bool { return t.unsealedFrames }
 
 // AllowUnpaired reports whether unpaired peers are served.
 func (t *TrustFlags) AllowUnpaired() bool { return t.allowUnpaired }
@@ -69,7 +73,11 @@ func RecordOutcome(store *trust.Store, log *slog.Logger, o trust.Outcome) {
 	}
 	events := []trust.Event{{Kind: trust.EventConnected, Role: o.Peer.Role, Peer: o.Peer.Name, Key: o.Peer.Key}}
 	if o.Paired {
-		events = append([]trust.Event{{Kind: trust.EventPaired, Role: o.Peer.Role, Peer: o.Peer.Name, Key: o.Peer.Key, Detail: "by its number"}}, events...)
+		detail := "by its number"
+		if o.Once {
+			detail = "by its number, for one session"
+		}
+		events = append([]trust.Event{{Kind: trust.EventPaired, Role: o.Peer.Role, Peer: o.Peer.Name, Key: o.Peer.Key, Detail: detail}}, events...)
 	}
 	var failed error
 	for _, e := range events {

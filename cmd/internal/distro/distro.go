@@ -95,6 +95,10 @@ func (h Host) Install(packages ...Package) string {
 	return h.family.install + strings.Join(names, " ")
 }
 
+// HasSources reports whether the distribution packages the sources of its kernels as
+// Debian does.
+func (h Host) HasSources() bool { return slices.Contains(h.family.ids, "debian") }
+
 // Rebuild returns the command that builds modules for the running kernel, once its
 // headers are there.
 func (h Host) Rebuild() string {

@@ -126,7 +126,7 @@ func (m Machine) globPaths(pattern string) []string {
 
 // checkModule looks at the driver.
 func (m Machine) checkModule() []Finding {
-	if !m.existsFile(moduleDir) {
+	if !m.LoadedLoopback() {
 		return append([]Finding{m.explainMissing()}, m.checkSignature()...)
 	}
 	version := m.readText(moduleDir + "/version")
@@ -158,7 +158,7 @@ func (m Machine) explainMissing() Finding {
 	kernel := m.readText("/proc/sys/kernel/osrelease")
 	host := distro.Detect(m.Root)
 	switch {
-	case strings.Contains(m.readText("/lib/modules/"+kernel+"/modules.dep"), "v4l2loopback.ko"):
+	case m.HasLoopback():
 		return Finding{Bad, "v4l2loopback is not loaded", v4l2node.LoadCommand}
 	case len(m.globPaths("/usr/src/v4l2loopback-*")) > 0:
 		return Finding{Bad, "v4l2loopback is not built for this kernel, " + kernel,
@@ -167,22 +167,31 @@ func (m Machine) explainMissing() Finding {
 	return Finding{Bad, "v4l2loopback is not installed", host.Install(distro.V4L2Loopback, distro.Headers) + " && " + v4l2node.LoadCommand}
 }
 
-// checkSignature notes Secure Boot, under which the kernel takes signed modules only.
-func (m Machine) checkSignature() []Finding {
+// KeyRemedy returns what has the kernel take modules of DKMS under Secure Boot, "" where
+// that is off.
+func (m Machine) KeyRemedy() string {
 	if b, _ := os.ReadFile(m.rootedPath(secureBoot)); len(b) != 5 || b[4] != 1 {
-		return nil
+		return ""
 	}
 	key := mokDKMS
 	if m.existsFile(mokUbuntu) {
 		key = mokUbuntu
 	}
-	return []Finding{{Hint, "Secure Boot is on: modules built by DKMS load only if their key is enrolled (else modprobe prints \"Key was rejected by service\")",
-		"sudo mokutil --import " + key + ", and confirm at the next boot"}}
+	return "sudo mokutil --import " + key + ", and confirm at the next boot"
+}
+
+// checkSignature notes Secure Boot, under which the kernel takes signed modules only.
+func (m Machine) checkSignature() []Finding {
+	remedy := m.KeyRemedy()
+	if remedy == "" {
+		return nil
+	}
+	return []Finding{{Hint, "Secure Boot is on: modules built by DKMS load only if their key is enrolled (else modprobe prints \"Key was rejected by service\")", remedy}}
 }
 
 // checkNodes looks at the virtual cameras. One that every application sees is enough.
 func (m Machine) checkNodes() []Finding {
-	if !m.existsFile(moduleDir) {
+	if !m.LoadedLoopback() {
 		return nil
 	}
 	nodes, err := m.Nodes()
@@ -228,14 +237,32 @@ func checkNode(n v4l2.LoopbackNode) Finding {
 	return Finding{Good, name + " is free; it becomes a camera when tbcam-view starts", ""}
 }
 
+// LoadedLoopback reports whether v4l2loopback is loaded.
+func (m Machine) LoadedLoopback() bool { return m.existsFile(moduleDir) }
+
+// HasLoopback reports whether v4l2loopback is installed for the running kernel.
+func (m Machine) HasLoopback() bool {
+	return strings.Contains(m.readText("/lib/modules/"+m.readText("/proc/sys/kernel/osrelease")+"/modules.dep"), "v4l2loopback.ko")
+}
+
+// BootsLoopback reports whether the host's owner has decided what becomes of v4l2loopback
+// at boot: it is loaded with options, or blacklisted.
+func (m Machine) BootsLoopback() bool {
+	loads := strings.Contains(m.readTexts("/etc/modules-load.d/*.conf")+m.readText("/etc/modules"), "v4l2loopback")
+	return m.BlacklistsLoopback() || loads && strings.Contains(m.readTexts("/etc/modprobe.d/*.conf"), "exclusive_caps=1")
+}
+
+// BlacklistsLoopback reports whether the owner does not want it loaded.
+func (m Machine) BlacklistsLoopback() bool {
+	return strings.Contains(m.readTexts("/etc/modprobe.d/*.conf"), "blacklist v4l2loopback")
+}
+
 // checkBoot looks at whether the driver comes back.
 func (m Machine) checkBoot() []Finding {
-	loads := strings.Contains(m.readTexts("/etc/modules-load.d/*.conf")+m.readText("/etc/modules"), "v4l2loopback")
-	options := m.readTexts("/etc/modprobe.d/*.conf")
 	switch {
-	case strings.Contains(options, "blacklist v4l2loopback"):
+	case m.BlacklistsLoopback():
 		return []Finding{{Hint, "v4l2loopback is blacklisted in /etc/modprobe.d: it is not loaded at boot", "grep -l v4l2loopback /etc/modprobe.d/*"}}
-	case loads && strings.Contains(options, "exclusive_caps=1"):
+	case m.BootsLoopback():
 		return []Finding{{Good, "v4l2loopback is loaded at boot, with exclusive_caps=1", ""}}
 	}
 	return []Finding{{Hint, "v4l2loopback is not loaded at boot with exclusive_caps=1",

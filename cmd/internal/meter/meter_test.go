@@ -73,3 +73,31 @@ func TestSummary(t *testing.T) {
 		t.Errorf("the object is %v, %v", back, err)
 	}
 }
+
+// TestSensibleDigits: JSON has no digits that mean nothing, and outcomes by their keys.
+func TestSensibleDigits(t *testing.T) {
+	s := Summary{
+		Program: "tbcam-view", State: NoSignal, Reason: "camera is unplugged", Mode: &Mode{"mjpeg", 640, 480, 30000.0 / 1001},
+		Report: Report{Figures: Figures{Seconds: 1.00049999, FPS: 29.9712345, MBps: 3.14159265, CPU: 12.3456, Latency: []Latency{{"total", 1.23456, 2, 3, 4}}}},
+		Clock:  &Clock{1.0000001, 0.01049}, Outcomes: Outcomes{{"lost on the link", 2}, {"no EOI", 1}},
+	}
+	var b strings.Builder
+	if err := s.JSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`"state":"no_signal","reason":"camera is unplugged"`, `"fps":29.97}`, `"seconds":1,`, `"fps":29.97,"mb_per_s":3.142,"cpu_percent":12.3,`,
+		`"p50_ms":1.235,`, `"clock":{"offset_ms":1,"uncertainty_ms":0.01}`, `"outcomes":{"lost_on_the_link":2,"no_eoi":1}`,
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%s lacks %s", b.String(), want)
+		}
+	}
+	var back Summary
+	if err := json.Unmarshal([]byte(b.String()), &back); err != nil || len(back.Outcomes) != 2 || back.Outcomes[0] != (Outcome{"lost on the link", 2}) {
+		t.Errorf("%v: %+v", err, back.Outcomes)
+	}
+	if s.Latency[0].P50 != 1.23456 {
+		t.Error("the figures themselves were rounded")
+	}
+}

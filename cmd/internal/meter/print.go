@@ -4,26 +4,51 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/tbcam/tbcam/capture"
 )
 
-// Outcome is what became of a number of frames.
-type Outcome struct {
-	Name  string `json:"outcome"`
-	Count uint64 `json:"frames"`
+// State is what a program does with its stream.
+type State string
+
+// States.
+const (
+	Waiting   State = "waiting"   // there is no peer
+	Connected State = "connected" // a peer is there, and nobody asks for frames
+	Streaming State = "streaming"
+	NoSignal  State = "no_signal" // frames are asked for and none come
+)
+
+// Mode is the mode of a camera.
+type Mode struct {
+	Format string  `json:"format"`
+	Width  int     `json:"width"`
+	Height int     `json:"height"`
+	FPS    float64 `json:"fps"`
+}
+
+// NewMode returns a camera's mode for a summary.
+func NewMode(m capture.Mode) *Mode {
+	return &Mode{Format: m.Pixel.String(), Width: m.Width, Height: m.Height, FPS: m.Rate.FPS()}
 }
 
 // Summary is what --stats prints.
 type Summary struct {
-	Program string `json:"program"`
-	Camera  string `json:"camera,omitempty"` // of tbcam-send, where it serves several
-	Counted string `json:"counted"`          // what happened to Report.Frames: sent, shown, received
+	Time    time.Time `json:"time"`
+	Program string    `json:"program"`
+	State   State     `json:"state"`
+	Reason  string    `json:"reason"`  // of a state without frames
+	Camera  string    `json:"camera"`  // that was used last, empty before
+	Mode    *Mode     `json:"mode"`    // of what flows, nil: nothing
+	Several bool      `json:"-"`       // the program serves several cameras
+	Counted string    `json:"counted"` // what happened to Report.Frames: sent, shown, received
 	Report
 	// Clock is how far the sender's times can be off, nil where there are none.
-	Clock    *Clock    `json:"clock,omitempty"`
-	Outcomes []Outcome `json:"outcomes"`
+	Clock    *Clock    `json:"clock"`
+	Outcomes Outcomes  `json:"outcomes"`
 	Recorder *Recorder `json:"recorder,omitempty"` // of tbcam-view --record
 }
 
@@ -34,17 +59,21 @@ type Clock struct {
 }
 
 // JSON writes the summary as one line.
-func (s Summary) JSON(w io.Writer) error { return json.NewEncoder(w).Encode(s) }
+func (s Summary) JSON(w io.Writer) error { return json.NewEncoder(w).Encode(s.round()) }
 
 // Line writes the summary as one line for a person.
 func (s Summary) Line(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%s: %d frames %s, %s\n", s.name(), s.Frames, s.Counted, s.describeNow())
+	state := ""
+	if s.State != Streaming {
+		state = strings.ReplaceAll(string(s.State), "_", " ") + ", "
+	}
+	_, err := fmt.Fprintf(w, "%s: %s%d frames %s, %s\n", s.name(), state, s.Frames, s.Counted, s.describeNow())
 	return err
 }
 
 // name returns what the summary is of.
 func (s Summary) name() string {
-	if s.Camera == "" {
+	if !s.Several || s.Camera == "" {
 		return s.Program
 	}
 	return s.Program + ", " + s.Camera

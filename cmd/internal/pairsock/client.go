@@ -145,9 +145,9 @@ func (c *client) ask(ctx context.Context, q question) (a answer, err error) {
 	case kindEnterNumber:
 		a.Text, err = c.user.EnterNumber(ctx, q.Wrong)
 	case kindGrantRights:
-		var rights trust.Rights
-		rights, err = c.user.GrantRights(ctx)
-		a.Rights = &rights
+		var grant trust.Grant
+		grant, err = c.user.GrantRights(ctx)
+		a.Grant = &grant
 	case kindConfirmSender:
 		a.Yes, err = c.user.ConfirmSender(ctx, q.Text)
 	default:

@@ -38,11 +38,11 @@ type question struct {
 
 // answer is what the pair command sends.
 type answer struct {
-	Number int           `json:"number"` // of the question
-	Text   string        `json:"text,omitempty"`
-	Rights *trust.Rights `json:"rights,omitempty"`
-	Yes    bool          `json:"yes,omitempty"`
-	Err    string        `json:"err,omitempty"` // why there is no answer
+	Number int          `json:"number"` // of the question
+	Text   string       `json:"text,omitempty"`
+	Grant  *trust.Grant `json:"grant,omitempty"`
+	Yes    bool         `json:"yes,omitempty"`
+	Err    string       `json:"err,omitempty"` // why there is no answer
 }
 
 // readMessages calls take with each message, until one of the two returns an error.

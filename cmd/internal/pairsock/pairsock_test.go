@@ -42,8 +42,8 @@ func (p *person) EnterNumber(ctx context.Context, wrong int) (string, error) {
 	return p.number + strings.Repeat("0", wrong), nil
 }
 
-func (p *person) GrantRights(context.Context) (trust.Rights, error) {
-	return trust.Rights{Cameras: []string{"C920"}, Control: true}, nil
+func (p *person) GrantRights(context.Context) (trust.Grant, error) {
+	return trust.Grant{Rights: trust.Rights{Cameras: []string{"C920"}, Control: true}, Once: true}, nil
 }
 
 func (p *person) ShowNumber(ctx context.Context, number string) {
@@ -105,8 +105,8 @@ func TestQuestionsAreAnswered(t *testing.T) {
 			t.Errorf("typed %q, %v", got, err)
 		}
 	}
-	if rights, err := prompt.GrantRights(ctx); err != nil || !rights.Control || rights.Cameras[0] != "C920" {
-		t.Errorf("granted %v, %v", rights, err)
+	if grant, err := prompt.GrantRights(ctx); err != nil || !grant.Once || !grant.Rights.Control || grant.Rights.Cameras[0] != "C920" {
+		t.Errorf("granted %v, %v", grant, err)
 	}
 	if yes, err := viewer.ConfirmSender(ctx, "laptop"); !yes || err != nil {
 		t.Errorf("confirmed %v, %v", yes, err)
@@ -144,8 +144,8 @@ func TestCancelledQuestion(t *testing.T) {
 		t.Errorf("a cancelled question: %v", err)
 	}
 	<-p.hidden
-	if rights, err := s.SenderPrompt().GrantRights(t.Context()); err != nil || !rights.Control {
-		t.Errorf("the next one: %v, %v", rights, err)
+	if grant, err := s.SenderPrompt().GrantRights(t.Context()); err != nil || !grant.Rights.Control {
+		t.Errorf("the next one: %v, %v", grant, err)
 	}
 	s.Close()
 	if err := <-done; !errors.Is(err, ErrLeft) {

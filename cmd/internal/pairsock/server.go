@@ -261,15 +261,15 @@ func (v *visitor) EnterNumber(ctx context.Context, wrong int) (string, error) {
 }
 
 // GrantRights implements trust.SenderPrompt.
-func (v *visitor) GrantRights(ctx context.Context) (trust.Rights, error) {
+func (v *visitor) GrantRights(ctx context.Context) (trust.Grant, error) {
 	a, err := v.ask(ctx, question{Kind: kindGrantRights})
-	if err == nil && a.Rights == nil {
+	if err == nil && a.Grant == nil {
 		err = errors.New("the pair command granted nothing")
 	}
 	if err != nil {
-		return trust.Rights{}, err
+		return trust.Grant{}, err
 	}
-	return *a.Rights, nil
+	return *a.Grant, nil
 }
 
 // ShowNumber implements trust.ViewerPrompt.

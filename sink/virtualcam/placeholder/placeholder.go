@@ -131,10 +131,16 @@ func cleanText(text string) string {
 	return strings.Map(shownRune, string(runes[:min(len(runes), maxRunes)]))
 }
 
+// hyphen is drawn for '-', whose glyph in the Go fonts is as wide as a minus.
+const hyphen = '\u00ad'
+
 // shownRune returns r if the font has it.
 func shownRune(r rune) rune {
-	if unicode.IsSpace(r) {
+	switch {
+	case unicode.IsSpace(r):
 		return ' '
+	case r == '-':
+		return hyphen
 	}
 	if i, err := typeface().GlyphIndex(nil, r); err != nil || i == 0 || !unicode.IsPrint(r) {
 		return '?'

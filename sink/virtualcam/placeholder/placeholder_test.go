@@ -11,7 +11,7 @@ import (
 	"github.com/tbcam/tbcam/fixtures/golden"
 )
 
-var text = []string{"No signal", "waiting for tbcam-send at /dev/tbstream0", "since 21:04:37"}
+var text = []string{"No signal", "waiting for tbcam-send", "since 21:04:37"}
 
 func formatOf(pixel capture.PixelFormat, width, height int) capture.Format {
 	return capture.Format{Pixel: pixel, Width: width, Height: height}

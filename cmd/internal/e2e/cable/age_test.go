@@ -3,10 +3,8 @@
 package cable
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os/exec"
 	"slices"
 	"strings"
@@ -21,7 +19,6 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
 	"github.com/tbcam/tbcam/fixtures/vm"
 	"github.com/tbcam/tbcam/transport"
-	"github.com/tbcam/tbcam/transport/tbdev"
 	"github.com/tbcam/tbcam/transport/trust"
 )
 
@@ -110,27 +107,17 @@ func strangerTrust(t *testing.T) func() trust.ViewerConfig {
 func ageOfOurs(t *testing.T, period time.Duration) []time.Duration {
 	s := theCable.send(t, "--allow-unpaired")
 	v := &slowViewer{period: period}
-	var pool capture.Pool
-	link := &tbdev.Link{Resolve: func() (string, error) { return theCable.viewer, nil }, Pause: tbdev.ViewerPause, Log: slog.New(slog.DiscardHandler)}
-	r := &transport.Receiver{Link: link, Pool: &pool, Log: link.Log, Trust: strangerTrust(t)}
+	r := newReceiver(t, strangerTrust(t))
 	stream, err := r.Open(v, transport.Policy{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	stream.Start(capture.Want{})
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
+	end := inBackground(t, r)
 	s.WaitText("camera is on")
 	time.Sleep(ageSpan)
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	end()
 	s.Stop(syscall.SIGINT)
-	if err := link.Close(); err != nil {
-		t.Error(err)
-	}
 	return v.ages
 }
 

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -39,14 +40,14 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
-// isolateState keeps the keys and peers of this user out of tests: what they pair is in a
-// temporary directory. A guest has a home of its own, which all its tests share.
+// isolateState keeps the keys, peers and configuration of this user out of tests: what they
+// pair is in a temporary directory. A guest has a home of its own, which all its tests share.
 func isolateState() (dir string, err error) {
 	if os.Getenv("TBCAM_VM") != "" {
 		return "", nil
 	}
 	if dir, err = os.MkdirTemp("", "tbcam-state-"); err == nil {
-		err = os.Setenv("XDG_STATE_HOME", dir)
+		err = errors.Join(os.Setenv("XDG_STATE_HOME", dir), os.Setenv("XDG_CONFIG_HOME", dir), os.Unsetenv("TBCAM_STREAM"))
 	}
 	return dir, err
 }

@@ -52,10 +52,7 @@ type StatLine struct {
 	Clock *struct {
 		Uncertainty float64 `json:"uncertainty_ms"`
 	}
-	Outcomes []struct {
-		Outcome string
-		Frames  int
-	}
+	Outcomes map[string]int
 }
 
 // ParseStats returns all statistics that the program has printed.

@@ -1,10 +1,12 @@
 package local
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,22 +19,27 @@ import (
 // camera. A viewer ends after some frames.
 const (
 	sendWrapper = `#!/bin/sh
-case $1 in list) exec "$BIN/tbcam-send" "$@" ;; esac
+case $1 in list | peers | log) exec "$BIN/tbcam-send" "$@" ;; esac
 exec "$BIN/tbcam-send" "$@" --camera=pattern --size=1280x720 --fps=5 "$STREAM"
 `
 	viewWrapper = `#!/bin/sh
 case $1 in
-repair) exec "$BIN/tbcam-view" "$@" ;;
+repair | peers) exec "$BIN/tbcam-view" "$@" ;;
 list | mode | control | controls) exec "$BIN/tbcam-view" "$@" --timeout=30s "$STREAM" ;;
 esac
 exec "$BIN/tbcam-view" "$@" --frames=3 "$STREAM"
+`
+	// sshWrapper runs a command as on another computer, which has a key of its own.
+	sshWrapper = `#!/bin/sh
+shift
+XDG_STATE_HOME="$PWD/other" exec "$@"
 `
 )
 
 // ourCommand matches a command of either program in a line of a block, after its
 // prompt, or set as code. The name alone is one in a block only.
 var (
-	inBlock = regexp.MustCompile(`^(?:\w+\$ +)?((?:sudo )?tbcam-(?:send|view)\b[^#]*)`)
+	inBlock = regexp.MustCompile(`^(?:\w+\$ +)?((?:sudo )?tbcam-(?:send|view)(?: [^#]*)?)(?:#.*)?$`)
 	inLine  = regexp.MustCompile("`((?:sudo )?tbcam-(?:send|view) [^`]*)`")
 )
 
@@ -70,7 +77,14 @@ var elsewhere = []struct{ command, test string }{
 	{`doctor`, "TestCallsDoctor"},
 	{`--virtual-camera`, "TestCallsFindANode"},
 	{`latency-test`, "TestLatencyTest"},
+	{` pair`, "TestPairAlone"},
+	{`--stream tbcam@`, "TestTwoHosts"},
+	{`--camera C920 --record`, "TestSeveralCameras"},
+	{`--camera infrared`, "TestSeveralCameras"},
 }
+
+// placeholders stand for what a reader fills in.
+var placeholders = strings.NewReplacer("FILE", "call.mkv", "NAME", "anna@desktop")
 
 // testOf returns the test of a command that runs elsewhere, "" of others.
 func testOf(command string) string {
@@ -82,11 +96,20 @@ func testOf(command string) string {
 	return ""
 }
 
-// TestDocumentedCommands runs the commands of README.md and of the pages on calls, the
-// window and statistics.
+// documentedPages returns all pages, but for the one whose commands TestRecordingDocs runs.
+func documentedPages(t *testing.T) []string {
+	t.Helper()
+	pages, err := fs.Glob(os.DirFS("../../../.."), "docs/*.md")
+	if err != nil || len(pages) < 10 {
+		t.Fatalf("%v: %q", err, pages)
+	}
+	return append([]string{"README.md", "docs/usage.md"}, slices.DeleteFunc(pages, func(p string) bool { return p == "docs/recording.md" })...)
+}
+
+// TestDocumentedCommands runs the commands of all pages.
 func TestDocumentedCommands(t *testing.T) {
-	commands := ourCommands(t, "README.md", "docs/calls.md", "docs/window.md", "docs/statistics.md")
-	if len(commands) < 20 {
+	commands := ourCommands(t, documentedPages(t)...)
+	if len(commands) < 40 {
 		t.Fatalf("only %d commands are found: %q", len(commands), commands)
 	}
 	d := newDocumentedRuns(t)
@@ -96,7 +119,7 @@ func TestDocumentedCommands(t *testing.T) {
 		switch test := testOf(command); {
 		case test != "":
 			wantTest(t, test)
-		case strings.HasPrefix(command, "tbcam-send") && !strings.Contains(command, "list"):
+		case command == "tbcam-send" || strings.HasPrefix(command, "tbcam-send -"):
 			d.runSender(command)
 		default:
 			d.run(command)
@@ -123,7 +146,7 @@ type documentedRuns struct {
 func newDocumentedRuns(t *testing.T) *documentedRuns {
 	t.Helper()
 	tools, dir := t.TempDir(), t.TempDir()
-	for name, text := range map[string]string{"tbcam-send": sendWrapper, "tbcam-view": viewWrapper} {
+	for name, text := range map[string]string{"tbcam-send": sendWrapper, "tbcam-view": viewWrapper, "ssh": sshWrapper} {
 		if err := os.WriteFile(filepath.Join(tools, name), []byte(text), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -131,14 +154,14 @@ func newDocumentedRuns(t *testing.T) *documentedRuns {
 	flag, _ := harness.NewSocket(t)
 	return &documentedRuns{t: t, dir: dir, settings: []string{
 		"BIN=" + harness.Bin, "STREAM=" + flag, "DISPLAY=" + xvfb.Start(t).Name, "PATH=" + tools + ":" + os.Getenv("PATH"),
-		"XDG_CONFIG_HOME=" + dir, "XDG_RUNTIME_DIR=" + dir,
+		"XDG_CONFIG_HOME=" + dir, "XDG_RUNTIME_DIR=" + dir, "XDG_STATE_HOME=" + dir,
 	}}
 }
 
 // start starts a command; what only some cameras have is omitted.
 func (d *documentedRuns) start(command string) *harness.Program {
 	d.t.Helper()
-	command = strings.ReplaceAll(command, ` auto_exposure="Manual Mode"`, "")
+	command = placeholders.Replace(strings.ReplaceAll(command, ` auto_exposure="Manual Mode"`, ""))
 	p := harness.Prepare(d.t, "tbcam-view")
 	p.Path, p.Args = "/bin/sh", []string{"sh", "-c", "exec " + command}
 	p.Dir, p.Env = d.dir, harness.Environ(d.settings...)
@@ -146,11 +169,15 @@ func (d *documentedRuns) start(command string) *harness.Program {
 	return p
 }
 
-// run runs a command, beside a viewer where it is about one that runs.
+// run runs a command, beside a viewer where it is about one that runs, and with a paired
+// computer where it is about that.
 func (d *documentedRuns) run(command string) {
 	d.t.Helper()
+	if strings.Contains(command, "peers grant") || strings.Contains(command, "peers forget") {
+		d.start(`sh -c 'tbcam-send peers add "$(XDG_STATE_HOME=$PWD/anna tbcam-view peers self)" anna@desktop'`).WaitExit() // it may be there
+	}
 	if strings.HasPrefix(command, "tbcam-view mode") {
-		v := d.start(`"$BIN/tbcam-view" --record=beside.mkv "$STREAM"`)
+		v := d.start(`"$BIN/tbcam-view" --record=beside.mkv --force "$STREAM"`)
 		v.WaitText("camera is on")
 		defer v.Stop(syscall.SIGINT)
 	}

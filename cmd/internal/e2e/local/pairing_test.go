@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -20,7 +19,7 @@ type hosts struct {
 	*testing.T
 	sender, viewer             string // ends of the cable
 	senderState, viewerState   string
-	senderScreen, viewerScreen *screen // nil: the program has no terminal
+	senderScreen, viewerScreen *harness.Screen // nil: the program has no terminal
 }
 
 func newHosts(t *testing.T) *hosts {
@@ -43,12 +42,12 @@ func (h *hosts) run(state, program string, args ...string) string {
 func (h *hosts) start(file, frames string) (sender, viewer *harness.Program) {
 	viewer = harness.Prepare(h.T, "tbcam-view", "--stream="+h.viewer, "--record="+file, "--frames="+frames)
 	viewer.Env = append(viewer.Env, "XDG_STATE_HOME="+h.viewerState)
-	h.viewerScreen.connect(viewer)
+	h.viewerScreen.Connect(viewer)
 	viewer.Launch()
 	args := append(harness.SmallPattern[:len(harness.SmallPattern):len(harness.SmallPattern)], "--stream="+h.sender)
 	sender = harness.Prepare(h.T, "tbcam-send", args...)
 	sender.Env = append(sender.Env, "XDG_STATE_HOME="+h.senderState)
-	h.senderScreen.connect(sender)
+	h.senderScreen.Connect(sender)
 	sender.Launch()
 	return sender, viewer
 }
@@ -89,94 +88,27 @@ func (h *hosts) view(file, frames string) *harness.Program {
 	return harness.Start(h.T, []string{"XDG_STATE_HOME=" + h.viewerState}, "tbcam-view", "--stream="+h.viewer, "--record="+file, "--frames="+frames)
 }
 
-// screen is a terminal with a person in front of it.
-type screen struct {
-	file *os.File // the person's end
-	path string   // the program's end
-
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func newScreen(t *testing.T) *screen {
-	t.Helper()
-	ours, theirs, _ := pty.Pair(t)
-	file, err := os.OpenFile(ours, os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &screen{file: file, path: theirs}
-	go func() { _, _ = io.Copy(s, file) }()
-	t.Cleanup(func() { file.Close() })
-	return s
-}
-
-// Write takes what the program prints.
-func (s *screen) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(p)
-}
-
-// find returns what a pattern captures of what was printed, "" if it is not there.
-func (s *screen) find(pattern string) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found := regexp.MustCompile(pattern).FindStringSubmatch(s.text.String())
-	if found == nil {
-		return ""
-	}
-	return found[len(found)-1]
-}
-
-// await waits until a pattern was printed, and returns what it captures.
-func (s *screen) await(t *testing.T, pattern string) string {
-	t.Helper()
-	harness.WaitUntil(t, pattern, func() bool { return s.find(pattern) != "" })
-	return s.find(pattern)
-}
-
-// answer types a line.
-func (s *screen) answer(t *testing.T, line string) {
-	t.Helper()
-	if _, err := s.file.WriteString(line + "\n"); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// connect makes it the terminal of a program.
-func (s *screen) connect(p *harness.Program) {
-	if s == nil {
-		return
-	}
-	file, err := os.OpenFile(s.path, os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		panic(err)
-	}
-	p.Stdin, p.Stderr = file, file
-}
-
 // TestPairingInTerminals: the first session asks for the six digits that the viewer shows, the next one
 // for nothing.
 func TestPairingInTerminals(t *testing.T) {
 	t.Parallel()
 	h := newHosts(t)
-	h.senderScreen, h.viewerScreen = newScreen(t), newScreen(t)
+	h.senderScreen, h.viewerScreen = harness.NewScreen(t), harness.NewScreen(t)
 	file := filepath.Join(t.TempDir(), "a.mkv")
 	_, viewer := h.start(file, "20")
-	number := h.viewerScreen.await(t, `on the camera's host: (\d{3} \d{3})`)
-	h.senderScreen.await(t, `(Type the six digits)`)
+	number := h.viewerScreen.Await(t, `on the camera's host: (\d{3} \d{3})`)
+	h.senderScreen.Await(t, `(Type the six digits)`)
 	wrong := "000000"
 	if number == "000 000" {
 		wrong = "000001"
 	}
-	h.senderScreen.answer(t, wrong)
-	h.senderScreen.await(t, `(another number)`)
-	h.senderScreen.answer(t, number)
-	h.senderScreen.await(t, `(set the camera's controls)`)
-	h.senderScreen.answer(t, "y")
-	h.viewerScreen.await(t, `(Did tbcam-send accept it)`)
-	h.viewerScreen.answer(t, "y")
+	h.senderScreen.Answer(t, wrong)
+	h.senderScreen.Await(t, `(another number)`)
+	h.senderScreen.Answer(t, number)
+	h.senderScreen.Await(t, `(set the camera's controls)`)
+	h.senderScreen.Answer(t, "y")
+	h.viewerScreen.Await(t, `(Did tbcam-send accept it)`)
+	h.viewerScreen.Answer(t, "y")
 	if code := viewer.WaitExit(); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
@@ -190,23 +122,23 @@ func TestPairingInTerminals(t *testing.T) {
 }
 
 // pair runs the pair command of a host in a terminal.
-func (h *hosts) pair(state, program string, args ...string) (*screen, *harness.Program) {
-	s := newScreen(h.T)
+func (h *hosts) pair(state, program string, args ...string) (*harness.Screen, *harness.Program) {
+	s := harness.NewScreen(h.T)
 	p := harness.Prepare(h.T, program, append([]string{"pair"}, args...)...)
 	p.Env = append(p.Env, "XDG_STATE_HOME="+state)
-	s.connect(p)
+	s.Connect(p)
 	p.Launch()
 	return s, p
 }
 
 // pairByNumber has two pair commands pair, by the number that the viewer's shows.
-func (h *hosts) pairByNumber(sender, viewer *screen, commands ...*harness.Program) {
+func (h *hosts) pairByNumber(sender, viewer *harness.Screen, commands ...*harness.Program) {
 	h.Helper()
-	number := viewer.await(h.T, `on the camera's host: (\d{3} \d{3})`)
-	sender.await(h.T, `(Type the six digits)`)
-	sender.answer(h.T, number)
-	viewer.await(h.T, `(Did tbcam-send accept it)`)
-	viewer.answer(h.T, "y")
+	number := viewer.Await(h.T, `on the camera's host: (\d{3} \d{3})`)
+	sender.Await(h.T, `(Type the six digits)`)
+	sender.Answer(h.T, number)
+	viewer.Await(h.T, `(Did tbcam-send accept it)`)
+	viewer.Answer(h.T, "y")
 	for _, p := range commands {
 		if code := p.WaitExit(); code != 0 || !strings.HasPrefix(p.Out.String(), "paired with ") {
 			h.Errorf("%v: exit code %d, %q", p.Args, code, p.Out.String())
@@ -230,6 +162,33 @@ func TestPairReachesServices(t *testing.T) {
 	}
 	if peers := h.run(h.senderState, "tbcam-send", "peers"); !strings.HasSuffix(peers, "all cameras, control") {
 		t.Errorf("paired are %q", peers)
+	}
+}
+
+// TestPairOnce: a viewer that is paired once has the camera for one session, and neither end
+// keeps the other; where no program runs there is no session.
+func TestPairOnce(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	alone, alonePair := h.pair(h.senderState, "tbcam-send", "--once")
+	if code := alonePair.WaitExit(); code != 1 || alone.Await(t, `(start it first)`) == "" {
+		t.Errorf("exit code %d without a program", code)
+	}
+	sender, viewer := h.start(filepath.Join(t.TempDir(), "a.mkv"), "20")
+	harness.WaitUntil(t, "a refusal", func() bool { return strings.Contains(sender.Err.String(), "tbcam-send pair") })
+	senderScreen, senderPair := h.pair(h.senderState, "tbcam-send", "--once", "--control=false")
+	viewerScreen, viewerPair := h.pair(h.viewerState, "tbcam-view")
+	h.pairByNumber(senderScreen, viewerScreen, senderPair, viewerPair)
+	if code := viewer.WaitExit(); code != 0 {
+		t.Errorf("exit code %d of the viewer that was paired", code)
+	}
+	for program, state := range map[string]string{"tbcam-send": h.senderState, "tbcam-view": h.viewerState} {
+		if peers := h.run(state, program, "peers"); peers != "" {
+			t.Errorf("%s keeps %q", program, peers)
+		}
+	}
+	if log := h.run(h.senderState, "tbcam-send", "log"); !strings.Contains(log, "for one session") {
+		t.Errorf("the audit log is %q", log)
 	}
 }
 
@@ -257,8 +216,8 @@ func TestPairIsRefused(t *testing.T) {
 	harness.WaitUntil(t, "a refusal", func() bool { return strings.Contains(sender.Err.String(), "tbcam-send pair") })
 	senderScreen, senderPair := h.pair(h.senderState, "tbcam-send")
 	_, _ = h.pair(h.viewerState, "tbcam-view")
-	senderScreen.await(t, `(Type the six digits)`)
-	senderScreen.answer(t, "")
+	senderScreen.Await(t, `(Type the six digits)`)
+	senderScreen.Answer(t, "")
 	if code := senderPair.WaitExit(); code != 1 {
 		t.Errorf("exit code %d", code)
 	}
@@ -281,18 +240,18 @@ func TestPairingByTheWindow(t *testing.T) {
 	t.Parallel()
 	h := newHosts(t)
 	display := xvfb.Start(t)
-	h.viewerScreen = newScreen(t)
+	h.viewerScreen = harness.NewScreen(t)
 	viewer := harness.Prepare(t, "tbcam-view", "--stream="+h.viewer, "--window", "--frames=20")
 	viewer.Env = append(viewer.Env, "XDG_STATE_HOME="+h.viewerState, "DISPLAY="+display.Name)
-	h.viewerScreen.connect(viewer)
+	h.viewerScreen.Connect(viewer)
 	viewer.Launch()
 	service := harness.Start(t, []string{"XDG_STATE_HOME=" + h.senderState}, "tbcam-send", append(harness.SmallPattern[:len(harness.SmallPattern):len(harness.SmallPattern)], "--stream="+h.sender)...)
 	harness.WaitUntil(t, "a refusal", func() bool { return strings.Contains(service.Err.String(), "tbcam-send pair") })
 	senderScreen, senderPair := h.pair(h.senderState, "tbcam-send", "--control=false")
-	number := h.viewerScreen.await(t, `on the camera's host: (\d{3} \d{3})`)
-	senderScreen.await(t, `(Type the six digits)`)
-	senderScreen.answer(t, number)
-	h.viewerScreen.await(t, `(Did tbcam-send accept it)`)
+	number := h.viewerScreen.Await(t, `on the camera's host: (\d{3} \d{3})`)
+	senderScreen.Await(t, `(Type the six digits)`)
+	senderScreen.Answer(t, number)
+	h.viewerScreen.Await(t, `(Did tbcam-send accept it)`)
 	display.Xdotool(t, "key", "p")
 	for _, p := range []*harness.Program{senderPair, viewer} {
 		if code := p.WaitExit(); code != 0 {
@@ -377,5 +336,55 @@ func TestDoctorExaminesKeys(t *testing.T) {
 	}
 	if text := doctor(); !strings.Contains(text, "WRONG senders at devices are refused: open "+file) || !strings.Contains(text, "-> run: chmod go-rwx "+file) {
 		t.Errorf("it finds\n%s", text)
+	}
+}
+
+// shown replaces what README.md shows as an example by what it stands for here.
+var shown = strings.NewReplacer(
+	`482 913`, `\d{3} \d{3}`, `482913`, ``, `"anna@laptop"`, `"[^"]+"`, `on laptop`, `on \S+`, `on desktop`, `on \S+`,
+	`Integrated Camera`, `Test pattern`, `/dev/video0`, `pattern`, `mjpeg 1280x720 30 fps`, `\S+ 320x240 30 fps`, `stream: tbcam\)`, `stream: \S+\)`,
+	`\[y/N\] y`, `\[y/N\] `, `\[y/N\] n`, `\[y/N\] `,
+)
+
+// printedAt returns patterns of the lines that README.md shows behind a prompt.
+func printedAt(t *testing.T, prompt string) (patterns []string) {
+	t.Helper()
+	page, err := os.ReadFile("../../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(page), "\n"+prompt+"\n")
+	lines, _, ends := strings.Cut(after, "\n\n")
+	lines, _, _ = strings.Cut(lines, "\n```")
+	if !found || !ends {
+		t.Fatalf("README.md has no lines behind %q", prompt)
+	}
+	for _, line := range strings.Split(lines, "\n") {
+		patterns = append(patterns, "("+shown.Replace(regexp.QuoteMeta(line))+")")
+	}
+	return patterns
+}
+
+// TestFirstMinute: two computers that meet for the first time print what README.md shows.
+func TestFirstMinute(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	h.senderScreen, h.viewerScreen = harness.NewScreen(t), harness.NewScreen(t)
+	_, viewer := h.start(filepath.Join(t.TempDir(), "a.mkv"), "60")
+	h.senderScreen.Await(t, `(Type the six digits)`)
+	h.senderScreen.Answer(t, h.viewerScreen.Await(t, `on the camera's host: (\d{3} \d{3})`))
+	h.senderScreen.Await(t, `(set the camera's controls)`)
+	h.senderScreen.Answer(t, "n")
+	h.viewerScreen.Await(t, `(Did tbcam-send accept it)`)
+	h.viewerScreen.Answer(t, "y")
+	if code := viewer.WaitExit(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	for prompt, s := range map[string]*harness.Screen{"desktop$ tbcam-view": h.viewerScreen, "laptop$ tbcam-send": h.senderScreen} {
+		for _, pattern := range printedAt(t, prompt) {
+			if s.Find(pattern) == "" {
+				t.Errorf("%s does not print %s, but:\n%s", prompt, pattern, s.Text())
+			}
+		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tbcam/tbcam/capture/pattern"
 	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
+	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/fixtures/golden"
 	"github.com/tbcam/tbcam/fixtures/xvfb"
 )
@@ -75,20 +76,12 @@ func (w *watched) child(t *testing.T) (pid int) {
 func (w *watched) outcome(name string) int {
 	lines := strings.Split(strings.TrimSpace(w.Out.String()), "\n")
 	var s struct {
-		Outcomes []struct {
-			Outcome string
-			Frames  int
-		}
+		Outcomes map[string]int
 	}
 	if json.Unmarshal([]byte(lines[len(lines)-1]), &s) != nil {
 		return 0
 	}
-	for _, f := range s.Outcomes {
-		if f.Outcome == name {
-			return f.Frames
-		}
-	}
-	return 0
+	return s.Outcomes[meter.Outcome{Name: name}.Key()]
 }
 
 // recordsOn waits until some more frames were recorded, and checks that none

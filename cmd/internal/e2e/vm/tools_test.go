@@ -22,6 +22,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/capture/pattern"
 	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
+	"github.com/tbcam/tbcam/cmd/internal/meter"
 )
 
 // The frames of vivid here: its smallest, at a rate that an emulated machine
@@ -208,16 +209,11 @@ func (r recording) times(t *testing.T) []int64 {
 func outcome(p *harness.Program, name string) int {
 	lines := strings.Split(strings.TrimSpace(p.Out.String()), "\n")
 	var s struct {
-		Outcomes []struct {
-			Outcome string
-			Frames  int
-		}
+		Outcomes map[string]int
 	}
 	_ = json.Unmarshal([]byte(lines[len(lines)-1]), &s)
-	for _, f := range s.Outcomes {
-		if f.Outcome == name {
-			return f.Frames
-		}
+	if n, ok := s.Outcomes[meter.Outcome{Name: name}.Key()]; ok {
+		return n
 	}
 	return -1
 }

@@ -104,12 +104,12 @@ func (n *notifier) notify(uses []Use) error {
 	var lines []string
 	for _, u := range uses {
 		// Names are texts of peers and makers, and the body may be markup.
-		lines = append(lines, html.EscapeString(fmt.Sprintf("%s: %s, since %s", u.Device, u.Peer, u.Since.Local().Format(time.Kitchen))))
+		lines = append(lines, html.EscapeString(fmt.Sprintf("%s%s: %s, since %s", u.kind(), u.Device, u.Peer, u.Since.Local().Format(time.Kitchen))))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
 	call := n.object().CallWithContext(ctx, busName+".Notify", 0,
-		"tbcam", n.id, "camera-web", peersOf(uses)+" sees or hears you", strings.Join(lines, "\n"),
+		"tbcam", n.id, "camera-web", headline(uses), strings.Join(lines, "\n"),
 		[]string{actionStop, "Stop", actionForget, "Forget this computer"},
 		map[string]dbus.Variant{
 			"urgency":  dbus.MakeVariant(urgencyCritical),

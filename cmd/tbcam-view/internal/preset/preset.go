@@ -103,26 +103,36 @@ func Load(name string) (Preset, error) {
 	}
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Preset{}, fmt.Errorf("load preset: there is no %s; %s", file, nameOthers(filepath.Dir(file)))
+		return Preset{}, fmt.Errorf("load preset: there is no %s; %s", file, nameOthers())
 	}
 	if err != nil {
 		return Preset{}, fmt.Errorf("load preset: %w", err)
 	}
 	var p Preset
 	if err := json.Unmarshal(text, &p); err != nil {
-		return Preset{}, fmt.Errorf("load preset %s: %w", file, err)
+		return Preset{}, fmt.Errorf("load preset %s: it is not a preset in JSON; remove it, and save it again", file)
 	}
 	return p, nil
 }
 
 // nameOthers names the presets that there are.
-func nameOthers(dir string) string {
-	files, _ := filepath.Glob(filepath.Join(dir, "*.json"))
-	if len(files) == 0 {
+func nameOthers() string {
+	names := List()
+	if len(names) == 0 {
 		return "save one with tbcam-view control --save NAME"
 	}
-	for i, f := range files {
-		files[i] = strings.TrimSuffix(filepath.Base(f), ".json")
+	return "there are " + strings.Join(names, ", ")
+}
+
+// List returns the names of the presets that there are.
+func List() (names []string) {
+	path, err := presetPath("*")
+	if err != nil {
+		return nil // there is no place for any
 	}
-	return "there are " + strings.Join(files, ", ")
+	files, _ := filepath.Glob(path)
+	for _, f := range files {
+		names = append(names, strings.TrimSuffix(filepath.Base(f), ".json"))
+	}
+	return names
 }

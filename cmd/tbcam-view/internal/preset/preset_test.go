@@ -72,5 +72,5 @@ func TestLoadFails(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "tbcam", "presets", "bad.json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	wantError("bad", "unexpected end")
+	wantError("bad", "not a preset in JSON")
 }

@@ -3,6 +3,7 @@ package paint
 import (
 	"image"
 	"image/color"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -123,4 +124,31 @@ func TestFill(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestContrast: all text can be read, also on a white frame behind the box and on a button:
+// 4.5:1 and more (WCAG 2.1, 1.4.3).
+func TestContrast(t *testing.T) {
+	back := color.RGBA{A: 255}
+	for i, c := range []*uint8{&back.R, &back.G, &back.B} {
+		*c = []uint8{Back.R, Back.G, Back.B}[i] + 255 - Back.A
+	}
+	for name, ground := range map[string]color.RGBA{"box": back, "button": Raised} {
+		for what, ink := range map[string]color.RGBA{"bright": Bright, "text": Text, "muted": Muted, "disabled": Dim, "keys": Accent} {
+			if ratio := (luminance(ink) + 0.05) / (luminance(ground) + 0.05); ratio < 4.5 {
+				t.Errorf("%s on a %s: %.2f", what, name, ratio)
+			}
+		}
+	}
+}
+
+// luminance is the relative luminance of sRGB (WCAG 2.1).
+func luminance(c color.RGBA) float64 {
+	linear := func(v uint8) float64 {
+		if x := float64(v) / 255; x > 0.04045 {
+			return math.Pow((x+0.055)/1.055, 2.4)
+		}
+		return float64(v) / 255 / 12.92
+	}
+	return 0.2126*linear(c.R) + 0.7152*linear(c.G) + 0.0722*linear(c.B)
 }

@@ -13,6 +13,9 @@ type Sprite struct {
 	At    image.Point
 }
 
+// Place returns where the sprite is on the screen.
+func (s Sprite) Place() image.Rectangle { return s.Image.Rect.Sub(s.Image.Rect.Min).Add(s.At) }
+
 // Fit returns an image, or a smaller one of the same shape where it does not fit into a
 // size.
 func Fit(m *image.RGBA, size image.Point) *image.RGBA {
