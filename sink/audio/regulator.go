@@ -11,6 +11,8 @@ import (
 const (
 	marginStep = 5 * time.Millisecond // after an underrun
 	marginMost = 100 * time.Millisecond
+	// maxRate bounds the rate a little below that of a recording: so a tone stays within 0.5 %.
+	maxRate = 0.0045
 	// marginFade is by how much it shrinks with each block: a millisecond a minute.
 	marginFade = time.Millisecond * capture.AudioPeriod / time.Minute
 )
@@ -58,7 +60,8 @@ func (r *Regulator) Adjust(l Level) (rate float64, margin int) {
 		r.pace.smooth = 0 // it begins at the target
 		return 1 + r.pace.drift, margin
 	}
-	return 1 + r.pace.adjust(capture.AudioDuration(l.fill()-int64(l.Target))), margin
+	rate = r.pace.adjust(capture.AudioDuration(l.fill() - int64(l.Target)))
+	return 1 + min(max(rate, -maxRate), maxRate), margin
 }
 
 // Latency returns how long a sample that has just come waits until it is played.

@@ -135,7 +135,7 @@ func TestRegulatorBounds(t *testing.T) {
 	for _, waiting := range []int{0, 1 << 30, -1 << 30, 96000, 0} {
 		for range 3000 {
 			level := Level{Waiting: waiting, Cycle: 256, Since: time.Hour, Target: 992}
-			if rate, _ := r.Adjust(level); math.Abs(rate-1) > maxAdjust+1e-9 {
+			if rate, _ := r.Adjust(level); math.Abs(rate-1) > maxRate+1e-9 {
 				t.Fatalf("the rate is %v", rate)
 			}
 		}

@@ -267,17 +267,6 @@ func (m *Microphone) Stats() Stats {
 	}
 }
 
-// Report implements sink.Reporter.
-func (m *Microphone) Report() []sink.Outcome {
-	s := m.Stats()
-	return []sink.Outcome{
-		{Name: m.o.Name + ": blocks lost", Count: s.Lost},
-		{Name: m.o.Name + ": underruns", Count: s.Underruns},
-		{Name: m.o.Name + ": samples of silence", Count: s.Silence},
-		{Name: m.o.Name + ": samples dropped", Count: s.Dropped},
-	}
-}
-
 // Close gives the node up. It is called once, after Start and the last Present.
 func (m *Microphone) Close() error {
 	close(m.closing)

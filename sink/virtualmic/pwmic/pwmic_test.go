@@ -113,16 +113,23 @@ func hear(t *testing.T, when string, seconds int, by *listening.Recorder) listen
 	return heard
 }
 
-// wantCounted checks that each gap in what parecord hears was counted. GStreamer drops
-// samples itself on a busy machine.
-func wantCounted(t *testing.T, m *virtualmic.Microphone, when string, by *listening.Recorder) {
+// wantCounted checks that each gap in what parecord hears was counted. On a busy machine an
+// application misses cycles of the sound server, which nobody counts: so one recording of
+// three counts. GStreamer then drops samples itself.
+func wantCounted(t *testing.T, m *virtualmic.Microphone, when string, begin func() *listening.Recorder) {
 	t.Helper()
-	heard := hear(t, when, 4, by)
-	s := m.Stats()
-	t.Logf("%s: %+v; %+v", when, heard, s)
-	if err := heard.CheckGaps(s.Dropped, s.Silence); err != nil {
-		t.Errorf("%s: %v", when, err)
+	var err error
+	for range 3 {
+		r := begin()
+		heard := hear(t, when, 4, r)
+		s := m.Stats()
+		t.Logf("%s: %+v; %+v", when, heard, s)
+		if err = heard.CheckGaps(s.Dropped, s.Silence); err == nil {
+			return
+		}
+		r.Kill()
 	}
+	t.Errorf("%s: %v", when, err)
 }
 
 // TestApplicationsListen: parecord and GStreamer hear the tone, and each gap was counted.
@@ -137,8 +144,9 @@ func TestApplicationsListen(t *testing.T) {
 	if m.Listens() {
 		t.Error("it is needed before anybody listens")
 	}
-	a, b := parecord(t, s, Name), gstreamer(t, s)
-	wantCounted(t, m, "in parecord", a)
+	var a *listening.Recorder
+	b := gstreamer(t, s)
+	wantCounted(t, m, "in parecord", func() *listening.Recorder { a = parecord(t, s, Name); return a })
 	hear(t, "in GStreamer", 4, b)
 	a.Kill()
 	time.Sleep(200 * time.Millisecond)
@@ -177,8 +185,8 @@ func TestRestarts(t *testing.T) {
 		if name == pwsession.PipeWire {
 			s.Run(pwsession.Pulse)
 		}
-		r := parecordAgain(t, s)
-		wantCounted(t, m, "after a restart of "+name, r)
+		var r *listening.Recorder
+		wantCounted(t, m, "after a restart of "+name, func() *listening.Recorder { r = parecordAgain(t, s); return r })
 		r.Kill()
 	}
 }
@@ -200,7 +208,7 @@ func TestSpeaker(t *testing.T) {
 	s := pwsession.Start(t, pwsession.Options{PipeWire: slowCycles + nullSink, Services: []string{pwsession.Pulse}})
 	s.Enter(t)
 	m := play(t, Speaker{}, false)
-	wantCounted(t, m, "at the loudspeaker", parecord(t, s, "speaker.monitor"))
+	wantCounted(t, m, "at the loudspeaker", func() *listening.Recorder { return parecord(t, s, "speaker.monitor") })
 }
 
 // TestNoPipeWire: without PipeWire, the error says so and nothing is left.
