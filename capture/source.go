@@ -3,6 +3,7 @@ package capture
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -156,6 +157,11 @@ type Device struct {
 	Test     bool `json:"test,omitempty"`     // shows a test pattern
 	Infrared bool `json:"infrared,omitempty"` // sees infrared or depth, no colour
 	Screen   bool `json:"screen,omitempty"`   // shows what is on a screen
+}
+
+// OfKind returns the devices of a kind.
+func OfKind(devices []Device, kind Kind) []Device {
+	return slices.DeleteFunc(slices.Clone(devices), func(d Device) bool { return d.Kind != kind })
 }
 
 // Input is a connector of a grabber.

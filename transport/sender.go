@@ -118,7 +118,7 @@ func (s *Sender) programName() string { return cmp.Or(s.Program, "sender") }
 // describeSelf describes this end to the viewer.
 func (ss *senderSession) describeSelf() Peer {
 	s := ss.sender
-	p := ownPeer(s.programName(), s.Version, ss.guard.features(FeatureControls, FeatureAudio)...)
+	p := ownPeer(s.programName(), s.Version, ss.guard.features(FeatureControls, FeatureAudio, FeatureProbe)...)
 	p.Host = cmp.Or(s.Host, p.Host)
 	return p
 }
@@ -145,6 +145,7 @@ type senderSession struct {
 	schedule scheduler
 
 	ping    atomic.Pointer[wire.Clock] // the last one that was read
+	probed  atomic.Pointer[probeAsked] // nil: no padding is asked for
 	lists   chan struct{}              // the viewer asks for the cameras
 	cameras atomic.Pointer[[][]byte]   // a list for the writer to begin with
 
@@ -296,9 +297,12 @@ func (ss *senderSession) admitPeer(outcome trust.Outcome) error {
 }
 
 func (ss *senderSession) handlePing(payload []byte) error {
-	sent, err := wire.ParsePing(payload)
+	sent, padding, err := wire.ParseProbe(payload)
 	if err != nil {
 		return fmt.Errorf("read ping: %w", err)
+	}
+	if padding > 0 && ss.guard.admitsPeer() { // strangers make this end write nothing
+		ss.probed.Store(&probeAsked{sent, padding})
 	}
 	first := ss.ping.Swap(&wire.Clock{Ping: sent, Received: ss.monotonicNow()}) == nil
 	if ss.guard.needed {
@@ -377,6 +381,9 @@ func (ss *senderSession) writePong() error {
 	}
 	ss.counts = counts
 	clock, skew := *ss.ping.Load(), ss.sender.clockSkew()
+	if err := ss.answerProbe(clock.Ping); err != nil {
+		return err
+	}
 	clock.Received += skew
 	clock.Pong = ss.monotonicNow() + skew
 	payload := wire.AppendPong(ss.payload[:0], clock, counts...)

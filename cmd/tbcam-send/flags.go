@@ -18,11 +18,10 @@ var flagGroups = []cli.FlagGroup{
 	}},
 	{Title: "Camera and microphone", Flags: append([]cli.FlagInfo{
 		{Name: "camera", Complete: cli.CompleteCameras(localCameras, "auto", "pattern", "pattern2", "pattern-photo")},
-		{Name: "microphone"},
+		{Name: "microphone", Complete: cli.CompleteCameras(localMicrophones, "auto", "pattern")},
 	}, append(cli.ModeFlags(localCameras), []cli.FlagInfo{
 		{Name: "input"},
 		{Name: "standard", Choices: []string{"pal", "ntsc", "secam"}},
-		{Name: "wait"},
 		{Name: "keep-rate"},
 		{Name: "no-remote-control"},
 		{Name: "on-camera"},
@@ -38,6 +37,12 @@ var flagGroups = []cli.FlagGroup{
 func localCameras(*cobra.Command) []capture.Device {
 	cameras, _ := listCameras(drivers) // those of a driver that fails are not there
 	return devicesOf(cameras)
+}
+
+// localMicrophones returns this host's microphones, to complete flags.
+func localMicrophones(*cobra.Command) []capture.Device {
+	microphones, _ := listMicrophones(microphoneDrivers) // as above
+	return microphonesOf(microphones)
 }
 
 // manual has what the manual page adds to --help.

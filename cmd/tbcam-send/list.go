@@ -21,9 +21,7 @@ func printList(drivers []capture.Driver, microphones []microphoneDriver, asJSON 
 		if failed != nil { // cameras do without it
 			fmt.Fprintln(os.Stderr, "tbcam-send: list microphones:", cli.Explain(failed))
 		}
-		for _, m := range heard {
-			devices = append(devices, m.Device)
-		}
+		devices = append(devices, microphonesOf(heard)...)
 		err = cli.PrintCameras(os.Stdout, devices, asJSON)
 	}
 	if err != nil {

@@ -81,12 +81,12 @@ stopped, through any number of viewers and unplugged cables.`,
 	o.want.RegisterMode(f)
 	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber: a number or part of a name; list shows them")
 	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; see list")
-	f.StringVar(&o.codec, "codec", "auto", "encoding of frames: auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
+	f.StringVar(&o.codec, "codec", "auto", "encoding of frames: auto (the camera's own JPEGs; else raw where the line has room and no output wants JPEG, or jpeg), copy (the camera's own JPEGs), jpeg, or raw (lossless)")
 	f.StringVar(&o.wire, "wire", "tbcam", "protocol: tbcam, or mjpeg (plain MJPEG for GStreamer, FFmpeg and others; --stream may then be a FIFO or -)")
 	f.IntVar(&o.quality, "quality", 85, "JPEG quality (1-100)")
 	f.IntVar(&o.frames, "frames", 0, "stop after sending `N` frames")
 	f.DurationVar(&o.duration, "duration", 0, "stop `DURATION` after the first frame, for example 90s or 10m")
-	f.BoolVar(&o.wait, "wait", false, "wait for a camera that is missing or busy at the start")
+	f.BoolVar(&o.wait, "wait", false, "wait for a camera or stream that is missing or busy at the start")
 	o.controls.registerFlags(f)
 	o.stats.Register(f)
 	o.log.Register(f)
@@ -126,7 +126,7 @@ func runSender(ctx context.Context, o options) error {
 	if o.wire == plainWire {
 		return o.sendPlain(ctx, feed, offer, log)
 	}
-	link, err := cli.SenderLink(o.stream, o.allow, log)
+	link, err := cli.SenderLink(o.stream, o.allow, o.wait, log)
 	if err != nil {
 		return err
 	}
@@ -153,6 +153,7 @@ func runSender(ctx context.Context, o options) error {
 	c.microphone.launch(ctx)
 	defer c.close()
 	defer o.stats.Start(os.Stdout, func() []meter.Summary { return c.summaries(sender.Served() != nil) })()
+	defer cli.KeepStatus(witness.describe)()
 	return cli.Mark(sender.Run(ctx), cli.ErrStream)
 }
 
@@ -164,7 +165,7 @@ func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *s
 	if cli.NeedsTrust(o.stream) && !o.trust.AllowUnpaired() && cli.OpenTerminal() == nil {
 		return cli.Mark(errors.New("--wire mjpeg to a device sends to whoever is there; confirm it with --allow-unpaired"), cli.ErrUsage)
 	}
-	link, err := cli.PlainLink(o.stream, o.allow, log)
+	link, err := cli.PlainLink(o.stream, o.allow, o.wait, log)
 	if err != nil {
 		return err
 	}
@@ -184,6 +185,7 @@ func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *s
 		statistics = os.Stderr // standard output is taken
 	}
 	defer o.stats.Start(statistics, func() []meter.Summary { return []meter.Summary{figures.summarize()} })()
+	defer cli.KeepStatus(witness.describe)()
 	p := &plain{link: link, feed: feed, log: log, sent: figures.countSent}
 	return cli.Mark(p.runPlain(ctx), cli.ErrStream)
 }

@@ -71,6 +71,14 @@ func listMicrophones(drivers []microphoneDriver) (all []hostMicrophone, err erro
 	return all, errors.Join(errs...)
 }
 
+// microphonesOf returns microphones without their drivers.
+func microphonesOf(all []hostMicrophone) (devices []capture.Device) {
+	for _, m := range all {
+		devices = append(devices, m.Device)
+	}
+	return devices
+}
+
 // findMicrophone returns the microphone of a path or a name, whole or in part; "" is the one
 // that this host's user has chosen.
 func findMicrophone(drivers []microphoneDriver, name string) (hostMicrophone, error) {
@@ -91,6 +99,11 @@ func findMicrophone(drivers []microphoneDriver, name string) (hostMicrophone, er
 		return hostMicrophone{}, capture.ErrNoMicrophone
 	}
 	return hostMicrophone{}, fmt.Errorf("%w: %q", capture.ErrNoMicrophone, name)
+}
+
+// isMeant reports whether a viewer that asks for a name means a microphone.
+func isMeant(name string, d capture.Device) bool {
+	return name == "" || d.Is(name) || isPartOf(name, d)
 }
 
 // isPartOf reports whether a name is a part of a device's.
@@ -207,6 +220,8 @@ func (m *microphone) start(l *listener, number uint32, name string) {
 	}
 	m.listener, m.number, m.want = l, number, name
 	switch {
+	case m.source != nil && !isMeant(name, m.device):
+		m.info = nil
 	case m.source != nil:
 		m.info = m.describeSource()
 	case m.info != nil: // of one that has gone, and may come back
@@ -334,6 +349,9 @@ func (m *microphone) settle() time.Duration {
 	case !idle && m.isWanted(m.open.device):
 		m.offAt = time.Time{}
 		return never
+	case !idle: // another one is asked for
+		m.turnOff()
+		return 0
 	case m.offAt.IsZero():
 		m.offAt = time.Now().Add(linger)
 		return linger
@@ -367,7 +385,7 @@ func (m *microphone) turnOn() error {
 		return err
 	}
 	if !m.isWanted(d.Device) {
-		return nil
+		return &otherOffered{d.Name}
 	}
 	if wait := m.openings.Take(); wait > 0 {
 		return errOftenOpened
@@ -386,17 +404,19 @@ func (m *microphone) turnOn() error {
 
 var errOftenOpened = errors.New("the microphone was opened too often; retrying")
 
-// isWanted reports whether a microphone is one that the viewer asks for, who else learns that
-// it is not on offer.
+// otherOffered is the error of a viewer that asks for another microphone than the one that
+// there is.
+type otherOffered struct{ name string }
+
+func (e *otherOffered) Error() string {
+	return fmt.Sprintf("only the microphone %s is offered", e.name)
+}
+
+// isWanted reports whether a microphone is one that the viewer asks for.
 func (m *microphone) isWanted(d capture.Device) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.listener == nil || m.want == "" || d.Is(m.want) || isPartOf(m.want, d) {
-		return m.listener != nil
-	}
-	m.listener.out.Report(failedStatus(&refusal{fmt.Sprintf("only the microphone %s is offered", d.Name)}, m.number))
-	m.dropListener()
-	return false
+	return isMeant(m.want, d)
 }
 
 // attachSource announces what is heard from now on.
@@ -454,7 +474,7 @@ func textOfMicrophone(err error) string {
 	switch {
 	case errors.Is(err, capture.ErrNoMicrophone), errors.Is(err, capture.ErrGone):
 		return "no microphone"
-	case errors.Is(err, errOftenOpened), errors.Is(err, errDeaf):
+	case errors.Is(err, errOftenOpened), errors.Is(err, errDeaf), errors.As(err, new(*otherOffered)):
 		return err.Error()
 	}
 	return "microphone cannot be used"
@@ -516,11 +536,12 @@ func (m *microphone) countSent(f *capture.Frame) {
 // summarize returns the figures so far.
 func (m *microphone) summarize() meter.Summary {
 	s := meter.Summary{
-		Time: time.Now(), Program: "tbcam-send", Camera: "microphone", Counted: "sent", Report: m.meter.Report(m.bytes.Load()),
+		Time: time.Now(), Program: "tbcam-send", Kind: meter.Microphone, Counted: "sent", Report: m.meter.Report(m.bytes.Load()),
 		Outcomes: meter.SenderOutcomes(m.lostNow()), State: meter.Connected,
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	s.Camera = m.device.Name
 	switch {
 	case m.listener != nil && m.source != nil:
 		s.State = meter.Streaming

@@ -13,6 +13,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/capture/pattern"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
+	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/transporttest"
@@ -206,7 +207,7 @@ func TestMicrophoneOnDemand(t *testing.T) {
 		if n := len(l.numbers); n < 680 || n > 710 || l.silent > 0 || l.modes[0].Camera != "desk" || l.last().State != transport.Idle {
 			t.Errorf("%d blocks, %d silent, modes %+v, %+v", n, l.silent, l.modes, l.last())
 		}
-		if summaries := s.catalog.summaries(true); len(summaries) != 2 || summaries[1].Camera != "microphone" || summaries[1].Frames != uint64(len(l.numbers)) {
+		if summaries := s.catalog.summaries(true); len(summaries) != 2 || summaries[1].Kind != meter.Microphone || summaries[1].Camera != "desk" || summaries[1].Frames != uint64(len(l.numbers)) {
 			t.Errorf("figures %+v", summaries)
 		}
 	})
@@ -273,7 +274,7 @@ func TestMicrophoneRight(t *testing.T) {
 	})
 }
 
-// There is one microphone, which one stream has; a name that is not its is refused.
+// There is one microphone, which one stream has; one of another name is waited for.
 func TestMicrophoneIsOne(t *testing.T) {
 	inStudio(t, func(s *studio) {
 		stream, first := s.hear("")
@@ -292,8 +293,15 @@ func TestMicrophoneIsOne(t *testing.T) {
 		}
 		other.Start(capture.Want{Camera: "kitchen"})
 		time.Sleep(time.Second)
-		if got := busy.heard().last(); got.State != transport.Failed {
-			t.Errorf("of another name: %+v", got)
+		got := busy.heard()
+		if s := got.last(); s.State != transport.Waiting || s.Text != "only the microphone desk is offered" {
+			t.Errorf("of another name: %+v", s)
+		}
+		had := len(got.numbers)
+		s.driver.set("kitchen table")
+		time.Sleep(time.Second)
+		if got = busy.heard(); got.last().State != transport.Running || len(got.numbers) < had+80 {
+			t.Errorf("when it is there: %+v, %d blocks", got.last(), len(got.numbers)-had)
 		}
 	})
 }

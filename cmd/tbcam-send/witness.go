@@ -159,6 +159,24 @@ func (w *witness) show() {
 	w.sign.Show(uses...)
 }
 
+// describe returns whether a camera is on, and which viewer is connected.
+func (w *witness) describe() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	text := "camera off"
+	if len(w.on) > 0 {
+		text = "camera on"
+	}
+	switch {
+	case w.store == nil: // nobody is proven there
+	case w.since.IsZero():
+		text += "; waiting for a viewer"
+	default:
+		text += "; " + w.peer.Name + " connected"
+	}
+	return capture.Printable(text)
+}
+
 // record adds an event to the audit log. What cannot be written is logged once in a
 // while by the logger's own bound.
 func (w *witness) record(e trust.Event) {

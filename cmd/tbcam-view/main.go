@@ -28,6 +28,7 @@ type options struct {
 	allow         cli.AllowFlag
 	trust         cli.TrustFlags
 	want          cli.WantFlags
+	microphone    string
 	window        bool
 	virtualCamera virtualCameraFlags
 	record        recordFlags
@@ -38,6 +39,7 @@ type options struct {
 	force         bool
 	frames        uint64
 	duration      time.Duration
+	wait          bool            // for the stream
 	timeout       cli.TimeoutFlag // of --snapshot, and of the commands that have it
 	controls      controlFlags
 	controlled    string // the camera of control and controls
@@ -74,7 +76,7 @@ func newCommand() *cobra.Command {
 		Annotations: map[string]string{cli.AfterTitle: "Keys in the window (H shows them too)", cli.AfterText: keys},
 		Example: `  tbcam-view
   tbcam-view --virtual-camera auto
-  tbcam-view --record call.mkv --window
+  tbcam-view --record call.mkv --microphone auto --window
   tbcam-view --record '/video/%F/%H%M%S.mkv' --segment 10m --keep 200GB,30d
   tbcam-view --stream unix:$XDG_RUNTIME_DIR/tbcam.sock --snapshot now.png`,
 		Version: version,
@@ -86,6 +88,7 @@ func newCommand() *cobra.Command {
 	o.allow.Register(c.PersistentFlags())
 	o.trust.Register(c.PersistentFlags(), "take frames of any sender, paired or not, at the other end of a device")
 	o.want.Register(f, "camera to use: auto, a device, part of a name, or pattern")
+	o.registerMicrophone(f)
 	f.BoolVar(&o.window, "window", false, "show a window; default if there is a display and no other output")
 	o.virtualCamera.register(f)
 	o.record.registerFlags(f)
@@ -94,10 +97,11 @@ func newCommand() *cobra.Command {
 	o.transform.Register(f)
 	f.Uint64Var(&o.frames, "frames", 0, "stop after receiving `N` frames")
 	f.DurationVar(&o.duration, "duration", 0, "stop `DURATION` after the first frame, for example 90s or 10m")
+	f.BoolVar(&o.wait, "wait", false, "wait for a stream that is missing at the start")
 	o.controls.registerFlags(f)
 	o.stats.Register(f)
 	o.log.Register(c.PersistentFlags())
-	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand(), pairCommand(&o))
+	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand(&o), pairCommand(&o))
 	setup.Add(c, setup.Viewer)
 	cli.AddPeers(c, trust.RoleSender)
 	cli.Finish(c, o.flagGroups(), manual)
@@ -109,7 +113,7 @@ func (o *options) checkFlags() error {
 	if o.duration < 0 {
 		return cli.Mark(errors.New("--duration must not be negative"), cli.ErrUsage)
 	}
-	if err := cmp.Or(o.virtualCamera.check(), o.checkSnapshots(), o.checkTimeout(), o.record.checkFlags()); err != nil {
+	if err := cmp.Or(o.virtualCamera.check(), o.checkSnapshots(), o.checkTimeout(), o.record.checkFlags(), o.checkMicrophone()); err != nil {
 		return cli.Mark(err, cli.ErrUsage)
 	}
 	if o.window || o.record.path != "" || o.snapshot != "" || len(o.virtualCamera.places) > 0 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"slices"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
@@ -32,6 +33,18 @@ type starter interface{ Trouble() error }
 // spare is an Output that may do without starting, as another one of its flag has.
 type spare interface{ isSpare() bool }
 
+// jpegTaker is an Output that may have a use for JPEGs as they came: then raw frames are
+// encoded by their sender, once for all.
+type jpegTaker interface{ takesJPEGs() bool }
+
+// takesRaw reports whether no output that is left has a use for JPEGs.
+func (r *run) takesRaw() bool {
+	return !slices.ContainsFunc(r.outputs, func(o sink.Output) bool {
+		t, ok := o.(jpegTaker)
+		return ok && t.takesJPEGs() && !r.fanout.HasEnded(o)
+	})
+}
+
 // recordingListener is an Output that shows whether there is a recording.
 type recordingListener interface{ recordingChanged(on bool) }
 
@@ -50,9 +63,7 @@ func (r *run) openOutputs() error {
 		r.outputs = append(r.outputs, more...)
 	}
 	for _, o := range r.outputs {
-		if o.Takes() != sink.Nothing {
-			r.bridge.demand.noteNeed(true)
-		}
+		r.noteNeeds(o, true)
 	}
 	if err := r.fanout.Add(r.outputs...); err != nil {
 		return err

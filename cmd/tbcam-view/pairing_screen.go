@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/tbcam/tbcam/cmd/internal/cli"
 	"github.com/tbcam/tbcam/sink"
 	"github.com/tbcam/tbcam/transport/trust"
 )
@@ -144,26 +145,9 @@ func (p viewerPrompts) ShowNumber(ctx context.Context, number string) {
 
 // ConfirmSender implements trust.ViewerPrompt.
 func (p viewerPrompts) ConfirmSender(ctx context.Context, name string) (bool, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	type answer struct {
-		yes bool
-		err error
-	}
-	answers := make(chan answer, len(p))
+	var ask []func(context.Context) (bool, error)
 	for _, prompt := range p {
-		go func() {
-			yes, err := prompt.ConfirmSender(ctx, name)
-			answers <- answer{yes, err}
-		}()
+		ask = append(ask, func(ctx context.Context) (bool, error) { return prompt.ConfirmSender(ctx, name) })
 	}
-	var failed error
-	for range p {
-		a := <-answers
-		if a.err == nil {
-			return a.yes, nil
-		}
-		failed = errors.Join(failed, a.err)
-	}
-	return false, failed
+	return cli.FirstAnswer(ctx, ask...)
 }

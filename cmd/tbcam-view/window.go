@@ -49,6 +49,7 @@ type windowActions struct {
 type windowOutput struct {
 	windowConfig
 	closing chan struct{}
+	noticed chan struct{}  // the text over the frame has changed
 	kept    sync.WaitGroup // keep, and snapshots that are being written
 
 	mu        sync.Mutex
@@ -81,7 +82,7 @@ type windowConfig struct {
 }
 
 func newWindowOutput(c windowConfig) *windowOutput {
-	return &windowOutput{windowConfig: c, closing: make(chan struct{})}
+	return &windowOutput{windowConfig: c, closing: make(chan struct{}), noticed: make(chan struct{}, 1)}
 }
 
 // windowOutputs returns the window, if one is to be opened. It measures itself when
@@ -227,9 +228,8 @@ func (s *windowOutput) waitToReopen(failures int) bool {
 // handleEvents acts on what happens in a window until it is gone, or Close. It returns
 // whether the window was ever there.
 func (s *windowOutput) handleEvents(w *window.Window) (started bool) {
-	status := time.NewTicker(statusEvery)
-	defer status.Stop()
-	updater := windowUpdater{output: s, window: w}
+	updater := newWindowUpdater(s, w)
+	defer updater.ticker.Stop()
 	for {
 		select {
 		case e, ok := <-w.Events():
@@ -239,8 +239,10 @@ func (s *windowOutput) handleEvents(w *window.Window) (started bool) {
 			started = true
 			updater.countEvent(e)
 			s.handleEvent(w, e)
-		case <-status.C:
+		case <-updater.ticker.C:
 			updater.updateFigures()
+		case <-s.noticed:
+			updater.wake()
 		case <-s.closing:
 			return started
 		}
@@ -463,6 +465,10 @@ func (s *windowOutput) Notice(n sink.Notice) {
 		s.window.SetMessage(s.text)
 	}
 	s.updateTitle()
+	select {
+	case s.noticed <- struct{}{}:
+	default:
+	}
 }
 
 // messageOf returns a notice as window.SetMessage takes it.
@@ -483,12 +489,17 @@ func (s *windowOutput) checkStall() {
 	if fps := s.mode.Rate.FPS(); fps > 0 {
 		patience = max(patience, time.Duration(stallPeriods/fps*float64(time.Second)))
 	}
-	if s.window == nil || s.stalled || s.text != "" || s.last.IsZero() || time.Since(s.last) < patience {
+	if !s.mayStall() || time.Since(s.last) < patience {
 		return
 	}
 	s.stalled = true
 	s.window.SetMessage(messageOf(noSignalSince("the camera is on but sends no frames", s.last)))
 	s.updateTitle()
+}
+
+// mayStall reports whether frames should be coming. s.mu is held.
+func (s *windowOutput) mayStall() bool {
+	return s.window != nil && !s.stalled && s.text == "" && !s.last.IsZero()
 }
 
 // Superseded implements sink.Superseder: it counts frames that the window never saw.

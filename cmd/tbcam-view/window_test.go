@@ -9,12 +9,14 @@ import (
 	"os/exec"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/fixtures/xvfb"
 	"github.com/tbcam/tbcam/sink"
+	"github.com/tbcam/tbcam/sink/window"
 )
 
 // far is a camera whose controls the window's user changes: it grants even values
@@ -191,4 +193,38 @@ func TestLineOfStatistics(t *testing.T) {
 	if got, want := (&windowUpdater{fps: 30}).summaryLine(s), "30 fps · 40 ms, p99 80 ms · 5.0 MB/s"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+}
+
+// TestNothingIsUpdated: nothing wakes the process up while its window shows nothing, and the
+// rate is counted again when a frame is shown or the text over it changes.
+func TestNothingIsUpdated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newWindowOutput(windowConfig{})
+		u := newWindowUpdater(s, nil)
+		defer u.ticker.Stop()
+		ticks := func() (n int) {
+			for {
+				select {
+				case <-u.ticker.C:
+					n++
+					u.updateFigures()
+				case <-s.noticed:
+					u.wake()
+				case <-time.After(2 * statusEvery):
+					return n
+				}
+			}
+		}
+		if n := ticks(); n != 1 {
+			t.Errorf("%d updates of nothing", n)
+		}
+		u.countEvent(window.Event{Kind: window.Shown})
+		if n := ticks(); n != 3 || s.fps != 0 {
+			t.Errorf("%d updates after a frame, %g fps", n, s.fps)
+		}
+		s.Notice(noSignal("unplugged"))
+		if n := ticks(); n != 1 {
+			t.Errorf("%d updates after a notice", n)
+		}
+	})
 }

@@ -25,6 +25,7 @@ type Timeline struct {
 	next      uint32 // number of the next block
 	pace      pace
 	resampler resampler
+	block     []byte // room for a block in the format
 	stats     Stats
 }
 
@@ -35,7 +36,8 @@ type Stats struct {
 	Drift   float64 // of the far clock, as far as it is known: 1e-6 is 1 ppm
 }
 
-// NewTimeline returns a line that begins at a time, of blocks of a format.
+// NewTimeline returns a line of a format that begins at a time. Blocks of another number of
+// channels are converted.
 func NewTimeline(format capture.AudioFormat, start time.Time) *Timeline {
 	return &Timeline{format: format, start: start, resampler: resampler{channels: format.Channels}}
 }
@@ -58,7 +60,8 @@ func (t *Timeline) IndexOf(at time.Time) int64 { return capture.AudioSamples(at.
 // where more are missing drops the block: its sender chooses the times.
 func (t *Timeline) AppendBlock(dst []byte, f *capture.Frame, limit int64) []byte {
 	size := t.format.SampleSize()
-	samples := f.Data[:len(f.Data)/size*size]
+	samples := t.convert(f)
+	samples = samples[:len(samples)/size*size]
 	missing, jumps := t.missingBefore(f)
 	if missing > limit {
 		t.stats.Dropped += int64(len(samples) / size)
@@ -80,6 +83,15 @@ func (t *Timeline) AppendBlock(dst []byte, f *capture.Frame, limit int64) []byte
 	dst = t.resampler.appendTo(dst, samples, t.pace.adjust(late))
 	t.count += int64((len(dst) - before) / size)
 	return dst
+}
+
+// convert returns the samples of a block in the line's format, until its next call.
+func (t *Timeline) convert(f *capture.Frame) []byte {
+	samples := Convert(t.block[:0], f.Data, f.Format.Audio, t.format)
+	if f.Format.Audio != t.format {
+		t.block = samples
+	}
+	return samples
 }
 
 // lateness returns by how much a block's time is later than the samples so far.

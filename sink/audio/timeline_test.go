@@ -38,7 +38,7 @@ func (m *microphone) due(sample float64) time.Time {
 // one that comes twice is seen.
 func (m *microphone) block() *capture.Frame {
 	f := m.pool.Get(m.format.BlockSize())
-	f.Sequence = m.number
+	f.Format.Audio, f.Sequence = m.format, m.number
 	first := int(m.number) * capture.AudioBlock
 	f.Time = m.due(float64(first))
 	if m.jitter > 0 {
@@ -255,16 +255,18 @@ func TestTone(t *testing.T) {
 }
 
 func TestNoAllocations(t *testing.T) {
-	m := newMicrophone(1, 50, 0)
-	line := NewTimeline(m.format, start)
-	f := m.block()
-	dst := make([]byte, 0, 8*capture.AudioBlock)
-	if n := testing.AllocsPerRun(100, func() {
-		f.Sequence++
-		f.Time = f.Time.Add(capture.AudioPeriod)
-		dst = line.AppendBlock(dst[:0], f, capture.AudioRate)
-	}); n > 0 {
-		t.Errorf("%v allocations for each block", n)
+	for _, format := range []capture.AudioFormat{capture.Mono, capture.Stereo} {
+		m := newMicrophone(1, 50, 0)
+		line := NewTimeline(format, start)
+		f := m.block()
+		dst := make([]byte, 0, 8*capture.AudioBlock)
+		if n := testing.AllocsPerRun(100, func() {
+			f.Sequence++
+			f.Time = f.Time.Add(capture.AudioPeriod)
+			dst = line.AppendBlock(dst[:0], f, capture.AudioRate)
+		}); n > 0 {
+			t.Errorf("%v: %v allocations for each block", format, n)
+		}
 	}
 }
 

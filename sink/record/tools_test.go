@@ -13,11 +13,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/fixtures/logbuffer"
 	"github.com/tbcam/tbcam/sink/container"
 )
 
@@ -142,22 +142,7 @@ func wantFrames(t testing.TB, path string, size, first, last int) []packet {
 }
 
 // logged is a log whose lines a test reads.
-type logged struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logged) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
+type logged struct{ logbuffer.Buffer }
 
 func (l *logged) log() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
@@ -168,7 +153,7 @@ func (l *logged) wantInOrder(t testing.TB, parts ...string) {
 	for _, p := range parts {
 		_, after, found := strings.Cut(rest, p)
 		if !found {
-			t.Fatalf("the log lacks %q (in order):\n%s", p, l)
+			t.Fatalf("the log lacks %q (in order):\n%s", p, l.String())
 		}
 		rest = after
 	}

@@ -85,30 +85,41 @@ func Open(dir string) (*Store, error) {
 	return s, nil
 }
 
-// Inspect returns the peers that a directory has, and what is wrong with its files. It makes
-// and changes none.
-func Inspect(dir string) (peers []Peer, problems []error) {
+// Inspection is what a directory has.
+type Inspection struct {
+	Key      Fingerprint // of the user; zero: none was needed yet
+	Peers    []Peer
+	Problems []error // what is wrong with files
+}
+
+// Inspect looks at the files of a directory. It makes and changes none.
+func Inspect(dir string) (found Inspection) {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return found
 	}
 	if err == nil {
 		err = checkOwned(dir, info, 0o022)
 	}
 	if err != nil {
-		return nil, []error{err}
+		found.Problems = []error{err}
+		return found
 	}
 	s := &Store{dir: dir}
 	s.audit.path = filepath.Join(dir, "audit.log")
-	_, badKey := loadIdentity(s.identityFile())
+	id, badKey := loadIdentity(s.identityFile())
+	if badKey == nil {
+		found.Key = id.Fingerprint()
+	}
 	peers, badPeers := s.Peers()
+	found.Peers = peers
 	_, badLog := s.Events()
 	for _, err := range []error{badKey, badPeers, badLog} {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			problems = append(problems, err)
+			found.Problems = append(found.Problems, err)
 		}
 	}
-	return peers, problems
+	return found
 }
 
 // Dir returns the directory.

@@ -425,8 +425,8 @@ func TestFingerprint(t *testing.T) {
 // TestInspect: it finds all that is wrong with the files, and makes none.
 func TestInspect(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none")
-	if peers, problems := Inspect(missing); len(peers) != 0 || len(problems) != 0 {
-		t.Errorf("no directory: %v, %v", peers, problems)
+	if found := Inspect(missing); found.Key != (Fingerprint{}) || len(found.Peers) != 0 || len(found.Problems) != 0 {
+		t.Errorf("no directory: %v", found)
 	}
 	if _, err := os.Stat(missing); err == nil {
 		t.Error("it has made the directory")
@@ -434,18 +434,18 @@ func TestInspect(t *testing.T) {
 	w := newWorld(t).paired(t)
 	dir := w.viewer.Store.dir
 	must(t, w.viewer.Store.Record(Event{Kind: EventConnected}))
-	if peers, problems := Inspect(dir); len(peers) != 1 || len(problems) != 0 {
-		t.Errorf("in order: %v, %v", peers, problems)
+	if found := Inspect(dir); found.Key != w.viewer.Identity.Fingerprint() || len(found.Peers) != 1 || len(found.Problems) != 0 {
+		t.Errorf("in order: %v", found)
 	}
 	must(t, os.Chmod(filepath.Join(dir, "identity.pem"), 0o644))
 	must(t, os.Chmod(filepath.Join(dir, "audit.log"), 0o604))
 	must(t, os.WriteFile(filepath.Join(dir, "peers.json"), []byte("{"), 0o600))
-	_, problems := Inspect(dir)
+	problems := Inspect(dir).Problems
 	if len(problems) != 3 || !errors.Is(problems[0], ErrMode) || !errors.Is(problems[1], ErrDamaged) || !errors.Is(problems[2], ErrMode) {
 		t.Errorf("found %v", problems)
 	}
 	must(t, os.Chmod(dir, 0o777))
-	if _, problems := Inspect(dir); len(problems) != 1 || !errors.Is(problems[0], ErrMode) {
+	if problems := Inspect(dir).Problems; len(problems) != 1 || !errors.Is(problems[0], ErrMode) {
 		t.Errorf("an open directory: %v", problems)
 	}
 }

@@ -10,11 +10,11 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/fixtures/logbuffer"
 	"github.com/tbcam/tbcam/transport"
 	"github.com/tbcam/tbcam/transport/transporttest"
 )
@@ -50,25 +50,7 @@ type world struct {
 	stream           *transport.ReceiverStream
 	pool             capture.Pool
 	sending, viewing *program
-	log              lockedBuffer
-}
-
-// lockedBuffer is a log of several goroutines.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
+	log              logbuffer.Buffer
 }
 
 // program is a Run that goes on.

@@ -107,27 +107,34 @@ var errNothingForOnce = errors.New("pair --once: no tbcam-send of this user runs
 // joinPrograms has a user answer the questions of the programs at some sockets, until one
 // of them is paired, and returns with whom.
 func joinPrograms(ctx context.Context, paths []string, stream string, user *pairUser) (string, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	type result struct {
-		name string
-		err  error
+		name   string
+		failed error // of a program that cannot pair
 	}
-	results := make(chan result, len(paths))
+	var joins []func(context.Context) (result, error)
 	for _, path := range paths {
-		go func() {
+		joins = append(joins, func(ctx context.Context) (result, error) {
 			name, err := pairsock.Join(ctx, path, stream, user)
-			results <- result{name, err}
-		}()
+			if errors.As(err, new(*pairsock.FailedError)) {
+				return result{failed: err}, nil
+			}
+			return result{name: name}, err
+		})
 	}
-	for range paths {
-		r := <-results
-		if r.err == nil || errors.As(r.err, new(*pairsock.FailedError)) || ctx.Err() != nil {
-			return r.name, r.err
-		}
+	if len(joins) == 0 {
+		return "", errNoProgram
+	}
+	switch first, err := FirstAnswer(ctx, joins...); {
+	case err == nil:
+		return first.name, first.failed
+	case ctx.Err() != nil:
+		return "", ctx.Err()
 	}
 	return "", errNoProgram
 }
+
+// CountPairable returns how many programs of this user the pair command reaches.
+func CountPairable(dir string, role trust.Role) int { return pairsock.CountRunning(dir, role) }
 
 // partWait is how long a session that has paired goes on, so that the peer learns that.
 const partWait = 500 * time.Millisecond

@@ -127,9 +127,6 @@ func CheckManual(t *testing.T, newRoot func() *cobra.Command) {
 			t.Errorf("there is no --%s", f.Name)
 		}
 	})
-	if _, err := exec.LookPath("groff"); err != nil {
-		t.Skip("not run: there is no groff")
-	}
 	out, err := exec.Command("groff", append([]string{"-man", "-ww", "-Tutf8", "-Kutf8", "-z"}, pages...)...).CombinedOutput()
 	if err != nil || len(out) > 0 {
 		t.Errorf("groff: %v: %s", err, out)

@@ -38,10 +38,16 @@ func Join(ctx context.Context, path, stream string, user User) (name string, err
 	if err != nil {
 		return "", fmt.Errorf("connect to the program that runs: %w", err)
 	}
-	defer conn.Close()
 	if err := unixsock.Users(nil).Check(conn); err != nil {
+		conn.Close()
 		return "", err
 	}
+	return join(ctx, conn, stream, user)
+}
+
+// join is Join on a connection, which it closes.
+func join(ctx context.Context, conn net.Conn, stream string, user User) (name string, err error) {
+	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	c := &client{conn: conn, stream: stream, user: user, shown: map[int]context.CancelFunc{}}
 	c.ctx, c.cancel = context.WithCancel(ctx)

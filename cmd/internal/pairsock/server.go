@@ -29,7 +29,7 @@ const acceptPause = 100 * time.Millisecond
 // Server has users answer a program's questions by the pair command. The methods of a nil
 // Server do nothing.
 type Server struct {
-	listener *unixsock.Listener
+	listener transport.Link
 	stream   string
 	ctx      context.Context
 	cancel   context.CancelFunc
@@ -48,10 +48,15 @@ func Listen(dir string, role trust.Role, stream string, log *slog.Logger) (*Serv
 	if err != nil {
 		return nil, fmt.Errorf("listen for the pair command: %w", err)
 	}
+	return serveOn(listener, stream), nil
+}
+
+// serveOn serves the pair commands that connect to a link.
+func serveOn(listener transport.Link, stream string) *Server {
 	s := &Server{listener: listener, stream: stream}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.serving.Go(s.accept)
-	return s, nil
+	return s
 }
 
 // prefix begins the names of sockets of one kind. Hosts may share a home directory, but
@@ -66,6 +71,17 @@ func prefix(role trust.Role) string {
 func Find(dir string, role trust.Role) []string {
 	paths, _ := filepath.Glob(filepath.Join(escape(dir), prefix(role)+"*.sock")) // the pattern is well-formed
 	return paths
+}
+
+// CountRunning returns how many programs answer at the sockets that Find returns.
+func CountRunning(dir string, role trust.Role) (n int) {
+	for _, path := range Find(dir, role) {
+		if conn, err := net.Dial("unix", path); err == nil {
+			conn.Close()
+			n++
+		}
+	}
+	return n
 }
 
 // escape returns a pattern that only the path matches.

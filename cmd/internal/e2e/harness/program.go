@@ -1,17 +1,17 @@
 package harness
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tbcam/tbcam/fixtures/logbuffer"
 )
 
 // SmallPattern has the flags of a pattern that costs little.
@@ -42,22 +42,7 @@ func WaitUntil(t *testing.T, what string, ok func() bool) {
 }
 
 // Output gathers what a program prints.
-type Output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *Output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *Output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
+type Output struct{ logbuffer.Buffer }
 
 // Program is a running tbcam-send or tbcam-view.
 type Program struct {

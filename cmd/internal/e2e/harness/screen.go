@@ -4,11 +4,10 @@ import (
 	"io"
 	"os"
 	"regexp"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
+	"github.com/tbcam/tbcam/fixtures/logbuffer"
 	"github.com/tbcam/tbcam/fixtures/pty"
 )
 
@@ -16,9 +15,7 @@ import (
 type Screen struct {
 	file *os.File // the person's end
 	path string   // the program's end
-
-	mu   sync.Mutex
-	text strings.Builder
+	text logbuffer.Buffer
 }
 
 // NewScreen opens a terminal, until the test is over.
@@ -30,24 +27,13 @@ func NewScreen(t *testing.T) *Screen {
 		t.Fatal(err)
 	}
 	s := &Screen{file: file, path: theirs}
-	go func() { _, _ = io.Copy(s, file) }()
+	go func() { _, _ = io.Copy(&s.text, file) }()
 	t.Cleanup(func() { file.Close() })
 	return s
 }
 
-// Write takes what the program prints.
-func (s *Screen) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(p)
-}
-
 // Text returns all that was printed.
-func (s *Screen) Text() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
+func (s *Screen) Text() string { return s.text.String() }
 
 // Find returns what a pattern captures of what was printed, "" if it is not there.
 func (s *Screen) Find(pattern string) string {

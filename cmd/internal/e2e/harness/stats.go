@@ -3,6 +3,7 @@ package harness
 import (
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,15 +25,17 @@ func CountFrames(v *Program) int {
 	return s.Frames
 }
 
-// ParseRecorder returns the last statistics that were printed, and the recorder's part
-// of them.
+// ParseRecorder returns the last statistics of a camera that were printed, and the recorder's
+// part of them.
 func ParseRecorder(printed string) (all meter.Summary, r meter.Recorder) {
-	end := strings.LastIndexByte(printed, '\n')
-	if end < 0 {
-		return all, r
+	lines := strings.Split(printed, "\n")
+	for _, line := range slices.Backward(lines[:len(lines)-1]) {
+		all = meter.Summary{}
+		if json.Unmarshal([]byte(line), &all) != nil || all.Kind != meter.Microphone {
+			break
+		}
 	}
-	line := printed[strings.LastIndexByte(printed[:end], '\n')+1 : end]
-	if json.Unmarshal([]byte(line), &all) == nil && all.Recorder != nil {
+	if all.Recorder != nil {
 		r = *all.Recorder
 	}
 	return all, r

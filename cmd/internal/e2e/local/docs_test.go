@@ -74,6 +74,7 @@ func ourCommands(t *testing.T, pages ...string) (commands []string) {
 // run them.
 var elsewhere = []struct{ command, test string }{
 	{`setup`, "TestSetup"},
+	{`doctor --report`, "TestReport"},
 	{`doctor`, "TestCallsDoctor"},
 	{`--virtual-camera`, "TestCallsFindANode"},
 	{`latency-test`, "TestLatencyTest"},

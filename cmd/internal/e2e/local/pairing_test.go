@@ -313,30 +313,37 @@ func TestPlainMJPEGIsSeen(t *testing.T) {
 	}
 }
 
-// TestDoctorExaminesKeys: a key file that others may read is named with the command that fixes it.
+// TestDoctorExaminesKeys: it finds the key, the paired senders and the program that can be paired; a
+// key file that others may read is named with the command that fixes it.
 func TestDoctorExaminesKeys(t *testing.T) {
 	t.Parallel()
-	state := t.TempDir()
-	doctor := func() string {
+	h := newHosts(t)
+	state := h.viewerState
+	expect := func(parts ...string) {
+		t.Helper()
 		p := harness.Start(t, []string{"XDG_STATE_HOME=" + state}, "tbcam-view", "doctor")
 		p.WaitExit() // its code depends on this host's modules, too
-		return p.Out.String()
+		for _, part := range parts {
+			if text := p.Out.String(); !strings.Contains(text, part) {
+				t.Errorf("it does not find %q:\n%s", part, text)
+			}
+		}
 	}
-	if text := doctor(); !strings.Contains(text, "ok    the files of keys in "+state+"/tbcam are in order; paired senders: 0") {
-		t.Errorf("it finds\n%s", text)
-	}
+	inOrder := "ok    the files of keys in " + state + "/tbcam are in order; "
+	expect(inOrder+"a key is made", "ok    no sender is paired yet", "ok    tbcam-view pair works alone")
 	if _, err := os.Stat(state + "/tbcam"); err == nil {
 		t.Error("it has made files")
 	}
-	h := &hosts{T: t}
-	h.run(state, "tbcam-view", "peers", "self")
+	key := h.run(state, "tbcam-view", "peers", "self")
+	h.run(state, "tbcam-view", "peers", "add", h.run(h.senderState, "tbcam-send", "peers", "self"), "laptop")
+	viewer := h.view(filepath.Join(t.TempDir(), "a.mkv"), "1")
+	harness.WaitUntil(t, "the viewer", func() bool { return strings.Contains(viewer.Err.String(), "waiting for tbcam-send") })
+	expect(inOrder+"your key is "+key[:8], "ok    paired senders: laptop", "reaches what runs on a device: 1 tbcam-view")
 	file := state + "/tbcam/identity.pem"
 	if err := os.Chmod(file, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if text := doctor(); !strings.Contains(text, "WRONG senders at devices are refused: open "+file) || !strings.Contains(text, "-> run: chmod go-rwx "+file) {
-		t.Errorf("it finds\n%s", text)
-	}
+	expect("WRONG senders at devices are refused: open "+file, "-> run: chmod go-rwx "+file)
 }
 
 // shown replaces what README.md shows as an example by what it stands for here.

@@ -27,13 +27,13 @@ func runCommands(ctx context.Context, c Config, states mailbox) {
 				continue
 			}
 			shown = uses
-			if err := runCommand(c.Command, uses); err != nil {
+			if err := runCommand(c.Command, uses, commandTimeout); err != nil {
 				c.Log.Warn("command for the camera's state failed", "err", err)
 			}
 		case <-ctx.Done():
 			// The lamp does not stay on behind the program.
 			if len(shown) > 0 {
-				_ = runCommand(c.Command, nil)
+				_ = runCommand(c.Command, nil, commandTimeout)
 			}
 			return
 		}
@@ -57,8 +57,8 @@ func devicesOf(uses []Use) string {
 }
 
 // runCommand runs a command with TBCAM_STATE, TBCAM_PEER and TBCAM_DEVICES set.
-func runCommand(command string, uses []Use) error {
-	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
+func runCommand(command string, uses []Use, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	state := "off"
 	if len(uses) > 0 {
@@ -71,7 +71,7 @@ func runCommand(command string, uses []Use) error {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	err := cmd.Run()
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("run %q: killed after %v", command, commandTimeout)
+		return fmt.Errorf("run %q: killed after %v", command, timeout)
 	}
 	if err != nil {
 		return fmt.Errorf("run %q: %w", command, err)

@@ -12,36 +12,32 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// Notifications of the desktop (Desktop Notifications Specification 1.2).
-const (
-	busName    = "org.freedesktop.Notifications"
-	objectPath = "/org/freedesktop/Notifications"
-	// urgencyCritical keeps a notification until it is closed.
-	urgencyCritical = byte(2)
-	// callTimeout is how long a desktop may take to answer.
-	callTimeout = 2 * time.Second
-)
-
-// errNoBus is returned where there is no desktop.
-var errNoBus = errors.New("no session bus")
-
-// The keys of the actions in a notification.
-const (
-	actionStop   = "stop"
-	actionForget = "forget"
-)
+// desktop shows a notification. Only the notifier uses it.
+type desktop interface {
+	// notify shows a notification in place of the last one.
+	notify(summary, body string) error
+	// hide closes the notification, if one is shown.
+	hide()
+	// signals receives what handle is for; it is closed when the desktop has gone.
+	signals() <-chan *dbus.Signal
+	// handle returns the action that the user chose, "" for none.
+	handle(*dbus.Signal) string
+	// close leaves the desktop.
+	close()
+}
 
 // notifier shows the newest state on the desktop, or in the log. Only its run uses it.
 type notifier struct {
 	config  Config
-	conn    *dbus.Conn        // nil: not connected
-	signals chan *dbus.Signal // of conn
-	id      uint32            // of the notification that is shown, 0 if none
+	connect func() (desktop, error) // a nil desktop with an error
+	desktop desktop                 // nil: not connected
 	shown   []Use
 	logged  bool // it was logged that there is no desktop
 }
 
-func newNotifier(c Config) *notifier { return &notifier{config: c} }
+func newNotifier(c Config) *notifier {
+	return &notifier{config: c, connect: func() (desktop, error) { return connectBus(c.Address) }}
+}
 
 // run shows states until the context ends, and then nothing more.
 func (n *notifier) run(ctx context.Context, states mailbox) {
@@ -60,12 +56,12 @@ func (n *notifier) run(ctx context.Context, states mailbox) {
 		case <-hide:
 			hide = nil
 			n.hide()
-		case signal, ok := <-n.signals:
+		case signal, ok := <-n.signals():
 			if !ok {
-				n.disconnect() // the bus has gone
+				n.disconnect() // the desktop has gone
 				continue
 			}
-			n.handle(signal)
+			n.act(n.desktop.handle(signal))
 		case <-ctx.Done():
 			n.hide()
 			return
@@ -96,90 +92,51 @@ func (n *notifier) logOnce(err error) {
 	n.logged = true
 }
 
-// notify has the desktop show what is on.
-func (n *notifier) notify(uses []Use) error {
-	if err := n.connect(); err != nil {
-		return err
+// notify has the desktop show what is on. It connects to the desktop first, unless that was done.
+func (n *notifier) notify(uses []Use) (err error) {
+	if n.desktop == nil {
+		if n.desktop, err = n.connect(); err != nil {
+			return err
+		}
 	}
 	var lines []string
 	for _, u := range uses {
 		// Names are texts of peers and makers, and the body may be markup.
 		lines = append(lines, html.EscapeString(fmt.Sprintf("%s%s: %s, since %s", u.kind(), u.Device, u.Peer, u.Since.Local().Format(time.Kitchen))))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
-	defer cancel()
-	call := n.object().CallWithContext(ctx, busName+".Notify", 0,
-		"tbcam", n.id, "camera-web", headline(uses), strings.Join(lines, "\n"),
-		[]string{actionStop, "Stop", actionForget, "Forget this computer"},
-		map[string]dbus.Variant{
-			"urgency":  dbus.MakeVariant(urgencyCritical),
-			"resident": dbus.MakeVariant(true), // an action does not close it
-			"category": dbus.MakeVariant("device"),
-		}, int32(0))
-	if err := call.Store(&n.id); err != nil {
-		return fmt.Errorf("notify: %w", err)
-	}
-	return nil
+	return n.desktop.notify(headline(uses), strings.Join(lines, "\n"))
 }
 
-func (n *notifier) object() dbus.BusObject { return n.conn.Object(busName, objectPath) }
-
-// connect connects to the bus, unless that was done.
-func (n *notifier) connect() error {
-	if n.conn != nil {
+// signals returns the signals of the desktop, nil while there is none.
+func (n *notifier) signals() <-chan *dbus.Signal {
+	if n.desktop == nil {
 		return nil
 	}
-	// The address may name other machines, too: this is about this host.
-	if !strings.HasPrefix(n.config.Address, "unix:") {
-		return errNoBus
-	}
-	conn, err := dbus.Connect(n.config.Address)
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
-	}
-	if err := conn.AddMatchSignal(dbus.WithMatchSender(busName), dbus.WithMatchInterface(busName), dbus.WithMatchObjectPath(objectPath)); err != nil {
-		conn.Close()
-		return fmt.Errorf("connect: %w", err)
-	}
-	n.conn, n.signals = conn, make(chan *dbus.Signal, 16)
-	conn.Signal(n.signals)
-	return nil
-}
-
-// disconnect leaves the bus. The next notification connects again.
-func (n *notifier) disconnect() {
-	if n.conn != nil {
-		n.conn.Close()
-	}
-	n.conn, n.signals, n.id = nil, nil, 0
+	return n.desktop.signals()
 }
 
 // hide closes the notification.
 func (n *notifier) hide() {
 	n.shown = nil
-	if n.id == 0 {
-		return
+	if n.desktop != nil {
+		n.desktop.hide()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
-	defer cancel()
-	n.object().CallWithContext(ctx, busName+".CloseNotification", dbus.FlagNoReplyExpected, n.id)
-	n.id = 0
 }
 
-// handle acts on what the user has done with the notification.
-func (n *notifier) handle(signal *dbus.Signal) {
-	if len(signal.Body) < 2 || signal.Body[0] != n.id || n.id == 0 {
-		return
+// disconnect leaves the desktop. The next notification connects again.
+func (n *notifier) disconnect() {
+	if n.desktop != nil {
+		n.desktop.close()
 	}
-	switch signal.Name {
-	case busName + ".NotificationClosed":
-		n.id = 0
-	case busName + ".ActionInvoked":
-		switch signal.Body[1] {
-		case actionStop:
-			n.config.Stop()
-		case actionForget:
-			n.config.Forget()
-		}
+	n.desktop = nil
+}
+
+// act does what the user has chosen in the notification.
+func (n *notifier) act(action string) {
+	switch action {
+	case actionStop:
+		n.config.Stop()
+	case actionForget:
+		n.config.Forget()
 	}
 }

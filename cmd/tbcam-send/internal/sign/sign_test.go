@@ -1,7 +1,7 @@
 package sign
 
 import (
-	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,9 +11,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/godbus/dbus/v5"
+
+	"github.com/tbcam/tbcam/fixtures/logbuffer"
 )
 
 // startBus starts a bus and returns its address.
@@ -46,8 +49,8 @@ func waitUntil(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// desktop is what shows notifications.
-type desktop struct {
+// notifications is what shows notifications, as a bus's client.
+type notifications struct {
 	conn *dbus.Conn
 
 	mu    sync.Mutex
@@ -56,14 +59,14 @@ type desktop struct {
 	count int
 }
 
-func startDesktop(t *testing.T, address string) *desktop {
+func startDesktop(t *testing.T, address string) *notifications {
 	t.Helper()
 	conn, err := dbus.Connect(address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	d := &desktop{conn: conn, shown: map[uint32]string{}}
+	d := &notifications{conn: conn, shown: map[uint32]string{}}
 	if err := conn.Export(d, objectPath, busName); err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +77,7 @@ func startDesktop(t *testing.T, address string) *desktop {
 }
 
 // Notify and CloseNotification are called by programs.
-func (d *desktop) Notify(_ string, replaces uint32, _, summary, body string, _ []string, hints map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
+func (d *notifications) Notify(_ string, replaces uint32, _, summary, body string, _ []string, hints map[string]dbus.Variant, _ int32) (uint32, *dbus.Error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.count++
@@ -86,7 +89,7 @@ func (d *desktop) Notify(_ string, replaces uint32, _, summary, body string, _ [
 	return replaces, nil
 }
 
-func (d *desktop) CloseNotification(id uint32) *dbus.Error {
+func (d *notifications) CloseNotification(id uint32) *dbus.Error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.shown, id)
@@ -94,7 +97,7 @@ func (d *desktop) CloseNotification(id uint32) *dbus.Error {
 }
 
 // text returns what is shown.
-func (d *desktop) text() string {
+func (d *notifications) text() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	text := ""
@@ -105,7 +108,7 @@ func (d *desktop) text() string {
 }
 
 // click has the user choose an action.
-func (d *desktop) click(t *testing.T, action string) {
+func (d *notifications) click(t *testing.T, action string) {
 	t.Helper()
 	d.mu.Lock()
 	id := d.last
@@ -113,24 +116,6 @@ func (d *desktop) click(t *testing.T, action string) {
 	if err := d.conn.Emit(objectPath, busName+".ActionInvoked", id, action); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// lockedBuffer is a log of several goroutines.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // checkLeaks fails the test if goroutines are left over at its end.
@@ -171,21 +156,76 @@ func TestNotification(t *testing.T) {
 			t.Errorf("%s calls %s", action, got)
 		}
 	}
-	// A session that comes back soon leaves it as it is.
-	s.Show()
-	time.Sleep(100 * time.Millisecond)
-	s.Show(camera, micro)
-	time.Sleep(100 * time.Millisecond)
-	off := time.Now()
-	s.Show()
-	waitUntil(t, "the end of the notification", func() bool { return d.text() == "" })
-	if took := time.Since(off); took < hideAfter || d.count != 2 {
-		t.Errorf("it was hidden after %v, shown %d times", took, d.count)
-	}
-	s.Show(camera)
-	waitUntil(t, "the notification", func() bool { return d.text() != "" })
 	s.Close()
 	waitUntil(t, "the end with the program", func() bool { return d.text() == "" })
+}
+
+// memory is a desktop in virtual time.
+type memory struct {
+	mu     sync.Mutex
+	text   string // what is shown
+	times  int    // that something was shown
+	closed bool
+}
+
+func (m *memory) change(change func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change()
+}
+
+func (m *memory) notify(summary, body string) error {
+	m.change(func() { m.text, m.times = summary+"|"+body, m.times+1 })
+	return nil
+}
+func (m *memory) hide()                        { m.change(func() { m.text = "" }) }
+func (m *memory) signals() <-chan *dbus.Signal { return nil }
+func (m *memory) handle(*dbus.Signal) string   { return "" }
+func (m *memory) close()                       { m.change(func() { m.closed = true }) }
+
+// shown returns what is shown, and the how manieth notification that is.
+func (m *memory) shown() (text string, times int) {
+	m.change(func() { text, times = m.text, m.times })
+	return text, times
+}
+
+// TestNotificationLingers: a session that comes back soon leaves the notification as it is.
+func TestNotificationLingers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{}
+		n := newNotifier(Config{Log: slog.New(slog.DiscardHandler)})
+		n.connect = func() (desktop, error) { return m, nil }
+		states := newMailbox()
+		ctx, end := context.WithCancel(t.Context())
+		go n.run(ctx, states)
+		show := func(after time.Duration, times int, shown bool, uses ...Use) {
+			t.Helper()
+			states.put(uses)
+			synctest.Wait()
+			time.Sleep(after)
+			synctest.Wait()
+			if text, n := m.shown(); n != times || shown != (text != "") {
+				t.Errorf("%d uses, %v later: %q is shown, for the %d. time", len(uses), after, text, n)
+			}
+		}
+		show(time.Hour, 1, true, camera, micro)
+		show(hideAfter-1, 1, true)
+		show(time.Hour, 1, true, camera, micro)
+		show(hideAfter-1, 1, true)
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if text, _ := m.shown(); text != "" {
+			t.Errorf("%q is shown after %v", text, hideAfter)
+		}
+		show(hideAfter-1, 2, true, camera)
+		show(hideAfter, 2, false)
+		show(0, 3, true, micro)
+		end()
+		synctest.Wait()
+		if text, _ := m.shown(); text != "" || !m.closed {
+			t.Errorf("behind the program: %q, closed %v", text, m.closed)
+		}
+	})
 }
 
 // TestWithoutDesktop: without a bus, with one that shows nothing, and after it has
@@ -199,7 +239,7 @@ func TestWithoutDesktop(t *testing.T) {
 		{"without notifications", startBus(t), "cannot notify the desktop"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var log, bell lockedBuffer
+			var log, bell logbuffer.Buffer
 			s := New(Config{Log: slog.New(slog.NewTextHandler(&log, nil)), Bell: &bell, Address: c.address})
 			s.Show(camera)
 			waitUntil(t, "a line and the bell", func() bool { return strings.Contains(log.String(), c.log) && bell.String() == "\a" })
@@ -247,26 +287,22 @@ func TestCommand(t *testing.T) {
 
 // TestCommandHangs: what runs too long is killed, with all that it has started.
 func TestCommandHangs(t *testing.T) {
-	t.Parallel()
 	pid := filepath.Join(t.TempDir(), "pid")
-	var log lockedBuffer
-	s := New(Config{Log: slog.New(slog.NewTextHandler(&log, nil)), Command: `test $TBCAM_STATE = off || { sleep 600 & echo $! >` + pid + `; wait; }`})
+	const timeout = 500 * time.Millisecond // long enough to start a shell
 	begin := time.Now()
-	s.Show(camera)
-	waitUntil(t, "the end of the command", func() bool { return strings.Contains(log.String(), "killed after") })
-	if took := time.Since(begin); took < commandTimeout {
-		t.Errorf("it was killed after %v", took)
+	err := runCommand(`sleep 600 & echo $! >`+pid+`; wait`, nil, timeout)
+	if took := time.Since(begin); err == nil || !strings.Contains(err.Error(), "killed after 500ms") || took < timeout {
+		t.Errorf("%v after %v", err, took)
 	}
 	number, _ := os.ReadFile(pid)
 	waitUntil(t, "the end of its child", func() bool {
 		state, err := os.ReadFile("/proc/" + strings.TrimSpace(string(number)) + "/stat")
 		return err != nil || strings.Contains(string(state), ") Z ")
 	})
-	s.Close()
 }
 
 func TestCommandFails(t *testing.T) {
-	var log lockedBuffer
+	var log logbuffer.Buffer
 	s := New(Config{Log: slog.New(slog.NewTextHandler(&log, nil)), Command: "exit 3"})
 	s.Show(camera)
 	waitUntil(t, "a line", func() bool { return strings.Contains(log.String(), "exit status 3") })
