@@ -64,6 +64,8 @@ type Summary struct {
 	Clock    *Clock    `json:"clock"`
 	Outcomes Outcomes  `json:"outcomes"`
 	Recorder *Recorder `json:"recorder,omitempty"` // of tbcam-view --record
+	// Playback is of --virtual-microphone and --listen.
+	Playback []Playback `json:"playback,omitempty"`
 }
 
 // Clock is the estimate of the clock of the sender's host.
@@ -135,6 +137,9 @@ func (s Summary) describeNow() string {
 			text += fmt.Sprintf(", %s %d", f.Name, f.Count)
 		}
 	}
+	for _, p := range s.Playback {
+		text += "; " + p.describe()
+	}
 	return text
 }
 
@@ -155,11 +160,17 @@ func (s Summary) Table(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%d\t\n", f.Name, f.Count)
 	}
 	fmt.Fprintf(t, "%s\t%.1f\t\nMB/s\t%.1f\t\nCPU %% of a core\t%.0f\t\n", s.rate(), s.FPS, s.MBps, s.CPU)
-	if s.Codec != "" {
-		fmt.Fprintf(t, "codec\t%s\t\n", s.describeCodec())
-	}
-	if err := t.Flush(); err != nil || len(s.Latency) == 0 {
+	if err := t.Flush(); err != nil {
 		return err
+	}
+	if s.Codec != "" { // it has no figure: in a column of these it would push the others aside
+		fmt.Fprintf(w, "Codec: %s\n", s.describeCodec())
+	}
+	for _, p := range s.Playback {
+		fmt.Fprintln(w, p.describe())
+	}
+	if len(s.Latency) == 0 {
+		return nil
 	}
 	if s.Clock != nil {
 		fmt.Fprintf(w, "Uncertainty of the sender's clock: %.2f ms\n", s.Clock.Uncertainty)
