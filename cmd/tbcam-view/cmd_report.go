@@ -63,7 +63,10 @@ type linkReport struct {
 func (r *linkReport) Connected(peer transport.Peer) { r.setPeer(&peer) }
 
 // Disconnected implements transport.Consumer.
-func (r *linkReport) Disconnected(error) { r.setPeer(nil) }
+func (r *linkReport) Disconnected(err error) {
+	logLost(r.log, err)
+	r.setPeer(nil)
+}
 
 func (r *linkReport) setPeer(peer *transport.Peer) {
 	r.mu.Lock()

@@ -160,11 +160,11 @@ func (s Summary) Table(w io.Writer) error {
 		fmt.Fprintf(t, "%s\t%d\t\n", f.Name, f.Count)
 	}
 	fmt.Fprintf(t, "%s\t%.1f\t\nMB/s\t%.1f\t\nCPU %% of a core\t%.0f\t\n", s.rate(), s.FPS, s.MBps, s.CPU)
-	if s.Codec != "" {
-		fmt.Fprintf(t, "codec\t%s\t\n", s.describeCodec())
-	}
 	if err := t.Flush(); err != nil {
 		return err
+	}
+	if s.Codec != "" { // it has no figure: in a column of these it would push the others aside
+		fmt.Fprintf(w, "Codec: %s\n", s.describeCodec())
 	}
 	for _, p := range s.Playback {
 		fmt.Fprintln(w, p.describe())

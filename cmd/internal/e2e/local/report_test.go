@@ -69,24 +69,33 @@ func privateNames(t *testing.T) []string {
 	return names
 }
 
-// TestReport: over a socket, while a viewer could be served, with a line that is cut when the
-// user is asked to unplug it.
+// TestReport: over a socket, with a line that is cut when the user is asked to unplug it, and a
+// sender that is stopped when one is asked to suspend a computer.
 func TestReport(t *testing.T) {
 	t.Parallel()
 	_, path := harness.NewSocket(t)
 	line, toLine := harness.LayLine(t, path)
 	screen := harness.NewScreen(t)
-	v := harness.Prepare(t, "tbcam-view", "doctor", "--report", "--replug", "--stream=unix:"+path)
+	v := harness.Prepare(t, "tbcam-view", "doctor", "--report", "--replug", "--suspend", "--stream=unix:"+path)
 	screen.Connect(v)
 	v.Launch()
-	harness.StartSender(t, toLine)
+	s := harness.StartSender(t, toLine)
 	screen.Await(t, "(Unplug the cable now)")
 	line.Cut()
+	screen.Await(t, "(Suspend one of the computers now)")
+	for _, signal := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT} {
+		if err := s.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		if signal == syscall.SIGSTOP {
+			screen.Await(t, "(?s)Suspend one of.*(lost the connection to the sender)")
+		}
+	}
 	if code := v.WaitExit(); code != 0 {
 		t.Fatalf("exit code %d: %s", code, screen.Text())
 	}
 	checkReport(t, v.Out.String(), "The line\n    versions      viewer V, sender V\n    kind          Unix socket, within this computer\n"+lineReport+
-		"After a replug\n    session       lost for N s\n"+lineReport)
+		"After a replug\n    session       lost for N s\n"+lineReport+"After a suspend\n    session       lost for N s\n"+lineReport)
 }
 
 // TestReportOverADevice: two paired hosts with a character device between them; beside a

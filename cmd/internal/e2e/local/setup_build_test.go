@@ -53,7 +53,7 @@ func newBuildHost(t *testing.T, distribution, source string) *setupHost {
 
 // TestSetupBuildsModule: the driver of the running kernel is built from the distribution's
 // source as a DKMS package, which --remove removes; where that cannot be, the error is the reason.
-// What DKMS itself and a kernel make of it, docs/requirements.md has.
+// What DKMS itself and a kernel made of it, docs/testing.md has ("Tried once, by hand").
 func TestSetupBuildsModule(t *testing.T) {
 	h := newBuildHost(t, "ID=debian\n", "stream.c")
 	h.wantText(h.run(6), "this kernel (7.2.0) was built without CONFIG_USB4_STREAM", "sudo tbcam-view setup --build-module")

@@ -100,6 +100,27 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// TestStatisticsFit: the box is as wide as its widest table, below each other as beside:
+// nothing is cut off at its edge, where its room has place for it.
+func TestStatisticsFit(t *testing.T) {
+	s := NewStyle(1)
+	lines := []string{
+		"last second: p50 5.2, p95 20.5, p99 22.8, max 22.8 ms (±0.11)", "  frames shown  483", "superseded before sending  1",
+		"Codec: raw (line has room for raw frames)", "latency, ms  p50  p95  p99  max", "total  3.24  10.57  18.94  32.00",
+	}
+	for _, width := range []int{320, 480, 624, 1280} {
+		m := s.Statistics(make([]float32, 100), lines, width)
+		edge := m.SubImage(image.Rect(m.Rect.Max.X-s.Px(6), s.Px(12), m.Rect.Max.X, m.Rect.Max.Y-s.Px(12))).(*image.RGBA)
+		for y := edge.Rect.Min.Y; y < edge.Rect.Max.Y; y++ {
+			for x := edge.Rect.Min.X; x < edge.Rect.Max.X; x++ {
+				if c := edge.RGBAAt(x, y); c != Back {
+					t.Fatalf("in %d: something is drawn at the right edge, at %d,%d of %v: %v", width, x, y, m.Rect, c)
+				}
+			}
+		}
+	}
+}
+
 // opaque reports whether a colour is somewhere in a frame.
 func opaque(m *image.RGBA, c color.RGBA) bool {
 	for i := 0; i < len(m.Pix); i += 4 {
