@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 void tb_wake(struct tb_conn *c)
@@ -11,6 +12,13 @@ void tb_wake(struct tb_conn *c)
 	uint64_t one = 1;
 	if (write(c->wake, &one, sizeof(one)) < 0)
 		return; // it is set already
+}
+
+int64_t tb_now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return SPA_TIMESPEC_TO_NSEC(&t);
 }
 
 static void on_done(void *data, uint32_t id, int seq)
@@ -240,7 +248,7 @@ bool tb_has_node(struct tb_conn *c, uint32_t id)
 
 // start_threads starts the threads of the connection. Go's signals are not for them: its
 // handlers would enter Go.
-static int start_threads(struct tb_conn *c)
+static int start_threads(struct tb_conn *c, bool real_time)
 {
 	sigset_t all, before;
 	sigfillset(&all);
@@ -248,7 +256,8 @@ static int start_threads(struct tb_conn *c)
 	int res = -ENOMEM;
 	c->loop = tb_pw.pw_thread_loop_new_("tbcam", NULL);
 	if (c->loop)
-		c->context = tb_pw.pw_context_new_(tb_pw.pw_thread_loop_get_loop_(c->loop), NULL, 0);
+		c->context = tb_pw.pw_context_new_(tb_pw.pw_thread_loop_get_loop_(c->loop),
+			real_time ? tb_pw.pw_properties_new_(PW_KEY_CONFIG_NAME, "client-rt.conf", NULL) : NULL, 0);
 	if (c->context)
 		res = tb_pw.pw_thread_loop_start_(c->loop);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -270,14 +279,14 @@ static int connect_core(struct tb_conn *c, int wait_ms)
 	return res < 0 ? res : tb_sync(c, wait_ms);
 }
 
-int tb_conn_open(struct tb_conn **out, int wait_ms)
+int tb_conn_open(struct tb_conn **out, bool real_time, int wait_ms)
 {
 	struct tb_conn *c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
 	c->manager = SPA_ID_INVALID;
 	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	int res = c->wake < 0 ? -errno : start_threads(c);
+	int res = c->wake < 0 ? -errno : start_threads(c, real_time);
 	if (res >= 0) {
 		tb_lock(c);
 		res = connect_core(c, wait_ms);

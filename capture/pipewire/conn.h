@@ -40,6 +40,9 @@ struct tb_bound {
 
 void tb_wake(struct tb_conn *c);
 
+// tb_now returns the time on CLOCK_MONOTONIC, in nanoseconds.
+int64_t tb_now(void);
+
 // tb_wait waits, with the lock held, until done(data) holds or the time is over.
 int tb_wait(struct tb_conn *c, int wait_ms, bool (*done)(void *), void *data);
 

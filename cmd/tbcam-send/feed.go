@@ -207,7 +207,7 @@ func (f *feed) setEncoder(encoder codec.Encoder, made encoding) {
 }
 
 // Next implements transport.Producer.
-func (f *feed) Next(ctx context.Context) (transport.Unit, error) {
+func (f *feed) Next(ctx context.Context, left <-chan struct{}) (transport.Unit, error) {
 	ctx, cancel := f.limit.context(ctx)
 	defer cancel()
 	for {
@@ -229,6 +229,8 @@ func (f *feed) Next(ctx context.Context) (transport.Unit, error) {
 			}
 			f.limit.beginCount()
 			return unit, nil
+		case <-left:
+			return transport.Unit{}, errLeft
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), errTimeUp) {
 				return f.endNow()

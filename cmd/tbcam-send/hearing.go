@@ -118,7 +118,7 @@ func newListener(m *microphone, out *transport.SenderStream) *listener {
 }
 
 // Next implements source.
-func (l *listener) Next(ctx context.Context) (transport.Unit, error) {
+func (l *listener) Next(ctx context.Context, left <-chan struct{}) (transport.Unit, error) {
 	for {
 		select {
 		case f := <-l.blocks.Frames():
@@ -126,6 +126,8 @@ func (l *listener) Next(ctx context.Context) (transport.Unit, error) {
 				return transport.Unit{Frame: f, Info: info, Lost: l.Lost()}, nil
 			}
 			f.Release()
+		case <-left:
+			return transport.Unit{}, errLeft
 		case <-ctx.Done():
 			return transport.Unit{}, ctx.Err()
 		}

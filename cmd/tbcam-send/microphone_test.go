@@ -305,3 +305,26 @@ func TestMicrophoneIsOne(t *testing.T) {
 		}
 	})
 }
+
+// TestBlocksCostNoMemory: a block goes to the line without an allocation.
+func TestBlocksCostNoMemory(t *testing.T) {
+	m := newMicrophone(nil, "auto", &grants{}, slog.New(slog.DiscardHandler))
+	l := newListener(m, nil)
+	m.listener, m.info = l, &transport.Mode{Format: capture.Format{Audio: capture.Mono}}
+	s := &servedStream{listener: l}
+	s.use(l)
+	ctx, at, number := t.Context(), time.Now(), uint32(0)
+	if n := testing.AllocsPerRun(100, func() {
+		f := m.pool.Get(capture.Mono.BlockSize())
+		f.Format, f.Sequence, f.Time = m.info.Format, number, at
+		number, at = number+1, at.Add(capture.AudioPeriod)
+		m.putBlock(f)
+		unit, err := s.Next(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unit.Frame.Release()
+	}); n > 0 {
+		t.Errorf("%v allocations for each block", n)
+	}
+}

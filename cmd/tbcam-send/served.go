@@ -11,9 +11,13 @@ import (
 
 // source is what a stream has its frames from: a feed, or the microphone.
 type source interface {
-	Next(ctx context.Context) (transport.Unit, error)
+	// Next is that of a transport.Producer, which ends with errLeft once left is closed.
+	Next(ctx context.Context, left <-chan struct{}) (transport.Unit, error)
 	Lost() capture.Lost
 }
+
+// errLeft is returned for a source that a stream has no more.
+var errLeft = errors.New("the stream has another source")
 
 // servedStream is a stream of the sender: the transport.Producer of whichever feed it
 // has, or of the microphone. A viewer that takes over a line may number its streams differently; a camera that
@@ -127,7 +131,7 @@ func (s *servedStream) Stop() {
 func (s *servedStream) Next(ctx context.Context) (transport.Unit, error) {
 	for {
 		from, having := s.current()
-		unit, err := nextWhile(ctx, having, from)
+		unit, err := from.Next(ctx, having.Done())
 		if ctx.Err() == nil && having.Err() != nil {
 			if err == nil {
 				unit.Frame.Release()
@@ -139,14 +143,6 @@ func (s *servedStream) Next(ctx context.Context) (transport.Unit, error) {
 		s.mu.Unlock()
 		return unit, err
 	}
-}
-
-// nextWhile returns the next frame of a source while the stream has that.
-func nextWhile(ctx, having context.Context, from source) (transport.Unit, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(having, cancel)()
-	return from.Next(ctx)
 }
 
 // Lost implements transport.Producer.

@@ -45,6 +45,11 @@ func (o *options) flagGroups() []cli.FlagGroup {
 			{Name: "placeholder"},
 			{Name: "on-demand"},
 		}},
+		{Title: "Sound", Flags: []cli.FlagInfo{
+			{Name: "virtual-microphone"},
+			{Name: "listen"},
+			{Name: "audio-delay", Choices: []string{autoDelay}},
+		}},
 		{Title: "Recording", Flags: []cli.FlagInfo{
 			{Name: "record", Files: true},
 			{Name: "record-format", Value: "FORMAT", Choices: []string{"mkv", "mp4", "avi", "mjpeg", "jpg"}},

@@ -31,6 +31,7 @@ type options struct {
 	microphone    string
 	window        bool
 	virtualCamera virtualCameraFlags
+	playback      playbackFlags
 	record        recordFlags
 	snapshot      string
 	snapshotEvery time.Duration
@@ -75,7 +76,7 @@ func newCommand() *cobra.Command {
 		Long:        about,
 		Annotations: map[string]string{cli.AfterTitle: "Keys in the window (H shows them too)", cli.AfterText: keys},
 		Example: `  tbcam-view
-  tbcam-view --virtual-camera auto
+  tbcam-view --virtual-camera auto --virtual-microphone
   tbcam-view --record call.mkv --microphone auto --window
   tbcam-view --record '/video/%F/%H%M%S.mkv' --segment 10m --keep 200GB,30d
   tbcam-view --stream unix:$XDG_RUNTIME_DIR/tbcam.sock --snapshot now.png`,
@@ -91,6 +92,7 @@ func newCommand() *cobra.Command {
 	o.registerMicrophone(f)
 	f.BoolVar(&o.window, "window", false, "show a window; default if there is a display and no other output")
 	o.virtualCamera.register(f)
+	o.playback.register(f)
 	o.record.registerFlags(f)
 	o.registerSnapshots(f)
 	f.BoolVar(&o.force, "force", false, "overwrite existing files of --record and --snapshot")
@@ -113,13 +115,16 @@ func (o *options) checkFlags() error {
 	if o.duration < 0 {
 		return cli.Mark(errors.New("--duration must not be negative"), cli.ErrUsage)
 	}
-	if err := cmp.Or(o.virtualCamera.check(), o.checkSnapshots(), o.checkTimeout(), o.record.checkFlags(), o.checkMicrophone()); err != nil {
+	if err := cmp.Or(o.virtualCamera.check(), o.playback.check(), o.checkSnapshots(), o.checkTimeout(), o.record.checkFlags(), o.checkMicrophone()); err != nil {
 		return cli.Mark(err, cli.ErrUsage)
 	}
-	if o.window || o.record.path != "" || o.snapshot != "" || len(o.virtualCamera.places) > 0 {
+	if o.window || o.record.path != "" || o.snapshot != "" || len(o.virtualCamera.places) > 0 || o.playback.virtual {
 		return nil
 	}
-	if err := window.CheckDisplay(); err != nil {
+	switch err := window.CheckDisplay(); {
+	case err != nil && o.playback.listen:
+		return nil
+	case err != nil:
 		return cli.Mark(fmt.Errorf("%w; or use --virtual-camera auto, --record FILE.mkv or --snapshot FILE.png", err), cli.ErrSink)
 	}
 	o.window = true

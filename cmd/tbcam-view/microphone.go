@@ -23,17 +23,24 @@ var recordedAudio = capture.Stereo
 
 // registerMicrophone adds the flags of the far microphone.
 func (o *options) registerMicrophone(f *pflag.FlagSet) {
-	f.StringVar(&o.microphone, "microphone", "", "`MICROPHONE` of the other computer to record with the camera: auto, or part of a name")
+	f.StringVar(&o.microphone, "microphone", "", "`MICROPHONE` of the other computer to record, play or publish: auto, or part of a name")
 }
 
 // checkMicrophone refuses a microphone that nothing would be heard of.
 func (o *options) checkMicrophone() error {
 	switch {
-	case o.microphone == "":
+	case o.microphone == "" || o.playback.plays():
 		return nil
 	case o.record.path == "":
-		return errors.New("--microphone needs an output: --record FILE.mkv")
-	case o.record.every > 0:
+		return errors.New("--microphone needs an output: --virtual-microphone, --listen or --record FILE.mkv")
+	}
+	return o.checkRecordedAudio()
+}
+
+// checkRecordedAudio returns why the recording cannot have a track of the microphone, nil where
+// it can.
+func (o *options) checkRecordedAudio() error {
+	if o.record.every > 0 {
 		return errors.New("--microphone: a time-lapse (--every) has no audio")
 	}
 	r, err := o.record.recordOptions(false)
@@ -44,6 +51,14 @@ func (o *options) checkMicrophone() error {
 		return fmt.Errorf("--microphone: %w", err)
 	}
 	return nil
+}
+
+// farMicrophoneName returns which microphone is heard, "" for none.
+func (o *options) farMicrophoneName() string {
+	if o.microphone == "" && o.playback.plays() {
+		return "auto"
+	}
+	return o.microphone
 }
 
 // farMicrophones returns the microphones of the sender, as farCameras does.

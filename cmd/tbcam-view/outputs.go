@@ -18,6 +18,7 @@ var outputKinds = []func(r *run, measure func(*capture.Frame)) ([]sink.Output, e
 	virtualCameraOutputs,
 	snapshotOutputs,
 	recordOutputs,
+	playbackOutputs,
 }
 
 // measured is an Output whose latency may be measured, by a word for what it does
@@ -26,6 +27,9 @@ type measured interface{ counted() string }
 
 // describer is an Output that adds to --stats.
 type describer interface{ describe(s *meter.Summary) }
+
+// soundDescriber is an Output that adds to the --stats of the microphone.
+type soundDescriber interface{ describeSound(s *meter.Summary) }
 
 // starter is an Output that may start later: Trouble returns why it has not.
 type starter interface{ Trouble() error }

@@ -160,7 +160,7 @@ func recordOutputs(r *run, measure func(*capture.Frame)) ([]sink.Output, error) 
 	if err != nil {
 		return nil, cli.Mark(err, cli.ErrUsage)
 	}
-	if r.microphone != nil {
+	if r.microphone != nil && r.o.checkRecordedAudio() == nil {
 		o.Audio = recordedAudio
 	}
 	o.About, o.Changed, o.Log = r.bridge.describeSource, r.recordingChanged, r.log

@@ -33,10 +33,12 @@ type run struct {
 	microphone *farMicrophone // nil: nobody is to listen
 	fanout     *sink.Fanout
 	outputs    []sink.Output // in the fan-out
+	videoAge   age           // of frames that the first output has presented
 
 	mu       sync.Mutex
 	failed   error // of the first output that ended for good
 	snapshot bool  // the one of --snapshot was taken
+	muted    bool  // what plays the far microphone
 }
 
 // runView is one run. It ends soon after a signal, whatever its parts do then.
@@ -109,8 +111,8 @@ func (r *run) connectBridge(c bridgeConfig) error {
 	r.bridge = bridge
 	r.mu.Unlock()
 	r.stream.screen = newPairingScreen(bridge.showNotice, r.waitingNotice())
-	if r.o.microphone != "" {
-		r.microphone = newFarMicrophone(r.stream.Hub, r.o.microphone, r.fanout.Frame, r.log)
+	if name := r.o.farMicrophoneName(); name != "" {
+		r.microphone = newFarMicrophone(r.stream.Hub, name, r.fanout.Frame, r.log)
 	}
 	return cli.Mark(r.openOutputs(), cli.ErrSink)
 }
@@ -164,7 +166,13 @@ func (r *run) outputEnded(o sink.Output, err error, left int) {
 }
 
 // countPresented counts a frame that has reached the first output.
-func (r *run) countPresented(f *capture.Frame) { r.meter.Add(&f.At, time.Now()) }
+func (r *run) countPresented(f *capture.Frame) { r.countShown(&f.At, time.Now()) }
+
+// countShown counts a frame that was presented at a time.
+func (r *run) countShown(at *[capture.NumStages]time.Time, when time.Time) {
+	r.meter.Add(at, when)
+	r.videoAge.note(at, when)
+}
 
 // summaries returns the figures of the camera, and those of the microphone if there is one.
 func (r *run) summaries() []meter.Summary {
@@ -173,7 +181,13 @@ func (r *run) summaries() []meter.Summary {
 		return []meter.Summary{camera}
 	}
 	camera.Several = true
-	return []meter.Summary{camera, r.microphone.summarize(r.fanout.Stats().Unheard)}
+	microphone := r.microphone.summarize(r.fanout.Stats().Unheard)
+	for _, o := range r.outputs {
+		if d, ok := o.(soundDescriber); ok {
+			d.describeSound(&microphone)
+		}
+	}
+	return []meter.Summary{camera, microphone}
 }
 
 // summarize returns the figures of the camera so far.

@@ -41,6 +41,9 @@ type windowActions struct {
 	// confirmPairing confirms the sender that is being paired, and reports whether there is
 	// one.
 	confirmPairing func() bool
+	// toggleMute mutes the far microphone, or unmutes it, and reports whether it is muted
+	// then. It is nil where nothing plays it.
+	toggleMute func() (muted bool)
 }
 
 // windowOutput keeps a window open: it acts on its keys, and opens it again, with
@@ -66,6 +69,7 @@ type windowOutput struct {
 	stalled   bool      // no frame comes, although nothing is wrong: so there is another text
 	last      time.Time // of the frame that was presented last
 	missed    uint64    // superseded in windows that are gone, or presented to none
+	loudness  loudness  // of the far microphone
 }
 
 // windowConfig is what a windowOutput is made for.
@@ -75,6 +79,7 @@ type windowConfig struct {
 	shown   func(at *[capture.NumStages]time.Time, when time.Time) // counts a frame
 	summary func() meter.Summary
 	actions windowActions
+	hears   bool            // there is a far microphone to show the level of
 	ending  <-chan struct{} // closed when the run is to end
 	// end ends the output for good, and alone reports whether there is no other.
 	end   func(err error)
@@ -92,12 +97,15 @@ func windowOutputs(r *run, _ func(*capture.Frame)) ([]sink.Output, error) {
 		return nil, nil
 	}
 	c := windowConfig{
-		log: r.log, pool: r.pool, shown: r.meter.Add, summary: r.summarize, ending: r.ending,
+		log: r.log, pool: r.pool, shown: r.countShown, summary: r.summarize, ending: r.ending, hears: r.microphone != nil,
 		actions: windowActions{setControl: r.bridge.setControlFromWindow, confirmPairing: r.stream.screen.confirm},
 		alone:   func() bool { return r.fanout.Left() == 1 },
 	}
 	if r.o.record.path != "" {
 		c.actions.toggleRecording = r.toggleRecording
+	}
+	if r.o.playback.plays() {
+		c.actions.toggleMute = r.toggleMute
 	}
 	var s *windowOutput
 	c.end = func(err error) {
@@ -155,6 +163,8 @@ func (s *windowOutput) openWindow() (opened, error) {
 	w.SetMessage(s.text)
 	w.SetControls(s.controls)
 	w.SetRecording(s.recording)
+	s.loudness.seen = false // until the window reports it
+	s.showLoudness(w)
 	s.stalled = false
 	if f := s.history.newestFrame(); f != nil {
 		_ = w.Present(f) // keep logs the reason
@@ -200,7 +210,7 @@ func (s *windowOutput) runWindow(w opened) (started bool, err error) {
 	}
 	started = s.handleEvents(w.Window)
 	s.mu.Lock()
-	s.window = nil
+	s.window, s.loudness.seen = nil, false
 	s.missed += w.Stats().Superseded
 	s.mu.Unlock()
 	defer w.converter.Close()
@@ -260,6 +270,10 @@ func (s *windowOutput) handleEvent(w *window.Window, e window.Event) {
 		s.toggleRecording(w)
 	case window.SetControl:
 		s.setControl(w, e)
+	case window.Meter:
+		s.watchLoudness(w, e.On)
+	case window.Mute:
+		s.toggleMute(w)
 	case window.Confirm:
 		s.confirmPairing(w)
 	case window.Quit:
@@ -323,6 +337,10 @@ func (s *windowOutput) TakeReceived(f *capture.Frame) {
 
 // Present takes over the reference. It returns no error but sink.ErrDone.
 func (s *windowOutput) Present(f *capture.Frame) error {
+	if f.Format.IsAudio() {
+		s.hearBlock(f)
+		return nil
+	}
 	s.mu.Lock()
 	w, closed := s.window, s.closed
 	s.history.addPresented(f.Retain())

@@ -54,11 +54,12 @@ func (u *windowUpdater) updateFigures() {
 	u.fps = float64(u.shown[0]+u.shown[1]) / (2 * statusEvery.Seconds())
 	u.shown = [2]int{0, u.shown[0]}
 	u.output.checkStall()
+	u.output.checkSilence()
 	stalls := u.output.setRate(u.fps)
 	if u.statistics {
 		u.window.SetStatus(u.tableLines())
 	}
-	if u.stopped = u.fps == 0 && !u.statistics && !stalls; u.stopped {
+	if u.stopped = u.fps == 0 && !u.statistics && !stalls && !u.output.Listens(); u.stopped {
 		u.ticker.Stop()
 	}
 }

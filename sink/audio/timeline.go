@@ -25,7 +25,7 @@ type Timeline struct {
 	next      uint32 // number of the next block
 	pace      pace
 	resampler resampler
-	block     []byte // room for a block in the format
+	block     []byte // room for a block that is to be converted
 	stats     Stats
 }
 
@@ -39,7 +39,7 @@ type Stats struct {
 // NewTimeline returns a line of a format that begins at a time. Blocks of another number of
 // channels are converted.
 func NewTimeline(format capture.AudioFormat, start time.Time) *Timeline {
-	return &Timeline{format: format, start: start, resampler: resampler{channels: format.Channels}}
+	return &Timeline{format: format, start: start}
 }
 
 // Count returns how many samples per channel there are so far.
@@ -59,9 +59,8 @@ func (t *Timeline) IndexOf(at time.Time) int64 { return capture.AudioSamples(at.
 // where some are missing. It takes at most limit samples of silence per channel, and
 // where more are missing drops the block: its sender chooses the times.
 func (t *Timeline) AppendBlock(dst []byte, f *capture.Frame, limit int64) []byte {
-	size := t.format.SampleSize()
-	samples := t.convert(f)
-	samples = samples[:len(samples)/size*size]
+	size := f.Format.Audio.SampleSize()
+	samples := f.Data[:len(f.Data)/size*size]
 	missing, jumps := t.missingBefore(f)
 	if missing > limit {
 		t.stats.Dropped += int64(len(samples) / size)
@@ -80,18 +79,21 @@ func (t *Timeline) AppendBlock(dst []byte, f *capture.Frame, limit int64) []byte
 		late += capture.AudioDuration(early)
 	}
 	before := len(dst)
-	dst = t.resampler.appendTo(dst, samples, t.pace.adjust(late))
-	t.count += int64((len(dst) - before) / size)
+	dst = t.appendResampled(dst, samples, f.Format.Audio, t.pace.adjust(late))
+	t.count += int64((len(dst) - before) / t.format.SampleSize())
 	return dst
 }
 
-// convert returns the samples of a block in the line's format, until its next call.
-func (t *Timeline) convert(f *capture.Frame) []byte {
-	samples := Convert(t.block[:0], f.Data, f.Format.Audio, t.format)
-	if f.Format.Audio != t.format {
-		t.block = samples
+// appendResampled appends samples of a format at another rate, in the line's format.
+func (t *Timeline) appendResampled(dst, samples []byte, from capture.AudioFormat, adjust float64) []byte {
+	if from.Channels != t.resampler.channels { // another microphone
+		t.resampler = resampler{channels: from.Channels, place: t.resampler.place}
 	}
-	return samples
+	if from == t.format {
+		return t.resampler.appendTo(dst, samples, adjust)
+	}
+	t.block = t.resampler.appendTo(t.block[:0], samples, adjust)
+	return Convert(dst, t.block, from, t.format)
 }
 
 // lateness returns by how much a block's time is later than the samples so far.

@@ -212,6 +212,33 @@ func TestMicrophoneVanishes(t *testing.T) {
 	}
 }
 
+// TestOtherMicrophone: blocks of one and of two channels follow each other on a line without
+// a gap, in each of its channels.
+func TestOtherMicrophone(t *testing.T) {
+	m := newMicrophone(1, 0, 0)
+	line := NewTimeline(capture.Stereo, start)
+	for n := range 40 {
+		m.format = capture.Mono
+		if n/10%2 == 1 {
+			m.format = capture.Stereo
+		}
+		f := m.block()
+		for i := range f.Data {
+			f.Data[i] = 7
+		}
+		out := line.AppendBlock(nil, f, 0)
+		f.Release()
+		for i, b := range out[min(len(out), 16):] {
+			if b != 7 {
+				t.Fatalf("block %d: byte %d is %d", n, i, b)
+			}
+		}
+	}
+	if want := int64(40 * capture.AudioBlock); line.Count() != want || line.Stats() != (Stats{}) {
+		t.Errorf("%d samples, want %d: %+v", line.Count(), want, line.Stats())
+	}
+}
+
 // TestBlocksOfThePast: blocks that came before the start are dropped up to its very
 // sample, however near to it they are.
 func TestBlocksOfThePast(t *testing.T) {

@@ -64,6 +64,8 @@ type Summary struct {
 	Clock    *Clock    `json:"clock"`
 	Outcomes Outcomes  `json:"outcomes"`
 	Recorder *Recorder `json:"recorder,omitempty"` // of tbcam-view --record
+	// Playback is of --virtual-microphone and --listen.
+	Playback []Playback `json:"playback,omitempty"`
 }
 
 // Clock is the estimate of the clock of the sender's host.
@@ -135,6 +137,9 @@ func (s Summary) describeNow() string {
 			text += fmt.Sprintf(", %s %d", f.Name, f.Count)
 		}
 	}
+	for _, p := range s.Playback {
+		text += "; " + p.describe()
+	}
 	return text
 }
 
@@ -160,6 +165,9 @@ func (s Summary) Table(w io.Writer) error {
 	}
 	if s.Codec != "" { // it has no figure: in a column of these it would push the others aside
 		fmt.Fprintf(w, "Codec: %s\n", s.describeCodec())
+	}
+	for _, p := range s.Playback {
+		fmt.Fprintln(w, p.describe())
 	}
 	if len(s.Latency) == 0 {
 		return nil

@@ -28,6 +28,10 @@ func (s Summary) round() Summary {
 		}
 		s.Recorder = &recorder
 	}
+	s.Playback = slices.Clone(s.Playback)
+	for i, p := range s.Playback {
+		s.Playback[i] = p.round()
+	}
 	return s
 }
 

@@ -77,6 +77,7 @@ var elsewhere = []struct{ command, test string }{
 	{`doctor --report`, "TestReport"},
 	{`doctor`, "TestCallsDoctor"},
 	{`--virtual-camera`, "TestCallsFindANode"},
+	{`--virtual-microphone`, "TestVirtualMicrophone"},
 	{`latency-test`, "TestLatencyTest"},
 	{` pair`, "TestPairAlone"},
 	{`--stream tbcam@`, "TestTwoHosts"},

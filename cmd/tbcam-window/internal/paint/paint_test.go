@@ -85,6 +85,7 @@ func TestSizes(t *testing.T) {
 				"message":    s.Message("No signal\n"+long+"\nsince", width),
 				"statistics": s.Statistics(make([]float32, 600), []string{long, "short"}, width),
 				"pill":       s.Pill(long, width, Live),
+				"joined":     Join(s.Pill(long, width, Live), s.Pill(long, width, Live), 8, width),
 			} {
 				if least := s.Px(60); m.Rect.Dx() > max(width, least) {
 					t.Errorf("%s is %v in %d", name, m.Rect, width)
@@ -172,4 +173,38 @@ func luminance(c color.RGBA) float64 {
 		return float64(v) / 255 / 12.92
 	}
 	return 0.2126*linear(c.R) + 0.7152*linear(c.G) + 0.0722*linear(c.B)
+}
+
+// TestMeter: the bar is as long as the sound is loud, in a colour that warns or rests, and
+// the box of a narrow window is narrower.
+func TestMeter(t *testing.T) {
+	s := NewStyle(1)
+	place := image.Rect(0, 0, 120, 20)
+	for _, c := range []struct {
+		meter  Meter
+		length int
+		colour color.RGBA
+	}{
+		{Meter{Level: -60, Flows: true}, 0, Accent}, {Meter{Level: -30, Flows: true}, 60, Accent},
+		{Meter{Level: 0, Flows: true}, 120, Live}, {Meter{Level: -30, Flows: true, Muted: true}, 60, Faint},
+		{Meter{Level: -30}, 0, Accent}, {Meter{Level: 12, Flows: true}, 120, Live},
+	} {
+		m := image.NewRGBA(place)
+		s.DrawMeter(m, place, c.meter)
+		length := 0
+		for x := range place.Dx() {
+			if m.RGBAAt(x, 10) == c.colour {
+				length = x + 1
+			}
+		}
+		if c.colour == Faint { // the marks are so, too
+			length = min(length, c.length)
+		}
+		if length != c.length {
+			t.Errorf("%+v: %d pixels, want %d", c.meter, length, c.length)
+		}
+	}
+	if wide, narrow := s.Microphone(Meter{}, 1000).Rect.Dx(), s.Microphone(Meter{}, 284).Rect.Dx(); narrow > 284 || wide <= narrow {
+		t.Errorf("it is %d wide, and %d in a narrow window", wide, narrow)
+	}
 }
