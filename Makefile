@@ -162,8 +162,11 @@ rpm: build ## package the programs for Fedora: bin/tbcam-*.rpm
 share := $(DESTDIR)$(PREFIX)/share
 completions := $(foreach p,tbcam-send tbcam-view,bash-completion/completions/$(p) zsh/site-functions/_$(p) fish/vendor_completions.d/$(p).fish)
 
+units := $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/,system/tbcam-record.service user/tbcam-send.service user/tbcam-view.service)
+rule := $(DESTDIR)$(PREFIX)/lib/udev/rules.d/70-tbcam.rules
+
 .PHONY: install
-install: ## install programs, man pages, completion, menu entry and unit below DESTDIR and PREFIX
+install: ## install programs, man pages, completion, menu entry, units and udev rule below DESTDIR and PREFIX
 	@test -x bin/tbcam-window || $(MAKE) --no-print-directory build
 	install -D -t $(DESTDIR)$(PREFIX)/bin $(addprefix bin/,tbcam-send tbcam-view)
 	install -D -t $(DESTDIR)$(PREFIX)/libexec/tbcam bin/tbcam-window
@@ -177,9 +180,9 @@ install: ## install programs, man pages, completion, menu entry and unit below D
 	install -D -m 644 -t $(share)/man/man1 docs/tbcam-window.1
 	install -D -m 644 -t $(share)/applications packaging/tbcam.desktop
 	install -D -m 644 -t $(share)/icons/hicolor/scalable/apps packaging/tbcam.svg
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed -e '1,/^# The files/{/^# The files/!d}' -e 's|/usr/local/bin|$(PREFIX)/bin|' docs/tbcam-record.service \
-	  >$(DESTDIR)$(PREFIX)/lib/systemd/system/tbcam-record.service
+	install -D -m 644 packaging/udev/70-tbcam.rules $(rule)
+	install -d $(sort $(dir $(units)))
+	@for u in $(units); do sed 's|/usr/local/bin|$(PREFIX)/bin|' packaging/systemd/$${u##*/} >$$u || exit 1; done
 
 .PHONY: uninstall
 uninstall: ## remove what install installed; `tbcam-view setup --remove` first
@@ -187,7 +190,7 @@ uninstall: ## remove what install installed; `tbcam-view setup --remove` first
 	rm -rf $(DESTDIR)$(PREFIX)/libexec/tbcam
 	rm -f $(foreach p,$(programs),$(share)/man/man1/$(p).1 $(share)/man/man1/$(p)-*.1)
 	rm -f $(share)/applications/tbcam.desktop $(share)/icons/hicolor/scalable/apps/tbcam.svg
-	rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/tbcam-record.service
+	rm -f $(units) $(rule)
 
 .PHONY: clean
 clean: ## remove what was built here

@@ -3,6 +3,7 @@ package capture
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -27,6 +28,8 @@ var (
 	ErrNotNamed = fmt.Errorf("%w: none in colour", ErrNoCamera)
 	// ErrAmbiguous: several cameras have the name that was asked for.
 	ErrAmbiguous = fmt.Errorf("%w: several have that name", ErrNoCamera)
+	// ErrNoMicrophone: there is no such microphone, or none at all.
+	ErrNoMicrophone = errors.New("no such microphone")
 	// ErrNoMode: the camera has no such mode.
 	ErrNoMode = errors.New("camera has no such mode")
 	// ErrBandwidth: the camera's bus has no room for the mode now.
@@ -145,14 +148,20 @@ type Device struct {
 	Path     string    `json:"path"` // of the device node, or another word that no other device has
 	Name     string    `json:"name"`
 	Driver   string    `json:"driver"`
-	Bus      string    `json:"bus"`   // stays the same when the same port is used again
-	Modes    []Mode    `json:"modes"` // a microphone has none
+	Bus      string    `json:"bus"`                // stays the same when the same port is used again
+	Modes    []Mode    `json:"modes"`              // a microphone has none
+	Channels int       `json:"channels,omitempty"` // of a microphone, where that is known
 	Controls []Control `json:"controls"`
 	Inputs   []Input   `json:"inputs,omitempty"` // of a grabber; its modes are those of the current one
 
 	Test     bool `json:"test,omitempty"`     // shows a test pattern
 	Infrared bool `json:"infrared,omitempty"` // sees infrared or depth, no colour
 	Screen   bool `json:"screen,omitempty"`   // shows what is on a screen
+}
+
+// OfKind returns the devices of a kind.
+func OfKind(devices []Device, kind Kind) []Device {
+	return slices.DeleteFunc(slices.Clone(devices), func(d Device) bool { return d.Kind != kind })
 }
 
 // Input is a connector of a grabber.

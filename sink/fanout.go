@@ -184,6 +184,11 @@ func (o *Fanout) Left() (left int) {
 	return left
 }
 
+// HasEnded reports whether an output has ended for good.
+func (o *Fanout) HasEnded(output Output) bool {
+	return slices.ContainsFunc(o.outlets, func(out *outlet) bool { return out.Output == output && out.done.Load() })
+}
+
 // endCause returns why a sink is done, nil where that is no failure.
 func endCause(err error) error {
 	if err == ErrDone { // what wraps it is a failure

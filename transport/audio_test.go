@@ -188,7 +188,8 @@ func TestPeerWithoutAudio(t *testing.T) {
 func TestHostileMicrophoneList(t *testing.T) {
 	for device, why := range map[string]string{
 		`{"kind":"audio","modes":[{"width":1,"height":1}]}`: "a microphone has no modes, controls and inputs",
-		`{"kind":"screen"}`: "kind is unknown",
+		`{"kind":"screen"}`:              "kind is unknown",
+		`{"kind":"audio","channels":65}`: "65 channels: must be 0 to 64",
 	} {
 		inWorld(t, func(w *world) {
 			w.stream.Start(capture.Want{})

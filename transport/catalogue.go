@@ -3,7 +3,6 @@ package transport
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/transport/wire"
@@ -44,7 +43,7 @@ func (ss *senderSession) listCameras(session context.Context) error {
 // encodeCameras returns the payloads of the Camera records, the last of them empty.
 func (ss *senderSession) encodeCameras(cameras []capture.Device) [][]byte {
 	if !ss.peer.Load().has(FeatureAudio) {
-		cameras = slices.DeleteFunc(slices.Clone(cameras), func(d capture.Device) bool { return d.Kind != capture.Video })
+		cameras = capture.OfKind(cameras, capture.Video)
 	}
 	var payloads [][]byte
 	for _, c := range cameras[:min(len(cameras), maxCameras)] {

@@ -309,6 +309,7 @@ func TestHostileViewer(t *testing.T) {
 		"later records":    {func(i *impostor) { i.raw(later()) }, "record has an unknown version"},
 		"a sender":         {func(i *impostor) { i.write(wire.Hello, transport.Encode(transport.OwnPeer("tbcam-send", ""))) }, "it is a sender, too"},
 		"ping malformed":   {func(i *impostor) { i.write(wire.Ping, []byte{1}) }, "read ping: payload is malformed"},
+		"ping too large":   {func(i *impostor) { i.write(wire.Ping, wire.AppendProbe(nil, 1, transport.MaxProbe+1)) }, "read ping: payload is malformed"},
 		"credit malformed": {func(i *impostor) { i.write(wire.Credit, []byte{1}) }, "read credit: payload is malformed"},
 		"start no JSON":    {func(i *impostor) { i.write(wire.Start, []byte("go")) }, "read start: invalid character"},
 		"start strange":    {func(i *impostor) { i.write(wire.Start, []byte(`{"number":1,"width":-1,"height":99999}`)) }, "read start: size -1x99999: must be"},

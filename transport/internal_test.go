@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -235,5 +236,30 @@ func TestNewestValueWins(t *testing.T) {
 	}
 	if !slices.Equal(got, []uint32{2, 3}) {
 		t.Errorf("carried out are %v", got)
+	}
+}
+
+// TestLivenessIsLookedAtSeldom: of a peer that lives, whenever its heartbeats come, and a
+// dead one is found when it was silent for exactly the limit.
+func TestLivenessIsLookedAtSeldom(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 1000 {
+		beat := time.Duration(rng.Int64N(int64(pingEvery)))
+		now, looks := time.Duration(0), 0
+		for now < time.Minute {
+			for beat+pingEvery <= now {
+				beat += pingEvery + time.Duration(rng.Int64N(int64(20*time.Millisecond))) - 10*time.Millisecond
+			}
+			now += nextLook(max(0, now-beat), liveness)
+			looks++
+		}
+		if looks > 45 {
+			t.Fatalf("%d looks in a minute", looks)
+		}
+		for silent := max(0, now-beat); silent < liveness; looks++ {
+			if silent += nextLook(silent, liveness); silent > liveness || looks > 50 {
+				t.Fatalf("found after a silence of %v, and %d looks", silent, looks)
+			}
+		}
 	}
 }

@@ -47,7 +47,14 @@ type Properties struct {
 }
 
 // NewConn returns a Conn over a connection of package net.
-func NewConn(conn net.Conn) Conn { return &netConn{Conn: conn} }
+func NewConn(conn net.Conn) Conn {
+	if socket, ok := conn.(*net.UnixConn); ok {
+		if raw, err := socket.SyscallConn(); err == nil {
+			return newSocketConn(socket, raw)
+		}
+	}
+	return &netConn{Conn: conn}
+}
 
 type netConn struct {
 	net.Conn

@@ -53,6 +53,8 @@ type Mode struct {
 	Format capture.Format `json:"format"`          // of the frames on the wire
 	// Request is the number of the request that this answers, 0 if none.
 	Request uint32 `json:"request,omitempty"`
+	// Reason is why the frames are raw ones or JPEGs, "" where the sender had no choice.
+	Reason string `json:"reason,omitempty"`
 }
 
 // State is whether a stream has frames.
@@ -122,6 +124,8 @@ func (s Status) boundToRecord() Status {
 type request struct {
 	Number uint32 `json:"number"` // from 1
 	capture.Want
+	// Raw: the viewer has no use for JPEGs. It asks nothing of the camera.
+	Raw  bool `json:"raw,omitempty"`
 	stop bool // it came in a Stop
 }
 
@@ -166,7 +170,7 @@ func parseMode(h wire.Header, payload []byte) (Mode, error) {
 	if err != nil {
 		return Mode{}, err
 	}
-	m.Camera = cutPrintable(m.Camera, maxText)
+	m.Camera, m.Reason = cutPrintable(m.Camera, maxText), cutPrintable(m.Reason, maxText)
 	if m.Number == 0 {
 		return Mode{}, errors.New("read mode: it has no number")
 	}
@@ -227,6 +231,7 @@ const (
 	maxModes    = 4096 // of one camera
 	maxControls = 1024 // of one camera; the choices of its menus count, too
 	maxInputs   = 64   // of one camera
+	maxChannels = 64   // of one microphone, of which two are sent at most
 )
 
 // tidyInputs makes a camera's inputs safe to show.
@@ -248,6 +253,8 @@ func checkKind(d capture.Device) error {
 		return errors.New("kind is unknown")
 	case d.Kind == capture.Audio && len(d.Modes)+len(d.Controls)+len(d.Inputs) > 0:
 		return errors.New("a microphone has no modes, controls and inputs")
+	case d.Channels < 0 || d.Channels > maxChannels:
+		return fmt.Errorf("%d channels: must be 0 to %d", d.Channels, maxChannels)
 	}
 	return nil
 }

@@ -59,8 +59,10 @@ var messages = []struct {
 	{"message-start-audio", wire.Header{Type: wire.Start, Stream: 2}, request{Number: 3, Want: capture.Want{Kind: capture.Audio, Camera: "auto"}}, parsed(parseRequest)},
 	{"message-mode-audio", wire.Header{Type: wire.Mode, Stream: 2}, Mode{Number: 1, Camera: "Built-in Audio", Format: capture.Format{Audio: capture.Stereo}, Request: 3}, parsed(parseMode)},
 	{"message-camera-audio", wire.Header{Type: wire.Camera}, capture.Device{
-		Kind: capture.Audio, Path: "pipewire:alsa_input.pci-0000_00_1f.3.analog-stereo", Name: "Built-in Audio", Driver: "pipewire",
+		Kind: capture.Audio, Path: "pipewire:alsa_input.pci-0000_00_1f.3.analog-stereo", Name: "Built-in Audio", Driver: "alsa", Channels: 2,
 	}, parsed(parseCamera)},
+	{"message-start-raw", wire.Header{Type: wire.Start, Stream: 1}, request{Number: 3, Want: capture.Want{FPS: 30}, Raw: true}, parsed(parseRequest)},
+	{"message-mode-reason", wire.Header{Type: wire.Mode, Stream: 1}, Mode{Number: 3, Camera: "HD Webcam", Source: mjpeg720.Source, Format: mjpeg720.Format, Reason: "an output wants JPEG"}, parsed(parseMode)},
 }
 
 func parsed[T any](parse func(wire.Header, []byte) (T, error)) func(wire.Header, []byte) (any, error) {

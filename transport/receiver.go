@@ -55,6 +55,7 @@ type Receiver struct {
 	request uint32               // number of the last Start or Stop of any stream
 	setting uint32               // number of the last setting of any stream
 	listing *cameraList          // nil: none is waited for
+	probe   *probe               // nil: the line is not measured
 	current *receiverSession
 	stats   Stats
 	clock   atomic.Pointer[Clock]
@@ -146,10 +147,12 @@ type receiverSession struct {
 	store        *trust.Store // of the proof
 	controllable bool         // the peer has remote control; fixed before it is current
 	audible      bool         // the peer has audio; likewise
+	probing      bool         // the peer has probes; likewise
 	begun        bool         // the sender has answered, and the time is known
 	times        sessionTimes // fixed then, so that Frame.Time keeps differences
 	damage       wire.Damage
 	counts       []wire.Count // room for those of a Pong
+	padding      uint64       // bytes that came before the last Pong
 }
 
 func newReceiverSession(r *Receiver, conn Conn) *receiverSession {
@@ -260,6 +263,9 @@ func (rs *receiverSession) writePing() error {
 		for i := 1; i <= MaxStreams; i++ {
 			rs.streams[i].repeatState()
 		}
+	}
+	if p := rs.startProbe(); p != nil {
+		return rs.writeProbe(p)
 	}
 	return rs.writeRecord(wire.Header{Type: wire.Ping}, wire.AppendPing(rs.payload[:0], rs.monotonicNow()))
 }
@@ -416,13 +422,15 @@ func (rs *receiverSession) handlePong(payload []byte) error {
 		return fmt.Errorf("read pong: %w", err)
 	}
 	rs.counts = counts
-	rs.clock.addSample(clock, rs.monotonicNow())
+	arrived := rs.monotonicNow()
+	rs.clock.addSample(clock, arrived)
 	if offset, uncertainty, ok := rs.clock.Estimate(); ok && !rs.begun {
 		rs.beginSession(newSessionTimes(rs.line, offset, uncertainty))
 	}
 	if !rs.begun {
 		return nil
 	}
+	rs.finishProbe(clock, arrived)
 	rs.freeSlots(clock.Ping)
 	rs.meetStreams()
 	for _, count := range counts {
@@ -449,6 +457,7 @@ func (rs *receiverSession) beginSession(times sessionTimes) {
 	r.offset.Store(int64(times.offset))
 	r.restartList()
 	rs.controllable, rs.audible = rs.peer.has(FeatureControls), rs.peer.has(FeatureAudio)
+	rs.probing = rs.peer.has(FeatureProbe)
 	r.mu.Lock()
 	r.stats.Sessions++
 	r.current = rs
@@ -485,6 +494,7 @@ func (rs *receiverSession) endSession(err error) {
 	r.mu.Lock()
 	r.stats.Stale += rs.stale
 	r.current = nil
+	r.dropProbe()
 	for i := range r.streams {
 		r.streams[i].leaving = 0
 		if s := r.streams[i].stream; s != nil {

@@ -104,6 +104,7 @@ type ReceiverStream struct {
 
 	// Under receiver.mu.
 	want     *capture.Want // nil: no frames
+	raw      bool          // no output has a use for JPEGs
 	request  uint32        // number of the last Start or Stop, 0 before
 	closed   bool
 	stats    StreamStats
@@ -181,19 +182,40 @@ func (s *ReceiverStream) Keep(want capture.Want) {
 	}
 }
 
+// SetRaw has the sender choose between raw frames and JPEGs where it has the choice, or has
+// it send JPEGs: that is what it does before. The camera goes on. It returns the number of
+// the last request, as Start does.
+func (s *ReceiverStream) SetRaw(raw bool) (request uint32) {
+	s.receiver.mu.Lock()
+	defer s.receiver.mu.Unlock()
+	if s.raw != raw && !s.closed {
+		s.raw = raw
+		if s.want != nil {
+			s.queueRequest()
+		}
+	}
+	return s.request
+}
+
 func (s *ReceiverStream) sendRequest(want *capture.Want) (request uint32) {
 	r := s.receiver
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if s.closed {
-		return s.request
+	if !s.closed {
+		s.want = want
+		s.queueRequest()
 	}
-	r.request++
-	s.want, s.request = want, r.request
+	return s.request
+}
+
+// queueRequest makes what is wanted a request with a number of its own. The caller holds
+// the receiver's mu.
+func (s *ReceiverStream) queueRequest() {
+	s.receiver.request++
+	s.request = s.receiver.request
 	s.modes.Refund(requestRefund)
 	s.statuses.Refund(requestRefund)
 	s.queueRecord(wire.Start)
-	return s.request
 }
 
 // Stats returns the totals so far.
@@ -314,7 +336,7 @@ func (in *incoming) takeRequest() bool {
 	if s := place.stream; s != nil {
 		message.Number = s.request
 		if s.want != nil && in.session.serves(s.kind) {
-			message.Want, start = *s.want, true
+			message.Want, message.Raw, start = *s.want, s.raw, true
 		}
 	}
 	if !start && !in.opened.Load() {
@@ -579,8 +601,15 @@ func (in *incoming) countLost(n uint64) {
 // holds, also where the stream before there had a larger window.
 func (in *incoming) grantCredit(index uint64) {
 	in.index = index
-	if in.user != nil {
-		in.granted.Store(max(in.granted.Load(), index+in.user.window.Load()))
-		in.queueRecord(wire.Credit)
+	if in.user == nil {
+		return
 	}
+	granted, window := in.granted.Load(), in.user.window.Load()
+	// A hundred blocks a second need no credit each: half a window of it is given together,
+	// long before a sender is short of it.
+	if in.user.kind == capture.Audio && index+window < granted+window/2 {
+		return
+	}
+	in.granted.Store(max(granted, index+window))
+	in.queueRecord(wire.Credit)
 }

@@ -116,7 +116,7 @@ func (s *Sender) dropOffer() {
 func (s *Sender) newOffer() (o offer) {
 	proves := s.Trust != nil && s.Link.Properties().Strangers
 	g := guard{wantsUnsealed: proves && s.UnsealedFrames}
-	o.hello = ownPeer(s.programName(), s.Version, g.features(FeatureControls, FeatureAudio)...)
+	o.hello = ownPeer(s.programName(), s.Version, g.features(FeatureControls, FeatureAudio, FeatureProbe)...)
 	if o.hello.Host = cmp.Or(s.Host, o.hello.Host); !proves {
 		return o
 	}
@@ -191,6 +191,7 @@ type senderSession struct {
 	schedule scheduler
 
 	ping    atomic.Pointer[wire.Clock] // the last one that was read
+	probed  atomic.Pointer[probeAsked] // nil: no padding is asked for
 	lists   chan struct{}              // the viewer asks for the cameras
 	cameras atomic.Pointer[[][]byte]   // a list for the writer to begin with
 
@@ -325,9 +326,12 @@ func (ss *senderSession) admitPeer(outcome trust.Outcome) error {
 }
 
 func (ss *senderSession) handlePing(payload []byte) error {
-	sent, err := wire.ParsePing(payload)
+	sent, padding, err := wire.ParseProbe(payload)
 	if err != nil {
 		return fmt.Errorf("read ping: %w", err)
+	}
+	if padding > 0 && ss.guard.admitsPeer() { // strangers make this end write nothing
+		ss.probed.Store(&probeAsked{sent, padding})
 	}
 	first := ss.ping.Swap(&wire.Clock{Ping: sent, Received: ss.monotonicNow()}) == nil
 	if ss.guard.needed {
@@ -406,6 +410,9 @@ func (ss *senderSession) writePong() error {
 	}
 	ss.counts = counts
 	clock, skew := *ss.ping.Load(), ss.sender.clockSkew()
+	if err := ss.answerProbe(clock.Ping); err != nil {
+		return err
+	}
 	clock.Received += skew
 	clock.Pong = ss.monotonicNow() + skew
 	payload := wire.AppendPong(ss.payload[:0], clock, counts...)

@@ -85,6 +85,23 @@ func (s *SenderStream) Number() int { return s.number }
 // before it granted any: one that takes every frame grants more than a live view needs.
 func (s *SenderStream) Window() int { return int(min(s.window.Load(), maxWindow)) }
 
+// AcceptsRaw reports whether the viewer has no use for JPEGs: it takes raw frames where the
+// sender has the choice.
+func (s *SenderStream) AcceptsRaw() bool {
+	o := s.current.Load()
+	return o != nil && o.raw.Load()
+}
+
+// LineRate returns how many bytes per second the line carries at least for this stream of
+// video, while others have their share of it; 0 before that is known in this session.
+func (s *SenderStream) LineRate() float64 {
+	o := s.current.Load()
+	if o == nil {
+		return 0
+	}
+	return o.rate.estimate() / float64(max(o.session.countVideoStarted(), 1))
+}
+
 // Report sends the stream's state to the viewer, now and in each session in which
 // the stream is started. One that was reported last is not sent again, but with the
 // heartbeat.
@@ -132,10 +149,12 @@ type outgoing struct {
 
 	request request                    // of the reader: the last Start or Stop; number 0 before
 	started atomic.Bool                // it was a Start
+	raw     atomic.Bool                // of the last Start: the viewer has no use for JPEGs
 	wanted  atomic.Pointer[request]    // the newest request, that the producer may not have got yet
 	wants   chan struct{}              // there is one
 	base    atomic.Pointer[lostTotals] // of the producer at the first Start, nil before
 	remote  remote
+	rate    lineRate
 
 	// From pumpUnits to the writer and back, one at a time.
 	unit    Unit      // while the scheduler has the stream
@@ -184,6 +203,21 @@ func (ss *senderSession) closeStreams() {
 	}
 }
 
+// countVideoStarted returns how many streams of video are started. One of audio needs a
+// thousandth of the line.
+func (ss *senderSession) countVideoStarted() (n int) {
+	for i := range ss.streams {
+		o := ss.streams[i].Load()
+		if o == nil || !o.started.Load() {
+			continue
+		}
+		if r := o.wanted.Load(); r != nil && r.Kind == capture.Video {
+			n++
+		}
+	}
+	return n
+}
+
 // framesSent returns how many frames were written in all.
 func (ss *senderSession) framesSent() (n uint64) {
 	for i := range ss.streams {
@@ -228,6 +262,9 @@ func (ss *senderSession) handleRequest(h wire.Header, payload []byte) error {
 		return fmt.Errorf("read %v: number %d in stream %d was another request", h.Type, r.Number, h.Stream)
 	}
 	o.request = r
+	if !r.stop {
+		o.raw.Store(r.Raw)
+	}
 	o.started.Store(!r.stop)
 	o.forget.Store(r.stop || o.forget.Load())
 	o.modes.Refund(ownModeRefund)
@@ -281,6 +318,7 @@ func (ss *senderSession) handleCredit(h wire.Header, payload []byte) error {
 		o.window.Store(total)
 	}
 	o.credit.Store(max(total, o.credit.Load()))
+	o.rate.noteCarried(max(total, o.window.Load())-o.window.Load(), time.Now())
 	notifyOne(o.granted)
 	return nil
 }
@@ -414,6 +452,7 @@ func (o *outgoing) writePiece() error {
 		if at := &o.unit.Frame.At[capture.Sent]; at.IsZero() { // else others may hold the frame, too
 			*at = time.Now()
 		}
+		o.rate.beginFrame(len(o.unit.Frame.Data), time.Now())
 		meta := o.frameHeader()
 		head, h.Flags, o.begun = meta.Append(o.session.payload[:0]), wire.First, true
 	}

@@ -249,10 +249,20 @@ func (s *session) watchLiveness(session context.Context) error {
 		if silent >= limit {
 			return fmt.Errorf("%w for %v", ErrPeerDead, limit)
 		}
-		if Sleep(session, limit-silent) != nil {
+		if Sleep(session, nextLook(silent, limit)) != nil {
 			return nil
 		}
 	}
+}
+
+// nextLook returns how long to wait until a peer that was silent for a time is dead. One
+// that lives is looked at halfway between two heartbeats: a timer that expires when one is
+// due may do so a moment before it, again and again, and wakes the process up each time.
+func nextLook(silent, limit time.Duration) time.Duration {
+	if wait := limit - silent - pingEvery/2; silent <= pingEvery && wait > 0 {
+		return wait
+	}
+	return limit - silent
 }
 
 // queueRecord makes a record due. It never blocks.

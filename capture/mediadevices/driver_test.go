@@ -129,11 +129,7 @@ func TestOpenErrors(t *testing.T) { synctest.Test(t, testOpenErrors) }
 
 func testOpenErrors(t *testing.T) {
 	f := newFake(t, grey(4, 2, 1))
-	d := offer("fake")
-	device, err := d.Find("fake")
-	if err != nil {
-		t.Fatal(err)
-	}
+	d, device := findFake(t)
 	var pool capture.Pool
 	s, err := d.Open(device, capture.Mode{}, &pool)
 	if err != nil {
@@ -169,11 +165,7 @@ func testNearestMode(t *testing.T) {
 		media(frame.FormatYUYV, 640, 480, 30), media(frame.FormatMJPEG, 1280, 720, 29.97),
 		media(frame.FormatI420, 1280, 720, 10), media("odd", 1920, 1080, 30), media("", 320, 240, float32(-1)),
 	}
-	d := offer("fake")
-	device, err := d.Find("fake")
-	if err != nil {
-		t.Fatal(err)
-	}
+	d, device := findFake(t)
 	want := []string{"422p 640x480 30 fps", "422p 1280x720 29.97 fps", "yu12 1280x720 10 fps", "ab24 320x240"}
 	var got []string
 	for _, m := range device.Modes {

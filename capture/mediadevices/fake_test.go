@@ -114,15 +114,38 @@ func offer(labels ...string) *mediadevices.Driver {
 	})
 }
 
-// open opens the fake.
-func open(t *testing.T, pool *capture.Pool) (capture.Source, error) {
+// findFake returns a Driver of the fake, and the fake as a device.
+func findFake(t *testing.T) (*mediadevices.Driver, capture.Device) {
 	t.Helper()
 	d := offer("fake")
 	device, err := d.Find("fake")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d.Open(device, capture.Mode{}, pool)
+	return d, device
+}
+
+// openFake opens the fake.
+func openFake(t *testing.T, pool *capture.Pool) capture.Source {
+	t.Helper()
+	d, device := findFake(t)
+	s, err := d.Open(device, capture.Mode{}, pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// openAndRead opens the fake and reads its first image.
+func openAndRead(t *testing.T, pool *capture.Pool) capture.Source {
+	t.Helper()
+	s := openFake(t, pool)
+	f, err := s.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Release()
+	return s
 }
 
 // checkEnd checks that a driver was closed as often as opened, and that no frame is

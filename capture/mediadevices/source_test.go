@@ -74,10 +74,7 @@ func testImage(t *testing.T, img image.Image, jpeg bool, want capture.Format, sa
 		f.modes = []prop.Media{media(frame.FormatMJPEG, 4, 2, 30)}
 	}
 	var pool capture.Pool
-	s, err := open(t, &pool)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := openFake(t, &pool)
 	got, err := s.Read()
 	if err != nil || got.Format != want || s.Format() != want || len(got.Data) != want.Size() {
 		t.Fatalf("%+v, %v; want %+v", got.Format, err, want)
@@ -107,10 +104,7 @@ func testDamagedImages(t *testing.T) {
 	huge := &image.YCbCr{Rect: image.Rect(0, 0, 1<<20, 1<<20), YStride: 1 << 20, CStride: 1 << 19, SubsampleRatio: image.YCbCrSubsampleRatio420}
 	f := newFake(t, short, narrow, offset, huge, &image.YCbCr{}, image.NewNRGBA(image.Rectangle{}), grey(4, 2, 7))
 	var pool capture.Pool
-	s, err := open(t, &pool)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := openFake(t, &pool)
 	got, err := s.Read()
 	if err != nil || got.Data[0] != 7 || got.Sequence != 6 {
 		t.Errorf("%v, %v", got, err)
@@ -138,15 +132,7 @@ func TestEnds(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFake(t, grey(4, 2, 1))
 			var pool capture.Pool
-			s, err := open(t, &pool)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := s.Read()
-			if err != nil {
-				t.Fatal(err)
-			}
-			got.Release()
+			s := openAndRead(t, &pool)
 			tt.next(f)
 			for range 2 {
 				if _, err := s.Read(); !errors.Is(err, tt.want) {
@@ -167,10 +153,7 @@ func TestNewestWins(t *testing.T) { synctest.Test(t, testNewestWins) }
 func testNewestWins(t *testing.T) {
 	f := newFake(t, grey(4, 2, 1), grey(4, 2, 2), grey(4, 2, 3))
 	var pool capture.Pool
-	s, err := open(t, &pool)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := openFake(t, &pool)
 	synctest.Wait()
 	got, err := s.Read()
 	if err != nil || got.Data[0] != 3 || s.Lost() != (capture.Lost{Superseded: 2}) {
@@ -188,7 +171,8 @@ func TestNoImage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		var pool capture.Pool
-		if _, err := open(t, &pool); !errors.Is(err, capture.ErrNoSignal) {
+		d, device := findFake(t)
+		if _, err := d.Open(device, capture.Mode{}, &pool); !errors.Is(err, capture.ErrNoSignal) {
 			t.Errorf("open: %v", err)
 		}
 		f.checkEnd(t, &pool)
@@ -201,15 +185,7 @@ func TestStuckDriver(t *testing.T) {
 		f := newFake(t, grey(4, 2, 1))
 		f.stuck = make(chan struct{})
 		var pool capture.Pool
-		s, err := open(t, &pool)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := s.Read()
-		if err != nil {
-			t.Fatal(err)
-		}
-		got.Release()
+		s := openAndRead(t, &pool)
 		begin := time.Now()
 		if err := s.Close(); !errors.Is(err, mediadevices.ErrStuck) || time.Since(begin) > 2*time.Second {
 			t.Errorf("%v after %v", err, time.Since(begin))

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 void tb_wake(struct tb_conn *c)
@@ -11,6 +12,13 @@ void tb_wake(struct tb_conn *c)
 	uint64_t one = 1;
 	if (write(c->wake, &one, sizeof(one)) < 0)
 		return; // it is set already
+}
+
+int64_t tb_now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return SPA_TIMESPEC_TO_NSEC(&t);
 }
 
 static void on_done(void *data, uint32_t id, int seq)
@@ -54,6 +62,8 @@ static void on_info(void *data, const struct pw_node_info *info)
 		if (b->c->bound[i] != b)
 			continue;
 		copy_text(n->api, sizeof(n->api), info->props, PW_KEY_DEVICE_API);
+		const char *channels = spa_dict_lookup(info->props, PW_KEY_AUDIO_CHANNELS);
+		n->channels = channels ? atoi(channels) : 0;
 		if (spa_dict_lookup(info->props, "api.v4l2.path")) // without a device that made it
 			snprintf(n->api, sizeof(n->api), "v4l2");
 		if (!b->known)
@@ -90,11 +100,14 @@ static void free_bound(struct tb_bound *b)
 	free(b);
 }
 
-// add_node takes note of a camera. It is listed once its properties are known.
+// add_node takes note of a camera or a microphone. It is listed once its properties are known.
 static void add_node(struct tb_conn *c, uint32_t id, const struct spa_dict *props)
 {
 	const char *class = spa_dict_lookup(props, PW_KEY_MEDIA_CLASS);
-	if (!class || strcmp(class, "Video/Source") != 0 || c->n_nodes == TB_NODES)
+	if (!class || c->n_nodes == TB_NODES)
+		return;
+	bool audio = strncmp(class, "Audio/Source", strlen("Audio/Source")) == 0;
+	if (!audio && strcmp(class, "Video/Source") != 0)
 		return;
 	struct tb_bound *b = watch_node(c, id);
 	if (!b)
@@ -103,6 +116,7 @@ static void add_node(struct tb_conn *c, uint32_t id, const struct spa_dict *prop
 	struct tb_node *n = &c->nodes[c->n_nodes++];
 	memset(n, 0, sizeof(*n));
 	n->id = id;
+	n->audio = audio;
 	copy_text(n->serial, sizeof(n->serial), props, PW_KEY_OBJECT_SERIAL);
 	copy_text(n->name, sizeof(n->name), props, PW_KEY_NODE_NAME);
 	copy_text(n->description, sizeof(n->description), props, PW_KEY_NODE_DESCRIPTION);
@@ -115,6 +129,43 @@ static void add_port(struct tb_conn *c, uint32_t id, const struct spa_dict *prop
 	const char *node = spa_dict_lookup(props, PW_KEY_NODE_ID);
 	if (direction && node && strcmp(direction, "out") == 0 && c->n_ports < TB_PORTS)
 		c->ports[c->n_ports++] = (struct tb_port){id, atoi(node)};
+}
+
+static int on_property(void *data, uint32_t subject, const char *key, const char *type, const char *value)
+{
+	struct tb_conn *c = data;
+	if (subject == 0 && (!key || strcmp(key, "default.audio.source") == 0)) {
+		snprintf(c->source, sizeof(c->source), "%s", value ? value : "");
+		tb_wake(c);
+	}
+	return 0;
+}
+
+static const struct pw_metadata_events metadata_events = {
+	PW_VERSION_METADATA_EVENTS,
+	.property = on_property,
+};
+
+// watch_metadata has the defaults of the session manager come.
+static void watch_metadata(struct tb_conn *c, uint32_t id)
+{
+	if (c->metadata)
+		return;
+	c->manager = id;
+	c->metadata = pw_registry_bind(c->registry, id, PW_TYPE_INTERFACE_Metadata, PW_VERSION_METADATA, 0);
+	if (c->metadata)
+		pw_metadata_add_listener((struct pw_metadata *)c->metadata, &c->metadata_listener, &metadata_events, c);
+}
+
+static void forget_metadata(struct tb_conn *c)
+{
+	c->manager = SPA_ID_INVALID;
+	c->source[0] = 0;
+	if (c->metadata) {
+		spa_hook_remove(&c->metadata_listener);
+		tb_pw.pw_proxy_destroy_(c->metadata);
+	}
+	c->metadata = NULL;
 }
 
 static void on_global(void *data, uint32_t id, uint32_t permissions, const char *type, uint32_t version,
@@ -130,15 +181,17 @@ static void on_global(void *data, uint32_t id, uint32_t permissions, const char 
 	} else if (strcmp(type, PW_TYPE_INTERFACE_Metadata) == 0) {
 		const char *name = spa_dict_lookup(props, PW_KEY_METADATA_NAME);
 		if (name && strcmp(name, "default") == 0)
-			c->manager = id;
+			watch_metadata(c, id);
 	}
 }
 
 static void on_global_remove(void *data, uint32_t id)
 {
 	struct tb_conn *c = data;
-	if (id == c->manager)
-		c->manager = SPA_ID_INVALID;
+	if (id == c->manager) {
+		forget_metadata(c);
+		tb_wake(c);
+	}
 	for (uint32_t i = 0; i < c->n_ports; i++)
 		if (c->ports[i].id == id)
 			c->ports[i] = c->ports[--c->n_ports];
@@ -195,7 +248,7 @@ bool tb_has_node(struct tb_conn *c, uint32_t id)
 
 // start_threads starts the threads of the connection. Go's signals are not for them: its
 // handlers would enter Go.
-static int start_threads(struct tb_conn *c)
+static int start_threads(struct tb_conn *c, bool real_time)
 {
 	sigset_t all, before;
 	sigfillset(&all);
@@ -203,7 +256,8 @@ static int start_threads(struct tb_conn *c)
 	int res = -ENOMEM;
 	c->loop = tb_pw.pw_thread_loop_new_("tbcam", NULL);
 	if (c->loop)
-		c->context = tb_pw.pw_context_new_(tb_pw.pw_thread_loop_get_loop_(c->loop), NULL, 0);
+		c->context = tb_pw.pw_context_new_(tb_pw.pw_thread_loop_get_loop_(c->loop),
+			real_time ? tb_pw.pw_properties_new_(PW_KEY_CONFIG_NAME, "client-rt.conf", NULL) : NULL, 0);
 	if (c->context)
 		res = tb_pw.pw_thread_loop_start_(c->loop);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -225,14 +279,14 @@ static int connect_core(struct tb_conn *c, int wait_ms)
 	return res < 0 ? res : tb_sync(c, wait_ms);
 }
 
-int tb_conn_open(struct tb_conn **out, int wait_ms)
+int tb_conn_open(struct tb_conn **out, bool real_time, int wait_ms)
 {
 	struct tb_conn *c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
 	c->manager = SPA_ID_INVALID;
 	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	int res = c->wake < 0 ? -errno : start_threads(c);
+	int res = c->wake < 0 ? -errno : start_threads(c, real_time);
 	if (res >= 0) {
 		tb_lock(c);
 		res = connect_core(c, wait_ms);
@@ -254,6 +308,7 @@ void tb_conn_close(struct tb_conn *c)
 		tb_lock(c);
 	for (uint32_t i = 0; i < c->n_nodes; i++)
 		free_bound(c->bound[i]);
+	forget_metadata(c);
 	if (c->registry)
 		tb_pw.pw_proxy_destroy_((struct pw_proxy *)c->registry);
 	if (c->core) {
@@ -286,6 +341,13 @@ bool tb_conn_managed(struct tb_conn *c)
 	bool managed = c->manager != SPA_ID_INVALID;
 	tb_unlock(c);
 	return managed;
+}
+
+void tb_conn_default(struct tb_conn *c, char *text, size_t size)
+{
+	tb_lock(c);
+	snprintf(text, size, "%s", c->source);
+	tb_unlock(c);
 }
 
 int tb_conn_nodes(struct tb_conn *c, struct tb_node *nodes)

@@ -12,6 +12,10 @@ package pipewire
 #cgo nocallback tb_input_state
 #cgo noescape tb_output_state
 #cgo nocallback tb_output_state
+#cgo noescape tb_player_write
+#cgo nocallback tb_player_write
+#cgo noescape tb_player_state
+#cgo nocallback tb_player_state
 #include <stdlib.h>
 #include "pipewire.h"
 */
@@ -45,7 +49,11 @@ type conn struct {
 }
 
 // connect connects to the daemon of this session.
-func connect() (*conn, error) {
+func connect() (*conn, error) { return connectAs(false) }
+
+// connectAs connects to the daemon; with realTime, what plays does so in time on a busy
+// host, where this user may have real-time priority.
+func connectAs(realTime bool) (*conn, error) {
 	if err := load(); err != nil {
 		return nil, err
 	}
@@ -53,7 +61,7 @@ func connect() (*conn, error) {
 		return nil, fmt.Errorf("connect to PipeWire: %w", err)
 	}
 	c := new(conn)
-	if res := C.tb_conn_open(&c.c, answerMS); res < 0 {
+	if res := C.tb_conn_open(&c.c, C.bool(realTime), answerMS); res < 0 {
 		return nil, fmt.Errorf("%w: %w", ErrNotRunning, explain("connect to PipeWire", int(res)))
 	}
 	c.wake = os.NewFile(uintptr(C.tb_conn_wake(c.c)), "pipewire")
@@ -77,7 +85,7 @@ func (c *conn) close() {
 	c.wake.Close()
 }
 
-// nodes returns the cameras that PipeWire has now.
+// nodes returns the cameras and microphones that PipeWire has now.
 func (c *conn) nodes() []node {
 	var raw [C.TB_NODES]C.struct_tb_node
 	n := int(C.tb_conn_nodes(c.c, &raw[0]))

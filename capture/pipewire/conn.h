@@ -17,6 +17,9 @@ struct tb_conn {
 	int error;          // negative errno
 	int asked, answered; // sequence numbers of the core
 	uint32_t manager;   // id of the object that only a session manager makes
+	struct pw_proxy *metadata; // that object
+	struct spa_hook metadata_listener;
+	char source[320];   // what it has of the default source, as JSON
 	struct tb_node nodes[TB_NODES];
 	struct tb_bound *bound[TB_NODES]; // of each node
 	uint32_t n_nodes;
@@ -36,6 +39,9 @@ struct tb_bound {
 #define tb_unlock(c) tb_pw.pw_thread_loop_unlock_((c)->loop)
 
 void tb_wake(struct tb_conn *c);
+
+// tb_now returns the time on CLOCK_MONOTONIC, in nanoseconds.
+int64_t tb_now(void);
 
 // tb_wait waits, with the lock held, until done(data) holds or the time is over.
 int tb_wait(struct tb_conn *c, int wait_ms, bool (*done)(void *), void *data);

@@ -135,9 +135,13 @@ func (c *Controls) Set(s capture.Setting) (capture.Setting, error) {
 func (c *Controls) Wait() error {
 	for c.conn.wait() {
 		c.mu.Lock()
-		gone := c.closed || !slices.ContainsFunc(c.conn.nodes(), func(n node) bool { return n.id == c.node.id })
+		closed := c.closed
+		gone := !closed && !slices.ContainsFunc(c.conn.nodes(), func(n node) bool { return n.id == c.node.id })
 		c.mu.Unlock()
-		if gone {
+		switch {
+		case closed:
+			return capture.ErrClosed
+		case gone:
 			return fmt.Errorf("%s: %w", c.path, capture.ErrGone)
 		}
 	}

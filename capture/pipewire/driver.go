@@ -35,9 +35,11 @@ func (Driver) Name() string { return "pipewire" }
 
 // isCamera reports whether a node is one that only PipeWire has.
 func (n *node) isCamera() bool {
-	own := n.name == ownName || strings.HasPrefix(n.name, ownName+"-")
-	return n.api != "v4l2" && !own && n.name != ""
+	return !n.audio && n.api != "v4l2" && !n.isOwn() && n.name != ""
 }
+
+// isOwn reports whether a node is one that tbcam publishes.
+func (n *node) isOwn() bool { return n.name == ownName || strings.HasPrefix(n.name, ownName+"-") }
 
 // isMissing reports whether an error means that there is no PipeWire, which is no
 // fault: its cameras then are not there either.
@@ -168,6 +170,11 @@ const (
 // Watch returns a channel that receives when cameras came or went, with PipeWire itself
 // too; nil where its library is not installed.
 func (Driver) Watch(ctx context.Context) (<-chan struct{}, error) {
+	return watch(ctx, (*conn).cameraSerials)
+}
+
+// watch returns a channel that receives when a state of the connection has changed.
+func watch(ctx context.Context, state func(*conn) []string) (<-chan struct{}, error) {
 	if load() != nil {
 		return nil, nil
 	}
@@ -175,7 +182,7 @@ func (Driver) Watch(ctx context.Context) (<-chan struct{}, error) {
 	go func() {
 		defer close(changes)
 		for wait := reconnect; ctx.Err() == nil; wait = min(2*wait, reconnectMost) {
-			if watchOnce(ctx, changes) {
+			if watchOnce(ctx, changes, state) {
 				wait = reconnect
 			}
 			select {
@@ -188,7 +195,7 @@ func (Driver) Watch(ctx context.Context) (<-chan struct{}, error) {
 }
 
 // watchOnce reports changes until the connection is lost, and whether there was one.
-func watchOnce(ctx context.Context, changes chan<- struct{}) (connected bool) {
+func watchOnce(ctx context.Context, changes chan<- struct{}, state func(*conn) []string) (connected bool) {
 	c, err := connect()
 	if err != nil {
 		return false
@@ -197,7 +204,7 @@ func watchOnce(ctx context.Context, changes chan<- struct{}) (connected bool) {
 	defer context.AfterFunc(ctx, c.interrupt)()
 	var before []string
 	for first := true; C.tb_conn_error(c.c) == 0; first = false {
-		now := c.cameraSerials()
+		now := state(c)
 		if first && len(now) > 0 || !first && !slices.Equal(before, now) {
 			notify(changes)
 		}

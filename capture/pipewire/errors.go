@@ -31,6 +31,8 @@ func explain(op string, errno int) error {
 	switch err := syscall.Errno(-errno); err {
 	case syscall.EPIPE:
 		return fmt.Errorf("%s: %w", op, ErrLost)
+	case syscall.ESRCH:
+		return fmt.Errorf("%s: %w", op, ErrNoSessionManager)
 	case syscall.ETIMEDOUT:
 		return fmt.Errorf("%s: %w", op, ErrTimeout)
 	default:

@@ -1,12 +1,9 @@
-#include "conn.h"
+#include "audio.h"
 
 #include <errno.h>
-#include <spa/param/audio/format-utils.h>
 #include <stdlib.h>
-#include <time.h>
 
-#define RATE 48000
-#define ROOM RATE // samples per channel that wait for a slow reader: a second
+#define ROOM TB_RATE // samples per channel that wait for a slow reader: a second
 
 struct tb_mic {
 	struct tb_conn *c;
@@ -34,16 +31,14 @@ static void on_state(void *data, enum pw_stream_state old, enum pw_stream_state 
 static void note_stamp(struct tb_mic *m, uint32_t n)
 {
 	struct pw_time t = {0};
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	m->stamp.sample = m->written;
-	m->stamp.time = SPA_TIMESPEC_TO_NSEC(&now);
+	m->stamp.time = tb_now();
 	if (tb_pw.pw_stream_get_time_n_(m->stream, &t, sizeof(t)) >= 0 && t.now > 0) {
-		m->stamp.time = t.now - (int64_t)t.buffered * SPA_NSEC_PER_SEC / RATE;
+		m->stamp.time = t.now - (int64_t)t.buffered * SPA_NSEC_PER_SEC / TB_RATE;
 		if (t.rate.denom > 0)
 			m->stamp.time -= t.delay * SPA_NSEC_PER_SEC * t.rate.num / t.rate.denom;
 	}
-	m->stamp.time -= (int64_t)n * SPA_NSEC_PER_SEC / RATE;
+	m->stamp.time -= (int64_t)n * SPA_NSEC_PER_SEC / TB_RATE;
 }
 
 // take_samples copies samples into the ring. Where it is full, the oldest go, in whole
@@ -85,12 +80,12 @@ static const struct pw_stream_events events = {
 };
 
 // connect_mic asks for small buffers. Without a target the session manager links the
-// default source, and follows it.
+// default source, and follows it; it links no other one in the place of a target.
 static int connect_mic(struct tb_mic *m, const char *target)
 {
 	struct pw_properties *p = tb_pw.pw_properties_new_(
 		PW_KEY_MEDIA_TYPE, "Audio", PW_KEY_MEDIA_CATEGORY, "Capture", PW_KEY_MEDIA_ROLE, "Communication",
-		PW_KEY_NODE_NAME, "tbcam-send", PW_KEY_NODE_LATENCY, "256/48000", NULL);
+		PW_KEY_NODE_NAME, "tbcam-send", PW_KEY_NODE_LATENCY, TB_LATENCY, NULL);
 	if (p && target[0])
 		tb_pw.pw_properties_set_(p, PW_KEY_TARGET_OBJECT, target);
 	m->stream = tb_pw.pw_stream_new_(m->c->core, "tbcam-send", p);
@@ -99,17 +94,9 @@ static int connect_mic(struct tb_mic *m, const char *target)
 	tb_pw.pw_stream_add_listener_(m->stream, &m->listener, &events, m);
 	uint8_t space[512];
 	struct spa_pod_builder b = SPA_POD_BUILDER_INIT(space, sizeof(space));
-	struct spa_audio_info_raw info = {
-		.format = SPA_AUDIO_FORMAT_S16_LE, .rate = RATE, .channels = m->channels,
-		.position = {SPA_AUDIO_CHANNEL_MONO},
-	};
-	if (m->channels == 2) {
-		info.position[0] = SPA_AUDIO_CHANNEL_FL;
-		info.position[1] = SPA_AUDIO_CHANNEL_FR;
-	}
-	const struct spa_pod *format = spa_format_audio_raw_build(&b, SPA_PARAM_EnumFormat, &info);
+	const struct spa_pod *format = tb_audio_format(&b, m->channels);
 	return tb_pw.pw_stream_connect_(m->stream, PW_DIRECTION_INPUT, PW_ID_ANY,
-		PW_STREAM_FLAG_AUTOCONNECT | PW_STREAM_FLAG_MAP_BUFFERS, &format, 1);
+		PW_STREAM_FLAG_AUTOCONNECT | PW_STREAM_FLAG_MAP_BUFFERS | (target[0] ? PW_STREAM_FLAG_DONT_RECONNECT : 0), &format, 1);
 }
 
 int tb_mic_open(struct tb_mic **out, struct tb_conn *c, const char *target, uint32_t channels)

@@ -2,6 +2,7 @@ package pipewire
 
 import (
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -16,6 +17,12 @@ func TestMicrophone(t *testing.T) {
 	s := pwsession.Start(t, pwsession.Options{PipeWire: fakeMicrophone})
 	s.Enter(t)
 	var pool capture.Pool
+	devices, err := Microphones{}.Devices()
+	want := capture.Device{Kind: capture.Audio, Path: "pipewire:fakemic", Bus: "pipewire:fakemic", Name: "Fake microphone", Driver: "pipewire"}
+	if err != nil || len(devices) != 1 || !reflect.DeepEqual(devices[0], want) {
+		t.Errorf("listed are %+v, %v", devices, err)
+	}
+	checkOpened(t, want, &pool)
 	for _, name := range []string{"fakemic", ""} {
 		m, err := OpenMicrophone(name, capture.Mono, &pool)
 		if err != nil {
@@ -34,6 +41,23 @@ func TestMicrophone(t *testing.T) {
 	if n := pool.Outstanding(); n != 0 {
 		t.Errorf("%d outstanding", n)
 	}
+}
+
+// checkOpened: a microphone that is listed delivers.
+func checkOpened(t *testing.T, d capture.Device, pool *capture.Pool) {
+	t.Helper()
+	m, err := Microphones{}.Open(d, pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	watchdog := time.AfterFunc(20*time.Second, func() { m.Close() })
+	defer watchdog.Stop()
+	f, err := m.Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Release()
 }
 
 // fakeMicrophone is a source that plays silence.
@@ -101,5 +125,11 @@ func TestMicrophoneRefused(t *testing.T) {
 	defer m.Close()
 	if _, err := m.Read(); !errors.Is(err, capture.ErrGone) {
 		t.Errorf("without a microphone: %v", err)
+	}
+	if devices, err := (Microphones{}).Devices(); err != nil || len(devices) > 0 {
+		t.Errorf("listed are %+v, %v", devices, err)
+	}
+	if _, err := (Microphones{}).Open(capture.Device{Path: "pipewire:fakemic"}, &pool); !errors.Is(err, capture.ErrNoMicrophone) {
+		t.Errorf("opened one that is not there: %v", err)
 	}
 }

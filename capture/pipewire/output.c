@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define TB_BUFFERS 8 // that readers share; a browser keeps up to 3
 #define TB_MAX_BUFFERS 16
@@ -28,13 +27,6 @@ struct tb_output {
 	struct tb_buffers { struct pw_buffer *all[TB_MAX_BUFFERS]; int n; } waiting, spare;
 };
 
-static int64_t now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return SPA_TIMESPEC_TO_NSEC(&t);
-}
-
 // show gives the readers a buffer.
 static int show(struct tb_output *o, struct pw_buffer *buffer)
 {
@@ -42,7 +34,7 @@ static int show(struct tb_output *o, struct pw_buffer *buffer)
 	if (res < 0)
 		return res;
 	o->running = true;
-	o->begun = now();
+	o->begun = tb_now();
 	return tb_pw.pw_stream_trigger_process_(o->stream);
 }
 
@@ -189,7 +181,7 @@ static bool fill(struct pw_buffer *buffer, struct tb_output *o, const void *fram
 	if (h) {
 		h->flags = 0;
 		h->offset = 0;
-		h->pts = now();
+		h->pts = tb_now();
 		h->dts_offset = 0;
 		h->seq = o->seq++;
 	}
@@ -209,7 +201,7 @@ static struct pw_buffer *find_buffer(struct tb_output *o)
 // put shows a frame, now or when its turn has come.
 static int put(struct tb_output *o, const void *data, size_t size)
 {
-	if (!o->stuck && o->running && now() - o->begun > TB_STUCK) {
+	if (!o->stuck && o->running && tb_now() - o->begun > TB_STUCK) {
 		o->stuck = true;
 		drop_waiting(o); // newest wins
 	}

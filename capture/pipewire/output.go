@@ -27,8 +27,7 @@ type Camera struct {
 type Output struct {
 	format  capture.Format
 	conn    *conn
-	changed chan struct{} // receives when Streaming may have changed
-	watch   sync.WaitGroup
+	watcher *watcher
 
 	mu  sync.Mutex
 	out *C.struct_tb_output // nil once it is closed
@@ -48,12 +47,12 @@ func OpenOutput(c Camera) (*Output, error) {
 		conn.close()
 		return nil, fmt.Errorf("publish a camera: %w", ErrNoSessionManager)
 	}
-	o := &Output{format: c.Format, conn: conn, changed: make(chan struct{}, 1)}
+	o := &Output{format: c.Format, conn: conn}
 	if res := o.open(c); res < 0 {
 		conn.close()
 		return nil, explain("publish a camera at PipeWire", res)
 	}
-	o.watch.Go(o.forward)
+	o.watcher = newWatcher(conn)
 	return o, nil
 }
 
@@ -75,20 +74,9 @@ func videoOf(m capture.Mode) C.struct_tb_video {
 	}
 }
 
-// forward turns wake-ups into changes.
-func (o *Output) forward() {
-	defer close(o.changed)
-	for o.conn.wait() {
-		select {
-		case o.changed <- struct{}{}:
-		default:
-		}
-	}
-}
-
 // Changed returns a channel that receives when Streaming may have changed. It is
 // closed by Close.
-func (o *Output) Changed() <-chan struct{} { return o.changed }
+func (o *Output) Changed() <-chan struct{} { return o.watcher.changed }
 
 // Write gives a frame of the camera's format to all applications that read, if any. It
 // does not wait for them: where they keep all buffers, the frame is dropped and
@@ -148,8 +136,7 @@ func (o *Output) Close() error {
 	if o.out == nil {
 		return nil
 	}
-	o.conn.interrupt()
-	o.watch.Wait()
+	o.watcher.stop()
 	C.tb_output_close(o.out)
 	o.out = nil
 	o.conn.close()

@@ -38,8 +38,8 @@ struct tb_control {
 	char labels[TB_LABELS][32];
 };
 
-// tb_node describes a node of class Video/Source.
-#define TB_NODES 64
+// tb_node describes a node of class Video/Source, or Audio/Source.
+#define TB_NODES 128
 #define TB_MODES 256
 #define TB_CONTROLS 64
 struct tb_node {
@@ -48,20 +48,25 @@ struct tb_node {
 	struct tb_mode *modes;
 	struct tb_control *controls;
 	uint32_t n_modes, n_controls;
+	bool audio;
+	uint32_t channels; // of audio, 0 where that is not known
 };
 
 // tb_conn is a connection to the daemon.
 struct tb_conn;
 
 // tb_conn_open connects, and waits until the daemon has described its objects. Its eventfd is
-// written when a node has come or gone, and when the connection is lost.
-int tb_conn_open(struct tb_conn **c, int wait_ms);
+// written when a node has come or gone, and when the connection is lost. With real_time the
+// thread of cycles has real-time priority, where this user may have that.
+int tb_conn_open(struct tb_conn **c, bool real_time, int wait_ms);
 void tb_conn_close(struct tb_conn *c);
 int tb_conn_wake(struct tb_conn *c);       // the eventfd; it belongs to the caller, who closes it
 int tb_conn_error(struct tb_conn *c);      // 0, or a negative errno once it is lost
 bool tb_conn_managed(struct tb_conn *c);   // a session manager runs
 // tb_conn_nodes copies up to TB_NODES nodes, without modes and controls.
 int tb_conn_nodes(struct tb_conn *c, struct tb_node *nodes);
+// tb_conn_default copies what the session manager has of the default source, as JSON.
+void tb_conn_default(struct tb_conn *c, char *text, size_t size);
 // tb_conn_describe asks a node for its modes and controls; free them with tb_node_free.
 int tb_conn_describe(struct tb_conn *c, struct tb_node *n, int wait_ms);
 int tb_conn_set_control(struct tb_conn *c, uint32_t node, uint32_t id, uint32_t type, double value, int wait_ms);
@@ -147,5 +152,41 @@ int tb_mic_open(struct tb_mic **m, struct tb_conn *c, const char *target, uint32
 int tb_mic_read(struct tb_mic *m, void *to, uint64_t *sample, struct tb_stamp *stamp);
 void tb_mic_state(struct tb_mic *m, struct tb_mic_state *s);
 void tb_mic_close(struct tb_mic *m); // before its connection
+
+// tb_player plays audio, S16LE at 48 kHz, which waits in a ring: into a microphone that is
+// published, or on the default sink.
+struct tb_player;
+
+struct tb_player_node {
+	const char *name, *description;
+	bool microphone;
+	uint32_t channels;
+};
+
+struct tb_player_state {
+	bool streaming; // somebody listens
+	int error;      // a negative errno once it is lost
+	char text[128]; // of the error
+};
+
+// tb_level is how the ring stands. Numbers of samples are per channel.
+struct tb_level {
+	uint32_t waiting, quantum, target; // that wait, of a cycle, that are to wait
+	int64_t since;                     // nanoseconds since the last cycle
+	bool filling;                      // it plays silence until enough waits
+	uint64_t underruns, silence, dropped;
+};
+
+#define TB_MARGIN 60000 // the largest margin; the ring has room for 2 s
+
+int tb_player_open(struct tb_player **p, struct tb_conn *c, const struct tb_player_node *n, int wait_ms);
+// tb_player_write copies n samples per channel into the ring while somebody listens, and
+// never waits. There is one writer at a time.
+int tb_player_write(struct tb_player *p, const void *samples, uint32_t n, struct tb_level *l);
+// tb_player_adjust has samples taken at a rate, where 1 is that of the server, and so many
+// more of them wait than two cycles and a block.
+void tb_player_adjust(struct tb_player *p, double rate, uint32_t margin);
+void tb_player_state(struct tb_player *p, struct tb_player_state *s);
+void tb_player_close(struct tb_player *p); // before its connection
 
 #endif

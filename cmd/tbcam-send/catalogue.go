@@ -11,12 +11,13 @@ import (
 	"github.com/tbcam/tbcam/transport"
 )
 
-// catalogue is the cameras of this host as a transport.Sender serves them: each stream
-// has a feed of its own, and they share which camera is open.
+// catalogue is the cameras of this host, and its microphone, as a transport.Sender serves
+// them: each stream has a feed of its own, and they share which camera is open.
 type catalogue struct {
-	ctx   context.Context // of the program
-	first *feed           // of the first stream that is opened
-	log   *slog.Logger
+	ctx        context.Context // of the program
+	first      *feed           // of the first stream that is opened
+	microphone *microphone     // nil: none is offered
+	log        *slog.Logger
 
 	mu     sync.Mutex
 	served []*servedStream
@@ -34,7 +35,7 @@ func (c *catalogue) Cameras(context.Context) []capture.Device {
 	if err != nil {
 		c.log.Warn("list cameras", "err", err)
 	}
-	return devicesOf(cameras)
+	return append(devicesOf(cameras), c.microphone.devices()...)
 }
 
 // Open implements transport.Catalogue.
@@ -47,6 +48,9 @@ func (c *catalogue) Open(s *transport.SenderStream) transport.Producer {
 		c.launch(f)
 	}
 	stream := &servedStream{catalogue: c, out: s}
+	if c.microphone != nil {
+		stream.listener = newListener(c.microphone, s)
+	}
 	stream.give(f, newMeter(f))
 	c.served = append(c.served, stream)
 	return stream
@@ -82,8 +86,12 @@ func (c *catalogue) lingeringOn(name string) *servedStream {
 	return streams[slices.IndexFunc(open, func(d capture.Device) bool { return d.Path == found.Path })]
 }
 
-// sent counts a frame that was written.
+// sent counts a frame or a block that was written.
 func (c *catalogue) sent(stream int, f *capture.Frame) {
+	if f.Format.IsAudio() {
+		c.microphone.countSent(f)
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.served {
@@ -97,19 +105,15 @@ func (c *catalogue) sent(stream int, f *capture.Frame) {
 func (c *catalogue) isIdle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !slices.ContainsFunc(c.served, func(s *servedStream) bool { return !s.feed.isIdle() })
+	return c.microphone.isIdle() && !slices.ContainsFunc(c.served, func(s *servedStream) bool { return !s.feed.isIdle() })
 }
 
-// summaries returns the figures of each stream; without a viewer all of them wait.
+// summaries returns the figures of each stream, and those of the microphone last; without a
+// viewer all of them wait.
 func (c *catalogue) summaries(connected bool) []meter.Summary {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var all []meter.Summary
-	for _, s := range c.served {
-		all = append(all, s.meter.summarize())
-	}
-	if len(all) == 0 {
-		all = append(all, newMeter(c.first).summarize())
+	all := c.cameraSummaries()
+	if c.microphone != nil {
+		all = append(all, c.microphone.summarize())
 	}
 	for i := range all {
 		all[i].Several = len(all) > 1
@@ -120,8 +124,23 @@ func (c *catalogue) summaries(connected bool) []meter.Summary {
 	return all
 }
 
+func (c *catalogue) cameraSummaries() (all []meter.Summary) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.served {
+		if !s.listens() {
+			all = append(all, s.meter.summarize())
+		}
+	}
+	if len(all) == 0 {
+		all = append(all, newMeter(c.first).summarize())
+	}
+	return all
+}
+
 // close ends all feeds.
 func (c *catalogue) close() {
+	c.microphone.close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.first.closeCamera()

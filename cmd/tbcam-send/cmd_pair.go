@@ -25,7 +25,7 @@ func (o *options) pairAlone(ctx context.Context) (name string, err error) {
 	if err != nil {
 		return "", err
 	}
-	link, err := cli.SenderLink(o.stream, o.allow, log)
+	link, err := cli.SenderLink(o.stream, o.allow, true, log)
 	if err != nil {
 		return "", err
 	}

@@ -37,17 +37,19 @@ type feed struct {
 
 	using   sync.Mutex // held while encoder works; taken before mu
 	mu      sync.Mutex
-	source  capture.Source // nil unless open
-	lost    capture.Lost   // of cameras that were closed, and what was superseded in box
-	encoder codec.Encoder  // nil before the first camera; changed under using and mu
-	encoded encoding       // what encoder was made for; likewise
-	repairs jfif.Counts    // of encoders that were closed
+	source  capture.Source   // nil unless open
+	lost    capture.Lost     // of cameras that were closed, and what was superseded in box
+	encoder codec.Encoder    // nil before the first camera; changed under using and mu
+	encoded encoding         // what encoder was made for; likewise
+	choice  codec.AutoChoice // between raw frames and JPEGs; under using
+	repairs jfif.Counts      // of encoders that were closed
 }
 
 // encoding is what an encoder depends on, and makes.
 type encoding struct {
-	in  capture.Format
-	out *transport.Mode
+	kind codec.Kind
+	in   capture.Format
+	out  *transport.Mode
 
 	other  capture.Format // of the last frame, if that was not out's
 	warned bool           // that a format is not what the driver granted
@@ -140,7 +142,10 @@ func (f *feed) SetControl(s capture.Setting) (capture.Setting, error) {
 
 // attachSource makes the encoder for a camera that was opened for a request.
 func (f *feed) attachSource(camera hostCamera, source capture.Source, number uint32) error {
-	kind, err := codec.Choose(f.kind, source.Format())
+	f.using.Lock()
+	defer f.using.Unlock()
+	in, mode := source.Format(), source.Mode()
+	kind, reason, err := f.chooseKind(in, mode.Rate)
 	if err != nil {
 		return err
 	}
@@ -148,15 +153,13 @@ func (f *feed) attachSource(camera hostCamera, source capture.Source, number uin
 	if err != nil {
 		return err
 	}
-	info := &transport.Mode{Camera: camera.Name, Source: source.Mode(), Format: encoder.Format(source.Format()), Request: number}
-	if warning := explainLoad(info.Format, source.Mode().Rate); warning != "" {
+	info := &transport.Mode{Camera: camera.Name, Source: mode, Format: encoder.Format(in), Request: number, Reason: reason}
+	if warning := explainLoad(info.Format, mode.Rate); warning != "" && reason == "" {
 		f.log.Warn(warning)
 	}
-	f.using.Lock()
-	defer f.using.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.setEncoder(encoder, encoding{in: source.Format(), out: info})
+	f.setEncoder(encoder, encoding{kind: kind, in: in, out: info})
 	f.source = source
 	return nil
 }
@@ -170,10 +173,12 @@ func (f *feed) detachSource(source capture.Source) {
 	f.box.Discard()
 }
 
-// answerRequest announces the mode that holds again, as the answer to a request.
+// answerRequest announces the mode that holds again, as the answer to a request: its
+// frames are what that accepts.
 func (f *feed) answerRequest(number uint32) {
 	f.using.Lock()
 	defer f.using.Unlock()
+	f.adaptEncoder()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	mode := *f.encoded.out
@@ -202,7 +207,7 @@ func (f *feed) setEncoder(encoder codec.Encoder, made encoding) {
 }
 
 // Next implements transport.Producer.
-func (f *feed) Next(ctx context.Context) (transport.Unit, error) {
+func (f *feed) Next(ctx context.Context, left <-chan struct{}) (transport.Unit, error) {
 	ctx, cancel := f.limit.context(ctx)
 	defer cancel()
 	for {
@@ -224,6 +229,8 @@ func (f *feed) Next(ctx context.Context) (transport.Unit, error) {
 			}
 			f.limit.beginCount()
 			return unit, nil
+		case <-left:
+			return transport.Unit{}, errLeft
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), errTimeUp) {
 				return f.endNow()
@@ -249,6 +256,7 @@ func (f *feed) encodeFrame(frame *capture.Frame) (transport.Unit, error) {
 		frame.Release()
 		return transport.Unit{}, errStale
 	}
+	f.adaptEncoder()
 	frame.At[capture.Taken] = time.Now()
 	out, err := f.encoder.Encode(frame)
 	if err != nil {

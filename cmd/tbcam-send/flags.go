@@ -16,12 +16,12 @@ var flagGroups = []cli.FlagGroup{
 		{Name: "no-seal-frames"},
 		{Name: "wire", Value: "PROTOCOL", Choices: []string{"tbcam", "mjpeg"}},
 	}},
-	{Title: "Camera", Flags: append([]cli.FlagInfo{
+	{Title: "Camera and microphone", Flags: append([]cli.FlagInfo{
 		{Name: "camera", Complete: cli.CompleteCameras(localCameras, "auto", "pattern", "pattern2", "pattern-photo")},
+		{Name: "microphone", Complete: cli.CompleteCameras(localMicrophones, "auto", "pattern")},
 	}, append(cli.ModeFlags(localCameras), []cli.FlagInfo{
 		{Name: "input"},
 		{Name: "standard", Choices: []string{"pal", "ntsc", "secam"}},
-		{Name: "wait"},
 		{Name: "keep-rate"},
 		{Name: "no-remote-control"},
 		{Name: "on-camera"},
@@ -39,9 +39,15 @@ func localCameras(*cobra.Command) []capture.Device {
 	return devicesOf(cameras)
 }
 
+// localMicrophones returns this host's microphones, to complete flags.
+func localMicrophones(*cobra.Command) []capture.Device {
+	microphones, _ := listMicrophones(microphoneDrivers) // as above
+	return microphonesOf(microphones)
+}
+
 // manual has what the manual page adds to --help.
 var manual = cli.Manual{
 	Environment: []cli.Term{
-		{Word: "TBCAM_STATE, TBCAM_PEER", Meaning: "what the command of --on-camera gets: on or off, and the name of the viewer"},
+		{Word: "TBCAM_STATE, TBCAM_PEER, TBCAM_DEVICES", Meaning: "what the command of --on-camera gets: on or off, the name of the viewer, and what is on: camera, microphone or both"},
 	},
 }

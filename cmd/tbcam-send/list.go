@@ -11,12 +11,18 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/cli"
 )
 
-// printList prints the cameras, and why others cannot be used. Where none but test cameras
-// can be, that is an error.
-func printList(drivers []capture.Driver, asJSON bool) error {
+// printList prints the cameras and microphones, and why others cannot be used. Where no camera
+// but test cameras can be, that is an error.
+func printList(drivers []capture.Driver, microphones []microphoneDriver, asJSON bool) error {
 	cameras, err := listCameras(drivers)
+	devices := devicesOf(cameras)
 	if err == nil {
-		err = cli.PrintCameras(os.Stdout, devicesOf(cameras), asJSON)
+		heard, failed := listMicrophones(microphones)
+		if failed != nil { // cameras do without it
+			fmt.Fprintln(os.Stderr, "tbcam-send: list microphones:", cli.Explain(failed))
+		}
+		devices = append(devices, microphonesOf(heard)...)
+		err = cli.PrintCameras(os.Stdout, devices, asJSON)
 	}
 	if err != nil {
 		return err

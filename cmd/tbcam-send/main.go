@@ -29,23 +29,24 @@ func main() { cli.Main(newCommand()) }
 
 // options are the flags.
 type options struct {
-	stream   string
-	allow    cli.AllowFlag
-	trust    cli.TrustFlags
-	onCamera string
-	cameras  []string
-	want     cli.WantFlags
-	codec    string
-	quality  int
-	wire     string
-	frames   int
-	duration time.Duration
-	stats    cli.StatsFlag
-	log      cli.LogFlags
-	controls controlFlags
-	wait     bool
-	input    string
-	standard string
+	stream     string
+	allow      cli.AllowFlag
+	trust      cli.TrustFlags
+	onCamera   string
+	cameras    []string
+	microphone string
+	want       cli.WantFlags
+	codec      string
+	quality    int
+	wire       string
+	frames     int
+	duration   time.Duration
+	stats      cli.StatsFlag
+	log        cli.LogFlags
+	controls   controlFlags
+	wait       bool
+	input      string
+	standard   string
 }
 
 func newCommand() *cobra.Command {
@@ -64,6 +65,7 @@ stopped, through any number of viewers and unplugged cables.`,
 		Example: `  tbcam-send
   tbcam-send --camera /dev/video2 --size 1280x720 --fps 30
   tbcam-send --camera C920 --camera infrared
+  tbcam-send --microphone auto
   tbcam-send --camera pattern --stream unix:$XDG_RUNTIME_DIR/tbcam.sock`,
 		Version: version,
 		Args:    cli.NoArgs,
@@ -74,16 +76,17 @@ stopped, through any number of viewers and unplugged cables.`,
 	o.allow.Register(f)
 	o.trust.Register(f, "send to any viewer, paired or not, at the other end of a device")
 	f.StringArrayVar(&o.cameras, "camera", nil, "`CAMERA` to offer: auto (all in colour), a device, part of a name, pattern, pattern2 or pattern-photo (repeatable)")
-	f.StringVar(&o.onCamera, "on-camera", "", "`COMMAND` for the shell when a camera is turned on or off (TBCAM_STATE=on or off, TBCAM_PEER), for instance for a lamp")
+	f.StringVar(&o.microphone, "microphone", "", "`MICROPHONE` to offer: auto (the one chosen on this host), part of a name, or pattern; default is none")
+	f.StringVar(&o.onCamera, "on-camera", "", "`COMMAND` for the shell when a camera or microphone is turned on or off (TBCAM_STATE=on or off, TBCAM_PEER, TBCAM_DEVICES), for instance for a lamp")
 	o.want.RegisterMode(f)
 	f.StringVar(&o.input, "input", "", "`INPUT` of a grabber: a number or part of a name; list shows them")
 	f.StringVar(&o.standard, "standard", "", "analogue `STANDARD` of the input: pal, ntsc, secam, ...; see list")
-	f.StringVar(&o.codec, "codec", "auto", "encoding of frames: auto, copy (the camera's own JPEGs), jpeg, or raw (lossless)")
+	f.StringVar(&o.codec, "codec", "auto", "encoding of frames: auto (the camera's own JPEGs; else raw where the line has room and no output wants JPEG, or jpeg), copy (the camera's own JPEGs), jpeg, or raw (lossless)")
 	f.StringVar(&o.wire, "wire", "tbcam", "protocol: tbcam, or mjpeg (plain MJPEG for GStreamer, FFmpeg and others; --stream may then be a FIFO or -)")
 	f.IntVar(&o.quality, "quality", 85, "JPEG quality (1-100)")
 	f.IntVar(&o.frames, "frames", 0, "stop after sending `N` frames")
 	f.DurationVar(&o.duration, "duration", 0, "stop `DURATION` after the first frame, for example 90s or 10m")
-	f.BoolVar(&o.wait, "wait", false, "wait for a camera that is missing or busy at the start")
+	f.BoolVar(&o.wait, "wait", false, "wait for a camera or stream that is missing or busy at the start")
 	o.controls.registerFlags(f)
 	o.stats.Register(f)
 	o.log.Register(f)
@@ -99,10 +102,10 @@ func listCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "list",
-		Short: "List this host's cameras with their modes and controls",
+		Short: "List this host's cameras with their modes and controls, and its microphones",
 		Args:  cli.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return printList(drivers, asJSON)
+			return printList(drivers, microphoneDrivers, asJSON)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -128,7 +131,7 @@ func runSender(ctx context.Context, o options) error {
 	if o.wire == plainWire {
 		return o.sendPlain(ctx, feed, offer, config, log)
 	}
-	link, err := cli.SenderLink(o.stream, o.allow, log)
+	link, err := cli.SenderLink(o.stream, o.allow, o.wait, log)
 	if err != nil {
 		return err
 	}
@@ -137,6 +140,7 @@ func runSender(ctx context.Context, o options) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	c := &catalogue{ctx: ctx, first: feed, log: log}
+	c.microphone = newMicrophone(microphoneDrivers, o.microphone, &feed.camera.offer.grants, log)
 	feed.limit.timeUp = func() {
 		if c.isIdle() {
 			end()
@@ -151,8 +155,10 @@ func runSender(ctx context.Context, o options) error {
 	}
 	defer witness.close() // which sees that the cameras are turned off
 	c.launch(feed)
+	c.microphone.launch(ctx)
 	defer c.close()
 	defer o.stats.Start(os.Stdout, func() []meter.Summary { return c.summaries(sender.Served() != nil) })()
+	defer cli.KeepStatus(witness.describe)()
 	return cli.Mark(sender.Run(ctx), cli.ErrStream)
 }
 
@@ -164,7 +170,7 @@ func (o options) sendPlain(ctx context.Context, feed *feed, offer string, config
 	if cli.NeedsTrust(o.stream) && !o.trust.AllowUnpaired() && cli.OpenTerminal() == nil {
 		return cli.Mark(errors.New("--wire mjpeg to a device sends to whoever is there; confirm it with --allow-unpaired"), cli.ErrUsage)
 	}
-	link, err := cli.PlainLink(o.stream, o.allow, log)
+	link, err := cli.PlainLink(o.stream, o.allow, o.wait, log)
 	if err != nil {
 		return err
 	}
@@ -184,6 +190,7 @@ func (o options) sendPlain(ctx context.Context, feed *feed, offer string, config
 		statistics = os.Stderr // standard output is taken
 	}
 	defer o.stats.Start(statistics, func() []meter.Summary { return []meter.Summary{figures.summarize()} })()
+	defer cli.KeepStatus(witness.describe)()
 	p := &plain{link: link, feed: feed, log: log, sent: figures.countSent}
 	return cli.Mark(p.runPlain(ctx), cli.ErrStream)
 }
@@ -204,6 +211,8 @@ func (o options) checkFlags() (want capture.Want, kind codec.Kind, err error) {
 		err = fmt.Errorf("--wire %q: want tbcam or mjpeg", o.wire)
 	case o.wire == plainWire && kind == codec.Raw:
 		err = fmt.Errorf("--wire mjpeg cannot carry raw frames; use --codec auto")
+	case o.wire == plainWire && o.microphone != "":
+		err = fmt.Errorf("--wire mjpeg cannot carry audio; leave out --microphone")
 	case o.frames < 0 || o.duration < 0:
 		err = fmt.Errorf("--frames and --duration must not be negative")
 	}

@@ -33,7 +33,8 @@ func (m *sendMeter) summarize() meter.Summary {
 			outcomes = append(outcomes, meter.Outcome{Name: jfif.Cause(cause).String(), Count: n})
 		}
 	}
-	s := meter.Summary{Time: time.Now(), Program: "tbcam-send", Counted: "sent", Report: m.meter.Report(m.bytes.Load()), Outcomes: outcomes}
+	s := meter.Summary{Time: time.Now(), Program: "tbcam-send", Kind: meter.Camera, Counted: "sent", Report: m.meter.Report(m.bytes.Load()), Outcomes: outcomes}
 	m.feed.describeState(&s)
+	s.Codec, s.CodecReason = m.feed.codecNow()
 	return s
 }

@@ -51,7 +51,7 @@ func (p *plain) serveConn(ctx context.Context, conn transport.Conn) error {
 	p.feed.Start(0, capture.Want{})
 	w := mjpeg.NewWriter(conn.WriteBuffers)
 	for {
-		unit, err := p.feed.Next(ctx)
+		unit, err := p.feed.Next(ctx, nil)
 		if err != nil {
 			return err
 		}

@@ -292,7 +292,9 @@ func (s *supervisor) probe(c hostCamera, mode capture.Mode) error {
 
 // resumeOpening answers a request for what is open.
 func (s *supervisor) resumeOpening(r *request) {
-	s.feed.box.Discard() // what was read before it
+	if !s.offAt.IsZero() {
+		s.feed.box.Discard() // what was read before it
+	}
 	s.feed.answerRequest(r.number)
 	s.feed.health.noteFrame(nil)
 	s.open.touchLastFrame()

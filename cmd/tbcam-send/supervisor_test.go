@@ -69,7 +69,7 @@ func (s *stage) want(want transport.Status, on, off int) {
 // next returns the next frame, and how old it is.
 func (s *stage) next() (frame transport.Unit, age time.Duration) {
 	s.Helper()
-	p, err := s.Next(context.Background())
+	p, err := s.Next(context.Background(), nil)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -135,14 +135,14 @@ func TestOwnerStopsImmediately(t *testing.T) {
 		},
 		"frames": func(s *stage) {
 			s.limit.frames = 1
-			if _, err := s.Next(context.Background()); !errors.Is(err, io.EOF) {
+			if _, err := s.Next(context.Background(), nil); !errors.Is(err, io.EOF) {
 				t.Error(err)
 			}
 			synctest.Wait()
 		},
 		"duration": func(s *stage) {
 			s.limit.until = time.Now()
-			if _, err := s.Next(context.Background()); !errors.Is(err, io.EOF) {
+			if _, err := s.Next(context.Background(), nil); !errors.Is(err, io.EOF) {
 				t.Error(err)
 			}
 			synctest.Wait()

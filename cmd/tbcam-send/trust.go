@@ -24,6 +24,12 @@ func (g *grants) allowsCamera(d capture.Device) bool {
 	return rights == nil || rights.AllowsCamera(d)
 }
 
+// allowsMicrophone reports whether the viewer may have the microphone.
+func (g *grants) allowsMicrophone() bool {
+	rights := g.rights.Load()
+	return rights == nil || rights.Microphone
+}
+
 // allowsControl reports whether the viewer may set controls. Nil grants all.
 func (g *grants) allowsControl() bool {
 	if g == nil {
@@ -42,6 +48,9 @@ func (o *options) guard(s *transport.Sender, c *catalogue, wait func() (trust.Co
 	}
 	witness := newWitness(c, config.Store, o.onCamera, log)
 	c.first.camera.cameras.witness = witness
+	if c.microphone != nil {
+		c.microphone.witness = witness
+	}
 	if config.Store == nil {
 		return witness, nil
 	}
@@ -90,10 +99,12 @@ func (c *catalogue) applyRights(rights trust.Rights) {
 	for _, f := range c.feeds() {
 		f.applyGrants()
 	}
+	c.microphone.applyGrants()
 }
 
-// stopCameras turns all cameras off, until the viewer asks again.
+// stopCameras turns all cameras and the microphone off, until the viewer asks again.
 func (c *catalogue) stopCameras() {
+	c.microphone.stop(nil)
 	for _, f := range c.feeds() {
 		f.Stop()
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/tbcam/tbcam/transport/trust"
 )
 
-// witness shows this host's user which cameras are on, and for whom, and keeps it in
+// witness shows this host's user which cameras and microphones are on, and for whom, and keeps it in
 // the audit log. A nil witness does nothing.
 type witness struct {
 	sign    *sign.Sign
@@ -29,9 +29,9 @@ type witness struct {
 	on    []onCamera
 }
 
-// onCamera is a camera that a stream has open.
+// onCamera is a camera that a stream has open, or the microphone.
 type onCamera struct {
-	stream *supervisor
+	stream *supervisor // nil: the microphone
 	use    sign.Use
 }
 
@@ -108,7 +108,10 @@ func (w *witness) cameraOn(s *supervisor, camera hostCamera, mode capture.Mode) 
 }
 
 // cameraOff takes note that a stream has closed its camera.
-func (w *witness) cameraOff(s *supervisor) {
+func (w *witness) cameraOff(s *supervisor) { w.turnedOff(s, trust.EventCameraOff) }
+
+// turnedOff takes note that a stream's camera is closed or, without a stream, the microphone.
+func (w *witness) turnedOff(s *supervisor, event trust.EventKind) {
 	if w == nil {
 		return
 	}
@@ -122,8 +125,23 @@ func (w *witness) cameraOff(s *supervisor) {
 	w.on = slices.Delete(w.on, i, i+1)
 	w.show()
 	w.mu.Unlock()
-	w.record(trust.Event{Kind: trust.EventCameraOff, Camera: use.Device, Seconds: time.Since(use.Since).Seconds()})
+	w.record(trust.Event{Kind: event, Camera: use.Device, Seconds: time.Since(use.Since).Seconds()})
 }
+
+// microphoneOn takes note that the microphone is open.
+func (w *witness) microphoneOn(name string) {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	w.on = append(w.on, onCamera{use: sign.Use{Device: name, Microphone: true, Peer: w.peer.Name, Since: time.Now()}})
+	w.show()
+	w.mu.Unlock()
+	w.record(trust.Event{Kind: trust.EventMicrophoneOn, Camera: name})
+}
+
+// microphoneOff takes note that it is closed.
+func (w *witness) microphoneOff() { w.turnedOff(nil, trust.EventMicrophoneOff) }
 
 // controlSet takes note that the viewer has set a control.
 func (w *witness) controlSet(camera, control string) {
@@ -139,6 +157,24 @@ func (w *witness) show() {
 		uses = append(uses, o.use)
 	}
 	w.sign.Show(uses...)
+}
+
+// describe returns whether a camera is on, and which viewer is connected.
+func (w *witness) describe() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	text := "camera off"
+	if len(w.on) > 0 {
+		text = "camera on"
+	}
+	switch {
+	case w.store == nil: // nobody is proven there
+	case w.since.IsZero():
+		text += "; waiting for a viewer"
+	default:
+		text += "; " + w.peer.Name + " connected"
+	}
+	return capture.Printable(text)
 }
 
 // record adds an event to the audit log. What cannot be written is logged once in a

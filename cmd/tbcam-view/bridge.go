@@ -16,6 +16,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/cmd/tbcam-view/internal/preset"
+	"github.com/tbcam/tbcam/codec"
 	"github.com/tbcam/tbcam/sink"
 	"github.com/tbcam/tbcam/sink/hub"
 	"github.com/tbcam/tbcam/transport"
@@ -61,6 +62,8 @@ type bridgeConfig struct {
 	ending   <-chan struct{} // closed when this side is about to disconnect
 	// giveUp reports whether the run ends because of a status.
 	giveUp func(transport.Status) bool
+	// takesRaw reports whether no output has a use for JPEGs.
+	takesRaw func() bool
 }
 
 // bridgeConfig returns what the flags ask of the far stream.
@@ -78,7 +81,7 @@ func newBridge(s *sharedStream, out downstream, outage *outage, c bridgeConfig) 
 	b := &bridge{bridgeConfig: c, out: out, outage: outage, receiver: s.receiver}
 	b.far = s.Subscribe(b)
 	b.desired = &desiredControls{preset: c.preset, keepRate: c.keepRate, log: c.log, setControl: b.far.SetControl}
-	b.demand = &demand{stream: b.far, want: c.want}
+	b.demand = &demand{stream: b.far, want: c.want, takesRaw: c.takesRaw}
 	return b
 }
 
@@ -96,15 +99,20 @@ func (b *bridge) Connected(peer transport.Peer) {
 
 // Mode implements transport.Consumer.
 func (b *bridge) Mode(mode transport.Mode) {
-	b.log.Info("camera is on", "camera", mode.Camera, "mode", mode.Source)
-	b.outage.resetOutage()
-	b.showNotice(sink.Notice{})
 	b.mu.Lock()
+	same := mode.Camera == b.mode.Camera && mode.Source == b.mode.Source && b.notice == (sink.Notice{})
 	b.mode = mode
 	if b.status.State == transport.Idle { // plain MJPEG has no status
 		b.status = transport.Status{State: transport.Running}
 	}
 	b.mu.Unlock()
+	if same {
+		b.log.Debug("codec changed", "format", mode.Format, "reason", mode.Reason)
+		return
+	}
+	b.log.Info("camera is on", "camera", mode.Camera, "mode", mode.Source)
+	b.outage.resetOutage()
+	b.showNotice(sink.Notice{})
 	b.out.ModeChanged(mode.Camera, mode.Source)
 }
 
@@ -302,6 +310,20 @@ func (b *bridge) waitingFor() (brief string, status transport.Status) {
 	return b.notice.Brief, b.status
 }
 
+// describeStatus returns whether the far camera is on, and who sends.
+func (b *bridge) describeStatus() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	camera := "camera off; "
+	switch {
+	case !b.there:
+		return camera + waitingForSender
+	case b.status.State == transport.Running:
+		camera = "camera on; "
+	}
+	return camera + capture.Printable(b.host) + " connected"
+}
+
 // currentMode returns the mode of what is being received, and the sender's host.
 func (b *bridge) currentMode() (mode transport.Mode, host string) {
 	b.mu.Lock()
@@ -318,6 +340,21 @@ func (b *bridge) farCamera() (camera, host string) {
 		camera = b.camera
 	}
 	return cmp.Or(b.mode.Camera, camera), b.host
+}
+
+// codecNow returns what frames come as, "" before the first camera, and why where the sender
+// had the choice.
+func (b *bridge) codecNow() (name, reason string) {
+	mode, _ := b.currentMode()
+	switch {
+	case mode.Number == 0:
+		return "", ""
+	case mode.Source.Pixel.Compressed():
+		return codec.Copy.String(), mode.Reason
+	case mode.Format.Pixel.Compressed():
+		return codec.JPEG.String(), mode.Reason
+	}
+	return codec.Raw.String(), mode.Reason
 }
 
 // describeState adds to a summary what flows, or why nothing does.

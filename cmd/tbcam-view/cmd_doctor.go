@@ -15,19 +15,31 @@ import (
 	"github.com/tbcam/tbcam/transport/trust"
 )
 
-func doctorCommand() *cobra.Command {
-	return &cobra.Command{
+func doctorCommand(o *options) *cobra.Command {
+	var flags reportFlags
+	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Find out why applications do not see the virtual camera",
+		Short: "Find out why applications do not see the virtual camera; measure the cable",
 		Long: `Looks at both ways to applications: the v4l2loopback module, its version and
 options, its device nodes and your permissions, Secure Boot and DKMS; and PipeWire,
 WirePlumber, the camera portal and its permissions, the switches of Chromium and
 Firefox; Flatpak and Snap; and at your key, the paired senders, and what the pair
 command reaches. It prints what fixes each problem, and changes nothing.
 Exit code 7 means that video calls will work in neither way, or that no sender at a
-device can be proven.`,
+device can be proven.
+
+With --report it waits for tbcam-send instead, measures the line to it, and prints a
+text for an issue: kernel, driver, controller, cable, throughput both ways, round trip,
+stalls, damage and losses. No camera is turned on, and the text names no computer, user
+or key. It is exact while no other tbcam-view runs on the stream.`,
+		Example: `  tbcam-view doctor
+  tbcam-view doctor --report >report.txt
+  tbcam-view doctor --report --replug --suspend`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if flags.report || flags.replug || flags.suspend {
+				return o.printReport(c.Context(), flags, c.OutOrStdout())
+			}
 			home, _ := os.UserHomeDir() // without one it has no Flatpaks
 			m := doctor.Machine{Root: cli.Root(), Home: home, Nodes: v4l2.Loopbacks, Session: doctor.ProbeSession(c.Context())}
 			findings := append(m.Examine(), examineKeys()...)
@@ -41,6 +53,9 @@ device can be proven.`,
 			return nil
 		},
 	}
+	flags.register(c.Flags())
+	o.timeout.Register(c.Flags())
+	return c
 }
 
 // examineKeys looks at the user's key and paired senders, and at what the pair command reaches.

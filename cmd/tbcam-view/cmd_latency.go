@@ -240,7 +240,9 @@ func (o *options) latencyTest(ctx context.Context, flags latencyFlags) error {
 		w.SetFullscreen()
 	}
 	go t.followWindow(w)
-	stream.Subscribe(t).Start(want)
+	camera := stream.Subscribe(t)
+	camera.SetRaw(true) // it decodes every frame
+	camera.Start(want)
 	log.Info("waiting for tbcam-send; point its camera at the window", "stream", o.stream)
 	if err := t.measureUntil(ctx, stream, w, flags); err != nil {
 		return err

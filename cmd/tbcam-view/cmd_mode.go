@@ -111,6 +111,7 @@ func (o *options) withHub(ctx context.Context, c transport.Consumer, do func(con
 	if err != nil {
 		return err
 	}
+	stream.SetRaw(true) // it takes no frames
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 1)

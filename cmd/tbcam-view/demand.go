@@ -10,6 +10,8 @@ import (
 type demand struct {
 	stream asker
 	want   capture.Want
+	// takesRaw reports whether no output has a use for JPEGs; nil for audio, which has none.
+	takesRaw func() bool
 
 	mu      sync.Mutex
 	needs   int
@@ -19,6 +21,7 @@ type demand struct {
 // asker is a hub.Subscription.
 type asker interface {
 	Start(want capture.Want) (request uint32)
+	SetRaw(raw bool)
 	Stop()
 }
 
@@ -48,6 +51,9 @@ func (d *demand) noteNeed(yes bool) {
 		d.needs++
 	} else {
 		d.needs--
+	}
+	if d.takesRaw != nil {
+		d.stream.SetRaw(d.takesRaw())
 	}
 	switch {
 	case before == 0:

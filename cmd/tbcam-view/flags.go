@@ -22,8 +22,9 @@ func (o *options) flagGroups() []cli.FlagGroup {
 			{Name: "allow-unpaired"},
 			{Name: "no-seal-frames"},
 		}},
-		{Title: "Camera", Flags: append([]cli.FlagInfo{
+		{Title: "Camera and microphone", Flags: append([]cli.FlagInfo{
 			{Name: "camera", Value: "CAMERA", Complete: cli.CompleteCameras(o.farCameras, "auto")},
+			{Name: "microphone", Complete: cli.CompleteCameras(o.farMicrophones, "auto")},
 		}, append(cli.ModeFlags(o.farCameras), []cli.FlagInfo{
 			{Name: "preset", Complete: completePresets},
 			{Name: "load", Complete: completePresets},
@@ -43,6 +44,11 @@ func (o *options) flagGroups() []cli.FlagGroup {
 			{Name: "fit", Value: "FIT", Choices: []string{"contain", "crop", "stretch"}},
 			{Name: "placeholder"},
 			{Name: "on-demand"},
+		}},
+		{Title: "Sound", Flags: []cli.FlagInfo{
+			{Name: "virtual-microphone"},
+			{Name: "listen"},
+			{Name: "audio-delay", Choices: []string{autoDelay}},
 		}},
 		{Title: "Recording", Flags: []cli.FlagInfo{
 			{Name: "record", Files: true},
@@ -65,16 +71,21 @@ func (o *options) flagGroups() []cli.FlagGroup {
 	}
 }
 
-// farCameras returns the cameras of the sender, to complete flags: as a tbcam-view that runs
-// on the stream knows them, since completion opens no stream.
-func (o *options) farCameras(c *cobra.Command) (cameras []capture.Device) {
+// farCameras returns the cameras of the sender, to complete flags.
+func (o *options) farCameras(c *cobra.Command) []capture.Device {
+	return capture.OfKind(o.farDevices(c), capture.Video)
+}
+
+// farDevices returns the cameras and microphones of the sender, to complete flags: as a
+// tbcam-view that runs on the stream knows them, since completion opens no stream.
+func (o *options) farDevices(c *cobra.Command) (devices []capture.Device) {
 	_ = o.withHub(c.Context(), transport.NopConsumer{}, func(ctx context.Context, r *transport.Receiver, _ *transport.ReceiverStream) (err error) {
 		ctx, cancel := context.WithTimeout(ctx, completionWait)
 		defer cancel()
-		cameras, err = r.Cameras(ctx)
+		devices, err = r.Cameras(ctx)
 		return err
 	})
-	return cameras
+	return devices
 }
 
 // completePresets completes the name of a preset.

@@ -34,12 +34,17 @@ func TestMistakes(t *testing.T) {
 		{Args: "--record a.mkv --keep x", Want: "--keep"},
 		{Args: "--record a.mkv --record-buffer x", Want: "--record-buffer"},
 		{Args: "--record a.mkv --pre-roll x", Want: "--pre-roll"},
+		{Args: "--microphone auto", Want: "--microphone needs an output: --virtual-microphone, --listen or --record FILE.mkv"},
+		{Args: "--microphone auto --record a.mjpeg", Want: "--microphone: mjpeg has no place for audio"},
+		{Args: "--microphone auto --record a.mkv --every 10s", Want: "--microphone: a time-lapse (--every) has no audio"},
 		{Args: "--record a.gif", Want: "--record a.gif"},
 		{Args: "--record a.mkv --record-format gif", Want: "--record-format"},
 		{Args: "--virtual-camera x", Want: "--virtual-camera x"},
 		{Args: "--virtual-camera auto --virtual-camera-format gif", Want: "--virtual-camera-format"},
 		{Args: "--virtual-camera auto --virtual-camera-size x", Want: "--virtual-camera-size"},
 		{Args: "--virtual-camera auto --fit x", Want: "--fit"},
+		{Args: "--virtual-microphone --audio-delay soon", Want: "--audio-delay soon: want auto, or 0 to 1000 ms"},
+		{Args: "--virtual-camera auto --audio-delay 80", Want: "--audio-delay needs --virtual-microphone or --listen"},
 		{Args: "--snapshot a.gif", Want: "--snapshot"},
 		{Args: "list --timeout 5", Want: `--timeout "5": want a time such as 90s or 10m`},
 		{Config: "size = \"640\"\n", Want: "--size"},
@@ -119,7 +124,7 @@ func TestCompletion(t *testing.T) {
 	for args, want := range map[string]string{
 		"--fit ": "contain crop stretch", "--stats ": "text json", "--record-format ": "mkv mp4 avi mjpeg jpg",
 		"--virtual-camera-format ": "auto yuyv yu12 mjpeg", "--rotate ": "90 180 270", "--size 1": "1280x720 1920x1080",
-		"--virtual-camera ": "auto pipewire v4l2loopback", "--format ": "auto mjpeg yuyv nv12", "--camera ": "auto",
+		"--virtual-camera ": "auto pipewire v4l2loopback", "--format ": "auto mjpeg yuyv nv12", "--camera ": "auto", "--microphone ": "auto",
 	} {
 		offered := complete(t, args)
 		for _, value := range strings.Fields(want) {

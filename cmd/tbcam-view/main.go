@@ -28,8 +28,10 @@ type options struct {
 	allow         cli.AllowFlag
 	trust         cli.TrustFlags
 	want          cli.WantFlags
+	microphone    string
 	window        bool
 	virtualCamera virtualCameraFlags
+	playback      playbackFlags
 	record        recordFlags
 	snapshot      string
 	snapshotEvery time.Duration
@@ -38,6 +40,7 @@ type options struct {
 	force         bool
 	frames        uint64
 	duration      time.Duration
+	wait          bool            // for the stream
 	timeout       cli.TimeoutFlag // of --snapshot, and of the commands that have it
 	controls      controlFlags
 	controlled    string // the camera of control and controls
@@ -73,8 +76,8 @@ func newCommand() *cobra.Command {
 		Long:        about,
 		Annotations: map[string]string{cli.AfterTitle: "Keys in the window (H shows them too)", cli.AfterText: keys},
 		Example: `  tbcam-view
-  tbcam-view --virtual-camera auto
-  tbcam-view --record call.mkv --window
+  tbcam-view --virtual-camera auto --virtual-microphone
+  tbcam-view --record call.mkv --microphone auto --window
   tbcam-view --record '/video/%F/%H%M%S.mkv' --segment 10m --keep 200GB,30d
   tbcam-view --stream unix:$XDG_RUNTIME_DIR/tbcam.sock --snapshot now.png`,
 		Version: version,
@@ -86,18 +89,21 @@ func newCommand() *cobra.Command {
 	o.allow.Register(c.PersistentFlags())
 	o.trust.Register(c.PersistentFlags(), "take frames of any sender, paired or not, at the other end of a device")
 	o.want.Register(f, "camera to use: auto, a device, part of a name, or pattern")
+	o.registerMicrophone(f)
 	f.BoolVar(&o.window, "window", false, "show a window; default if there is a display and no other output")
 	o.virtualCamera.register(f)
+	o.playback.register(f)
 	o.record.registerFlags(f)
 	o.registerSnapshots(f)
 	f.BoolVar(&o.force, "force", false, "overwrite existing files of --record and --snapshot")
 	o.transform.Register(f)
 	f.Uint64Var(&o.frames, "frames", 0, "stop after receiving `N` frames")
 	f.DurationVar(&o.duration, "duration", 0, "stop `DURATION` after the first frame, for example 90s or 10m")
+	f.BoolVar(&o.wait, "wait", false, "wait for a stream that is missing at the start")
 	o.controls.registerFlags(f)
 	o.stats.Register(f)
 	o.log.Register(c.PersistentFlags())
-	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand(), pairCommand(&o))
+	c.AddCommand(listCommand(&o), controlsCommand(&o), controlCommand(&o), modeCommand(&o), latencyCommand(&o), repairCommand(), doctorCommand(&o), pairCommand(&o))
 	setup.Add(c, setup.Viewer)
 	cli.AddPeers(c, trust.RoleSender)
 	cli.Finish(c, o.flagGroups(), manual)
@@ -109,13 +115,16 @@ func (o *options) checkFlags() error {
 	if o.duration < 0 {
 		return cli.Mark(errors.New("--duration must not be negative"), cli.ErrUsage)
 	}
-	if err := cmp.Or(o.virtualCamera.check(), o.checkSnapshots(), o.checkTimeout(), o.record.checkFlags()); err != nil {
+	if err := cmp.Or(o.virtualCamera.check(), o.playback.check(), o.checkSnapshots(), o.checkTimeout(), o.record.checkFlags(), o.checkMicrophone()); err != nil {
 		return cli.Mark(err, cli.ErrUsage)
 	}
-	if o.window || o.record.path != "" || o.snapshot != "" || len(o.virtualCamera.places) > 0 {
+	if o.window || o.record.path != "" || o.snapshot != "" || len(o.virtualCamera.places) > 0 || o.playback.virtual {
 		return nil
 	}
-	if err := window.CheckDisplay(); err != nil {
+	switch err := window.CheckDisplay(); {
+	case err != nil && o.playback.listen:
+		return nil
+	case err != nil:
 		return cli.Mark(fmt.Errorf("%w; or use --virtual-camera auto, --record FILE.mkv or --snapshot FILE.png", err), cli.ErrSink)
 	}
 	o.window = true

@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"slices"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/cli"
@@ -17,6 +18,7 @@ var outputKinds = []func(r *run, measure func(*capture.Frame)) ([]sink.Output, e
 	virtualCameraOutputs,
 	snapshotOutputs,
 	recordOutputs,
+	playbackOutputs,
 }
 
 // measured is an Output whose latency may be measured, by a word for what it does
@@ -26,11 +28,26 @@ type measured interface{ counted() string }
 // describer is an Output that adds to --stats.
 type describer interface{ describe(s *meter.Summary) }
 
+// soundDescriber is an Output that adds to the --stats of the microphone.
+type soundDescriber interface{ describeSound(s *meter.Summary) }
+
 // starter is an Output that may start later: Trouble returns why it has not.
 type starter interface{ Trouble() error }
 
 // spare is an Output that may do without starting, as another one of its flag has.
 type spare interface{ isSpare() bool }
+
+// jpegTaker is an Output that may have a use for JPEGs as they came: then raw frames are
+// encoded by their sender, once for all.
+type jpegTaker interface{ takesJPEGs() bool }
+
+// takesRaw reports whether no output that is left has a use for JPEGs.
+func (r *run) takesRaw() bool {
+	return !slices.ContainsFunc(r.outputs, func(o sink.Output) bool {
+		t, ok := o.(jpegTaker)
+		return ok && t.takesJPEGs() && !r.fanout.HasEnded(o)
+	})
+}
 
 // recordingListener is an Output that shows whether there is a recording.
 type recordingListener interface{ recordingChanged(on bool) }
@@ -50,9 +67,7 @@ func (r *run) openOutputs() error {
 		r.outputs = append(r.outputs, more...)
 	}
 	for _, o := range r.outputs {
-		if o.Takes() != sink.Nothing {
-			r.bridge.demand.noteNeed(true)
-		}
+		r.noteNeeds(o, true)
 	}
 	if err := r.fanout.Add(r.outputs...); err != nil {
 		return err

@@ -160,6 +160,9 @@ func recordOutputs(r *run, measure func(*capture.Frame)) ([]sink.Output, error) 
 	if err != nil {
 		return nil, cli.Mark(err, cli.ErrUsage)
 	}
+	if r.microphone != nil && r.o.checkRecordedAudio() == nil {
+		o.Audio = recordedAudio
+	}
 	o.About, o.Changed, o.Log = r.bridge.describeSource, r.recordingChanged, r.log
 	return []sink.Output{&recordOutput{run: r, options: o, measure: measure}}, nil
 }
@@ -169,6 +172,12 @@ func (o *recordOutput) Name() string { return "recording" }
 
 // Takes implements sink.Output.
 func (o *recordOutput) Takes() sink.Need { return sink.Every }
+
+// Listens implements sink.Listener: also before a recording starts, for its pre-roll.
+func (o *recordOutput) Listens() bool { return o.options.Audio.Channels > 0 }
+
+// takesJPEGs implements jpegTaker.
+func (o *recordOutput) takesJPEGs() bool { return true }
 
 // Open implements sink.Output. It waits for the reader of a FIFO.
 func (o *recordOutput) Open() (sink.Sink, error) {
@@ -200,6 +209,9 @@ func (o *recordOutput) Open() (sink.Sink, error) {
 
 // Present implements sink.Sink: it hands a frame over with what is missing before it.
 func (o *recordOutput) Present(f *capture.Frame) error {
+	if f.Format.IsAudio() {
+		return o.recorder.Write(f, record.Gap{})
+	}
 	o.reserveMemory(f)
 	return o.recorder.Write(f, o.takeGap())
 }
@@ -307,6 +319,12 @@ func (o *recordOutput) describe(summary *meter.Summary) {
 		Recording: s.Recording && o.run.bridge.isConnected(), File: s.File, Files: s.Files, Seconds: s.Length.Seconds(),
 		Frames: s.Frames, Bytes: s.Bytes, Waiting: s.Waiting, WaitingBytes: s.Held, WaitingMax: s.Most, Dropped: s.Dropped,
 		FreeBytes: s.Free, Problem: s.Problem,
+	}
+	if o.Listens() {
+		summary.Recorder.Audio = &meter.Audio{
+			Silence: capture.AudioDuration(s.Audio.Silence).Seconds(), Dropped: capture.AudioDuration(s.Audio.Dropped).Seconds(),
+			Correction: s.Audio.Drift * 1e6,
+		}
 	}
 }
 

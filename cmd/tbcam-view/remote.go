@@ -41,6 +41,7 @@ func (o *options) dialStream(ctx context.Context) (*remoteControls, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	r := &remoteControls{camera: o.controlled, stream: stream, cancel: cancel, ended: make(chan struct{}), changed: make(chan struct{}, 1)}
 	r.subscription = stream.Subscribe(r)
+	r.subscription.SetRaw(true) // it takes no frames
 	go func() {
 		defer close(r.ended)
 		r.err = stream.run(ctx)
@@ -100,7 +101,7 @@ func (r *remoteControls) controls(ctx context.Context) (transport.Controls, erro
 	if err != nil {
 		return transport.Controls{}, cmp.Or(r.reason(), err)
 	}
-	if len(cameras) == 0 {
+	if len(capture.OfKind(cameras, capture.Video)) == 0 {
 		return transport.Controls{}, fmt.Errorf("%w at the sender's host", capture.ErrNoCamera)
 	}
 	c, err := r.awaitControls(ctx)

@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,12 +30,15 @@ type run struct {
 	meter      *meter.Meter
 	stream     *sharedStream
 	bridge     *bridge
+	microphone *farMicrophone // nil: nobody is to listen
 	fanout     *sink.Fanout
 	outputs    []sink.Output // in the fan-out
+	videoAge   age           // of frames that the first output has presented
 
 	mu       sync.Mutex
 	failed   error // of the first output that ended for good
 	snapshot bool  // the one of --snapshot was taken
+	muted    bool  // what plays the far microphone
 }
 
 // runView is one run. It ends soon after a signal, whatever its parts do then.
@@ -61,7 +66,8 @@ func viewUntil(ctx context.Context, o options, c *completion) error {
 	if err := r.connectBridge(config); err != nil {
 		return err
 	}
-	defer o.stats.Start(o.statsOutput(), func() []meter.Summary { return []meter.Summary{r.summarize()} })()
+	defer o.stats.Start(o.statsOutput(), r.summaries)()
+	defer cli.KeepStatus(r.describeStatus)()
 	r.log.Info("waiting for tbcam-send", "stream", o.stream)
 	r.bridge.showNotice(r.waitingNotice())
 	defer context.AfterFunc(ctx, r.hurryDecoder)()
@@ -98,13 +104,16 @@ func newRun(ctx context.Context, o options, c *completion) *run {
 func (r *run) connectBridge(c bridgeConfig) error {
 	outage := &outage{report: func(cause string) { r.bridge.reportOutage(cause) }}
 	r.fanout = sink.NewFanout(sink.Options{Decoder: outage.observeDecoder(r.newDecoder()), Log: r.log, Ended: r.outputEnded})
-	c.log, c.ending, c.giveUp = r.log, r.ending, r.giveUp
+	c.log, c.ending, c.giveUp, c.takesRaw = r.log, r.ending, r.giveUp, r.takesRaw
 	limit := &frameLimit{Fanout: r.fanout, frames: r.o.frames, duration: r.o.duration, done: r.done}
 	bridge := newBridge(r.stream, limit, outage, c)
 	r.mu.Lock() // a run that is left may be asked for its result now
 	r.bridge = bridge
 	r.mu.Unlock()
 	r.stream.screen = newPairingScreen(bridge.showNotice, r.waitingNotice())
+	if name := r.o.farMicrophoneName(); name != "" {
+		r.microphone = newFarMicrophone(r.stream.Hub, name, r.fanout.Frame, r.log)
+	}
 	return cli.Mark(r.openOutputs(), cli.ErrSink)
 }
 
@@ -144,7 +153,7 @@ func (r *run) noteFailure(err error) {
 
 // outputEnded implements sink.Options.Ended: the last output ends the run.
 func (r *run) outputEnded(o sink.Output, err error, left int) {
-	r.bridge.demand.noteNeed(false)
+	r.noteNeeds(o, false)
 	r.noteFailure(cli.Mark(err, cli.ErrSink))
 	switch {
 	case left == 0:
@@ -157,16 +166,39 @@ func (r *run) outputEnded(o sink.Output, err error, left int) {
 }
 
 // countPresented counts a frame that has reached the first output.
-func (r *run) countPresented(f *capture.Frame) { r.meter.Add(&f.At, time.Now()) }
+func (r *run) countPresented(f *capture.Frame) { r.countShown(&f.At, time.Now()) }
 
-// summarize returns the figures so far.
+// countShown counts a frame that was presented at a time.
+func (r *run) countShown(at *[capture.NumStages]time.Time, when time.Time) {
+	r.meter.Add(at, when)
+	r.videoAge.note(at, when)
+}
+
+// summaries returns the figures of the camera, and those of the microphone if there is one.
+func (r *run) summaries() []meter.Summary {
+	camera := r.summarize()
+	if r.microphone == nil {
+		return []meter.Summary{camera}
+	}
+	camera.Several = true
+	microphone := r.microphone.summarize(r.fanout.Stats().Unheard)
+	for _, o := range r.outputs {
+		if d, ok := o.(soundDescriber); ok {
+			d.describeSound(&microphone)
+		}
+	}
+	return []meter.Summary{camera, microphone}
+}
+
+// summarize returns the figures of the camera so far.
 func (r *run) summarize() meter.Summary {
 	received, shared, lost := r.bridge.far.Stats(), r.fanout.Stats(), r.bridge.totalLost()
 	s := meter.Summary{
-		Time: time.Now(), Program: "tbcam-view", Counted: "received",
+		Time: time.Now(), Program: "tbcam-view", Kind: meter.Camera, Counted: "received",
 		Report: r.meter.Report(received.Bytes), Clock: r.bridge.clockQuality(),
 	}
 	r.bridge.describeState(&s)
+	s.Codec, s.CodecReason = r.bridge.codecNow()
 	s.Outcomes = append([]meter.Outcome{{Name: "sent", Count: received.Frames + received.Lost}}, meter.SenderOutcomes(lost)...)
 	s.Outcomes = append(s.Outcomes,
 		meter.Outcome{Name: "lost on the link", Count: received.Lost},
@@ -185,6 +217,25 @@ func (r *run) summarize() meter.Summary {
 		}
 	}
 	return s
+}
+
+// describeStatus returns what the run does, for the service manager.
+func (r *run) describeStatus() string {
+	parts := []string{r.bridge.describeStatus()}
+	users, counts := 0, false
+	for _, o := range r.outputs {
+		if c, ok := o.(*cameraOutput); ok {
+			users, counts = users+c.Users(), true
+		}
+	}
+	switch {
+	case !counts:
+	case users == 1:
+		parts = append(parts, "1 application")
+	default:
+		parts = append(parts, fmt.Sprintf("%d applications", users))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // frameLimit is the fan-out of a run that may end after some frames, or some time

@@ -19,11 +19,11 @@ import (
 	"github.com/tbcam/tbcam/transport"
 )
 
-// fakeOutput is an output that takes nothing.
+// fakeOutput is an output that takes frames and shows none.
 type fakeOutput struct{ _ int } // so that two are not the same
 
 func (fakeOutput) Name() string                       { return "fake" }
-func (fakeOutput) Takes() sink.Need                   { return sink.Nothing }
+func (fakeOutput) Takes() sink.Need                   { return sink.Received }
 func (o fakeOutput) Open() (sink.Sink, error)         { return o, nil }
 func (fakeOutput) Present(f *capture.Frame) (_ error) { f.Release(); return nil }
 func (fakeOutput) Close() error                       { return nil }
@@ -41,7 +41,7 @@ func newTestRun(t *testing.T, o options) (r *run, a *asked, ended *int) {
 	if r.stream.Hub, err = hub.New(r.stream.receiver, nil); err != nil {
 		t.Fatal(err)
 	}
-	r.bridge = newBridge(r.stream, r.fanout, outage, bridgeConfig{log: r.log, giveUp: r.giveUp})
+	r.bridge = newBridge(r.stream, r.fanout, outage, bridgeConfig{log: r.log, giveUp: r.giveUp, takesRaw: func() bool { return false }})
 	r.bridge.demand.stream = a
 	return r, a, ended
 }

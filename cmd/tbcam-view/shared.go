@@ -76,7 +76,7 @@ func (s *sharedStream) guard(o *options, log *slog.Logger) error {
 
 func (s *sharedStream) openLink(o *options, log *slog.Logger) (err error) {
 	if cli.IsPipe(o.stream) {
-		s.link, err = cli.ViewerLink(o.stream, o.allow, log)
+		s.link, err = cli.ViewerLink(o.stream, o.allow, o.wait, log)
 		return err
 	}
 	s.line = o.line(log)
@@ -88,7 +88,7 @@ func (s *sharedStream) openLink(o *options, log *slog.Logger) (err error) {
 func (o *options) line(log *slog.Logger) *hub.Line {
 	return &hub.Line{
 		Names: func() []string { return cli.StreamNames(o.stream) },
-		Dial:  func() (transport.Link, error) { return cli.ViewerLink(o.stream, o.allow, log) },
+		Dial:  func() (transport.Link, error) { return cli.ViewerLink(o.stream, o.allow, o.wait, log) },
 		Pause: takeoverPause(o.stream), Log: log,
 	}
 }

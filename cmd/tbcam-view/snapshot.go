@@ -132,6 +132,9 @@ func (s *snapshotOutput) Name() string { return "snapshot" }
 // Takes implements sink.Output.
 func (s *snapshotOutput) Takes() sink.Need { return sink.Decoded }
 
+// takesJPEGs implements jpegTaker.
+func (s *snapshotOutput) takesJPEGs() bool { return s.copies && snapshot.IsJPEG(s.pattern) }
+
 // Open implements sink.Output.
 func (s *snapshotOutput) Open() (sink.Sink, error) { return s, s.checkPath() }
 
@@ -167,7 +170,7 @@ func (s *snapshotOutput) pathAt(at time.Time) string {
 func (s *snapshotOutput) TakeReceived(f *capture.Frame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.done || !s.copies || !snapshot.IsJPEG(s.pattern) {
+	if s.done || !s.takesJPEGs() {
 		f.Release()
 		return
 	}

@@ -203,5 +203,8 @@ func (c *cameraOutput) Takes() sink.Need {
 	return need
 }
 
+// takesJPEGs implements jpegTaker.
+func (c *cameraOutput) takesJPEGs() bool { return c.Takes() == sink.Received }
+
 // counted implements measured.
 func (c *cameraOutput) counted() string { return "republished" }

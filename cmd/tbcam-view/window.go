@@ -41,6 +41,9 @@ type windowActions struct {
 	// confirmPairing confirms the sender that is being paired, and reports whether there is
 	// one.
 	confirmPairing func() bool
+	// toggleMute mutes the far microphone, or unmutes it, and reports whether it is muted
+	// then. It is nil where nothing plays it.
+	toggleMute func() (muted bool)
 }
 
 // windowOutput keeps a window open: it acts on its keys, and opens it again, with
@@ -49,6 +52,7 @@ type windowActions struct {
 type windowOutput struct {
 	windowConfig
 	closing chan struct{}
+	noticed chan struct{}  // the text over the frame has changed
 	kept    sync.WaitGroup // keep, and snapshots that are being written
 
 	mu        sync.Mutex
@@ -65,6 +69,7 @@ type windowOutput struct {
 	stalled   bool      // no frame comes, although nothing is wrong: so there is another text
 	last      time.Time // of the frame that was presented last
 	missed    uint64    // superseded in windows that are gone, or presented to none
+	loudness  loudness  // of the far microphone
 }
 
 // windowConfig is what a windowOutput is made for.
@@ -74,6 +79,7 @@ type windowConfig struct {
 	shown   func(at *[capture.NumStages]time.Time, when time.Time) // counts a frame
 	summary func() meter.Summary
 	actions windowActions
+	hears   bool            // there is a far microphone to show the level of
 	ending  <-chan struct{} // closed when the run is to end
 	// end ends the output for good, and alone reports whether there is no other.
 	end   func(err error)
@@ -81,7 +87,7 @@ type windowConfig struct {
 }
 
 func newWindowOutput(c windowConfig) *windowOutput {
-	return &windowOutput{windowConfig: c, closing: make(chan struct{})}
+	return &windowOutput{windowConfig: c, closing: make(chan struct{}), noticed: make(chan struct{}, 1)}
 }
 
 // windowOutputs returns the window, if one is to be opened. It measures itself when
@@ -91,12 +97,15 @@ func windowOutputs(r *run, _ func(*capture.Frame)) ([]sink.Output, error) {
 		return nil, nil
 	}
 	c := windowConfig{
-		log: r.log, pool: r.pool, shown: r.meter.Add, summary: r.summarize, ending: r.ending,
+		log: r.log, pool: r.pool, shown: r.countShown, summary: r.summarize, ending: r.ending, hears: r.microphone != nil,
 		actions: windowActions{setControl: r.bridge.setControlFromWindow, confirmPairing: r.stream.screen.confirm},
 		alone:   func() bool { return r.fanout.Left() == 1 },
 	}
 	if r.o.record.path != "" {
 		c.actions.toggleRecording = r.toggleRecording
+	}
+	if r.o.playback.plays() {
+		c.actions.toggleMute = r.toggleMute
 	}
 	var s *windowOutput
 	c.end = func(err error) {
@@ -154,6 +163,8 @@ func (s *windowOutput) openWindow() (opened, error) {
 	w.SetMessage(s.text)
 	w.SetControls(s.controls)
 	w.SetRecording(s.recording)
+	s.loudness.seen = false // until the window reports it
+	s.showLoudness(w)
 	s.stalled = false
 	if f := s.history.newestFrame(); f != nil {
 		_ = w.Present(f) // keep logs the reason
@@ -199,7 +210,7 @@ func (s *windowOutput) runWindow(w opened) (started bool, err error) {
 	}
 	started = s.handleEvents(w.Window)
 	s.mu.Lock()
-	s.window = nil
+	s.window, s.loudness.seen = nil, false
 	s.missed += w.Stats().Superseded
 	s.mu.Unlock()
 	defer w.converter.Close()
@@ -227,9 +238,8 @@ func (s *windowOutput) waitToReopen(failures int) bool {
 // handleEvents acts on what happens in a window until it is gone, or Close. It returns
 // whether the window was ever there.
 func (s *windowOutput) handleEvents(w *window.Window) (started bool) {
-	status := time.NewTicker(statusEvery)
-	defer status.Stop()
-	updater := windowUpdater{output: s, window: w}
+	updater := newWindowUpdater(s, w)
+	defer updater.ticker.Stop()
 	for {
 		select {
 		case e, ok := <-w.Events():
@@ -239,8 +249,10 @@ func (s *windowOutput) handleEvents(w *window.Window) (started bool) {
 			started = true
 			updater.countEvent(e)
 			s.handleEvent(w, e)
-		case <-status.C:
+		case <-updater.ticker.C:
 			updater.updateFigures()
+		case <-s.noticed:
+			updater.wake()
 		case <-s.closing:
 			return started
 		}
@@ -258,6 +270,10 @@ func (s *windowOutput) handleEvent(w *window.Window, e window.Event) {
 		s.toggleRecording(w)
 	case window.SetControl:
 		s.setControl(w, e)
+	case window.Meter:
+		s.watchLoudness(w, e.On)
+	case window.Mute:
+		s.toggleMute(w)
 	case window.Confirm:
 		s.confirmPairing(w)
 	case window.Quit:
@@ -321,6 +337,10 @@ func (s *windowOutput) TakeReceived(f *capture.Frame) {
 
 // Present takes over the reference. It returns no error but sink.ErrDone.
 func (s *windowOutput) Present(f *capture.Frame) error {
+	if f.Format.IsAudio() {
+		s.hearBlock(f)
+		return nil
+	}
 	s.mu.Lock()
 	w, closed := s.window, s.closed
 	s.history.addPresented(f.Retain())
@@ -463,6 +483,10 @@ func (s *windowOutput) Notice(n sink.Notice) {
 		s.window.SetMessage(s.text)
 	}
 	s.updateTitle()
+	select {
+	case s.noticed <- struct{}{}:
+	default:
+	}
 }
 
 // messageOf returns a notice as window.SetMessage takes it.
@@ -483,12 +507,17 @@ func (s *windowOutput) checkStall() {
 	if fps := s.mode.Rate.FPS(); fps > 0 {
 		patience = max(patience, time.Duration(stallPeriods/fps*float64(time.Second)))
 	}
-	if s.window == nil || s.stalled || s.text != "" || s.last.IsZero() || time.Since(s.last) < patience {
+	if !s.mayStall() || time.Since(s.last) < patience {
 		return
 	}
 	s.stalled = true
 	s.window.SetMessage(messageOf(noSignalSince("the camera is on but sends no frames", s.last)))
 	s.updateTitle()
+}
+
+// mayStall reports whether frames should be coming. s.mu is held.
+func (s *windowOutput) mayStall() bool {
+	return s.window != nil && !s.stalled && s.text == "" && !s.last.IsZero()
 }
 
 // Superseded implements sink.Superseder: it counts frames that the window never saw.

@@ -9,12 +9,14 @@ import (
 	"os/exec"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/fixtures/xvfb"
 	"github.com/tbcam/tbcam/sink"
+	"github.com/tbcam/tbcam/sink/window"
 )
 
 // far is a camera whose controls the window's user changes: it grants even values
@@ -26,6 +28,7 @@ type far struct {
 	recording bool
 	refuses   bool
 	confirmed bool
+	muted     bool
 }
 
 func (f *far) actions() windowActions {
@@ -35,6 +38,12 @@ func (f *far) actions() windowActions {
 			defer f.mu.Unlock()
 			f.confirmed = true
 			return true
+		},
+		toggleMute: func() bool {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.muted = !f.muted
+			return f.muted
 		},
 		toggleRecording: func() (string, error) {
 			f.mu.Lock()
@@ -94,7 +103,7 @@ func TestActions(t *testing.T) {
 	var pool capture.Pool
 	f := &far{control: capture.Control{ID: 7, Name: "Gain", Type: "int", Max: 100, Step: 1}}
 	s := newWindowOutput(windowConfig{
-		log: slog.New(slog.DiscardHandler), pool: &pool, actions: f.actions(), shown: meter.New().Add,
+		log: slog.New(slog.DiscardHandler), pool: &pool, actions: f.actions(), shown: meter.New().Add, hears: true,
 		summary: func() meter.Summary { return meter.Summary{} }, end: func(error) {}, alone: func() bool { return true },
 	})
 	f.window = s
@@ -134,7 +143,27 @@ func TestActions(t *testing.T) {
 	display.Xdotool(t, "key", "p")
 	f.is(t, "a confirmed sender", func() bool { return f.confirmed })
 
+	if s.Listens() {
+		t.Error("it takes blocks that nobody sees the level of")
+	}
 	display.Xdotool(t, "key", "c")
+	waitFor(t, "a meter", s.Listens)
+	for range loudnessBlocks {
+		block := pool.Get(capture.Mono.BlockSize())
+		block.Format = capture.Format{Audio: capture.Mono}
+		for i := range block.Data {
+			block.Data[i] = 0x20 // -12 dB
+		}
+		if err := s.Present(block); err != nil {
+			t.Fatal(err)
+		}
+	}
+	blue := func(c color.RGBA) bool { return c.B > 200 }
+	shows("the level", 450, 21, blue)
+	display.Xdotool(t, "key", "a")
+	f.is(t, "silence", func() bool { return f.muted })
+	shows("silence", 450, 21, func(c color.RGBA) bool { return !blue(c) })
+
 	display.Xdotool(t, "key", "End")
 	f.is(t, "the largest value", func() bool { return f.control.Value == 100 })
 	display.Xdotool(t, "key", "Left")
@@ -191,4 +220,38 @@ func TestLineOfStatistics(t *testing.T) {
 	if got, want := (&windowUpdater{fps: 30}).summaryLine(s), "30 fps · 40 ms, p99 80 ms · 5.0 MB/s"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+}
+
+// TestNothingIsUpdated: nothing wakes the process up while its window shows nothing, and the
+// rate is counted again when a frame is shown or the text over it changes.
+func TestNothingIsUpdated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newWindowOutput(windowConfig{})
+		u := newWindowUpdater(s, nil)
+		defer u.ticker.Stop()
+		ticks := func() (n int) {
+			for {
+				select {
+				case <-u.ticker.C:
+					n++
+					u.updateFigures()
+				case <-s.noticed:
+					u.wake()
+				case <-time.After(2 * statusEvery):
+					return n
+				}
+			}
+		}
+		if n := ticks(); n != 1 {
+			t.Errorf("%d updates of nothing", n)
+		}
+		u.countEvent(window.Event{Kind: window.Shown})
+		if n := ticks(); n != 3 || s.fps != 0 {
+			t.Errorf("%d updates after a frame, %g fps", n, s.fps)
+		}
+		s.Notice(noSignal("unplugged"))
+		if n := ticks(); n != 1 {
+			t.Errorf("%d updates after a notice", n)
+		}
+	})
 }

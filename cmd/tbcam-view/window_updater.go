@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tbcam/tbcam/cmd/internal/meter"
 	"github.com/tbcam/tbcam/sink/window"
@@ -12,16 +13,31 @@ import (
 // windowUpdater counts what one window shows while it is open, and updates the
 // figures in it.
 type windowUpdater struct {
-	output *windowOutput
-	window *window.Window
+	output  *windowOutput
+	window  *window.Window
+	ticker  *time.Ticker // for updateFigures
+	stopped bool         // the ticker: nothing changes by itself
 
 	statistics bool    // somebody looks at them
 	shown      [2]int  // frames in this second and in the last one
 	fps        float64 // of those
 }
 
+func newWindowUpdater(output *windowOutput, w *window.Window) *windowUpdater {
+	return &windowUpdater{output: output, window: w, ticker: time.NewTicker(statusEvery)}
+}
+
+// wake has the figures updated again from now on.
+func (u *windowUpdater) wake() {
+	if u.stopped {
+		u.stopped = false
+		u.ticker.Reset(statusEvery)
+	}
+}
+
 // countEvent notes what an event changes.
 func (u *windowUpdater) countEvent(e window.Event) {
+	u.wake()
 	switch e.Kind {
 	case window.Shown:
 		u.shown[0]++
@@ -32,23 +48,29 @@ func (u *windowUpdater) countEvent(e window.Event) {
 	}
 }
 
-// updateFigures updates what is counted: the statistics, and the rate in the title.
+// updateFigures updates what is counted: the statistics, and the rate in the title. A
+// window in which nothing is shown is left alone until something happens.
 func (u *windowUpdater) updateFigures() {
 	u.fps = float64(u.shown[0]+u.shown[1]) / (2 * statusEvery.Seconds())
 	u.shown = [2]int{0, u.shown[0]}
 	u.output.checkStall()
-	u.output.setRate(u.fps)
+	u.output.checkSilence()
+	stalls := u.output.setRate(u.fps)
 	if u.statistics {
 		u.window.SetStatus(u.tableLines())
 	}
+	if u.stopped = u.fps == 0 && !u.statistics && !stalls && !u.output.Listens(); u.stopped {
+		u.ticker.Stop()
+	}
 }
 
-// setRate sets the rate in the title.
-func (s *windowOutput) setRate(fps float64) {
+// setRate sets the rate in the title, and reports whether frames should be coming.
+func (s *windowOutput) setRate(fps float64) (mayStall bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fps = fps
 	s.updateTitle()
+	return s.mayStall()
 }
 
 // tableLines returns the figures of the last second as a line, and as another one

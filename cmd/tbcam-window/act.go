@@ -57,6 +57,7 @@ var acts = map[string]func(*game) error{
 	"s":      func(g *game) error { return g.sendReport(shm.Report{Action: shm.Snapshot}) },
 	"v":      func(g *game) error { return g.sendReport(shm.Report{Action: shm.Record}) },
 	"p":      func(g *game) error { return g.sendReport(shm.Report{Action: shm.Confirm}) },
+	"a":      (*game).toggleMute,
 	"i":      (*game).nextStatistics,
 	"c":      func(g *game) error { g.setPanel(!g.over.panel); return nil },
 	"t":      func(g *game) error { g.keepOnTop(); return nil },
@@ -73,6 +74,20 @@ var acts = map[string]func(*game) error{
 }
 
 func (g *game) sendReport(r shm.Report) error { return g.conn.Send(r, nil) }
+
+// toggleMute has tbcam-view mute or unmute the microphone, which it reports back.
+func (g *game) toggleMute() error { return g.sendReport(shm.Report{Action: shm.Mute}) }
+
+// reportMeter reports whether the level of the microphone is seen, where that has changed:
+// tbcam-view sends it only then.
+func (g *game) reportMeter() error {
+	seen := g.over.showsMeter()
+	if seen == g.metered {
+		return nil
+	}
+	g.metered = seen
+	return g.sendReport(shm.Report{Action: shm.Meter, On: seen})
+}
 
 // leaveFront leaves what is in front: the help, the panel, or full screen.
 func (g *game) leaveFront() error {
@@ -289,6 +304,10 @@ func (g *game) handleWheel(d did, inPanel bool) {
 // pointPanel acts on the mouse, whose button went down in the panel.
 func (g *game) pointPanel(d did) error {
 	at := d.mouse.Sub(image.Pt(g.over.width-g.over.panelWidth(), 0))
+	if d.pressed && g.over.list.IsMute(at) {
+		g.grabbed = nothing
+		return g.toggleMute()
+	}
 	var changes []controls.Change
 	if d.pressed {
 		changes = g.over.list.Press(g.over.style, at)

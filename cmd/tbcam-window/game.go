@@ -59,6 +59,7 @@ type game struct {
 
 	updates int    // calls of Update, until it is called only when something has happened
 	dirty   bool   // the screen is not what it should be
+	metered bool   // tbcam-view knows that the level of the microphone is seen
 	drawn   uint64 // identity of a frame that was drawn and not reported; 0 for none
 }
 
@@ -113,7 +114,10 @@ func (g *game) Update() error {
 		g.repeatAt = at
 		g.inbox.wakeAfter(time.Until(at))
 	}
-	return g.actOn(d)
+	if err := g.actOn(d); err != nil {
+		return err
+	}
+	return g.reportMeter()
 }
 
 // quit ends the window: its painter before ebiten destroys it.

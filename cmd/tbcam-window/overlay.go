@@ -46,6 +46,8 @@ type overlay struct {
 	recording bool
 	frozen    bool
 	zoom      float64
+	// microphone is nil for as long as there is none.
+	microphone *paint.Meter
 
 	controls, statistics, chips, notice, text, keys layer
 }
@@ -112,6 +114,9 @@ func (o *overlay) applyUpdate(u shm.Update) (seen bool) {
 		o.recording = *u.Recording
 		o.chips.stale, seen = true, true
 	}
+	if u.Microphone != nil {
+		seen = o.setMicrophone(paint.Meter(*u.Microphone)) || seen
+	}
 	if u.Controls != nil {
 		o.setControls(*u.Controls)
 		seen = seen || o.panel
@@ -122,6 +127,24 @@ func (o *overlay) applyUpdate(u shm.Update) (seen bool) {
 func (o *overlay) setControls(all []capture.Control) {
 	o.list.Set(all)
 	o.controls.stale = true
+}
+
+// setMicrophone takes over how the microphone is heard, and reports whether that is seen.
+func (o *overlay) setMicrophone(m paint.Meter) (seen bool) {
+	before := o.microphone
+	if before != nil && *before == m {
+		return false
+	}
+	muting := before == nil || before.Muted != m.Muted
+	o.microphone, o.list.Meter = &m, &m
+	o.statistics.stale, o.controls.stale = true, true
+	o.chips.stale = o.chips.stale || muting
+	return muting || o.showsMeter()
+}
+
+// showsMeter reports whether the level of the microphone is seen.
+func (o *overlay) showsMeter() bool {
+	return o.microphone != nil && (o.level != noStatistics || o.panel)
 }
 
 // setNotice shows a notice.
@@ -231,7 +254,17 @@ func (o *overlay) paintNotice() *image.RGBA {
 	return o.style.Pill(o.noticed, o.boxArea().Dx(), color.RGBA{})
 }
 
+// paintStatistics draws the figures, and the level of the microphone beside them.
 func (o *overlay) paintStatistics() *image.RGBA {
+	figures := o.paintFigures()
+	if figures == nil || o.microphone == nil {
+		return figures
+	}
+	room := o.boxArea().Dx()
+	return paint.Join(figures, o.style.Microphone(*o.microphone, room), o.margin(), room)
+}
+
+func (o *overlay) paintFigures() *image.RGBA {
 	switch {
 	case o.level == noStatistics || len(o.status) == 0:
 		return nil
@@ -241,12 +274,16 @@ func (o *overlay) paintStatistics() *image.RGBA {
 	return o.style.Statistics(o.latency, o.status[1:], o.boxArea().Dx())
 }
 
-// paintChips draws what is not as usual: a recording, a frozen or zoomed frame.
+// paintChips draws what is not as usual: a recording, a muted microphone, a frozen or zoomed
+// frame.
 func (o *overlay) paintChips() *image.RGBA {
 	var texts []string
 	dot := color.RGBA{}
 	if o.recording {
 		texts, dot = append(texts, "REC"), paint.Live
+	}
+	if o.microphone != nil && o.microphone.Muted {
+		texts = append(texts, "Muted")
 	}
 	if o.frozen {
 		texts = append(texts, "Frozen")

@@ -25,6 +25,7 @@ type Timeline struct {
 	next      uint32 // number of the next block
 	pace      pace
 	resampler resampler
+	block     []byte // room for a block that is to be converted
 	stats     Stats
 }
 
@@ -35,9 +36,10 @@ type Stats struct {
 	Drift   float64 // of the far clock, as far as it is known: 1e-6 is 1 ppm
 }
 
-// NewTimeline returns a line that begins at a time, of blocks of a format.
+// NewTimeline returns a line of a format that begins at a time. Blocks of another number of
+// channels are converted.
 func NewTimeline(format capture.AudioFormat, start time.Time) *Timeline {
-	return &Timeline{format: format, start: start, resampler: resampler{channels: format.Channels}}
+	return &Timeline{format: format, start: start}
 }
 
 // Count returns how many samples per channel there are so far.
@@ -57,7 +59,7 @@ func (t *Timeline) IndexOf(at time.Time) int64 { return capture.AudioSamples(at.
 // where some are missing. It takes at most limit samples of silence per channel, and
 // where more are missing drops the block: its sender chooses the times.
 func (t *Timeline) AppendBlock(dst []byte, f *capture.Frame, limit int64) []byte {
-	size := t.format.SampleSize()
+	size := f.Format.Audio.SampleSize()
 	samples := f.Data[:len(f.Data)/size*size]
 	missing, jumps := t.missingBefore(f)
 	if missing > limit {
@@ -77,9 +79,21 @@ func (t *Timeline) AppendBlock(dst []byte, f *capture.Frame, limit int64) []byte
 		late += capture.AudioDuration(early)
 	}
 	before := len(dst)
-	dst = t.resampler.appendTo(dst, samples, t.pace.adjust(late))
-	t.count += int64((len(dst) - before) / size)
+	dst = t.appendResampled(dst, samples, f.Format.Audio, t.pace.adjust(late))
+	t.count += int64((len(dst) - before) / t.format.SampleSize())
 	return dst
+}
+
+// appendResampled appends samples of a format at another rate, in the line's format.
+func (t *Timeline) appendResampled(dst, samples []byte, from capture.AudioFormat, adjust float64) []byte {
+	if from.Channels != t.resampler.channels { // another microphone
+		t.resampler = resampler{channels: from.Channels, place: t.resampler.place}
+	}
+	if from == t.format {
+		return t.resampler.appendTo(dst, samples, adjust)
+	}
+	t.block = t.resampler.appendTo(t.block[:0], samples, adjust)
+	return Convert(dst, t.block, from, t.format)
 }
 
 // lateness returns by how much a block's time is later than the samples so far.

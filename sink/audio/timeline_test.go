@@ -38,7 +38,7 @@ func (m *microphone) due(sample float64) time.Time {
 // one that comes twice is seen.
 func (m *microphone) block() *capture.Frame {
 	f := m.pool.Get(m.format.BlockSize())
-	f.Sequence = m.number
+	f.Format.Audio, f.Sequence = m.format, m.number
 	first := int(m.number) * capture.AudioBlock
 	f.Time = m.due(float64(first))
 	if m.jitter > 0 {
@@ -212,6 +212,33 @@ func TestMicrophoneVanishes(t *testing.T) {
 	}
 }
 
+// TestOtherMicrophone: blocks of one and of two channels follow each other on a line without
+// a gap, in each of its channels.
+func TestOtherMicrophone(t *testing.T) {
+	m := newMicrophone(1, 0, 0)
+	line := NewTimeline(capture.Stereo, start)
+	for n := range 40 {
+		m.format = capture.Mono
+		if n/10%2 == 1 {
+			m.format = capture.Stereo
+		}
+		f := m.block()
+		for i := range f.Data {
+			f.Data[i] = 7
+		}
+		out := line.AppendBlock(nil, f, 0)
+		f.Release()
+		for i, b := range out[min(len(out), 16):] {
+			if b != 7 {
+				t.Fatalf("block %d: byte %d is %d", n, i, b)
+			}
+		}
+	}
+	if want := int64(40 * capture.AudioBlock); line.Count() != want || line.Stats() != (Stats{}) {
+		t.Errorf("%d samples, want %d: %+v", line.Count(), want, line.Stats())
+	}
+}
+
 // TestBlocksOfThePast: blocks that came before the start are dropped up to its very
 // sample, however near to it they are.
 func TestBlocksOfThePast(t *testing.T) {
@@ -255,16 +282,18 @@ func TestTone(t *testing.T) {
 }
 
 func TestNoAllocations(t *testing.T) {
-	m := newMicrophone(1, 50, 0)
-	line := NewTimeline(m.format, start)
-	f := m.block()
-	dst := make([]byte, 0, 8*capture.AudioBlock)
-	if n := testing.AllocsPerRun(100, func() {
-		f.Sequence++
-		f.Time = f.Time.Add(capture.AudioPeriod)
-		dst = line.AppendBlock(dst[:0], f, capture.AudioRate)
-	}); n > 0 {
-		t.Errorf("%v allocations for each block", n)
+	for _, format := range []capture.AudioFormat{capture.Mono, capture.Stereo} {
+		m := newMicrophone(1, 50, 0)
+		line := NewTimeline(format, start)
+		f := m.block()
+		dst := make([]byte, 0, 8*capture.AudioBlock)
+		if n := testing.AllocsPerRun(100, func() {
+			f.Sequence++
+			f.Time = f.Time.Add(capture.AudioPeriod)
+			dst = line.AppendBlock(dst[:0], f, capture.AudioRate)
+		}); n > 0 {
+			t.Errorf("%v: %v allocations for each block", format, n)
+		}
 	}
 }
 

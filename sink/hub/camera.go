@@ -9,17 +9,19 @@ import (
 	"github.com/tbcam/tbcam/transport"
 )
 
-// camera is a far stream with those who look at it. It implements transport.Consumer:
-// the receiver's goroutine calls it.
+// camera is a far stream with those who look at it, or listen to it where it is of a
+// microphone. It implements transport.Consumer: the receiver's goroutine calls it.
 type camera struct {
-	hub *Hub
-	far *transport.ReceiverStream
+	hub  *Hub
+	kind capture.Kind // of all that it ever has
+	far  *transport.ReceiverStream
 
 	// Under hub.mu.
 	want     *capture.Want // what is asked, nil: nothing
 	before   *capture.Want // what was asked before a change that is not answered
 	request  uint32        // number of the last request, of the far stream
 	pinned   bool          // want names the camera though nobody chose it
+	raw      bool          // nobody who looks has a use for JPEGs
 	changer  *Subscription // whose change of a running camera that was, nil: it was none
 	mode     *transport.Mode
 	status   transport.Status
@@ -29,7 +31,7 @@ type camera struct {
 
 func (c *camera) state() cameraState {
 	s := cameraState{
-		want: c.want, mode: c.mode, name: c.controls.Camera, path: c.controls.Path,
+		kind: c.kind, want: c.want, mode: c.mode, name: c.controls.Camera, path: c.controls.Path,
 		failed: c.status.State == transport.Failed,
 	}
 	if c.mode != nil {
@@ -53,6 +55,19 @@ func (c *camera) ask(want capture.Want, changer *Subscription) {
 	c.want = &want
 	c.request = c.far.Start(want)
 }
+
+// updateRaw has the sender send JPEGs if anybody who looks wants them.
+func (c *camera) updateRaw() {
+	raw := true
+	c.viewers(func(s *Subscription) { raw = raw && s.raw })
+	if raw != c.raw {
+		c.raw = raw
+		c.request = c.far.SetRaw(raw)
+	}
+}
+
+// isSettled reports whether the mode answers all that was asked so far.
+func (c *camera) isSettled() bool { return c.mode != nil && c.mode.Request == c.request }
 
 // stop asks for no more frames.
 func (c *camera) stop() {
@@ -86,7 +101,7 @@ func (c *camera) forget() {
 func (c *camera) Connected(peer transport.Peer) {
 	c.hub.mu.Lock()
 	defer c.hub.flushNow()
-	if c.hub.Window != nil {
+	if c.hub.Window != nil && c.kind == capture.Video {
 		c.far.SetWindow(c.hub.Window())
 	}
 	c.hub.begin(peer)
@@ -107,8 +122,9 @@ func (c *camera) Mode(mode transport.Mode) {
 		return // it crossed a stop
 	}
 	c.mode = &mode
-	if mode.Request == c.request {
+	if c.isSettled() {
 		c.settleChange()
+		c.viewers(func(s *Subscription) { s.joining = false })
 	}
 	c.viewers(func(s *Subscription) { s.postMode() })
 }
@@ -123,6 +139,9 @@ func (c *camera) Frame(f *capture.Frame, lost capture.Lost) {
 	defer c.hub.flushNow()
 	c.lost = lost
 	c.viewers(func(s *Subscription) {
+		if s.joining {
+			return
+		}
 		s.stats.Frames++
 		s.stats.Bytes += uint64(len(f.Data))
 		c.hub.events = append(c.hub.events, event{to: s, frame: f.Retain(), lost: s.lost()})
@@ -196,6 +215,15 @@ func (c *camera) refuse(status transport.Status) {
 		c.mode.Request = c.request
 	}
 	c.before, c.changer = nil, nil
+	if c.hasJoining() { // no mode answers the request that they made together with the change
+		c.request = c.far.Start(*c.want)
+	}
+}
+
+// hasJoining reports whether somebody waits for frames other than those that come.
+func (c *camera) hasJoining() (joining bool) {
+	c.viewers(func(s *Subscription) { joining = joining || s.joining })
+	return joining
 }
 
 // joinOthers moves those who asked for a camera by a part of its name to the stream that
@@ -203,7 +231,7 @@ func (c *camera) refuse(status transport.Status) {
 func (c *camera) joinOthers() bool {
 	name := nameOf(c.want.Camera)
 	i := slices.IndexFunc(c.hub.cameras, func(other *camera) bool {
-		return other != c && other.want != nil && other.state().contains(name)
+		return other != c && other.kind == c.kind && other.want != nil && other.state().contains(name)
 	})
 	if i < 0 {
 		return false
@@ -225,8 +253,12 @@ func (c *camera) joinOthers() bool {
 	return true
 }
 
-// ControlsChanged implements transport.Consumer.
+// ControlsChanged implements transport.Consumer. A sender may report the controls of a camera
+// in a stream before it knows that a microphone is asked for there.
 func (c *camera) ControlsChanged(controls transport.Controls) {
+	if c.kind != capture.Video {
+		return
+	}
 	c.hub.mu.Lock()
 	defer c.hub.flushNow()
 	c.controls = controls

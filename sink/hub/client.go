@@ -188,10 +188,11 @@ func (c *client) close() {
 }
 
 // How many frames are held for a client: the newest, or all of a short pause where it
-// has granted more than a live view needs.
+// has granted more than a live view needs. Of audio every block counts.
 const (
 	maxHeld    = 8
 	liveWindow = 2
+	maxBlocks  = 64
 )
 
 // clientStream is a stream of a client. It implements transport.Producer: what the
@@ -212,7 +213,9 @@ type clientStream struct {
 }
 
 // Start implements transport.Producer.
-func (s *clientStream) Start(number uint32, want capture.Want) { s.subscription.start(number, want) }
+func (s *clientStream) Start(number uint32, want capture.Want) {
+	s.subscription.start(number, want, s.out.AcceptsRaw())
+}
 
 // Stop implements transport.Producer.
 func (s *clientStream) Stop() {
@@ -254,10 +257,7 @@ func (s *clientStream) put(f *capture.Frame, lost capture.Lost) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lost = lost
-	depth := 1
-	if s.out.Window() > liveWindow {
-		depth = maxHeld
-	}
+	depth := s.depthFor(f)
 	memory, size := s.client.memory, len(f.Data)
 	for len(s.queue) > 0 && (len(s.queue) >= depth || !memory.fits(size)) {
 		s.dropOldest()
@@ -271,6 +271,17 @@ func (s *clientStream) put(f *capture.Frame, lost capture.Lost) {
 	memory.add(size)
 	s.queue = append(s.queue, transport.Unit{Frame: f, Info: s.mode, Lost: s.totals()})
 	notify(s.ready)
+}
+
+// depthFor returns how many frames like one are held.
+func (s *clientStream) depthFor(f *capture.Frame) int {
+	switch {
+	case f.Format.IsAudio():
+		return maxBlocks
+	case s.out.Window() > liveWindow:
+		return maxHeld
+	}
+	return 1
 }
 
 // dropOldest drops a frame for a newer one. s.mu is held.

@@ -10,8 +10,9 @@ import (
 	"github.com/tbcam/tbcam/transport"
 )
 
-// Hub shares the streams of a transport.Receiver. Each far camera is received once, for
-// all its subscriptions; what is asked of it is the union of what they want.
+// Hub shares the streams of a transport.Receiver. Each far camera, and the far microphone, is
+// received once, for all its subscriptions; what is asked of it is the union of what they
+// want.
 type Hub struct {
 	// Window, if set, returns how many frames may be on their way in a session that begins,
 	// as transport.Policy has it. It is set before the receiver runs.
@@ -54,14 +55,14 @@ func New(r *transport.Receiver, log *slog.Logger) (*Hub, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	h := &Hub{receiver: r, log: log, changed: make(chan struct{})}
-	_, err := h.openCamera()
+	_, err := h.openCamera(capture.Video)
 	return h, err
 }
 
-// openCamera opens another far stream.
-func (h *Hub) openCamera() (*camera, error) {
-	c := &camera{hub: h}
-	far, err := h.receiver.Open(c, transport.Policy{})
+// openCamera opens another far stream, of a kind.
+func (h *Hub) openCamera(kind capture.Kind) (*camera, error) {
+	c := &camera{hub: h, kind: kind}
+	far, err := h.receiver.Open(c, transport.Policy{Kind: kind})
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ func (h *Hub) Subscribe(c transport.Consumer) *Subscription {
 	h.mu.Lock()
 	defer h.flush()
 	s := &Subscription{hub: h, consumer: c, camera: h.cameras[0]}
-	if i := slices.IndexFunc(h.cameras, func(c *camera) bool { return c.want != nil }); i >= 0 {
+	if i := slices.IndexFunc(h.cameras, func(c *camera) bool { return c.kind == capture.Video && c.want != nil }); i >= 0 {
 		s.camera = h.cameras[i]
 	}
 	h.subscriptions = append(h.subscriptions, s)

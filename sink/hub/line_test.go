@@ -60,6 +60,20 @@ func startProcess(t *testing.T, path string, want capture.Want) *process {
 	return p
 }
 
+// startSender starts a sender that dials a socket, and returns what ends it.
+func startSender(t *testing.T, path string) (end func()) {
+	sender := &transport.Sender{Link: &unixsock.Dialer{Path: path}, Catalogue: &farCameras{}}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- sender.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func newTestLine(path string) *Line {
 	return &Line{
 		Names: func() []string { return []string{"unix:" + path} },
@@ -83,11 +97,7 @@ func await(t *testing.T, what string, holds func() bool) {
 func TestLineIsPassedOn(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	path := filepath.Join(t.TempDir(), "s")
-	sender := &transport.Sender{Link: &unixsock.Dialer{Path: path}, Catalogue: &farCameras{}}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- sender.Run(ctx) }()
+	defer startSender(t, path)()
 	var all []*process
 	for range 3 {
 		all = append(all, startProcess(t, path, capture.Want{}))
@@ -112,10 +122,6 @@ func TestLineIsPassedOn(t *testing.T) {
 			}
 		}
 	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
 }
 
 // TestCameraStays: who chose no camera has the one that it had when another process takes
@@ -123,11 +129,7 @@ func TestLineIsPassedOn(t *testing.T) {
 func TestCameraStays(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	path := filepath.Join(t.TempDir(), "s")
-	sender := &transport.Sender{Link: &unixsock.Dialer{Path: path}, Catalogue: &farCameras{}}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	ended := make(chan error, 1)
-	go func() { ended <- sender.Run(ctx) }()
+	defer startSender(t, path)()
 	has := func(p *process, camera string) {
 		t.Helper()
 		before := p.Frames()
@@ -158,8 +160,6 @@ func TestCameraStays(t *testing.T) {
 	owner.end()
 	back.end()
 	front.end()
-	cancel()
-	<-ended
 }
 
 // TestNobody: who only attaches is not an owner.

@@ -41,6 +41,7 @@ func Running(name string) string { return runningPrefix + name }
 
 // cameraState is what placing a request needs to know of a far camera.
 type cameraState struct {
+	kind capture.Kind
 	want *capture.Want   // what is asked of it, nil: nothing
 	mode *transport.Mode // nil: not known
 	name string          // of the camera, "" where that is not known
@@ -65,7 +66,7 @@ func placeNewcomer(cameras []cameraState, want capture.Want) placement {
 	name, onlyRunning := strings.CutPrefix(want.Camera, runningPrefix)
 	want.Camera = nameOf(name)
 	for i, c := range cameras {
-		if c.want != nil && c.mayBe(want.Camera) {
+		if c.kind == want.Kind && c.want != nil && c.mayBe(want.Camera) {
 			if onlyRunning {
 				return placement{index: i}
 			}
@@ -76,10 +77,10 @@ func placeNewcomer(cameras []cameraState, want capture.Want) placement {
 	if onlyRunning {
 		return placement{err: errNotRunning}
 	}
-	return placement{index: idleCamera(cameras, want.Camera), want: &want}
+	return placement{index: idleCamera(cameras, want.Kind, want.Camera), want: &want}
 }
 
-// placeChange finds the camera of another request of a viewer that has one: it changes
+// placeChange finds the camera of another request of a viewer that has one of the kind: it changes
 // that one, for all who look, unless it names another that runs.
 func placeChange(cameras []cameraState, now int, want capture.Want) placement {
 	if strings.HasPrefix(want.Camera, runningPrefix) {
@@ -87,7 +88,7 @@ func placeChange(cameras []cameraState, now int, want capture.Want) placement {
 	}
 	want.Camera = nameOf(want.Camera)
 	for i, c := range cameras {
-		if i != now && c.want != nil && want.Camera != "" && !cameras[now].mayBe(want.Camera) && c.mayBe(want.Camera) {
+		if i != now && c.kind == want.Kind && c.want != nil && want.Camera != "" && !cameras[now].mayBe(want.Camera) && c.mayBe(want.Camera) {
 			return placeNewcomer(cameras, want)
 		}
 	}
@@ -156,13 +157,13 @@ func checkMode(want, asked capture.Want, source capture.Mode) error {
 	return conflictWith(source)
 }
 
-// idleCamera returns the stopped camera that had the name last, else any stopped one, else
-// one more than there are.
-func idleCamera(cameras []cameraState, name string) int {
+// idleCamera returns the stopped camera of a kind that had the name last, else any stopped one,
+// else one more than there are.
+func idleCamera(cameras []cameraState, kind capture.Kind, name string) int {
 	found := len(cameras)
 	for i, c := range cameras {
 		switch {
-		case c.want != nil:
+		case c.want != nil || c.kind != kind:
 		case name != "" && c.mayBe(name):
 			return i
 		case found == len(cameras):

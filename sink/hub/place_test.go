@@ -20,6 +20,8 @@ func TestPlacement(t *testing.T) {
 	starts := cameraState{want: &capture.Want{Camera: "back", FPS: 15}}
 	failed := cameraState{want: &capture.Want{FPS: 7}, failed: true}
 	idle := cameraState{name: "Back Camera", path: "/dev/video2"}
+	heard := cameraState{kind: capture.Audio, want: &audio, name: "Desk"}
+	unheard := cameraState{kind: capture.Audio}
 	for _, c := range []struct {
 		cameras []cameraState
 		now     int // of who has a camera, -1: a newcomer
@@ -50,6 +52,14 @@ func TestPlacement(t *testing.T) {
 		{[]cameraState{runs}, 0, capture.Want{Camera: "other"}, "0 1280x720"},
 		{[]cameraState{runs, starts}, 0, capture.Want{Camera: "back"}, "1"},
 		{[]cameraState{failed}, 0, capture.Want{Width: 640, Height: 480}, "0 640x480"},
+		{[]cameraState{runs}, -1, audio, "1 any mode"},
+		{[]cameraState{idle}, -1, audio, "1 any mode"},
+		{[]cameraState{runs, unheard}, -1, audio, "1 any mode"},
+		{[]cameraState{runs, heard}, -1, audio, "1"},
+		{[]cameraState{runs, heard}, -1, capture.Want{Kind: capture.Audio, Camera: "desk"}, "1"},
+		{[]cameraState{runs, heard}, -1, capture.Want{Kind: capture.Audio, Camera: "HD Webcam"}, "2 any mode"},
+		{[]cameraState{heard, unheard}, -1, capture.Want{}, "2 any mode"},
+		{[]cameraState{heard, idle}, -1, capture.Want{Camera: Running("")}, "off"},
 	} {
 		p := placeNewcomer(c.cameras, c.want)
 		if c.now >= 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/tbcam/tbcam/transport"
 )
 
-// Subscription is one viewer of a hub. It has the methods of a
+// Subscription is one viewer of a hub, or one listener. It has the methods of a
 // transport.ReceiverStream but for Keep: a hub keeps what ran before a refused change.
 type Subscription struct {
 	hub      *Hub
@@ -19,7 +19,10 @@ type Subscription struct {
 	// Under hub.mu.
 	camera  *camera // whose controls it follows, and whose frames it has while it is started
 	started bool
-	request uint32       // number of its last request
+	raw     bool         // it has no use for JPEGs
+	joining bool         // frames are raw that were encoded before it asked for JPEGs: none of them is its
+	want    capture.Want // of its last request
+	request uint32       // number of that
 	base    capture.Lost // the camera's totals when it joined that
 	before  capture.Lost // of those that it had before in this session
 	changed capture.Want // the last change of the camera while it had its frames
@@ -27,8 +30,9 @@ type Subscription struct {
 	linkNow uint64 // frames that the camera's link had lost when it joined
 }
 
-// Start requests frames, or other ones. The first request joins a camera that runs, if it
-// asks for no other mode; a later one changes it for all.
+// Start requests frames, or other ones, or blocks of audio by the kind of the want. The
+// first request joins a camera that runs, if it asks for no other mode; a later one changes
+// it for all.
 func (s *Subscription) Start(want capture.Want) (request uint32) {
 	s.hub.mu.Lock()
 	defer s.hub.flush()
@@ -37,11 +41,37 @@ func (s *Subscription) Start(want capture.Want) (request uint32) {
 	return s.hub.request
 }
 
-// start is Start with a number that the viewer has chosen.
-func (s *Subscription) start(request uint32, want capture.Want) {
+// start is Start and SetRaw with a number that the viewer has chosen. One that asks for
+// nothing else of the camera changes none.
+func (s *Subscription) start(request uint32, want capture.Want, raw bool) {
 	s.hub.mu.Lock()
 	defer s.hub.flush()
-	s.place(request, want)
+	again := s.started && s.raw != raw && s.want == want && s.camera.mode != nil
+	s.setRaw(raw)
+	if !again {
+		s.place(request, want)
+		return
+	}
+	s.request = request
+	if s.camera.isSettled() {
+		s.postMode()
+	}
+}
+
+// SetRaw sets whether the viewer has no use for JPEGs, as that of a
+// transport.ReceiverStream does: where one viewer of a camera wants JPEGs, all get them.
+// Who joins a camera of raw frames and wants JPEGs gets no frame before the mode that
+// answers its request.
+func (s *Subscription) SetRaw(raw bool) {
+	s.hub.mu.Lock()
+	defer s.hub.flush()
+	s.setRaw(raw)
+}
+
+func (s *Subscription) setRaw(raw bool) {
+	if s.raw = raw; s.started {
+		s.camera.updateRaw()
+	}
 }
 
 // place finds the camera for a request and asks for what is missing there.
@@ -50,8 +80,11 @@ func (s *Subscription) place(request uint32, want capture.Want) {
 		return
 	}
 	h := s.hub
-	s.request = request
-	if !s.started {
+	s.request, s.want = request, want
+	if s.started && s.camera.kind != want.Kind {
+		s.leave()
+	}
+	if !s.started && s.changed.Kind == want.Kind {
 		want = s.changed.WithDefaults(want)
 	}
 	states, now := h.states(), slices.Index(h.cameras, s.camera)
@@ -62,10 +95,10 @@ func (s *Subscription) place(request uint32, want capture.Want) {
 		p = placeNewcomer(states, want)
 	}
 	if p.err == errNotRunning && h.Attached != nil && h.Attached() { // it may run for the owner of the line
-		p = placement{index: idleCamera(states, ""), want: &want}
+		p = placement{index: idleCamera(states, want.Kind, ""), want: &want}
 	}
 	if p.err == nil && p.index == len(h.cameras) {
-		_, p.err = h.openCamera()
+		_, p.err = h.openCamera(want.Kind)
 	}
 	if p.err != nil {
 		s.reject(p.err)
@@ -106,15 +139,15 @@ func (s *Subscription) moveTo(c *camera) {
 	s.leave()
 	same := s.camera == c
 	s.camera, s.started, s.base, s.linkNow = c, true, c.lost, c.far.Stats().Lost
+	c.updateRaw()
+	s.joining = !s.raw && c.mode != nil && !c.mode.Format.Pixel.Compressed() && !c.isSettled()
 	if !same {
 		s.postControls()
 	}
 	if c.want == nil {
 		return // it is about to be asked
 	}
-	if c.mode != nil {
-		s.postMode()
-	}
+	s.postMode()
 	if c.status != (transport.Status{}) {
 		s.postStatus(c.status, true)
 	}
@@ -127,13 +160,16 @@ func (s *Subscription) leave() {
 		return
 	}
 	s.before, s.stats.Lost = s.lost(), s.linkLost()
-	s.started = false
+	s.started, s.joining = false, false
 	if s.camera.changer == s {
 		s.camera.changer = nil
 	}
 	others := false
 	s.camera.viewers(func(*Subscription) { others = true })
-	if !others && s.camera.want != nil {
+	switch {
+	case others:
+		s.camera.updateRaw()
+	case s.camera.want != nil:
 		s.camera.stop()
 	}
 }
@@ -217,9 +253,12 @@ func (s *Subscription) Close() {
 	s.hub.subscriptions = slices.DeleteFunc(s.hub.subscriptions, func(other *Subscription) bool { return other == s })
 }
 
-// postMode reports the camera's mode, as the answer to the subscription's request where
-// it is one to the camera's.
+// postMode reports the camera's mode, if its frames are the subscription's, as the answer
+// to the subscription's request where it is one to the camera's.
 func (s *Subscription) postMode() {
+	if s.camera.mode == nil || s.joining {
+		return
+	}
 	mode := *s.camera.mode
 	if mode.Request != 0 && mode.Request == s.camera.request {
 		mode.Request = s.request

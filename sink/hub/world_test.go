@@ -15,9 +15,11 @@ import (
 	"github.com/tbcam/tbcam/transport/transporttest"
 )
 
-// farCameras is a sender that has a camera of any name, each open once. It lacks 7
-// frames per second.
+// farCameras is a sender that has a camera and a microphone of any name, each open once. It
+// lacks 7 frames per second.
 type farCameras struct {
+	auto bool // frames are raw for who has no use for JPEGs
+
 	mu      sync.Mutex
 	streams []*farStream
 }
@@ -27,13 +29,18 @@ type farStream struct {
 	transporttest.Producer
 	sender *farCameras
 	out    *transport.SenderStream
-	camera string // "" while it is stopped
+	kind   sync.Once
+	chosen chan struct{} // closed when it is known whether it is of a microphone
+	camera string        // "" while it is stopped
 }
 
 // Open implements transport.Catalogue.
 func (s *farCameras) Open(out *transport.SenderStream) transport.Producer {
-	f := &farStream{sender: s, out: out}
+	f := &farStream{sender: s, out: out, chosen: make(chan struct{})}
 	f.Period = time.Second / 30
+	if s.auto {
+		f.Content = tinySample
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.streams = append(s.streams, f)
@@ -52,11 +59,40 @@ func (s *farCameras) stream(number int) *farStream {
 	return s.streams[number-1]
 }
 
+// choose has the stream be of a camera or of a microphone.
+func (f *farStream) choose(kind capture.Kind) {
+	f.kind.Do(func() {
+		if kind == capture.Audio {
+			f.Period, f.Content = capture.AudioPeriod, blockSample
+		}
+		close(f.chosen)
+	})
+}
+
+// blockSample returns the bytes of a block.
+func blockSample(number uint32) []byte {
+	return transporttest.Sample(number, capture.Mono.BlockSize())
+}
+
+// Next implements transport.Producer.
+func (f *farStream) Next(ctx context.Context) (transport.Unit, error) {
+	select {
+	case <-f.chosen:
+		return f.Producer.Next(ctx)
+	case <-ctx.Done():
+		return transport.Unit{}, ctx.Err()
+	}
+}
+
 // Start implements transport.Producer. Parts of names are known here only.
 func (f *farStream) Start(number uint32, want capture.Want) {
+	f.choose(want.Kind)
 	f.sender.mu.Lock()
 	defer f.sender.mu.Unlock()
 	name := cmp.Or(want.Camera, "Front Camera")
+	if want.Kind == capture.Audio {
+		name = cmp.Or(want.Camera, "Microphone")
+	}
 	if name == "Front" || name == "/dev/Front Camera" {
 		name = "Front Camera"
 	}
@@ -80,11 +116,22 @@ func (f *farStream) Start(number uint32, want capture.Want) {
 
 func (f *farStream) start(number uint32, name string, want capture.Want) {
 	mode := *transporttest.MJPEG720
+	if want.Kind == capture.Audio {
+		mode = transport.Mode{Format: capture.Format{Audio: capture.Mono}}
+	} else {
+		mode.Source.Width, mode.Source.Height = cmp.Or(want.Width, 1280), cmp.Or(want.Height, 720)
+		mode.Source.Rate = capture.Rate{Num: uint32(cmp.Or(want.FPS, 30)), Den: 1}
+	}
 	mode.Camera, mode.Request = name, number
-	mode.Source.Width, mode.Source.Height = cmp.Or(want.Width, 1280), cmp.Or(want.Height, 720)
-	mode.Source.Rate = capture.Rate{Num: uint32(cmp.Or(want.FPS, 30)), Den: 1}
+	if f.sender.auto && f.out.AcceptsRaw() {
+		mode.Format = tiny
+	}
+	if f.sender.auto && f.camera == name { // some frames are on their way
+		time.AfterFunc(100*time.Millisecond, func() { f.SetMode(&mode) })
+	} else {
+		f.SetMode(&mode)
+	}
 	f.camera = name
-	f.SetMode(&mode)
 	f.Producer.Start(number, want)
 	f.out.ReportControls(transport.Controls{Camera: name, Path: "/dev/" + name, Opening: number})
 }
@@ -164,12 +211,20 @@ type viewer struct {
 	cable    *transporttest.Cable // to the hub, nil in its process
 	renumber bool                 // frames come from several streams of the sender
 	number   uint32               // of the last one then
+	sample   func(uint32) []byte  // what frames hold, nil: MixedSample
 	receiver *transport.Receiver
 }
 
 // Frame implements transport.Consumer: it checks each byte of a frame.
 func (v *viewer) Frame(f *capture.Frame, lost capture.Lost) {
-	if !bytes.Equal(f.Data, transporttest.MixedSample(f.Sequence)) {
+	sample := transporttest.MixedSample
+	switch {
+	case f.Format.IsAudio():
+		sample = blockSample
+	case v.sample != nil:
+		sample = v.sample
+	}
+	if !bytes.Equal(f.Data, sample(f.Sequence)) {
 		v.T.Errorf("frame %d was not sent like this", f.Sequence)
 	}
 	if v.renumber {

@@ -23,6 +23,14 @@ type entry struct {
 // one of entries.
 const leastCost = 16 << 10
 
+// frames counts a frame of video, and no block of audio.
+func (e *entry) frames() int {
+	if e.frame.Format.IsAudio() {
+		return 0
+	}
+	return 1
+}
+
 func (e *entry) cost() int64 { return int64(max(cap(e.frame.Data), leastCost)) }
 
 // queue is the memory for frames between the cable and the disk. It logs that the
@@ -37,7 +45,7 @@ type queue struct {
 	held    int64 // bytes of frames that were put and not released
 	most    int64 // that held has been
 	rolled  int64 // bytes of those that wait for a start
-	count   int   // frames of held
+	count   int   // frames of held, without blocks of audio
 	logged  int   // what was logged last of the disk
 	dropped uint64
 	missing uint64 // dropped since the last one that was taken
@@ -69,7 +77,7 @@ func (q *queue) putEntry(e entry) {
 	}
 	q.held += e.cost()
 	q.most = max(q.most, q.held)
-	q.count++
+	q.count += e.frames()
 	q.entries <- e // there is room, since each entry costs enough
 	if q.logged == diskKeepsUp && q.held > q.limit/2 {
 		q.logged = diskSlow
@@ -79,9 +87,8 @@ func (q *queue) putEntry(e entry) {
 }
 
 func (q *queue) dropEntry(e entry) {
-	if q.dropped++; !e.frame.Format.IsAudio() {
-		q.missing++ // of audio the file shows it
-	}
+	q.dropped += uint64(e.frames()) // silence is in the place of audio
+	q.missing += uint64(e.frames())
 	e.frame.Release()
 	if q.logged != diskTooSlow {
 		q.logged = diskTooSlow
@@ -98,7 +105,7 @@ func (q *queue) chargePreRoll(e *entry) {
 	// slow disk.
 	q.held -= e.cost()
 	q.rolled += e.cost()
-	q.count--
+	q.count -= e.frames()
 	e.rolled = true
 }
 
@@ -118,10 +125,10 @@ func (q *queue) releaseEntries(entries []entry, lost bool) {
 			q.rolled -= e.cost()
 		} else {
 			q.held -= e.cost()
-			q.count--
+			q.count -= e.frames()
 		}
 		if lost {
-			q.dropped++
+			q.dropped += uint64(e.frames())
 		}
 		e.frame.Release()
 	}

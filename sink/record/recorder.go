@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/sink/audio"
 	"github.com/tbcam/tbcam/sink/container"
 )
 
@@ -52,8 +53,9 @@ type Options struct {
 	Waiting bool          // start only when Record is called; by default immediately
 	PreRoll time.Duration // recorded from before each start; 0 is none
 	Every   time.Duration // time-lapse: record one frame per Every; 0 records all
-	// Audio is the format of the blocks that Write gets beside the frames; zero records
-	// none. A time-lapse has no audio.
+	// Audio is the format of the track of the blocks that Write gets beside the frames; zero
+	// records none. Blocks of another number of channels are converted. A time-lapse has no
+	// audio.
 	Audio capture.AudioFormat
 	// About returns the camera, its host and its rate, as far as known. It is called
 	// when the first frame of a file has come. By default they are omitted.
@@ -78,6 +80,7 @@ type Stats struct {
 	Dropped   uint64        // there was no memory left to wait for the disk, or no disk in the end
 	Free      uint64        // bytes on the disk, when it was last asked
 	Problem   string        // that keeps frames waiting
+	Audio     audio.Stats   // of the track of audio
 }
 
 // Recorder records frames. It is safe for concurrent use, and ends with Close.
@@ -187,7 +190,7 @@ func (r *Recorder) Write(f *capture.Frame, gap Gap) error {
 
 // putBlock puts a block of audio into the queue, if there is a track for it. r.mu is held.
 func (r *Recorder) putBlock(f *capture.Frame) {
-	if a := f.Format.Audio; a != r.sound.format || len(f.Data) > maxBlock*a.SampleSize() {
+	if a := f.Format.Audio; r.sound.format.Channels == 0 || a.Check() != nil || len(f.Data) > maxBlock*a.SampleSize() {
 		f.Release()
 		return
 	}
@@ -497,6 +500,7 @@ func (r *Recorder) releaseWritten() {
 		r.stats.Bytes += uint64(len(e.frame.Data))
 	}
 	r.stats.Length = r.before + r.file.end.Sub(r.file.start)
+	r.stats.Audio = r.sound.stats()
 	r.mu.Unlock()
 	r.queue.releaseEntries(done, false)
 	r.waiting = slices.Delete(r.waiting, 0, r.written)

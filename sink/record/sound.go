@@ -29,6 +29,7 @@ type soundtrack struct {
 	samples []byte              // that are in no file yet
 	first   int64               // where on the line these begin
 	from    int64               // where on the line the file begins
+	past    audio.Stats         // of lines before
 }
 
 // beginFile begins the audio of a file whose first frame has that time.
@@ -116,5 +117,17 @@ func (s *soundtrack) reset() {
 	for _, f := range s.early {
 		f.Release()
 	}
+	s.past = s.stats()
 	s.line, s.early, s.samples = nil, nil, s.samples[:0]
+}
+
+// stats returns the figures so far.
+func (s *soundtrack) stats() audio.Stats {
+	if s.line == nil {
+		return s.past
+	}
+	stats := s.line.Stats()
+	stats.Silence += s.past.Silence
+	stats.Dropped += s.past.Dropped
+	return stats
 }

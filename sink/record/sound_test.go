@@ -144,6 +144,9 @@ func TestSoundVanishes(t *testing.T) {
 		t.Errorf("%d samples", len(samples))
 	}
 	wantSound(t, "vanished", samples, 0, 5*capture.AudioRate)
+	if s := r.Stats().Audio; capture.AudioDuration(s.Silence-5*capture.AudioRate).Abs() > 50*time.Millisecond || s.Dropped > capture.AudioBlock {
+		t.Errorf("%+v", s)
+	}
 }
 
 // TestSoundPreRoll: the audio of before the start is in the file, from its first frame on.
@@ -208,11 +211,30 @@ func TestSoundAfterFailure(t *testing.T) {
 	wantSound(t, "the next file", heard(t, path), from, 4*capture.AudioBlock)
 }
 
-// TestSoundRefused: blocks that do not fit the track, and those of a time-lapse, go, and a
-// kind without a place for audio is refused.
+// TestSoundConverted: blocks of one channel go into both of a track.
+func TestSoundConverted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.mkv")
+	f := newFilm(yuyv)
+	r := begin(t, Options{Path: path, Audio: capture.Stereo}, nil)
+	f.perform(t, r, 50, 0)
+	closed(t, r, f)
+	var left []int16
+	for both := heard(t, path); len(both) > 0; both = both[2:] {
+		if left = append(left, both[0]); both[0] != both[1] {
+			t.Fatalf("sample %d is %d and %d", len(left), both[0], both[1])
+		}
+	}
+	if d := 2*time.Second - capture.AudioDuration(int64(len(left))); d.Abs() > 50*time.Millisecond {
+		t.Errorf("%d samples", len(left))
+	}
+	wantSound(t, "converted", left, 0, 0)
+}
+
+// TestSoundRefused: the blocks of a time-lapse, and those for which there is no track, go, and
+// a kind without a place for audio is refused.
 func TestSoundRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.mkv")
-	for _, o := range []Options{{Path: path}, {Path: path, Audio: capture.Stereo}, {Path: path, Audio: capture.Mono, Every: time.Second}} {
+	for _, o := range []Options{{Path: path}, {Path: path, Audio: capture.Mono, Every: time.Second}} {
 		o.Force = true
 		f := newFilm(yuyv)
 		r := begin(t, o, nil)

@@ -365,6 +365,13 @@ func (c *Camera) retryAfter(err error) {
 	c.timer.Reset(min(max(firstRetry, time.Since(c.failing)/4), retry))
 }
 
+// Users returns how many applications look, as far as the node counts them.
+func (c *Camera) Users() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.looking
+}
+
 // countUsers takes note of how many applications look; ok is false at the end of users.
 func (c *Camera) countUsers(users <-chan int, n int, ok bool) {
 	c.mu.Lock()

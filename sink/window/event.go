@@ -23,7 +23,7 @@ type Event struct {
 	Sequence uint32 // also of Snapshot: of the frame that its user saw
 	At       [capture.NumStages]time.Time
 
-	On      bool   // of Statistics: they are looked at
+	On      bool   // of Statistics and Meter: they are looked at
 	Control uint32 // of SetControl: its ID, and the value to set
 	Value   int64
 }
@@ -39,6 +39,8 @@ const (
 	Snapshot
 	Record
 	Statistics
+	Meter
+	Mute
 	SetControl
 	Confirm
 	Quit
@@ -81,6 +83,10 @@ func (w *Window) handleReport(r shm.Report) error {
 		w.deliverEvent(Event{Kind: Record})
 	case shm.Statistics:
 		w.deliverEvent(Event{Kind: Statistics, On: r.On})
+	case shm.Meter:
+		w.deliverEvent(Event{Kind: Meter, On: r.On})
+	case shm.Mute:
+		w.deliverEvent(Event{Kind: Mute})
 	case shm.SetControl:
 		w.deliverEvent(Event{Kind: SetControl, Control: r.Control, Value: r.Value})
 	case shm.Confirm:

@@ -35,6 +35,7 @@ func TestKeys(t *testing.T) {
 		{"s", Event{Kind: Snapshot, Sequence: shown.Sequence, At: shown.At}},
 		{"v", Event{Kind: Record}},
 		{"p", Event{Kind: Confirm}},
+		{"a", Event{Kind: Mute}},
 		{"i", Event{Kind: Statistics, On: true}},
 		{"i", Event{}}, // more of them
 		{"i", Event{Kind: Statistics}},
@@ -52,6 +53,38 @@ func TestKeys(t *testing.T) {
 	if err := ended(t, d.Window); err != ErrClosed {
 		t.Errorf("gone: %v", err)
 	}
+}
+
+// TestMeter: the window reports whether the level of the microphone is seen, where there is
+// one, and the switch in the panel mutes it.
+func TestMeter(t *testing.T) {
+	d := openDesk(t)
+	d.show(t, wide, bars(wide))
+	want := func(key string, want ...Event) {
+		t.Helper()
+		d.Xdotool(t, "key", key)
+		for _, w := range want {
+			if e := nextBut(t, d.Window); e != w {
+				t.Errorf("%s: %+v, want %+v", key, e, w)
+			}
+		}
+	}
+	want("c")
+	want("c")
+	d.SetMicrophone(shm.Microphone{Level: -20, Flows: true})
+	want("c", Event{Kind: Meter, On: true})
+	_, place := d.Display.Window(t, "tbcam")
+	d.until(t, func(s image.Image) error { // the row is above the header
+		return wrongPixel(s, place.Max.X-340+150, place.Min.Y+21, color.RGBA{0x7f, 0xb2, 0xe8, 0xff})
+	})
+	d.Xdotool(t, "mousemove", fmt.Sprint(place.Max.X-30), fmt.Sprint(place.Min.Y+21), "click", "1")
+	if e := nextBut(t, d.Window); e.Kind != Mute {
+		t.Errorf("%+v", e)
+	}
+	want("i", Event{Kind: Statistics, On: true})
+	want("c")
+	want("i")
+	want("i", Event{Kind: Statistics}, Event{Kind: Meter})
 }
 
 // TestControls changes controls with the keys and with the mouse.

@@ -44,6 +44,11 @@ func (w *Window) SetRecording(on bool) {
 	w.out.putChange(func(u *shm.Update) { u.Recording = &on })
 }
 
+// SetMicrophone shows how the far microphone is heard. Until it is called there is none.
+func (w *Window) SetMicrophone(m shm.Microphone) {
+	w.out.putChange(func(u *shm.Update) { u.Microphone = &m })
+}
+
 // SetStatus sets the statistics: a line for all, and the lines of a table.
 func (w *Window) SetStatus(lines []string) {
 	clipped := make([]string, min(len(lines), maxStatus))

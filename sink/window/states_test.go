@@ -14,6 +14,7 @@ import (
 	"github.com/tbcam/tbcam/capture"
 	"github.com/tbcam/tbcam/fixtures/golden"
 	"github.com/tbcam/tbcam/fixtures/xvfb"
+	"github.com/tbcam/tbcam/sink/window/shm"
 )
 
 // scene paints bars with a white block in the upper left corner, so that it is
@@ -89,9 +90,17 @@ var states = []struct {
 	{"controls-locked", both(lockControls, keys("c")), keys("c")},
 	{"controls-none", both(noControls, keys("c")), keys("c")},
 	{"recording", record(true), record(false)},
+	{"microphone-line", both(microphone(shm.Microphone{Level: -18, Flows: true}), keys("i")), nothing},
+	{"microphone-graph", both(microphone(shm.Microphone{Level: -1, Flows: true}), keys("i")), keys("i")},
+	{"microphone-muted", both(microphone(shm.Microphone{Level: -30, Flows: true, Muted: true}), keys("c")), nothing},
+	{"microphone-off", both(microphone(shm.Microphone{Level: shm.MinLevel}), keys("i")), both(keys("c"), keys("i", "i"))},
 	{"notice", func(_ *testing.T, d *desk) {
 		d.Notice("Saved tbcam-20260102-150405.000.png and .jpg")
 	}, nothing},
+}
+
+func microphone(m shm.Microphone) func(*testing.T, *desk) {
+	return func(_ *testing.T, d *desk) { d.SetMicrophone(m) }
 }
 
 func nothing(*testing.T, *desk) {}

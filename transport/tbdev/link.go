@@ -26,6 +26,9 @@ const (
 	SenderPause = 1800 * time.Millisecond
 )
 
+// ErrNotAllowed is returned when this user may not open the device.
+var ErrNotAllowed = errors.New("this user may not open it")
+
 const retry = 500 * time.Millisecond
 
 // Link opens a stream device, which is this process's from the first opening to
@@ -35,7 +38,9 @@ type Link struct {
 	Resolve func() (string, error)
 	// Pause is ViewerPause or SenderPause.
 	Pause time.Duration
-	Log   *slog.Logger
+	// Wait has the first opening, too, wait for a stream that is not there yet.
+	Wait bool
+	Log  *slog.Logger
 	// OpenFile, if set, opens in place of the device that Resolve names, which then
 	// is only shown.
 	OpenFile func() (File, error)
@@ -60,7 +65,7 @@ func (l *Link) Open(ctx context.Context) (transport.Conn, error) {
 			return c, nil
 		}
 		why, transient := diagnoseOpen(err)
-		if !transient && !(l.opened && mayChange(err)) {
+		if !transient && !((l.opened || l.Wait) && MayChange(err)) {
 			return nil, err
 		}
 		if why != logged {
@@ -100,7 +105,11 @@ func (l *Link) openFile(path string) (File, error) {
 	}
 	// The kernel lets go of the highest descriptor of a killed process first, and the
 	// lock must outlive the device: the next program would share its rings.
-	return openDevice(path, number+1)
+	d, err := openDevice(path, number+1)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w: %w", ErrNotAllowed, err)
+	}
+	return d, err
 }
 
 // descriptorOf returns the number of a descriptor.
@@ -191,9 +200,9 @@ func diagnoseOpen(err error) (why string, transient bool) {
 	return err.Error(), errors.Is(err, ErrNotConnected)
 }
 
-// mayChange reports whether the stream is not there, or no longer the only one. One
-// that was there before may come back: setting it up once more removes it first, and
-// so does loading the module.
-func mayChange(err error) bool {
-	return errors.Is(err, ErrNotSetUp) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrAmbiguous)
+// MayChange reports whether the stream is not there, no longer the only one, or not to be
+// opened by this user. One that was there before may come back: setting it up once more
+// removes it first, and so does loading the module; udev grants access a moment later.
+func MayChange(err error) bool {
+	return errors.Is(err, ErrNotSetUp) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrAmbiguous) || errors.Is(err, ErrNotAllowed)
 }

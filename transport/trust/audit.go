@@ -27,6 +27,9 @@ const (
 	EventCameraOn   EventKind = "camera-on"   // with Camera and Detail
 	EventCameraOff  EventKind = "camera-off"  //
 	EventControlSet EventKind = "control-set" // with Camera and Detail
+	// The microphone's name is in Camera.
+	EventMicrophoneOn  EventKind = "microphone-on"
+	EventMicrophoneOff EventKind = "microphone-off"
 )
 
 // Event is one line of the audit log.

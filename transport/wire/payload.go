@@ -45,6 +45,27 @@ func ParsePing(b []byte) (sent int64, err error) {
 	return int64(binary.LittleEndian.Uint64(b)), nil
 }
 
+// MaxPadding is how many bytes of padding a Ping may ask for.
+const MaxPadding = 8 << 20
+
+// AppendProbe appends the payload of a Ping record that measures the line: it asks for
+// so many bytes of padding in front of its Pong.
+func AppendProbe(b []byte, sent int64, padding int) []byte {
+	return binary.LittleEndian.AppendUint64(AppendPing(b, sent), uint64(padding))
+}
+
+// ParseProbe reads the payload of a Ping record that may ask for padding.
+func ParseProbe(b []byte) (sent int64, padding int, err error) {
+	if len(b) != 16 {
+		sent, err = ParsePing(b)
+		return sent, 0, err
+	}
+	if n := binary.LittleEndian.Uint64(b[8:]); n <= MaxPadding {
+		return int64(binary.LittleEndian.Uint64(b)), int(n), nil
+	}
+	return 0, 0, ErrPayload
+}
+
 // Count is how many frames of a stream were completely written.
 type Count struct {
 	Stream uint16

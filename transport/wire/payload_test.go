@@ -20,6 +20,13 @@ var payloads = map[string]struct {
 		sent, err := ParsePing(b)
 		return AppendPing(nil, sent), err
 	}},
+	"probe": {AppendProbe(nil, math.MaxInt64, MaxPadding)[:16], func(b []byte) ([]byte, error) {
+		sent, padding, err := ParseProbe(b)
+		if len(b) != 16 {
+			return nil, errors.Join(err, ErrPayload) // it may be a Ping without padding
+		}
+		return AppendProbe(nil, sent, padding), err
+	}},
 	"pong": {AppendPong(nil, Clock{1, math.MinInt64, 3}), func(b []byte) ([]byte, error) {
 		c, counts, err := ParsePong(b, nil)
 		return AppendPong(nil, c, counts...), err

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 )
@@ -37,6 +38,7 @@ type Reader struct {
 	err    error // of the source
 	damage Damage
 	read   uint64 // bytes in all
+	padded uint64 // bytes of padding among them
 	vain   uint64 // bytes that were checked and made no record
 }
 
@@ -119,10 +121,18 @@ func (r *Reader) ReadRest(b []byte) int {
 // Damage returns what was passed over so far.
 func (r *Reader) Damage() Damage { return r.damage }
 
+// Padding returns how many bytes of padding were passed over so far.
+func (r *Reader) Padding() uint64 { return r.padded }
+
 func (r *Reader) skipPadding() {
+	begin := r.start
+	for r.end-r.start >= 8 && binary.LittleEndian.Uint64(r.buf[r.start:]) == 0 {
+		r.start += 8
+	}
 	for r.start < r.end && r.buf[r.start] == 0 {
 		r.start++
 	}
+	r.padded += uint64(r.start - begin)
 }
 
 // countVain counts the bytes that Parse checked before it returned an error.

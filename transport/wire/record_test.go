@@ -24,6 +24,7 @@ var cases = []struct {
 	{"hello", Header{Type: Hello, Version: GreetingVersion, Session: 1}, []byte(`{"program":"tbcam-send","version":"1.0","host":"laptop","protocol":[1,2]}`)},
 	{"welcome", Header{Type: Welcome, Session: 0xfeedbeef}, []byte(`{"program":"tbcam-view","version":"1.0","host":"desktop","protocol":[1,2]}`)},
 	{"ping", Header{Type: Ping, Session: 7, Sequence: 1}, AppendPing(nil, 3600e9)},
+	{"ping-probe", Header{Type: Ping, Session: 7, Sequence: 1}, AppendProbe(nil, 3600e9, MaxPadding)},
 	{"pong", Header{Type: Pong, Session: 7, Sequence: 2}, AppendPong(nil, Clock{3600e9, 3601e9, 3602e9}, Count{1, 42}, Count{16, 7})},
 	{"start", Header{Type: Start, Stream: 1, Session: 7, Sequence: 3}, []byte(`{"number":1,"format":"mjpeg","width":1280,"height":720,"fps":30}`)},
 	{"stop", Header{Type: Stop, Stream: 16, Session: 7, Sequence: 4}, []byte(`{"number":2}`)},

@@ -145,7 +145,7 @@ func (b *bench) startIdle(c *crew, sender, viewer, camera string) (map[string]in
 	if err := c.sleep(2 * warmup); err != nil {
 		return nil, err
 	}
-	window, err := view.child()
+	window, err := view.child("tbcam-window")
 	if err != nil {
 		return nil, err
 	}

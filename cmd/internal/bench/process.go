@@ -112,6 +112,18 @@ func (p *process) summary() (s meter.Summary, err error) {
 	return s, err
 }
 
+// endMeasured ends a process that was measured, and adds the latency that its last
+// statistics have.
+func (p *process) endMeasured(m sample) (sample, error) {
+	p.end()
+	summary, err := p.summary()
+	if err != nil {
+		return nil, err
+	}
+	addLatency(m, summary)
+	return m, nil
+}
+
 // progress returns how far the process has come, by the last statistics that it printed.
 func (p *process) progress() progress {
 	s, err := p.summary()
@@ -122,16 +134,18 @@ func (p *process) progress() progress {
 	return progress{float64(s.Frames), s.Seconds, captured, dropped}
 }
 
-// child returns the only child of a process, as tbcam-view's window is.
-func (p *process) child() (pid int, err error) {
+// child returns the child of a process that runs a program, as tbcam-view's window does.
+func (p *process) child(program string) (pid int, err error) {
 	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.cmd.Process.Pid))
 	for _, list := range lists {
 		text, _ := os.ReadFile(list) // a thread may have gone
-		if fields := strings.Fields(string(text)); len(fields) == 1 {
-			return strconv.Atoi(fields[0])
+		for field := range strings.FieldsSeq(string(text)) {
+			if name, _ := os.ReadFile("/proc/" + field + "/comm"); strings.TrimSpace(string(name)) == program {
+				return strconv.Atoi(field)
+			}
 		}
 	}
-	return 0, errors.New("tbcam-view has no window")
+	return 0, fmt.Errorf("%s has started no %s", p.name, program)
 }
 
 // load is what a process took in some time.

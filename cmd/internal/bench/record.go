@@ -69,13 +69,7 @@ func (b *bench) recordOurs(c *crew, s shot) (sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	view.end()
-	summary, err := view.summary()
-	if err != nil {
-		return nil, err
-	}
-	addLatency(m, summary)
-	return m, nil
+	return view.endMeasured(m)
 }
 
 // sampleOf measures processes while they do their work.

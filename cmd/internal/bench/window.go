@@ -95,7 +95,7 @@ func (b *bench) showOurs(c *crew, s shot) (sample, error) {
 	if err := c.sleep(warmup); err != nil {
 		return nil, err
 	}
-	window, err := view.child()
+	window, err := view.child("tbcam-window")
 	if err != nil {
 		return nil, err
 	}
@@ -103,13 +103,7 @@ func (b *bench) showOurs(c *crew, s shot) (sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	view.end()
-	summary, err := view.summary()
-	if err != nil {
-		return nil, err
-	}
-	addLatency(m, summary)
-	return m, nil
+	return view.endMeasured(m)
 }
 
 // player returns the command that shows a FIFO of JPEGs.

@@ -160,6 +160,7 @@ var remedies = []struct {
 	{tbdev.ErrNoService, "connect the cable, and load thunderbolt_stream on the other host too"},
 	{tbdev.ErrManyServices, "choose one with --stream NAME@PEER"},
 	{tbdev.ErrNoHopIDs, "run tbcam-view setup on the other host"},
+	{tbdev.ErrNotAllowed, "run: sudo tbcam-view setup (at the camera's end: sudo tbcam-send setup)"},
 	{tbdev.ErrLocked, "end that process"},
 	{tbdev.ErrInUse, "end the programs that have the stream open"},
 	{trust.ErrNotPairing, pairBoth},
@@ -173,6 +174,7 @@ var remedies = []struct {
 	{trust.ErrNameTaken, "if that computer has a new key, run the command peers forget, and pair again"},
 	{hub.ErrConflict, "leave --size, --fps and --format out, or change it for all viewers with tbcam-view mode"},
 	{transport.ErrNoRemoteControl, "update tbcam-send on the other host"},
+	{transport.ErrNoProbe, "update tbcam-send on the other host"},
 	{transport.ErrOlderPeer, "update it"},
 }
 
@@ -216,7 +218,11 @@ func PrintError(c *cobra.Command, err error) {
 		newLog(os.Stderr, jsonFormat(program), slog.LevelInfo).Error(Explain(err), "exit_code", ExitCode(err))
 		return
 	}
-	fmt.Fprintf(os.Stderr, "%s: %s\n", program, oneLine(Explain(err)))
+	prefix := ""
+	if isJournal(os.Stderr) {
+		prefix = levelPrefix(slog.LevelError)
+	}
+	fmt.Fprintf(os.Stderr, "%s%s: %s\n", prefix, program, oneLine(Explain(err)))
 }
 
 // Explain returns the text of an error with its remedy, if there is one.

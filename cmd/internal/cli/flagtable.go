@@ -18,6 +18,7 @@ type FlagGroup struct {
 var RunningFlags = FlagGroup{Title: "Running", Flags: []FlagInfo{
 	{Name: "frames"},
 	{Name: "duration"},
+	{Name: "wait"},
 	{Name: "stats", Choices: []string{"text", "json"}},
 	{Name: "log", Choices: []string{"text", "json"}},
 	{Name: "verbose"},

@@ -33,7 +33,7 @@ func NewLog(w io.Writer, program string, level slog.Level) *slog.Logger {
 }
 
 func newLog(w io.Writer, format lineFormat, level slog.Level) *slog.Logger {
-	lines := &lineWriter{w: w, format: format, floods: map[uintptr]*flood{}}
+	lines := &lineWriter{w: w, format: format, journal: isJournal(w), floods: map[uintptr]*flood{}}
 	return slog.New(&lineHandler{lines: lines, level: level})
 }
 
@@ -53,7 +53,7 @@ type lineHandler struct {
 func (h *lineHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
 
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
-	return h.lines.writeLine(r.PC, r.Message, func() string { return h.lines.format.formatRecord(r, h.attrs) })
+	return h.lines.writeLine(r.PC, r.Level, r.Message, func() string { return h.lines.format.formatRecord(r, h.attrs) })
 }
 
 // textFormat is lines for a person, which begin with the name of a program.
@@ -108,7 +108,8 @@ func (h *lineHandler) WithGroup(string) slog.Handler { return h }
 
 // lineWriter writes the lines of a program, at most maxRate from each place.
 type lineWriter struct {
-	format lineFormat
+	format  lineFormat
+	journal bool // lines begin with their level
 
 	mu     sync.Mutex
 	w      io.Writer
@@ -120,6 +121,7 @@ type flood struct {
 	spent      time.Duration // of maxBurst/maxRate; a line costs 1/maxRate
 	at         time.Time     // when spent was so much
 	suppressed int           // lines that no line has counted
+	level      slog.Level    // of these
 	last       string        // message of these
 }
 
@@ -136,7 +138,7 @@ func (f *flood) takeToken(now time.Time) bool {
 }
 
 // writeLine writes the line of a record that was logged at place, or counts it.
-func (l *lineWriter) writeLine(place uintptr, message string, line func() string) error {
+func (l *lineWriter) writeLine(place uintptr, level slog.Level, message string, line func() string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.floods[place]
@@ -145,12 +147,12 @@ func (l *lineWriter) writeLine(place uintptr, message string, line func() string
 		l.floods[place] = f
 	}
 	if f.takeToken(time.Now()) {
-		return l.printLine(line())
+		return l.printLine(level, line())
 	}
 	if f.suppressed++; f.suppressed == 1 {
 		time.AfterFunc(countEvery, func() { l.writeSuppressed(f) })
 	}
-	f.last = message
+	f.level, f.last = level, message
 	return nil
 }
 
@@ -158,12 +160,16 @@ func (l *lineWriter) writeLine(place uintptr, message string, line func() string
 func (l *lineWriter) writeSuppressed(f *flood) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_ = l.printLine(l.format.formatSuppressed(f.last, f.suppressed))
+	_ = l.printLine(f.level, l.format.formatSuppressed(f.last, f.suppressed))
 	f.suppressed = 0
 }
 
-func (l *lineWriter) printLine(line string) error {
-	_, err := fmt.Fprintln(l.w, line)
+func (l *lineWriter) printLine(level slog.Level, line string) error {
+	prefix := ""
+	if l.journal {
+		prefix = levelPrefix(level)
+	}
+	_, err := fmt.Fprintln(l.w, prefix+line)
 	return err
 }
 

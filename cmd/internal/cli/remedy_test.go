@@ -33,6 +33,7 @@ func TestRemedies(t *testing.T) {
 		{fmt.Errorf("%w: %w", noModule, tbdev.ErrKernelTooOld), "install a newer kernel"},
 		{fmt.Errorf("%w: %w", noModule, tbdev.ErrOptionOff), "a kernel that has it"},
 		{fmt.Errorf("%w: %w", noModule, tbdev.ErrNotInstalled), "kernel-modules-extra"},
+		{tbdev.ErrNotAllowed, "sudo tbcam-view setup"},
 		{tbdev.ErrNotSetUp, "sudo tbcam-view setup"},
 		{tbdev.ErrNoService, "connect the cable"},
 		{tbdev.ErrManyServices, "--stream NAME@PEER"},

@@ -21,27 +21,28 @@ const DefaultStream = "tbcam"
 // StreamUsage describes --stream.
 const StreamUsage = "connection to the other computer, a `STREAM`: NAME or NAME@PEER of a USB4STREAM, a device such as /dev/tbstream0, or unix:PATH"
 
-// SenderLink returns the sender's end of what --stream names.
-func SenderLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Link, error) {
+// SenderLink returns the sender's end of what --stream names. With wait a USB4STREAM may be
+// set up later.
+func SenderLink(stream string, allow AllowFlag, wait bool, log *slog.Logger) (transport.Link, error) {
 	if path, ok := strings.CutPrefix(stream, "unix:"); ok {
 		return &unixsock.Dialer{Path: path, Allow: allow.users, Log: log}, Mark(checkPath(path), ErrUsage)
 	}
 	if err := allow.checkStream(stream); err != nil {
 		return nil, err
 	}
-	return deviceLink(stream, tbdev.SenderPause, log)
+	return deviceLink(stream, tbdev.SenderPause, wait, log)
 }
 
 // PlainLink returns where tbcam-send writes plain MJPEG: what SenderLink takes,
 // "-" for standard output, or a FIFO.
-func PlainLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Link, error) {
+func PlainLink(stream string, allow AllowFlag, wait bool, log *slog.Logger) (transport.Link, error) {
 	if IsPipe(stream) {
 		if err := allow.checkStream(stream); err != nil {
 			return nil, err
 		}
 		return &pipe.Link{Path: stream, Out: true, Log: log}, nil
 	}
-	return SenderLink(stream, allow, log)
+	return SenderLink(stream, allow, wait, log)
 }
 
 // IsPipe reports whether a stream has one direction only.
@@ -51,8 +52,8 @@ func IsPipe(stream string) bool {
 }
 
 // ViewerLink returns the viewer's end of what --stream names; "-" is standard
-// input.
-func ViewerLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Link, error) {
+// input. With wait a USB4STREAM may be set up later.
+func ViewerLink(stream string, allow AllowFlag, wait bool, log *slog.Logger) (transport.Link, error) {
 	if path, ok := strings.CutPrefix(stream, "unix:"); ok {
 		if err := checkPath(path); err != nil {
 			return nil, Mark(err, ErrUsage)
@@ -69,7 +70,7 @@ func ViewerLink(stream string, allow AllowFlag, log *slog.Logger) (transport.Lin
 	if IsPipe(stream) {
 		return &pipe.Link{Path: stream, Log: log}, nil
 	}
-	return deviceLink(stream, tbdev.ViewerPause, log)
+	return deviceLink(stream, tbdev.ViewerPause, wait, log)
 }
 
 func checkPath(path string) error {
@@ -79,7 +80,7 @@ func checkPath(path string) error {
 	return nil
 }
 
-func deviceLink(stream string, pause time.Duration, log *slog.Logger) (transport.Link, error) {
+func deviceLink(stream string, pause time.Duration, wait bool, log *slog.Logger) (transport.Link, error) {
 	resolve := func() (string, error) { return stream, checkDevice(stream) }
 	if !strings.Contains(stream, "/") {
 		var err error
@@ -87,11 +88,11 @@ func deviceLink(stream string, pause time.Duration, log *slog.Logger) (transport
 			return nil, Mark(err, ErrStream)
 		}
 	}
-	// What is wrong from the start is a mistake, not something to wait for.
-	if _, err := resolve(); err != nil && !errors.Is(err, tbdev.ErrNotConnected) {
+	// What is wrong from the start is a mistake, unless the user knows better.
+	if _, err := resolve(); err != nil && !errors.Is(err, tbdev.ErrNotConnected) && !(wait && tbdev.MayChange(err)) {
 		return nil, Mark(err, ErrStream)
 	}
-	return &tbdev.Link{Resolve: resolve, Pause: pause, Log: log}, nil
+	return &tbdev.Link{Resolve: resolve, Pause: pause, Wait: wait, Log: log}, nil
 }
 
 // findDevice returns what finds the device of NAME or NAME@PEER.

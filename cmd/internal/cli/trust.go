@@ -36,6 +36,9 @@ func NeedsTrust(stream string) bool { return !strings.HasPrefix(stream, "unix:")
 // Config returns this user's part in a handshake over a stream. The Store is nil where
 // the stream needs none.
 func (t *TrustFlags) Config(stream string) (trust.Config, error) {
+	if t.allowUnpaired && isUnit() {
+		return trust.Config{}, Mark(errUnpairedUnit, ErrUsage)
+	}
 	if !NeedsTrust(stream) {
 		return trust.Config{}, nil
 	}

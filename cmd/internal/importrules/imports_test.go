@@ -65,6 +65,7 @@ var importRules = []importRule{
 	{"cmd/internal/pairsock", []string{"transport"}},
 	{"cmd/internal/cli", []string{"cmd/internal/meter", "cmd/internal/pairsock", "sink", "transport", "codec", "capture"}},
 	{"cmd/internal/doctor", []string{"cmd/internal/distro", "sink", "capture"}},
+	{"cmd/internal/report", []string{"transport", "capture"}},
 	{"cmd/internal/setup", []string{"cmd/internal/cli", "cmd/internal/doctor", "cmd/internal/distro", "sink/virtualcam/v4l2node", "transport/tbdev"}},
 	{"cmd/internal/bench", []string{"cmd/internal/meter", "capture"}},
 	{"cmd/internal/clitest", nil},
@@ -98,7 +99,7 @@ var importRules = []importRule{
 }
 
 // shared has what the programs share; the rest of cmd/internal is for tests.
-var shared = []string{"cmd/internal/cli", "cmd/internal/doctor", "cmd/internal/latencytest", "cmd/internal/meter", "cmd/internal/setup"}
+var shared = []string{"cmd/internal/cli", "cmd/internal/doctor", "cmd/internal/latencytest", "cmd/internal/meter", "cmd/internal/report", "cmd/internal/setup"}
 
 // TestImportsGoOneWay checks every import of every package. A package of cmd without
 // a rule fails, so that a new one gets one.

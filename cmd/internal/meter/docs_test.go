@@ -14,7 +14,7 @@ import (
 // a table, and no other ones but those of latency-test.
 func TestDocumentedKeys(t *testing.T) {
 	full := Summary{
-		Time: time.Now(), Mode: &Mode{}, Clock: &Clock{}, Recorder: &Recorder{}, Outcomes: Outcomes{},
+		Time: time.Now(), Mode: &Mode{}, Clock: &Clock{}, Recorder: &Recorder{Audio: &Audio{}}, Playback: []Playback{{}}, Outcomes: Outcomes{},
 		Report: Report{Figures: Figures{Latency: []Latency{{}}}, LastSecond: Figures{Latency: []Latency{}}},
 	}
 	var object any

@@ -84,12 +84,16 @@ func (m *Meter) Add(at *[capture.NumStages]time.Time, presented time.Time) {
 // recordEncoding separates encoding from waiting, before it and after. A sender of an
 // older version does not report when encoding began.
 func (m *Meter) recordEncoding(at *[capture.NumStages]time.Time) {
+	if at[capture.Encoded].IsZero() { // a block of audio
+		m.recordStage(Queue, at[capture.Dequeued], at[capture.Sent])
+		return
+	}
 	begun := at[capture.Taken]
 	if begun.IsZero() {
 		begun = at[capture.Dequeued]
 	}
 	m.recordStage(Encode, begun, at[capture.Encoded])
-	if !begun.IsZero() && !at[capture.Encoded].IsZero() {
+	if !begun.IsZero() {
 		m.recordStage(Queue, at[capture.Dequeued].Add(at[capture.Encoded].Sub(begun)), at[capture.Sent])
 	}
 }

@@ -22,6 +22,15 @@ const (
 	NoSignal  State = "no_signal" // frames are asked for and none come
 )
 
+// Kind is of what a summary is.
+type Kind string
+
+// Kinds.
+const (
+	Camera     Kind = "camera"
+	Microphone Kind = "microphone" // its frames are blocks of audio
+)
+
 // Mode is the mode of a camera.
 type Mode struct {
 	Format string  `json:"format"`
@@ -41,15 +50,22 @@ type Summary struct {
 	Program string    `json:"program"`
 	State   State     `json:"state"`
 	Reason  string    `json:"reason"`  // of a state without frames
-	Camera  string    `json:"camera"`  // that was used last, empty before
+	Kind    Kind      `json:"kind"`    // of what is counted
+	Camera  string    `json:"camera"`  // or microphone; that was used last, empty before
 	Mode    *Mode     `json:"mode"`    // of what flows, nil: nothing
 	Several bool      `json:"-"`       // the program serves several cameras
 	Counted string    `json:"counted"` // what happened to Report.Frames: sent, shown, received
+	// Codec is what the frames are sent as: copy, jpeg or raw; "" before the first. Its
+	// reason is given where the sender had the choice.
+	Codec       string `json:"codec"`
+	CodecReason string `json:"codec_reason"`
 	Report
 	// Clock is how far the sender's times can be off, nil where there are none.
 	Clock    *Clock    `json:"clock"`
 	Outcomes Outcomes  `json:"outcomes"`
 	Recorder *Recorder `json:"recorder,omitempty"` // of tbcam-view --record
+	// Playback is of --virtual-microphone and --listen.
+	Playback []Playback `json:"playback,omitempty"`
 }
 
 // Clock is the estimate of the clock of the sender's host.
@@ -67,13 +83,34 @@ func (s Summary) Line(w io.Writer) error {
 	if s.State != Streaming {
 		state = strings.ReplaceAll(string(s.State), "_", " ") + ", "
 	}
-	_, err := fmt.Fprintf(w, "%s: %s%d frames %s, %s\n", s.name(), state, s.Frames, s.Counted, s.describeNow())
+	_, err := fmt.Fprintf(w, "%s: %s%d %s %s, %s\n", s.name(), state, s.Frames, s.units(), s.Counted, s.describeNow())
 	return err
+}
+
+// units returns what is counted.
+func (s Summary) units() string {
+	if s.Kind == Microphone {
+		return "blocks"
+	}
+	return "frames"
+}
+
+// rate returns the unit of FPS.
+func (s Summary) rate() string {
+	if s.Kind == Microphone {
+		return "blocks/s"
+	}
+	return "fps"
 }
 
 // name returns what the summary is of.
 func (s Summary) name() string {
-	if !s.Several || s.Camera == "" {
+	switch {
+	case !s.Several:
+		return s.Program
+	case s.Kind == Microphone:
+		return s.Program + ", microphone"
+	case s.Camera == "":
 		return s.Program
 	}
 	return s.Program + ", " + s.Camera
@@ -83,7 +120,7 @@ func (s Summary) name() string {
 // the start.
 func (s Summary) describeNow() string {
 	now := s.LastSecond
-	text := fmt.Sprintf("%.1f fps, %.1f MB/s, %.0f %% CPU", now.FPS, now.MBps, now.CPU)
+	text := fmt.Sprintf("%.1f %s, %.1f MB/s, %.0f %% CPU", now.FPS, s.rate(), now.MBps, now.CPU)
 	for _, l := range now.Latency {
 		if l.Stage == StageNames[Total] {
 			text += fmt.Sprintf(", latency p50 %.1f ms, p95 %.1f, p99 %.1f, max %.1f", l.P50, l.P95, l.P99, l.Max)
@@ -92,25 +129,48 @@ func (s Summary) describeNow() string {
 			}
 		}
 	}
+	if s.Codec != "" {
+		text += ", " + s.describeCodec()
+	}
 	for _, f := range s.Outcomes {
 		if f.Count > 0 {
 			text += fmt.Sprintf(", %s %d", f.Name, f.Count)
 		}
 	}
+	for _, p := range s.Playback {
+		text += "; " + p.describe()
+	}
 	return text
+}
+
+// describeCodec returns what the frames are sent as, and why.
+func (s Summary) describeCodec() string {
+	if s.CodecReason == "" {
+		return s.Codec
+	}
+	return s.Codec + " (" + s.CodecReason + ")"
 }
 
 // Table writes the summary as a table.
 func (s Summary) Table(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "\n%s, %.1f s\n", s.name(), s.Seconds)
-	fmt.Fprintf(t, "frames %s\t%d\t\n", s.Counted, s.Frames)
+	fmt.Fprintf(t, "%s %s\t%d\t\n", s.units(), s.Counted, s.Frames)
 	for _, f := range s.Outcomes {
 		fmt.Fprintf(t, "%s\t%d\t\n", f.Name, f.Count)
 	}
-	fmt.Fprintf(t, "fps\t%.1f\t\nMB/s\t%.1f\t\nCPU %% of a core\t%.0f\t\n", s.FPS, s.MBps, s.CPU)
-	if err := t.Flush(); err != nil || len(s.Latency) == 0 {
+	fmt.Fprintf(t, "%s\t%.1f\t\nMB/s\t%.1f\t\nCPU %% of a core\t%.0f\t\n", s.rate(), s.FPS, s.MBps, s.CPU)
+	if err := t.Flush(); err != nil {
 		return err
+	}
+	if s.Codec != "" { // it has no figure: in a column of these it would push the others aside
+		fmt.Fprintf(w, "Codec: %s\n", s.describeCodec())
+	}
+	for _, p := range s.Playback {
+		fmt.Fprintln(w, p.describe())
+	}
+	if len(s.Latency) == 0 {
+		return nil
 	}
 	if s.Clock != nil {
 		fmt.Fprintf(w, "Uncertainty of the sender's clock: %.2f ms\n", s.Clock.Uncertainty)

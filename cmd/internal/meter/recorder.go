@@ -14,6 +14,14 @@ type Recorder struct {
 	Dropped      uint64  `json:"dropped"`
 	FreeBytes    uint64  `json:"free_bytes"`
 	Problem      string  `json:"problem"` // that keeps frames waiting
+	Audio        *Audio  `json:"audio,omitempty"`
+}
+
+// Audio is the part of --stats json about the audio of a recording.
+type Audio struct {
+	Silence    float64 `json:"silence_seconds"` // in the place of what did not come
+	Dropped    float64 `json:"dropped_seconds"` // that came twice, or too late
+	Correction float64 `json:"correction_ppm"`  // of the far clock's rate
 }
 
 // Outcomes counts what became of the frames that a recorder was given.

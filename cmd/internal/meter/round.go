@@ -23,7 +23,14 @@ func (s Summary) round() Summary {
 	if s.Recorder != nil {
 		recorder := *s.Recorder
 		recorder.Seconds = roundTo(recorder.Seconds, 3)
+		if a := recorder.Audio; a != nil {
+			recorder.Audio = &Audio{roundTo(a.Silence, 3), roundTo(a.Dropped, 3), roundTo(a.Correction, 1)}
+		}
 		s.Recorder = &recorder
+	}
+	s.Playback = slices.Clone(s.Playback)
+	for i, p := range s.Playback {
+		s.Playback[i] = p.round()
 	}
 	return s
 }
@@ -39,5 +46,5 @@ func (f *Figures) round() {
 // roundTo returns a number with so many digits behind the point.
 func roundTo(x float64, digits int) float64 {
 	unit := math.Pow10(digits)
-	return math.Round(x*unit) / unit
+	return math.Round(x*unit)/unit + 0 // no negative zero
 }

@@ -68,6 +68,9 @@ func (a *account) runtimeDir() string { return fmt.Sprintf("/run/user/%d", a.uid
 // hasSession reports whether the user's service manager runs.
 func (a *account) hasSession() bool { return exists(a.runtimeDir() + "/systemd/private") }
 
+// offline has systemctl change files alone, of a user whose manager does not run.
+const offline = "SYSTEMD_OFFLINE=1"
+
 // command returns a program that runs as the user, with an environment of the user's.
 func (a *account) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, name, args...)
@@ -75,6 +78,9 @@ func (a *account) command(ctx context.Context, name string, args ...string) *exe
 	c.Env = []string{"HOME=" + a.home, "USER=" + a.name, "LOGNAME=" + a.name, "PATH=/usr/local/bin:/usr/bin:/bin"}
 	if exists(a.runtimeDir()) {
 		c.Env = append(c.Env, "XDG_RUNTIME_DIR="+a.runtimeDir(), "DBUS_SESSION_BUS_ADDRESS=unix:path="+a.runtimeDir()+"/bus")
+	}
+	if !a.hasSession() {
+		c.Env = append(c.Env, offline)
 	}
 	for _, name := range []string{"TERM", "LANG", cli.RootVariable} {
 		if value, found := os.LookupEnv(name); found {
@@ -92,6 +98,8 @@ func (s *setup) runAsUser(ctx context.Context, name string, args ...string) erro
 	shown := "sudo -u " + s.user.name + " "
 	if s.user.hasSession() {
 		shown += "XDG_RUNTIME_DIR=" + s.user.runtimeDir() + " "
+	} else {
+		shown += offline + " "
 	}
 	return s.runStep(shown+name+" "+strings.Join(args, " "), func() error {
 		return runProgram(s.user.command(ctx, name, args...))

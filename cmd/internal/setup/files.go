@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/tbcam/tbcam/cmd/internal/cli"
@@ -20,10 +21,18 @@ func (s *setup) moduleFile() file {
 	return file{"/etc/modules-load.d/" + s.program + ".conf", moduleName + "\n"}
 }
 
-// deviceRule lets the user at the console and the group video open the devices.
+// deviceRule lets the user at the console and the group video open the devices, where no
+// package does.
 func (s *setup) deviceRule() file {
 	return file{"/etc/udev/rules.d/70-" + s.program + ".rules",
 		`SUBSYSTEM=="misc", KERNEL=="tbstream*", GROUP="video", MODE="0660", TAG+="uaccess"` + "\n"}
+}
+
+// installedRules are where packages and make install put that rule.
+var installedRules = []string{"/usr/lib/udev/rules.d/70-tbcam.rules", "/usr/local/lib/udev/rules.d/70-tbcam.rules"}
+
+func (s *setup) hasDeviceRule() bool {
+	return slices.ContainsFunc(installedRules, func(path string) bool { return exists(filepath.Join(s.config.Root, path)) })
 }
 
 // ownerRule gives the devices to the user who ran sudo, who may not be at the console.
@@ -53,7 +62,10 @@ func (s *setup) plugFiles() ([]file, error) {
 
 // makePermanent writes what makes the set-up come back.
 func (s *setup) makePermanent(context.Context) error {
-	files := []file{s.moduleFile(), s.deviceRule()}
+	files := []file{s.moduleFile()}
+	if !s.hasDeviceRule() {
+		files = append(files, s.deviceRule())
+	}
 	if s.user != nil {
 		files = append(files, s.ownerRule())
 	}

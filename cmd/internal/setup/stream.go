@@ -66,7 +66,7 @@ func (s *setup) grantDevice(context.Context) error {
 		}
 	}
 	if !s.user.canOpen(info) {
-		return fmt.Errorf("%s may not open %s, in spite of /etc/udev/rules.d/70-%s.rules", s.user.name, path, s.program)
+		return fmt.Errorf("%s may not open %s, in spite of the rules of udev", s.user.name, path)
 	}
 	s.out.ok("%s may open %s", s.user.name, path)
 	return nil

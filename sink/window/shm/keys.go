@@ -16,6 +16,7 @@ var Keys = []Key{
 	{"Space", "freeze"},
 	{"S", "snapshot"},
 	{"V", "start or stop recording"},
+	{"A", "mute or unmute the microphone"},
 	{"I", "statistics: line, graph, off"},
 	{"C", "camera controls"},
 	{"P", "confirm a new sender"},

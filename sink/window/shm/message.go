@@ -24,9 +24,21 @@ type Update struct {
 	Latency   []float32          `json:"latency,omitempty"`
 	Controls  *[]capture.Control `json:"controls,omitempty"` // of the camera, with their values
 	Recording *bool              `json:"recording,omitempty"`
+	// Microphone is the far microphone, nil for as long as there is none.
+	Microphone *Microphone `json:"microphone,omitempty"`
 	// Fullscreen has the window fill the screen.
 	Fullscreen bool `json:"fullscreen,omitempty"`
 }
+
+// Microphone is how the far microphone is heard.
+type Microphone struct {
+	Level float32 `json:"level"` // the loudest sample of a moment, in dBFS, MinLevel at least
+	Flows bool    `json:"flows,omitempty"`
+	Muted bool    `json:"muted,omitempty"`
+}
+
+// MinLevel is the lowest level that is distinguished, in dBFS.
+const MinLevel = -60
 
 // MaxLatency bounds how many figures an update holds.
 const MaxLatency = 600
@@ -43,13 +55,14 @@ func (u *Update) Merge(newer Update) {
 	u.Latency = u.Latency[max(0, len(u.Latency)-MaxLatency):]
 	u.Controls = cmp.Or(newer.Controls, u.Controls)
 	u.Recording = cmp.Or(newer.Recording, u.Recording)
+	u.Microphone = cmp.Or(newer.Microphone, u.Microphone)
 	u.Fullscreen = u.Fullscreen || newer.Fullscreen
 }
 
 // Quiet reports whether an update has no more than frames.
 func (u *Update) Quiet() bool {
 	return u.Format == nil && u.Title == nil && u.Message == nil && u.Notice == nil &&
-		u.Status == nil && u.Controls == nil && u.Recording == nil && !u.Fullscreen
+		u.Status == nil && u.Controls == nil && u.Recording == nil && u.Microphone == nil && !u.Fullscreen
 }
 
 // Report is a message of the window to tbcam-view.
@@ -57,7 +70,7 @@ type Report struct {
 	Action  Action `json:"action"`
 	ID      uint64 `json:"id,omitempty"`      // of the frame shown
 	At      int64  `json:"at,omitempty"`      // when it was, in nanoseconds of Monotonic
-	On      bool   `json:"on,omitempty"`      // of Statistics
+	On      bool   `json:"on,omitempty"`      // of Statistics and Meter
 	Control uint32 `json:"control,omitempty"` // which one is to be set
 	Value   int64  `json:"value,omitempty"`   // and what to
 }
@@ -72,6 +85,8 @@ const (
 	Snapshot   Action = "snapshot"   // of the frame that was shown last
 	Record     Action = "record"     // begin or end it
 	Statistics Action = "statistics" // On: they are looked at
+	Meter      Action = "meter"      // On: the level of the microphone is looked at
+	Mute       Action = "mute"       // mute the microphone, or unmute it
 	SetControl Action = "control"
 	Confirm    Action = "confirm" // confirm the sender that is being paired
 	Quit       Action = "quit"

@@ -15,7 +15,7 @@ func TestMerge(t *testing.T) {
 	}
 	newer := Update{
 		Format: &capture.Format{Width: 1}, Frame: true, Title: &text, Notice: &text, Status: &[]string{text},
-		Latency: []float32{1, 2}, Controls: &[]capture.Control{{ID: 1}}, Recording: &on,
+		Latency: []float32{1, 2}, Controls: &[]capture.Control{{ID: 1}}, Recording: &on, Microphone: &Microphone{Level: -6},
 	}
 	u.Merge(newer)
 	if n := len(u.Latency); n != MaxLatency || u.Latency[n-1] != 2 || u.Latency[0] != 0 {

@@ -14,23 +14,26 @@ import (
 	"github.com/tbcam/tbcam/fixtures/pwsession"
 )
 
-// browser shows the camera on a page.
+// browser shows the camera on a page, or listens to the microphone.
 type browser struct {
 	name    string
 	session *pwsession.Session
+	serve   func(*testing.T) *harness.Page
 	page    *harness.Page
 	cmd     *exec.Cmd
 	log     harness.Output
 	crashed bool // once, which is borne
 	last    pattern.Stamp
+	sound   harness.PageSound // that was heard last
 	first   harness.PageFrame // whose label and size are kept
 }
 
-// firefoxSettings allow the camera without asking, by PipeWire, and leave out what a
+// firefoxSettings allow camera and microphone without asking, the camera by PipeWire, and leave out what a
 // new profile shows and fetches.
 const firefoxSettings = `
 user_pref("media.webrtc.camera.allow-pipewire", true);
 user_pref("media.navigator.permission.disabled", true);
+user_pref("media.autoplay.default", 0);
 user_pref("browser.shell.checkDefaultBrowser", false);
 user_pref("browser.aboutwelcome.enabled", false);
 user_pref("datareporting.policy.dataSubmissionEnabled", false);
@@ -50,7 +53,7 @@ func (b *browser) command(t *testing.T) *exec.Cmd {
 	}
 	if b.name == "chromium" {
 		return b.session.Command(b.name, "--headless", "--no-sandbox", "--use-fake-ui-for-media-stream", "--disable-gpu",
-			"--enable-features=WebRtcPipeWireCamera", "--no-first-run", "--user-data-dir="+profile, b.page.URL)
+			"--autoplay-policy=no-user-gesture-required", "--enable-features=WebRtcPipeWireCamera", "--no-first-run", "--user-data-dir="+profile, b.page.URL)
 	}
 	if err := os.WriteFile(filepath.Join(profile, "user.js"), []byte(firefoxSettings), 0o600); err != nil {
 		t.Fatal(err)
@@ -58,10 +61,10 @@ func (b *browser) command(t *testing.T) *exec.Cmd {
 	return b.session.Command(b.name, "--headless", "--no-remote", "--profile", profile, b.page.URL)
 }
 
-// browse opens the page in a browser until the test ends.
-func browse(t *testing.T, s *pwsession.Session, name string) *browser {
+// browse opens a page in a browser until the test ends.
+func browse(t *testing.T, s *pwsession.Session, name string, serve func(*testing.T) *harness.Page) *browser {
 	t.Helper()
-	b := &browser{name: name, session: s}
+	b := &browser{name: name, session: s, serve: serve}
 	b.open(t)
 	t.Cleanup(func() {
 		b.end()
@@ -75,7 +78,7 @@ func browse(t *testing.T, s *pwsession.Session, name string) *browser {
 // open starts the browser with a page of its own.
 func (b *browser) open(t *testing.T) {
 	t.Helper()
-	b.page = harness.ServePage(t)
+	b.page = b.serve(t)
 	b.cmd = b.command(t)
 	b.cmd.Stdout, b.cmd.Stderr = &b.log, &b.log
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

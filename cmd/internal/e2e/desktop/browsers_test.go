@@ -61,7 +61,7 @@ func TestBrowsers(t *testing.T) {
 	s, c := startViewer(t)
 	sender := c.send(t, slow...)
 	for _, name := range []string{"chromium", "firefox-esr"} {
-		b := browse(t, s, name)
+		b := browse(t, s, name, harness.ServePage)
 		b.waitFrames(t, "the camera")
 		c.browsers = append(c.browsers, b)
 	}

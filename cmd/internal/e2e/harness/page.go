@@ -51,6 +51,38 @@ async function run() {
 run().catch(error => post('/error', String(error)));
 </script>`
 
+// soundText listens to the default microphone, and sends the loudest frequency that it hears. It
+// asks for the sound as it is: filters against echo and noise would take a tone for noise.
+const soundText = `<!DOCTYPE html><script>
+const post = (path, what) => fetch(path, {method: 'POST', body: JSON.stringify(what)});
+const pause = ms => new Promise(done => setTimeout(done, ms));
+async function run() {
+	const wanted = {echoCancellation: false, noiseSuppression: false, autoGainControl: false};
+	const stream = await navigator.mediaDevices.getUserMedia({audio: wanted});
+	const track = stream.getAudioTracks()[0];
+	track.onended = () => post('/error', 'ended');
+	const context = new AudioContext(), analyser = context.createAnalyser();
+	analyser.fftSize = 8192;
+	analyser.smoothingTimeConstant = 0;
+	context.createMediaStreamSource(stream).connect(analyser);
+	await context.resume();
+	const levels = new Float32Array(analyser.frequencyBinCount), bin = context.sampleRate / analyser.fftSize;
+	for (;; await pause(50)) {
+		analyser.getFloatFrequencyData(levels);
+		const loudest = levels.indexOf(Math.max(...levels));
+		await post('/sound', {label: track.label, hertz: loudest * bin, bin: bin, level: Math.max(levels[loudest], -200)});
+	}
+}
+run().catch(error => post('/error', String(error)));
+</script>`
+
+// PageSound is what a page heard in a moment.
+type PageSound struct {
+	Label      string  // of the microphone
+	Hertz, Bin float64 // of what was loudest, and how well that is known
+	Level      float64 // of it, in dB
+}
+
 // PageFrame is a frame that a page saw.
 type PageFrame struct {
 	Label         string // of the camera
@@ -68,28 +100,39 @@ func (f PageFrame) Stamp() (pattern.Stamp, error) {
 	})
 }
 
-// Page is a web page on which a browser shows the camera. It reports what it sees.
+// Page is a web page on which a browser shows the camera, or listens to the microphone. It
+// reports what it sees and hears.
 type Page struct {
 	URL    string
 	server *httptest.Server
 
 	mu     sync.Mutex
 	frames []PageFrame
-	failed string // why the page sees no camera, or no more
+	sounds []PageSound
+	failed string // why the page has no camera or microphone, or no more
 }
 
-// ServePage serves a page until the test ends.
-func ServePage(t *testing.T) *Page {
+// ServePage serves a page that shows the camera until the test ends.
+func ServePage(t *testing.T) *Page { t.Helper(); return servePage(t, pageText) }
+
+// ServeSoundPage serves a page that listens to the microphone until the test ends.
+func ServeSoundPage(t *testing.T) *Page { t.Helper(); return servePage(t, soundText) }
+
+func servePage(t *testing.T, text string) *Page {
 	t.Helper()
 	p := &Page{}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprint(w, pageText)
+		fmt.Fprint(w, text)
 	})
 	mux.HandleFunc("POST /frame", func(_ http.ResponseWriter, r *http.Request) {
 		var f PageFrame
 		p.note(r.Body, &f, func() { p.frames = append(p.frames, f) })
+	})
+	mux.HandleFunc("POST /sound", func(_ http.ResponseWriter, r *http.Request) {
+		var s PageSound
+		p.note(r.Body, &s, func() { p.sounds = append(p.sounds, s) })
 	})
 	mux.HandleFunc("POST /error", func(_ http.ResponseWriter, r *http.Request) {
 		var text string
@@ -117,4 +160,12 @@ func (p *Page) Take() (frames []PageFrame, failed string) {
 	defer p.mu.Unlock()
 	frames, p.frames = p.frames, nil
 	return frames, p.failed
+}
+
+// TakeSounds returns what was heard since the last call, and why no more is, if so.
+func (p *Page) TakeSounds() (sounds []PageSound, failed string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sounds, p.sounds = p.sounds, nil
+	return sounds, p.failed
 }

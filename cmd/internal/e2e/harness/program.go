@@ -18,12 +18,12 @@ import (
 var SmallPattern = []string{"--camera=pattern", "--size=320x240", "--fps=30"}
 
 // StartSender starts a tbcam-send that sends SmallPattern, with the stream flag and more.
-func StartSender(t *testing.T, flag string, more ...string) *Program {
+func StartSender(t testing.TB, flag string, more ...string) *Program {
 	return Start(t, nil, "tbcam-send", append(append(SmallPattern[:len(SmallPattern):len(SmallPattern)], flag), more...)...)
 }
 
 // StartViewer starts a tbcam-view with the stream flag and more.
-func StartViewer(t *testing.T, flag string, more ...string) *Program {
+func StartViewer(t testing.TB, flag string, more ...string) *Program {
 	return Start(t, nil, "tbcam-view", append([]string{flag}, more...)...)
 }
 
@@ -32,7 +32,7 @@ const Patience = 60 * time.Second
 
 // WaitUntil waits for a condition, and fails the test when it does not come true in
 // Patience.
-func WaitUntil(t *testing.T, what string, ok func() bool) {
+func WaitUntil(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(Patience); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -47,7 +47,7 @@ type Output struct{ logbuffer.Buffer }
 // Program is a running tbcam-send or tbcam-view.
 type Program struct {
 	*exec.Cmd
-	t        *testing.T
+	t        testing.TB
 	Out, Err Output
 	Exited   chan struct{}
 }
@@ -60,13 +60,13 @@ func Environ(settings ...string) []string {
 }
 
 // Start starts a program.
-func Start(t *testing.T, settings []string, name string, args ...string) *Program {
+func Start(t testing.TB, settings []string, name string, args ...string) *Program {
 	t.Helper()
 	return StartIn(t, "", settings, name, args...)
 }
 
 // StartIn starts a program in a directory, "" for the test's.
-func StartIn(t *testing.T, dir string, settings []string, name string, args ...string) *Program {
+func StartIn(t testing.TB, dir string, settings []string, name string, args ...string) *Program {
 	t.Helper()
 	p := Prepare(t, name, args...)
 	p.Dir, p.Env = dir, Environ(settings...)
@@ -75,7 +75,7 @@ func StartIn(t *testing.T, dir string, settings []string, name string, args ...s
 }
 
 // Prepare returns a program that Launch starts.
-func Prepare(t *testing.T, name string, args ...string) *Program {
+func Prepare(t testing.TB, name string, args ...string) *Program {
 	p := &Program{Cmd: exec.Command(filepath.Join(Bin, name), args...), t: t, Exited: make(chan struct{})}
 	p.Env = Environ()
 	p.Stdout, p.Stderr = &p.Out, &p.Err
@@ -137,7 +137,7 @@ func (p *Program) WaitExit() int {
 }
 
 // NewSocket returns the flag and the path of a stream that no other test uses.
-func NewSocket(t *testing.T) (flag, path string) {
+func NewSocket(t testing.TB) (flag, path string) {
 	path = filepath.Join(t.TempDir(), "s")
 	return "--stream=unix:" + path, path
 }

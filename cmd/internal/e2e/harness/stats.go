@@ -3,6 +3,7 @@ package harness
 import (
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,18 +25,29 @@ func CountFrames(v *Program) int {
 	return s.Frames
 }
 
-// ParseRecorder returns the last statistics that were printed, and the recorder's part
-// of them.
+// ParseRecorder returns the last statistics of a camera that were printed, and the recorder's
+// part of them.
 func ParseRecorder(printed string) (all meter.Summary, r meter.Recorder) {
-	end := strings.LastIndexByte(printed, '\n')
-	if end < 0 {
-		return all, r
-	}
-	line := printed[strings.LastIndexByte(printed[:end], '\n')+1 : end]
-	if json.Unmarshal([]byte(line), &all) == nil && all.Recorder != nil {
+	all = lastSummary(printed, meter.Camera)
+	if all.Recorder != nil {
 		r = *all.Recorder
 	}
 	return all, r
+}
+
+// ParseMicrophone returns the last statistics of a microphone that were printed.
+func ParseMicrophone(printed string) meter.Summary { return lastSummary(printed, meter.Microphone) }
+
+// lastSummary returns the last statistics of a kind that are whole.
+func lastSummary(printed string, kind meter.Kind) (none meter.Summary) {
+	lines := strings.Split(printed, "\n")
+	for _, line := range slices.Backward(lines[:len(lines)-1]) {
+		var s meter.Summary
+		if json.Unmarshal([]byte(line), &s) == nil && s.Kind == kind {
+			return s
+		}
+	}
+	return none
 }
 
 // StatLine is a line of --stats json.

@@ -74,8 +74,10 @@ func ourCommands(t *testing.T, pages ...string) (commands []string) {
 // run them.
 var elsewhere = []struct{ command, test string }{
 	{`setup`, "TestSetup"},
+	{`doctor --report`, "TestReport"},
 	{`doctor`, "TestCallsDoctor"},
 	{`--virtual-camera`, "TestCallsFindANode"},
+	{`--virtual-microphone`, "TestVirtualMicrophone"},
 	{`latency-test`, "TestLatencyTest"},
 	{` pair`, "TestPairAlone"},
 	{`--stream tbcam@`, "TestTwoHosts"},

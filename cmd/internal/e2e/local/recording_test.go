@@ -463,7 +463,7 @@ func TestRecordingWithoutPermission(t *testing.T) {
 // TestRecordingService runs the example of a systemd unit.
 func TestRecordingService(t *testing.T) {
 	t.Parallel()
-	unit, err := os.ReadFile("../../../../docs/tbcam-record.service")
+	unit, err := os.ReadFile("../../../../packaging/systemd/tbcam-record.service")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -111,7 +111,7 @@ func TestSetup(t *testing.T) {
 	if _, err := os.Stat(h.ran); err == nil {
 		t.Error("it started a service that nobody asked for")
 	}
-	h.wantText(h.run(0, "--service"), "sudo -u nobody systemctl --user enable tbcam-view.service")
+	h.wantText(h.run(0, "--service"), "sudo -u nobody SYSTEMD_OFFLINE=1 systemctl --user enable tbcam-view.service")
 	if got, _ := os.ReadFile(h.ran); string(got) != "nobody --user enable tbcam-view.service\n" {
 		t.Errorf("systemctl was run as %q", got)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -39,7 +40,23 @@ func runCommands(ctx context.Context, c Config, states mailbox) {
 	}
 }
 
-// runCommand runs a command with TBCAM_STATE and TBCAM_PEER set.
+// devicesOf lists the kinds of what is on.
+func devicesOf(uses []Use) string {
+	var kinds []string
+	for _, u := range uses {
+		kind := "camera"
+		if u.Microphone {
+			kind = "microphone"
+		}
+		if !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	slices.Sort(kinds)
+	return strings.Join(kinds, " ")
+}
+
+// runCommand runs a command with TBCAM_STATE, TBCAM_PEER and TBCAM_DEVICES set.
 func runCommand(command string, uses []Use, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
@@ -48,7 +65,7 @@ func runCommand(command string, uses []Use, timeout time.Duration) error {
 		state = "on"
 	}
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
-	cmd.Env = append(os.Environ(), "TBCAM_STATE="+state, "TBCAM_PEER="+peersOf(uses))
+	cmd.Env = append(os.Environ(), "TBCAM_STATE="+state, "TBCAM_PEER="+peersOf(uses), "TBCAM_DEVICES="+devicesOf(uses))
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

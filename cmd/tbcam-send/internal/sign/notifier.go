@@ -102,9 +102,9 @@ func (n *notifier) notify(uses []Use) (err error) {
 	var lines []string
 	for _, u := range uses {
 		// Names are texts of peers and makers, and the body may be markup.
-		lines = append(lines, html.EscapeString(fmt.Sprintf("%s: %s, since %s", u.Device, u.Peer, u.Since.Local().Format(time.Kitchen))))
+		lines = append(lines, html.EscapeString(fmt.Sprintf("%s%s: %s, since %s", u.kind(), u.Device, u.Peer, u.Since.Local().Format(time.Kitchen))))
 	}
-	return n.desktop.notify(peersOf(uses)+" sees or hears you", strings.Join(lines, "\n"))
+	return n.desktop.notify(headline(uses), strings.Join(lines, "\n"))
 }
 
 // signals returns the signals of the desktop, nil while there is none.

@@ -13,8 +13,10 @@ import (
 // Use is a camera or a microphone that is on.
 type Use struct {
 	Device string // its name
-	Peer   string // whom it is on for: the name by which it is paired
-	Since  time.Time
+	// Microphone: the peer listens; else it watches.
+	Microphone bool
+	Peer       string // whom it is on for: the name by which it is paired
+	Since      time.Time
 }
 
 // Config is what a Sign needs.
@@ -89,9 +91,17 @@ func (m mailbox) put(uses []Use) {
 func describe(uses []Use) string {
 	var parts []string
 	for _, u := range uses {
-		parts = append(parts, u.Device+" is on for "+u.Peer+" since "+u.Since.Local().Format(time.TimeOnly))
+		parts = append(parts, u.kind()+u.Device+" is on for "+u.Peer+" since "+u.Since.Local().Format(time.TimeOnly))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// kind returns what is in front of a microphone's name, which says less than a camera's.
+func (u Use) kind() string {
+	if u.Microphone {
+		return "microphone "
+	}
+	return ""
 }
 
 // peersOf lists each peer once.
@@ -103,4 +113,17 @@ func peersOf(uses []Use) string {
 		}
 	}
 	return strings.Join(peers, ", ")
+}
+
+// headline returns who sees and who hears the user.
+func headline(uses []Use) string {
+	watches, listens := func(u Use) bool { return !u.Microphone }, func(u Use) bool { return u.Microphone }
+	does := "sees you"
+	switch {
+	case slices.ContainsFunc(uses, watches) && slices.ContainsFunc(uses, listens):
+		does = "sees and hears you"
+	case slices.ContainsFunc(uses, listens):
+		does = "hears you"
+	}
+	return peersOf(uses) + " " + does
 }

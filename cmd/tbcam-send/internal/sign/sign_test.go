@@ -143,7 +143,7 @@ func TestNotification(t *testing.T) {
 	defer s.Close()
 	s.Show(camera)
 	waitUntil(t, "the notification", func() bool {
-		return strings.HasPrefix(d.text(), "anna@desktop sees or hears you|C920: anna@desktop, since ")
+		return strings.HasPrefix(d.text(), "anna@desktop sees you|C920: anna@desktop, since ")
 	})
 	if !strings.HasSuffix(d.text(), "|2") {
 		t.Errorf("shown is %q, without its urgency", d.text())

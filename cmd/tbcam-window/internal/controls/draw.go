@@ -30,6 +30,8 @@ type layout struct {
 	rows    image.Rectangle   // what is seen of them
 	row     []image.Rectangle // of each control
 	widget  []image.Rectangle // that can be pressed or dragged, in each row
+	mute    image.Rectangle   // the switch of the microphone
+	top     int               // of the header, below the microphone
 	one     image.Rectangle   // the button for the default of one control
 	all     image.Rectangle   // and that for all
 	scroll  int               // pixels of rows that are above those seen
@@ -44,7 +46,7 @@ func (l *List) Draw(s *paint.Style, width, height int) *image.RGBA {
 	l.layOut(s, width, height)
 	if len(l.all) == 0 {
 		for i, line := range s.Body.Wrap("The camera is off.", width-2*s.Px(margin)) {
-			s.Body.Write(m, line, s.Px(margin), s.Px(header)+i*s.Body.Line, paint.Muted)
+			s.Body.Write(m, line, s.Px(margin), l.layout.rows.Min.Y+i*s.Body.Line, paint.Muted)
 		}
 	}
 	rows := m.SubImage(l.layout.rows).(*image.RGBA)
@@ -53,7 +55,10 @@ func (l *List) Draw(s *paint.Style, width, height int) *image.RGBA {
 			l.drawRow(rows, s, i)
 		}
 	}
-	s.Body.Write(m, "Camera controls", s.Px(margin), (s.Px(header)-s.Body.Line)/2, paint.Bright)
+	s.Body.Write(m, "Camera controls", s.Px(margin), l.layout.top+(s.Px(header)-s.Body.Line)/2, paint.Bright)
+	if l.Meter != nil {
+		l.drawMicrophone(m, s)
+	}
 	if len(l.all) > 0 {
 		l.drawScroll(m, s)
 		l.drawFooter(m, s)
@@ -64,7 +69,9 @@ func (l *List) Draw(s *paint.Style, width, height int) *image.RGBA {
 // layOut computes the layout.
 func (l *List) layOut(s *paint.Style, width, height int) {
 	p := &l.layout
-	p.rows = image.Rect(0, min(s.Px(header), height), width, max(s.Px(header), height-s.Px(footer)))
+	p.top = l.layOutMicrophone(s, width)
+	above := p.top + s.Px(header)
+	p.rows = image.Rect(0, min(above, height), width, max(above, height-s.Px(footer)))
 	total := 0
 	for i := range l.all {
 		total += rowHeight(s, &l.all[i])
@@ -88,6 +95,28 @@ func (l *List) layOut(s *paint.Style, width, height int) {
 	top, middle := height-s.Px(footer)+s.Px(8), width/2
 	p.one = image.Rect(s.Px(margin), top, middle-s.Px(4), height-s.Px(10))
 	p.all = image.Rect(middle+s.Px(4), top, width-s.Px(margin), height-s.Px(10))
+}
+
+// layOutMicrophone places the microphone's row at the top, and returns its height.
+func (l *List) layOutMicrophone(s *paint.Style, width int) int {
+	if l.Meter == nil {
+		return 0
+	}
+	right, top := width-s.Px(margin), s.Px(4)
+	l.layout.mute = image.Rect(right-s.Px(32), top+s.Px(4), right, top+s.Px(lowRow-4))
+	return top + s.Px(lowRow)
+}
+
+// drawMicrophone draws the microphone's row: its name, its level, and a switch that is off
+// while it is muted.
+func (l *List) drawMicrophone(m *image.RGBA, s *paint.Style) {
+	p := l.layout.mute
+	const name = "Microphone"
+	y := (p.Min.Y + p.Max.Y - s.Body.Line) / 2
+	s.Body.Write(m, name, s.Px(margin), y, paint.Bright)
+	left := s.Px(margin) + s.Body.Width(name) + s.Px(margin)
+	s.DrawMeter(m, image.Rect(left, p.Min.Y, p.Min.X-s.Px(margin), p.Max.Y), *l.Meter)
+	drawSwitch(m, s, p, !l.Meter.Muted, ink{paint.Text, paint.Muted, paint.Muted})
 }
 
 func rowHeight(s *paint.Style, c *capture.Control) int {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/cmd/tbcam-window/internal/paint"
 )
 
 // Change is a value that a control is to get.
@@ -29,6 +30,7 @@ const many = 10
 // List is the controls of a camera, of which one is chosen. It is for one
 // goroutine. The zero value is an empty list.
 type List struct {
+	Meter  *paint.Meter // of the microphone, nil for none
 	all    []capture.Control
 	held   map[uint32]held
 	chosen int

@@ -11,6 +11,10 @@ import (
 // Wheel scrolls by a number of pixels, down if it is positive.
 func (l *List) Wheel(pixels int) { l.layout.scroll += pixels }
 
+// IsMute reports whether a point of the panel, as it was drawn last, is the switch of the
+// microphone.
+func (l *List) IsMute(at image.Point) bool { return l.Meter != nil && at.In(l.layout.mute) }
+
 // Press acts on a press of the mouse at a point of the panel as it was drawn last.
 func (l *List) Press(s *paint.Style, at image.Point) []Change {
 	switch p := &l.layout; {

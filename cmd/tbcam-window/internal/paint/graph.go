@@ -18,13 +18,14 @@ func (s *Style) Statistics(latency []float32, lines []string, width int) *image.
 	room := max(1, width-2*pad)
 	tables := s.splitTables(lines, room)
 	all, highest, high := -gap, 0, 0
+	widest := min(s.Px(300), room)
 	for _, t := range tables {
 		all += t.width + gap
+		widest = max(widest, t.width)
 		highest = max(highest, len(t.lines)*s.Small.Line)
 		high += len(t.lines)*s.Small.Line + s.Px(8)
 	}
 	beside := all <= room
-	widest := min(s.Px(300), room)
 	if beside {
 		widest, high = max(widest, all), highest
 	}

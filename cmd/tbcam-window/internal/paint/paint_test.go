@@ -85,6 +85,7 @@ func TestSizes(t *testing.T) {
 				"message":    s.Message("No signal\n"+long+"\nsince", width),
 				"statistics": s.Statistics(make([]float32, 600), []string{long, "short"}, width),
 				"pill":       s.Pill(long, width, Live),
+				"joined":     Join(s.Pill(long, width, Live), s.Pill(long, width, Live), 8, width),
 			} {
 				if least := s.Px(60); m.Rect.Dx() > max(width, least) {
 					t.Errorf("%s is %v in %d", name, m.Rect, width)
@@ -94,6 +95,27 @@ func TestSizes(t *testing.T) {
 		for columns := 1; columns <= 4; columns++ {
 			if m := s.Help(rows, columns, 400); !opaque(m, Accent) || !opaque(m, Text) {
 				t.Errorf("%d columns: there is no text", columns)
+			}
+		}
+	}
+}
+
+// TestStatisticsFit: the box is as wide as its widest table, below each other as beside:
+// nothing is cut off at its edge, where its room has place for it.
+func TestStatisticsFit(t *testing.T) {
+	s := NewStyle(1)
+	lines := []string{
+		"last second: p50 5.2, p95 20.5, p99 22.8, max 22.8 ms (±0.11)", "  frames shown  483", "superseded before sending  1",
+		"Codec: raw (line has room for raw frames)", "latency, ms  p50  p95  p99  max", "total  3.24  10.57  18.94  32.00",
+	}
+	for _, width := range []int{320, 480, 624, 1280} {
+		m := s.Statistics(make([]float32, 100), lines, width)
+		edge := m.SubImage(image.Rect(m.Rect.Max.X-s.Px(6), s.Px(12), m.Rect.Max.X, m.Rect.Max.Y-s.Px(12))).(*image.RGBA)
+		for y := edge.Rect.Min.Y; y < edge.Rect.Max.Y; y++ {
+			for x := edge.Rect.Min.X; x < edge.Rect.Max.X; x++ {
+				if c := edge.RGBAAt(x, y); c != Back {
+					t.Fatalf("in %d: something is drawn at the right edge, at %d,%d of %v: %v", width, x, y, m.Rect, c)
+				}
 			}
 		}
 	}
@@ -151,4 +173,38 @@ func luminance(c color.RGBA) float64 {
 		return float64(v) / 255 / 12.92
 	}
 	return 0.2126*linear(c.R) + 0.7152*linear(c.G) + 0.0722*linear(c.B)
+}
+
+// TestMeter: the bar is as long as the sound is loud, in a colour that warns or rests, and
+// the box of a narrow window is narrower.
+func TestMeter(t *testing.T) {
+	s := NewStyle(1)
+	place := image.Rect(0, 0, 120, 20)
+	for _, c := range []struct {
+		meter  Meter
+		length int
+		colour color.RGBA
+	}{
+		{Meter{Level: -60, Flows: true}, 0, Accent}, {Meter{Level: -30, Flows: true}, 60, Accent},
+		{Meter{Level: 0, Flows: true}, 120, Live}, {Meter{Level: -30, Flows: true, Muted: true}, 60, Faint},
+		{Meter{Level: -30}, 0, Accent}, {Meter{Level: 12, Flows: true}, 120, Live},
+	} {
+		m := image.NewRGBA(place)
+		s.DrawMeter(m, place, c.meter)
+		length := 0
+		for x := range place.Dx() {
+			if m.RGBAAt(x, 10) == c.colour {
+				length = x + 1
+			}
+		}
+		if c.colour == Faint { // the marks are so, too
+			length = min(length, c.length)
+		}
+		if length != c.length {
+			t.Errorf("%+v: %d pixels, want %d", c.meter, length, c.length)
+		}
+	}
+	if wide, narrow := s.Microphone(Meter{}, 1000).Rect.Dx(), s.Microphone(Meter{}, 284).Rect.Dx(); narrow > 284 || wide <= narrow {
+		t.Errorf("it is %d wide, and %d in a narrow window", wide, narrow)
+	}
 }

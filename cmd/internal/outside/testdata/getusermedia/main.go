@@ -37,6 +37,7 @@ func publish(socket string) error {
 	if err != nil {
 		return err
 	}
+	far.SetRaw(true) // pion gets decoded frames
 	err = fanout.Add(virtualcam.New(virtualcam.Options{
 		Driver: tbcam.NewCamera("tbcam"), Want: capture.Format{Width: 640, Height: 480},
 		OnDemand: true, Need: func(yes bool) {
