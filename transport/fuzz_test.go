@@ -50,6 +50,7 @@ func addSeeds(f *testing.F) {
 	f.Add(line(mode, wire.Frame, 3, append(head.Append(nil), make([]byte, 100)...)))
 	f.Add(line(line(mode, wire.Frame, 1, append(head.Append(nil), make([]byte, 50)...)), wire.Frame, 2, make([]byte, 50)))
 	f.Add(line(line(nil, wire.Ping, 0, wire.AppendPing(nil, 1)), wire.Credit, 0, wire.AppendCredit(nil, 5)))
+	f.Add(line(nil, wire.Ping, 0, wire.AppendProbe(nil, 1, wire.MaxPadding)))
 	f.Add(line(line(nil, wire.Pong, 0, wire.AppendPong(nil, wire.Clock{}, wire.Count{Stream: 1, Frames: 1}, wire.Count{Stream: 2})), wire.Bye, 0, []byte("bye")))
 	first := line(nil, wire.Frame, 1, append(head.Append(nil), make([]byte, 50)...))
 	f.Add(bytes.Join([][]byte{mode, inStream2(bytes.Clone(mode)), first, inStream2(bytes.Clone(first)), line(nil, wire.Frame, 2, make([]byte, 50))}, nil))
