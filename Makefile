@@ -128,7 +128,7 @@ vm: ## run CMD='...' in the virtual machine
 	@fixtures/vm/vm run -- sh -c '$(CMD)'
 
 .PHONY: bench
-bench: bench-loops bench-programs ## all benchmarks, with their yardsticks
+bench: bench-loops bench-programs bench-microphone ## all benchmarks, with their yardsticks
 
 .PHONY: bench-loops
 bench-loops: deps ## benchmarks of single calls, with their yardsticks
@@ -137,6 +137,10 @@ bench-loops: deps ## benchmarks of single calls, with their yardsticks
 .PHONY: bench-programs
 bench-programs: build deps ## whole programs at a camera's pace, beside GStreamer's, FFmpeg's and mpv's (15 min)
 	@go build -o bin/ ./cmd/internal/bench && bin/bench
+
+.PHONY: bench-microphone
+bench-microphone: build deps ## from the far microphone to an application, beside a loopback of PipeWire (1 min)
+	@TBCAM_BIN=$(CURDIR)/bin go test -run '^$$' -bench Microphone ./cmd/internal/e2e/desktop
 
 .PHONY: bench-docs
 bench-docs: build deps ## bench-programs, which renews docs/performance.md and its graphs

@@ -66,6 +66,12 @@ func (c *camera) updateRaw() {
 	}
 }
 
+// awaitsJPEGs reports whether the frames that come are raw by the sender's choice, and were
+// encoded before it read all that was asked so far.
+func (c *camera) awaitsJPEGs() bool {
+	return c.mode != nil && c.mode.Reason != "" && !c.mode.Format.Pixel.Compressed() && !c.isSettled()
+}
+
 // isSettled reports whether the mode answers all that was asked so far.
 func (c *camera) isSettled() bool { return c.mode != nil && c.mode.Request == c.request }
 
@@ -124,9 +130,11 @@ func (c *camera) Mode(mode transport.Mode) {
 	c.mode = &mode
 	if c.isSettled() {
 		c.settleChange()
-		c.viewers(func(s *Subscription) { s.joining = false })
 	}
-	c.viewers(func(s *Subscription) { s.postMode() })
+	c.viewers(func(s *Subscription) {
+		s.joining = s.joining && c.awaitsJPEGs()
+		s.postMode()
+	})
 }
 
 // Frame implements transport.Consumer.
