@@ -107,6 +107,8 @@ func TestPairingInTerminals(t *testing.T) {
 	h.senderScreen.Answer(t, number)
 	h.senderScreen.Await(t, `(set the camera's controls)`)
 	h.senderScreen.Answer(t, "y")
+	h.senderScreen.Await(t, `(hear a microphone)`)
+	h.senderScreen.Answer(t, "n")
 	h.viewerScreen.Await(t, `(Did tbcam-send accept it)`)
 	h.viewerScreen.Answer(t, "y")
 	if code := viewer.WaitExit(); code != 0 {
@@ -428,6 +430,8 @@ func TestFirstMinute(t *testing.T) {
 	h.senderScreen.Await(t, `(Type the six digits)`)
 	h.senderScreen.Answer(t, h.viewerScreen.Await(t, `on the camera's host: (\d{3} \d{3})`))
 	h.senderScreen.Await(t, `(set the camera's controls)`)
+	h.senderScreen.Answer(t, "n")
+	h.senderScreen.Await(t, `(hear a microphone)`)
 	h.senderScreen.Answer(t, "n")
 	h.viewerScreen.Await(t, `(Did tbcam-send accept it)`)
 	h.viewerScreen.Answer(t, "y")
