@@ -44,8 +44,8 @@ test: deps ## run every rung that needs no second host, and print how long each 
 .PHONY: test-lint
 test-lint: ## formatting, vet, static checks, scripts
 	@test -z "$$(gofmt -l . | tee /dev/stderr)"
-	@go vet ./... && go vet -tags vm,cable,power,base ./...
-	@go tool staticcheck ./... && go tool staticcheck -tags vm,cable,power,base ./...
+	@go vet ./... && go vet -tags vm,cable,power,base,services ./...
+	@go tool staticcheck ./... && go tool staticcheck -tags vm,cable,power,base,services ./...
 	@go mod tidy -diff
 	@shellcheck -S warning .ci/run $$(grep -rlE '^#!.*(bash|/sh)' fixtures packaging)
 
@@ -120,6 +120,11 @@ test-packages: build ## packages in a clean tree of Debian 12: install, use, upg
 .PHONY: soak-cable
 soak-cable: ## test-cable with each fault 1000 times: hours
 	@CABLE_ROUNDS=$${CABLE_ROUNDS:-1000} CABLE_TIMEOUT=$${CABLE_TIMEOUT:-30000} $(MAKE) --no-print-directory test-cable
+
+.PHONY: soak-services
+soak-services: build deps ## services of a user over the kernel's own driver, through a replug and suspend (minutes)
+	@fixtures/install-packages fixtures/vm/packages
+	@fixtures/tbhost/selftest/run && TBCAM_SERVICES=1 TBCAM_BIN=$(CURDIR)/bin fixtures/vm/cabletest
 
 .PHONY: vm
 vm: ## run CMD='...' in the virtual machine

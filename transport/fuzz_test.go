@@ -50,6 +50,7 @@ func addSeeds(f *testing.F) {
 	f.Add(line(mode, wire.Frame, 3, append(head.Append(nil), make([]byte, 100)...)))
 	f.Add(line(line(mode, wire.Frame, 1, append(head.Append(nil), make([]byte, 50)...)), wire.Frame, 2, make([]byte, 50)))
 	f.Add(line(line(nil, wire.Ping, 0, wire.AppendPing(nil, 1)), wire.Credit, 0, wire.AppendCredit(nil, 5)))
+	f.Add(line(nil, wire.Ping, 0, wire.AppendProbe(nil, 1, wire.MaxPadding)))
 	f.Add(line(line(nil, wire.Pong, 0, wire.AppendPong(nil, wire.Clock{}, wire.Count{Stream: 1, Frames: 1}, wire.Count{Stream: 2})), wire.Bye, 0, []byte("bye")))
 	first := line(nil, wire.Frame, 1, append(head.Append(nil), make([]byte, 50)...))
 	f.Add(bytes.Join([][]byte{mode, inStream2(bytes.Clone(mode)), first, inStream2(bytes.Clone(first)), line(nil, wire.Frame, 2, make([]byte, 50))}, nil))
@@ -120,7 +121,7 @@ func FuzzSenderHandle(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := &Sender{Link: device{}, Catalogue: &Single{taken: true}, pace: newPace(), Log: slog.New(slog.DiscardHandler)}
 		welcome := wire.Append(nil, wire.Header{Type: wire.Welcome, Session: 7}, encodeMessage(ownPeer("", "", FeatureControls)))
-		ss := newSenderSession(t.Context(), s, nowhere{bytes.NewReader(bytes.Join(append([][]byte{welcome}, script(b)...), nil))})
+		ss := newSenderSession(t.Context(), s, nowhere{bytes.NewReader(bytes.Join(append([][]byte{welcome}, script(b)...), nil))}, offer{})
 		ss.id.Store(7)
 		if err := ss.readRecords(t.Context()); err == nil {
 			t.Error("it ended without an error")

@@ -194,6 +194,9 @@ func TestHostileViewerFloods(t *testing.T) {
 	settings := make([]map[string]any, 32)
 	for name, write := range map[string]func(p *hostile.Peer, n uint32) error{
 		"pings": func(p *hostile.Peer, n uint32) error { return p.WriteVideo(wire.Ping, wire.AppendPing(nil, p.Now())) },
+		"probes": func(p *hostile.Peer, n uint32) error {
+			return p.Write(wire.Header{Type: wire.Ping}, wire.AppendProbe(nil, p.Now(), wire.MaxPadding))
+		},
 		"lists": func(p *hostile.Peer, n uint32) error { return p.WriteVideo(wire.List, nil) },
 		"requests": func(p *hostile.Peer, n uint32) error {
 			return p.WriteMessage([...]wire.Type{wire.Start, wire.Stop}[n/7%2], hostile.Stream, map[string]any{"number": n})
