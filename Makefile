@@ -44,8 +44,8 @@ test: deps ## run every rung that needs no second host, and print how long each 
 .PHONY: test-lint
 test-lint: ## formatting, vet, static checks, scripts
 	@test -z "$$(gofmt -l . | tee /dev/stderr)"
-	@go vet ./... && go vet -tags vm,cable,power,base ./...
-	@go tool staticcheck ./... && go tool staticcheck -tags vm,cable,power,base ./...
+	@go vet ./... && go vet -tags vm,cable,power,base,services ./...
+	@go tool staticcheck ./... && go tool staticcheck -tags vm,cable,power,base,services ./...
 	@go mod tidy -diff
 	@shellcheck -S warning .ci/run $$(grep -rlE '^#!.*(bash|/sh)' fixtures packaging)
 
@@ -121,6 +121,11 @@ test-packages: build ## packages in a clean tree of Debian 12: install, use, upg
 soak-cable: ## test-cable with each fault 1000 times: hours
 	@CABLE_ROUNDS=$${CABLE_ROUNDS:-1000} CABLE_TIMEOUT=$${CABLE_TIMEOUT:-30000} $(MAKE) --no-print-directory test-cable
 
+.PHONY: soak-services
+soak-services: build deps ## services of a user over the kernel's own driver, through a replug and suspend (minutes)
+	@fixtures/install-packages fixtures/vm/packages
+	@fixtures/tbhost/selftest/run && TBCAM_SERVICES=1 TBCAM_BIN=$(CURDIR)/bin fixtures/vm/cabletest
+
 .PHONY: vm
 vm: ## run CMD='...' in the virtual machine
 	@fixtures/install-packages fixtures/vm/packages
@@ -128,7 +133,7 @@ vm: ## run CMD='...' in the virtual machine
 	@fixtures/vm/vm run -- sh -c '$(CMD)'
 
 .PHONY: bench
-bench: bench-loops bench-programs ## all benchmarks, with their yardsticks
+bench: bench-loops bench-programs bench-microphone ## all benchmarks, with their yardsticks
 
 .PHONY: bench-loops
 bench-loops: deps ## benchmarks of single calls, with their yardsticks
@@ -137,6 +142,10 @@ bench-loops: deps ## benchmarks of single calls, with their yardsticks
 .PHONY: bench-programs
 bench-programs: build deps ## whole programs at a camera's pace, beside GStreamer's, FFmpeg's and mpv's (15 min)
 	@go build -o bin/ ./cmd/internal/bench && bin/bench
+
+.PHONY: bench-microphone
+bench-microphone: build deps ## from the far microphone to an application, beside a loopback of PipeWire (1 min)
+	@TBCAM_BIN=$(CURDIR)/bin go test -run '^$$' -bench Microphone ./cmd/internal/e2e/desktop
 
 .PHONY: bench-docs
 bench-docs: build deps ## bench-programs, which renews docs/performance.md and its graphs

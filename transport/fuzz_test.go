@@ -121,7 +121,7 @@ func FuzzSenderHandle(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := &Sender{Link: device{}, Catalogue: &Single{taken: true}, pace: newPace(), Log: slog.New(slog.DiscardHandler)}
 		welcome := wire.Append(nil, wire.Header{Type: wire.Welcome, Session: 7}, encodeMessage(ownPeer("", "", FeatureControls)))
-		ss := newSenderSession(t.Context(), s, nowhere{bytes.NewReader(bytes.Join(append([][]byte{welcome}, script(b)...), nil))})
+		ss := newSenderSession(t.Context(), s, nowhere{bytes.NewReader(bytes.Join(append([][]byte{welcome}, script(b)...), nil))}, offer{})
 		ss.id.Store(7)
 		if err := ss.readRecords(t.Context()); err == nil {
 			t.Error("it ended without an error")

@@ -107,7 +107,7 @@ func (r *Receiver) Run(ctx context.Context) error {
 	if r.Pool == nil {
 		r.Pool = &capture.Pool{Limit: 4 * MaxFrame}
 	}
-	return serveSessions(ctx, r.Link, r.Log, r.serveSession)
+	return serveSessions(ctx, r.Link, r.Log, func() {}, r.serveSession)
 }
 
 // serveSession runs one session and returns why it ended.

@@ -43,7 +43,7 @@ type Sender struct {
 	Skew func() time.Duration
 	// Trust, if set, returns what proves this end to a viewer and the viewer to it, for
 	// each session over a link that does not keep strangers away: a viewer that is not
-	// paired gets nothing.
+	// paired gets nothing. It is called from other goroutines, while the link opens.
 	Trust func() trust.SenderConfig
 	// Trusted, if set, is called when a viewer was proven, before anything that it asks
 	// for is considered, and when its rights change. It must not wait.
@@ -64,6 +64,7 @@ type Sender struct {
 	pace      *pace                                        // of applySettings, of all streams
 	announced bool                                         // it was logged that no viewer answers
 	served    atomic.Pointer[Peer]                         // nil: no viewer
+	offers    chan offer                                   // one for the next session; nil: none is prepared
 }
 
 // Served returns the viewer of the present session, nil if there is none.
@@ -73,15 +74,68 @@ func (s *Sender) Served() *Peer { return s.served.Load() }
 // error is the producer's, unless that is io.EOF, or one that waiting cannot fix.
 func (s *Sender) Run(ctx context.Context) error {
 	s.Log, s.pace = orDiscard(s.Log), newPace()
-	return serveSessions(ctx, s.Link, s.Log, s.serveSession)
+	defer s.dropOffer()
+	return serveSessions(ctx, s.Link, s.Log, s.prepareOffer, s.serveSession)
+}
+
+// offer is the greeting of a session, with the first flight of a proof where one is needed.
+type offer struct {
+	hello     Peer
+	handshake *trust.Handshake // nil: none is needed
+	store     *trust.Store     // of handshake
+	err       error
+}
+
+// prepareOffer begins to prepare the next session's offer, unless that was done: keys are made
+// while the link opens.
+func (s *Sender) prepareOffer() {
+	if s.offers == nil {
+		offers := make(chan offer, 1)
+		s.offers = offers
+		go func() { offers <- s.newOffer() }()
+	}
+}
+
+// takeOffer returns the offer that was prepared.
+func (s *Sender) takeOffer() offer {
+	o := <-s.offers
+	s.offers = nil
+	return o
+}
+
+// dropOffer drops an offer that no session has taken.
+func (s *Sender) dropOffer() {
+	if s.offers != nil {
+		if o := s.takeOffer(); o.handshake != nil {
+			o.handshake.Close()
+		}
+	}
+}
+
+// newOffer describes this end to a viewer, and begins to prove it.
+func (s *Sender) newOffer() (o offer) {
+	proves := s.Trust != nil && s.Link.Properties().Strangers
+	g := guard{wantsUnsealed: proves && s.UnsealedFrames}
+	o.hello = ownPeer(s.programName(), s.Version, g.features(FeatureControls, FeatureAudio, FeatureProbe)...)
+	if o.hello.Host = cmp.Or(s.Host, o.hello.Host); !proves {
+		return o
+	}
+	o.hello.Host = ""
+	config := s.Trust()
+	config.Params = encodeMessage(o.hello)
+	if o.handshake, o.err = trust.NewSender(config); o.err == nil {
+		o.store, o.hello.Auth = config.Store, o.handshake.Flight()
+	}
+	return o
 }
 
 // serveSession runs one session and returns why it ended.
 func (s *Sender) serveSession(ctx context.Context, conn Conn) error {
-	ss := newSenderSession(ctx, s, conn)
-	if err := ss.offerProof(); err != nil {
-		return &endedError{errors.Join(err, conn.Close())}
+	o := s.takeOffer()
+	if o.err != nil {
+		return &endedError{errors.Join(o.err, conn.Close())}
 	}
+	ss := newSenderSession(ctx, s, conn, o)
 	err := ss.runParts(ss.sendHellos, ss.readRecords, ss.writeRecords, ss.listCameras,
 		func(session context.Context) error {
 			return ss.leaveWhenDone(ctx, session, ss.welcome, s.programName()+" was closed")
@@ -115,14 +169,6 @@ func (s *Sender) logDisconnect(ss *senderSession, err error) {
 
 func (s *Sender) programName() string { return cmp.Or(s.Program, "sender") }
 
-// describeSelf describes this end to the viewer.
-func (ss *senderSession) describeSelf() Peer {
-	s := ss.sender
-	p := ownPeer(s.programName(), s.Version, ss.guard.features(FeatureControls, FeatureAudio, FeatureProbe)...)
-	p.Host = cmp.Or(s.Host, p.Host)
-	return p
-}
-
 // clockSkew returns what is added to times, in nanoseconds.
 func (s *Sender) clockSkew() int64 {
 	if s.Skew == nil {
@@ -149,21 +195,23 @@ type senderSession struct {
 	lists   chan struct{}              // the viewer asks for the cameras
 	cameras atomic.Pointer[[][]byte]   // a list for the writer to begin with
 
-	hello Peer // with the first flight of a proof
-	store *trust.Store
+	offer offer
 
 	// Of the writer.
 	rest   [][]byte // cameras still to be sent
 	counts []wire.Count
 }
 
-func newSenderSession(running context.Context, s *Sender, conn Conn) *senderSession {
+func newSenderSession(running context.Context, s *Sender, conn Conn, o offer) *senderSession {
 	ss := &senderSession{
-		session: newSession(conn, s.Link), sender: s, running: running,
+		session: newSession(conn, s.Link), sender: s, running: running, offer: o,
 		welcome: make(chan struct{}), lists: make(chan struct{}, 1), schedule: newScheduler(),
 	}
 	ss.id.Store(max(1, rand.Uint32()))
 	ss.side, ss.lag = ss, lagOfViewer
+	ss.guard.needed = o.handshake != nil
+	ss.guard.wantsUnsealed = ss.guard.needed && s.UnsealedFrames
+	ss.guard.handshake.Store(o.handshake)
 	return ss
 }
 
@@ -251,25 +299,6 @@ func (ss *senderSession) handleWelcome(h wire.Header, payload []byte) error {
 	return nil
 }
 
-// offerProof prepares the greeting, and the proof that begins in it.
-func (ss *senderSession) offerProof() error {
-	ss.guard.needed = ss.sender.Trust != nil && ss.link.Strangers
-	ss.guard.wantsUnsealed = ss.guard.needed && ss.sender.UnsealedFrames
-	if ss.hello = ss.describeSelf(); !ss.guard.needed {
-		return nil
-	}
-	ss.hello.Host = ""
-	config := ss.sender.Trust()
-	config.Params = encodeMessage(ss.hello)
-	h, err := trust.NewSender(config)
-	if err != nil {
-		return err
-	}
-	ss.store, ss.hello.Auth = config.Store, h.Flight()
-	ss.guard.handshake.Store(h)
-	return nil
-}
-
 // proves implements side.
 func (ss *senderSession) proves() bool { return true }
 
@@ -292,7 +321,7 @@ func (ss *senderSession) admitPeer(outcome trust.Outcome) error {
 		}
 	}
 	report(outcome)
-	ss.watchPeer(ss.store, outcome, report)
+	ss.watchPeer(ss.offer.store, outcome, report)
 	return nil
 }
 
@@ -313,7 +342,7 @@ func (ss *senderSession) handlePing(payload []byte) error {
 		ss.queueRecord(wire.Pong)
 	}
 	if first && ss.older.Load() {
-		ss.partFromOlder(ss.hello)
+		ss.partFromOlder(ss.offer.hello)
 	}
 	return nil
 }
@@ -349,7 +378,7 @@ func (ss *senderSession) writeRecords(session context.Context) error {
 func (ss *senderSession) writeControl(t wire.Type) error {
 	switch t {
 	case wire.Hello:
-		return ss.writeRecord(wire.Header{Type: t}, encodeMessage(ss.hello))
+		return ss.writeRecord(wire.Header{Type: t}, encodeMessage(ss.offer.hello))
 	case wire.Pong:
 		return ss.writePong()
 	case wire.Camera:

@@ -79,10 +79,12 @@ func orDiscard(log *slog.Logger) *slog.Logger {
 func (e *endedError) Error() string { return fmt.Sprintf("ended: %v", e.err) }
 
 // serveSessions opens the link and serves a session on it, repeatedly, until the
-// context ends or serve returns an endedError. serve closes the connection.
-func serveSessions(ctx context.Context, link Link, log *slog.Logger, serve func(context.Context, Conn) error) error {
+// context ends or serve returns an endedError. serve closes the connection. prepare is called
+// before each opening, and must not wait.
+func serveSessions(ctx context.Context, link Link, log *slog.Logger, prepare func(), serve func(context.Context, Conn) error) error {
 	pause, logged, refused := minPause, "", time.Time{}
 	for {
+		prepare()
 		conn, err := link.Open(ctx)
 		if ctx.Err() != nil {
 			if err == nil {

@@ -119,12 +119,17 @@ const heap = 192 << 20
 func runSender(ctx context.Context, o options) error {
 	debug.SetMemoryLimit(heap)
 	log := o.log.New(os.Stderr, "tbcam-send")
-	feed, offer, err := o.newFeed(log)
+	want, kind, err := o.checkFlags()
+	if err != nil {
+		return err
+	}
+	config := o.trust.StartConfig(o.stream)
+	feed, offer, err := o.newFeed(want, kind, log)
 	if err != nil {
 		return err
 	}
 	if o.wire == plainWire {
-		return o.sendPlain(ctx, feed, offer, log)
+		return o.sendPlain(ctx, feed, offer, config, log)
 	}
 	link, err := cli.SenderLink(o.stream, o.allow, o.wait, log)
 	if err != nil {
@@ -144,7 +149,7 @@ func runSender(ctx context.Context, o options) error {
 	sender := &transport.Sender{
 		Link: link, Catalogue: c, Program: "tbcam-send", Version: version, Log: log, Sent: c.sent,
 	}
-	witness, err := o.guard(sender, c, log)
+	witness, err := o.guard(sender, c, config, log)
 	if err != nil {
 		return err
 	}
@@ -160,7 +165,7 @@ func runSender(ctx context.Context, o options) error {
 // plainWire is the value of --wire for plain MJPEG.
 const plainWire = "mjpeg"
 
-func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *slog.Logger) error {
+func (o options) sendPlain(ctx context.Context, feed *feed, offer string, config func() (trust.Config, error), log *slog.Logger) error {
 	// Nobody proves anything to it: so it is a person's explicit wish.
 	if cli.NeedsTrust(o.stream) && !o.trust.AllowUnpaired() && cli.OpenTerminal() == nil {
 		return cli.Mark(errors.New("--wire mjpeg to a device sends to whoever is there; confirm it with --allow-unpaired"), cli.ErrUsage)
@@ -172,7 +177,7 @@ func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *s
 	defer link.Close()
 	log.Info("sending plain MJPEG of "+offer, "stream", o.stream)
 	figures := newMeter(feed)
-	witness, err := o.guardPlain(&catalogue{ctx: ctx, first: feed, log: log}, log)
+	witness, err := o.guardPlain(&catalogue{ctx: ctx, first: feed, log: log}, config, log)
 	if err != nil {
 		return err
 	}
@@ -190,15 +195,13 @@ func (o options) sendPlain(ctx context.Context, feed *feed, offer string, log *s
 	return cli.Mark(p.runPlain(ctx), cli.ErrStream)
 }
 
-// newFeed checks the flags against each other and against the camera, so that a
-// mistake is reported before anybody watches. It also describes what is on offer.
-func (o options) newFeed(log *slog.Logger) (f *feed, text string, err error) {
-	want, err := o.want.Want()
-	if err != nil {
-		return nil, "", err
+// checkFlags checks the flags against each other.
+func (o options) checkFlags() (want capture.Want, kind codec.Kind, err error) {
+	if want, err = o.want.Want(); err != nil {
+		return want, kind, err
 	}
 	want.Input, want.Standard = o.input, o.standard
-	kind, err := codec.ParseKind(o.codec)
+	kind, err = codec.ParseKind(o.codec)
 	switch {
 	case err != nil:
 		err = fmt.Errorf("--codec: %w", err)
@@ -213,9 +216,12 @@ func (o options) newFeed(log *slog.Logger) (f *feed, text string, err error) {
 	case o.frames < 0 || o.duration < 0:
 		err = fmt.Errorf("--frames and --duration must not be negative")
 	}
-	if err != nil {
-		return nil, "", cli.Mark(err, cli.ErrUsage)
-	}
+	return want, kind, cli.Mark(err, cli.ErrUsage)
+}
+
+// newFeed checks the flags against the camera, so that a mistake is reported before
+// anybody watches. It also describes what is on offer.
+func (o options) newFeed(want capture.Want, kind codec.Kind, log *slog.Logger) (f *feed, text string, err error) {
 	offer := newOffer(drivers, o.cameras)
 	camera, text, err := checkCamera(offer, want, kind)
 	if err != nil && o.wait && waitHelps(err) {

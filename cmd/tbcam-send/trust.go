@@ -41,8 +41,8 @@ func (g *grants) allowsControl() bool {
 
 // guard has a sender serve paired viewers only, where its link needs that, and this
 // host's user see who is served.
-func (o *options) guard(s *transport.Sender, c *catalogue, log *slog.Logger) (*witness, error) {
-	config, err := o.trust.Config(o.stream)
+func (o *options) guard(s *transport.Sender, c *catalogue, wait func() (trust.Config, error), log *slog.Logger) (*witness, error) {
+	config, err := wait()
 	if err != nil {
 		return nil, err
 	}
@@ -69,8 +69,8 @@ func (o *options) guard(s *transport.Sender, c *catalogue, log *slog.Logger) (*w
 
 // guardPlain has this host's user see that plain MJPEG is sent, and to a device also the
 // audit log: nobody knows who reads there.
-func (o *options) guardPlain(c *catalogue, log *slog.Logger) (*witness, error) {
-	config, err := o.trust.Config(o.stream)
+func (o *options) guardPlain(c *catalogue, wait func() (trust.Config, error), log *slog.Logger) (*witness, error) {
+	config, err := wait()
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ const plainReader = "whoever reads plain MJPEG"
 func proveSender(s *transport.Sender, config trust.Config, stream string, log *slog.Logger) *cli.Pairing {
 	pairing, attempts := cli.OpenPairing(config.Store, trust.RoleViewer, stream, log), &trust.Attempts{}
 	s.Trust = func() trust.SenderConfig {
-		return trust.SenderConfig{Config: config, Prompt: pairing.SenderPrompt(), Attempts: attempts}
+		return trust.SenderConfig{Config: config, Prompt: pairing.SenderPrompt, Attempts: attempts}
 	}
 	s.Trusted, s.Refused = pairing.HandleTrusted, pairing.HandleRefused
 	return pairing

@@ -16,9 +16,9 @@ func listCommand(o *options) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "list",
-		Short: "List the sender's cameras with their modes and controls",
-		Long: `List the sender's cameras with their modes and controls. No camera is turned
-on. This works beside a tbcam-view that runs on the same stream, too.`,
+		Short: "List the sender's cameras with their modes and controls, and its microphone",
+		Long: `List the sender's cameras with their modes and controls, and the microphone
+that it offers. None is turned on. This works beside a tbcam-view that runs on the same stream, too.`,
 		Args: cli.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cameras, err := o.listCameras(c.Context())

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -30,12 +29,14 @@ type camera struct {
 }
 
 func (c *camera) state() cameraState {
-	s := cameraState{
-		kind: c.kind, want: c.want, mode: c.mode, name: c.controls.Camera, path: c.controls.Path,
-		failed: c.status.State == transport.Failed,
-	}
+	s := cameraState{kind: c.kind, want: c.want, mode: c.mode, failed: c.status.State == transport.Failed}
 	if c.mode != nil {
-		s.name = cmp.Or(c.mode.Camera, s.name)
+		s.name = c.mode.Camera
+	}
+	// Until the mode is known, the controls may be those of the camera that the sender had
+	// in this stream before, also in a session of another viewer.
+	if c.want == nil || c.mode != nil && (s.name == "" || s.name == c.controls.Camera) {
+		s.name, s.path = c.controls.Camera, c.controls.Path
 	}
 	return s
 }
@@ -66,6 +67,12 @@ func (c *camera) updateRaw() {
 	}
 }
 
+// awaitsJPEGs reports whether the frames that come are raw by the sender's choice, and were
+// encoded before it read all that was asked so far.
+func (c *camera) awaitsJPEGs() bool {
+	return c.mode != nil && c.mode.Reason != "" && !c.mode.Format.Pixel.Compressed() && !c.isSettled()
+}
+
 // isSettled reports whether the mode answers all that was asked so far.
 func (c *camera) isSettled() bool { return c.mode != nil && c.mode.Request == c.request }
 
@@ -81,10 +88,10 @@ func (c *camera) pin(yes bool) {
 	if c.want == nil || nameOf(c.want.Camera) != "" && !c.pinned {
 		return
 	}
-	want := *c.want
+	want, path := *c.want, c.state().path
 	want.Camera = ""
-	if c.pinned = yes && c.mode != nil && c.controls.Path != ""; c.pinned {
-		want.Camera = c.controls.Path
+	if c.pinned = yes && path != ""; c.pinned {
+		want.Camera = path
 	}
 	if want != *c.want {
 		c.want = &want
@@ -124,9 +131,11 @@ func (c *camera) Mode(mode transport.Mode) {
 	c.mode = &mode
 	if c.isSettled() {
 		c.settleChange()
-		c.viewers(func(s *Subscription) { s.joining = false })
 	}
-	c.viewers(func(s *Subscription) { s.postMode() })
+	c.viewers(func(s *Subscription) {
+		s.joining = s.joining && c.awaitsJPEGs()
+		s.postMode()
+	})
 }
 
 // Frame implements transport.Consumer.

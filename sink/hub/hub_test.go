@@ -93,6 +93,23 @@ func TestRunningModeHolds(t *testing.T) {
 	})
 }
 
+// TestControlsOfBefore: a stream reports the controls of the camera that it had in another
+// viewer's session; nobody who asks for that camera is served with the one that runs now.
+func TestControlsOfBefore(t *testing.T) {
+	inWorld(t, func(w *world) {
+		back, front := w.local(), w.local()
+		back.stream.Start(capture.Want{Camera: "Back Camera"})
+		time.Sleep(time.Second)
+		w.sender.stream(1).out.ReportControls(transport.Controls{Camera: "Front Camera", Path: "/dev/Front Camera"})
+		time.Sleep(time.Second)
+		front.stream.Start(capture.Want{Camera: "/dev/Front Camera"})
+		time.Sleep(time.Second)
+		if got := front.mode().Camera; got != "Front Camera" {
+			t.Errorf("who asked for the front camera has %q", got)
+		}
+	})
+}
+
 // TestChangeThatIsLacking: what the camera lacks is told to who asked, and what ran goes
 // on, or is asked for again.
 func TestChangeThatIsLacking(t *testing.T) {

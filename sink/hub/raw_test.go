@@ -156,3 +156,20 @@ func TestJPEGsBesideARefusal(t *testing.T) {
 		guest.wantCompressed("beside a refusal", true)
 	})
 }
+
+// TestRawWithoutAChoice: who wants JPEGs gets what there is of a sender that has none, even
+// where that answers no request.
+func TestRawWithoutAChoice(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.sender.raw = true
+		window, recorder := w.local(), w.local()
+		takeTiny(window)
+		takeTiny(recorder)
+		time.Sleep(time.Second)
+		window.startRaw("")
+		recorder.stream.Start(capture.Want{})
+		time.Sleep(time.Second)
+		recorder.wantCompressed("without a choice", false)
+		recorder.wantAll(25)
+	})
+}

@@ -140,7 +140,7 @@ func (s *Subscription) moveTo(c *camera) {
 	same := s.camera == c
 	s.camera, s.started, s.base, s.linkNow = c, true, c.lost, c.far.Stats().Lost
 	c.updateRaw()
-	s.joining = !s.raw && c.mode != nil && !c.mode.Format.Pixel.Compressed() && !c.isSettled()
+	s.joining = !s.raw && c.awaitsJPEGs()
 	if !same {
 		s.postControls()
 	}

@@ -19,6 +19,7 @@ import (
 // lacks 7 frames per second.
 type farCameras struct {
 	auto bool // frames are raw for who has no use for JPEGs
+	raw  bool // all are raw, and modes answer no request
 
 	mu      sync.Mutex
 	streams []*farStream
@@ -38,7 +39,7 @@ type farStream struct {
 func (s *farCameras) Open(out *transport.SenderStream) transport.Producer {
 	f := &farStream{sender: s, out: out, chosen: make(chan struct{})}
 	f.Period = time.Second / 30
-	if s.auto {
+	if s.auto || s.raw {
 		f.Content = tinySample
 	}
 	s.mu.Lock()
@@ -123,8 +124,14 @@ func (f *farStream) start(number uint32, name string, want capture.Want) {
 		mode.Source.Rate = capture.Rate{Num: uint32(cmp.Or(want.FPS, 30)), Den: 1}
 	}
 	mode.Camera, mode.Request = name, number
-	if f.sender.auto && f.out.AcceptsRaw() {
+	if f.sender.auto {
+		mode.Reason = "it has the choice"
+	}
+	if f.sender.auto && f.out.AcceptsRaw() || f.sender.raw {
 		mode.Format = tiny
+	}
+	if f.sender.raw {
+		mode.Request = 0
 	}
 	if f.sender.auto && f.camera == name { // some frames are on their way
 		time.AfterFunc(100*time.Millisecond, func() { f.SetMode(&mode) })

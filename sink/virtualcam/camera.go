@@ -484,6 +484,9 @@ func (c *Camera) openAny() error {
 		if opening == nil {
 			return nil
 		}
+		if all := new(DriverError); errors.As(opening, &all) {
+			return opening
+		}
 		if !errors.Is(err, ErrFormat) { // which explains most
 			err = opening
 		}

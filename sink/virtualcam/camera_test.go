@@ -318,6 +318,22 @@ func TestAutoTakesWhatIsFree(t *testing.T) {
 	})
 }
 
+// TestDriverErrorEndsTheSearch: what no node is to blame for gives the camera no other name.
+func TestDriverErrorEndsTheSearch(t *testing.T) {
+	o, cause := on(), errors.New("no server")
+	o.Node = Auto
+	play(t, o, &fake{taken: "/dev/video1", broken: &DriverError{cause}}, func(s *stage) {
+		if err := s.camera.Start(); !errors.Is(err, cause) || len(s.opened) > 0 {
+			t.Errorf("Start: %v; %d openings", err, len(s.opened))
+		}
+		s.locked(func() { s.taken = "" })
+		s.wait(2 * retry)
+		if len(s.opened) != 1 {
+			t.Errorf("%d openings", len(s.opened))
+		}
+	})
+}
+
 // TestDescription: applications show what the camera was described as, also by a node
 // that was opened again.
 func TestDescription(t *testing.T) {

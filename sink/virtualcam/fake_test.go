@@ -31,6 +31,7 @@ var errMake = errors.New("run this command")
 type fake struct {
 	node    NodeInfo
 	taken   string // path of a node that another program writes to
+	broken  error  // of opening that, in place of ErrInUse
 	reports bool   // the driver reports who reads
 	most    int    // pixels of a line and lines that it can have, 0 for any
 
@@ -59,7 +60,7 @@ func (f *fake) Open(path string, format capture.Format, _ capture.Rate) (Node, e
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.taken != "" && path == f.taken {
-		return nil, ErrInUse
+		return nil, cmp.Or(f.broken, ErrInUse)
 	}
 	if f.refuse != nil {
 		f.refused++

@@ -31,6 +31,15 @@ func (e *FormatError) Error() string {
 // Unwrap makes it an ErrFormat.
 func (e *FormatError) Unwrap() error { return ErrFormat }
 
+// DriverError is an error of Driver.Open that any other node would have, too.
+type DriverError struct{ Err error }
+
+// Error implements error.
+func (e *DriverError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error.
+func (e *DriverError) Unwrap() error { return e.Err }
+
 // Driver finds, makes and opens the nodes of one kind; v4l2node.Driver is one.
 type Driver interface {
 	// Formats lists the pixel formats that its nodes can have, the default first.
@@ -40,7 +49,8 @@ type Driver interface {
 	// Make makes another node, where that is allowed.
 	Make() error
 	// Open opens a node to write frames of a format. The error wraps ErrInUse or
-	// ErrFormat where that is the reason.
+	// ErrFormat where that is the reason, and is a DriverError where no other node is worth
+	// a try.
 	Open(path string, f capture.Format, r capture.Rate) (Node, error)
 }
 

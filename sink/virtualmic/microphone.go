@@ -2,7 +2,6 @@ package virtualmic
 
 import (
 	"cmp"
-	"encoding/binary"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -225,33 +224,10 @@ func (m *Microphone) chooseDelay() {
 
 // convert returns a block in the node's format.
 func (m *Microphone) convert(f *capture.Frame) []byte {
-	has, want := f.Format.Audio, m.o.Format
-	switch {
-	case m.muted.Load():
+	if m.muted.Load() {
 		return m.silence
-	case has == want:
-		return f.Data
-	case has.Channels == 1:
-		return appendStereo(m.block[:0], f.Data)
 	}
-	return appendMono(m.block[:0], f.Data)
-}
-
-// appendStereo appends samples of one channel as two.
-func appendStereo(dst, mono []byte) []byte {
-	for ; len(mono) >= 2; mono = mono[2:] {
-		dst = append(dst, mono[0], mono[1], mono[0], mono[1])
-	}
-	return dst
-}
-
-// appendMono appends the mean of two channels.
-func appendMono(dst, stereo []byte) []byte {
-	for ; len(stereo) >= 4; stereo = stereo[4:] {
-		left, right := int16(binary.LittleEndian.Uint16(stereo)), int16(binary.LittleEndian.Uint16(stereo[2:]))
-		dst = binary.LittleEndian.AppendUint16(dst, uint16((int32(left)+int32(right))/2))
-	}
-	return dst
+	return audio.Convert(m.block[:0], f.Data, f.Format.Audio, m.o.Format)
 }
 
 // Stats returns the figures so far.

@@ -67,7 +67,8 @@ type User struct{ number chan string }
 // AskUser has both ends ask the same user while they pair.
 func (tr *Trust) AskUser() {
 	u := &User{make(chan string, 1)}
-	tr.Sender.Prompt, tr.Viewer.Prompt, tr.Sender.Attempts = u, u, &trust.Attempts{}
+	tr.Sender.Prompt = func() trust.SenderPrompt { return u }
+	tr.Viewer.Prompt, tr.Sender.Attempts = u, &trust.Attempts{}
 }
 
 // ShowNumber implements trust.ViewerPrompt.

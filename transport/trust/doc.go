@@ -3,7 +3,7 @@
 //
 // It has four parts, none of which knows a line, a session or a camera:
 //
-//   - Store keeps a user's identity (an ed25519 key), the paired peers with their
+//   - Store keeps a user's identity (a key of P-256), the paired peers with their
 //     rights, and an audit log, in files that only the user may access.
 //   - Handshake is one end's part in the beginning of a session. Each end proves its
 //     key by TLS 1.3, in three flights that travel in records which the greeting has

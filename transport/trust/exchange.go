@@ -2,7 +2,7 @@ package trust
 
 import (
 	"context"
-	"crypto/ed25519"
+	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
@@ -64,11 +64,12 @@ func certifiedKey(chain []*x509.Certificate) (Fingerprint, error) {
 	if len(chain) != 1 {
 		return Fingerprint{}, fmt.Errorf("%w: %d certificates", ErrProof, len(chain))
 	}
-	key, ok := chain[0].PublicKey.(ed25519.PublicKey)
-	if !ok {
-		return Fingerprint{}, fmt.Errorf("%w: its key is no ed25519 key", ErrProof)
+	key, _ := chain[0].PublicKey.(*ecdsa.PublicKey)
+	fingerprint, err := fingerprintOf(key)
+	if err != nil {
+		return Fingerprint{}, fmt.Errorf("%w: %w", ErrProof, err)
 	}
-	return fingerprintOf(key), nil
+	return fingerprint, nil
 }
 
 // startClient begins the sender's part: its flight is the first one. params are what

@@ -1,7 +1,8 @@
 package trust
 
 import (
-	"crypto/ed25519"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
@@ -9,7 +10,8 @@ import (
 	"strings"
 )
 
-// Fingerprint identifies a key: it is the SHA-256 of an ed25519 public key.
+// Fingerprint identifies a key: it is the SHA-256 of a public key of P-256, as an
+// uncompressed point (SEC 1, 2.3.3).
 type Fingerprint [sha256.Size]byte
 
 // ErrFingerprint is returned for a text that is no fingerprint.
@@ -18,8 +20,20 @@ var ErrFingerprint = errors.New("not a fingerprint of a key")
 // alphabet writes fingerprints: letters and digits that a double click selects as one word.
 var alphabet = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
+// errKey is returned for a key that none of this package's identities has.
+var errKey = errors.New("its key is not of P-256")
+
 // fingerprintOf returns the fingerprint of a public key.
-func fingerprintOf(key ed25519.PublicKey) Fingerprint { return sha256.Sum256(key) }
+func fingerprintOf(key *ecdsa.PublicKey) (Fingerprint, error) {
+	if key == nil || key.Curve != elliptic.P256() {
+		return Fingerprint{}, errKey
+	}
+	point, err := key.Bytes()
+	if err != nil {
+		return Fingerprint{}, fmt.Errorf("%w: %w", errKey, err)
+	}
+	return sha256.Sum256(point), nil
+}
 
 // ParseFingerprint reads what String writes, in either case.
 func ParseFingerprint(text string) (Fingerprint, error) {

@@ -2,7 +2,8 @@ package trust
 
 import (
 	"bytes"
-	"crypto/ed25519"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"errors"
 	"flag"
 	"os"
@@ -19,7 +20,9 @@ var update = flag.Bool("update", false, "rewrite the corpus of FuzzFlights")
 func fixedWorld(t testing.TB) *world {
 	w := newWorld(t).pairing()
 	for i, c := range []*Config{&w.sender.Config, &w.viewer.Config} {
-		id, err := newIdentity(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{byte(i)}, ed25519.SeedSize)))
+		key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{byte(1 + i)}, 32))
+		must(t, err)
+		id, err := newIdentity(key)
 		must(t, err)
 		c.Identity = id
 	}

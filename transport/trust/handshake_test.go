@@ -239,7 +239,7 @@ func TestRefusals(t *testing.T) {
 		sender, viewer error
 	}{
 		{"nobody pairs", func(*testing.T, *world) {}, ErrNotPairing, context.Canceled},
-		{"the viewer does not pair", func(_ *testing.T, w *world) { w.sender.Prompt = w.users }, ErrPeerRefused, ErrNotPairing},
+		{"the viewer does not pair", func(_ *testing.T, w *world) { w.sender.Prompt = always(w.users) }, ErrPeerRefused, ErrNotPairing},
 		{"the user does not confirm", func(_ *testing.T, w *world) { w.pairing().users.refuses = true }, ErrPeerRefused, ErrNotConfirmed},
 		{"the user is away", func(_ *testing.T, w *world) { w.pairing().users.delay = time.Hour }, ErrTimeout, ErrTimeout},
 	} {

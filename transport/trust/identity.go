@@ -1,7 +1,8 @@
 package trust
 
 import (
-	"crypto/ed25519"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -28,7 +29,7 @@ const keyBlock = "PRIVATE KEY"
 
 // NewIdentity makes a key.
 func NewIdentity() (*Identity, error) {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make key: %w", err)
 	}
@@ -37,19 +38,23 @@ func NewIdentity() (*Identity, error) {
 
 // newIdentity wraps a key in the certificate that TLS needs. Nobody looks at anything
 // in it but the key: it names no host, and is valid whatever the clocks show.
-func newIdentity(key ed25519.PrivateKey) (*Identity, error) {
+func newIdentity(key *ecdsa.PrivateKey) (*Identity, error) {
+	fingerprint, err := fingerprintOf(&key.PublicKey)
+	if err != nil {
+		return nil, err
+	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
 		Subject:      pkix.Name{CommonName: "tbcam"},
 		NotBefore:    time.Unix(0, 0),
 		NotAfter:     time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), // no expiration: RFC 5280, 4.1.2.5
 	}
-	public := key.Public().(ed25519.PublicKey)
-	der, err := x509.CreateCertificate(rand.Reader, template, template, public, key)
+	// Without random numbers, the signature is that of RFC 6979: the same each time.
+	der, err := x509.CreateCertificate(nil, template, template, &key.PublicKey, key)
 	if err != nil {
 		return nil, fmt.Errorf("make certificate: %w", err)
 	}
-	return &Identity{tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, fingerprintOf(public)}, nil
+	return &Identity{tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, fingerprint}, nil
 }
 
 // Identity returns the user's identity. It is made when it is first needed.
@@ -94,7 +99,7 @@ func loadIdentity(path string) (*Identity, error) {
 	return newIdentity(key)
 }
 
-func parseKey(text []byte) (ed25519.PrivateKey, error) {
+func parseKey(text []byte) (*ecdsa.PrivateKey, error) {
 	block, _ := pem.Decode(text)
 	if block == nil || block.Type != keyBlock {
 		return nil, fmt.Errorf("%w: it holds no key", ErrDamaged)
@@ -103,9 +108,9 @@ func parseKey(text []byte) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	key, ok := parsed.(ed25519.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("%w: its key is no ed25519 key", ErrDamaged)
+	key, ok := parsed.(*ecdsa.PrivateKey)
+	if !ok || key.Curve != elliptic.P256() {
+		return nil, fmt.Errorf("%w: its key is not of P-256", ErrDamaged)
 	}
 	return key, nil
 }

@@ -35,7 +35,7 @@ func (m *middleman) deceive(t *testing.T, w *world, waits bool) (d deceit) {
 	m.toSender, err = NewViewer(ViewerConfig{own, nopPrompt{}}, s.Flight())
 	must(t, err)
 	own.Name = "anna@laptop"
-	m.toViewer, err = NewSender(SenderConfig{own, nopPrompt{}, &Attempts{}})
+	m.toViewer, err = NewSender(SenderConfig{own, always(nopPrompt{}), &Attempts{}})
 	must(t, err)
 	v, err := NewViewer(w.viewer, m.toViewer.Flight())
 	must(t, err)
@@ -132,7 +132,7 @@ func TestMiddleman(t *testing.T) {
 		for run := range *middlemanRuns {
 			w.users = &users{number: make(chan string, 1)}
 			user := &truthful{users: w.users}
-			w.sender.Prompt, w.viewer.Prompt, w.sender.Attempts = user, user, &Attempts{}
+			w.sender.Prompt, w.viewer.Prompt, w.sender.Attempts = always(user), user, &Attempts{}
 			d := m.deceive(t, w, run%2 == 0)
 			if d.sender == nil || d.viewer == nil || d.shown == "" || d.expected == "" || d.shown == d.expected {
 				t.Fatalf("run %d: %+v", run, d)

@@ -54,13 +54,15 @@ type SenderPrompt interface {
 // SenderConfig is what a sender's handshake needs.
 type SenderConfig struct {
 	Config
-	Prompt   SenderPrompt // nil: the user cannot be asked now
-	Attempts *Attempts    // common to all handshakes of the program; needed with Prompt
+	// Prompt returns what asks the user, when a viewer is unknown; nil: the user cannot be
+	// asked now. It must not wait. A nil Prompt never asks.
+	Prompt   func() SenderPrompt
+	Attempts *Attempts // common to all handshakes of the program; needed with Prompt
 }
 
 // NewSender begins a handshake of a sender. Its Flight is for the greeting.
 func NewSender(c SenderConfig) (*Handshake, error) {
-	h := newHandshake(c.Config, RoleViewer, &senderSide{prompt: c.Prompt, attempts: c.Attempts})
+	h := newHandshake(c.Config, RoleViewer, &senderSide{findPrompt: c.Prompt, attempts: c.Attempts})
 	// The viewer's key is looked up before this end shows its own.
 	exchange, err := startClient(c.Identity, c.Params, h.decideOnKey)
 	if err != nil {
@@ -75,15 +77,19 @@ func newHandshake(c Config, role Role, s side) *Handshake {
 }
 
 type senderSide struct {
-	prompt   SenderPrompt
-	attempts *Attempts
-	nonce    []byte // revealed once the viewer's is known
-	number   string // from then on
-	rights   Rights // that the user granted
-	accepted bool   // the user typed the number; accessed only by ask
+	findPrompt func() SenderPrompt // may be nil
+	prompt     SenderPrompt        // that mayPair has found
+	attempts   *Attempts
+	nonce      []byte // revealed once the viewer's is known
+	number     string // from then on
+	rights     Rights // that the user granted
+	accepted   bool   // the user typed the number; accessed only by ask
 }
 
 func (s *senderSide) mayPair() error {
+	if s.findPrompt != nil {
+		s.prompt = s.findPrompt()
+	}
 	if s.prompt == nil {
 		return ErrNotPairing
 	}

@@ -29,7 +29,7 @@ func newWorld(t testing.TB) *world {
 
 // pairing has both users ready to pair.
 func (w *world) pairing() *world {
-	w.sender.Prompt, w.viewer.Prompt = w.users, w.users
+	w.sender.Prompt, w.viewer.Prompt = always(w.users), w.users
 	return w
 }
 
@@ -337,3 +337,6 @@ func encodeMessage(m message) []byte {
 	}
 	return payload
 }
+
+// always returns a prompt of a user who can be asked at any time.
+func always(p SenderPrompt) func() SenderPrompt { return func() SenderPrompt { return p } }

@@ -163,7 +163,11 @@ func WritePrintable(w io.Writer, write func(io.Writer) error) error {
 }
 
 func printCamera(w io.Writer, c capture.Device) error {
-	fmt.Fprintf(w, "%s  %s (driver %s, bus %s)\n", c.Path, c.Name, c.Driver, c.Bus)
+	kind := ""
+	if c.Kind == capture.Audio {
+		kind = "microphone, "
+	}
+	fmt.Fprintf(w, "%s  %s (%sdriver %s, bus %s)\n", c.Path, c.Name, kind, c.Driver, c.Bus)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range modeLines(c.Modes) {
 		fmt.Fprintf(t, "  %s\n", line)

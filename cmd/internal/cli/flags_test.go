@@ -15,7 +15,7 @@ func TestPrintCamerasIsPrintable(t *testing.T) {
 		Modes:    []capture.Mode{{Pixel: capture.YUYV, Width: 640, Height: 480}},
 		Inputs:   []capture.Input{{Name: "HDMI\x1b[1m", Problem: "no\nsignal", Standards: []string{"pal\r"}}},
 		Controls: []capture.Control{{Name: "Bright\nness\x1b[1m"}},
-	}}
+	}, {Kind: capture.Audio, Path: "desk", Name: "Desk\x1b[1m", Driver: "pipewire", Bus: "desk"}}
 	for _, asJSON := range []bool{false, true} {
 		var b strings.Builder
 		if err := PrintCameras(&b, cameras, asJSON); err != nil {
@@ -30,8 +30,10 @@ func TestPrintCamerasIsPrintable(t *testing.T) {
 		if err := json.Unmarshal([]byte(b.String()), &read); asJSON && (err != nil || !strings.HasPrefix(read[0].Name, "Cam")) {
 			t.Errorf("%v: %q", err, b.String())
 		}
-		if !asJSON && !(strings.Contains(b.String(), "640x480") && strings.Contains(b.String(), "  input 0 HDMI")) {
-			t.Errorf("no mode or no input in %q", b.String())
+		for _, want := range []string{"640x480", "  input 0 HDMI", "(microphone, driver pipewire, bus desk)"} {
+			if !asJSON && !strings.Contains(b.String(), want) {
+				t.Errorf("no %q in %q", want, b.String())
+			}
 		}
 	}
 }

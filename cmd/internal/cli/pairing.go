@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"log/slog"
+	"sync"
 
 	"github.com/tbcam/tbcam/cmd/internal/pairsock"
 	"github.com/tbcam/tbcam/transport/trust"
@@ -12,25 +13,30 @@ import (
 // and records in the audit log what becomes of that.
 type Pairing struct {
 	terminal *Terminal
-	server   *pairsock.Server // nil: the pair command cannot reach it
-	store    *trust.Store
-	role     trust.Role // of peers
-	log      *slog.Logger
+	// server returns what the pair command reaches, nil if it cannot.
+	server func() *pairsock.Server
+	store  *trust.Store
+	role   trust.Role // of peers
+	log    *slog.Logger
 }
 
 // OpenPairing returns the pairing of a program with peers of a role on a stream.
 func OpenPairing(store *trust.Store, role trust.Role, stream string, log *slog.Logger) *Pairing {
-	server, err := pairsock.Listen(store.Dir(), role, stream, log)
-	if err != nil {
-		log.Warn("the pair command cannot reach this program", "err", err)
-	}
+	server := sync.OnceValue(func() *pairsock.Server {
+		s, err := pairsock.Listen(store.Dir(), role, stream, log)
+		if err != nil {
+			log.Warn("the pair command cannot reach this program", "err", err)
+		}
+		return s
+	})
+	go server() // a session with a known peer does not wait for it
 	return &Pairing{terminal: OpenTerminal(), server: server, store: store, role: role, log: log}
 }
 
 // SenderPrompt returns what asks a sender's user, nil if nobody is to be asked. A pair
 // command comes first: somebody waits there.
 func (p *Pairing) SenderPrompt() trust.SenderPrompt {
-	if prompt := p.server.SenderPrompt(); prompt != nil {
+	if prompt := p.server().SenderPrompt(); prompt != nil {
 		return prompt
 	}
 	return p.terminal.SenderPrompt()
@@ -38,7 +44,7 @@ func (p *Pairing) SenderPrompt() trust.SenderPrompt {
 
 // ViewerPrompt returns what asks a viewer's user, nil if nobody is to be asked.
 func (p *Pairing) ViewerPrompt() trust.ViewerPrompt {
-	if prompt := p.server.ViewerPrompt(); prompt != nil {
+	if prompt := p.server().ViewerPrompt(); prompt != nil {
 		return prompt
 	}
 	return p.terminal.ViewerPrompt()
@@ -49,7 +55,7 @@ func (p *Pairing) HandleTrusted(o trust.Outcome) {
 	go func() {
 		RecordOutcome(p.store, p.log, o)
 		if !o.Unpaired {
-			p.server.ReportPaired(o.Peer.Name)
+			p.server().ReportPaired(o.Peer.Name)
 		}
 	}()
 }
@@ -68,7 +74,7 @@ func (p *Pairing) HandleRefused(err error) {
 		event.Key = unknown.Key
 	}
 	go func() {
-		p.server.ReportFailure(err, isFinal(err))
+		p.server().ReportFailure(err, isFinal(err))
 		if err := p.store.Record(event); err != nil {
 			p.log.Warn("audit log", "err", err)
 		}
@@ -85,5 +91,5 @@ func (p *Pairing) Close() error {
 	if p == nil {
 		return nil
 	}
-	return p.server.Close()
+	return p.server().Close()
 }

@@ -92,9 +92,17 @@ func (t *Terminal) GrantRights(ctx context.Context) (trust.Grant, error) {
 		return trust.Grant{Rights: *t.granted, Once: t.once}, nil
 	}
 	rights := trust.DefaultRights()
-	answer, err := t.ask(ctx, "May it also set the camera's controls? [y/N] ")
-	rights.Control = isYes(answer)
-	return trust.Grant{Rights: rights, Once: t.once}, err
+	for _, right := range []struct {
+		question string
+		granted  *bool
+	}{{"set the camera's controls", &rights.Control}, {"hear a microphone that tbcam-send offers", &rights.Microphone}} {
+		answer, err := t.ask(ctx, "May it also "+right.question+"? [y/N] ")
+		if err != nil {
+			return trust.Grant{}, err
+		}
+		*right.granted = isYes(answer)
+	}
+	return trust.Grant{Rights: rights, Once: t.once}, nil
 }
 
 // grantFromFlags has GrantRights return what flags grant, if there are any.

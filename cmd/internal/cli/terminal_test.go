@@ -33,7 +33,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func TestTerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		terminal, printed, end := talk(t, "111111", " 222 222 ", "", "Yes", "n")
+		terminal, printed, end := talk(t, "111111", " 222 222 ", "", "", "Yes", "n", "n", "y", "n")
 		defer end()
 		ctx := t.Context()
 		for wrong, want := range []string{"111111", "222 222"} {
@@ -41,11 +41,14 @@ func TestTerminal(t *testing.T) {
 				t.Errorf("got %q, %v, want %q", got, err, want)
 			}
 		}
-		if grant, err := terminal.GrantRights(ctx); grant.Rights.Control || err != nil {
+		if grant, err := terminal.GrantRights(ctx); grant.Rights.Control || grant.Rights.Microphone || err != nil {
 			t.Errorf("Enter grants %v, %v", grant, err)
 		}
 		if grant, err := terminal.GrantRights(ctx); !grant.Rights.Control || grant.Rights.Microphone || grant.Once || err != nil {
 			t.Errorf("Yes grants %v, %v", grant, err)
+		}
+		if grant, err := terminal.GrantRights(ctx); grant.Rights.Control || !grant.Rights.Microphone || err != nil {
+			t.Errorf("Yes to the second question grants %v, %v", grant, err)
 		}
 		terminal.ShowNumber(ctx, "012345")
 		if !strings.Contains(printed.String(), "012 345") {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/user"
 	"strings"
+	"sync"
 
 	"github.com/spf13/pflag"
 
@@ -53,6 +54,14 @@ func (t *TrustFlags) Config(stream string) (trust.Config, error) {
 		return trust.Config{}, err
 	}
 	return trust.Config{Identity: id, Store: store, Name: userAtHost(), AllowUnpaired: t.allowUnpaired}, nil
+}
+
+// StartConfig begins what Config does, and returns what waits for its result: files and
+// the names of users may take as long as all else of a start.
+func (t *TrustFlags) StartConfig(stream string) func() (trust.Config, error) {
+	config := sync.OnceValues(func() (trust.Config, error) { return t.Config(stream) })
+	go func() { _, _ = config() }()
+	return config
 }
 
 // userAtHost returns the name by which other computers keep this one: users of a host

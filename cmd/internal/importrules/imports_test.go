@@ -70,7 +70,7 @@ var importRules = []importRule{
 	{"cmd/internal/bench", []string{"cmd/internal/meter", "capture"}},
 	{"cmd/internal/clitest", nil},
 	{"cmd/internal/hostile", []string{"transport", "capture"}},
-	{"cmd/internal/e2e", []string{"cmd/internal/meter", "transport", "capture", "fixtures/pty", "fixtures/logbuffer"}},
+	{"cmd/internal/e2e", []string{"cmd/internal/meter", "transport", "capture", "fixtures/pty", "fixtures/logbuffer", "fixtures/systemd"}},
 	{"cmd/tbcam-window/internal/xscreen", []string{"codec"}},
 	{"cmd/tbcam-window/internal/software", []string{"cmd/tbcam-window/internal", "sink/window/shm", "codec"}},
 	{"cmd/tbcam-window/internal", []string{"cmd/tbcam-window/internal", "capture"}},

@@ -62,7 +62,7 @@ func (Driver) Make() error { return virtualcam.ErrNoneFree }
 func (Driver) Open(name string, f capture.Format, r capture.Rate) (virtualcam.Node, error) {
 	o, err := pipewire.OpenOutput(pipewire.Camera{Name: name, Description: describe(name), Format: f, Rate: r})
 	if err != nil {
-		return nil, err
+		return nil, &virtualcam.DriverError{Err: err} // any name could be used, or none
 	}
 	return &node{Output: o, users: make(chan int), closed: make(chan struct{})}, nil
 }

@@ -223,3 +223,23 @@ func TestNoPipeWire(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestBlocksCost: to give PipeWire a block costs no allocation.
+func TestBlocksCost(t *testing.T) {
+	s := pwsession.Start(t, pwsession.Options{})
+	s.Enter(t)
+	node, err := Microphone{}.Open(capture.Stereo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close()
+	block := make([]byte, capture.Stereo.BlockSize())
+	if allocs := testing.AllocsPerRun(1000, func() {
+		if _, err := node.Write(block); err != nil {
+			t.Fatal(err)
+		}
+		node.Adjust(1, 0)
+	}); allocs > 0 {
+		t.Errorf("%v allocations per block", allocs)
+	}
+}

@@ -61,6 +61,8 @@ func pairServices(t *testing.T, senderState, viewerState string) {
 	sender.Answer(t, number)
 	sender.Await(t, `(set the camera's controls)`)
 	sender.Answer(t, "n")
+	sender.Await(t, `(hear a microphone)`)
+	sender.Answer(t, "n")
 	viewer.Await(t, `(Did tbcam-send accept it)`)
 	viewer.Answer(t, "y")
 	for _, p := range []*harness.Program{senderPair, viewerPair} {

@@ -27,18 +27,17 @@ func TestPipeWireMicrophone(t *testing.T) {
 	s.Enter(t)
 	flag, _ := harness.NewSocket(t)
 	sender := harness.StartSender(t, flag, "--microphone=auto")
-	sender.WaitText("offering the microphone Fake microphone")
 	file := filepath.Join(t.TempDir(), "a.mkv")
 	viewer := harness.StartViewer(t, flag, "--microphone=auto", "--record="+file, "--stats=json")
 	viewer.WaitText("microphone is on (microphone: Fake microphone")
 	waitBlocks(t, viewer)
-	if list := harness.RunTool(t, filepath.Join(harness.Bin, "tbcam-send"), "list"); !strings.Contains(list, "Fake microphone (driver pipewire") {
+	if list := harness.RunTool(t, filepath.Join(harness.Bin, "tbcam-send"), "list"); !strings.Contains(list, "Fake microphone (microphone, driver pipewire") {
 		t.Errorf("list prints %q", list)
 	}
 	begin := time.Now()
 	s.Restart(pwsession.PipeWire)
-	viewer.WaitText("no sound: ")
-	harness.WaitUntil(t, "the microphone", func() bool { return countText(sender, "microphone is on") == 2 })
+	sender.WaitText("microphone is off")
+	harness.WaitUntil(t, "the microphone", func() bool { return countText(sender, "microphone is on") >= 2 })
 	t.Logf("%v after the restart of PipeWire began the microphone is on", time.Since(begin))
 	waitBlocks(t, viewer)
 	for _, p := range []*harness.Program{viewer, sender} {

@@ -107,6 +107,8 @@ func TestPairingInTerminals(t *testing.T) {
 	h.senderScreen.Answer(t, number)
 	h.senderScreen.Await(t, `(set the camera's controls)`)
 	h.senderScreen.Answer(t, "y")
+	h.senderScreen.Await(t, `(hear a microphone)`)
+	h.senderScreen.Answer(t, "n")
 	h.viewerScreen.Await(t, `(Did tbcam-send accept it)`)
 	h.viewerScreen.Answer(t, "y")
 	if code := viewer.WaitExit(); code != 0 {
@@ -313,6 +315,50 @@ func TestPlainMJPEGIsSeen(t *testing.T) {
 	}
 }
 
+// TestMicrophoneIsARight: a paired viewer neither finds the microphone nor hears it, until the sender's
+// owner grants that; and no more, once that is taken back.
+func TestMicrophoneIsARight(t *testing.T) {
+	t.Parallel()
+	h := newHosts(t)
+	h.run(h.senderState, "tbcam-send", "peers", "add", h.run(h.viewerState, "tbcam-view", "peers", "self"), "desktop")
+	h.run(h.viewerState, "tbcam-view", "peers", "add", h.run(h.senderState, "tbcam-send", "peers", "self"), "laptop")
+	sender := harness.Start(t, []string{"XDG_STATE_HOME=" + h.senderState}, "tbcam-send",
+		append(harness.SmallPattern[:len(harness.SmallPattern):len(harness.SmallPattern)], "--stream="+h.sender, "--microphone=pattern")...)
+	settings := []string{"XDG_STATE_HOME=" + h.viewerState, "XDG_RUNTIME_DIR=" + t.TempDir()}
+	listen := func() *harness.Program {
+		return harness.Start(t, settings, "tbcam-view", "--stream="+h.viewer, "--microphone=auto", "--stats=json", "--record="+filepath.Join(t.TempDir(), "a.mkv"))
+	}
+	listed := func() bool {
+		p := harness.Start(t, settings, "tbcam-view", "list", "--stream="+h.viewer)
+		if code := p.WaitExit(); code != 0 || !strings.Contains(p.Out.String(), "Test pattern") {
+			t.Errorf("list: exit code %d, %q", code, p.Out.String())
+		}
+		return strings.Contains(p.Out.String(), "Test microphone")
+	}
+	viewer := listen()
+	viewer.WaitText("the sender's owner has not granted it")
+	harness.WaitUntil(t, "frames", func() bool { return harness.CountFrames(viewer) > 20 })
+	if n := harness.ParseMicrophone(viewer.Out.String()).Frames; listed() || n > 0 || strings.Contains(sender.Err.String(), "microphone is on") {
+		t.Errorf("without the right: listed, or %d blocks were heard", n)
+	}
+	viewer.Stop(syscall.SIGINT)
+	h.run(h.senderState, "tbcam-send", "peers", "grant", "desktop", "--microphone")
+	viewer = listen()
+	harness.WaitUntil(t, "sound", func() bool { return harness.ParseMicrophone(viewer.Out.String()).Frames > 20 })
+	if !listed() {
+		t.Error("with the right: not listed")
+	}
+	h.run(h.senderState, "tbcam-send", "peers", "grant", "desktop", "--microphone=false")
+	viewer.WaitText("the sender's owner has not granted it")
+	sender.WaitText("microphone is off")
+	log := h.run(h.senderState, "tbcam-send", "log")
+	for _, want := range []string{"microphone on  desktop  Test microphone", "microphone off  desktop  Test microphone"} {
+		if n := strings.Count(log, want); n != 1 {
+			t.Errorf("the audit log has %q %d times:\n%s", want, n, log)
+		}
+	}
+}
+
 // TestDoctorExaminesKeys: it finds the key, the paired senders and the program that can be paired; a
 // key file that others may read is named with the command that fixes it.
 func TestDoctorExaminesKeys(t *testing.T) {
@@ -336,8 +382,11 @@ func TestDoctorExaminesKeys(t *testing.T) {
 	}
 	key := h.run(state, "tbcam-view", "peers", "self")
 	h.run(state, "tbcam-view", "peers", "add", h.run(h.senderState, "tbcam-send", "peers", "self"), "laptop")
-	viewer := h.view(filepath.Join(t.TempDir(), "a.mkv"), "1")
-	harness.WaitUntil(t, "the viewer", func() bool { return strings.Contains(viewer.Err.String(), "waiting for tbcam-send") })
+	h.view(filepath.Join(t.TempDir(), "a.mkv"), "1")
+	harness.WaitUntil(t, "its socket", func() bool {
+		sockets, _ := filepath.Glob(state + "/tbcam/pair-*.sock")
+		return len(sockets) > 0
+	})
 	expect(inOrder+"your key is "+key[:8], "ok    paired senders: laptop", "reaches what runs on a device: 1 tbcam-view")
 	file := state + "/tbcam/identity.pem"
 	if err := os.Chmod(file, 0o640); err != nil {
@@ -381,6 +430,8 @@ func TestFirstMinute(t *testing.T) {
 	h.senderScreen.Await(t, `(Type the six digits)`)
 	h.senderScreen.Answer(t, h.viewerScreen.Await(t, `on the camera's host: (\d{3} \d{3})`))
 	h.senderScreen.Await(t, `(set the camera's controls)`)
+	h.senderScreen.Answer(t, "n")
+	h.senderScreen.Await(t, `(hear a microphone)`)
 	h.senderScreen.Answer(t, "n")
 	h.viewerScreen.Await(t, `(Did tbcam-send accept it)`)
 	h.viewerScreen.Answer(t, "y")
