@@ -84,6 +84,15 @@ func TestPairing(t *testing.T) {
 			t.Errorf("afterwards: sender: %v, viewer: %v", a.err[true], a.err[false])
 		}
 	})
+	bubble(t, "by a user who comes behind the greeting", func(t *testing.T) {
+		w := newWorld(t).pairing()
+		var user SenderPrompt // the first flight may be made long before it is sent
+		w.sender.Prompt = func() SenderPrompt { return user }
+		a := w.run(t, func(p packet) []packet { user = w.users; return []packet{p} })
+		if !a.both() || !a.outcome[true].Paired {
+			t.Errorf("sender: %v, viewer: %v", a.err[true], a.err[false])
+		}
+	})
 	bubble(t, "again, after the viewer forgot", func(t *testing.T) {
 		w := newWorld(t).paired(t).pairing()
 		if _, err := w.viewer.Store.Forget(RoleSender, "laptop"); err != nil {
