@@ -16,7 +16,7 @@ import (
 // statusEvery is how often a service's status is looked at.
 const statusEvery = time.Second
 
-// KeepStatus tells the service manager that the program is ready, and what describe
+// KeepStatus notifies the service manager that the program is ready, and what describe
 // returns whenever that has changed, until the returned function is called. It does
 // nothing where there is no manager (sd_notify(3)).
 func KeepStatus(describe func() string) (stop func()) {
@@ -77,7 +77,7 @@ func isJournal(w io.Writer) bool {
 	return ok && os.Getenv("JOURNAL_STREAM") == fmt.Sprintf("%d:%d", stat.Dev, stat.Ino)
 }
 
-// levelPrefix is how a line tells the journal its level (sd-daemon(3)).
+// levelPrefix is what marks the level of a line for the journal (sd-daemon(3)).
 func levelPrefix(level slog.Level) string {
 	switch {
 	case level >= slog.LevelError:

@@ -31,10 +31,10 @@ func TestKeepStatus(t *testing.T) {
 		b := make([]byte, 100)
 		n, err := manager.Read(b)
 		if got := string(b[:n]); err != nil || got != text {
-			t.Errorf("the manager is told %q, %v; want %q", got, err, text)
+			t.Errorf("the manager has %q, %v; want %q", got, err, text)
 		}
 	}
-	states := make(chan string, 4) // the same twice is not told
+	states := make(chan string, 4) // the same twice is not repeated
 	states <- "camera off"
 	states <- "camera off"
 	states <- "camera on"

@@ -211,7 +211,7 @@ func TestSpeaker(t *testing.T) {
 	wantCounted(t, m, "at the loudspeaker", func() *listening.Recorder { return parecord(t, s, "speaker.monitor") })
 }
 
-// TestNoPipeWire: without PipeWire, the error says so and nothing is left.
+// TestNoPipeWire: without PipeWire, the error names that and nothing is left.
 func TestNoPipeWire(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
 	t.Setenv("PIPEWIRE_RUNTIME_DIR", filepath.Join(t.TempDir(), "none"))

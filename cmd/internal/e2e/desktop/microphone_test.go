@@ -150,7 +150,7 @@ func TestMicrophoneInBrowsers(t *testing.T) {
 }
 
 // waitTone waits for sound of the tone, which is loud in a quarter of each second, and as
-// well in tune as the browser can tell.
+// well in tune as the browser can measure.
 func (b *browser) waitTone(t *testing.T, what string) {
 	t.Helper()
 	const hertz, loud = 1000, -40

@@ -10,7 +10,7 @@ import (
 	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
 )
 
-// manager is what a service manager has been told.
+// manager is what a service manager was notified of.
 type manager struct {
 	harness.Output
 	settings []string
@@ -42,7 +42,7 @@ func (m *manager) wait(t *testing.T, text string) {
 	harness.WaitUntil(t, text, func() bool { return strings.Contains(m.String(), text) })
 }
 
-// TestServiceStatus: services tell their manager that they are ready before anybody is
+// TestServiceStatus: services notify their manager that they are ready before anybody is
 // connected, what they do now, and that they end.
 func TestServiceStatus(t *testing.T) {
 	flag, _ := harness.NewSocket(t)

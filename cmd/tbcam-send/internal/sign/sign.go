@@ -96,7 +96,7 @@ func describe(uses []Use) string {
 	return strings.Join(parts, ", ")
 }
 
-// kind returns what is in front of a microphone's name, which says less than a camera's.
+// kind returns what is in front of a microphone's name, which reveals less than a camera's.
 func (u Use) kind() string {
 	if u.Microphone {
 		return "microphone "
