@@ -15,8 +15,9 @@ import (
 // TestServicesOverTheCable: units of an ordinary user, set up before login, have a camera's driver at one
 // end of the cable and a virtual camera's at the other; after a replug and after suspend, too.
 func TestServicesOverTheCable(t *testing.T) {
+	camera, node := vm.LoadVivid(t, 1)[0], vm.LoadLoopback(t) // removed when the services have ended
 	s := harness.InstallServices(t, ".")
-	camera, node := vm.LoadVivid(t, 1)[0], vm.LoadLoopback(t)
+	s.Run("udevadm", "trigger", "--action=add", "--settle", "--subsystem-match=video4linux") // gives them to the group video
 	s.Configure(".config/tbcam/send.toml", fmt.Sprintf("stream = \"tbcam@%s\"\ncamera = [%q]\nsize = \"320x180\"\nfps = 15\n", service(t, "0"), camera))
 	s.Configure(".config/tbcam/view.toml", fmt.Sprintf("stream = \"tbcam@%s\"\nvirtual-camera-size = \"320x180\"\n", service(t, "1")))
 	for program, host := range map[string]string{"tbcam-view": "1", "tbcam-send": "0"} {
