@@ -49,6 +49,8 @@ type fake struct {
 
 func (f *fake) Formats() []capture.PixelFormat { return Formats }
 func (f *fake) Nodes(name string) ([]NodeInfo, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.taken != "" && name == Auto {
 		return []NodeInfo{{Path: f.taken}, f.node}, nil
 	}
