@@ -90,6 +90,7 @@ func TestPipeWireRestarts(t *testing.T) {
 	flag, _ := harness.NewSocket(t)
 	harness.StartSender(t, flag)
 	viewer := harness.StartViewer(t, flag, smallCamera...)
+	harness.WaitUntil(t, "the virtual camera", func() bool { return s.HasNode("tbcam") })
 	wantReader(t, s, "at first")
 	for _, name := range []string{pwsession.WirePlumber, pwsession.PipeWire} {
 		s.Restart(name)
