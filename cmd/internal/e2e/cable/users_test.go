@@ -12,6 +12,7 @@ import (
 
 	"github.com/tbcam/tbcam/cmd/internal/e2e/harness"
 	"github.com/tbcam/tbcam/fixtures/otheruser"
+	"github.com/tbcam/tbcam/fixtures/vm"
 )
 
 // ordinaryUser runs programs as a user who is not root.
@@ -86,10 +87,13 @@ func TestOrdinaryUserOverTheCable(t *testing.T) {
 		}
 	}
 	t.Cleanup(func() { // what --remove does, but for the stream, which other tests need
-		rules, _ := filepath.Glob("/etc/udev/rules.d/7*-tbcam-*")
-		for _, path := range rules {
-			os.Remove(path)
+		for _, pattern := range []string{"/etc/udev/rules.d/7*-tbcam-*", "/etc/modules-load.d/tbcam-v4l2loopback.conf", "/etc/modprobe.d/tbcam-v4l2loopback.conf"} {
+			files, _ := filepath.Glob(pattern)
+			for _, path := range files {
+				os.Remove(path)
+			}
 		}
+		vm.Unload(t, "v4l2loopback")
 	})
 	u.start("tbcam-send", "--camera=pattern", "--size=160x120", "--fps=5", "--codec=raw", "--stream="+theCable.sender)
 	w := watcher{Program: u.start("tbcam-view", "--stream="+theCable.viewer, "--stats=json", "--record=a.mkv")}
