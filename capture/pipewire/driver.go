@@ -49,6 +49,18 @@ func isMissing(err error) bool {
 
 // Devices lists the cameras, with their modes and controls.
 func (Driver) Devices() ([]capture.Device, error) {
+	return listDevices(func(c *conn) (devices []capture.Device) {
+		for _, n := range c.cameras() {
+			if d, err := c.describe(n); err == nil { // else it has gone
+				devices = append(devices, d)
+			}
+		}
+		return devices
+	})
+}
+
+// listDevices returns what list finds at PipeWire; where there is none, nothing.
+func listDevices(list func(*conn) []capture.Device) ([]capture.Device, error) {
 	c, err := connect()
 	if isMissing(err) {
 		return nil, nil
@@ -57,13 +69,7 @@ func (Driver) Devices() ([]capture.Device, error) {
 		return nil, err
 	}
 	defer c.close()
-	var devices []capture.Device
-	for _, n := range c.cameras() {
-		if d, err := c.describe(n); err == nil { // else it has gone
-			devices = append(devices, d)
-		}
-	}
-	return devices, nil
+	return list(c), nil
 }
 
 // cameras returns the nodes that are cameras, in the order in which they came.

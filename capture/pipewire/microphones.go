@@ -21,22 +21,15 @@ type Microphones struct{}
 
 // Devices lists the microphones, the default source first.
 func (Microphones) Devices() ([]capture.Device, error) {
-	c, err := connect()
-	if isMissing(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer c.close()
-	var devices []capture.Device
-	for _, n := range c.microphones() {
-		devices = append(devices, capture.Device{
-			Kind: capture.Audio, Path: c.pathOf(n), Name: cmp.Or(n.description, n.name),
-			Driver: cmp.Or(n.api, "pipewire"), Bus: scheme + n.name, Channels: n.channels,
-		})
-	}
-	return devices, nil
+	return listDevices(func(c *conn) (devices []capture.Device) {
+		for _, n := range c.microphones() {
+			devices = append(devices, capture.Device{
+				Kind: capture.Audio, Path: c.pathOf(n), Name: cmp.Or(n.description, n.name),
+				Driver: cmp.Or(n.api, "pipewire"), Bus: scheme + n.name, Channels: n.channels,
+			})
+		}
+		return devices
+	})
 }
 
 // Open starts to read a microphone, in stereo where it has more than one channel. It does
