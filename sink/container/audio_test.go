@@ -309,7 +309,7 @@ func TestAudioParts(t *testing.T) {
 	}
 }
 
-// TestAudioRefused: what has no place for audio says so before it makes a file.
+// TestAudioRefused: what has no place for audio is refused before it makes a file.
 func TestAudioRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.mjpeg")
 	if _, err := Create(path, audioOptions(MJPEG, capture.Mono)); !errors.Is(err, ErrNoAudio) {

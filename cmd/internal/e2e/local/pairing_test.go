@@ -105,12 +105,7 @@ func TestPairingInTerminals(t *testing.T) {
 	h.senderScreen.Answer(t, wrong)
 	h.senderScreen.Await(t, `(another number)`)
 	h.senderScreen.Answer(t, number)
-	h.senderScreen.Await(t, `(set the camera's controls)`)
-	h.senderScreen.Answer(t, "y")
-	h.senderScreen.Await(t, `(hear a microphone)`)
-	h.senderScreen.Answer(t, "n")
-	h.viewerScreen.Await(t, `(Did tbcam-send accept it)`)
-	h.viewerScreen.Answer(t, "y")
+	h.grantAndConfirm(t, "y")
 	if code := viewer.WaitExit(); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
@@ -121,6 +116,18 @@ func TestPairingInTerminals(t *testing.T) {
 	if code := viewer.WaitExit(); code != 0 {
 		t.Errorf("exit code %d afterwards", code)
 	}
+}
+
+// grantAndConfirm ends a pairing in the programs' terminals: the sender's user answers whether
+// controls may be set, and grants no microphone; the viewer's confirms.
+func (h *hosts) grantAndConfirm(t *testing.T, controls string) {
+	t.Helper()
+	h.senderScreen.Await(t, `(set the camera's controls)`)
+	h.senderScreen.Answer(t, controls)
+	h.senderScreen.Await(t, `(hear a microphone)`)
+	h.senderScreen.Answer(t, "n")
+	h.viewerScreen.Await(t, `(Did tbcam-send accept it)`)
+	h.viewerScreen.Answer(t, "y")
 }
 
 // pair runs the pair command of a host in a terminal.
@@ -429,12 +436,7 @@ func TestFirstMinute(t *testing.T) {
 	_, viewer := h.start(filepath.Join(t.TempDir(), "a.mkv"), "60")
 	h.senderScreen.Await(t, `(Type the six digits)`)
 	h.senderScreen.Answer(t, h.viewerScreen.Await(t, `on the camera's host: (\d{3} \d{3})`))
-	h.senderScreen.Await(t, `(set the camera's controls)`)
-	h.senderScreen.Answer(t, "n")
-	h.senderScreen.Await(t, `(hear a microphone)`)
-	h.senderScreen.Answer(t, "n")
-	h.viewerScreen.Await(t, `(Did tbcam-send accept it)`)
-	h.viewerScreen.Answer(t, "y")
+	h.grantAndConfirm(t, "n")
 	if code := viewer.WaitExit(); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
