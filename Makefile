@@ -11,7 +11,7 @@ rungs := test-lint test-unit test-cross test-programs test-pipewire test-recordi
 # -v names the tests that are skipped: fixtures/ladder looks for them. The files of
 # sink/container take 10 minutes where the machine has other work.
 gotest := go test -count=1 -v -timeout 20m
-quiet := | { grep -avE '^( *--- PASS|=== (RUN|PAUSE|CONT|NAME)|PASS$$)' || true; }
+quiet := | fixtures/quiet
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 
@@ -94,22 +94,22 @@ test-vm: build deps ## the programs with real kernel drivers, in a virtual machi
 	@fixtures/install-packages fixtures/vm/packages
 	@fixtures/vm/vm build
 	@fixtures/vm/selftest
-	@TBCAM_BIN=$(CURDIR)/bin fixtures/vm/gotest -skip '^TestCalls'
+	@TBCAM_BIN=$(CURDIR)/bin fixtures/vm/gotest -skip '^TestCalls' $(quiet)
 	@$(gotest) -tags power -run TestPowerCut ./sink/container $(quiet)
 
 .PHONY: test-calls
 test-calls: build deps ## the virtual camera and its applications, with v4l2loopback of Debian 12 and of Debian sid
 	@fixtures/install-packages fixtures/vm/packages
 	@fixtures/vm/vm build
-	@TBCAM_BIN=$(CURDIR)/bin fixtures/vm/gotest -run '^TestCalls'
+	@TBCAM_BIN=$(CURDIR)/bin fixtures/vm/gotest -run '^TestCalls' $(quiet)
 	@fixtures/vm/vm build --kernel sid && \
-	  TBCAM_BIN=$(CURDIR)/bin fixtures/vm/gotest --kernel sid -run '^TestCalls|Loopback|Output|Writer|FormatThat|ColorOf' || \
+	  TBCAM_BIN=$(CURDIR)/bin fixtures/vm/gotest --kernel sid -run '^TestCalls|Loopback|Output|Writer|FormatThat|ColorOf' $(quiet) || \
 	  { [ $$? = 77 ] && echo "not run: test-calls: Debian sid has another kernel now"; }
 
 .PHONY: test-cable
 test-cable: build deps ## the kernel's own USB4STREAM driver, on a simulated cable in a virtual machine
 	@fixtures/install-packages fixtures/vm/packages
-	@fixtures/tbhost/selftest/run && TBCAM_BIN=$(CURDIR)/bin fixtures/vm/cabletest || \
+	@fixtures/tbhost/selftest/run && TBCAM_BIN=$(CURDIR)/bin fixtures/vm/cabletest $(quiet) || \
 	  { [ $$? = 77 ] && echo "not run: test-cable: sid's kernel no longer fits fixtures/tbhost"; }
 
 .PHONY: test-packages
