@@ -48,6 +48,24 @@ type conn struct {
 	wake *os.File // readable when something has changed
 }
 
+// managerWait is how long a session manager may take to start: at login it follows PipeWire,
+// as the services that publish cameras and microphones do.
+const managerWait = 3 * time.Second
+
+// connectManaged connects where a session manager runs; with realTime as connectAs does.
+func connectManaged(realTime bool) (*conn, error) {
+	for end := time.Now().Add(managerWait); ; time.Sleep(managerWait / 30) {
+		c, err := connectAs(realTime)
+		if err != nil || c.isManaged() {
+			return c, err
+		}
+		c.close()
+		if time.Now().After(end) {
+			return nil, ErrNoSessionManager
+		}
+	}
+}
+
 // connect connects to the daemon of this session.
 func connect() (*conn, error) { return connectAs(false) }
 

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
-	"time"
 	"unsafe"
 
 	"github.com/tbcam/tbcam/capture"
@@ -40,7 +39,7 @@ func OpenOutput(c Camera) (*Output, error) {
 	if c.Format.Pixel.Info().SPA == 0 || c.Format.Pixel.Compressed() || c.Format.Check() != nil {
 		return nil, fmt.Errorf("publish a camera at PipeWire: format %v: %w", c.Format, capture.ErrNoMode)
 	}
-	conn, err := connectManaged()
+	conn, err := connectManaged(false)
 	if err != nil {
 		return nil, fmt.Errorf("publish a camera: %w", err)
 	}
@@ -51,24 +50,6 @@ func OpenOutput(c Camera) (*Output, error) {
 	}
 	o.watcher = newWatcher(conn)
 	return o, nil
-}
-
-// managerWait is how long a session manager may take to start: at login it follows PipeWire,
-// as the services that publish cameras do.
-const managerWait = 3 * time.Second
-
-// connectManaged connects where a session manager runs.
-func connectManaged() (*conn, error) {
-	for end := time.Now().Add(managerWait); ; time.Sleep(managerWait / 30) {
-		c, err := connect()
-		if err != nil || c.isManaged() {
-			return c, err
-		}
-		c.close()
-		if time.Now().After(end) {
-			return nil, ErrNoSessionManager
-		}
-	}
 }
 
 func (o *Output) open(c Camera) int {

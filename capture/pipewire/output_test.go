@@ -201,3 +201,30 @@ func TestHungReader(t *testing.T) {
 	waitFrames("the reader that hung", files[0], 5)
 	waitFrames("the other reader then", files[1], 5)
 }
+
+// TestManagerStartsLate: what is published before the session manager has started, as at
+// login, is there with it.
+func TestManagerStartsLate(t *testing.T) {
+	s := pwsession.Start(t, pwsession.Options{})
+	s.Enter(t)
+	s.Stop(pwsession.WirePlumber, syscall.SIGTERM)
+	var opening sync.WaitGroup
+	opening.Go(func() {
+		o, err := OpenOutput(Camera{Name: "tbcam", Format: small, Rate: rate15})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		o.Close()
+	})
+	opening.Go(func() {
+		p, err := OpenPlayer(AudioNode{Name: "tbcam-mic", Microphone: true, Format: capture.Mono})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		p.Close()
+	})
+	s.Run(pwsession.WirePlumber)
+	opening.Wait()
+}

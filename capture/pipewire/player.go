@@ -63,15 +63,11 @@ func OpenPlayer(n AudioNode) (*Player, error) {
 	if err := n.Format.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
-	c, err := connectAs(true)
+	c, err := connectManaged(true)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op, err)
 	}
 	p := &Player{format: n.Format, conn: c}
-	if !c.isManaged() {
-		c.close()
-		return nil, fmt.Errorf("%s: %w", op, ErrNoSessionManager)
-	}
 	if res := p.open(n); res < 0 {
 		c.close()
 		return nil, explain(op+" at PipeWire", res)

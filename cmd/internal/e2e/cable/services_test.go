@@ -16,6 +16,10 @@ import (
 // end of the cable and a virtual camera's at the other; after a replug and after suspend, too.
 func TestServicesOverTheCable(t *testing.T) {
 	camera, node := vm.LoadVivid(t, 1)[0], vm.LoadLoopback(t) // removed when the services have ended
+	t.Cleanup(func() {
+		// udev still looks at the node that the last writer left.
+		harness.WaitUntil(t, "v4l2loopback", func() bool { return content(t, "/sys/module/v4l2loopback/refcnt") == "0" })
+	})
 	s := harness.InstallServices(t, ".")
 	s.Run("udevadm", "trigger", "--action=add", "--settle", "--subsystem-match=video4linux") // gives them to the group video
 	s.Configure(".config/tbcam/send.toml", fmt.Sprintf("stream = \"tbcam@%s\"\ncamera = [%q]\nsize = \"320x180\"\nfps = 15\n", service(t, "0"), camera))
