@@ -28,13 +28,21 @@ type cameraUser struct {
 	camera  hostCamera
 	stream  *supervisor
 	lingers bool          // it has no use for the camera now
-	evicted bool          // another stream waits for it to close the camera
-	freed   chan struct{} // closed when it has
+	awaited bool          // another stream waits for it to close the camera, or to use it again
+	evicted bool          // it must close the camera for that one
+	settled chan struct{} // closed when it has done either
 }
 
 // isIdle reports whether the stream would not miss the camera. Whether it has noticed a
 // STOP yet does not matter.
 func (u *cameraUser) isIdle() bool { return u.lingers || u.stream.currentRequest().want == nil }
+
+// evictIdle evicts the stream if it is awaited, and reports whether it is evicted. One that has
+// a request which it has not looked at may use the camera for that, and is not.
+func (u *cameraUser) evictIdle() bool {
+	u.evicted = u.evicted || u.awaited && u.stream.currentRequest().want == nil
+	return u.evicted
+}
 
 func newOpenCameras() *openCameras {
 	return &openCameras{openings: ratelimit.Limiter{Burst: 10, Every: 6 * time.Second}}
@@ -53,18 +61,18 @@ var errStillClosing = fmt.Errorf("%w: another stream is closing it", capture.Err
 
 var errEnded = errors.New("stream has ended")
 
-// claim makes a camera that of a stream. It waits for one that lingers on it, until the
-// stream ends.
+// claim makes a camera that of a stream. It waits for one that lingers on it, or is about to
+// use it again, until the stream ends.
 func (o *openCameras) claim(s *supervisor, camera hostCamera) error {
 	timeout := time.NewTimer(freeWait)
 	defer timeout.Stop()
 	for {
-		freed, err := o.tryClaim(s, camera)
-		if freed == nil {
+		settled, err := o.tryClaim(s, camera)
+		if settled == nil {
 			return err
 		}
 		select {
-		case <-freed:
+		case <-settled:
 		case <-timeout.C:
 			return errStillClosing
 		case <-s.ended:
@@ -73,24 +81,26 @@ func (o *openCameras) claim(s *supervisor, camera hostCamera) error {
 	}
 }
 
-// tryClaim returns what is closed when the camera is free, nil if there is nothing to
+// tryClaim returns what is closed when the camera may be free, nil if there is nothing to
 // wait for.
-func (o *openCameras) tryClaim(s *supervisor, camera hostCamera) (freed <-chan struct{}, err error) {
+func (o *openCameras) tryClaim(s *supervisor, camera hostCamera) (settled <-chan struct{}, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	u := o.userOf(camera)
 	switch {
 	case u == nil:
-		o.users = append(o.users, &cameraUser{camera: camera, stream: s, freed: make(chan struct{})})
+		o.users = append(o.users, &cameraUser{camera: camera, stream: s, settled: make(chan struct{})})
 		return nil, nil
 	case u.stream == s:
 		return nil, nil
 	case !u.isIdle():
 		return nil, &inUseError{camera.Name}
 	}
-	u.evicted = true
-	notifyOne(u.stream.evicted)
-	return u.freed, nil
+	u.awaited = true
+	if u.evictIdle() {
+		notifyOne(u.stream.evicted)
+	}
+	return u.settled, nil
 }
 
 // checkOthers returns an error if another stream uses a camera, and whether one lingers on
@@ -126,7 +136,9 @@ func (o *openCameras) resume(s *supervisor) bool {
 	if u == nil || u.evicted {
 		return false
 	}
-	u.lingers = false
+	u.lingers, u.awaited = false, false
+	close(u.settled)
+	u.settled = make(chan struct{})
 	return true
 }
 
@@ -141,12 +153,12 @@ func (o *openCameras) opened(s *supervisor) (device capture.Device, ok bool) {
 	return u.camera.Device, true
 }
 
-// isEvicted reports whether another stream waits for the camera of one.
+// isEvicted reports whether a stream must close its camera, since another one waits for it.
 func (o *openCameras) isEvicted(s *supervisor) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	u := o.cameraOf(s)
-	return u != nil && u.evicted
+	return u != nil && u.evictIdle()
 }
 
 // free gives the camera of a stream up.
@@ -155,7 +167,7 @@ func (o *openCameras) free(s *supervisor) {
 	defer o.mu.Unlock()
 	for i, u := range o.users {
 		if u.stream == s {
-			close(u.freed)
+			close(u.settled)
 			o.users = append(o.users[:i], o.users[i+1:]...)
 			return
 		}

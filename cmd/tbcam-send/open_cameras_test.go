@@ -61,6 +61,53 @@ func TestCameraIsOpenOnce(t *testing.T) {
 	})
 }
 
+// A stream that lingers on its camera and is asked for it again keeps it open, though another
+// one is asked for it at once.
+func TestCameraAskedForTwiceStaysOn(t *testing.T) {
+	for range 50 {
+		onStages(t, 2, func(s []*stage) {
+			s[0].Start(1, capture.Want{Camera: "pattern"})
+			s[0].next()
+			s[0].Stop()
+			synctest.Wait()
+			s[0].Start(2, capture.Want{Camera: "pattern"})
+			s[1].Start(1, capture.Want{Camera: "pattern"})
+			synctest.Wait()
+			s[0].want(transport.Status{State: transport.Running, Request: 2}, 1, 0)
+			s[1].want(transport.Status{State: transport.Failed, Request: 1, Cause: transport.Busy, Text: "another stream"}, 0, 0)
+		})
+	}
+}
+
+// A stream that is asked for its camera again, and then for none, gives it to the one that
+// waits for it.
+func TestCameraIsGivenUpToWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cameras := newOpenCameras()
+		camera := hostCamera{Device: capture.Device{Path: "a", Name: "a"}}
+		first, other := newSupervisor(nil, nil, cameras, capture.Want{}), newSupervisor(nil, nil, cameras, capture.Want{})
+		first.newest = &request{want: &capture.Want{}}
+		if err := cameras.claim(first, camera); err != nil {
+			t.Fatal(err)
+		}
+		cameras.linger(first)
+		results := make(chan error, 1)
+		go func() { results <- cameras.claim(other, camera) }()
+		synctest.Wait()
+		if cameras.isEvicted(first) {
+			t.Error("a stream is evicted that has been asked for frames")
+		}
+		first.newest = &request{}
+		if !cameras.isEvicted(first) {
+			t.Fatal("a stream that nobody asks for frames keeps the camera from another one")
+		}
+		cameras.free(first)
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // Streams that lingered on each other's cameras swap them.
 func TestCamerasAreSwapped(t *testing.T) {
 	for range 20 {
@@ -109,7 +156,7 @@ func TestOpeningsOfAllStreamsAreBounded(t *testing.T) {
 func TestClosingCameraDelaysNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cameras := newOpenCameras()
-		slow := &supervisor{evicted: make(chan struct{}, 1), newest: &request{want: &capture.Want{}}}
+		slow := &supervisor{evicted: make(chan struct{}, 1), newest: &request{}}
 		camera := func(path string) hostCamera { return hostCamera{Device: capture.Device{Path: path, Name: path}} }
 		if err := cameras.claim(slow, camera("a")); err != nil {
 			t.Fatal(err)
