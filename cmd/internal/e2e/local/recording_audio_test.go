@@ -141,22 +141,27 @@ func (r *take) wantInStep(least int, more float64) {
 	}
 }
 
+// flacBlock is how many samples per channel a packet of FLAC has at most.
+const flacBlock = 4096
+
 // wantCopied fails the test unless ffmpeg copies both tracks into the same container without
 // a warning.
 func (r *take) wantCopied() {
 	r.t.Helper()
 	// FLAC in MP4 is an experiment for it, of which it warns in its own files, too; and it
 	// warns of all PCM that it has to guess which channels these are.
-	level := "warning"
+	// Of a fragmented file it knows no durations of FLAC packets (5.1, mov_read_packet): the copy
+	// ends before the last one if that begins at a full millisecond.
+	level, missing := "warning", 0
 	if filepath.Ext(r.path) == ".mp4" {
-		level = "error"
+		level, missing = "error", flacBlock
 	}
 	to := filepath.Join(r.t.TempDir(), "copy"+filepath.Ext(r.path))
 	args := []string{"-v", level, "-guess_layout_max", "0", "-i", r.path, "-map", "0", "-c", "copy", "-strict", "experimental", to}
 	if out, err := exec.Command("ffmpeg", args...).CombinedOutput(); err != nil || len(out) > 0 {
 		r.t.Errorf("ffmpeg %v: %v: %s", args, err, out)
 	}
-	if copied := len(readTake(r.t, to).sound); copied != len(r.sound) {
+	if copied := len(readTake(r.t, to).sound); copied > len(r.sound) || copied < len(r.sound)-missing {
 		r.t.Errorf("%s: the copy has %d samples of %d", r.path, copied, len(r.sound))
 	}
 }
