@@ -48,6 +48,7 @@ type bridge struct {
 	before capture.Lost // and of those before it
 	status transport.Status
 	mode   transport.Mode // of what is being received
+	on     bool           // the camera is on since that was reported
 	host   string         // and its host
 	there  bool           // the sender is connected
 	camera string         // that the sender would turn on, as far as it is known
@@ -100,8 +101,8 @@ func (b *bridge) Connected(peer transport.Peer) {
 // Mode implements transport.Consumer.
 func (b *bridge) Mode(mode transport.Mode) {
 	b.mu.Lock()
-	same := mode.Camera == b.mode.Camera && mode.Source == b.mode.Source && b.notice == (sink.Notice{})
-	b.mode = mode
+	same := b.on && mode.Camera == b.mode.Camera && mode.Source == b.mode.Source
+	b.mode, b.on = mode, true
 	if b.status.State == transport.Idle { // plain MJPEG has no status
 		b.status = transport.Status{State: transport.Running}
 	}
@@ -139,6 +140,7 @@ func (b *bridge) Status(status transport.Status) {
 	b.mu.Lock()
 	same := status == b.status
 	b.status = status
+	b.on = b.on && (status.State == transport.Running || status.State == transport.Refused)
 	b.mu.Unlock()
 	if same {
 		return
@@ -207,7 +209,7 @@ func (b *bridge) Disconnected(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.before.Add(b.lost)
-	b.lost, b.there = capture.Lost{}, false
+	b.lost, b.there, b.on = capture.Lost{}, false, false
 }
 
 // ControlsChanged implements transport.Consumer.

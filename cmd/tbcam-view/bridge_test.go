@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"io"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/tbcam/tbcam/capture"
@@ -77,6 +80,39 @@ func TestStateBySession(t *testing.T) {
 	} {
 		if step.do(); state() != step.want {
 			t.Errorf("it is %s, want %s", state(), step.want)
+		}
+	}
+}
+
+// TestCameraIsOnIsLogged: with each session, in whichever order its status and its mode come, and
+// after each time that it was off; not where only the codec changes.
+func TestCameraIsOnIsLogged(t *testing.T) {
+	r, _, _ := newTestRun(t, options{})
+	var log bytes.Buffer
+	r.bridge.log = slog.New(slog.NewTextHandler(&log, nil))
+	status := func(s transport.State) func() {
+		return func() { r.bridge.Status(transport.Status{State: s}) }
+	}
+	connect := func() { r.bridge.Connected(transport.Peer{}) }
+	mode := func() { r.bridge.Mode(transport.Mode{Camera: "C920"}) }
+	lose := func() { r.bridge.Disconnected(io.EOF) }
+	for n, steps := range [][]func(){
+		{connect, mode, status(transport.Running)},
+		{mode, status(transport.Refused), mode},
+		{lose, connect, status(transport.Running), mode},
+		{status(transport.Idle), status(transport.Running), mode},
+		{status(transport.Waiting), mode, status(transport.Running), mode},
+	} {
+		log.Reset()
+		for _, step := range steps {
+			step()
+		}
+		want := 1
+		if n == 1 {
+			want = 0
+		}
+		if got := strings.Count(log.String(), "camera is on"); got != want {
+			t.Errorf("steps %d: logged %d times, want %d", n, got, want)
 		}
 	}
 }

@@ -15,15 +15,9 @@ func StartRecordingViewer(t *testing.T, flag string, more ...string) *Program {
 	return StartViewer(t, flag, append(more, "--stats=json", "--record="+filepath.Join(t.TempDir(), "a.mkv"))...)
 }
 
-// CountFrames returns how many frames the viewer has counted, from its last statistics.
-func CountFrames(v *Program) int {
-	lines := strings.Split(strings.TrimSpace(v.Out.String()), "\n")
-	var s struct{ Frames int }
-	if json.Unmarshal([]byte(lines[len(lines)-1]), &s) != nil {
-		return 0
-	}
-	return s.Frames
-}
+// CountFrames returns how many frames of a camera the viewer has counted, from its last
+// statistics.
+func CountFrames(v *Program) int { return int(lastSummary(v.Out.String(), meter.Camera).Frames) }
 
 // ParseRecorder returns the last statistics of a camera that were printed, and the recorder's
 // part of them.
