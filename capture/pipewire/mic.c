@@ -35,8 +35,10 @@ static void note_stamp(struct tb_mic *m, uint32_t n)
 	m->stamp.time = tb_now();
 	if (tb_pw.pw_stream_get_time_n_(m->stream, &t, sizeof(t)) >= 0 && t.now > 0) {
 		m->stamp.time = t.now - (int64_t)t.buffered * SPA_NSEC_PER_SEC / TB_RATE;
-		if (t.rate.denom > 0)
+		if (t.rate.num > 0 && t.rate.denom > 0) {
 			m->stamp.time -= t.delay * SPA_NSEC_PER_SEC * t.rate.num / t.rate.denom;
+			m->stamp.rate = t.rate.denom / t.rate.num;
+		}
 	}
 	m->stamp.time -= (int64_t)n * SPA_NSEC_PER_SEC / TB_RATE;
 }

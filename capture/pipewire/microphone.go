@@ -30,6 +30,7 @@ type Microphone struct {
 	closed  atomic.Bool
 	mic     *C.struct_tb_mic // freed under reading
 	lost    atomic.Uint64
+	rate    atomic.Uint32
 	line    stampLine // accessed only by Read
 }
 
@@ -68,6 +69,10 @@ func (m *Microphone) Format() capture.Format { return capture.Format{Audio: m.fo
 // Lost counts the blocks that were not read in time.
 func (m *Microphone) Lost() capture.Lost { return capture.Lost{Driver: m.lost.Load()} }
 
+// ServerRate returns the rate of PipeWire's graph in Hz, from which the server resamples where
+// it is not that of the format; 0 before the first block.
+func (m *Microphone) ServerRate() int { return int(m.rate.Load()) }
+
 // Read waits for the next block and returns a copy of it, owned by the caller. A gap in
 // the numbers is what was not read in time. It ends with capture.ErrClosed, or with
 // capture.ErrGone where the last microphone or PipeWire went away.
@@ -97,6 +102,7 @@ func (m *Microphone) readBlock() *capture.Frame {
 		f.Release()
 		return nil
 	}
+	m.rate.Store(uint32(stamp.rate))
 	m.line.addStamp(int64(stamp.sample), time.Duration(stamp.time))
 	f.Format, f.Sequence = m.Format(), uint32(uint64(sample)/capture.AudioBlock)
 	f.Time = monotonic.Time(m.line.timeOf(int64(sample)))

@@ -136,6 +136,7 @@ struct tb_mic;
 struct tb_stamp {
 	uint64_t sample;
 	int64_t time;
+	uint32_t rate; // of the server's graph then, in Hz; 0: not known
 };
 
 struct tb_mic_state {

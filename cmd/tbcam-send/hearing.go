@@ -17,10 +17,10 @@ type hearing struct {
 	done   chan struct{} // closed when readBlocks has ended
 }
 
-// newHearing begins to read a microphone. Blocks go to put.
-func newHearing(d capture.Device, source capture.Source, put func(*capture.Frame)) *hearing {
+// newHearing begins to read a microphone. Blocks go to put, the first of them after begin.
+func newHearing(d capture.Device, source capture.Source, begin func(capture.Source), put func(*capture.Frame)) *hearing {
 	h := &hearing{device: d, source: source, ended: make(chan error, 1), done: make(chan struct{})}
-	go h.readBlocks(put)
+	go h.readBlocks(begin, put)
 	return h
 }
 
@@ -33,11 +33,11 @@ func (h *hearing) endChannel() <-chan error {
 }
 
 // readBlocks reads blocks until the microphone ends.
-func (h *hearing) readBlocks(put func(*capture.Frame)) {
+func (h *hearing) readBlocks(begin func(capture.Source), put func(*capture.Frame)) {
 	defer close(h.done)
 	watchdog := time.AfterFunc(mute, func() { h.source.Close() })
 	defer watchdog.Stop()
-	for {
+	for first := true; ; first = false {
 		f, err := h.source.Read()
 		if errors.Is(err, capture.ErrClosed) {
 			err = errDeaf // or nobody receives it any more
@@ -47,6 +47,9 @@ func (h *hearing) readBlocks(put func(*capture.Frame)) {
 			return
 		}
 		watchdog.Reset(mute)
+		if first {
+			begin(h.source)
+		}
 		correctStamp(f)
 		put(f)
 	}

@@ -135,6 +135,7 @@ type microphone struct {
 	source   capture.Source  // nil: it is closed
 	device   capture.Device  // of source
 	lost     capture.Lost    // of sources that were closed, and what was dropped
+	rate     int             // from which PipeWire resamples, as it was logged last; 0: it does not
 	line     numbering
 
 	// Accessed only by serve.
@@ -396,7 +397,7 @@ func (m *microphone) turnOn() error {
 	}
 	m.log.Info("microphone is on", "microphone", d.Name, "format", source.Format())
 	m.attachSource(d.Device, source)
-	m.open = newHearing(d.Device, source, m.putBlock)
+	m.open = newHearing(d.Device, source, m.logResampling, m.putBlock)
 	m.lastError = ""
 	m.witness.microphoneOn(d.Name)
 	return nil
@@ -478,6 +479,24 @@ func textOfMicrophone(err error) string {
 		return err.Error()
 	}
 	return "microphone cannot be used"
+}
+
+// logResampling logs once that PipeWire has another rate than the blocks of a microphone.
+func (m *microphone) logResampling(source capture.Source) {
+	s, ok := source.(interface{ ServerRate() int })
+	if !ok {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	rate := s.ServerRate()
+	if rate == capture.AudioRate {
+		rate = 0
+	}
+	if rate != m.rate && rate != 0 {
+		m.log.Info("PipeWire resamples the microphone", "from", fmt.Sprint(rate, " Hz"), "to", fmt.Sprint(capture.AudioRate, " Hz"))
+	}
+	m.rate = rate
 }
 
 // putBlock hands a block to who listens, or drops it.

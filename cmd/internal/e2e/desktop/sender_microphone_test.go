@@ -13,15 +13,17 @@ import (
 	"github.com/tbcam/tbcam/fixtures/pwsession"
 )
 
-// fakeMicrophone is a source that plays silence, in cycles that leave a busy machine time.
+// fakeMicrophone is a source that plays silence, in cycles that leave a busy machine time, on a
+// server that has another rate than tbcam.
 const fakeMicrophone = `
-context.properties = { default.clock.min-quantum = 2048 default.clock.quantum = 2048 }
+context.properties = { default.clock.min-quantum = 2048 default.clock.quantum = 2048 default.clock.rate = 44100 default.clock.allowed-rates = [ 44100 ] }
 context.objects = [
   { factory = adapter args = { factory.name = support.null-audio-sink node.name = fakemic node.description = "Fake microphone" media.class = Audio/Source/Virtual audio.position = [ MONO ] } } ]
 `
 
 // TestPipeWireMicrophone: tbcam-send offers the desktop's microphone, and hears it again soon
-// after a restart of PipeWire. Silence of exactly that time is in the recording.
+// after a restart of PipeWire. Silence of exactly that time is in the recording. That PipeWire
+// resamples is logged once.
 func TestPipeWireMicrophone(t *testing.T) {
 	s := pwsession.Start(t, pwsession.Options{PipeWire: fakeMicrophone})
 	s.Enter(t)
@@ -44,6 +46,9 @@ func TestPipeWireMicrophone(t *testing.T) {
 		if code := p.Stop(syscall.SIGINT); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
+	}
+	if n := countText(sender, "PipeWire resamples the microphone (from: 44100 Hz, to: 48000 Hz)"); n != 1 {
+		t.Errorf("logged %d times that PipeWire resamples", n)
 	}
 	if frames, sound := endOf(t, file, "v"), endOf(t, file, "a"); math.Abs(frames-sound) > 1 {
 		t.Errorf("%.2f s of frames and %.2f s of sound", frames, sound)
