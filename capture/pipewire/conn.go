@@ -12,8 +12,6 @@ package pipewire
 #cgo nocallback tb_input_state
 #cgo noescape tb_output_state
 #cgo nocallback tb_output_state
-#cgo noescape tb_player_write
-#cgo nocallback tb_player_write
 #cgo noescape tb_player_state
 #cgo nocallback tb_player_state
 #include <stdlib.h>
@@ -25,7 +23,9 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"syscall"
 	"time"
+	"unsafe"
 )
 
 // answerTime bounds how long PipeWire may take to answer, on a busy machine.
@@ -46,6 +46,7 @@ var load = sync.OnceValue(func() error {
 type conn struct {
 	c    *C.struct_tb_conn
 	wake *os.File // readable when something has changed
+	raw  syscall.RawConn
 }
 
 // managerWait is how long a session manager may take to start: at login it follows PipeWire,
@@ -83,14 +84,24 @@ func connectAs(realTime bool) (*conn, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNotRunning, explain("connect to PipeWire", int(res)))
 	}
 	c.wake = os.NewFile(uintptr(C.tb_conn_wake(c.c)), "pipewire")
+	raw, err := c.wake.SyscallConn()
+	if err != nil {
+		c.close()
+		return nil, fmt.Errorf("connect to PipeWire: %w", err)
+	}
+	c.raw = raw
 	return c, nil
 }
 
 // wait returns when something may have changed; false after interrupt.
-func (c *conn) wait() bool {
+func (c *conn) wait() bool { return c.raw.Read(readCounter) == nil }
+
+// readCounter takes what an eventfd counts, and reports whether it did not have to wait. The
+// call cannot block, and so spares the runtime what it prepares for one that does.
+func readCounter(fd uintptr) bool {
 	var count [8]byte
-	_, err := c.wake.Read(count[:])
-	return err == nil
+	_, _, err := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(&count[0])), uintptr(len(count)))
+	return err != syscall.EAGAIN
 }
 
 // interrupt ends wait for good. The descriptor stays open: C writes to it.

@@ -3,6 +3,7 @@
 #define TBCAM_PIPEWIRE_CONN_H
 
 #include "dl.h"
+#define TB_INSIDE
 #include "pipewire.h"
 
 #define TB_PORTS 512

@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define ROOM TB_RATE // samples per channel that wait for a slow reader: a second
-
 struct tb_mic {
 	struct tb_conn *c;
 	struct pw_stream *stream;
@@ -12,10 +10,7 @@ struct tb_mic {
 	uint32_t channels;
 	enum pw_stream_state state;
 	char text[128]; // why the state is an error
-	int16_t *ring;  // ROOM samples per channel
-	uint64_t read, written; // samples per channel since the beginning
-	struct tb_stamp stamp;
-	uint64_t lost;
+	struct tb_mic_ring ring;
 };
 
 static void on_state(void *data, enum pw_stream_state old, enum pw_stream_state state, const char *error)
@@ -27,31 +22,33 @@ static void on_state(void *data, enum pw_stream_state old, enum pw_stream_state 
 	tb_wake(m->c);
 }
 
-// note_stamp notes when sample m->written was captured, of a buffer with n samples.
+// note_stamp notes by when the first of the next n samples was captured when sample 0 was.
 static void note_stamp(struct tb_mic *m, uint32_t n)
 {
 	struct pw_time t = {0};
-	m->stamp.sample = m->written;
-	m->stamp.time = tb_now();
+	int64_t at = tb_now();
 	if (tb_pw.pw_stream_get_time_n_(m->stream, &t, sizeof(t)) >= 0 && t.now > 0) {
-		m->stamp.time = t.now - (int64_t)t.buffered * SPA_NSEC_PER_SEC / TB_RATE;
+		at = t.now - (int64_t)t.buffered * SPA_NSEC_PER_SEC / TB_RATE;
 		if (t.rate.num > 0 && t.rate.denom > 0) {
-			m->stamp.time -= t.delay * SPA_NSEC_PER_SEC * t.rate.num / t.rate.denom;
-			m->stamp.rate = t.rate.denom / t.rate.num;
+			at -= t.delay * SPA_NSEC_PER_SEC * t.rate.num / t.rate.denom;
+			m->ring.rate = t.rate.denom / t.rate.num;
 		}
 	}
-	m->stamp.time -= (int64_t)n * SPA_NSEC_PER_SEC / TB_RATE;
+	// The whole seconds apart: all the samples since the beginning would overflow in two days.
+	uint64_t end = m->ring.written + n;
+	at -= (int64_t)(end / TB_RATE) * SPA_NSEC_PER_SEC + (int64_t)(end % TB_RATE) * SPA_NSEC_PER_SEC / TB_RATE;
+	m->ring.zero = at;
 }
 
-// take_samples copies samples into the ring. Where it is full, the oldest go, in whole
-// blocks: so the blocks that stay are where they were.
+// take_samples copies samples into the ring, in place of the oldest, and shows them a block at
+// a time, which bounds how many of those that are read may be replaced meanwhile.
 static void take_samples(struct tb_mic *m, const int16_t *samples, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++, m->written++)
-		memcpy(m->ring + m->written % ROOM * m->channels, samples + i * m->channels, sizeof(int16_t) * m->channels);
-	while (m->written - m->read > ROOM) {
-		m->read += TB_BLOCK;
-		m->lost++;
+	uint64_t written = m->ring.written;
+	for (uint32_t i = 0; i < n; i++) {
+		memcpy(m->ring.samples + written % TB_MIC_ROOM * m->channels, samples + i * m->channels, sizeof(int16_t) * m->channels);
+		if (++written % TB_BLOCK == 0 || i + 1 == n)
+			m->ring.written = written;
 	}
 }
 
@@ -59,6 +56,7 @@ static void on_process(void *data)
 {
 	struct tb_mic *m = data;
 	struct pw_buffer *b;
+	uint64_t blocks = m->ring.written / TB_BLOCK;
 	while ((b = tb_pw.pw_stream_dequeue_buffer_(m->stream))) {
 		const struct spa_data *d = &b->buffer->datas[0];
 		if (b->buffer->n_datas > 0 && d->data) {
@@ -71,7 +69,7 @@ static void on_process(void *data)
 		}
 		tb_pw.pw_stream_queue_buffer_(m->stream, b);
 	}
-	if (m->written - m->read >= TB_BLOCK)
+	if (m->ring.written / TB_BLOCK > blocks)
 		tb_wake(m->c);
 }
 
@@ -98,7 +96,7 @@ static int connect_mic(struct tb_mic *m, const char *target)
 	struct spa_pod_builder b = SPA_POD_BUILDER_INIT(space, sizeof(space));
 	const struct spa_pod *format = tb_audio_format(&b, m->channels);
 	return tb_pw.pw_stream_connect_(m->stream, PW_DIRECTION_INPUT, PW_ID_ANY,
-		PW_STREAM_FLAG_AUTOCONNECT | PW_STREAM_FLAG_MAP_BUFFERS | (target[0] ? PW_STREAM_FLAG_DONT_RECONNECT : 0), &format, 1);
+		PW_STREAM_FLAG_AUTOCONNECT | PW_STREAM_FLAG_MAP_BUFFERS | PW_STREAM_FLAG_RT_PROCESS | (target[0] ? PW_STREAM_FLAG_DONT_RECONNECT : 0), &format, 1);
 }
 
 int tb_mic_open(struct tb_mic **out, struct tb_conn *c, const char *target, uint32_t channels)
@@ -108,9 +106,9 @@ int tb_mic_open(struct tb_mic **out, struct tb_conn *c, const char *target, uint
 		return -ENOMEM;
 	m->c = c;
 	m->channels = channels;
-	m->ring = calloc(ROOM * channels, sizeof(int16_t));
+	m->ring.samples = calloc(TB_MIC_ROOM * channels, sizeof(int16_t));
 	int res = -ENOMEM;
-	if (m->ring) {
+	if (m->ring.samples) {
 		tb_lock(c);
 		res = connect_mic(m, target);
 		tb_unlock(c);
@@ -123,21 +121,7 @@ int tb_mic_open(struct tb_mic **out, struct tb_conn *c, const char *target, uint
 	return 0;
 }
 
-int tb_mic_read(struct tb_mic *m, void *to, uint64_t *sample, struct tb_stamp *stamp)
-{
-	tb_lock(m->c);
-	int got = m->written - m->read >= TB_BLOCK;
-	if (got) {
-		size_t size = sizeof(int16_t) * m->channels;
-		// ROOM is a multiple of a block: one is never split.
-		memcpy(to, m->ring + m->read % ROOM * m->channels, TB_BLOCK * size);
-		*sample = m->read;
-		*stamp = m->stamp;
-		m->read += TB_BLOCK;
-	}
-	tb_unlock(m->c);
-	return got;
-}
+struct tb_mic_ring *tb_mic_ring(struct tb_mic *m) { return &m->ring; }
 
 void tb_mic_state(struct tb_mic *m, struct tb_mic_state *s)
 {
@@ -145,7 +129,6 @@ void tb_mic_state(struct tb_mic *m, struct tb_mic_state *s)
 	s->error = m->c->error;
 	if (!s->error && m->state == PW_STREAM_STATE_ERROR)
 		s->error = -EIO;
-	s->lost = m->lost;
 	memcpy(s->text, m->text, sizeof(s->text));
 	tb_unlock(m->c);
 }
@@ -156,6 +139,6 @@ void tb_mic_close(struct tb_mic *m)
 	if (m->stream)
 		tb_pw.pw_stream_destroy_(m->stream);
 	tb_unlock(m->c);
-	free(m->ring);
+	free(m->ring.samples);
 	free(m);
 }

@@ -28,10 +28,15 @@ type Microphone struct {
 	reading sync.Mutex // held by Read
 	closing sync.Once
 	closed  atomic.Bool
-	mic     *C.struct_tb_mic // freed under reading
+	mic     *C.struct_tb_mic // freed under reading, with its ring
+	ring    *C.struct_tb_mic_ring
 	lost    atomic.Uint64
 	rate    atomic.Uint32
-	line    stampLine // accessed only by Read
+
+	// Accessed only by Read.
+	samples []byte // of the ring
+	next    uint64 // sample that the next block begins with
+	line    stampLine
 }
 
 var _ capture.Source = (*Microphone)(nil)
@@ -57,6 +62,8 @@ func OpenMicrophone(name string, format capture.AudioFormat, pool *capture.Pool)
 		c.close()
 		return nil, explain("open microphone", int(res))
 	}
+	m.ring = C.tb_mic_ring(m.mic)
+	m.samples = unsafe.Slice((*byte)(unsafe.Pointer(m.ring.samples)), C.TB_MIC_ROOM*format.SampleSize())
 	return m, nil
 }
 
@@ -79,15 +86,17 @@ func (m *Microphone) ServerRate() int { return int(m.rate.Load()) }
 func (m *Microphone) Read() (*capture.Frame, error) {
 	m.reading.Lock()
 	defer m.reading.Unlock()
-	for {
+	for woken := false; ; woken = true {
 		if m.closed.Load() {
 			return nil, capture.ErrClosed
 		}
 		if f := m.readBlock(); f != nil {
 			return f, nil
 		}
-		if err := m.checkState(); err != nil {
-			return nil, err
+		if woken { // by something else than a block
+			if err := m.checkState(); err != nil {
+				return nil, err
+			}
 		}
 		m.conn.wait() // or Close has interrupted it
 	}
@@ -95,26 +104,47 @@ func (m *Microphone) Read() (*capture.Frame, error) {
 
 // readBlock returns the next block, nil where it has not come yet.
 func (m *Microphone) readBlock() *capture.Frame {
-	var sample C.uint64_t
-	var stamp C.struct_tb_stamp
 	f := m.pool.Get(m.format.BlockSize())
-	if C.tb_mic_read(m.mic, unsafe.Pointer(&f.Data[0]), &sample, &stamp) == 0 {
+	if !m.copyBlock(f.Data) {
 		f.Release()
 		return nil
 	}
-	m.rate.Store(uint32(stamp.rate))
-	m.line.addStamp(int64(stamp.sample), time.Duration(stamp.time))
-	f.Format, f.Sequence = m.Format(), uint32(uint64(sample)/capture.AudioBlock)
-	f.Time = monotonic.Time(m.line.timeOf(int64(sample)))
+	m.rate.Store(atomic.LoadUint32((*uint32)(&m.ring.rate)))
+	m.line.addStamp(time.Duration(atomic.LoadInt64((*int64)(&m.ring.zero))))
+	f.Format, f.Sequence = m.Format(), uint32(m.next/capture.AudioBlock)
+	f.Time = monotonic.Time(m.line.timeOf(int64(m.next)))
 	f.At[capture.Captured], f.At[capture.Dequeued] = f.Time, time.Now()
+	m.next += capture.AudioBlock
 	return f
 }
+
+// copyBlock copies the next block out of the ring, if it has come. Those that were replaced
+// before they were read count as lost; so does one that may be while it is copied.
+func (m *Microphone) copyBlock(to []byte) bool {
+	for {
+		written := m.written()
+		for written-m.next > C.TB_MIC_ROOM-2*capture.AudioBlock {
+			m.next += capture.AudioBlock
+			m.lost.Add(1)
+		}
+		if written-m.next < capture.AudioBlock {
+			return false
+		}
+		at := int(m.next%C.TB_MIC_ROOM) * m.format.SampleSize() // the ring holds whole blocks: none is split
+		copy(to, m.samples[at:])
+		if m.written()-m.next <= C.TB_MIC_ROOM-capture.AudioBlock {
+			return true
+		}
+	}
+}
+
+// written returns how many samples the ring has had so far.
+func (m *Microphone) written() uint64 { return atomic.LoadUint64((*uint64)(&m.ring.written)) }
 
 // checkState returns why no more blocks come, if that is so.
 func (m *Microphone) checkState() error {
 	var state C.struct_tb_mic_state
 	C.tb_mic_state(m.mic, &state)
-	m.lost.Store(uint64(state.lost))
 	if state.error < 0 {
 		return fmt.Errorf("read microphone: %w: %s", capture.ErrGone, C.GoString(&state.text[0]))
 	}
@@ -148,22 +178,21 @@ const (
 // stampLine is the line through the stamps of samples.
 type stampLine struct {
 	zero  time.Duration // of sample 0, on CLOCK_MONOTONIC
+	last  time.Duration // the same by the last stamp
 	begun bool
-	last  int64 // sample of the last stamp
 }
 
-// addStamp takes when a sample was captured. The same stamp counts once.
-func (l *stampLine) addStamp(sample int64, at time.Duration) {
-	zero := at - capture.AudioDuration(sample)
+// addStamp takes when sample 0 was captured, by a stamp. The same stamp counts once.
+func (l *stampLine) addStamp(zero time.Duration) {
 	switch off := zero - l.zero; {
-	case l.begun && sample == l.last:
+	case l.begun && zero == l.last:
 		return
 	case !l.begun || off.Abs() > lineJump:
 		l.zero, l.begun = zero, true
 	default:
 		l.zero += off / lineShare
 	}
-	l.last = sample
+	l.last = zero
 }
 
 // timeOf returns when a sample was captured.

@@ -93,6 +93,46 @@ func checkBlocks(t *testing.T, name string, m *Microphone) {
 	}
 }
 
+// TestSlowListener: what a listener leaves for more than a second is lost, in whole blocks that
+// are counted, and it goes on with the oldest that is left.
+func TestSlowListener(t *testing.T) {
+	s := pwsession.Start(t, pwsession.Options{PipeWire: fakeMicrophone})
+	s.Enter(t)
+	var pool capture.Pool
+	m, err := OpenMicrophone("fakemic", capture.Stereo, &pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	watchdog := time.AfterFunc(20*time.Second, func() { m.Close() })
+	defer watchdog.Stop()
+	read := func() (sequence uint32, age time.Duration) {
+		f, err := m.Read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Release()
+		return f.Sequence, time.Since(f.Time)
+	}
+	first, _ := read()
+	written := m.written()
+	for end := time.Now().Add(20 * time.Second); m.written() < written+3*capture.AudioRate/2; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the microphone delivers nothing")
+		}
+	}
+	next, age := read()
+	if lost := m.Lost().Driver; lost < 50 || uint64(next-first-1) != lost || age < 900*time.Millisecond {
+		t.Errorf("block %d, %v old, comes after block %d; lost are %d", next, age, first, lost)
+	}
+	lost := m.Lost().Driver
+	for want := next + 1; want < next+50; want++ {
+		if got, _ := read(); got != want || m.Lost().Driver != lost {
+			t.Fatalf("block %d comes in place of %d; lost are %d", got, want, m.Lost().Driver)
+		}
+	}
+}
+
 // TestStampLine: stamps that jitter make a line that does not, and one that is far off
 // begins another.
 func TestStampLine(t *testing.T) {
@@ -100,13 +140,13 @@ func TestStampLine(t *testing.T) {
 	jitter := []time.Duration{0, 3, -2, 4, -4, 1, -2}
 	for n := range int64(2000) {
 		sample := n * 256
-		l.addStamp(sample, time.Hour+capture.AudioDuration(sample)+jitter[n%7]*time.Millisecond)
+		l.addStamp(time.Hour + jitter[n%7]*time.Millisecond)
 		if d := l.timeOf(sample) - time.Hour - capture.AudioDuration(sample); d.Abs() > 300*time.Microsecond {
 			t.Fatalf("stamp %d: the line is %v off", n, d)
 		}
 	}
-	l.addStamp(600000, 2*time.Hour)
-	if at := l.timeOf(600000); at != 2*time.Hour {
+	l.addStamp(2 * time.Hour)
+	if at := l.timeOf(0); at != 2*time.Hour {
 		t.Errorf("after a jump it is %v", at)
 	}
 }

@@ -48,7 +48,7 @@ func OpenOutput(c Camera) (*Output, error) {
 		conn.close()
 		return nil, explain("publish a camera at PipeWire", res)
 	}
-	o.watcher = newWatcher(conn)
+	o.watcher = newWatcher(conn, nil)
 	return o, nil
 }
 

@@ -127,30 +127,40 @@ int tb_input_copy(struct tb_input *i, void *to, size_t size, const struct tb_pla
 void tb_input_state(struct tb_input *i, struct tb_input_state *s);
 void tb_input_close(struct tb_input *i); // before its connection
 
+// TB_SHARED marks what two threads share without a lock. Go has it with sync/atomic: cgo
+// understands no _Atomic.
+#ifdef TB_INSIDE
+#define TB_SHARED _Atomic
+#else
+#define TB_SHARED
+#endif
+
 // tb_mic reads a microphone: S16LE, 48 kHz.
 struct tb_mic;
 
-#define TB_BLOCK 480 // samples per channel that are read together
+#define TB_BLOCK 480      // samples per channel that are read together
+#define TB_MIC_ROOM 48000 // samples per channel that wait for a slow reader: a second
 
-// tb_stamp is when a sample was captured, on CLOCK_MONOTONIC, in nanoseconds.
-struct tb_stamp {
-	uint64_t sample;
-	int64_t time;
-	uint32_t rate; // of the server's graph then, in Hz; 0: not known
+// tb_mic_ring is what a microphone hears. The thread of PipeWire's cycles writes it and Go reads
+// it, both without a lock, and Go without a call into C: a runtime that would sleep else spends
+// more on that than on the block.
+struct tb_mic_ring {
+	int16_t *samples; // sample n of all channels is in place n % TB_MIC_ROOM
+	TB_SHARED uint64_t written; // samples per channel since the beginning; at most a block more is in the making
+	TB_SHARED int64_t zero;     // when sample 0 was captured, by the last stamp; CLOCK_MONOTONIC, in nanoseconds
+	TB_SHARED uint32_t rate;    // of the server's graph, in Hz; 0: not known
 };
 
 struct tb_mic_state {
 	int error;      // a negative errno once it has ended
-	uint64_t lost;  // blocks that were not read in time
 	char text[128]; // of the error
 };
 
 // tb_mic_open starts to read the node of a name, or the default source for "", which it
 // then follows. It does not wait: there may be no microphone yet.
 int tb_mic_open(struct tb_mic **m, struct tb_conn *c, const char *target, uint32_t channels);
-// tb_mic_read copies a block, if there is one: it returns 1, and which sample it begins
-// with, and the newest stamp, which is of any sample.
-int tb_mic_read(struct tb_mic *m, void *to, uint64_t *sample, struct tb_stamp *stamp);
+// tb_mic_ring returns the ring, which is there until tb_mic_close. Each block wakes the connection.
+struct tb_mic_ring *tb_mic_ring(struct tb_mic *m);
 void tb_mic_state(struct tb_mic *m, struct tb_mic_state *s);
 void tb_mic_close(struct tb_mic *m); // before its connection
 
@@ -170,23 +180,25 @@ struct tb_player_state {
 	char text[128]; // of the error
 };
 
-// tb_level is how the ring stands. Numbers of samples are per channel.
-struct tb_level {
-	uint32_t waiting, quantum, target; // that wait, of a cycle, that are to wait
-	int64_t since;                     // nanoseconds since the last cycle
-	bool filling;                      // it plays silence until enough waits
-	uint64_t underruns, silence, dropped;
+#define TB_PLAYER_ROOM 96000 // samples per channel that wait, at most: two seconds
+
+// tb_player_ring is what is played, in samples per channel. It has one writer, in Go, and one
+// reader, the thread of PipeWire's cycles. That may have real-time priority: it takes no lock.
+struct tb_player_ring {
+	int16_t *samples; // sample n of all channels is in place n % TB_PLAYER_ROOM
+	TB_SHARED uint64_t written, read;       // since the beginning
+	TB_SHARED int64_t written_at, read_at;  // when, on CLOCK_MONOTONIC in nanoseconds; read_at is of the last cycle
+	TB_SHARED uint32_t quantum, target;     // of a cycle; that are to wait
+	TB_SHARED uint32_t restart;             // what waits is of before
+	TB_SHARED uint32_t filling;             // it plays silence, until the target is reached
+	TB_SHARED uint64_t underruns, silence, dropped;
+	TB_SHARED double rate;     // that samples are taken at, where 1 is that of the server
+	TB_SHARED uint32_t margin; // how many more of them are to wait than two cycles and a block
 };
 
-#define TB_MARGIN 60000 // the largest margin; the ring has room for 2 s
-
 int tb_player_open(struct tb_player **p, struct tb_conn *c, const struct tb_player_node *n, int wait_ms);
-// tb_player_write copies n samples per channel into the ring while somebody listens, and
-// never waits. There is one writer at a time.
-int tb_player_write(struct tb_player *p, const void *samples, uint32_t n, struct tb_level *l);
-// tb_player_adjust has samples taken at a rate, where 1 is that of the server, and so many
-// more of them wait than two cycles and a block.
-void tb_player_adjust(struct tb_player *p, double rate, uint32_t margin);
+// tb_player_ring returns the ring, which is there until tb_player_close.
+struct tb_player_ring *tb_player_ring(struct tb_player *p);
 void tb_player_state(struct tb_player *p, struct tb_player_state *s);
 void tb_player_close(struct tb_player *p); // before its connection
 

@@ -4,11 +4,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#define ROOM (2 * TB_RATE)   // samples per channel that wait, at most
 #define EXCESS (TB_RATE / 10) // so far from the target the fill is put there at once
 
-// The ring has one writer, whom Go keeps from writing twice at a time, and one reader, the
-// thread of PipeWire's cycles. That may have real-time priority: it takes no lock.
 struct tb_player {
 	struct tb_conn *c;
 	struct pw_stream *stream;
@@ -17,16 +14,9 @@ struct tb_player {
 	uint32_t manager; // that has linked the node
 	enum pw_stream_state state;
 	char text[128]; // why the state is an error
-	int16_t *ring;  // ROOM samples per channel
-	_Atomic uint64_t written, read;      // samples per channel since the beginning
-	_Atomic int64_t written_at, read_at; // when
+	struct tb_player_ring ring;
 	_Atomic(struct spa_io_rate_match *) match;
-	_Atomic double rate;
-	_Atomic uint32_t margin, quantum, target;
-	_Atomic uint64_t underruns, silence, dropped;
-	_Atomic bool restart; // what waits is of before
-	_Atomic bool filling; // silence, until the target is reached
-	bool begun;           // it has played since the restart
+	bool begun; // it has played since the restart
 };
 
 static void on_state(void *data, enum pw_stream_state old, enum pw_stream_state state, const char *error)
@@ -36,7 +26,7 @@ static void on_state(void *data, enum pw_stream_state old, enum pw_stream_state 
 	if (error)
 		snprintf(p->text, sizeof(p->text), "%s", error);
 	if (state != PW_STREAM_STATE_STREAMING)
-		p->restart = true;
+		p->ring.restart = true;
 	tb_pw.pw_thread_loop_signal_(p->c->loop, false);
 	tb_wake(p->c);
 }
@@ -51,45 +41,45 @@ static void on_io(void *data, uint32_t id, void *area, uint32_t size)
 // drop_to_target leaves as much as is to wait.
 static void drop_to_target(struct tb_player *p, uint64_t fill)
 {
-	if (fill <= p->target)
+	if (fill <= p->ring.target)
 		return;
 	if (p->begun)
-		p->dropped += fill - p->target;
-	p->read += fill - p->target;
+		p->ring.dropped += fill - p->ring.target;
+	p->ring.read += fill - p->ring.target;
 }
 
 // find_fill returns how much waits for a cycle, if blocks came evenly: what has come of the
 // next one by now counts.
 static uint64_t find_fill(struct tb_player *p)
 {
-	uint64_t waiting = p->written - p->read;
-	int64_t since = (tb_now() - p->written_at) * TB_RATE / (int64_t)SPA_NSEC_PER_SEC;
+	uint64_t waiting = p->ring.written - p->ring.read;
+	int64_t since = (tb_now() - p->ring.written_at) * TB_RATE / (int64_t)SPA_NSEC_PER_SEC;
 	return waiting + SPA_CLAMP(since, 0, TB_BLOCK);
 }
 
 // choose_samples reports whether a cycle of n samples gets some, and not silence.
 static bool choose_samples(struct tb_player *p, uint32_t n)
 {
-	if (atomic_exchange(&p->restart, false)) {
-		p->read = p->written;
-		p->filling = true;
+	if (atomic_exchange(&p->ring.restart, false)) {
+		p->ring.read = p->ring.written;
+		p->ring.filling = true;
 		p->begun = false;
 	}
-	p->target = 2 * n + TB_BLOCK + p->margin;
+	p->ring.target = 2 * n + TB_BLOCK + p->ring.margin;
 	uint64_t fill = find_fill(p);
-	if (fill > p->target + EXCESS)
+	if (fill > p->ring.target + EXCESS)
 		drop_to_target(p, fill);
-	if (p->filling && fill >= p->target) {
+	if (p->ring.filling && fill >= p->ring.target) {
 		drop_to_target(p, fill);
-		p->filling = false;
+		p->ring.filling = false;
 		p->begun = true;
-	} else if (!p->filling && p->written - p->read < n) {
-		p->underruns++;
-		p->filling = true;
-	} else if (!p->filling && fill + EXCESS < p->target) {
-		p->filling = true; // much more is to wait than before
+	} else if (!p->ring.filling && p->ring.written - p->ring.read < n) {
+		p->ring.underruns++;
+		p->ring.filling = true;
+	} else if (!p->ring.filling && fill + EXCESS < p->ring.target) {
+		p->ring.filling = true; // much more is to wait than before
 	}
-	return !p->filling;
+	return !p->ring.filling;
 }
 
 static void play(struct tb_player *p, int16_t *to, uint32_t n)
@@ -97,13 +87,13 @@ static void play(struct tb_player *p, int16_t *to, uint32_t n)
 	if (!choose_samples(p, n)) {
 		memset(to, 0, n * p->channels * sizeof(*to));
 		if (p->begun)
-			p->silence += n;
+			p->ring.silence += n;
 		return;
 	}
-	uint64_t read = p->read;
+	uint64_t read = p->ring.read;
 	for (uint32_t i = 0; i < n; i++, read++, to += p->channels)
-		memcpy(to, p->ring + read % ROOM * p->channels, p->channels * sizeof(*to));
-	p->read = read;
+		memcpy(to, p->ring.samples + read % TB_PLAYER_ROOM * p->channels, p->channels * sizeof(*to));
+	p->ring.read = read;
 }
 
 // adjust_rate has PipeWire's resampler take samples at the rate that was asked for.
@@ -112,7 +102,7 @@ static void adjust_rate(struct tb_player *p)
 	struct spa_io_rate_match *match = p->match;
 	if (!match)
 		return;
-	match->rate = 1 / p->rate;
+	match->rate = 1 / p->ring.rate;
 	SPA_FLAG_SET(match->flags, SPA_IO_RATE_MATCH_FLAG_ACTIVE);
 }
 
@@ -123,8 +113,8 @@ static void note_cycle(struct tb_player *p, uint32_t n)
 	int64_t at = tb_now();
 	if (tb_pw.pw_stream_get_time_n_(p->stream, &t, sizeof(t)) >= 0 && t.now > 0)
 		at = t.now;
-	p->read_at = at;
-	p->quantum = n;
+	p->ring.read_at = at;
+	p->ring.quantum = n;
 }
 
 static void on_process(void *data)
@@ -196,11 +186,11 @@ int tb_player_open(struct tb_player **out, struct tb_conn *c, const struct tb_pl
 		return -ENOMEM;
 	p->c = c;
 	p->channels = n->channels;
-	p->rate = 1;
-	p->restart = p->filling = true;
-	p->ring = calloc(ROOM * n->channels, sizeof(int16_t));
+	p->ring.rate = 1;
+	p->ring.restart = p->ring.filling = true;
+	p->ring.samples = calloc(TB_PLAYER_ROOM * n->channels, sizeof(int16_t));
 	int res = -ENOMEM;
-	if (p->ring) {
+	if (p->ring.samples) {
 		tb_lock(c);
 		p->manager = c->manager;
 		res = connect_player(p, n);
@@ -238,44 +228,7 @@ void tb_player_state(struct tb_player *p, struct tb_player_state *s)
 	tb_unlock(p->c);
 }
 
-// write_samples copies samples into the ring, if there is room.
-static void write_samples(struct tb_player *p, const int16_t *samples, uint32_t n)
-{
-	uint64_t written = p->written;
-	if (written - p->read + n > ROOM) {
-		p->dropped += n; // no cycle has come for long
-		return;
-	}
-	for (uint32_t i = 0; i < n; i++, written++, samples += p->channels)
-		memcpy(p->ring + written % ROOM * p->channels, samples, p->channels * sizeof(*samples));
-	p->written_at = tb_now();
-	p->written = written;
-}
-
-int tb_player_write(struct tb_player *p, const void *samples, uint32_t n, struct tb_level *l)
-{
-	struct tb_player_state s;
-	tb_player_state(p, &s);
-	if (s.error < 0)
-		return s.error;
-	if (s.streaming && !p->restart)
-		write_samples(p, samples, n);
-	l->waiting = p->written - p->read;
-	l->quantum = p->quantum;
-	l->target = p->target;
-	l->since = tb_now() - p->read_at;
-	l->filling = p->filling || p->restart;
-	l->underruns = p->underruns;
-	l->silence = p->silence;
-	l->dropped = p->dropped;
-	return 0;
-}
-
-void tb_player_adjust(struct tb_player *p, double rate, uint32_t margin)
-{
-	p->rate = rate;
-	p->margin = SPA_MIN(margin, (uint32_t)TB_MARGIN);
-}
+struct tb_player_ring *tb_player_ring(struct tb_player *p) { return &p->ring; }
 
 void tb_player_close(struct tb_player *p)
 {
@@ -283,6 +236,6 @@ void tb_player_close(struct tb_player *p)
 	if (p->stream)
 		tb_pw.pw_stream_destroy_(p->stream);
 	tb_unlock(p->c);
-	free(p->ring);
+	free(p->ring.samples);
 	free(p);
 }

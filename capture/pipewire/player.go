@@ -8,12 +8,14 @@ import "C"
 
 import (
 	"fmt"
-	"runtime"
+	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
 	"github.com/tbcam/tbcam/capture"
+	"github.com/tbcam/tbcam/capture/internal/monotonic"
 )
 
 // AudioNode describes a node that plays.
@@ -32,9 +34,18 @@ type Player struct {
 	format  capture.AudioFormat
 	conn    *conn
 	watcher *watcher
+	state   atomic.Pointer[playerState]
 
-	mu     sync.Mutex
-	player *C.struct_tb_player // nil once it is closed
+	mu      sync.Mutex
+	player  *C.struct_tb_player // nil once it is closed, and its ring is freed
+	ring    *C.struct_tb_player_ring
+	samples []byte // of the ring
+}
+
+// playerState is what the connection has reported of a Player.
+type playerState struct {
+	streaming bool  // somebody listens
+	err       error // why it is lost
 }
 
 // Level is how much waits in a Player. Numbers of samples are per channel.
@@ -50,8 +61,9 @@ type Level struct {
 	Dropped   uint64 // samples that were too much
 }
 
-// MaxMargin is the largest margin of a Player.
-const MaxMargin = C.TB_MARGIN
+// maxMargin is the largest margin of a Player, in samples: with the largest cycles the ring has
+// room for it.
+const maxMargin = 60000
 
 // OpenPlayer makes a node. It is there until Close, or until the connection is lost, which
 // Write and Err return.
@@ -72,7 +84,10 @@ func OpenPlayer(n AudioNode) (*Player, error) {
 		c.close()
 		return nil, explain(op+" at PipeWire", res)
 	}
-	p.watcher = newWatcher(c)
+	p.ring = C.tb_player_ring(p.player)
+	p.samples = unsafe.Slice((*byte)(unsafe.Pointer(p.ring.samples)), C.TB_PLAYER_ROOM*n.Format.SampleSize())
+	p.noteState()
+	p.watcher = newWatcher(c, p.noteState)
 	return p, nil
 }
 
@@ -94,22 +109,47 @@ func (p *Player) Changed() <-chan struct{} { return p.watcher.changed }
 // Write copies samples behind those that wait, and returns how many do then. It never
 // waits: while nobody listens, and where 2 s of audio wait, it drops the samples.
 func (p *Player) Write(samples []byte) (Level, error) {
-	n := len(samples) / p.format.SampleSize()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.player == nil {
 		return Level{}, ErrClosed
 	}
-	var l C.struct_tb_level
-	res := C.tb_player_write(p.player, unsafe.Pointer(unsafe.SliceData(samples)), C.uint32_t(n), &l)
-	runtime.KeepAlive(samples)
-	if res < 0 {
-		return Level{}, explain("play audio at PipeWire", int(res))
+	s := p.state.Load()
+	if s.err != nil {
+		return Level{}, s.err
 	}
+	if s.streaming && atomic.LoadUint32((*uint32)(&p.ring.restart)) == 0 {
+		p.writeSamples(samples)
+	}
+	return p.level(), nil
+}
+
+// writeSamples copies samples into the ring, if there is room. p.mu is held.
+func (p *Player) writeSamples(samples []byte) {
+	n := uint64(len(samples) / p.format.SampleSize())
+	written, read := (*uint64)(&p.ring.written), atomic.LoadUint64((*uint64)(&p.ring.read))
+	if *written-read+n > C.TB_PLAYER_ROOM {
+		atomic.AddUint64((*uint64)(&p.ring.dropped), n) // no cycle has come for long
+		return
+	}
+	at := int(*written%C.TB_PLAYER_ROOM) * p.format.SampleSize()
+	copied := copy(p.samples[at:], samples)
+	copy(p.samples, samples[copied:])
+	atomic.StoreInt64((*int64)(&p.ring.written_at), int64(monotonic.Of(time.Now())))
+	atomic.StoreUint64(written, *written+n)
+}
+
+// level describes the ring. p.mu is held.
+func (p *Player) level() Level {
+	r := p.ring
+	count := func(of *C.uint64_t) uint64 { return atomic.LoadUint64((*uint64)(of)) }
+	size := func(of *C.uint32_t) int { return int(atomic.LoadUint32((*uint32)(of))) }
 	return Level{
-		Waiting: int(l.waiting), Cycle: int(l.quantum), Since: time.Duration(l.since), Target: int(l.target),
-		Filling: bool(l.filling), Underruns: uint64(l.underruns), Silence: uint64(l.silence), Dropped: uint64(l.dropped),
-	}, nil
+		Waiting: int(count(&r.written) - count(&r.read)), Cycle: size(&r.quantum), Target: size(&r.target),
+		Since:     monotonic.Of(time.Now()) - time.Duration(atomic.LoadInt64((*int64)(&r.read_at))),
+		Filling:   size(&r.filling) != 0 || size(&r.restart) != 0,
+		Underruns: count(&r.underruns), Silence: count(&r.silence), Dropped: count(&r.dropped),
+	}
 }
 
 // Adjust has samples taken at a rate, where 1 is that of the server, and so many more of
@@ -118,34 +158,31 @@ func (p *Player) Adjust(rate float64, margin int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.player != nil {
-		C.tb_player_adjust(p.player, C.double(rate), C.uint32_t(max(margin, 0)))
+		atomic.StoreUint64((*uint64)(unsafe.Pointer(&p.ring.rate)), math.Float64bits(rate))
+		atomic.StoreUint32((*uint32)(&p.ring.margin), uint32(min(max(margin, 0), maxMargin)))
 	}
 }
 
-func (p *Player) state() (s C.struct_tb_player_state) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.player != nil {
-		C.tb_player_state(p.player, &s)
+// noteState notes what the connection reports, which wakes the watcher. That ends before the
+// player is freed.
+func (p *Player) noteState() {
+	var raw C.struct_tb_player_state
+	C.tb_player_state(p.player, &raw)
+	s := &playerState{streaming: bool(raw.streaming) && raw.error == 0}
+	if raw.error != 0 {
+		s.err = explain("play audio at PipeWire", int(raw.error))
+		if text := C.GoString(&raw.text[0]); text != "" {
+			s.err = fmt.Errorf("%w (%s)", s.err, text)
+		}
 	}
-	return s
+	p.state.Store(s)
 }
 
 // Streaming reports whether somebody listens.
-func (p *Player) Streaming() bool { s := p.state(); return bool(s.streaming) && s.error == 0 }
+func (p *Player) Streaming() bool { return p.state.Load().streaming }
 
 // Err returns why the node is lost, nil while it is not.
-func (p *Player) Err() error {
-	s := p.state()
-	if s.error == 0 {
-		return nil
-	}
-	err := explain("play audio at PipeWire", int(s.error))
-	if text := C.GoString(&s.text[0]); text != "" {
-		err = fmt.Errorf("%w (%s)", err, text)
-	}
-	return err
-}
+func (p *Player) Err() error { return p.state.Load().err }
 
 // Close removes the node. It may be called twice.
 func (p *Player) Close() error {

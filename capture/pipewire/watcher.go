@@ -5,13 +5,14 @@ import "sync"
 // watcher turns the wake-ups of a connection into receptions of a channel.
 type watcher struct {
 	conn    *conn
+	note    func() // called before each reception, if set
 	changed chan struct{}
 	running sync.WaitGroup
 }
 
-// newWatcher watches a connection until close.
-func newWatcher(c *conn) *watcher {
-	w := &watcher{conn: c, changed: make(chan struct{}, 1)}
+// newWatcher watches a connection until stop.
+func newWatcher(c *conn, note func()) *watcher {
+	w := &watcher{conn: c, note: note, changed: make(chan struct{}, 1)}
 	w.running.Go(w.forward)
 	return w
 }
@@ -19,6 +20,9 @@ func newWatcher(c *conn) *watcher {
 func (w *watcher) forward() {
 	defer close(w.changed)
 	for w.conn.wait() {
+		if w.note != nil {
+			w.note()
+		}
 		notify(w.changed)
 	}
 }

@@ -1,4 +1,4 @@
-// Package monotonic turns stamps on the kernel's CLOCK_MONOTONIC into Go's time.
+// Package monotonic turns stamps on the kernel's CLOCK_MONOTONIC into Go's time, and back.
 package monotonic
 
 import (
@@ -43,4 +43,9 @@ func Now() time.Duration {
 // Time returns the time of a reading of CLOCK_MONOTONIC.
 func Time(reading time.Duration) time.Time {
 	return processAnchor.at.Add(reading - processAnchor.monotonic)
+}
+
+// Of returns what CLOCK_MONOTONIC read at a time.
+func Of(t time.Time) time.Duration {
+	return processAnchor.monotonic + t.Sub(processAnchor.at)
 }
