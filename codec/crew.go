@@ -9,19 +9,19 @@ import (
 // others that end with the frame. A crew allocates nothing for a frame, and is for
 // one caller at a time.
 type crew struct {
-	work  func(worker, part int) // of one part; no two calls at once have the same worker
-	help  func()                 // what the other goroutines run
+	work  func(worker int) // takes parts until there are no more; no two calls at once have the same worker
+	help  func()           // what the other goroutines run
 	parts int32
-	begun atomic.Int32 // parts that a worker has taken
-	here  atomic.Int32 // workers that have begun
+	begun *atomic.Int32 // parts that a worker has taken; C may take some too
+	here  atomic.Int32  // workers that have begun
 	wait  sync.WaitGroup
 }
 
-func newCrew(work func(worker, part int)) *crew {
-	c := &crew{work: work}
+func newCrew(work func(worker int)) *crew {
+	c := &crew{work: work, begun: new(atomic.Int32)}
 	c.help = func() {
 		defer c.wait.Done()
-		c.takeParts()
+		c.beginWork()
 	}
 	return c
 }
@@ -36,17 +36,14 @@ func (c *crew) runParts(parts, workers int) {
 	for range workers - 1 {
 		go c.help()
 	}
-	c.takeParts()
+	c.beginWork()
 	c.wait.Wait()
 }
 
-func (c *crew) takeParts() {
-	worker := int(c.here.Add(1)) - 1
-	for {
-		part := c.begun.Add(1) - 1
-		if part >= c.parts {
-			return
-		}
-		c.work(worker, int(part))
-	}
+func (c *crew) beginWork() { c.work(int(c.here.Add(1)) - 1) }
+
+// takePart returns a part that no other worker has taken; ok is false when there is none.
+func (c *crew) takePart() (part int, ok bool) {
+	n := c.begun.Add(1)
+	return int(n) - 1, n <= c.parts
 }

@@ -228,3 +228,26 @@ long tb_encode(struct tb_encoder *e, const struct tb_raw *raw, const uint8_t *a,
 	encode(e, raw, planes);
 	return (long)(size - e->output.free_in_buffer);
 }
+
+/* Returns a plane from a row of the frame on; sub_y rows share one of its lines. */
+static const uint8_t *from_row(const uint8_t *plane, int row, int sub_y, int stride)
+{
+	return plane ? plane + (size_t)(row / sub_y) * stride : NULL;
+}
+
+int tb_encode_strips(struct tb_encoder *e, const struct tb_raw *raw, const uint8_t *a, const uint8_t *b,
+		     const uint8_t *c, const struct tb_strips *strips, int32_t *next, uint8_t *out, int64_t *sizes)
+{
+	for (;;) {
+		int i = __atomic_fetch_add(next, 1, __ATOMIC_SEQ_CST), top = i * strips->rows;
+		struct tb_raw part = *raw;
+
+		if (i >= strips->count)
+			return 0;
+		part.height = raw->height - top < strips->rows ? raw->height - top : strips->rows;
+		sizes[i] = tb_encode(e, &part, from_row(a, top, 1, raw->stride[0]), from_row(b, top, raw->sub_y, raw->stride[1]),
+			from_row(c, top, raw->sub_y, raw->stride[2]), out + i * strips->room, strips->room);
+		if (sizes[i] < 0)
+			return -1;
+	}
+}

@@ -41,15 +41,16 @@ type jpegEncoder struct {
 	divide  func(capture.Format) division // tests divide frames into strips of their own
 
 	// Of the frame that is being encoded.
-	rows   rawRows
-	div    division
-	strips [][]byte // their JPEGs, parts of jpeg
-	errs   []error
+	rows    rawRows
+	div     division
+	lengths []int64  // of the JPEGs of strips, each of which has its room in jpeg
+	strips  [][]byte // these JPEGs
+	errs    []error  // of the workers
 }
 
 func newJPEGEncoder(quality int, pool *capture.Pool) (*jpegEncoder, error) {
 	e := &jpegEncoder{pool: pool, quality: quality, divide: divideNow}
-	e.crew = newCrew(e.encodeStrip)
+	e.crew = newCrew(e.encodeTaken)
 	return e, e.hireEncoders(1)
 }
 
@@ -120,23 +121,41 @@ func (e *jpegEncoder) encodeStrips(f *capture.Frame, d division) error {
 	if err := e.hireEncoders(d.workers); err != nil {
 		return err
 	}
-	n := d.stripCount(f.Format.Height)
+	n, room := d.stripCount(f.Format.Height), d.largestStrip(f.Format)
 	e.rows, e.div = rowsOf(f), d
-	growBuffer(&e.jpeg, n*d.largestStrip(f.Format))
-	e.strips = slices.Grow(e.strips[:0], n)[:n]
-	e.errs = slices.Grow(e.errs[:0], n)[:n]
-	e.crew.runParts(n, min(d.workers, n))
+	growBuffer(&e.jpeg, n*room)
+	e.lengths = slices.Grow(e.lengths[:0], n)[:n]
+	workers := min(d.workers, n)
+	e.errs = slices.Grow(e.errs[:0], workers)[:workers]
+	e.crew.runParts(n, workers)
 	e.rows = rawRows{} // the frame is going to be released
-	return cmp.Or(e.errs...)
+	if err := cmp.Or(e.errs...); err != nil {
+		return err
+	}
+	e.strips = e.strips[:0]
+	for i, length := range e.lengths {
+		e.strips = append(e.strips, e.jpeg[i*room:][:length])
+	}
+	return nil
 }
 
-// encodeStrip encodes one strip. It is called by several goroutines at once.
-func (e *jpegEncoder) encodeStrip(worker, i int) {
-	top, room := i*e.div.rows, e.div.largestStrip(e.rows.format)
-	rows := e.rows.cut(top, min(e.div.rows, e.rows.format.Height-top))
-	out := e.jpeg[i*room : (i+1)*room]
-	n, err := e.workers[worker].encodeRows(out, rows, e.quality)
-	e.strips[i], e.errs[i] = out[:n], err
+// encodeTaken encodes the strips that a worker takes, until one fails. It is called by
+// several goroutines at once.
+func (e *jpegEncoder) encodeTaken(worker int) {
+	w, room := e.workers[worker], e.div.largestStrip(e.rows.format)
+	if isDirect(e.rows.layout()) {
+		e.errs[worker] = w.compressStrips(e.jpeg[:len(e.lengths)*room], e.lengths, e.crew.begun, e.div.rows, e.rows, e.quality)
+		return
+	}
+	e.errs[worker] = nil
+	for i, ok := e.crew.takePart(); ok; i, ok = e.crew.takePart() {
+		top := i * e.div.rows
+		n, err := w.encodeRows(e.jpeg[i*room:][:room], e.rows.cut(top, min(e.div.rows, e.rows.format.Height-top)), e.quality)
+		if e.lengths[i] = int64(n); err != nil {
+			e.errs[worker] = err
+			return
+		}
+	}
 }
 
 // stripEncoder encodes rows of frames. It is for one goroutine at a time.
@@ -145,16 +164,14 @@ type stripEncoder struct {
 	compressor
 }
 
-// encodeRows writes a JPEG of some rows to out, and returns its length.
+// encodeRows writes a JPEG of some rows, which have to be unpacked before, to out, and
+// returns its length.
 func (e *stripEncoder) encodeRows(out []byte, rows rawRows, quality int) (int, error) {
-	if !isDirect(rows.layout()) {
-		p, err := e.rowsToPlanar(rows)
-		if err != nil {
-			return 0, err
-		}
-		rows = rawRows{PlanarFormat(rows.format), p}
+	p, err := e.rowsToPlanar(rows)
+	if err != nil {
+		return 0, err
 	}
-	return e.compress(out, rows, quality)
+	return e.compress(out, rawRows{PlanarFormat(rows.format), p}, quality)
 }
 
 // isDirect reports whether frames of a layout are unpacked while they are encoded.

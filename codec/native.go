@@ -6,6 +6,8 @@ package codec
 #cgo LDFLAGS: -lyuv
 #cgo noescape tb_encode
 #cgo nocallback tb_encode
+#cgo noescape tb_encode_strips
+#cgo nocallback tb_encode_strips
 #cgo noescape tb_decode
 #cgo nocallback tb_decode
 #cgo noescape tb_decode_part
@@ -96,6 +98,7 @@ func jpegBound(f capture.Format, sub jfif.Subsampling) int {
 type compressor struct {
 	handle *C.struct_tb_encoder // nil is closed
 	raw    C.struct_tb_raw
+	strips C.struct_tb_strips
 }
 
 func (c *compressor) open() error {
@@ -113,8 +116,37 @@ func (c *compressor) close() {
 }
 
 // compress encodes rows of a raw frame to out, which has room for jpegBound, and
-// returns the length. Their layout is one of directLayouts or Planar.
+// returns the length. Their layout isDirect.
 func (c *compressor) compress(out []byte, r rawRows, quality int) (int, error) {
+	p := c.describeRows(r, quality)
+	n := C.tb_encode(c.handle, &c.raw, p[0].c(), p[1].c(), p[2].c(), bytesToC(out), C.ulong(len(out)))
+	if n < 0 {
+		return 0, c.err()
+	}
+	return int(n), nil
+}
+
+// compressStrips encodes strips of a raw frame of a layout that isDirect, as long as there
+// are some left that no other goroutine has taken by next: each to its room in out, which
+// has as much for each. It notes their lengths.
+//
+// One call does this, since the runtime takes its processor from each call that lasts, and
+// has another thread look for work on it: that takes time from those who encode.
+func (c *compressor) compressStrips(out []byte, lengths []int64, next *atomic.Int32, rows int, r rawRows, quality int) error {
+	p := c.describeRows(r, quality)
+	c.strips = C.struct_tb_strips{rows: C.int(rows), count: C.int(len(lengths)), room: C.ulong(len(out) / len(lengths))}
+	if C.tb_encode_strips(c.handle, &c.raw, p[0].c(), p[1].c(), p[2].c(), &c.strips,
+		(*C.int32_t)(unsafe.Pointer(next)), bytesToC(out), (*C.int64_t)(unsafe.SliceData(lengths))) < 0 {
+		return c.err()
+	}
+	return nil
+}
+
+// err returns what the last call complained of.
+func (c *compressor) err() error { return errors.New(C.GoString(C.tb_encoder_message(c.handle))) }
+
+// describeRows makes c.raw describe rows, and returns their planes as C gets them.
+func (c *compressor) describeRows(r rawRows, quality int) frameView {
 	info := r.format.Pixel.Info()
 	sub := jfif.SubsamplingOf(info.Planar)
 	subX, subY := sub.Factors()
@@ -132,11 +164,7 @@ func (c *compressor) compress(out []byte, r rawRows, quality int) (int, error) {
 	for i := range p {
 		c.raw.stride[i] = C.int(p[i].stride)
 	}
-	n := C.tb_encode(c.handle, &c.raw, p[0].c(), p[1].c(), p[2].c(), bytesToC(out), C.ulong(len(out)))
-	if n < 0 {
-		return 0, errors.New(C.GoString(C.tb_encoder_message(c.handle)))
-	}
-	return int(n), nil
+	return p
 }
 
 func layoutOf(info *capture.PixelInfo) uint32 {

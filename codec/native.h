@@ -42,6 +42,18 @@ struct tb_raw {
 long tb_encode(struct tb_encoder *encoder, const struct tb_raw *raw, const uint8_t *a, const uint8_t *b,
 	       const uint8_t *c, uint8_t *out, unsigned long size);
 
+/* How a frame is divided into strips of some rows, each with so much room. */
+struct tb_strips {
+	int rows, count;
+	unsigned long room;
+};
+
+/* Encodes strips of a frame to out like tb_encode, as long as there are some that no other
+ * thread has taken: *next is the first of these. Writes their lengths to sizes; returns 0,
+ * or -1 where one failed. */
+int tb_encode_strips(struct tb_encoder *encoder, const struct tb_raw *raw, const uint8_t *a, const uint8_t *b,
+		     const uint8_t *c, const struct tb_strips *strips, int32_t *next, uint8_t *out, int64_t *sizes);
+
 /* A plane to decode to: its size in samples and the bytes per line. */
 struct tb_shape {
 	uint32_t width, height, stride;

@@ -31,7 +31,7 @@ type partWorker struct {
 
 func (d *partDecoder) init(stopped *atomic.Uint32) {
 	d.stopped = stopped
-	d.crew = newCrew(d.decodePart)
+	d.crew = newCrew(d.decodeParts)
 }
 
 // decode fills p with a JPEG in at most n parts, and reports whether it could.
@@ -50,7 +50,14 @@ func (d *partDecoder) decode(p frameView, jpeg []byte, h *jfif.Header, workers, 
 	return !d.failed.Load()
 }
 
-// decodePart decodes one part. It is called by several goroutines at once.
+// decodeParts decodes the parts that a worker takes. It is called by several goroutines at
+// once.
+func (d *partDecoder) decodeParts(worker int) {
+	for i, ok := d.crew.takePart(); ok; i, ok = d.crew.takePart() {
+		d.decodePart(worker, i)
+	}
+}
+
 func (d *partDecoder) decodePart(worker, i int) {
 	if d.failed.Load() {
 		return
