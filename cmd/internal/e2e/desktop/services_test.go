@@ -13,13 +13,13 @@ import (
 // units are the services of a user.
 var units = []string{"tbcam-send", "tbcam-view"}
 
-// TestUserUnits: services of an ordinary user under systemd, from setup and login to the camera in an
-// application; through a restart, crashes, an upgrade and the removal.
+// TestUserUnits: services of an ordinary user under systemd, from setup and login to the camera and the
+// microphone in an application; through a restart, crashes, an upgrade and the removal.
 func TestUserUnits(t *testing.T) {
 	s := harness.InstallServices(t, "../../../..")
 	stream := fmt.Sprintf("stream = \"unix:%s/s.sock\"\n", s.RuntimeDir())
-	s.Configure(".config/tbcam/send.toml", stream+"camera = [\"pattern\"]\nsize = \"320x240\"\n")
-	s.Configure(".config/tbcam/view.toml", stream)
+	s.Configure(".config/tbcam/send.toml", stream+"camera = [\"pattern\"]\nsize = \"320x240\"\nmicrophone = \"pattern\"\n")
+	s.Configure(".config/tbcam/view.toml", stream+"virtual-microphone = true\n")
 	for _, program := range units {
 		s.SetUp(program)
 	}
@@ -29,6 +29,7 @@ func TestUserUnits(t *testing.T) {
 	t.Logf("the camera was in use %.1f s after login", time.Since(began).Seconds())
 	wantLevels(t, s)
 	wantSnapshotBesideService(t, s)
+	wantMicrophone(t, s)
 	wantUnpairedRefused(t, s)
 	s.RunAsUser("systemctl", "--user", "restart", units[0], units[1])
 	wantUnitsWork(t, s, "after a restart")
@@ -62,6 +63,25 @@ func wantUnitsWork(t *testing.T, s harness.Services, when string) {
 		t.Errorf("%s systemctl status shows:\n%s", when, out)
 	}
 	stop()
+}
+
+// wantMicrophone has an application of the user listen to the virtual microphone, for which the
+// far one is turned on.
+func wantMicrophone(t *testing.T, s harness.Services) {
+	t.Helper()
+	const on = "microphone is on (microphone: Test microphone"
+	if log := s.Journal("tbcam-send", "info"); strings.Contains(log, on) {
+		t.Errorf("before anybody listens the sender logs:\n%s", log)
+	}
+	stop := s.StartReader("pw-cat", "--record", "--target=tbcam-mic", "--channels=1", systemd.Home+"/call.wav")
+	s.WaitUntil("a sound", func() bool {
+		samples := s.Run("tail", "--bytes=+45", systemd.Home+"/call.wav")
+		return strings.Trim(samples, "\x00") != ""
+	})
+	stop()
+	if log := s.Journal("tbcam-send", "info"); !strings.Contains(log, on) {
+		t.Errorf("the sender logs:\n%s", log)
+	}
 }
 
 // wantLevels checks the levels of lines in the journal.
