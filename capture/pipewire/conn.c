@@ -9,6 +9,12 @@
 
 void tb_wake(struct tb_conn *c)
 {
+	c->changes++;
+	tb_wake_for_audio(c);
+}
+
+void tb_wake_for_audio(struct tb_conn *c)
+{
 	uint64_t one = 1;
 	if (write(c->wake, &one, sizeof(one)) < 0)
 		return; // it is set already
@@ -326,6 +332,8 @@ void tb_conn_close(struct tb_conn *c)
 }
 
 int tb_conn_wake(struct tb_conn *c) { return c->wake; }
+
+_Atomic uint32_t *tb_conn_changes(struct tb_conn *c) { return &c->changes; }
 
 int tb_conn_error(struct tb_conn *c)
 {

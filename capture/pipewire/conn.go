@@ -47,6 +47,8 @@ type conn struct {
 	c    *C.struct_tb_conn
 	wake *os.File // readable when something has changed
 	raw  syscall.RawConn
+	// changes counts what has changed, apart from blocks of audio that have come.
+	changes *C.uint32_t
 }
 
 // managerWait is how long a session manager may take to start: at login it follows PipeWire,
@@ -89,7 +91,7 @@ func connectAs(realTime bool) (*conn, error) {
 		c.close()
 		return nil, fmt.Errorf("connect to PipeWire: %w", err)
 	}
-	c.raw = raw
+	c.raw, c.changes = raw, C.tb_conn_changes(c.c)
 	return c, nil
 }
 

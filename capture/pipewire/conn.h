@@ -15,6 +15,7 @@ struct tb_conn {
 	struct pw_registry *registry;
 	struct spa_hook core_listener, registry_listener;
 	int wake;           // eventfd
+	TB_SHARED uint32_t changes; // calls of tb_wake
 	int error;          // negative errno
 	int asked, answered; // sequence numbers of the core
 	uint32_t manager;   // id of the object that only a session manager makes
@@ -39,7 +40,9 @@ struct tb_bound {
 #define tb_lock(c) tb_pw.pw_thread_loop_lock_((c)->loop)
 #define tb_unlock(c) tb_pw.pw_thread_loop_unlock_((c)->loop)
 
+// tb_wake wakes whoever waits, for something that has changed; tb_wake_for_audio for a block.
 void tb_wake(struct tb_conn *c);
+void tb_wake_for_audio(struct tb_conn *c);
 
 // tb_now returns the time on CLOCK_MONOTONIC, in nanoseconds.
 int64_t tb_now(void);

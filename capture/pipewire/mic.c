@@ -70,7 +70,7 @@ static void on_process(void *data)
 		tb_pw.pw_stream_queue_buffer_(m->stream, b);
 	}
 	if (m->ring.written / TB_BLOCK > blocks)
-		tb_wake(m->c);
+		tb_wake_for_audio(m->c);
 }
 
 static const struct pw_stream_events events = {

@@ -36,6 +36,7 @@ type Microphone struct {
 	// Accessed only by Read.
 	samples []byte // of the ring
 	next    uint64 // sample that the next block begins with
+	checked uint32 // changes of the connection when the state was looked at
 	line    stampLine
 }
 
@@ -86,17 +87,15 @@ func (m *Microphone) ServerRate() int { return int(m.rate.Load()) }
 func (m *Microphone) Read() (*capture.Frame, error) {
 	m.reading.Lock()
 	defer m.reading.Unlock()
-	for woken := false; ; woken = true {
+	for {
 		if m.closed.Load() {
 			return nil, capture.ErrClosed
 		}
 		if f := m.readBlock(); f != nil {
 			return f, nil
 		}
-		if woken { // by something else than a block
-			if err := m.checkState(); err != nil {
-				return nil, err
-			}
+		if err := m.checkState(); err != nil {
+			return nil, err
 		}
 		m.conn.wait() // or Close has interrupted it
 	}
@@ -141,8 +140,14 @@ func (m *Microphone) copyBlock(to []byte) bool {
 // written returns how many samples the ring has had so far.
 func (m *Microphone) written() uint64 { return atomic.LoadUint64((*uint64)(&m.ring.written)) }
 
-// checkState returns why no more blocks come, if that is so.
+// checkState returns why no more blocks come, if that is so. It looks only where something has
+// changed since it looked last.
 func (m *Microphone) checkState() error {
+	changes := atomic.LoadUint32((*uint32)(m.conn.changes))
+	if changes == m.checked {
+		return nil
+	}
+	m.checked = changes
 	var state C.struct_tb_mic_state
 	C.tb_mic_state(m.mic, &state)
 	if state.error < 0 {

@@ -7,6 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// TB_SHARED marks what two threads share without a lock. Go has it with sync/atomic: cgo
+// understands no _Atomic.
+#ifdef TB_INSIDE
+#define TB_SHARED _Atomic
+#else
+#define TB_SHARED
+#endif
+
 // tb_load finds the library. It is called once, before all others. On failure it
 // returns a negative errno, and why in text.
 int tb_load(char *text, size_t size);
@@ -61,6 +69,8 @@ struct tb_conn;
 int tb_conn_open(struct tb_conn **c, bool real_time, int wait_ms);
 void tb_conn_close(struct tb_conn *c);
 int tb_conn_wake(struct tb_conn *c);       // the eventfd; it belongs to the caller, who closes it
+// tb_conn_changes counts what the eventfd was written for, but blocks of audio.
+TB_SHARED uint32_t *tb_conn_changes(struct tb_conn *c);
 int tb_conn_error(struct tb_conn *c);      // 0, or a negative errno once it is lost
 bool tb_conn_managed(struct tb_conn *c);   // a session manager runs
 // tb_conn_nodes copies up to TB_NODES nodes, without modes and controls.
@@ -126,14 +136,6 @@ int tb_input_take(struct tb_input *i, struct tb_frame *f);
 int tb_input_copy(struct tb_input *i, void *to, size_t size, const struct tb_plane *planes, int n);
 void tb_input_state(struct tb_input *i, struct tb_input_state *s);
 void tb_input_close(struct tb_input *i); // before its connection
-
-// TB_SHARED marks what two threads share without a lock. Go has it with sync/atomic: cgo
-// understands no _Atomic.
-#ifdef TB_INSIDE
-#define TB_SHARED _Atomic
-#else
-#define TB_SHARED
-#endif
 
 // tb_mic reads a microphone: S16LE, 48 kHz.
 struct tb_mic;
