@@ -75,8 +75,8 @@ func wantMicrophone(t *testing.T, s harness.Services) {
 	}
 	stop := s.StartReader("pw-cat", "--record", "--target=tbcam-mic", "--channels=1", systemd.Home+"/call.wav")
 	s.WaitUntil("a sound", func() bool {
-		samples := s.Run("tail", "--bytes=+45", systemd.Home+"/call.wav")
-		return strings.Trim(samples, "\x00") != ""
+		samples, err := s.Command("tail", "--bytes=+45", systemd.Home+"/call.wav").Output()
+		return err == nil && strings.Trim(string(samples), "\x00") != "" // else there is no file yet
 	})
 	stop()
 	if log := s.Journal("tbcam-send", "info"); !strings.Contains(log, on) {
