@@ -28,7 +28,7 @@ func TestMicrophone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		watchdog := time.AfterFunc(20*time.Second, func() { m.Close() })
+		watchdog := closeWhenLate(m)
 		checkBlocks(t, name, m)
 		watchdog.Stop()
 		if err := m.Close(); err != nil {
@@ -43,6 +43,12 @@ func TestMicrophone(t *testing.T) {
 	}
 }
 
+// closeWhenLate closes a microphone that delivers too little in 20 s, which ends a Read that
+// waits, unless it is stopped before.
+func closeWhenLate(m capture.Source) *time.Timer {
+	return time.AfterFunc(20*time.Second, func() { m.Close() })
+}
+
 // checkOpened: a microphone that is listed delivers.
 func checkOpened(t *testing.T, d capture.Device, pool *capture.Pool) {
 	t.Helper()
@@ -51,8 +57,7 @@ func checkOpened(t *testing.T, d capture.Device, pool *capture.Pool) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	watchdog := time.AfterFunc(20*time.Second, func() { m.Close() })
-	defer watchdog.Stop()
+	defer closeWhenLate(m).Stop()
 	f, err := m.Read()
 	if err != nil {
 		t.Fatal(err)
@@ -104,8 +109,7 @@ func TestSlowListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	watchdog := time.AfterFunc(20*time.Second, func() { m.Close() })
-	defer watchdog.Stop()
+	defer closeWhenLate(m).Stop()
 	read := func() (sequence uint32, age time.Duration) {
 		f, err := m.Read()
 		if err != nil {
@@ -116,8 +120,8 @@ func TestSlowListener(t *testing.T) {
 	}
 	first, _ := read()
 	written := m.written()
-	for end := time.Now().Add(20 * time.Second); m.written() < written+3*capture.AudioRate/2; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
+	for m.written() < written+3*capture.AudioRate/2 {
+		if !m.conn.wait() {
 			t.Fatal("the microphone delivers nothing")
 		}
 	}
